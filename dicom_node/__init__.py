@@ -1,0 +1,1 @@
+"""DICOM node: receiving, selecting, reading, SEG and SR, delivering; CLI and wiring."""

@@ -1,0 +1,1 @@
+"""The `wmh-node` command line."""

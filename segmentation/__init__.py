@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: preprocessing, SE-UNet ensemble, uncertainty, measures, model bundle."""

@@ -1,0 +1,1 @@
+"""Data sets, fitting and evaluation of the networks in `segmentation`."""
