@@ -1,0 +1,67 @@
+"""The exceptions of `dicom_node`, one tree (drawn in docs/architecture.md).
+
+    WmhNodeError
+    ├── NotAnalysable          a series that ends as `rejected`; carries a reason for a technologist
+    │   ├── NotFlair
+    │   ├── IncompleteSeries
+    │   ├── UnreadableObject
+    │   └── UnsupportedGeometry
+    ├── ReceivingError
+    ├── ResultError
+    ├── DeliveryError
+    └── ConfigurationError
+
+The other rooms have a root of their own, since rooms may not import each other:
+`segmentation.errors.SegmentationError`, `training.errors.TrainingError`, `db.errors.DatabaseError`.
+"""
+
+from __future__ import annotations
+
+
+class WmhNodeError(Exception):
+    """Root of everything that `dicom_node` raises on purpose."""
+
+
+class NotAnalysable(WmhNodeError):
+    """A series that cannot be analysed.
+
+    `reason` is one sentence that a technologist understands; `code` is a short, stable slug for scripts and metrics.
+    Neither may hold patient data.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{reason} [{code}]")
+
+
+class NotFlair(NotAnalysable):
+    """The series is readable, but it is not a brain FLAIR."""
+
+
+class IncompleteSeries(NotAnalysable):
+    """Slices are missing, or too few to make a volume."""
+
+
+class UnreadableObject(NotAnalysable):
+    """Bytes that are not the DICOM object they claim to be, or pixels that cannot be decoded."""
+
+
+class UnsupportedGeometry(NotAnalysable):
+    """Slices that do not stack into one regular volume."""
+
+
+class ReceivingError(WmhNodeError):
+    """The receiver cannot take or store an object."""
+
+
+class ResultError(WmhNodeError):
+    """SEG, SR or picture cannot be built from a segmentation."""
+
+
+class DeliveryError(WmhNodeError):
+    """A result could not be handed to a destination."""
+
+
+class ConfigurationError(WmhNodeError):
+    """A setting is missing, contradictory or out of range."""
