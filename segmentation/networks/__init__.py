@@ -1,0 +1,1 @@
+"""The two published networks, UNet and SE-UNet, in Keras 3."""

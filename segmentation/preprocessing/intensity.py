@@ -1,0 +1,54 @@
+"""Grey values: per-slice scaling, the case histogram's peak, brain mask and normalisation (paper, "Data Preprocessing")."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from segmentation.preprocessing.settings import PreprocessingSettings
+
+GREY_LEVELS = 256
+
+
+def scale_slices(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each slice divided by its own maximum, to 0-255; a slice without a positive value becomes zero.
+
+    Negative values are clipped: MR magnitude has none, and resampling undershoot would wrap in uint8.
+    """
+    peaks = pixels.max(axis=(1, 2), keepdims=True)
+    safe = np.where(peaks > 0, peaks, 1)
+    return np.where(peaks > 0, np.clip(pixels, 0, None) / safe * 255.0, 0).astype(np.float32)
+
+
+def to_uint8(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Rounded and clipped to 0-255, so that cubic overshoot never wraps."""
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+
+
+def histogram_peak(grey: NDArray[np.uint8], settings: PreprocessingSettings) -> float | None:
+    """Centre of the histogram peak to be moved to the target, or None when the histogram has no peak."""
+    counts, edges = np.histogram(grey[grey > 0], bins=settings.bins, range=(0, GREY_LEVELS))
+    # A zero at both ends lets a peak stand in the first or the last bin.
+    peaks = signal.find_peaks(np.pad(counts, 1))[0] - 1
+    if not len(peaks):
+        return None
+    centres = (edges[:-1] + edges[1:]) / 2
+    if settings.peak == "highest":
+        return float(centres[peaks[np.argmax(counts[peaks])]])
+    return float(centres[peaks[np.argmin(np.abs(centres[peaks] - settings.peak_target))]])
+
+
+def brain_mask(grey: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """Pixels above the threshold, holes filled slice by slice; (slice, row, column)."""
+    return np.stack([ndimage.binary_fill_holes(slice_ > threshold) for slice_ in grey])
+
+
+def normalise(grey: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Mean 0 and SD 1 inside the mask; the same shift and scale for the whole case."""
+    inside = grey[mask]
+    if inside.size == 0:
+        return np.zeros_like(grey)
+    deviation = float(inside.std(dtype=np.float64))
+    mean = float(inside.mean(dtype=np.float64))
+    return ((grey - mean) / (deviation if deviation > 0 else 1.0)).astype(np.float32)

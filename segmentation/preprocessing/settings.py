@@ -1,0 +1,38 @@
+"""How a FLAIR case becomes the networks' input; part of a model bundle's input contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from segmentation.errors import BadBundle
+
+PeakRule = Literal["nearest", "highest"]
+
+
+@dataclass(frozen=True)
+class PreprocessingSettings:
+    """The published preprocessing, with its ambiguities as settings (paper, "Data Preprocessing"; reading.md).
+
+    Attributes:
+        size: rows and columns of the networks' input.
+        bins: bins of the case histogram over non-zero voxels, 0 to 256.
+        peak: which histogram peak is moved to `peak_target`: the one nearest to it (published code) or the highest (text).
+        peak_target: grey value of that peak afterwards; intensities are multiplied, so that zero stays zero.
+        mask_threshold: grey value above which a pixel belongs to the brain mask.
+    """
+
+    size: int = 256
+    bins: int = 32
+    peak: PeakRule = "nearest"
+    peak_target: float = 150.0
+    mask_threshold: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse what no network of ours can take."""
+        if self.size < 16 or self.size % 8:
+            raise BadBundle(f"expected an input size that is a multiple of 8 and at least 16, got {self.size}")
+        if self.peak not in ("nearest", "highest"):
+            raise BadBundle(f"expected peak 'nearest' or 'highest', got {self.peak!r}")
+        if self.bins < 3 or self.peak_target <= 0 or self.mask_threshold < 0:
+            raise BadBundle("expected at least 3 bins, a positive peak target and a mask threshold of 0 or more")

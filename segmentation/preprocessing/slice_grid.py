@@ -1,0 +1,98 @@
+"""Native pixel grid <-> square network grid: pad to a square field of view, resample, and the exact inverse.
+
+A slice is centred in a square field of view whose side is the longer of its two sides in mm, so that anatomy keeps its
+aspect whatever the matrix or the pixel spacing. Both directions use one pair of numbers per axis, so that the way back
+inverts the way in exactly; pixel centres sit at half-integer positions, as in DICOM (PS3.3 C.7.6.2.1.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_CUBIC = 3
+_LINEAR = 1
+
+
+@dataclass(frozen=True)
+class SliceGrid:
+    """The mapping between a native slice (row, column) and a square grid of `size` pixels.
+
+    Attributes:
+        native_shape: rows and columns of the native slice.
+        spacing_mm: native pixel spacing (row, column).
+        size: rows and columns of the square grid.
+    """
+
+    native_shape: tuple[int, int]
+    spacing_mm: tuple[float, float]
+    size: int
+
+    @property
+    def field_of_view_mm(self) -> float:
+        """Side of the square field of view."""
+        return max(n * s for n, s in zip(self.native_shape, self.spacing_mm, strict=True))
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Native pixels per square-grid pixel, (row, column)."""
+        pixel_mm = self.field_of_view_mm / self.size
+        return pixel_mm / self.spacing_mm[0], pixel_mm / self.spacing_mm[1]
+
+    @property
+    def offsets(self) -> tuple[float, float]:
+        """Native coordinate of the centre of square-grid pixel 0, (row, column)."""
+        return tuple(  # type: ignore[return-value]
+            (n - self.size * step) / 2 + step / 2 - 0.5 for n, step in zip(self.native_shape, self.steps, strict=True)
+        )
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether native and square grid are the same pixels."""
+        return self.native_shape == (self.size, self.size) and np.allclose(self.steps, 1.0, atol=1e-9)
+
+    def to_square(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Resample (slice, row, column) from the native to the square grid by cubic B-splines, zero outside.
+
+        Cubic interpolation overshoots: the caller clips.
+        """
+        if self.is_identity:
+            return pixels
+        return _resample(pixels, self.steps, self.offsets, (self.size, self.size), _CUBIC)
+
+    def to_native(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Resample (slice, row, column) from the square to the native grid, linearly, so that [0, 1] stays [0, 1]."""
+        if self.is_identity:
+            return values
+        steps = (1 / self.steps[0], 1 / self.steps[1])
+        offsets = (-self.offsets[0] * steps[0], -self.offsets[1] * steps[1])
+        return _resample(values, steps, offsets, self.native_shape, _LINEAR)
+
+    def mask_to_square(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """A native mask (slice, row, column) on the square grid, by linear interpolation and a threshold of 0.5."""
+        if self.is_identity:
+            return mask
+        return _resample(mask.astype(np.float32), self.steps, self.offsets, (self.size, self.size), _LINEAR) >= 0.5
+
+
+def _resample(
+    pixels: NDArray[np.float32],
+    steps: tuple[float, float],
+    offsets: tuple[float, float],
+    shape: tuple[int, int],
+    order: int,
+) -> NDArray[np.float32]:
+    """Sample each slice at offset + index * step; low-pass first along the axes that shrink."""
+    # Width as in the usual anti-aliased resize: half of the shrink beyond 1, in source pixels.
+    sigmas = [max(0.0, (step - 1) / 2) for step in steps]
+    out = np.empty((len(pixels), *shape), np.float32)
+    for index, source in enumerate(pixels):
+        smooth = ndimage.gaussian_filter(source, sigmas, mode="nearest") if any(sigmas) else source
+        ndimage.affine_transform(
+            smooth, np.asarray(steps), np.asarray(offsets), output_shape=shape, output=out[index], order=order,
+            mode="grid-constant", cval=0.0,
+        )
+    return out
