@@ -1,0 +1,1 @@
+"""From DICOM files to one regular FLAIR volume, or a typed refusal."""

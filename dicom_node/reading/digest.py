@@ -1,0 +1,19 @@
+"""The digest that names exactly which instances a result was computed from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+
+def instances_digest(instances: Iterable[tuple[str, str]]) -> str:
+    """Digest of a set of instances, whatever their order and however often each arrived.
+
+    Args:
+        instances: pairs (SOPInstanceUID, sha256 of the file's bytes as lower-case hex).
+
+    Returns:
+        sha256 as lower-case hex over the sorted, distinct lines "<uid> <sha256>\n".
+    """
+    lines = sorted({f"{uid} {sha256}\n" for uid, sha256 in instances})
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()

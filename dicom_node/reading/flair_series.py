@@ -1,0 +1,57 @@
+"""A FLAIR series that was read: voxels, geometry, and which source frame each slice came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from segmentation.volume import FlairVolume
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """Where one slice came from.
+
+    Attributes:
+        sop_instance_uid: SOPInstanceUID of the source instance.
+        sop_class_uid: SOPClassUID of the source instance.
+        frame_number: 1-based frame of a multi-frame instance; None for a classic single-frame one (PS3.3 C.7.6.6).
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    frame_number: int | None
+
+
+@dataclass(frozen=True)
+class FlairSeries:
+    """One regular axial FLAIR volume with its origin.
+
+    Attributes:
+        voxels: float32 (slice, row, column), after rescale slope and intercept; slices ordered from feet to head.
+        affine: float64 (4, 4), maps (column index, row index, slice index, 1) to mm in the patient's LPS frame.
+        spacing_mm: (slice, row, column); the slice spacing is the distance of slice centres projected on the normal.
+        frames: one per slice, in voxel order.
+        headers: the source instances without PixelData, one per instance that gives a slice, in voxel order.
+        series_instance_uid, study_instance_uid, frame_of_reference_uid: as in the source.
+        instances_digest: see `dicom_node.reading.digest`, over every file that was handed in.
+        flags: what a reader of the result should know, e.g. "oblique", "slice_gap", "duplicate_slices_dropped".
+    """
+
+    voxels: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    spacing_mm: tuple[float, float, float]
+    frames: tuple[SourceFrame, ...]
+    headers: tuple[Dataset, ...]
+    series_instance_uid: str
+    study_instance_uid: str
+    frame_of_reference_uid: str
+    instances_digest: str
+    flags: tuple[str, ...]
+
+    def volume(self) -> FlairVolume:
+        """The same voxels as the segmentation room sees them."""
+        return FlairVolume(voxels=self.voxels, spacing_mm=self.spacing_mm)
