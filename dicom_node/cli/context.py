@@ -1,0 +1,92 @@
+"""What every command needs: the settings, output as text or JSON, and errors turned into exit codes.
+
+Exit codes (design.md): 0 done, 2 usage, 3 input not analysable (reason on stderr), 1 any other failure.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from dicom_node.errors import ConfigurationError, NotAnalysable, WmhNodeError
+from dicom_node.settings import Settings, load_settings
+
+
+class ExitCode(IntEnum):
+    """What the process tells its caller."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_ANALYSABLE = 3
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="WMH_NODE_CONFIG", help="TOML file with settings; WMH_NODE_... variables win over it."
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
+
+# Reports go to stdout, everything for the person at the keyboard (progress, notes, errors) to stderr.
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def settings_or_exit(config: Path | None = None, **overrides: Any) -> Settings:
+    """Settings, or exit 2 with the setting's name, what was expected and what came."""
+    try:
+        return load_settings(config, **overrides)
+    except ConfigurationError as error:
+        complain(str(error))
+        raise typer.Exit(ExitCode.USAGE) from error
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn our own errors into one line on stderr and the exit code that design.md promises."""
+    try:
+        yield
+    except NotAnalysable as error:
+        complain(f"not analysable: {error.reason} [{error.code}]")
+        raise typer.Exit(ExitCode.NOT_ANALYSABLE) from error
+    except ConfigurationError as error:
+        complain(str(error))
+        raise typer.Exit(ExitCode.USAGE) from error
+    except WmhNodeError as error:
+        complain(str(error))
+        raise typer.Exit(ExitCode.FAILED) from error
+    except OSError as error:
+        complain(f"{type(error).__name__}: {error}")
+        raise typer.Exit(ExitCode.FAILED) from error
+    except _errors_of_other_rooms() as error:
+        complain(str(error))
+        raise typer.Exit(ExitCode.FAILED) from error
+
+
+def complain(message: str) -> None:
+    """One line on stderr."""
+    err.print(f"wmh-node: {message}", markup=False)
+
+
+def print_json(value: Any) -> None:
+    """The whole answer as one JSON document on stdout; times as ISO 8601, paths as text."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def _errors_of_other_rooms() -> tuple[type[Exception], ...]:
+    """Roots of the rooms that are loaded already; asking for the others here would import them into the receiver."""
+    roots = []
+    for module, name in (("db.errors", "DatabaseError"), ("segmentation.errors", "SegmentationError")):
+        if module in sys.modules:
+            roots.append(getattr(sys.modules[module], name))
+    return tuple(roots)

@@ -1,0 +1,335 @@
+"""The node's settings: read once from the environment and an optional TOML file into a frozen object.
+
+Order of precedence: environment (`WMH_NODE_...`) over the TOML file over the defaults below. In TOML the names are the
+field names in lower case (`dicom_port = 11112`), destinations and peers are arrays of tables.
+
+Compact forms, for the environment (JSON works too):
+
+    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:104"
+    WMH_NODE_PEERS="SCANNER1@10.0.0.7, ORTHANC"
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dicom_node.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "WMH_NODE_"
+
+# AE: at most 16 characters of the default repertoire, no backslash, no control character, not spaces only
+# (PS3.5 table 6.2-1).
+_AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})$")
+
+
+def _ae_title(value: str) -> str:
+    stripped = value.strip(" ")
+    if not _AE_TITLE.match(stripped):
+        raise ValueError("expected an AE title: 1 to 16 printable characters without backslash")
+    return stripped
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError("expected a short name of letters, digits, '_', '.', '-'")
+    return value
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Destination(BaseModel):
+    """A peer that results are sent to.
+
+    Attributes:
+        name: our own short name, used in rows, logs and reports.
+        ae_title: called AE title.
+        host: name or address; IPv6 without brackets.
+        port: TCP port of the peer's storage SCP.
+        profile: what the destination's viewers can show; "standard" gets SEG and SR.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_name)]
+    ae_title: AeTitle
+    host: Annotated[str, Field(min_length=1)]
+    port: Port
+    profile: Literal["standard"] = "standard"
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.name}={self.ae_title}@{host}:{self.port}"
+
+
+class Peer(BaseModel):
+    """A calling AE that may send to us; `address` None means from anywhere."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ae_title: AeTitle
+    address: str | None = None
+
+    def __str__(self) -> str:
+        return self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
+
+
+def parse_destination(text: str, name: str | None = None) -> Destination:
+    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one.
+
+    Raises:
+        ConfigurationError: another form, a bad AE title or a port out of range.
+    """
+    try:
+        return Destination(**_split_destination(text, name))
+    except (ValueError, ValidationError) as error:
+        raise ConfigurationError(f"expected [NAME=]AET@HOST:PORT, came {text!r}: {_first_line(error)}") from error
+
+
+def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
+    head, separator, rest = text.strip().partition("=")
+    if not separator:
+        head, rest = "", text.strip()
+    match = _ADDRESS_FORM.match(rest)
+    if match is None:
+        raise ValueError(f"expected NAME=AET@HOST:PORT, came {text.strip()!r}")
+    ae_title = match["ae"].strip()
+    default_name = re.sub(r"[^A-Za-z0-9_.-]", "-", ae_title).lstrip("_.-") or "destination"
+    return {
+        "name": name or head.strip() or default_name,
+        "ae_title": ae_title,
+        "host": match["host"].strip("[]"),
+        "port": int(match["port"]),
+    }
+
+
+def _split_peer(text: str) -> dict[str, Any]:
+    ae_title, separator, address = text.strip().rpartition("@")
+    if not separator:
+        return {"ae_title": text.strip()}
+    return {"ae_title": ae_title, "address": address.strip("[]") or None}
+
+
+def _many(value: Any) -> Any:
+    """Text of the environment to a list: JSON when it starts with a bracket, else comma-separated compact forms."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith(("[{", "[]", '["')):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"expected a JSON array, but it does not parse: {error}") from error
+    return [part for part in (p.strip() for p in text.split(",")) if part]
+
+
+def _destinations(value: Any) -> Any:
+    many = _many(value)
+    return [_split_destination(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+
+
+def _peers(value: Any) -> Any:
+    many = _many(value)
+    return [_split_peer(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, valid once constructed, never changed after.
+
+    Times are in seconds and sizes in bytes, as their names say.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+    # Who we are and where we listen
+    ae_title: AeTitle = "WMHNODE"
+    bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    dicom_port: Port = 11112
+    web_port: Port = 8080
+
+    # Where things are kept
+    storage: Path = Path("wmh-node-data")
+    database_url: str = ""  # empty: SQLite beside the instances, filled in below
+
+    # Who we talk to
+    destinations: Annotated[tuple[Destination, ...], NoDecode, BeforeValidator(_destinations)] = ()
+    peers: Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_peers)] = ()
+
+    # When a series is complete
+    quiet_seconds: Annotated[float, Field(ge=0)] = 2.0
+    quiet_seconds_incomplete: Annotated[float, Field(ge=0)] = 60.0
+
+    # Analysis
+    model: Path | None = None  # None: the reference bundle that ships with the package
+    runtime: Literal["auto", "tensorflow", "openvino"] = "auto"
+    lease_seconds: Annotated[float, Field(ge=1)] = 60.0
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    job_retry_seconds: Annotated[float, Field(ge=0)] = 30.0
+
+    # Receiver
+    receiver_processes: Annotated[int, Field(ge=1, le=32)] = 1
+    max_associations: Annotated[int, Field(ge=1)] = 50
+    max_pdu_bytes: Annotated[int, Field(ge=4096, le=16 * 1024 * 1024)] = 262_144
+    acse_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
+    dimse_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    network_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+
+    # Delivery: the wait doubles from the first to the longest
+    delivery_retry_seconds: Annotated[float, Field(gt=0)] = 30.0
+    delivery_retry_longest_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    delivery_days: Annotated[float, Field(gt=0)] = 7.0
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_database_url(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("database_url"):
+            storage = Path(values.get("storage") or "wmh-node-data")
+            values["database_url"] = f"sqlite:///{(storage / 'node.sqlite').absolute()}"
+        return values
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        names = [destination.name for destination in self.destinations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"destinations: expected different names, came twice: {', '.join(twice)}")
+        if self.quiet_seconds_incomplete < self.quiet_seconds:
+            raise ValueError(
+                "quiet_seconds_incomplete: expected at least quiet_seconds "
+                f"({self.quiet_seconds:g}), came {self.quiet_seconds_incomplete:g}"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first: what the file says arrives as init values and gives way (`load_settings`)."""
+        return (env_settings, init_settings)
+
+    @property
+    def inbox(self) -> Path:
+        """Where received instances lie."""
+        return self.storage / "inbox"
+
+    @property
+    def outbox(self) -> Path:
+        """Where result sets wait for delivery, one folder per job."""
+        return self.storage / "outbox"
+
+    def destination(self, name: str) -> Destination | None:
+        """The destination of that name, or None when the settings no longer hold it."""
+        return next((one for one in self.destinations if one.name == name), None)
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read environment and TOML file once.
+
+    Args:
+        config: TOML file; None for environment and defaults only.
+        overrides: values of the command line, used where the environment says nothing about the field.
+
+    Raises:
+        ConfigurationError: names the setting, what was expected and what came.
+    """
+    values = {**(_read_toml(config) if config is not None else {}), **overrides}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, config)) from error
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Environment variables with our prefix that no setting reads: mostly typing errors."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {"WMH_NODE_CONFIG", "WMH_NODE_TEST_DATA"}
+    return sorted(
+        name
+        for name in (os.environ if environment is None else environment)
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name.upper() not in known
+    )
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """Settings as plain values for `config show`: a password in the database URL is not shown."""
+    values = settings.model_dump(mode="json")
+    values["database_url"] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", settings.database_url)
+    return values
+
+
+def _read_toml(config: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the settings file {config}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{config} is not valid TOML: {error}") from error
+    return {key.lower(): value for key, value in values.items()}
+
+
+def _explain(error: ValidationError, config: Path | None) -> str:
+    return "; ".join(_explain_one(problem, config) for problem in error.errors())
+
+
+def _explain_one(problem: Any, config: Path | None) -> str:
+    location: tuple[Any, ...] = problem["loc"]
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not location:
+        return message
+    field = str(location[0])
+    inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
+    where = _where(field + inner, config)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting"
+    came = "" if "came" in message else f", came {_shown(problem.get('input'))}"
+    expected = message if message.startswith("expected") else f"expected: {message[0].lower()}{message[1:]}"
+    return f"{where}: {expected}{came}"
+
+
+def _where(place: str, config: Path | None) -> str:
+    field = re.split(r"[.\[]", place)[0]
+    variable = ENVIRONMENT_PREFIX + field.upper()
+    if config is not None and variable not in os.environ:
+        return f"{place} in {config}"
+    return variable + place[len(field) :]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return _explain(error, None).replace(ENVIRONMENT_PREFIX, "").lower()
+    return str(error)
+
+
+def compact(items: Iterable[Destination | Peer]) -> str:
+    """Destinations or peers in the compact form that the environment takes."""
+    return ", ".join(str(item) for item in items)
