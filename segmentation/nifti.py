@@ -1,0 +1,109 @@
+"""FLAIR volumes and masks in NIfTI, turned to the axial order that DICOM uses, and masks back onto the file's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from numpy.typing import NDArray
+
+from segmentation.errors import BadVolume
+from segmentation.volume import FlairVolume
+
+# NIfTI axes that run as DICOM's axial columns (to the patient's left), rows (to posterior) and slices (to superior).
+_AXIAL = axcodes2ornt(("L", "P", "S"))
+_SAME_GRID_TOLERANCE_MM = 0.01
+
+
+@dataclass(frozen=True)
+class NiftiGrid:
+    """Where a NIfTI file's voxels lie, and how they were turned.
+
+    Attributes:
+        shape: the file's own three axes.
+        affine: 4x4, the file's voxel indices to mm, RAS+.
+    """
+
+    shape: tuple[int, int, int]
+    affine: NDArray[np.float64]
+
+    @property
+    def _turn(self) -> Any:
+        return ornt_transform(io_orientation(self.affine), _AXIAL)
+
+    def to_axial(self, data: NDArray[Any]) -> NDArray[Any]:
+        """The file's array as (slice, row, column)."""
+        return np.ascontiguousarray(apply_orientation(data, self._turn).transpose(2, 1, 0))
+
+    def from_axial(self, data: NDArray[Any]) -> NDArray[Any]:
+        """An array (slice, row, column) in the file's own axis order."""
+        back = ornt_transform(_AXIAL, io_orientation(self.affine))
+        return np.ascontiguousarray(apply_orientation(data.transpose(2, 1, 0), back))
+
+    @property
+    def axial_affine_lps(self) -> NDArray[np.float64]:
+        """4x4, (column, row, slice) indices after `to_axial` to mm, LPS as in DICOM."""
+        turned = self.affine @ inv_ornt_aff(self._turn, self.shape)
+        return np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ turned)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel spacing (slice, row, column)."""
+        column, row, slice_ = np.linalg.norm(self.axial_affine_lps[:3, :3], axis=0)
+        return float(slice_), float(row), float(column)
+
+
+def read_flair_nifti(path: Path) -> tuple[FlairVolume, NiftiGrid]:
+    """Read a FLAIR volume.
+
+    Raises:
+        BadVolume: not readable as NIfTI, not three axes, or not finite.
+    """
+    data, grid = _read(path)
+    return FlairVolume(grid.to_axial(data.astype(np.float32)), grid.spacing_mm), grid
+
+
+def read_mask_nifti(path: Path, grid: NiftiGrid) -> NDArray[np.bool_]:
+    """Read a mask that lies on `grid`, as bool (slice, row, column).
+
+    Raises:
+        BadVolume: another grid, a value other than 0 and 1, or NaN.
+    """
+    data, found = _read(path)
+    if found.shape != grid.shape or not np.allclose(found.affine, grid.affine, atol=_SAME_GRID_TOLERANCE_MM):
+        raise BadVolume(
+            f"{path.parent.name}/{path.name}: expected the FLAIR's grid {grid.shape}, got {found.shape}"
+            + ("" if found.shape != grid.shape else " with another affine")
+            + "; resample the mask to the FLAIR"
+        )
+    values = np.unique(data)
+    if not np.isin(values, (0, 1)).all():
+        raise BadVolume(f"{path.parent.name}/{path.name}: expected the values 0 and 1, got {values[:6].tolist()}")
+    return grid.to_axial(data) > 0
+
+
+def write_mask_nifti(path: Path, mask: NDArray[np.bool_], grid: NiftiGrid) -> None:
+    """Write a mask (slice, row, column) onto the file grid it came from."""
+    image = nibabel.Nifti1Image(grid.from_axial(mask).astype(np.uint8), grid.affine)
+    image.set_data_dtype(np.uint8)
+    nibabel.save(image, path)
+
+
+def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
+    try:
+        image = nibabel.load(path)
+        data = np.asanyarray(image.dataobj)
+    # nibabel reports damaged files with its own errors, with zlib's, with struct's and with plain ValueError.
+    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, ArithmeticError) as error:
+        raise BadVolume(f"{path.name}: expected a readable NIfTI file ({type(error).__name__})") from error
+    if data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise BadVolume(f"{path.name}: expected three axes, got shape {data.shape}")
+    if not np.isfinite(data).all():
+        raise BadVolume(f"{path.name}: expected finite values, got NaN or infinity")
+    return data, NiftiGrid(tuple(int(n) for n in data.shape), np.asarray(image.affine, np.float64))  # type: ignore[arg-type]
