@@ -1,0 +1,80 @@
+"""The ensemble: slices in, every member's probabilities out, whatever the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.bundle import ModelBundle, ModelIdentity
+from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.runtimes.choose import RuntimeChoice, open_runtime
+from segmentation.runtimes.runtime import BATCH, Runtime
+
+
+class Ensemble:
+    """The members of one bundle, compiled by one runtime. Not thread-safe: one worker, one ensemble."""
+
+    def __init__(self, bundle: ModelBundle, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.identity: ModelIdentity = bundle.identity
+        self.members: int = bundle.members
+        self.size: int = bundle.specification.size
+        self.threshold: float = bundle.threshold
+        self.preprocessing: PreprocessingSettings = bundle.preprocessing
+
+    @property
+    def runtime(self) -> str:
+        """`tensorflow` or `openvino`; named in every result."""
+        return self._runtime.name
+
+    @property
+    def precision(self) -> str:
+        """`f32` or `bf16`; named in every result."""
+        return self._runtime.precision
+
+    def predict(
+        self, images: NDArray[np.float32], progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Probabilities of every member.
+
+        The slices run in batches of `BATCH`, the last one padded with zeros, so that a slice's result depends neither
+        on the number of slices nor on its neighbours.
+
+        Args:
+            images: float32 (slice, size, size), from `segmentation.preprocessing`.
+            progress: called with (slices done, slices in all), first with 0.
+
+        Returns:
+            float32 (member, slice, size, size) in 0..1.
+        """
+        if images.ndim != 3 or images.shape[1:] != (self.size, self.size):
+            raise ValueError(f"expected images (slice, {self.size}, {self.size}), got {images.shape}")
+        total = len(images)
+        out = np.empty((self.members, total, self.size, self.size), np.float32)
+        if progress:
+            progress(0, total)
+        for start in range(0, total, BATCH):
+            count = min(BATCH, total - start)
+            batch = np.zeros((BATCH, self.size, self.size), np.float32)
+            batch[:count] = images[start : start + count]
+            out[:, start : start + count] = self._runtime.run(batch)[:, :count]
+            if progress:
+                progress(start + count, total)
+        return out
+
+
+def open_ensemble(bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads: int | None = None) -> Ensemble:
+    """Compile a bundle for this machine.
+
+    Args:
+        bundle: from `segmentation.bundle.load_bundle`.
+        runtime: `auto` takes OpenVINO on a CPU and TensorFlow where it sees a GPU.
+        threads: CPU threads for inference; None uses every core.
+
+    Raises:
+        RuntimeUnavailable: the runtime asked for is not installed or cannot compile the network here.
+        BadBundle: the weights do not fit the network.
+    """
+    return Ensemble(bundle, open_runtime(bundle, runtime, threads))

@@ -1,0 +1,58 @@
+"""What is reported of a lesion mask: volume, number of lesions, uncertainty, and whether a person should look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from segmentation.uncertainty import uncertainty_index
+
+REVIEW_ABOVE: Final = 0.35
+"""The paper triages at an uncertainty index of 0.35 (86 % of its patients lie below)."""
+
+# 26-connectivity: voxels that share a face, an edge or a corner are one lesion.
+_NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Measures of one segmentation on its native grid.
+
+    Attributes:
+        wmh_volume_ml: predicted voxels times the voxel volume, in mL.
+        lesion_count: 26-connected components of the mask.
+        uncertainty_index: fraction of the predicted voxels that are uncertain, 0..1; None when nothing is predicted.
+        review_recommended: the index lies above `REVIEW_ABOVE`; False when nothing is predicted.
+    """
+
+    wmh_volume_ml: float
+    lesion_count: int
+    uncertainty_index: float | None
+    review_recommended: bool
+
+
+def count_lesions(mask: NDArray[np.bool_]) -> int:
+    """Count the 26-connected components of a mask (slice, row, column)."""
+    _, count = ndimage.label(mask, structure=_NEIGHBOURS)
+    return int(count)
+
+
+def measure(mask: NDArray[np.bool_], probability: NDArray[Any], voxel_volume_ml: float) -> Measures:
+    """Measure a mask and the probabilities behind it.
+
+    Args:
+        mask: bool (slice, row, column), native grid.
+        probability: the ensemble's mean probability, same shape.
+        voxel_volume_ml: volume of one voxel in mL.
+    """
+    index = uncertainty_index(probability, mask)
+    return Measures(
+        wmh_volume_ml=int(np.count_nonzero(mask)) * voxel_volume_ml,
+        lesion_count=count_lesions(mask),
+        uncertainty_index=index,
+        review_recommended=index is not None and index > REVIEW_ABOVE,
+    )

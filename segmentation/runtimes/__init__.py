@@ -1,0 +1,1 @@
+"""The runtimes behind one seam: TensorFlow (reference, trainer, GPU) and OpenVINO (CPU)."""

@@ -1,0 +1,54 @@
+"""Which runtime: OpenVINO on a CPU, TensorFlow where a GPU is visible."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from segmentation.bundle import ModelBundle
+from segmentation.errors import RuntimeUnavailable
+from segmentation.runtimes.runtime import Runtime
+
+RuntimeChoice = Literal["auto", "tensorflow", "openvino"]
+
+# The device nodes of NVIDIA (compute) and AMD (ROCm). Asking TensorFlow would load it: 5 s and 400 MB to learn "none".
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
+
+
+def gpu_visible() -> bool:
+    """Whether the operating system shows a GPU that TensorFlow can use."""
+    return any(Path(device).exists() for device in _GPU_DEVICES)
+
+
+def choose_runtime(choice: RuntimeChoice) -> Literal["tensorflow", "openvino"]:
+    """Resolve `auto`; anything else is taken as asked.
+
+    Raises:
+        RuntimeUnavailable: an unknown name.
+    """
+    if choice not in get_args(RuntimeChoice):
+        raise RuntimeUnavailable(f"expected runtime {', '.join(get_args(RuntimeChoice))}, got {choice!r}")
+    if choice == "auto":
+        return "tensorflow" if gpu_visible() else "openvino"
+    return choice
+
+
+def open_runtime(bundle: ModelBundle, choice: RuntimeChoice, threads: int | None) -> Runtime:
+    """Compile the bundle; imports only the runtime that it opens.
+
+    Raises:
+        RuntimeUnavailable: the runtime is not installed, or cannot compile the network on this machine.
+    """
+    if threads is not None and threads < 1:
+        raise RuntimeUnavailable(f"expected 1 or more inference threads, got {threads}")
+    name = choose_runtime(choice)
+    try:
+        if name == "openvino":
+            from segmentation.runtimes.openvino import OpenVinoRuntime
+
+            return OpenVinoRuntime(bundle, threads)
+        from segmentation.runtimes.tensorflow import TensorFlowRuntime
+
+        return TensorFlowRuntime(bundle, threads)
+    except ImportError as error:
+        raise RuntimeUnavailable(f"runtime {name} is not installed: {error}. Run `make install`") from error
