@@ -1,1 +1,1 @@
-"""The `wmh-node` command line."""
+"""The command `wmh-node`: one file per command or group of commands."""

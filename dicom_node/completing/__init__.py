@@ -1,0 +1,1 @@
+"""Which series are complete, decided by evidence; complete ones become jobs or rejections."""

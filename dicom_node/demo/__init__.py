@@ -1,0 +1,1 @@
+"""The whole way on one machine, with a stand-in PACS and a phantom."""
