@@ -1,0 +1,117 @@
+"""What the receiver needs of the node's settings, as a plain frozen object.
+
+Plain, because a receiver process gets it as JSON on its standard input and must not load pydantic for it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dicom_node.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dicom_node.settings import Settings
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class AllowedPeer:
+    """A calling AE title that may associate; `address` None means from anywhere.
+
+    `address` is an IP address, a network ("10.1.0.0/16") or a host name.
+    """
+
+    ae_title: str
+    address: str | None = None
+
+
+@dataclass(frozen=True)
+class ReceiverSettings:
+    """Sizes in bytes, times in seconds. `peers` empty means that any AE may associate, under any called AE title.
+
+    Attributes:
+        storage: folder of the node; instances go to `storage`/inbox.
+        max_associations: associations at one time, per receiver process.
+        max_pdu_bytes: largest P-DATA-TF that we announce and take (PS3.8 D.1).
+        handshake_seconds: from the connection to a whole A-ASSOCIATE-RQ: the ARTIM timer of PS3.8 9.1.5.
+        message_seconds: longest silence inside a DIMSE message.
+        idle_seconds: longest silence between messages.
+        max_object_bytes: largest data set that is taken.
+        reserve_bytes: free disk that receiving leaves to the database and to results.
+        grace_seconds: how long objects on their way may take when the receiver stops.
+        max_waiting, max_waiting_per_address: connections that have not associated yet (or are closing), per process.
+    """
+
+    ae_title: str
+    storage: Path
+    database_url: str
+    bind: str = "127.0.0.1"
+    port: int = 11112
+    peers: tuple[AllowedPeer, ...] = ()
+    processes: int = 1
+    max_associations: int = 50
+    max_pdu_bytes: int = 256 * 1024
+    handshake_seconds: float = 10.0
+    message_seconds: float = 60.0
+    idle_seconds: float = 60.0
+    max_object_bytes: int = 4096 * MEBIBYTE
+    reserve_bytes: int = 64 * MEBIBYTE
+    grace_seconds: float = 5.0
+    max_waiting: int = 64
+    max_waiting_per_address: int = 32
+    log_level: str = "info"
+    log_format: str = "text"
+    index: int = field(default=0)
+
+    def __post_init__(self) -> None:
+        for name in ("handshake_seconds", "message_seconds", "idle_seconds", "max_associations", "max_object_bytes"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(f"{name}: expected more than 0, came {getattr(self, name)}")
+        if self.max_pdu_bytes < 4096:
+            raise ConfigurationError(f"max_pdu_bytes: expected at least 4096, came {self.max_pdu_bytes}")
+
+    @property
+    def inbox(self) -> Path:
+        """Where instances lie once they are recorded."""
+        return self.storage / "inbox"
+
+    @property
+    def receiver(self) -> str:
+        """Name of this receiver process in association rows: the same after a restart, so that it finds its orphans."""
+        return f"{self.ae_title}:{self.port}/{self.index}"
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReceiverSettings:
+        """The receiver's share of the node's settings."""
+        return cls(
+            ae_title=settings.ae_title,
+            storage=settings.storage.absolute(),
+            database_url=settings.database_url,
+            bind=settings.bind,
+            port=settings.dicom_port,
+            peers=tuple(AllowedPeer(peer.ae_title, peer.address) for peer in settings.peers),
+            processes=settings.receiver_processes,
+            max_associations=settings.max_associations,
+            max_pdu_bytes=settings.max_pdu_bytes,
+            handshake_seconds=settings.acse_timeout_seconds,
+            message_seconds=settings.dimse_timeout_seconds,
+            idle_seconds=settings.network_timeout_seconds,
+            log_level=settings.log_level,
+            log_format=settings.log_format,
+        )
+
+    def to_json(self) -> str:
+        """For another process; `from_json` reads it."""
+        return json.dumps({**asdict(self), "storage": str(self.storage)})
+
+    @classmethod
+    def from_json(cls, text: str) -> ReceiverSettings:
+        """What `to_json` wrote."""
+        values: dict[str, Any] = json.loads(text)
+        values["storage"] = Path(values["storage"])
+        values["peers"] = tuple(AllowedPeer(**peer) for peer in values["peers"])
+        return cls(**values)
