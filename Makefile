@@ -1,0 +1,54 @@
+# wmh-node: `make demo` runs the main job, `make test` runs every test; both make the environment first.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+export WMH_NODE_TEST_DATA ?= $(DATA)
+
+.PHONY: help install peers demo test check format bench reference-model reference-dsc clean
+
+help:  ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
+
+install: $(VENV)/.installed  ## make .venv with .venv/bin/wmh-node in it
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@bash deploy/scripts/make-environment $(VENV) $(PYTHON)
+	@touch $@
+
+peers:  ## install the real peers that the tests talk to (Debian packages)
+	@bash deploy/scripts/install-peers
+
+demo: install  ## run the main job on a phantom, or on INPUT=<folder of DICOM>; OUT=<folder>
+	$(BIN)/wmh-node demo $(if $(INPUT),--input "$(INPUT)") --out "$(or $(OUT),wmh-demo)"
+
+test: install peers  ## every test, against the real peers
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install  ## ruff, mypy, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install  ## ruff's fixes and format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install peers  ## benchmarks beside the peers: receiving, claim, inference
+	$(BIN)/python tests/benchmarks/receiving.py
+	$(BIN)/python tests/benchmarks/claim.py
+	$(BIN)/python tests/benchmarks/inference.py
+
+runs/phantoms: install
+	$(BIN)/python -m dicom_node.phantom.training_cases --out $@ --count 24 --first-seed 1000
+
+reference-model: install runs/phantoms  ## train the shipped ensemble again (about 1.5 hours on 2 cores)
+	$(BIN)/python -m training.reference fit --data "$(DATA)/flair-wmh" --phantoms runs/phantoms --out runs/reference
+	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --out segmentation/reference --version 0.1.0
+
+reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
+	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"
+
+clean:  ## remove what make and the demo made
+	rm -rf $(VENV) wmh-demo build dist *.egg-info

@@ -1,0 +1,79 @@
+"""Random changes of one slice that keep its label true: geometry, contrast, bias field, noise, resolution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """Ranges of the random changes; intensities are those of normalised images (SD 1 in the brain mask)."""
+
+    rotation_degrees: float = 20.0
+    scale: float = 0.15
+    anisotropy: float = 0.08
+    shift_pixels: float = 12.0
+    flip_probability: float = 0.5
+    elastic_pixels: float = 3.0
+    gamma: float = 0.35
+    contrast: float = 0.2
+    brightness: float = 0.2
+    bias_field: float = 0.25
+    noise: float = 0.12
+    blur_sigma: float = 1.0
+    blur_probability: float = 0.3
+
+
+def augment(
+    image: Image, label: Image, settings: AugmentationSettings, generator: np.random.Generator
+) -> tuple[Image, Image]:
+    """One random variant of a normalised slice (row, column) and its label of zeros and ones."""
+    image, label = _warp(image, label, settings, generator)
+    return _intensity(image, settings, generator), label
+
+
+def _warp(
+    image: Image, label: Image, settings: AugmentationSettings, generator: np.random.Generator
+) -> tuple[Image, Image]:
+    rows, columns = image.shape
+    angle = np.deg2rad(generator.uniform(-1, 1) * settings.rotation_degrees)
+    scale = 1 + generator.uniform(-1, 1) * settings.scale
+    stretch = 1 + generator.uniform(-1, 1) * settings.anisotropy
+    mirror = -1 if generator.random() < settings.flip_probability else 1
+    cosine, sine = np.cos(angle), np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([mirror * scale * stretch, scale / stretch])
+    centre = np.array([(columns - 1) / 2, (rows - 1) / 2])
+    shift = centre - linear @ centre + generator.uniform(-1, 1, 2) * settings.shift_pixels
+    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)
+    places = (grid @ linear.T.astype(np.float32) + shift.astype(np.float32)).astype(np.float32)
+    if settings.elastic_pixels:
+        bend = generator.normal(size=(5, 5, 2)).astype(np.float32) * settings.elastic_pixels
+        places += cv2.resize(bend, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    background = float(image.min())
+    warped = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=background)
+    moved = cv2.remap(label, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return warped, (moved >= 0.5).astype(np.float32)
+
+
+def _intensity(image: Image, settings: AugmentationSettings, generator: np.random.Generator) -> Image:
+    rows, columns = image.shape
+    low, high = float(image.min()), float(image.max())
+    span = max(high - low, 1e-6)
+    unit = (image - low) / span
+    gamma = np.exp(generator.uniform(-1, 1) * settings.gamma)
+    unit = np.power(np.clip(unit, 0, 1), gamma)
+    field = generator.normal(size=(3, 3)).astype(np.float32) * settings.bias_field
+    unit = unit * np.exp(cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC))
+    image = unit * span + low
+    if generator.random() < settings.blur_probability:
+        image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.3, settings.blur_sigma))
+    image = image * (1 + generator.uniform(-1, 1) * settings.contrast)
+    image = image + generator.uniform(-1, 1) * settings.brightness
+    noise = generator.normal(size=image.shape) * generator.uniform(0, settings.noise)
+    return (image + noise).astype(np.float32)
