@@ -65,6 +65,13 @@ class ModelBundle:
     graph: NetworkGraph
     weights: tuple[Weights, ...]
 
+    def __post_init__(self) -> None:
+        """Check that network and input contract speak of the same images."""
+        size = self.specification.size
+        if self.graph.nodes[0].shape != (size, size, 1):
+            raise BadBundle(f"expected a network for images of ({size}, {size}, 1), got {self.graph.nodes[0].shape}")
+        _ = self.preprocessing
+
     @property
     def members(self) -> int:
         """Number of networks whose probabilities are averaged."""

@@ -201,6 +201,8 @@ def _read_convolution(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_transposed(config: Mapping[str, Any]) -> dict[str, Any]:
+    if any(size < stride for size, stride in zip(config["kernel_size"], config["strides"], strict=True)):
+        raise BadBundle(f"layer {config['name']}: expected a kernel no smaller than its strides, or pixels stay empty")
     return _read_convolution(config) | {"operation": "transposed_convolution"}
 
 

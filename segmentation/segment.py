@@ -76,7 +76,7 @@ def segment_volume(volume: FlairVolume, ensemble: Ensemble, progress: Progress |
 
 def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean over the first axis of (member, slice, row, column), summed in float64."""
-    return members.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return np.mean(members, axis=0, dtype=np.float64).astype(np.float32)
 
 
 def _silent(stage: str, done: int, total: int) -> None:

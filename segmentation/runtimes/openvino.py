@@ -94,13 +94,13 @@ def _convolution(node: Node, inputs: list[Any], own: Weights) -> Any:
 def _transposed_convolution(node: Node, inputs: list[Any], own: Weights) -> Any:
     kernel = np.ascontiguousarray(own["kernel"].transpose(3, 2, 0, 1))  # (h, w, out, in) -> (in, out, h, w)
     strides = list(node.strides or (1, 1))
-    # Keras "same": the output is exactly strides times the input, whatever the kernel.
-    shape = [int(n) * s for n, s in zip(list(inputs[0].get_output_shape(0))[2:], strides, strict=True)]
+    # Keras "same": the output is strides times the input, and the odd pixel is cut off at the end. Written out, because
+    # OpenVINO's own "same" cuts it off at the start.
+    surplus = [max(0, k - s) for k, s in zip(kernel.shape[2:], strides, strict=True)]
+    begin = [n // 2 for n in surplus]
+    end = [n - n // 2 for n in surplus]
     return _with_bias(
-        ops.convolution_backprop_data(
-            inputs[0], kernel, strides, ops.constant(np.asarray(shape, np.int64)), auto_pad="same_upper"
-        ),
-        own,
+        ops.convolution_backprop_data(inputs[0], kernel, strides, pads_begin=begin, pads_end=end, dilations=[1, 1]), own
     )
 
 

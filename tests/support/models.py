@@ -1,0 +1,116 @@
+"""Tiny model bundles: 1/8 width, written in a moment, for tests of everything around the network."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from segmentation.bundle import ModelBundle, load_bundle, write_bundle
+from segmentation.manifest import Training
+from segmentation.networks.specification import NetworkSpecification, Variant
+from segmentation.preprocessing.settings import PreprocessingSettings
+
+WIDTH = 0.125
+BRIGHT_SD = 2.0
+"""The `bright` network calls a pixel WMH from this many SD above the brain's mean on."""
+
+Kind = Literal["bright", "random"]
+
+
+def tiny_bundle(
+    folder: Path,
+    *,
+    members: int = 2,
+    kind: Kind = "bright",
+    squeeze_excitation: bool = True,
+    variant: Variant = "published",
+    width: float = WIDTH,
+    seed: int = 1,
+) -> Path:
+    """Write a bundle into `folder` and return it.
+
+    `bright`: hand-made weights whose members call pixels WMH that are about `BRIGHT_SD` brighter than the brain's mean;
+    what it segments on a phantom is plausible and never empty. `random`: every weight counts, nothing is plausible;
+    for agreement and determinism.
+    """
+    shutil.copytree(_built(members, kind, squeeze_excitation, variant, width, seed), folder, dirs_exist_ok=True)
+    return folder
+
+
+def tiny_model(folder: Path, **options: Any) -> ModelBundle:
+    """`tiny_bundle`, loaded."""
+    return load_bundle(tiny_bundle(folder, **options))
+
+
+@functools.cache
+def _built(members: int, kind: Kind, squeeze_excitation: bool, variant: Variant, width: float, seed: int) -> Path:
+    """Once per test session: Keras takes seconds to import."""
+    import keras
+
+    from segmentation.networks.unet import build_network
+
+    specification = NetworkSpecification(squeeze_excitation=squeeze_excitation, variant=variant, width=width)
+    models = []
+    for member in range(members):
+        keras.utils.set_random_seed(seed * 100 + member)
+        model = build_network(specification)
+        if kind == "bright":
+            _see_bright_pixels(model, threshold=BRIGHT_SD + 0.1 * (member - (members - 1) / 2))
+        else:
+            _stir(model, np.random.default_rng(seed * 100 + member))
+        models.append(model)
+    folder = Path(tempfile.mkdtemp(prefix="wmh-tiny-bundle-"))
+    write_bundle(
+        folder,
+        models,
+        name=f"tiny-{kind}",
+        version="0.0.1",
+        specification=specification,
+        preprocessing=PreprocessingSettings(),
+        training=Training(software={}, recipe="none: made by tests/support/models.py", data=()),
+        licence="Apache-2.0",
+        model_card="A test model. It knows nothing.\n",
+    )
+    return folder
+
+
+def _stir(model: Any, rng: np.random.Generator) -> None:
+    """Give every vector a value of its own: fresh networks have zero biases and idle normalisation."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            if variable.name in ("bias", "beta", "moving_mean"):
+                variable.assign(rng.normal(0, 0.3, variable.shape))
+            elif variable.name in ("gamma", "moving_variance"):
+                variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+
+
+def _see_bright_pixels(model: Any, threshold: float) -> None:
+    """Carry the input along the topmost skip and put a sigmoid at the threshold; everything else is zero."""
+    for layer in model.layers:
+        for variable in layer.weights:
+            if variable.name in ("kernel", "bias"):
+                variable.assign(np.zeros(variable.shape, np.float32))
+    shift = 4.0  # normalised background lies 3 to 4 SD below the mean, and ReLU would cut it off
+    for name, source in [
+        ("down1_1_conv", 0),
+        ("down1_2_conv", 0),
+        ("down1_3_conv", 0),
+        ("up1_1_conv", int(model.get_layer("up1_deconv").filters)),
+        ("up1_2_conv", 0),
+        ("up1_3_conv", 0),
+    ]:
+        kernel, bias = model.get_layer(name).get_weights()
+        kernel[1, 1, source, 0] = 1.0
+        bias[0] = shift if name == "down1_1_conv" else 0.0
+        model.get_layer(name).set_weights([kernel, bias])
+    excited = 0.5 if any(layer.name == "down1_recalibrate" for layer in model.layers) else 1.0
+    steepness = 4.0
+    kernel, bias = model.get_layer("wmh").get_weights()
+    kernel[0, 0, 0, 0] = steepness / excited
+    bias[0] = -steepness * (shift + threshold)
+    model.get_layer("wmh").set_weights([kernel, bias])
