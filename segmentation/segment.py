@@ -76,7 +76,8 @@ def segment_volume(volume: FlairVolume, ensemble: Ensemble, progress: Progress |
 
 def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean over the first axis of (member, slice, row, column), summed in float64."""
-    return np.mean(members, axis=0, dtype=np.float64).astype(np.float32)
+    mean: NDArray[np.float32] = members.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def _silent(stage: str, done: int, total: int) -> None:
