@@ -1,4 +1,4 @@
-"""FLAIR volumes and masks in NIfTI, turned to the axial order that DICOM uses, and masks back onto the file's own grid."""
+"""FLAIR volumes and masks in NIfTI, turned to DICOM's axial order, and masks back onto the file's own grid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from numpy.typing import NDArray
 
@@ -98,7 +99,7 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
         image = nibabel.load(path)
         data = np.asanyarray(image.dataobj)
     # nibabel reports damaged files with its own errors, with zlib's, with struct's and with plain ValueError.
-    except (nibabel.filebasedimages.ImageFileError, OSError, EOFError, ValueError, ArithmeticError) as error:
+    except (ImageFileError, OSError, EOFError, ValueError, ArithmeticError) as error:
         raise BadVolume(f"{path.name}: expected a readable NIfTI file ({type(error).__name__})") from error
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]

@@ -36,7 +36,9 @@ class LabelledCase:
         """A mask on another grid would train on the wrong voxels."""
         for label, mask in (("wmh", self.wmh), ("brain", self.brain)):
             if mask is not None and mask.shape != self.volume.voxels.shape:
-                raise BadCase(f"{self.name}: expected the {label} mask's shape {self.volume.voxels.shape}, got {mask.shape}")
+                raise BadCase(
+                    f"{self.name}: expected the {label} mask's shape {self.volume.voxels.shape}, got {mask.shape}"
+                )
 
     @property
     def wmh_ml(self) -> float:

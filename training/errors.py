@@ -1,8 +1,8 @@
 """The exceptions of `training`, one tree.
 
-    TrainingError
-    ├── BadCase       a case that cannot be trained on: missing file, other grid, foreign label
-    └── BadCohort     cases that do not make a cohort: none at all, too few patients for the folds, a broken patients.csv
+TrainingError
+├── BadCase       a case that cannot be trained on: missing file, other grid, foreign label
+└── BadCohort     cases that do not make a cohort: none at all, too few patients for the folds, a broken patients.csv
 """
 
 from __future__ import annotations

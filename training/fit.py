@@ -82,14 +82,14 @@ def fit_member(
     model = None
     last = min(recipe.epochs, stop_after or recipe.epochs)
     for epoch in range(first, last):
-        cropped = recipe.crop is not None and epoch < recipe.crop_epochs
-        size = recipe.crop if cropped else recipe.preprocessing.size
+        crop = recipe.crop if epoch < recipe.crop_epochs else None
+        size = crop or recipe.preprocessing.size
         if model is None or model.input_shape[1] != size:
             model = _compile(recipe, size, seed, previous=model)
             if epoch and epoch == first:
                 model.load_weights(checkpoint.weights(epoch))
-        pool = pools.crops if cropped else pools.slices
-        batches = Batches(pool, recipe, seed, epoch, recipe.crop if cropped else None)
+        pool = pools.crops if crop else pools.slices
+        batches = Batches(pool, recipe, seed, epoch, crop)
         history = model.fit(batches, epochs=1, verbose=0, shuffle=False)
         checkpoint.save(model, epoch + 1)
         if progress is not None:

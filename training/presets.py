@@ -22,9 +22,9 @@ class Recipe:
         epochs: passes over `steps_per_epoch` batches (paper: 50 over every slice).
         steps_per_epoch: None: every slice once an epoch; else this many batches of slices drawn by weight.
         empty_slice_weight: with drawn batches, the weight of a slice without lesions beside 1 for one with.
-        phantom_share: share of the drawn full slices that comes from phantoms, when there are any.
+        phantom_share: share of the drawn full slices that comes from phantoms, if any.
         crop: side of the random crops of the first `crop_epochs` epochs (cheaper steps), then full slices.
-        scalp_factors: each case is also shown with everything outside the brain dimmed by these, as fat saturation does.
+        scalp_factors: each case is also shown with all outside the brain dimmed by these, as fat saturation does.
         compute: Keras dtype policy.
     """
 
@@ -49,7 +49,7 @@ class Recipe:
 PAPER_2024 = Recipe("paper-2024")
 
 # The first shipped bundle: the paper's network at half width, trained on two CPU cores in about an hour.
-# Dice alone stayed above 0.97 for ten epochs on these few scans; cross-entropy, augmentation and a cosine end mend that.
+# Dice alone stayed above 0.97 for ten epochs on these scans; cross-entropy, augmentation and a cosine end mend that.
 FIRST_REFERENCE = replace(
     PAPER_2024,
     name="first-reference",

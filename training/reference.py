@@ -60,7 +60,9 @@ def fit(
     preset: Annotated[str, typer.Option(help=f"one of {', '.join(PRESETS)}")] = "first-reference",
     members: Annotated[str, typer.Option(help="which members to train, from 0")] = "0,1,2,3,4",
     threads: Annotated[int, typer.Option(help="processor threads; 0: all")] = 0,
-    stop_after: Annotated[int | None, typer.Option(help="stop after this many epochs; the same command goes on")] = None,
+    stop_after: Annotated[
+        int | None, typer.Option(help="stop after this many epochs; the same command goes on")
+    ] = None,
 ) -> None:
     """Train the members, each without the patients of its fold."""
     if threads:
@@ -148,7 +150,9 @@ def leave_out(
     scores = []
     for case in cases:
         member = next(index for index, held_out in enumerate(folds) if case.patient in held_out)
-        scores.append(_score(case, member, lambda images, member=member: ensemble.predict(images)[member], loaded.preprocessing))
+        scores.append(
+            _score(case, member, lambda images, member=member: ensemble.predict(images)[member], loaded.preprocessing)
+        )
     if as_json:
         mean = float(np.mean([score.dsc for score in scores]))
         typer.echo(json.dumps({"mean_dsc": mean, "cases": [score.__dict__ for score in scores]}))
@@ -165,7 +169,9 @@ def _scores(
     for case in cases:
         member = next(index for index, held_out in enumerate(folds) if case.patient in held_out)
         scores.append(
-            _score(case, member, lambda images, member=member: predict_slices(models[member], images), recipe.preprocessing)
+            _score(
+                case, member, lambda images, member=member: predict_slices(models[member], images), recipe.preprocessing
+            )
         )
     return scores
 

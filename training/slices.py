@@ -39,14 +39,12 @@ def build_pool(cases: Sequence[LabelledCase], phantoms: Sequence[LabelledCase], 
     for group, share in ((cases, 1 - recipe.phantom_share), (phantoms, recipe.phantom_share)):
         group_weights = []
         for case in group:
-            kept: NDArray[np.bool_] | None = None
-            for index, factor in enumerate(recipe.scalp_factors):
-                ready = preprocess(_dim_scalp(case, factor), recipe.preprocessing)
-                if kept is None:
-                    kept = ready.brain_mask.any(axis=(1, 2))
-                    mask = ready.grid.mask_to_square(case.wmh)[kept]
-                    labels.append(mask.astype(np.float32))
-                    group_weights.append(np.where(mask.any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
+            variants = [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in recipe.scalp_factors]
+            kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
+            mask = variants[0].grid.mask_to_square(case.wmh)[kept]
+            labels.append(mask.astype(np.float32))
+            group_weights.append(np.where(mask.any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
+            for index, ready in enumerate(variants):
                 images[index].append(ready.images[kept])
         if group_weights:
             joined = np.concatenate(group_weights)

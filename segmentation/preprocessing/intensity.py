@@ -1,4 +1,4 @@
-"""Grey values: per-slice scaling, the case histogram's peak, brain mask and normalisation (paper, "Data Preprocessing")."""
+"""Grey values: slice scaling, histogram peak, brain mask, normalisation (paper, "Data Preprocessing")."""
 
 from __future__ import annotations
 

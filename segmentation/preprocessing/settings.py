@@ -17,7 +17,7 @@ class PreprocessingSettings:
     Attributes:
         size: rows and columns of the networks' input.
         bins: bins of the case histogram over non-zero voxels, 0 to 256.
-        peak: which histogram peak is moved to `peak_target`: the one nearest to it (published code) or the highest (text).
+        peak: which histogram peak is moved to `peak_target`: the nearest to it (published code) or the highest (text).
         peak_target: grey value of that peak afterwards; intensities are multiplied, so that zero stays zero.
         mask_threshold: grey value above which a pixel belongs to the brain mask.
     """

@@ -92,7 +92,13 @@ def _resample(
     for index, source in enumerate(pixels):
         smooth = ndimage.gaussian_filter(source, sigmas, mode="nearest") if any(sigmas) else source
         ndimage.affine_transform(
-            smooth, np.asarray(steps), np.asarray(offsets), output_shape=shape, output=out[index], order=order,
-            mode="grid-constant", cval=0.0,
+            smooth,
+            np.asarray(steps),
+            np.asarray(offsets),
+            output_shape=shape,
+            output=out[index],
+            order=order,
+            mode="grid-constant",
+            cval=0.0,
         )
     return out
