@@ -267,7 +267,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
 def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
     """Environment variables with our prefix that no setting reads: mostly typing errors."""
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
-    known |= {"WMH_NODE_CONFIG", "WMH_NODE_TEST_DATA"}
+    known |= {"WMH_NODE_CONFIG", "WMH_NODE_TEST_DATA", "WMH_NODE_SUPERVISED"}
     return sorted(
         name
         for name in (os.environ if environment is None else environment)

@@ -1,0 +1,112 @@
+"""`wmh-node config show | check`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from dicom_node.cli.context import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    out,
+    print_json,
+    settings_or_exit,
+)
+from dicom_node.errors import WmhNodeError
+from dicom_node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
+
+app = typer.Typer(help="What is set, and whether it works.", no_args_is_help=True)
+
+
+@app.command()
+def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show every setting as it is read; a password in the database URL is hidden."""
+    settings = settings_or_exit(config)
+    values = redacted(settings)
+    if as_json:
+        print_json(values)
+        return
+    values["destinations"] = compact(settings.destinations)
+    values["peers"] = compact(settings.peers)
+    table = Table("variable", "value", box=None)
+    for name, value in values.items():
+        table.add_row(ENVIRONMENT_PREFIX + name.upper(), "" if value is None else str(value))
+    out.print(table)
+
+
+@app.command()
+def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Check what the settings name: storage, database, model, destinations. Exit 1 when something is wrong."""
+    settings = settings_or_exit(config)
+    findings = [
+        *({"what": name, "ok": False, "detail": "no setting has this name"} for name in unknown_variables()),
+        _finding("storage", lambda: _check_storage(settings.storage)),
+        _finding("database", lambda: _check_database(settings.database_url)),
+        _finding("model", lambda: _check_model(settings)),
+        *(
+            _finding(f"destination {one.name}", lambda one=one: _check_destination(settings, one))
+            for one in settings.destinations
+        ),
+    ]
+    if as_json:
+        print_json(findings)
+    else:
+        for finding in findings:
+            mark = "[green]ok[/]  " if finding["ok"] else "[red]no[/]  "
+            out.print(mark, end="")
+            out.print(f"{finding['what']}: {finding['detail']}", markup=False)
+    if not all(finding["ok"] for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _finding(what: str, look: Any) -> dict[str, Any]:
+    from db.errors import DatabaseError
+
+    from segmentation.errors import SegmentationError
+
+    try:
+        return {"what": what, "ok": True, "detail": look()}
+    except (WmhNodeError, DatabaseError, SegmentationError, OSError) as error:
+        return {"what": what, "ok": False, "detail": str(error)}
+
+
+def _check_storage(storage: Path) -> str:
+    place = storage.absolute()
+    while not place.exists():
+        place = place.parent
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise PermissionError(f"{place} cannot be written to by this user")
+    free_gib = shutil.disk_usage(place).free / 2**30
+    made = "" if storage.exists() else " (will be made)"
+    return f"{storage.absolute()}{made}, {free_gib:.1f} GiB free"
+
+
+def _check_database(url: str) -> str:
+    from db.migrate import check as check_schema
+
+    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
+        return "SQLite, will be made by `wmh-node serve`"
+    status = check_schema(url)
+    if not status.is_current:
+        raise WmhNodeError("the schema is not current: run `wmh-node db upgrade`")
+    return "reachable, schema is current"
+
+
+def _check_model(settings: Settings) -> str:
+    from segmentation.bundle import load_bundle, reference_bundle
+
+    identity = load_bundle(settings.model or reference_bundle()).identity
+    return f"{identity.name} {identity.version}, digest {identity.digest[:12]}"
+
+
+def _check_destination(settings: Settings, destination: Any) -> str:
+    from dicom_node.sending import echo
+
+    echo(destination, calling_ae_title=settings.ae_title)
+    return f"{destination} answers C-ECHO"

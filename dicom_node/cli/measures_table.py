@@ -1,0 +1,40 @@
+"""Measurements for a reader at a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.table import Table
+
+_ROWS = (
+    ("wmh_volume_ml", "WMH volume", "{:.2f} mL"),
+    ("lesion_count", "lesions", "{:d}"),
+    ("uncertainty_index", "uncertainty index", "{:.3f}"),
+    ("review_recommended", "review recommended", "{}"),
+)
+
+
+def measures_table(measurements: dict[str, Any], truth: dict[str, Any] | None = None) -> Table:
+    """Measured values, and the truth beside them where it is known."""
+    table = Table("", "measured", *(["truth"] if truth is not None else []), box=None)
+    for key, label, form in _ROWS:
+        if key not in measurements:
+            continue
+        cells = [label, _cell(measurements[key], form)]
+        if truth is not None:
+            cells.append(_cell(truth[key], form) if key in truth else "")
+        table.add_row(*cells)
+    for name, seconds in measurements.get("seconds", {}).items():
+        table.add_row(f"seconds, {name}", f"{seconds:.2f}")
+    flags = measurements.get("flags")
+    if flags:
+        table.add_row("flags", ", ".join(flags))
+    return table
+
+
+def _cell(value: Any, form: str) -> str:
+    if value is None:
+        return "undefined"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return form.format(value)

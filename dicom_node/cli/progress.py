@@ -1,0 +1,47 @@
+"""Progress bars on stderr, for work that takes longer than a breath."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from dicom_node.cli.context import err
+
+StageProgress = Callable[[str, int, int], None]
+
+
+@contextmanager
+def stage_bars() -> Iterator[StageProgress]:
+    """One bar per stage, made when the stage is first heard of; silent when stderr is no terminal.
+
+    Gives a callback (stage, done, total).
+    """
+    with _progress() as progress:
+        tasks: dict[str, int] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+        yield report
+
+
+@contextmanager
+def one_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A single bar; gives a callback (done, total)."""
+    with stage_bars() as report:
+        yield lambda done, total: report(label, done, total)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        disable=not err.is_terminal,
+    )

@@ -1,0 +1,40 @@
+"""`wmh-node receive | work | deliver`: one role each, for installations on more than one machine."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from dicom_node.cli.context import ConfigOption, settings_or_exit
+from dicom_node.logs import configure_logs
+from dicom_node.serving.role import stop_when_told
+from dicom_node.settings import Settings
+
+
+def receive(config: ConfigOption = None) -> None:
+    """Receive DICOM by C-STORE into the inbox, until told to stop."""
+    from dicom_node.receiving.run import run_receiver
+
+    _run("receive", config, run_receiver)
+
+
+def work(config: ConfigOption = None) -> None:
+    """Decide which series are complete and analyse them, until told to stop."""
+    from dicom_node.working.run import run_work
+
+    _run("work", config, run_work)
+
+
+def deliver(config: ConfigOption = None) -> None:
+    """Send results to the destinations, until told to stop."""
+    from dicom_node.delivering.run import run_deliver
+
+    _run("deliver", config, run_deliver)
+
+
+def _run(role: str, config: Path | None, body: Callable[[Settings, threading.Event], None]) -> None:
+    settings = settings_or_exit(config)
+    configure_logs(settings.log_level, settings.log_format, role=role)
+    settings.storage.mkdir(parents=True, exist_ok=True)
+    body(settings, stop_when_told())

@@ -1,0 +1,109 @@
+"""`wmh-node segment PATH --out DIR`: analysis without a database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
+from dicom_node.cli.measures_table import measures_table
+from dicom_node.cli.progress import stage_bars
+from dicom_node.errors import ConfigurationError, NotFlair, UnreadableObject
+
+if TYPE_CHECKING:
+    from dicom_node.reading.folder import SeriesFiles
+
+_NIFTI_ENDINGS = (".nii", ".nii.gz")
+_MOST_REASONS = 10
+
+
+def segment(
+    path: Annotated[Path, typer.Argument(help="Folder or file of DICOM, or a NIfTI file.", exists=True)],
+    out_folder: Annotated[Path, typer.Option("--out", help="Where the results go.")],
+    series: Annotated[
+        str | None, typer.Option("--series", help="SeriesInstanceUID, when the folder holds several FLAIR series.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Model bundle; the reference bundle otherwise.")] = None,
+    runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Segment one FLAIR series: seg.dcm, sr.dcm, measurements.json, overlay.png (wmh.nii.gz for a NIfTI)."""
+    overrides = {name: value for name, value in (("model", model), ("runtime", runtime)) if value is not None}
+    settings = settings_or_exit(config, **overrides)
+    with exit_codes():
+        # Imported late: `wmh-node --help` must not wait for highdicom and the runtime.
+        from dicom_node.working.analysis import open_model
+
+        is_nifti = path.name.endswith(_NIFTI_ENDINGS)
+        chosen = None if is_nifti else _choose(path, series)
+        with exit_codes(), stage_bars() as progress:
+            progress("model", 0, 1)
+            ensemble = open_model(settings)
+            progress("model", 1, 1)
+            out_folder.mkdir(parents=True, exist_ok=True)
+            if chosen is None:
+                measurements = _segment_nifti(path, ensemble, out_folder, progress)
+            else:
+                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress)
+    if as_json:
+        print_json(measurements)
+        return
+    out.print(measures_table(measurements))
+    err.print(f"results in {out_folder}. Research use only, not a medical device.", markup=False)
+
+
+def _segment_dicom(paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any) -> dict[str, Any]:
+    from dicom_node.working.analysis import analyse, write_analysis
+
+    analysis = analyse(paths, ensemble, progress)
+    return write_analysis(analysis, ensemble, _arrival(paths), folder, progress).measurements
+
+
+def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any) -> dict[str, Any]:
+    from dicom_node.working.nifti import segment_nifti
+
+    return segment_nifti(path, ensemble, folder, progress)
+
+
+def _arrival(paths: tuple[Path, ...]) -> datetime:
+    """The time that results carry: when the newest input file came, as for a served job.
+
+    Not the clock: the same series with the same model gives the same UIDs, so it must give the same bytes.
+    """
+    return datetime.fromtimestamp(int(max(path.stat().st_mtime for path in paths)), UTC)
+
+
+def _choose(path: Path, wanted: str | None) -> SeriesFiles:
+    """The one series to analyse.
+
+    Raises:
+        UnreadableObject, NotFlair: there is none, with the reason for each series.
+        ConfigurationError: there are several, or not the one that was asked for.
+    """
+    from dicom_node.reading.folder import find_series
+    from dicom_node.selecting.flair import judge_series
+
+    found = find_series([path])
+    if not found.series:
+        reasons = "; ".join(reason for _, reason in found.unreadable[:3]) or "the folder is empty"
+        raise UnreadableObject("no_dicom", f"No DICOM image series was found under {path}: {reasons}")
+    if wanted is not None:
+        for series in found.series:
+            if series.series_instance_uid == wanted:
+                return series
+        raise ConfigurationError(f"--series: {wanted} is not among the {len(found.series)} series under {path}")
+    if len(found.series) == 1:
+        return found.series[0]  # let reading say what is wrong with it
+    verdicts = [(series, judge_series(series.headers)) for series in found.series]
+    accepted = [series for series, verdict in verdicts if verdict.accepted]
+    if not accepted:
+        reasons = "; ".join(f"{s.series_instance_uid}: {v.reason}" for s, v in verdicts[:_MOST_REASONS])
+        raise NotFlair("no_flair", f"None of {len(verdicts)} series is a brain FLAIR. {reasons}")
+    if len(accepted) > 1:
+        uids = ", ".join(series.series_instance_uid for series in accepted[:_MOST_REASONS])
+        raise ConfigurationError(f"{path} holds {len(accepted)} FLAIR series, choose one with --series: {uids}")
+    return accepted[0]

@@ -1,0 +1,93 @@
+"""`wmh-node send PATH... --to AET@HOST:PORT`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dicom_node.cli.context import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    complain,
+    err,
+    exit_codes,
+    out,
+    print_json,
+    settings_or_exit,
+)
+from dicom_node.cli.progress import one_bar
+from dicom_node.errors import ConfigurationError
+from dicom_node.settings import Destination, Settings, parse_destination
+
+_MAGIC_AT = 128  # PS3.10 7.1: preamble, then "DICM"
+
+
+def send(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders that are searched for them.")],
+    to: Annotated[str, typer.Option("--to", help="AET@HOST:PORT, or the name of a destination in the settings.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Send DICOM objects to a peer by C-STORE."""
+    from dicom_node.sending import send_files
+
+    settings = settings_or_exit(config)
+    with exit_codes():
+        destination = _resolve(to, settings)
+        files = [file for path in paths for file in find_dicom_files(path)]
+        if not files:
+            raise ConfigurationError("found no DICOM file (part 10, with preamble) under the paths given")
+        with one_bar("sending") as progress:
+            outcomes = send_files(files, destination, progress, calling_ae_title=settings.ae_title)
+    failed = [outcome for outcome in outcomes if not outcome.ok]
+    if as_json:
+        print_json(
+            {
+                "destination": str(destination),
+                "sent": len(outcomes) - len(failed),
+                "failed": [
+                    {"path": outcome.path, "status": outcome.status, "detail": outcome.detail} for outcome in failed
+                ],
+            }
+        )
+    else:
+        out.print(f"{len(outcomes) - len(failed)} of {len(outcomes)} sent to {destination}", markup=False)
+        for outcome in failed[:20]:
+            status = "no answer" if outcome.status is None else f"0x{outcome.status:04X}"
+            complain(f"{outcome.path}: {status} {outcome.detail}")
+        if len(failed) > 20:
+            err.print(f"and {len(failed) - 20} more")
+    if failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def find_dicom_files(path: Path) -> Iterator[Path]:
+    """The DICOM files under a path, in a fixed order; DICOMDIR is no object to send.
+
+    Raises:
+        ConfigurationError: there is nothing at the path, or it is a file but no DICOM.
+    """
+    if path.is_dir():
+        yield from (file for file in sorted(path.rglob("*")) if file.is_file() and _is_dicom(file))
+    elif not path.exists():
+        raise ConfigurationError(f"{path} does not exist")
+    elif _is_dicom(path):
+        yield path
+    else:
+        raise ConfigurationError(f"{path} is not a DICOM file: expected 'DICM' at byte {_MAGIC_AT}")
+
+
+def _is_dicom(file: Path) -> bool:
+    if file.name == "DICOMDIR":
+        return False
+    with file.open("rb") as stream:
+        stream.seek(_MAGIC_AT)
+        return stream.read(4) == b"DICM"
+
+
+def _resolve(to: str, settings: Settings) -> Destination:
+    return settings.destination(to) or parse_destination(to)

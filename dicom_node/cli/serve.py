@@ -1,0 +1,51 @@
+"""`wmh-node serve`: everything in one supervised command."""
+
+from __future__ import annotations
+
+import threading
+
+import typer
+
+from dicom_node.cli.context import ConfigOption, err, exit_codes, settings_or_exit
+from dicom_node.logs import configure_logs
+from dicom_node.settings import Settings, compact
+
+_ROLES = ("receive", "work", "deliver")
+_LISTENING_SECONDS = 60.0
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run receiver, worker and deliverer; each is started again when it ends.
+
+    An SQLite database is made and upgraded on the way; for PostgreSQL, run `wmh-node db upgrade` first.
+    """
+    from dicom_node.serving.ports import require_free
+    from dicom_node.serving.role import stop_when_told
+    from dicom_node.serving.schema import prepare_database
+    from dicom_node.serving.supervisor import Supervisor, role_command
+
+    settings = settings_or_exit(config)
+    configure_logs(settings.log_level, settings.log_format, role="serve")
+    with exit_codes():
+        settings.storage.mkdir(parents=True, exist_ok=True)
+        require_free(settings.bind, settings.dicom_port)
+        prepare_database(settings.database_url)
+    stop = stop_when_told()
+    commands = {role: role_command(role, None if config is None else str(config)) for role in _ROLES}
+    with Supervisor(commands) as supervisor:
+        threading.Thread(target=_announce, args=(settings, stop), daemon=True).start()
+        code = supervisor.run(stop)
+    raise typer.Exit(code)
+
+
+def _announce(settings: Settings, stop: threading.Event) -> None:
+    """Say where we listen, once we do."""
+    from dicom_node.serving.ports import wait_until_listening
+
+    if not wait_until_listening(settings.bind, settings.dicom_port, _LISTENING_SECONDS, stop.is_set):
+        return
+    peers = compact(settings.peers) or "any AE"
+    results = compact(settings.destinations) or "nowhere: set WMH_NODE_DESTINATIONS to send them to a PACS"
+    err.print(f"{settings.ae_title} listens on {settings.bind}:{settings.dicom_port} for {peers}", markup=False)
+    err.print(f"results go to {results}", markup=False)
+    err.print(f"files in {settings.storage.absolute()}", markup=False)

@@ -1,0 +1,153 @@
+"""The deliverer: takes delivery rows that are due, sends their files, and writes down what the destination said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from db.deliveries import Delivery, DeliveryTable
+from db.errors import LeaseLost
+
+from dicom_node.delivering.answers import Answer, read_answer
+from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
+from dicom_node.sending import SendOutcome
+from dicom_node.settings import Destination
+
+log = structlog.get_logger()
+
+IDLE_SECONDS = 0.5
+# After a failed connection the other rows of that destination wait this long without trying: each try may cost a
+# timeout, and the rows of healthy destinations stand behind them.
+_DOWN_SECONDS = 15.0
+
+
+class Send(Protocol):
+    """`dicom_node.sending.send_files` with our own AE title filled in."""
+
+    def __call__(self, paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
+        """One outcome per path."""
+
+
+class Deliverer:
+    """Sends what is due, one row at a time.
+
+    Args:
+        owner: name of the lease's holder, unique to this thread.
+        deliveries: on this thread's database connection.
+        destinations: by name.
+        storage: where the paths of files start.
+        send: sends files to a destination.
+        lease_seconds: a row whose sender died is taken again after that long; sending twice is harmless (same UIDs,
+            same bytes).
+        down_until: shared between the deliverers of one process: destination name -> when to try it again.
+        clock: now, in UTC.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        deliveries: DeliveryTable,
+        destinations: dict[str, Destination],
+        storage: Path,
+        send: Send,
+        patience: DeliveryPatience,
+        lease_seconds: float,
+        down_until: dict[str, datetime] | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._owner = owner
+        self._deliveries = deliveries
+        self._destinations = destinations
+        self._storage = storage
+        self._send = send
+        self._patience = patience
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self._down_until = {} if down_until is None else down_until
+
+    def deliver_once(self) -> bool:
+        """Take one due row and try it; False when none is due."""
+        delivery = self._deliveries.claim(self._owner, self._lease_seconds)
+        if delivery is None:
+            return False
+        try:
+            self._try(delivery)
+        except LeaseLost:
+            log.warning("delivery taken over by another sender", delivery=delivery.id, job=delivery.job_id)
+        return True
+
+    def _try(self, delivery: Delivery) -> None:
+        destination = self._destinations.get(delivery.destination)
+        if destination is None:
+            self._again(delivery, f"destination {delivery.destination!r} is not in the settings any more")
+            return
+        down_for = self._down_for(delivery.destination)
+        if down_for > 0:
+            self._deliveries.postpone(delivery.id, self._owner, "destination did not answer a moment ago", down_for)
+            return
+        outcomes = self._send([self._storage / file for file in delivery.files], destination)
+        self._settle(delivery, outcomes)
+
+    def _settle(self, delivery: Delivery, outcomes: Sequence[SendOutcome]) -> None:
+        answers = {read_answer(outcome.status) for outcome in outcomes}
+        reason = "; ".join(_words(outcome) for outcome in outcomes if read_answer(outcome.status) is not Answer.SENT)
+        if answers <= {Answer.SENT}:
+            self._deliveries.sent(delivery.id, self._owner)
+            log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
+        elif Answer.REFUSED in answers and delivery.attempts >= REFUSALS_BELIEVED:
+            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {reason}")
+        else:
+            if all(outcome.status is None for outcome in outcomes):
+                self._note_down(delivery.destination)
+            self._again(delivery, reason)
+
+    def _again(self, delivery: Delivery, reason: str) -> None:
+        waited = (self._clock() - delivery.created_at).total_seconds()
+        if waited > self._patience.total_seconds:
+            self._give_up(delivery, f"not delivered in {waited / 86_400:.1f} days; last: {reason}")
+            return
+        wait = self._patience.wait_after(delivery.attempts)
+        self._deliveries.postpone(delivery.id, self._owner, reason, wait)
+        log.warning(
+            "result set not sent yet",
+            delivery=delivery.id,
+            job=delivery.job_id,
+            destination=delivery.destination,
+            attempt=delivery.attempts,
+            next_in_seconds=wait,
+            reason=reason,
+        )
+
+    def _give_up(self, delivery: Delivery, reason: str) -> None:
+        self._deliveries.give_up(delivery.id, self._owner, f"{delivery.destination}: {reason}")
+        log.error(
+            "delivery given up",
+            delivery=delivery.id,
+            job=delivery.job_id,
+            destination=delivery.destination,
+            reason=reason,
+        )
+
+    def _down_for(self, name: str) -> float:
+        until = self._down_until.get(name)
+        return 0.0 if until is None else (until - self._clock()).total_seconds()
+
+    def _note_down(self, name: str) -> None:
+        seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
+        self._down_until[name] = datetime.fromtimestamp(self._clock().timestamp() + seconds, UTC)
+
+
+def run_deliverer(deliverer: Deliverer, stop: threading.Event) -> None:
+    """Deliver until told to stop."""
+    while not stop.is_set():
+        if not deliverer.deliver_once():
+            stop.wait(IDLE_SECONDS)
+
+
+def _words(outcome: SendOutcome) -> str:
+    status = "no answer" if outcome.status is None else f"status 0x{outcome.status:04X}"
+    return f"{outcome.path.name}: {status}" + (f" ({outcome.detail})" if outcome.detail else "")

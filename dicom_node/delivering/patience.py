@@ -1,0 +1,33 @@
+"""How long a delivery is tried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dicom_node.settings import Settings
+
+# A refusal may come from a PACS that is being set up: asked three times, then believed.
+REFUSALS_BELIEVED = 3
+
+
+@dataclass(frozen=True)
+class DeliveryPatience:
+    """Waits between attempts, in seconds: doubling from the first to the longest, for so many seconds in all."""
+
+    first_seconds: float
+    longest_seconds: float
+    total_seconds: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> DeliveryPatience:
+        """From the settings."""
+        return cls(
+            first_seconds=settings.delivery_retry_seconds,
+            longest_seconds=settings.delivery_retry_longest_seconds,
+            total_seconds=settings.delivery_days * 86_400,
+        )
+
+    def wait_after(self, attempts: int) -> float:
+        """Seconds until the next attempt, after that many."""
+        doublings = min(max(0, attempts - 1), 40)  # beyond this the float, not the cap, would decide
+        return float(min(self.first_seconds * 2**doublings, self.longest_seconds))

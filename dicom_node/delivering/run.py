@@ -1,0 +1,49 @@
+"""The role `deliver`: one thread per destination, so that a slow one does not hold up the others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import structlog
+from db.deliveries import DeliveryTable
+from db.engine import open_database
+
+from dicom_node.delivering.deliverer import Deliverer, run_deliverer
+from dicom_node.delivering.patience import DeliveryPatience
+from dicom_node.sending import SendOutcome, send_files
+from dicom_node.serving.role import lease_owner
+from dicom_node.serving.threads import run_threads
+from dicom_node.settings import Destination, Settings
+
+log = structlog.get_logger()
+
+_MOST_THREADS = 8
+
+
+def run_deliver(settings: Settings, stop: threading.Event) -> None:
+    """Deliver until `stop` is set; a row that is being sent is finished first."""
+    destinations = {destination.name: destination for destination in settings.destinations}
+    down_until: dict[str, datetime] = {}
+
+    def send(paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
+        return send_files(paths, destination, calling_ae_title=settings.ae_title)
+
+    def one(index: int) -> None:
+        deliverer = Deliverer(
+            owner=lease_owner("deliver", index),
+            deliveries=DeliveryTable(open_database(settings.database_url)),
+            destinations=destinations,
+            storage=settings.storage.absolute(),
+            send=send,
+            patience=DeliveryPatience.of(settings),
+            lease_seconds=settings.lease_seconds,
+            down_until=down_until,
+        )
+        run_deliverer(deliverer, stop)
+
+    count = max(1, min(len(destinations), _MOST_THREADS))
+    log.info("deliverer ready", destinations=sorted(destinations))
+    run_threads([lambda index=index: one(index) for index in range(count)], stop)  # type: ignore[misc]

@@ -1,0 +1,81 @@
+"""The node of the demo: the real `wmh-node serve` in a subprocess, on a database, a folder and a port of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from dicom_node.errors import WmhNodeError
+from dicom_node.serving.ports import wait_until_listening
+from dicom_node.serving.supervisor import role_command
+from dicom_node.settings import ENVIRONMENT_PREFIX
+
+# What a user may set for the demo; everything else must not leak in from a real installation.
+_KEPT_VARIABLES = (ENVIRONMENT_PREFIX + "MODEL", ENVIRONMENT_PREFIX + "RUNTIME")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 60.0
+
+
+class NodeProcess:
+    """`wmh-node serve` while the block lasts.
+
+    Args:
+        variables: settings without prefix, e.g. {"DICOM_PORT": "11113"}.
+        log_file: where its log goes.
+        host, port: where it will listen.
+    """
+
+    def __init__(self, variables: Mapping[str, str], log_file: Path, host: str, port: int) -> None:
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(ENVIRONMENT_PREFIX) or name in _KEPT_VARIABLES
+        } | {ENVIRONMENT_PREFIX + name: value for name, value in variables.items()}
+        self._log_file = log_file
+        self._host = host
+        self._port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> NodeProcess:
+        with self._log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                role_command("serve"),
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        if not wait_until_listening(self._host, self._port, _START_SECONDS, self._has_ended):
+            self._stop()
+            raise WmhNodeError(f"the node did not start; see {self._log_file}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def require_alive(self) -> None:
+        """Raise when the node has ended.
+
+        Raises:
+            WmhNodeError: says where its log is.
+        """
+        if self._has_ended():
+            raise WmhNodeError(f"the node ended on its own; see {self._log_file}")
+
+    def _has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,42 @@
+"""What the process of every role has in common: a name for its leases, and the ways it is told to stop."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+# Set by the supervisor: the process then also stops when its standard input ends, which happens when the supervisor
+# dies without having told it (kill -9).
+SUPERVISED_VARIABLE = "WMH_NODE_SUPERVISED"
+
+
+def lease_owner(role: str, index: int = 0) -> str:
+    """A lease holder's name that no other living process has."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}/{index}"
+
+
+def stop_when_told() -> threading.Event:
+    """An event that SIGTERM, SIGINT or the supervisor's death sets; a second signal ends the process at once."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    if os.environ.get(SUPERVISED_VARIABLE):
+        threading.Thread(target=_stop_at_end_of_input, args=(stop,), name="supervisor watch", daemon=True).start()
+    return stop
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    # The descriptor itself, not sys.stdin: a buffered reader held by a daemon thread would abort the interpreter's end.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    stop.set()

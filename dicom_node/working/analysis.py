@@ -1,0 +1,129 @@
+"""From the files of a series to everything a result consists of; the same for the worker and for `wmh-node segment`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dicom_node.errors import UnsupportedGeometry
+from dicom_node.measurements import measurements_json
+from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.results.overlay import write_overlay
+from dicom_node.results.result_set import build_result_set, write_result_set
+from dicom_node.settings import Settings
+from dicom_node.working.files import json_bytes, write_whole
+from segmentation.bundle import load_bundle, reference_bundle
+from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.errors import BadVolume
+from segmentation.segment import Segmentation, segment_volume
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total); stages read, preprocess, infer, measure, write."""
+
+MEASUREMENTS_NAME = "measurements.json"
+OVERLAY_NAME = "overlay.png"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One series, its segmentation, and how long reading took (seconds)."""
+
+    series: FlairSeries
+    segmentation: Segmentation
+    seconds_read: float
+
+
+@dataclass(frozen=True)
+class WrittenAnalysis:
+    """What was written.
+
+    Attributes:
+        deliverable: the DICOM files that go to destinations, in sending order.
+        measurements: the content of measurements.json.
+    """
+
+    deliverable: tuple[Path, ...]
+    measurements: dict[str, Any]
+
+
+def open_model(settings: Settings) -> Ensemble:
+    """The bundle that the settings name, or the reference bundle, compiled for this machine.
+
+    Raises:
+        BadBundle, RuntimeUnavailable: see `segmentation`.
+    """
+    return open_ensemble(load_bundle(settings.model or reference_bundle()), settings.runtime)
+
+
+def analyse(paths: Sequence[Path], ensemble: Ensemble, progress: Progress | None = None) -> Analysis:
+    """Read and segment one series.
+
+    Raises:
+        NotAnalysable: the series is refused; the reason is in the error.
+    """
+    report = progress or _silent
+    report("read", 0, 1)
+    started = time.monotonic()
+    series = read_series(paths)
+    seconds_read = time.monotonic() - started
+    report("read", 1, 1)
+    try:
+        segmentation = segment_volume(series.volume(), ensemble, progress)
+    except BadVolume as error:
+        reason = f"The images do not make a volume that can be analysed: {error}"
+        raise UnsupportedGeometry("bad_volume", reason) from error
+    return Analysis(series, segmentation, seconds_read)
+
+
+def write_analysis(
+    analysis: Analysis,
+    ensemble: Ensemble,
+    analysed_at: datetime,
+    folder: Path,
+    progress: Progress | None = None,
+) -> WrittenAnalysis:
+    """Write SEG, SR, measurements.json and overlay.png into a folder, each synced.
+
+    Args:
+        analysis: what `analyse` gave.
+        ensemble: the model that made it; named in every result.
+        analysed_at: the time that SEG and SR carry. The same when the step is repeated,
+            so that the bytes are.
+        folder: must exist.
+        progress: stage "write".
+
+    Raises:
+        ResultError: SEG or SR cannot be built.
+    """
+    report = progress or _silent
+    report("write", 0, 1)
+    started = time.monotonic()
+    result_set = build_result_set(
+        series=analysis.series,
+        segmentation=analysis.segmentation,
+        model=ensemble.identity,
+        runtime=ensemble.runtime,
+        precision=ensemble.precision,
+        analysed_at=analysed_at,
+    )
+    deliverable = write_result_set(result_set, folder)
+    write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME)
+    seconds_write = time.monotonic() - started
+    measurements = measurements_json(
+        series=analysis.series,
+        segmentation=analysis.segmentation,
+        model=ensemble.identity,
+        seconds_read=analysis.seconds_read,
+        seconds_write=seconds_write,
+    )
+    write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
+    report("write", 1, 1)
+    return WrittenAnalysis(tuple(deliverable), measurements)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """No progress wanted."""

@@ -1,0 +1,48 @@
+"""Keeps a job's lease alive while its worker computes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+import structlog
+
+log = structlog.get_logger()
+
+
+class Heartbeat:
+    """Calls `beat` in a thread of its own until the block ends.
+
+    Args:
+        beat: renews the lease; returns False when it is lost. Must use a database connection of its own.
+        every_seconds: time between calls; a third of the lease leaves room for two that fail.
+    """
+
+    def __init__(self, beat: Callable[[], bool], every_seconds: float) -> None:
+        self._beat = beat
+        self._every_seconds = every_seconds
+        self._stop = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    @property
+    def lost(self) -> bool:
+        """Somebody else owns the job now, or it was cancelled: what is being computed no longer counts."""
+        return self._lost.is_set()
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._every_seconds):
+            if not self._beat():
+                self._lost.set()
+                return

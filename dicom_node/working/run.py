@@ -1,0 +1,67 @@
+"""The role `work`: decides which series are complete, and analyses them."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+from db.engine import open_database
+from db.inbox import Inbox
+from db.jobs import JobTable
+
+from dicom_node.completing.completer import Completer, run_completer
+from dicom_node.completing.evidence import Patience
+from dicom_node.serving.role import lease_owner
+from dicom_node.serving.threads import run_threads
+from dicom_node.settings import Settings
+from dicom_node.working.outbox import Outbox
+
+log = structlog.get_logger()
+
+
+def run_work(settings: Settings, stop: threading.Event) -> None:
+    """Complete and analyse until `stop` is set; a job that was begun is finished first.
+
+    Completion runs beside analysis in one process, since a node that only receives has nothing to decide, and a node
+    that works must find work. It begins before the model is loaded.
+    """
+    run_threads([lambda: _complete(settings, stop), lambda: _analyse(settings, stop)], stop)
+
+
+def _complete(settings: Settings, stop: threading.Event) -> None:
+    database = open_database(settings.database_url)
+    completer = Completer(Inbox(database), JobTable(database), settings.storage.absolute(), Patience.of(settings))
+    run_completer(completer, stop)
+
+
+def _analyse(settings: Settings, stop: threading.Event) -> None:
+    # Imported here: completion need not wait for highdicom, SciPy and the runtime.
+    from dicom_node.working.analysis import open_model
+    from dicom_node.working.worker import Worker, WorkRules, run_worker
+
+    ensemble = open_model(settings)
+    log.info(
+        "model ready",
+        model=ensemble.identity.name,
+        version=ensemble.identity.version,
+        runtime=ensemble.runtime,
+        precision=ensemble.precision,
+    )
+    database = open_database(settings.database_url)
+    outbox = Outbox(settings.storage.absolute() / "outbox")
+    outbox.clear_unfinished()
+    worker = Worker(
+        owner=lease_owner("work"),
+        inbox=Inbox(database),
+        jobs=JobTable(database),
+        beating_jobs=JobTable(open_database(settings.database_url)),
+        ensemble=ensemble,
+        storage=settings.storage.absolute(),
+        outbox=outbox,
+        rules=WorkRules(
+            lease_seconds=settings.lease_seconds,
+            retry_seconds=settings.job_retry_seconds,
+            destinations=tuple(destination.name for destination in settings.destinations),
+        ),
+    )
+    run_worker(worker, stop)

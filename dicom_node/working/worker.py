@@ -1,0 +1,157 @@
+"""The worker: claims one job after the other and takes each from received files to a result set in the outbox."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from db.errors import LeaseLost
+from db.inbox import Inbox, StoredInstance
+from db.jobs import Job, JobTable, NewDelivery
+
+from dicom_node.errors import NotAnalysable, WmhNodeError
+from dicom_node.logs import describe_error
+from dicom_node.reading.digest import instances_digest
+from dicom_node.working.analysis import analyse, write_analysis
+from dicom_node.working.heartbeat import Heartbeat
+from dicom_node.working.outbox import Outbox
+from segmentation.ensemble import Ensemble
+from segmentation.errors import SegmentationError
+
+log = structlog.get_logger()
+
+IDLE_SECONDS = 0.5
+_LONGEST_RETRY_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class WorkRules:
+    """How a worker goes about its jobs; times in seconds.
+
+    Attributes:
+        lease_seconds: how long a claim holds without a heartbeat.
+        retry_seconds: wait after the first failed attempt; doubles with each.
+        destinations: names of the destinations that every result set goes to.
+    """
+
+    lease_seconds: float
+    retry_seconds: float
+    destinations: tuple[str, ...]
+
+    def wait_after(self, attempts: int) -> float:
+        """Seconds to wait after that many attempts failed."""
+        return float(min(self.retry_seconds * 2 ** max(0, attempts - 1), _LONGEST_RETRY_SECONDS))
+
+
+class Worker:
+    """Takes jobs through analysis.
+
+    Args:
+        owner: name of the lease's holder, unique to this process.
+        inbox, jobs: tables on this thread's database connection.
+        beating_jobs: the job table on a connection of its own, for the heartbeat's thread.
+        ensemble: loaded once.
+        storage: where the paths of instances start.
+        outbox: where result sets go.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        inbox: Inbox,
+        jobs: JobTable,
+        beating_jobs: JobTable,
+        ensemble: Ensemble,
+        storage: Path,
+        outbox: Outbox,
+        rules: WorkRules,
+    ) -> None:
+        self._owner = owner
+        self._inbox = inbox
+        self._jobs = jobs
+        self._beating_jobs = beating_jobs
+        self._ensemble = ensemble
+        self._storage = storage
+        self._outbox = outbox
+        self._rules = rules
+
+    def work_once(self) -> bool:
+        """Claim one job and finish it in one way or another; False when there is none."""
+        job = self._jobs.claim(self._owner, self._rules.lease_seconds)
+        if job is None:
+            return False
+        log.info("job claimed", job=job.id, series=job.series_instance_uid, attempt=job.attempts)
+        with Heartbeat(self._beat(job.id), self._rules.lease_seconds / 3) as heartbeat:
+            try:
+                self._attempt(job, heartbeat)
+            except LeaseLost:
+                log.warning("lease lost, result dropped", job=job.id)
+        return True
+
+    def _attempt(self, job: Job, heartbeat: Heartbeat) -> None:
+        """One attempt. This is the worker's edge: every error ends here and is written to the job."""
+        try:
+            self._analyse(job, heartbeat)
+        except LeaseLost:
+            raise
+        except NotAnalysable as error:
+            self._jobs.reject(job.id, self._owner, error.code, error.reason)
+            log.info("job rejected", job=job.id, code=error.code)
+        except (WmhNodeError, SegmentationError) as error:
+            self._retry_later(job, str(error))
+        except Exception as error:
+            self._retry_later(job, describe_error(error))
+
+    def _analyse(self, job: Job, heartbeat: Heartbeat) -> None:
+        paths = self._files_of(job)
+        analysis = analyse(paths, self._ensemble)
+        with self._outbox.workplace(job.id) as workplace:
+            # The job's own time, not the clock's: a second attempt must give the same bytes.
+            written = write_analysis(analysis, self._ensemble, job.created_at, workplace)
+            if heartbeat.lost:
+                raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
+            folder = self._outbox.publish(job.id, workplace)
+        files = [str((folder / path.name).relative_to(self._storage)) for path in written.deliverable]
+        deliveries = [NewDelivery(destination=name, files=files) for name in self._rules.destinations]
+        self._jobs.deliver(job.id, self._owner, written.measurements, deliveries)
+        log.info(
+            "result set written",
+            job=job.id,
+            series=job.series_instance_uid,
+            destinations=len(deliveries),
+            wmh_volume_ml=written.measurements.get("wmh_volume_ml"),
+        )
+
+    def _files_of(self, job: Job) -> list[Path]:
+        """The files that the job was made for: slices that came later belong to a later job."""
+        instances = self._inbox.instances_of(job.series_instance_uid)
+        chosen = _first_that_match(instances, job.instances_digest, job.instance_count)
+        return [self._storage / one.path for one in chosen]
+
+    def _retry_later(self, job: Job, reason: str) -> None:
+        wait = self._rules.wait_after(job.attempts)
+        log.error("job attempt failed", job=job.id, attempt=job.attempts, reason=reason)
+        self._jobs.retry_later(job.id, self._owner, reason, wait)
+
+    def _beat(self, job_id: int) -> Callable[[], bool]:
+        return lambda: self._beating_jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
+
+
+def run_worker(worker: Worker, stop: threading.Event) -> None:
+    """Work until told to stop; a job that was begun is finished first."""
+    while not stop.is_set():
+        if not worker.work_once():
+            stop.wait(IDLE_SECONDS)
+
+
+def _first_that_match(instances: Sequence[StoredInstance], digest: str, count: int) -> Sequence[StoredInstance]:
+    chosen = instances[:count]
+    if instances_digest((one.sop_instance_uid, one.sha256) for one in chosen) != digest:
+        raise WmhNodeError(
+            f"the series' first {count} instances are no longer those that the job was made for: expected digest "
+            f"{digest[:12]}; a newer job holds what is there now, or the storage was changed by hand"
+        )
+    return chosen
