@@ -156,7 +156,7 @@ class Head:
         # The brain is broadest behind its middle.
         egg = Points((x / (1.0 + 0.0011 * np.clip(y - 12.0, -90.0, 40.0))).astype(np.float32), y, z)
         upper = ellipsoid(egg, (0.0, 0.0, 8.0), (66.0, 86.0, 63.0))
-        floor = z + 22.0 - np.clip(0.25 * (y - 20.0), 0.0, 9.0)
+        floor = z + 23.0 - np.clip(0.2 * (y - 20.0), 0.0, 6.0)
         temporal = ellipsoid(pair, (42.0, -8.0, -22.0), (23.0, 37.0, 23.0))
         cerebrum = union(meet(upper, floor.astype(np.float32), 6.0), temporal, 4.0)
         cerebellum = ellipsoid(pair, (20.0, 46.0, -37.0), (32.0, 34.0, 26.0))
@@ -199,8 +199,21 @@ class Head:
         )
         # The Sylvian fissure runs inwards from the surface, and ends on the insula.
         height = np.maximum(np.abs(pair.z - 3.0) - 17.0, 0.0)
-        cleft = np.sqrt((pair.y + 9.0 - 0.5 * pair.z) ** 2 + np.maximum(38.0 - pair.x, 0.0) ** 2 + height**2) - 0.6
-        insula = np.sqrt((pair.x - 38.0) ** 2 + np.maximum(np.abs(pair.y + 6.0) - 19.0, 0.0) ** 2 + height**2) - 0.4
+        sway = 2.5 * self._patches.at(points) + 2.0 * self._sulcal_depth.at(points)
+        cleft = (
+            np.sqrt(
+                (pair.y + 9.0 + 1.3 * sway - 0.5 * pair.z) ** 2 + np.maximum(38.0 - sway - pair.x, 0.0) ** 2 + height**2
+            )
+            - 0.6
+        )
+        insula = (
+            np.sqrt(
+                (pair.x - 38.0 + sway + 0.012 * (pair.y + 6.0) ** 2) ** 2
+                + np.maximum(np.abs(pair.y + 6.0) - 19.0, 0.0) ** 2
+                + height**2
+            )
+            - 0.4
+        )
         sylvian = np.minimum(cleft, insula)
         nearest: Field = np.minimum(np.minimum(sulcus, falx), sylvian).astype(np.float32)
         return nearest

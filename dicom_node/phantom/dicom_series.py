@@ -158,12 +158,8 @@ def _common(sop_class: str, sop_instance: str, about: SeriesDescription) -> File
     day, time = about.acquired_at.strftime("%Y%m%d"), about.acquired_at.strftime("%H%M%S")
     header.SpecificCharacterSet = "ISO_IR 192"
     header.SOPClassUID, header.SOPInstanceUID = sop_class, sop_instance
-    header.InstanceCreationDate = header.StudyDate = header.SeriesDate = header.ContentDate = header.AcquisitionDate = (
-        day
-    )
-    header.InstanceCreationTime = header.StudyTime = header.SeriesTime = header.ContentTime = header.AcquisitionTime = (
-        time
-    )
+    header.InstanceCreationDate = header.StudyDate = header.SeriesDate = header.ContentDate = day
+    header.InstanceCreationTime = header.StudyTime = header.SeriesTime = header.ContentTime = time
     header.AcquisitionDateTime = f"{day}{time}"
     header.PatientName, header.PatientID = about.patient_name, about.patient_id
     header.PatientBirthDate, header.PatientSex = "", "O"
