@@ -49,10 +49,15 @@ def configure_logs(level: str = "info", style: Literal["text", "json"] = "text",
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style)],
         )
     )
+    # On the handler, not on their loggers: pydicom sets its logger's level again when it is imported.
+    handler.addFilter(_quotes_no_values)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for library in _LIBRARIES_THAT_QUOTE_VALUES:
-        logging.getLogger(library).setLevel(logging.CRITICAL)
         warnings.filterwarnings("ignore", module=rf"{library}(\..*)?")
+
+
+def _quotes_no_values(record: logging.LogRecord) -> bool:
+    return record.name.partition(".")[0] not in _LIBRARIES_THAT_QUOTE_VALUES
 
 
 def _adder(context: dict[str, Any]) -> Processor:

@@ -1,0 +1,181 @@
+"""Settings: where they come from, which wins, and what an error says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from dicom_node.errors import ConfigurationError
+from dicom_node.settings import (
+    Destination,
+    Peer,
+    compact,
+    load_settings,
+    parse_destination,
+    redacted,
+    unknown_variables,
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("WMH_NODE_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_run_on_one_machine() -> None:
+    """With nothing set, the node listens on the loopback address and keeps an SQLite database beside its files."""
+    settings = load_settings()
+    assert (settings.ae_title, settings.bind, settings.dicom_port) == ("WMHNODE", "127.0.0.1", 11112)
+    assert settings.database_url == f"sqlite:///{Path('wmh-node-data/node.sqlite').absolute()}"
+
+
+def test_settings_do_not_change() -> None:
+    """Nobody can change a setting after it was read."""
+    with pytest.raises(ValidationError):
+        load_settings().dicom_port = 1
+
+
+def test_environment_wins_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable beats the TOML file, the file beats the default."""
+    config = tmp_path / "node.toml"
+    config.write_text('ae_title = "FILE"\ndicom_port = 104\n')
+    monkeypatch.setenv("WMH_NODE_AE_TITLE", "ENV")
+    settings = load_settings(config)
+    assert (settings.ae_title, settings.dicom_port) == ("ENV", 104)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pacs=ORTHANC@10.0.0.5:4242, archive=OLD PACS@[fe80::1]:104",
+        json.dumps(
+            [
+                {"name": "pacs", "ae_title": "ORTHANC", "host": "10.0.0.5", "port": 4242},
+                {"name": "archive", "ae_title": "OLD PACS", "host": "fe80::1", "port": 104},
+            ]
+        ),
+    ],
+)
+def test_destinations_from_the_environment(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Destinations read the same from the compact form and from JSON."""
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", text)
+    assert load_settings().destinations == (
+        Destination(name="pacs", ae_title="ORTHANC", host="10.0.0.5", port=4242),
+        Destination(name="archive", ae_title="OLD PACS", host="fe80::1", port=104),
+    )
+
+
+def test_destinations_and_peers_from_toml(tmp_path: Path) -> None:
+    """In TOML, destinations are an array of tables and peers may be written in the compact form."""
+    config = tmp_path / "node.toml"
+    config.write_text(
+        'peers = ["CT1@10.0.0.9", "ORTHANC"]\n[[destinations]]\nname="pacs"\nae_title="P"\nhost="h"\nport=104\n'
+    )
+    settings = load_settings(config)
+    assert settings.destinations == (Destination(name="pacs", ae_title="P", host="h", port=104),)
+    assert settings.peers == (Peer(ae_title="CT1", address="10.0.0.9"), Peer(ae_title="ORTHANC"))
+
+
+def test_compact_form_round_trips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `config show` prints for destinations can be set again."""
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", "a=B@h:1, c=D@[::1]:2")
+    destinations = load_settings().destinations
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", compact(destinations))
+    assert load_settings().destinations == destinations
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected", "came"),
+    [
+        ("DICOM_PORT", "abc", "integer", "'abc'"),
+        ("DICOM_PORT", "70000", "65535", "'70000'"),
+        ("AE_TITLE", "SEVENTEEN_LETTERS", "1 to 16", "SEVENTEEN_LETTERS"),
+        ("AE_TITLE", "BACK\\SLASH", "backslash", "SLASH"),
+        ("RUNTIME", "torch", "openvino", "'torch'"),
+        ("DESTINATIONS", "pacs", "NAME=AET@HOST:PORT", "'pacs'"),
+        ("DESTINATIONS", "a=B@c:99999", "65535", "99999"),
+        ("DESTINATIONS", "[{", "JSON", "[{"),
+        ("QUIET_SECONDS", "-1", "greater than or equal to 0", "'-1'"),
+    ],
+)
+def test_errors_name_the_setting(
+    name: str, value: str, expected: str, came: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error names the variable, what was expected and what came."""
+    monkeypatch.setenv(f"WMH_NODE_{name}", value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    message = str(caught.value)
+    assert f"WMH_NODE_{name}" in message
+    assert expected in message
+    assert came in message
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    """An error in the TOML file names the file and the field; an unknown field is one."""
+    config = tmp_path / "node.toml"
+    config.write_text('dicom_port = "x"\ncolour = "red"\n')
+    with pytest.raises(ConfigurationError, match=r"dicom_port in .*node\.toml.*colour in .*no such setting"):
+        load_settings(config)
+
+
+@pytest.mark.parametrize("content", [b"x = [", b"\xff\xfe"])
+def test_a_file_that_is_no_toml(content: bytes, tmp_path: Path) -> None:
+    """A file that does not parse is a configuration error with its name."""
+    config = tmp_path / "node.toml"
+    config.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"node\.toml is not valid TOML"):
+        load_settings(config)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    """A file that is not there is a configuration error with its name."""
+    with pytest.raises(ConfigurationError, match=r"cannot read the settings file .*absent\.toml"):
+        load_settings(tmp_path / "absent.toml")
+
+
+def test_two_destinations_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Destination names are keys of delivery rows, so they must differ."""
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", "a=B@h:1, a=C@h:2")
+    with pytest.raises(ConfigurationError, match="came twice: a"):
+        load_settings()
+
+
+def test_the_long_quiet_time_is_not_the_shorter_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An incomplete series never waits less than a complete one."""
+    monkeypatch.setenv("WMH_NODE_QUIET_SECONDS", "100")
+    with pytest.raises(ConfigurationError, match="quiet_seconds_incomplete"):
+        load_settings()
+
+
+def test_unknown_variables_are_found() -> None:
+    """A typing error in a variable's name is found by `config check`."""
+    assert unknown_variables({"WMH_NODE_DICOMPORT": "1", "WMH_NODE_DICOM_PORT": "2", "HOME": "/"}) == [
+        "WMH_NODE_DICOMPORT"
+    ]
+
+
+def test_passwords_are_not_shown() -> None:
+    """`config show` hides the database's password."""
+    shown = redacted(load_settings(database_url="postgresql+psycopg://node:s3cret@db/wmh"))
+    assert "s3cret" not in json.dumps(shown)
+    assert "node:***@db" in shown["database_url"]
+
+
+@pytest.mark.parametrize("text", ["", "AET", "AET@host", "AET@host:0", "AET@host:x", "@host:1", "A@b@:1"])
+def test_bad_destination_on_the_command_line(text: str) -> None:
+    """`--to` with anything but AET@HOST:PORT says what is expected."""
+    with pytest.raises(ConfigurationError, match="AET@HOST:PORT"):
+        parse_destination(text)
+
+
+def test_a_destination_without_name_is_named_after_its_ae_title() -> None:
+    """`--to AET@HOST:PORT` needs no name."""
+    assert parse_destination("MY PACS@h:104") == Destination(name="MY-PACS", ae_title="MY PACS", host="h", port=104)
