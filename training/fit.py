@@ -88,6 +88,7 @@ def fit_member(
             model = _compile(recipe, size, seed, previous=model)
             if epoch and epoch == first:
                 model.load_weights(checkpoint.weights(epoch))
+        _reseed_dropout(model, seed, epoch)
         pool = pools.crops if crop else pools.slices
         batches = Batches(pool, recipe, seed, epoch, crop)
         history = model.fit(batches, epochs=1, verbose=0, shuffle=False)
@@ -109,6 +110,12 @@ def _compile(recipe: Recipe, size: int, seed: int, previous: Any | None) -> Any:
         for ours, theirs in zip(model.optimizer.variables, previous.optimizer.variables, strict=True):
             ours.assign(theirs)
     return model
+
+
+def _reseed_dropout(model: Any, seed: int, epoch: int) -> None:
+    """Dropout masks are a function of (seed, epoch) too, so that a resumed run draws those of an unbroken one."""
+    for index, layer in enumerate(layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)):
+        layer.seed_generator.state.assign([seed + index, epoch])
 
 
 def _schedule(recipe: Recipe) -> Any:

@@ -1,0 +1,154 @@
+"""Cases, folds, batches and fits: patients stay apart, and a killed run loses nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+
+from segmentation.networks.specification import NetworkSpecification
+from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.volume import FlairVolume
+from training.augmentation import AugmentationSettings, augment
+from training.cases import LabelledCase, load_cases
+from training.dice import dice
+from training.errors import BadCase, BadCohort
+from training.fit import Pools, fit_member
+from training.folds import leave_patients_out
+from training.presets import FIRST_REFERENCE, PAPER_2024, Recipe
+from training.slices import Batches, build_pool
+
+
+def _case(name: str, patient: str | None = None, lesion: int = 4, seed: int = 0) -> LabelledCase:
+    voxels = np.random.default_rng(seed).gamma(9, 40, (3, 32, 32)).astype(np.float32)
+    wmh = np.zeros((3, 32, 32), bool)
+    wmh[1, 10 : 10 + lesion, 10:14] = True
+    voxels[wmh] *= 3
+    return LabelledCase(name, patient or name, FlairVolume(voxels, (5.0, 1.0, 1.0)), wmh, voxels > 100)
+
+
+def _small(recipe: Recipe = FIRST_REFERENCE) -> Recipe:
+    return replace(
+        recipe,
+        network=NetworkSpecification(width=0.125, size=32),
+        preprocessing=PreprocessingSettings(size=32),
+        epochs=3,
+        steps_per_epoch=2,
+        crop=16,
+        crop_epochs=1,
+        compute="float32",
+    )
+
+
+def _save(folder: Path, name: str, data: np.ndarray, shift: float = 0) -> None:
+    folder.mkdir(exist_ok=True)
+    affine = np.eye(4)
+    affine[0, 3] = shift
+    nibabel.save(nibabel.Nifti1Image(data, affine), folder / name)
+
+
+def test_no_patient_is_on_two_sides() -> None:
+    """Every patient is held out exactly once, with all scans of that patient."""
+    cases = [_case(f"case{i}", patient=f"p{i // 2}", lesion=1 + i) for i in range(12)]
+    folds = leave_patients_out(cases, 3, seed=1)
+    assert sorted(patient for fold in folds for patient in fold) == sorted({case.patient for case in cases})
+
+
+def test_too_few_patients_for_the_folds() -> None:
+    """Fewer patients than folds is an error before any epoch."""
+    with pytest.raises(BadCohort, match="at least 5 patients"):
+        leave_patients_out([_case("a"), _case("b")], 5, seed=1)
+
+
+def test_bad_cases_are_named(tmp_path: Path) -> None:
+    """A mask on another grid, with other labels, or missing is an error that names the case."""
+    data = np.ones((4, 4, 4), np.float32)
+    _save(tmp_path / "case7", "flair.nii.gz", data)
+    with pytest.raises(BadCase, match="case7"):
+        load_cases(tmp_path)
+    _save(tmp_path / "case7", "wmh.nii.gz", data, shift=5)
+    with pytest.raises(BadCase, match=r"case7.*grid"):
+        load_cases(tmp_path)
+    _save(tmp_path / "case7", "wmh.nii.gz", data * 2)
+    with pytest.raises(BadCase, match=r"case7.*values 0 and 1"):
+        load_cases(tmp_path)
+
+
+def test_empty_folder_and_broken_csv(tmp_path: Path) -> None:
+    """No case at all, a missing column and an unknown case are errors in words."""
+    with pytest.raises(BadCohort, match="found none"):
+        load_cases(tmp_path)
+    _save(tmp_path / "a", "flair.nii.gz", np.ones((4, 4, 4), np.float32))
+    table = tmp_path / "patients.csv"
+    table.write_text("case\na\n")
+    with pytest.raises(BadCohort, match="missing patient"):
+        load_cases(tmp_path, table)
+    table.write_text("case,patient\nb,p\n")
+    with pytest.raises(BadCohort, match="not there: b"):
+        load_cases(tmp_path, table)
+
+
+def test_augmentation_moves_image_and_label_together() -> None:
+    """The label of a bright square follows the square."""
+    image = np.full((64, 64), -1.0, np.float32)
+    label = np.zeros((64, 64), np.float32)
+    image[20:34, 26:40], label[20:34, 26:40] = 3.0, 1.0
+    settings = AugmentationSettings(noise=0, blur_probability=0, bias_field=0, gamma=0, contrast=0, brightness=0)
+    for seed in range(5):
+        moved, moved_label = augment(image, label, settings, np.random.default_rng(seed))
+        assert dice(moved > 1, moved_label > 0) > 0.9
+
+
+def test_batches_are_a_function_of_seed_epoch_and_step() -> None:
+    """A resumed run sees exactly the batches that the killed one would have seen."""
+    recipe = _small()
+    pool = build_pool([_case("a"), _case("b", seed=1)], [_case("p", seed=2)], recipe)
+    one, two = Batches(pool, recipe, 7, 2, None)[1], Batches(pool, recipe, 7, 2, None)[1]
+    other = Batches(pool, recipe, 7, 3, None)[1]
+    assert np.array_equal(one[0], two[0])
+    assert not np.array_equal(one[0], other[0])
+
+
+def test_paper_preset_shows_every_slice_once() -> None:
+    """The paper's epoch is every slice exactly once, without augmentation."""
+    recipe = replace(_small(PAPER_2024), steps_per_epoch=None, crop=None, batch_size=2)
+    pool = build_pool([_case("a"), _case("b", seed=1)], [], recipe)
+    batches = Batches(pool, recipe, 7, 0, None)
+    seen = np.concatenate([batches[step][0][..., 0] for step in range(len(batches))])
+    assert len(seen) == len(pool.labels)
+    assert sorted(x.sum() for x in seen) == sorted(x.sum() for x in pool.images[0])
+
+
+def test_phantom_share() -> None:
+    """Phantoms are drawn as often as the recipe says, and never without real scans beside them."""
+    recipe = replace(_small(), phantom_share=0.25)
+    pool = build_pool([_case("a")], [_case("p", seed=2), _case("q", seed=3)], recipe)
+    assert pool.weights[3:].sum() == pytest.approx(0.25)
+    assert pool.weights.sum() == pytest.approx(1)
+
+
+def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    """Stopped after each epoch and started again, a fit ends with the weights of an unbroken one."""
+    recipe = _small()
+    pool = build_pool([_case("a"), _case("b", seed=1)], [], recipe)
+    whole = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "whole")
+    for epochs in (1, 2, 3):
+        broken = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "broken", stop_after=epochs)
+    from segmentation.networks.unet import build_network
+
+    weights = []
+    for path in (whole, broken):
+        model = build_network(recipe.network)
+        model.load_weights(path)
+        weights.append(model.get_weights())
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_dice_rule_for_empty_masks() -> None:
+    """Two empty masks agree completely, one empty mask not at all."""
+    empty, full = np.zeros(4, bool), np.ones(4, bool)
+    assert dice(empty, empty) == 1
+    assert dice(empty, full) == 0
+    assert dice(full, full) == 1
