@@ -1,0 +1,97 @@
+"""A real Orthanc as the PACS, in a folder of its own on free loopback ports."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from support.peers import peer
+from support.processes import free_port, listens, program, until
+
+AE_TITLE = "ORTHANC"
+
+# Sends every MR series on once nothing new came for StableAge seconds, as a routing rule in a hospital does.
+AUTOROUTING = """
+function OnStableSeries(series, tags, metadata)
+  if tags['Modality'] == 'MR' then
+    SendToModality(series, 'wmhnode')
+  end
+end
+"""
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """A running Orthanc."""
+
+    http_port: int
+    dicom_port: int
+
+    def get(self, path: str) -> Any:
+        """JSON answer of the REST API."""
+        return json.loads(self.get_bytes(path))
+
+    def get_bytes(self, path: str) -> bytes:
+        """Raw answer of the REST API."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
+            return answer.read()
+
+    def post(self, path: str, body: Any) -> Any:
+        """POST JSON, answer JSON."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.http_port}{path}", json.dumps(body).encode(), method="POST"
+        )
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def find(self, level: str, **query: str) -> list[str]:
+        """Orthanc ids found by DICOM keywords."""
+        return self.post("/tools/find", {"Level": level, "Query": query})
+
+
+@contextmanager
+def orthanc(
+    folder: Path, modalities: Mapping[str, tuple[str, int]], *, lua: str | None = None, dicom_port: int | None = None
+) -> Iterator[Orthanc]:
+    """Run Orthanc while the block lasts.
+
+    Args:
+        folder: for its configuration, database and log.
+        modalities: symbolic name -> (AE title, loopback port).
+        lua: a script to load.
+        dicom_port: where it listens; free port by default.
+    """
+    executable = peer("Orthanc")
+    folder.mkdir(parents=True, exist_ok=True)
+    running = Orthanc(http_port=free_port(), dicom_port=dicom_port or free_port())
+    scripts = []
+    if lua is not None:
+        (folder / "routing.lua").write_text(lua)
+        scripts = [str(folder / "routing.lua")]
+    configuration = {
+        "Name": "test",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "DicomAet": AE_TITLE,
+        "DicomPort": running.dicom_port,
+        "HttpPort": running.http_port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "OverwriteInstances": True,
+        "StableAge": 1,
+        "LuaScripts": scripts,
+        "Plugins": [],
+        "DicomModalities": {
+            name: {"AET": ae_title, "Host": "127.0.0.1", "Port": port} for name, (ae_title, port) in modalities.items()
+        },
+    }
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
+    log = folder / "orthanc.log"
+    with program([executable, str(folder / "orthanc.json")], log, running.http_port):
+        until(lambda: listens(running.dicom_port), "Orthanc's DICOM port", 30, log)
+        yield running
