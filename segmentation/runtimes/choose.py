@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,13 +12,32 @@ from segmentation.runtimes.runtime import Runtime
 
 RuntimeChoice = Literal["auto", "tensorflow", "openvino"]
 
-# The device nodes of NVIDIA (compute) and AMD (ROCm). Asking TensorFlow would load it: 5 s and 400 MB to learn "none".
+# The device nodes of NVIDIA (compute) and AMD (ROCm), and the packages that can use them; `tensorflow-cpu` cannot.
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/kfd")
+_GPU_PACKAGES = ("tensorflow", "tensorflow-rocm")
 
 
 def gpu_visible() -> bool:
-    """Whether the operating system shows a GPU that TensorFlow can use."""
-    return any(Path(device).exists() for device in _GPU_DEVICES)
+    """Whether TensorFlow has a GPU here.
+
+    The cheap questions come first: loading TensorFlow costs 5 s and 400 MB, which a machine without a GPU should not
+    pay in order to hear "none".
+    """
+    if not any(Path(device).exists() for device in _GPU_DEVICES):
+        return False
+    if not any(_installed(package) for package in _GPU_PACKAGES):
+        return False
+    from segmentation.runtimes.tensorflow import gpu_count
+
+    return gpu_count() > 0
+
+
+def _installed(package: str) -> bool:
+    try:
+        metadata.distribution(package)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def choose_runtime(choice: RuntimeChoice) -> Literal["tensorflow", "openvino"]:

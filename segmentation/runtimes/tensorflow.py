@@ -29,6 +29,9 @@ class TensorFlowRuntime:
         """Build and trace; about 10 s on a CPU, so that the first case does not pay for it."""
         if threads is not None:
             _limit_threads(threads)
+        if gpu_count():
+            # Convolutions would run in TF32 (10 bits of mantissa) under the name of f32.
+            tf.config.experimental.enable_tensor_float_32_execution(False)
         members = [keras_member(bundle, weights) for weights in bundle.weights]
         size = bundle.specification.size
 
@@ -43,6 +46,11 @@ class TensorFlowRuntime:
         """(BATCH, row, column) -> (member, BATCH, row, column); see `Runtime.run`."""
         probabilities: NDArray[np.float32] = self._forward(tf.constant(batch)).numpy()
         return probabilities
+
+
+def gpu_count() -> int:
+    """GPUs that this build of TensorFlow can use."""
+    return len(tf.config.list_physical_devices("GPU"))
 
 
 def keras_member(bundle: ModelBundle, weights: Weights) -> Any:

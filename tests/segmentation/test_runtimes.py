@@ -172,3 +172,12 @@ def test_the_openvino_worker_never_loads_tensorflow(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(tiny_bundle(tmp_path))], check=True, capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_a_gpu_that_tensorflow_cannot_use_is_no_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With tensorflow-cpu beside a GPU, `auto` stays with OpenVINO, and does not load TensorFlow to find that out."""
+    (tmp_path / "nvidiactl").touch()
+    monkeypatch.setattr(choose, "_GPU_DEVICES", (str(tmp_path / "nvidiactl"),))
+    monkeypatch.setattr(choose, "_GPU_PACKAGES", ("a-package-that-does-not-exist",))
+    assert choose.gpu_visible() is False
+    assert choose_runtime("auto") == "openvino"
