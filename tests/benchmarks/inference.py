@@ -2,9 +2,9 @@
 
     python tests/benchmarks/inference.py [--series DIR] [--bundle DIR | --width 1.0] [--repeat N] [--json]
 
-Each runtime runs in a process of its own, as the worker does, and goes through the worker's own steps: read, preprocess,
-infer, measure, write. Without --series it makes a phantom of 24 slices of 512 x 512. --width makes an untrained ensemble
-of five SE-UNets of that width, for timing alone. A benchmark, not a test: nothing here passes or fails.
+Each runtime runs in a process of its own, as the worker does, and goes through the worker's own steps: read,
+preprocess, infer, measure, write. Without --series it makes a phantom of 24 slices of 512 x 512. --width makes an
+untrained ensemble of five SE-UNets of that width, for timing alone. A benchmark, not a test: nothing passes or fails.
 """
 
 from __future__ import annotations
@@ -117,8 +117,9 @@ def run_worker(options: argparse.Namespace) -> dict[str, Any]:
     opened = time.monotonic()
 
     cases: list[dict[str, float]] = []
+    paths = sorted(options.series.rglob("*.dcm")) or sorted(p for p in options.series.rglob("*") if p.is_file())
     for _ in range(1 + options.repeat):
-        analysis = analyse(sorted(options.series.glob("*.dcm")), ensemble)
+        analysis = analyse(paths, ensemble)
         with tempfile.TemporaryDirectory() as out:
             before = time.monotonic()
             write_analysis(analysis, ensemble, datetime(2026, 1, 1, tzinfo=UTC), Path(out))

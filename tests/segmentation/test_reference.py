@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle, reference_bundle
+from segmentation.ensemble import open_ensemble
+from segmentation.runtimes.openvino import cpu_has_amx_bf16
+from segmentation.segment import segment_volume
+from segmentation.volume import FlairVolume
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModelBundle:
+    folder = reference_bundle()
+    if not (folder / MANIFEST_NAME).exists():
+        message = "the reference bundle is not in this checkout (make reference-model)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return load_bundle(folder)
+
+
+def phantom_volume(spec: PhantomSpec) -> tuple[FlairVolume, float]:
+    phantom = make_phantom(spec)
+    return FlairVolume(phantom.flair, spec.spacing_mm), phantom.truth_ml
+
+
+def test_the_shipped_model_is_the_papers(reference: ModelBundle) -> None:
+    """Five SE-UNets of the published architecture, averaged and cut at 0.5."""
+    architecture = reference.manifest.architecture
+    assert (architecture.network, architecture.variant, reference.members) == ("se-unet", "published", 5)
+    assert reference.threshold == 0.5
+
+
+def test_the_shipped_model_is_small(reference: ModelBundle) -> None:
+    """The whole bundle takes less than 10 MB of the repository."""
+    assert sum(path.stat().st_size for path in reference_bundle().rglob("*") if path.is_file()) < 10_000_000
+
+
+def test_the_shipped_model_says_what_it_is_not(reference: ModelBundle) -> None:
+    """Manifest and card say research use only; the card names data, licence and the leave-patients-out DSC."""
+    assert reference.manifest.intended_use == "research use only; not a medical device"
+    assert reference.manifest.training.data
+    card = (reference_bundle() / "MODEL_CARD.md").read_text().lower()
+    for words in ("research use only", "not a medical device", "cc by 4.0", "leave-patients-out"):
+        assert words in card
+
+
+@pytest.mark.slow
+def test_the_phantoms_volume_is_found(reference: ModelBundle) -> None:
+    """The shipped model measures a phantom's lesions within 15 % of the truth."""
+    volume, truth_ml = phantom_volume(PhantomSpec(seed=1))
+    found = segment_volume(volume, open_ensemble(reference, "openvino")).measures.wmh_volume_ml
+    assert found == pytest.approx(truth_ml, rel=0.15)
+
+
+@pytest.mark.slow
+def test_both_runtimes_draw_one_mask(reference: ModelBundle) -> None:
+    """With the shipped weights the runtimes' masks differ in at most 0.05 % of voxels in f32, 0.5 % in bf16."""
+    volume, _ = phantom_volume(PhantomSpec(seed=2, slices=8, matrix=320))
+    masks = [segment_volume(volume, open_ensemble(reference, name)).mask for name in ("openvino", "tensorflow")]
+    flips, voxels = int(np.count_nonzero(masks[0] ^ masks[1])), int(np.count_nonzero(masks[1]))
+    print(f"{flips} of {voxels} mask voxels flip")
+    assert flips <= max(2, (0.005 if cpu_has_amx_bf16() else 0.0005) * voxels)
