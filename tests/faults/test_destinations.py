@@ -1,0 +1,94 @@
+"""Destinations in trouble: nothing is lost, nothing is analysed twice, the others are not held up."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from support.models import tiny_bundle
+from support.node import AE_TITLE, Node, run_cli
+from support.processes import free_port, until
+from support.scp import RecordingScp
+
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A small phantom series."""
+    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path_factory.mktemp("series"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle: these tests are about what happens after the network."""
+    return tiny_bundle(tmp_path_factory.mktemp("model"))
+
+
+def _send(series: list[Path], node: Node) -> None:
+    run_cli("send", *series, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+
+
+def test_pacs_down_then_up(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """A PACS that is down gets the result when it is up again; the other destination has it meanwhile, and the series
+    is analysed once."""
+    port = free_port()
+    with RecordingScp(free_port()) as up:
+        destinations = f"down=TESTPACS@127.0.0.1:{port}, up=TESTPACS@127.0.0.1:{up.port}"
+        with Node(tmp_path / "node", destinations, model) as node:
+            _send(series, node)
+            until(lambda: len(up.datasets) == 2, "delivery to the healthy destination", 120, node.log)
+            job = node.wait_for_state("delivering")
+            written = (node.storage / "outbox" / str(job.id) / "seg.dcm").stat().st_mtime_ns
+            time.sleep(3)
+            with RecordingScp(port) as late:
+                (ended,) = node.ended_jobs()
+                assert str(ended.state) == "done"
+                assert sorted(one.Modality for one in late.datasets) == ["SEG", "SR"]
+            assert (node.storage / "outbox" / str(job.id) / "seg.dcm").stat().st_mtime_ns == written
+            assert len(up.datasets) == 2, "the healthy destination was sent to once"
+
+
+def test_out_of_resources_is_not_sent(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """A700 is not "sent": the delivery is tried again until the PACS takes it."""
+    with (
+        RecordingScp(free_port(), lambda number, _: 0xA700 if number <= 4 else 0x0000) as pacs,
+        Node(tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,
+    ):
+        _send(series, node)
+        until(lambda: pacs.asked >= 1, "first attempt", 120, node.log)
+        assert str(node.jobs.list()[0].state) == "delivering"
+        (job,) = node.ended_jobs()
+        assert str(job.state) == "done"
+        assert pacs.asked >= 6
+        assert sorted({one.Modality for one in pacs.datasets}) == ["SEG", "SR"]
+
+
+def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """A PACS that does not support SEG is asked three times; then the job fails with a reason that names it."""
+    with (
+        RecordingScp(free_port(), lambda _, sop_class: 0x0122 if sop_class == SEG_CLASS else 0x0000) as pacs,
+        Node(tmp_path / "node", f"oldpacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,
+    ):
+        _send(series, node)
+        (job,) = node.ended_jobs()
+        assert str(job.state) == "failed"
+        assert "oldpacs" in job.reason
+        assert "0x0122" in job.reason
+        explained = node.cli("jobs", "explain", job.id).stdout
+        assert "oldpacs" in explained
+
+
+def test_no_destination(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """A node without destinations keeps the result in its outbox, and the job is done."""
+    with Node(tmp_path / "node", "", model) as node:
+        _send(series, node)
+        (job,) = node.ended_jobs()
+        assert str(job.state) == "done"
+        assert (node.storage / "outbox" / str(job.id) / "sr.dcm").exists()

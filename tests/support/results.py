@@ -1,0 +1,54 @@
+"""What every test asks of a result set that came back from a peer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+
+SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+
+
+def headers(files: Sequence[Path]) -> list[Dataset]:
+    """Headers of the source series."""
+    return [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
+
+
+def check_refers_to(seg: Dataset, sr: Dataset, source: Sequence[Dataset]) -> None:
+    """SEG and SR belong to the source's patient and study, and refer to its series and to nothing but its instances."""
+    first = source[0]
+    uids = {str(one.SOPInstanceUID) for one in source}
+    assert seg.SOPClassUID == SEGMENTATION_STORAGE
+    assert sr.SOPClassUID == COMPREHENSIVE_3D_SR
+    for result in (seg, sr):
+        assert result.PatientID == first.PatientID
+        assert result.StudyInstanceUID == first.StudyInstanceUID
+        assert result.SeriesInstanceUID != first.SeriesInstanceUID
+    assert seg.FrameOfReferenceUID == first.FrameOfReferenceUID
+
+    (referenced,) = seg.ReferencedSeriesSequence
+    assert referenced.SeriesInstanceUID == first.SeriesInstanceUID
+    assert {str(one.ReferencedSOPInstanceUID) for one in referenced.ReferencedInstanceSequence} <= uids
+
+    by_uid = {str(one.SOPInstanceUID): one for one in source}
+    assert int(seg.NumberOfFrames) >= 1
+    for frame in seg.PerFrameFunctionalGroupsSequence:
+        origin = frame.DerivationImageSequence[0].SourceImageSequence[0]
+        assert str(origin.ReferencedSOPInstanceUID) in uids
+        position = [float(x) for x in frame.PlanePositionSequence[0].ImagePositionPatient]
+        if "ReferencedFrameNumber" not in origin:
+            theirs = by_uid[str(origin.ReferencedSOPInstanceUID)]
+            assert position == [float(x) for x in theirs.ImagePositionPatient]
+
+    mentioned = {
+        str(instance.ReferencedSOPInstanceUID)
+        for study in sr.get("CurrentRequestedProcedureEvidenceSequence", [])
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    assert str(seg.SOPInstanceUID) in mentioned
+    assert mentioned - {str(seg.SOPInstanceUID)} <= uids
+    assert mentioned & uids
