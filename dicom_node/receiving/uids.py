@@ -19,7 +19,7 @@ STORAGE_CLASSES: Final = frozenset({MR_IMAGE_STORAGE, ENHANCED_MR_IMAGE_STORAGE,
 
 # Random constants, never derived from a version: the file meta information that we write must stay the same for the
 # same object, or a resend after an upgrade would count as other bytes.
-IMPLEMENTATION_CLASS_UID: Final = "2.25.284151436902411963270716398166563118977"
+IMPLEMENTATION_CLASS_UID: Final = "2.25.285838751526431569678483466620708383557"
 IMPLEMENTATION_VERSION_NAME: Final = "WMHNODE"
 
 

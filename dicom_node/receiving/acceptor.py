@@ -1,0 +1,120 @@
+"""The listening socket and its connections: one thread each, all asleep in the kernel until something comes."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from dicom_node.errors import ReceivingError
+from dicom_node.receiving.association import Association, Surroundings
+from dicom_node.receiving.pdu import TEMPORARY_CONGESTION, encode_rejection
+
+_LOG = structlog.get_logger()
+
+_BACKLOG: Final = 256
+_OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def open_listener(bind: str, port: int) -> socket.socket:
+    """Bind and listen.
+
+    Without SO_REUSEPORT: with it, a stray process of the same user could sit on the port and take every second
+    association. Several receiver processes share this one socket by inheriting it.
+
+    Raises:
+        ReceivingError: the port is taken, or the address is not ours.
+    """
+    family, kind, protocol, _name, address = _resolve(bind, port)
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6 and bind == "::":
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            message = f"port {port} on {bind} is taken by another program: stop it, or set dicom_port to a free port"
+            raise ReceivingError(message) from error
+        raise ReceivingError(f"cannot listen on {bind} port {port}: {error.strerror}") from error
+    return listener
+
+
+def _resolve(bind: str, port: int) -> tuple[int, int, int, str, tuple[str, int]]:
+    try:
+        found = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise ReceivingError(f"cannot listen on {bind!r}: {error.strerror}; set bind to an address of ours") from error
+    return found[0]  # type: ignore[return-value]
+
+
+class Acceptor:
+    """Accepts connections until stopped."""
+
+    def __init__(self, listener: socket.socket, surroundings: Surroundings) -> None:
+        self._listener = listener
+        self._around = surroundings
+        self._stopping = False
+        self._thread = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._thread.start()
+
+    def stop(self, grace_seconds: float) -> None:
+        """Accept no more, let objects under way finish within `grace_seconds`, then abort the rest."""
+        self._stopping = True
+        # Wakes accept() here, and in other processes that share the socket, which stop as well.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(1.0)
+        self._each(lambda association: association.stop())
+        if not self._around.connections.wait_until_empty(grace_seconds):
+            self._each(lambda association: association.evict("the receiver stops"))
+            self._around.connections.wait_until_empty(1.0)
+        self._listener.close()
+
+    def _each(self, call: Callable[[Association], None]) -> None:
+        for occupant in self._around.connections.all():
+            assert isinstance(occupant, Association)
+            call(occupant)
+
+    def _accept_all(self) -> None:
+        while not self._stopping:
+            try:
+                connection, address = self._listener.accept()
+            except OSError as error:
+                if self._stopping or error.errno in (errno.EINVAL, errno.EBADF):
+                    return
+                # A connection that was reset before we came, or no descriptors left for a moment.
+                if error.errno in _OUT_OF_DESCRIPTORS:
+                    _LOG.warning("cannot accept a connection", reason=error.strerror)
+                    time.sleep(0.1)
+                continue
+            self._begin(connection, str(address[0]).partition("%")[0])
+
+    def _begin(self, connection: socket.socket, address: str) -> None:
+        try:
+            if self._stopping:
+                connection.sendall(encode_rejection(TEMPORARY_CONGESTION))
+                connection.close()
+                return
+            association = Association(connection, address, self._around)
+            self._around.connections.admit(association)
+        except OSError:  # gone already
+            connection.close()
+            return
+        try:
+            threading.Thread(target=association.run, name=f"association {address}", daemon=True).start()
+        except RuntimeError:  # no more threads
+            _LOG.warning("cannot start a thread for a connection")
+            self._around.connections.remove(association)
+            connection.close()

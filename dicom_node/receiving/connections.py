@@ -1,0 +1,113 @@
+"""How many connections one receiver process holds, and who has to go when it is full.
+
+Two kinds. *Waiting*: not associated yet, or rejected; costs a thread and says nothing about its intentions.
+*Associated*: passed admission, counts against `max_associations`.
+
+A real peer sends its A-ASSOCIATE-RQ within milliseconds, so when too many wait, the one that has waited longest goes
+(from the address with the most of them), never the newcomer. When all associations are taken, one that has been idle
+for long is aborted for the newcomer; if none has, the newcomer is rejected as "local limit exceeded" (transient), and
+tries again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Occupant(Protocol):
+    """A connection as this module sees it."""
+
+    address: str
+    since: float
+    """`time.monotonic` of the connection; once associated, of its last message."""
+    busy: bool
+    """Whether a message is under way."""
+
+    def evict(self, reason: str) -> None:
+        """Make its thread end it soon; called from other threads."""
+
+
+class Connections:
+    """The connections of one process."""
+
+    def __init__(
+        self,
+        max_waiting: int,
+        max_waiting_per_address: int,
+        max_associations: int,
+        idle_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_waiting = max_waiting
+        self._max_waiting_per_address = max_waiting_per_address
+        self._max_associations = max_associations
+        self._idle_seconds = idle_seconds
+        self._clock = clock
+        self._lock = threading.Condition()
+        self._waiting: list[Occupant] = []
+        self._associated: list[Occupant] = []
+
+    def admit(self, newcomer: Occupant) -> None:
+        """Take a new connection among those that wait; may evict an older one."""
+        with self._lock:
+            victim = self._waiting_victim(newcomer.address)
+            if victim is not None:
+                self._waiting.remove(victim)
+            self._waiting.append(newcomer)
+        if victim is not None:
+            victim.evict("too many connections wait without an association")
+
+    def associate(self, occupant: Occupant) -> bool:
+        """Move a connection to the associated ones; False when there is no room for it."""
+        with self._lock:
+            victim = None
+            if len(self._associated) >= self._max_associations:
+                victim = self._idle_victim()
+                if victim is None:
+                    return False
+                self._associated.remove(victim)
+            if occupant in self._waiting:
+                self._waiting.remove(occupant)
+            self._associated.append(occupant)
+        if victim is not None:
+            victim.evict("idle while others wait for an association")
+        return True
+
+    def remove(self, occupant: Occupant) -> None:
+        """Forget a connection that has ended."""
+        with self._lock:
+            for group in (self._waiting, self._associated):
+                if occupant in group:
+                    group.remove(occupant)
+            self._lock.notify_all()
+
+    def all(self) -> list[Occupant]:
+        """Every connection at this moment."""
+        with self._lock:
+            return [*self._waiting, *self._associated]
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait until all have ended; False when some have not after `seconds`."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._waiting and not self._associated, seconds)
+
+    def _waiting_victim(self, address: str) -> Occupant | None:
+        same = [one for one in self._waiting if one.address == address]
+        if len(same) >= self._max_waiting_per_address:
+            return same[0]
+        if len(self._waiting) < self._max_waiting:
+            return None
+        crowded = Counter(one.address for one in self._waiting).most_common(1)[0][0]
+        return next(one for one in self._waiting if one.address == crowded)
+
+    def _idle_victim(self) -> Occupant | None:
+        limit = self._clock() - self._idle_seconds
+        idle = [one for one in self._associated if not one.busy and one.since <= limit]
+        if not idle:
+            return None
+        per_address = Counter(one.address for one in idle)
+        return max(idle, key=lambda one: (per_address[one.address], -one.since))
