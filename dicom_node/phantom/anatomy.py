@@ -123,7 +123,7 @@ class Head:
         white = 1.0 + 0.025 * texture + 0.012 * fine
         intensity = white + grey * (0.16 + 0.03 * texture) + deep_grey * (0.07 + 0.02 * texture) + folia
         rim = inside(2.0 + lateral, 2.0) * inside(-lateral, 1.0)
-        intensity = intensity + 0.10 * rim * (1.0 - grey_or_deep)
+        intensity += 0.10 * rim * (1.0 - grey_or_deep)
 
         csf = 0.10 + 0.03 * np.abs(fine)
         plexus = inside(ellipsoid(pair, (20.5, 33.0, 11.0), (2.5, 6.0, 5.0)) + 0.8 * fine, 1.0)
@@ -250,10 +250,10 @@ class Head:
         bone = 0.06 + 0.9 * inside(beyond - 2.2, 1.0) * inside(5.2 - beyond, 1.0) * np.clip(
             0.6 + 0.3 * texture, 0.0, 1.2
         )
+        wall: Field = np.where(points.z < -18.0, 9.0, 7.2).astype(np.float32)
         base = 0.12 + 0.9 * inside(texture + 0.3 * fine - 0.8, 0.8)
         bone = np.where(points.z < -18.0, base, bone)
-        wall = np.where(points.z < -18.0, 9.0, 7.2)
-        skull = inside(wall - beyond, 1.0)
+        skull = inside(np.asarray(wall - beyond, np.float32), 1.0)
         shell = skull * bone + (1.0 - skull) * soft
         shell = self._face(points, pair, shell, fat, muscle, fine)
         covered: Field = (shell * inside(skin, 1.2)).astype(np.float32)

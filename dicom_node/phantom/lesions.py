@@ -57,11 +57,12 @@ class Lesions:
         allowed = np.minimum(tissues.white_depth_mm + 1.0, tissues.from_lateral_ventricle_mm + 0.5)
         level = np.minimum(level, 2.0 * allowed)
         level[tissues.brain < 0.3] = _NOWHERE
-        return level.astype(np.float32)
+        checked: Field = level.astype(np.float32)
+        return checked
 
     def _periventricular(self, points: Points, tissues: Tissues) -> Field:
         away = tissues.from_lateral_ventricle_mm
-        thickness = np.full(points.x.shape, 0.5, np.float32)
+        thickness: Field = np.full(points.x.shape, 0.5, np.float32)
         left = points.x > 0
         pair = points.mirrored()
         for (cx, cy, cz, reach, mm), (gain_left, gain_right) in zip(_CAPS, self._sides, strict=True):

@@ -175,7 +175,8 @@ def _acquire(clean: NDArray[np.float32], spec: PhantomSpec, random: np.random.Ge
     real = random.standard_normal(clean.shape, dtype=np.float32) * np.float32(spec.noise)
     imaginary = random.standard_normal(clean.shape, dtype=np.float32) * np.float32(spec.noise)
     magnitude = np.hypot(signal + real, imaginary) * np.float32(_WHITE_MATTER)
-    return np.clip(np.rint(magnitude), 0.0, _TOP).astype(np.float32)
+    flair: NDArray[np.float32] = np.clip(np.rint(magnitude), 0.0, _TOP).astype(np.float32)
+    return flair
 
 
 def _receive_field(shape: tuple[int, ...], spec: PhantomSpec, random: np.random.Generator) -> NDArray[np.float32]:

@@ -7,14 +7,20 @@ from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
+from dicom_node.errors import UnreadableObject
+from dicom_node.reading import values
+from dicom_node.reading.frames import Frame, frames_of
+from dicom_node.reading.stacking import Regularity, regularity
+from dicom_node.reading.volumes import part_into_volumes
+
 
 @dataclass(frozen=True)
 class Completeness:
     """Evidence on completeness, for the choice of the quiet time.
 
     Attributes:
-        has_gap: an interior slice is missing (positions are not regular).
-        has_duplicate: two frames lie at one position.
+        has_gap: an interior slice is missing (positions are not regular), in the largest volume of the series.
+        has_duplicate: two frames of that volume lie at one position.
         expected: number of frames that a header announces (ImagesInAcquisition, NumberOfFrames), or None.
         found: number of frames that are there.
     """
@@ -32,4 +38,28 @@ class Completeness:
 
 def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
     """Look at slice positions and announced counts; never raises on missing or hostile values."""
-    raise NotImplementedError
+    try:
+        frames = frames_of(headers)
+    except UnreadableObject:
+        return Completeness(has_gap=True, has_duplicate=False, expected=None, found=len(headers))
+    volumes = part_into_volumes(frames)
+    if not volumes:
+        return Completeness(has_gap=False, has_duplicate=False, expected=_announced(frames), found=len(frames))
+    kind, _ = regularity(volumes[0])
+    return Completeness(
+        has_gap=kind is not Regularity.REGULAR,
+        has_duplicate=volumes[0].has_duplicates,
+        expected=_announced(frames),
+        found=len(frames),
+    )
+
+
+def _announced(frames: Sequence[Frame]) -> int | None:
+    """ImagesInAcquisition (PS3.3 C.7.6.1), summed over acquisitions; an Enhanced instance is always whole."""
+    per_acquisition: dict[str, int] = {}
+    for frame in frames:
+        announced = values.whole(frame.header, "ImagesInAcquisition")
+        if frame.number is None and announced is not None and 0 < announced < 100_000:
+            acquisition = values.text(frame.header, "AcquisitionNumber")
+            per_acquisition[acquisition] = max(announced, per_acquisition.get(acquisition, 0))
+    return sum(per_acquisition.values()) or None

@@ -1,0 +1,111 @@
+"""Decode frames to intensities, the same way for every transfer syntax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
+from pydicom.pixels import pixel_array
+
+from dicom_node.errors import UnreadableObject
+from dicom_node.reading import values
+from dicom_node.reading.frames import Frame
+from dicom_node.reading.parsing import guarded, read_object
+
+# One FLAIR volume in float32 stays below 1 GiB.
+MAX_VOXELS = 2**28
+MAX_MATRIX = 4096
+_BITS_ALLOCATED = (8, 16, 32)
+
+
+def check_pixel_module(header: FileDataset, voxels_wanted: int) -> None:
+    """Refuse what cannot be a grey MR image, before any memory is spent on it.
+
+    Raises:
+        UnreadableObject: colour, floating point, absurd sizes or contradictory bits.
+    """
+    samples = values.whole(header, "SamplesPerPixel")
+    photometric = values.text(header, "PhotometricInterpretation")
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnreadableObject(
+            "not_grey",
+            f"Expected grey pixels with one sample; the header says {samples} samples, {_known(photometric)}.",
+        )
+    rows, columns = values.whole(header, "Rows") or 0, values.whole(header, "Columns") or 0
+    if not (0 < rows <= MAX_MATRIX and 0 < columns <= MAX_MATRIX) or rows * columns * voxels_wanted > MAX_VOXELS:
+        raise UnreadableObject(
+            "matrix_too_large",
+            f"Expected at most {MAX_MATRIX} x {MAX_MATRIX} pixels and {MAX_VOXELS} voxels; the header says {rows} x "
+            f"{columns} in {voxels_wanted} slices.",
+        )
+    allocated, stored = values.whole(header, "BitsAllocated"), values.whole(header, "BitsStored")
+    high, sign = values.whole(header, "HighBit"), values.whole(header, "PixelRepresentation")
+    if (
+        allocated not in _BITS_ALLOCATED
+        or stored is None
+        or not 1 <= stored <= allocated
+        or high is None
+        or not stored - 1 <= high < allocated
+        or sign not in (0, 1)
+    ):
+        raise UnreadableObject(
+            "bits_contradictory",
+            f"Expected 8, 16 or 32 bits allocated that hold the stored ones; the header says allocated {allocated}, "
+            f"stored {stored}, high bit {high}, sign {sign}.",
+        )
+
+
+def decode_frames(path: Path, frames: Sequence[Frame]) -> list[NDArray[np.float32]]:
+    """Intensities of some frames of one file, rescaled per frame: float32 (row, column), in the order asked for.
+
+    MONOCHROME1 is not inverted here: that needs the whole volume.
+
+    Raises:
+        UnreadableObject: the pixels cannot be decoded, or do not fit the header.
+    """
+    instance = read_object(path)
+    check_pixel_module(instance, len(frames))
+    planes = []
+    for frame in frames:
+        index = None if frame.number is None else frame.number - 1
+        stored = guarded(
+            lambda index=index: _stored(instance, index),  # type: ignore[misc]
+            "pixels_undecodable",
+            "The pixel data cannot be decoded: it is cut off, corrupt, or compressed in a way that this node lacks.",
+        )
+        planes.append(_rescaled(stored, frame))
+    return planes
+
+
+def _stored(instance: FileDataset, index: int | None) -> NDArray[np.generic]:
+    """Stored values of one frame; unused high bits (old overlays) cleared, sign restored from BitsStored."""
+    array = np.asarray(pixel_array(instance, index=index if index is not None else 0, raw=True))
+    expected = (int(instance.Rows), int(instance.Columns))
+    if array.shape != expected:
+        raise ValueError(f"expected a frame of {expected} pixels, got {array.shape}")
+    stored, high = int(instance.BitsStored), int(instance.HighBit)
+    shift = high + 1 - stored
+    wide = array.astype(np.int64) >> shift
+    wide &= (1 << stored) - 1
+    if int(instance.PixelRepresentation) == 1:
+        wide -= (wide >> (stored - 1)) << stored
+    return wide
+
+
+def _rescaled(stored: NDArray[np.generic], frame: Frame) -> NDArray[np.float32]:
+    """Rescale slope and intercept of this frame (PS3.3 C.11.1.1.2); absent ones are 1 and 0."""
+    slope, intercept = frame.number_of("RescaleSlope"), frame.number_of("RescaleIntercept")
+    if slope == 0:
+        raise UnreadableObject("rescale_slope_zero", "The rescale slope is 0, which makes every voxel equal.")
+    real = stored.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
+    if np.abs(real).max(initial=0.0) > 1e30:
+        raise UnreadableObject("intensity_out_of_range", "Rescaled intensities are beyond any scanner's range.")
+    return real.astype(np.float32)
+
+
+def _known(photometric: str) -> str:
+    known = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR", "MONOCHROME1", "MONOCHROME2")
+    return photometric if photometric in known else "an unknown photometric interpretation"
