@@ -12,17 +12,13 @@ for every byte that decides a result.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from segmentation.errors import BadBundle
@@ -30,14 +26,13 @@ from segmentation.graph import NetworkGraph, Weights
 from segmentation.manifest import INTENDED_USE, SCHEMA, Architecture, FileEntry, InputContract, Manifest, Training
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.weights import MAX_BYTES, pack_weights, parse_weights
 
 MANIFEST_NAME: Final = "manifest.json"
 GRAPH_NAME: Final = "graph.json"
 CARD_NAME: Final = "MODEL_CARD.md"
 
-_MAX_FILE_BYTES: Final = 256 * 2**20
 _MAX_MANIFEST_BYTES: Final = 2**20
-_FLOAT16_MAX: Final = float(np.finfo(np.float16).max)
 
 
 @dataclass(frozen=True)
@@ -115,7 +110,7 @@ def load_bundle(path: Path) -> ModelBundle:
     files = {name: _read_checked(path, name, entry) for name, entry in manifest.files.items()}
     graph = NetworkGraph.from_json(files[GRAPH_NAME])
     names = [member_name(index) for index in range(manifest.architecture.members)]
-    weights = tuple(_parse_weights(name, files[name], graph) for name in names)
+    weights = tuple(parse_weights(name, files[name], graph) for name in names)
     identity = ModelIdentity(manifest.name, manifest.version, digest_of(manifest))
     return ModelBundle(identity, manifest, graph, weights)
 
@@ -157,7 +152,7 @@ def write_bundle(
         raise BadBundle("expected members of one architecture, got different ones: write one bundle for each")
     files = {GRAPH_NAME: graphs[0].to_json(), CARD_NAME: model_card.encode()}
     for index, model in enumerate(models):
-        files[member_name(index)] = _pack_weights(graphs[0], graphs[0].weights_of(model))
+        files[member_name(index)] = pack_weights(graphs[0], graphs[0].weights_of(model))
     manifest = Manifest(
         schema_version=SCHEMA,
         name=name,
@@ -235,7 +230,7 @@ def _read_checked(folder: Path, name: str, entry: FileEntry) -> bytes:
     # The manifest's schema allows plain file names only; a link could still lead out of the folder.
     if (folder / name).resolve().parent != folder.resolve():
         raise BadBundle(f"{name} leads out of the bundle's folder")
-    content = _read_limited(folder / name, _MAX_FILE_BYTES)
+    content = _read_limited(folder / name, MAX_BYTES)
     if len(content) != entry.size_bytes:
         raise BadBundle(f"{name}: expected {entry.size_bytes} bytes, got {len(content)}: copy the bundle again")
     found = hashlib.sha256(content).hexdigest()
@@ -244,48 +239,3 @@ def _read_checked(folder: Path, name: str, entry: FileEntry) -> bytes:
             f"{name}: expected sha256 {entry.sha256}, got {found}: the file was changed after it was written"
         )
     return content
-
-
-def _pack_weights(graph: NetworkGraph, weights: Weights) -> bytes:
-    """Kernels as float16; vectors (biases, batch normalisation) as float32, since a variance may underflow float16."""
-    packed: dict[str, NDArray[Any]] = {}
-    for key, shape in graph.weight_shapes().items():
-        values = weights[key]
-        if values.shape != shape:
-            raise BadBundle(f"{key}: expected shape {shape}, got {values.shape}")
-        if not np.isfinite(values).all():
-            raise BadBundle(f"{key}: expected finite weights, got NaN or infinity: the training diverged")
-        if values.ndim > 1 and np.abs(values).max(initial=0.0) > _FLOAT16_MAX:
-            raise BadBundle(f"{key}: expected weights within ±{_FLOAT16_MAX:.0f} (float16), got {np.abs(values).max()}")
-        packed[key] = values.astype(np.float16 if values.ndim > 1 else np.float32)
-    buffer = io.BytesIO()
-    np.savez(buffer, **packed)  # type: ignore[arg-type]
-    return buffer.getvalue()
-
-
-def _parse_weights(name: str, content: bytes, graph: NetworkGraph) -> Weights:
-    expected = graph.weight_shapes()
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            # Checked before anything is unpacked: a small archive may unpack to any size.
-            unpacked = sum(info.file_size for info in archive.infolist())
-        if unpacked > _MAX_FILE_BYTES:
-            raise BadBundle(f"{name}: expected weights of at most {_MAX_FILE_BYTES} bytes, got {unpacked}")
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            found = {key: arrays[key] for key in arrays.files}
-    except (OSError, ValueError, zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise BadBundle(f"{name}: expected a NumPy archive of plain arrays ({error})") from error
-    if found.keys() != expected.keys():
-        odd = sorted(found.keys() ^ expected.keys())
-        raise BadBundle(f"{name}: the weights are not those of the network; first difference: {odd[0]}")
-    return {key: _checked_array(f"{name}, {key}", values, expected[key]) for key, values in found.items()}
-
-
-def _checked_array(where: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    if values.shape != shape:
-        raise BadBundle(f"{where}: expected shape {shape}, got {values.shape}")
-    if values.dtype not in (np.float16, np.float32):
-        raise BadBundle(f"{where}: expected float16 or float32, got {values.dtype}")
-    if not np.isfinite(values).all():
-        raise BadBundle(f"{where}: expected finite weights, got NaN or infinity")
-    return np.ascontiguousarray(values, dtype=np.float32)
