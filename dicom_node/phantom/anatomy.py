@@ -251,7 +251,7 @@ class Head:
             0.6 + 0.3 * texture, 0.0, 1.2
         )
         wall: Field = np.where(points.z < -18.0, 9.0, 7.2).astype(np.float32)
-        base = 0.12 + 0.9 * inside(texture + 0.3 * fine - 0.8, 0.8)
+        base = 0.12 + 0.9 * inside(np.asarray(texture + 0.3 * fine - 0.8, np.float32), 0.8)
         bone = np.where(points.z < -18.0, base, bone)
         skull = inside(np.asarray(wall - beyond, np.float32), 1.0)
         shell = skull * bone + (1.0 - skull) * soft

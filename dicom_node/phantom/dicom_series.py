@@ -6,7 +6,7 @@ Used by the phantom, and by tests that make DICOM of real scans; it knows a grid
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, MRImageStorage
+
+Stored = NDArray[np.uint16] | NDArray[np.int16]
 
 IMPLEMENTATION_CLASS_UID = "2.25.292735937063946353026402148173186412087"
 
@@ -35,6 +37,7 @@ class SeriesDescription:
         repetition_ms, echo_ms, inversion_ms: timing; inversion None leaves InversionTime out.
         slice_thickness_mm: thickness of the measured slab; the spacing lies in the affine.
         acquired_at: date and time of study, series and content.
+        rescale: (slope, intercept) per slice; empty leaves them at 1 and 0.
         extra: DICOM keyword -> value, set on every instance last.
     """
 
@@ -48,6 +51,7 @@ class SeriesDescription:
     echo_ms: float = 105.0
     inversion_ms: float | None = 2500.0
     acquired_at: datetime = datetime(2024, 1, 1, 12, 0, 0)
+    rescale: Sequence[tuple[float, float]] = ()
     extra: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -60,13 +64,11 @@ def decimal_string(value: float) -> str:
     raise ValueError(f"no DS of 16 characters for {value}")
 
 
-def classic_series(
-    stored: NDArray[np.uint16], affine: NDArray[np.float64], about: SeriesDescription
-) -> list[FileDataset]:
+def classic_series(stored: Stored, affine: NDArray[np.float64], about: SeriesDescription) -> list[FileDataset]:
     """One MR Image Storage instance per slice.
 
     Args:
-        stored: uint16 (slice, row, column).
+        stored: uint16 or int16 (slice, row, column).
         affine: (column, row, slice index) to mm, LPS.
         about: the rest of the headers.
     """
@@ -85,6 +87,9 @@ def classic_series(
         header.SliceThickness = decimal_string(about.slice_thickness_mm)
         header.SpacingBetweenSlices = decimal_string(_slice_spacing(affine))
         header.SliceLocation = decimal_string(float(_normal(affine) @ (affine[:3, :3] @ [0, 0, index] + affine[:3, 3])))
+        if about.rescale:
+            header.RescaleSlope, header.RescaleIntercept = map(decimal_string, about.rescale[index])
+            header.RescaleType = "US"
         header.SmallestImagePixelValue = int(plane.min())
         header.LargestImagePixelValue = int(plane.max())
         header.WindowCenter, header.WindowWidth = "4000", "8000"
@@ -94,7 +99,7 @@ def classic_series(
 
 
 def enhanced_instance(
-    stored: NDArray[np.uint16], affine: NDArray[np.float64], about: SeriesDescription, *, interleaved: bool = True
+    stored: Stored, affine: NDArray[np.float64], about: SeriesDescription, *, interleaved: bool = True
 ) -> FileDataset:
     """One Enhanced MR Image Storage instance; interleaved frames lie as acquired: 1, 3, 5, ..., 2, 4, 6."""
     count = stored.shape[0]
@@ -229,9 +234,6 @@ def _shared_groups(affine: NDArray[np.float64], shape: tuple[int, ...], about: S
     shared.FrameAnatomySequence = DicomSequence(
         [_item(FrameLaterality="U", AnatomicRegionSequence=DicomSequence([region]))]
     )
-    shared.PixelValueTransformationSequence = DicomSequence(
-        [_item(RescaleIntercept="0", RescaleSlope="1", RescaleType="US")]
-    )
     shared.MRTimingAndRelatedParametersSequence = DicomSequence(
         [
             _item(
@@ -323,6 +325,10 @@ def _frame_groups(affine: NDArray[np.float64], index: int, number: int, about: S
     )
     position = affine[:3, :3] @ [0, 0, index] + affine[:3, 3]
     groups.PlanePositionSequence = DicomSequence([_item(ImagePositionPatient=[decimal_string(v) for v in position])])
+    slope, intercept = about.rescale[index] if about.rescale else (1.0, 0.0)
+    groups.PixelValueTransformationSequence = DicomSequence(
+        [_item(RescaleIntercept=decimal_string(intercept), RescaleSlope=decimal_string(slope), RescaleType="US")]
+    )
     groups.MRImageFrameTypeSequence = DicomSequence(
         [
             _item(
@@ -338,10 +344,11 @@ def _frame_groups(affine: NDArray[np.float64], index: int, number: int, about: S
     return groups
 
 
-def _pixels(header: Dataset, values: NDArray[np.uint16], about: SeriesDescription) -> None:
+def _pixels(header: Dataset, values: Stored, about: SeriesDescription) -> None:
     header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
     header.Rows, header.Columns = values.shape[-2:]
-    header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 0
-    header.PixelData = np.ascontiguousarray(values, dtype="<u2").tobytes()
+    header.BitsAllocated, header.BitsStored, header.HighBit = 16, 16, 15
+    header.PixelRepresentation = 1 if values.dtype.kind == "i" else 0
+    header.PixelData = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()
     for keyword, value in about.extra.items():
         setattr(header, keyword, value)

@@ -166,7 +166,7 @@ def _affine(
     if lean > MAX_SHEAR_DEGREES:
         raise UnsupportedGeometry(
             "sheared",
-            f"The stack leans by {lean:.1f} degrees from the normal of its slices; at most {MAX_SHEAR_DEGREES:g} may be.",
+            f"The stack leans by {lean:.1f} degrees from its slices' normal; at most {MAX_SHEAR_DEGREES:g} may be.",
         )
     affine = np.eye(4)
     row_mm, column_mm = first.pixel_spacing_mm
