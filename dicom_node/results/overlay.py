@@ -1,0 +1,41 @@
+"""overlay.png: the slices with the WMH outlined, and the numbers, for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_node.reading.series import FlairSeries
+from segmentation.bundle import ModelIdentity
+from segmentation.segment import Segmentation
+from segmentation.volume import FlairVolume
+
+
+def write_overlay(
+    series: FlairSeries, segmentation: Segmentation, path: Path, model: ModelIdentity | None = None
+) -> None:
+    """Write overlay.png for a DICOM series, whole or not at all."""
+    write_volume_overlay(series.volume(), series.affine, segmentation, path, model, series.flags)
+
+
+def write_volume_overlay(
+    volume: FlairVolume,
+    affine_lps: NDArray[np.float64],
+    segmentation: Segmentation,
+    path: Path,
+    model: ModelIdentity | None = None,
+    flags: tuple[str, ...] = (),
+) -> None:
+    """Write overlay.png for a volume without DICOM.
+
+    Args:
+        volume: what was segmented.
+        affine_lps: 4x4, (column, row, slice) indices to mm, LPS.
+        segmentation: what was found.
+        path: where to write; its folder must exist.
+        model: named in the picture when given.
+        flags: of reading, beside the segmentation's own.
+    """
+    raise NotImplementedError
