@@ -109,9 +109,10 @@ def write_analysis(
         runtime=ensemble.runtime,
         precision=ensemble.precision,
         analysed_at=analysed_at,
+        threshold=ensemble.threshold,
     )
     deliverable = write_result_set(result_set, folder)
-    write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME)
+    write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME, ensemble.identity)
     seconds_write = time.monotonic() - started
     measurements = measurements_json(
         series=analysis.series,

@@ -1,0 +1,117 @@
+"""`wmh-node segment`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+from support.data import shared_data
+from support.models import tiny_bundle
+from support.node import run_cli
+
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+
+FIELDS = {
+    "series_instance_uid",
+    "wmh_volume_ml",
+    "lesion_count",
+    "uncertainty_index",
+    "review_recommended",
+    "model",
+    "seconds",
+    "flags",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle."""
+    return tiny_bundle(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A small phantom series."""
+    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path_factory.mktemp("series"))
+
+
+def test_dicom_in_result_set_out(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """A folder of DICOM gives SEG, SR, measurements.json with design.md's names, and a picture; JSON on stdout."""
+    done = run_cli("segment", series[0].parent, "--out", tmp_path, "--model", model, "--json")
+    measurements = json.loads(done.stdout)
+    assert set(measurements) >= FIELDS
+    assert set(measurements["seconds"]) == {"read", "preprocess", "infer", "measure", "write"}
+    assert json.loads((tmp_path / "measurements.json").read_text()) == measurements
+    assert pydicom.dcmread(tmp_path / "seg.dcm").Modality == "SEG"
+    assert pydicom.dcmread(tmp_path / "sr.dcm").Modality == "SR"
+    assert (tmp_path / "overlay.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_twice_is_the_same(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """Running it twice gives the same bytes of SEG and SR."""
+    for folder in ("one", "two"):
+        run_cli("segment", series[0].parent, "--out", tmp_path / folder, "--model", model)
+    for name in ("seg.dcm", "sr.dcm"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_nifti_in_mask_out(model: Path, tmp_path: Path) -> None:
+    """A NIfTI gives a mask on its own grid in place of the DICOM, and no invented series UID."""
+    flair = shared_data("flair-wmh", "105911", "flair.nii.gz")
+    done = run_cli("segment", flair, "--out", tmp_path, "--model", model, "--json")
+    measurements = json.loads(done.stdout)
+    assert "series_instance_uid" not in measurements
+    mask, source = nibabel.load(tmp_path / "wmh.nii.gz"), nibabel.load(flair)
+    assert mask.shape == source.shape
+    assert np.allclose(mask.affine, source.affine)
+    voxel_ml = abs(np.linalg.det(source.affine[:3, :3])) / 1000
+    assert np.asarray(mask.dataobj).sum() * voxel_ml == pytest.approx(measurements["wmh_volume_ml"], rel=1e-3)
+    assert (tmp_path / "overlay.png").exists()
+    assert not (tmp_path / "seg.dcm").exists()
+
+
+def test_not_a_flair_is_exit_3(model: Path, tmp_path: Path) -> None:
+    """A series that is no FLAIR ends with exit 3 and the reason on stderr; nothing is written."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(next(shared_data("dicom", "dcm_qa_ts").rglob("*.dcm")), folder)
+    done = run_cli("segment", folder, "--out", tmp_path / "out", "--model", model, code=3)
+    assert "not analysable" in done.stderr
+    assert not (tmp_path / "out" / "seg.dcm").exists()
+
+
+def test_empty_folder_is_exit_3(model: Path, tmp_path: Path) -> None:
+    """A folder without DICOM is not analysable, and that is said."""
+    (tmp_path / "in").mkdir()
+    done = run_cli("segment", tmp_path / "in", "--out", tmp_path / "out", "--model", model, code=3)
+    assert "No DICOM" in done.stderr
+
+
+def test_a_damaged_nifti_is_exit_3(model: Path, tmp_path: Path) -> None:
+    """A file that only claims to be NIfTI is not analysable."""
+    (tmp_path / "x.nii.gz").write_bytes(b"no")
+    done = run_cli("segment", tmp_path / "x.nii.gz", "--out", tmp_path / "out", "--model", model, code=3)
+    assert "NIfTI" in done.stderr
+
+
+def test_a_missing_path_is_a_usage_error(tmp_path: Path) -> None:
+    """A path that does not exist ends with exit 2."""
+    run_cli("segment", tmp_path / "absent", "--out", tmp_path / "out", code=2)
+
+
+def test_two_flair_series_must_be_chosen_from(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """With two FLAIR series in a folder, the command asks which, and takes `--series`."""
+    folder = tmp_path / "in"
+    shutil.copytree(series[0].parent, folder / "one")
+    other = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128, seed=2)), folder / "two")
+    wanted = str(pydicom.dcmread(other[0], stop_before_pixels=True).SeriesInstanceUID)
+    done = run_cli("segment", folder, "--out", tmp_path / "out", "--model", model, code=2)
+    assert "--series" in done.stderr
+    done = run_cli("segment", folder, "--series", wanted, "--out", tmp_path / "out", "--model", model, "--json")
+    assert json.loads(done.stdout)["series_instance_uid"] == wanted

@@ -1,0 +1,46 @@
+"""`wmh-node send`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.dcmtk import PACS_AE_TITLE, storescp
+from support.node import run_cli
+from support.processes import free_port
+
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A small phantom series, with files beside it that are no DICOM."""
+    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path_factory.mktemp("series"))
+
+
+@pytest.mark.peer("storescp")
+def test_a_folder_goes_to_a_real_scp(series: list[Path], tmp_path: Path) -> None:
+    """Every DICOM file of a folder arrives at DCMTK's storescp; what is no DICOM stays."""
+    port = free_port()
+    with storescp(tmp_path / "got", port, tmp_path / "log"):
+        done = run_cli("send", series[0].parent, "--to", f"{PACS_AE_TITLE}@127.0.0.1:{port}", "--json")
+    assert json.loads(done.stdout)["sent"] == len(series)
+    assert len(list((tmp_path / "got").iterdir())) == len(series)
+
+
+def test_nobody_there_is_exit_1(series: list[Path]) -> None:
+    """A peer that does not answer ends with exit 1 and says so for each file."""
+    done = run_cli("send", series[0], "--to", f"X@127.0.0.1:{free_port()}", "--json", code=1)
+    answer = json.loads(done.stdout)
+    assert answer["sent"] == 0
+    assert answer["failed"][0]["status"] is None
+
+
+def test_usage_errors(series: list[Path], tmp_path: Path) -> None:
+    """A malformed address, a missing path and a file that is no DICOM end with exit 2."""
+    (tmp_path / "text").write_text("x" * 500)
+    run_cli("send", series[0], "--to", "nonsense", code=2)
+    run_cli("send", tmp_path / "absent", "--to", "A@127.0.0.1:104", code=2)
+    run_cli("send", tmp_path / "text", "--to", "A@127.0.0.1:104", code=2)

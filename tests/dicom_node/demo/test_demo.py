@@ -1,0 +1,53 @@
+"""`wmh-node demo`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+import pydicom
+import pytest
+from support.data import shared_data
+from support.models import tiny_bundle
+from support.node import run_cli
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A tiny bundle, and settings of a real installation that must not leak into the demo."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WMH_NODE_")}
+    return clean | {
+        "WMH_NODE_MODEL": str(tiny_bundle(tmp_path_factory.mktemp("model"))),
+        "WMH_NODE_DESTINATIONS": "hospital=REALPACS@192.0.2.1:104",
+        "WMH_NODE_DATABASE_URL": "postgresql+psycopg://nobody@192.0.2.1/real",
+    }
+
+
+def test_phantom_there_and_back(environment: dict[str, str], tmp_path: Path) -> None:
+    """The demo ends by itself with SEG, SR, measurements and picture, prints the truth beside the measurement, and
+    leaves no process behind."""
+    before = {process.pid for process in psutil.process_iter()}
+    done = run_cli("demo", "--out", tmp_path / "out", environment=environment)
+    assert "truth" in done.stdout
+    assert "WMH volume" in done.stdout
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {"seg.dcm", "sr.dcm", "measurements.json", "overlay.png"}
+    assert pydicom.dcmread(tmp_path / "out" / "seg.dcm").Modality == "SEG"
+    left = [p for p in psutil.process_iter() if p.pid not in before and "dicom_node.cli" in " ".join(p.cmdline())]
+    assert left == []
+
+
+def test_users_own_dicom_that_is_no_flair(environment: dict[str, str], tmp_path: Path) -> None:
+    """DICOM that is no FLAIR comes back with the reason, and exit 3."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(next(shared_data("dicom", "dcm_qa_ts").rglob("*.dcm")), folder)
+    done = run_cli("demo", "--input", folder, "--out", tmp_path / "out", "--json", environment=environment, code=3)
+    (series,) = json.loads(done.stdout)["series"]
+    assert series["state"] == "rejected"
+    assert series["reason"]
