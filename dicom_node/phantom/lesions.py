@@ -14,6 +14,8 @@ from dicom_node.phantom.anatomy import Tissues
 from dicom_node.phantom.shapes import Field, Points
 
 _NOWHERE = np.float32(-100.0)
+# Deep patches count as this much thicker, so that about a third of a usual load lies deep.
+_DEEP_MM = 1.5
 # Where periventricular lesions are thickest (x, y, z, reach, mm): frontal horns, atria, occipital horns, body.
 _CAPS = (
     (14.0, -40.0, 7.0, 15.0, 8.0),
@@ -52,7 +54,10 @@ class Lesions:
 
     def level(self, points: Points, tissues: Tissues, fine: Field) -> Field:
         """How far inside a lesion each point lies, in mm at threshold 0; far below zero outside white matter."""
-        level = np.maximum(self._periventricular(points, tissues), self._deep(points)) + np.float32(1.3) * fine
+        level = (
+            np.maximum(self._periventricular(points, tissues), self._deep(points) + np.float32(_DEEP_MM))
+            + np.float32(1.3) * fine
+        )
         # White matter only, a little away from cortex and from the fluid.
         allowed = np.minimum(tissues.white_depth_mm + 1.0, tissues.from_lateral_ventricle_mm + 0.5)
         level = np.minimum(level, 2.0 * allowed)

@@ -19,7 +19,7 @@ __all__ = ["Phantom", "PhantomSpec", "make_phantom"]
 _WHITE_MATTER = 4200.0
 _TOP = 16383.0
 # Lesions are about 1.45 times as bright as white matter on clinical FLAIR; their rim is fainter than their core.
-_LESION_GAIN = 0.50
+_LESION_GAIN = 0.60
 _LESION_EDGE_MM = 1.5
 _LEVEL_RANGE_MM = 20.0
 _HEAD_CENTRE_MM = (0.0, 0.0, 8.0)
