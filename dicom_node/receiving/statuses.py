@@ -8,7 +8,7 @@
 | 0x0122 | SOP class not supported | the command's SOP class is not that of its presentation context | PS3.7 C.5 |
 | 0x0211 | unrecognized operation | another DIMSE service than C-STORE and C-ECHO | PS3.7 C.5 |
 | 0xA700 | out of resources | disk full, quota, file size limit, object larger than we take | PS3.4 table B.2-1 |
-| 0xA900 | data set does not match SOP class | UIDs differ from the command's or lack, no pixel data | PS3.4 table B.2-1 |
+| 0xA900 | data set does not match SOP class | UIDs differ from the command or lack, no pixels | PS3.4 table B.2-1 |
 | 0xC000 | cannot understand | the data set does not parse, is cut off, or was not sent | PS3.4 table B.2-1 |
 
 C-STORE answers 0x0000 or an error, never a warning: nothing is coerced or discarded.
