@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
 from db.jobs import JobTable
 
+from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
+from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import UnreadableObject
 from dicom_node.logs import describe_error
-from dicom_node.reading.digest import instances_digest
 from dicom_node.reading.parsing import read_header
 from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.geometry import slice_completeness
@@ -92,16 +92,15 @@ class Completer:
         if key not in self._examined:
             while len(self._examined) >= _REMEMBERED_SERIES:
                 self._examined.pop(next(iter(self._examined)))
-            self._examined[key] = _examine_files([self._storage / one.path for one in instances])
+            self._examined[key] = _examine_files([self._storage / one.path for one in analysed_instances(instances)])
         return self._examined[key]
 
     def _close(self, series_uid: str, instances: Sequence[StoredInstance], verdict: Verdict) -> None:
         if not verdict.accepted:
-            self._inbox.reject_series(series_uid, verdict.code, verdict.reason)
+            self._inbox.reject_series(series_uid, verdict.code, verdict.reason, len(instances))
             log.info("series rejected", series=series_uid, instances=len(instances), code=verdict.code)
             return
-        digest = instances_digest((one.sop_instance_uid, one.sha256) for one in instances)
-        job = self._jobs.enqueue(series_uid, digest, len(instances))
+        job = self._jobs.enqueue(series_uid, digest_of(instances), len(instances))
         log.info("series complete", series=series_uid, instances=len(instances), job=job.id)
 
 

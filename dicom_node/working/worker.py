@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from db.errors import LeaseLost
-from db.inbox import Inbox, StoredInstance
 from db.jobs import Job, JobTable, NewDelivery
 
+from db.errors import LeaseLost
+from db.inbox import Inbox, StoredInstance
+from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import NotAnalysable, WmhNodeError
 from dicom_node.logs import describe_error
-from dicom_node.reading.digest import instances_digest
 from dicom_node.working.analysis import analyse, write_analysis
 from dicom_node.working.heartbeat import Heartbeat
 from dicom_node.working.outbox import Outbox
@@ -129,7 +129,7 @@ class Worker:
         """The files that the job was made for: slices that came later belong to a later job."""
         instances = self._inbox.instances_of(job.series_instance_uid)
         chosen = _first_that_match(instances, job.instances_digest, job.instance_count)
-        return [self._storage / one.path for one in chosen]
+        return [self._storage / one.path for one in analysed_instances(chosen)]
 
     def _retry_later(self, job: Job, reason: str) -> None:
         wait = self._rules.wait_after(job.attempts)
@@ -149,7 +149,7 @@ def run_worker(worker: Worker, stop: threading.Event) -> None:
 
 def _first_that_match(instances: Sequence[StoredInstance], digest: str, count: int) -> Sequence[StoredInstance]:
     chosen = instances[:count]
-    if instances_digest((one.sop_instance_uid, one.sha256) for one in chosen) != digest:
+    if digest_of(chosen) != digest:
         raise WmhNodeError(
             f"the series' first {count} instances are no longer those that the job was made for: expected digest "
             f"{digest[:12]}; a newer job holds what is there now, or the storage was changed by hand"
