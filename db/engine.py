@@ -1,0 +1,152 @@
+"""Opening the database: SQLite for one machine, PostgreSQL for several.
+
+| promise                          | SQLite                                   | PostgreSQL                               |
+|----------------------------------|------------------------------------------|------------------------------------------|
+| a commit survives a power cut    | WAL, `synchronous=FULL` (sqlite.org/wal) | `synchronous_commit` not `off`           |
+| readers do not wait for writers  | WAL snapshots                            | MVCC                                     |
+| a writer never deadlocks         | `BEGIN IMMEDIATE`: one at a time         | rows are locked in one order             |
+| a writer that waits, waits long  | `busy_timeout`                           | `lock_timeout` of the server             |
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL, Engine
+
+from db.translation import translated
+from db.url import parse_url, shown
+
+Clock = Callable[[], datetime]
+
+# A commit that waits behind others needs milliseconds; so long only when the disk or another program is in trouble.
+_BUSY_SECONDS: Final = 30.0
+_WRITE: Final = "wmh_write"
+
+
+def utc_now() -> datetime:
+    """The clock used where a caller gives none."""
+    return datetime.now(UTC)
+
+
+class Database:
+    """Connections to one database; made by `open_database`. Share it between threads, never across a fork.
+
+    Attributes:
+        clock: gives the time of every row; UTC.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self.clock = clock
+
+    def __repr__(self) -> str:
+        return f"Database({shown(self._engine.url)})"
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True for SQLite, False for PostgreSQL."""
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads, and so waits for nobody.
+
+        Raises:
+            DatabaseUnavailable, SchemaOutOfDate: see `db.translation`.
+        """
+        with translated(self._engine.url), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes: durable when the block has ended, undone when it raises.
+
+        Raises:
+            DatabaseUnavailable, SchemaOutOfDate: see `db.translation`.
+        """
+        with translated(self._engine.url), self.connect_to_write() as connection, connection.begin():
+            yield connection
+
+    def connect_to_write(self) -> Connection:
+        """A connection of its own whose transactions are writing ones; the caller closes it."""
+        return self._engine.connect().execution_options(**{_WRITE: True})
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def open_database(url: str, clock: Clock = utc_now) -> Database:
+    """Open a database; connects at first use.
+
+    Args:
+        url: `sqlite:////absolute/path.sqlite` or `postgresql://USER:PASSWORD@HOST/NAME`.
+        clock: gives now, with time zone UTC.
+
+    Raises:
+        InvalidDatabaseUrl: see `db.url.parse_url`.
+    """
+    return Database(make_engine(parse_url(url)), clock)
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine with the settings of the table above."""
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    # pre_ping: a server that was restarted costs nobody an error.
+    engine = create_engine(url, pool_pre_ping=True)
+    event.listen(engine, "connect", _set_up_postgresql)
+    return engine
+
+
+def make_folder(url: URL) -> None:
+    """Make the folder of an SQLite file."""
+    if url.get_backend_name() == "sqlite" and url.database:
+        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves: the driver's own would be deferred, and deadlock
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    _switch_to_wal(cursor)
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
+    """WAL is a property of the file. The very first switch does not wait for others that do the same: ask again."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _set_up_postgresql(connection: Any, _record: object) -> None:
+    """An administrator's `off` would let 0x0000 out before the row is safe; anything else is theirs to choose."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        if cursor.fetchone()[0] == "off":
+            cursor.execute("SET synchronous_commit TO on")
+    connection.commit()

@@ -1,0 +1,42 @@
+"""The exceptions of `db`, one tree.
+
+    DatabaseError
+    ├── DatabaseUnavailable    cannot be reached, is locked, full or read-only; trying again later may help
+    ├── SchemaOutOfDate        tables are missing, older or newer than this version needs
+    ├── InvalidDatabaseUrl     a URL that names no database we can use
+    ├── UnknownRow             there is no job, delivery or association of that id
+    ├── IllegalTransition      the table in `db/job_states.py` does not allow it
+    └── LeaseLost              somebody else has the job by now: drop what was computed
+
+A message never holds a password: URLs are shown through `db.url.shown`.
+"""
+
+from __future__ import annotations
+
+
+class DatabaseError(Exception):
+    """Root of everything that `db` raises on purpose."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database did not answer, or refused to work just now."""
+
+
+class SchemaOutOfDate(DatabaseError):
+    """The tables are not those that this version of the program needs."""
+
+
+class InvalidDatabaseUrl(DatabaseError):
+    """The database URL cannot be used."""
+
+
+class UnknownRow(DatabaseError):
+    """There is no row of that id."""
+
+
+class IllegalTransition(DatabaseError):
+    """A job cannot go from its state to the one asked for."""
+
+
+class LeaseLost(DatabaseError):
+    """The caller does not hold the lease (any more)."""

@@ -1,0 +1,60 @@
+"""SQLAlchemy's errors become ours at this border, with what to do and without passwords."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from db.errors import DatabaseError, DatabaseUnavailable, SchemaOutOfDate
+from db.url import shown
+
+_UPGRADE: Final = "run `wmh-node db upgrade`"
+# SQLite says it in words only; PostgreSQL by SQLSTATE: undefined_table, undefined_column.
+_SQLITE_SCHEMA: Final = ("no such table", "no such column", "has no column named")
+_POSTGRESQL_SCHEMA: Final = frozenset({"42P01", "42703"})
+
+_ADVICE: Final = (
+    ("database is locked", "another program holds it; end that program, or use PostgreSQL for several machines"),
+    ("unable to open database file", "check that the folder exists and that this user may write to it"),
+    ("disk is full", "free some space"),
+    ("disk I/O error", "check the disk"),
+    ("readonly", "check that this user may write to the file and its folder"),
+    ("malformed", "the file is damaged: stop the node, keep a copy, and restore a backup"),
+    ("not a database", "the file is something else: check the path in WMH_NODE_DATABASE_URL"),
+    ("password authentication failed", "check the user and password in WMH_NODE_DATABASE_URL"),
+    ("does not exist", "create it first, or check the name in WMH_NODE_DATABASE_URL"),
+    ("connection", "check that the server runs and can be reached from here"),
+)
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Let errors of the database out as `DatabaseError`."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailable(f"{shown(url)}: all connections are in use; try again") from error
+    except DBAPIError as error:
+        raise _translate(url, error) from error
+
+
+def _translate(url: URL, error: DBAPIError) -> DatabaseError:
+    cause = error.orig
+    text = " ".join(str(cause).split())
+    if _is_schema(cause, text):
+        return SchemaOutOfDate(f"{shown(url)}: the schema is not what this version needs ({text}); {_UPGRADE}")
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        advice = next((advice for sign, advice in _ADVICE if sign in text), "try again; if it lasts, see its log")
+        return DatabaseUnavailable(f"{shown(url)} cannot be used: {text}; {advice}")
+    return DatabaseError(f"{shown(url)}: {type(error).__name__}: {text}")
+
+
+def _is_schema(cause: BaseException | None, text: str) -> bool:
+    if any(sign in text for sign in _SQLITE_SCHEMA):
+        return True
+    return getattr(cause, "sqlstate", None) in _POSTGRESQL_SCHEMA
