@@ -1,0 +1,80 @@
+"""Every code that results carry: standard ones with their place in PS3.16, private ones with their definition.
+
+docs/private-codes.md tells the private ones to those who receive them; tests/dicom_node/results/test_codes.py holds both
+to each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from highdicom.coding_schemes import CodingSchemeIdentificationItem
+from highdicom.sr import CodedConcept
+
+PRIVATE_SCHEME: Final = "99WMHNODE"
+
+
+@dataclass(frozen=True)
+class PrivateCode:
+    """A concept that no standard terminology has.
+
+    Attributes:
+        value: code value, never reused for another meaning.
+        meaning: what a reader sees.
+        definition: what exactly it says.
+    """
+
+    value: str
+    meaning: str
+    definition: str
+
+    @property
+    def concept(self) -> CodedConcept:
+        """The code as DICOM carries it."""
+        return CodedConcept(self.value, PRIVATE_SCHEME, self.meaning)
+
+
+# Never DCM 111012 "Certainty of Finding": that is the confidence of one finding, this is a part of predicted voxels.
+UNCERTAINTY_INDEX: Final = PrivateCode(
+    "WMH-UI",
+    "Uncertainty index",
+    "Number of predicted WMH voxels whose ensemble mean probability p has a Kullback-Leibler divergence from (0.5, 0.5) "
+    "under 0.5 bit (0.5 <= p < 0.8900), divided by the number of predicted WMH voxels; 0 to 1, lower is surer; "
+    "undefined when no voxel is predicted. Kim, Ryu et al., AJNR 2024;45:1885.",
+)
+REVIEW_RECOMMENDED: Final = PrivateCode(
+    "WMH-REVIEW",
+    "Review of the segmentation recommended",
+    "Yes when the uncertainty index is above 0.35, No otherwise. No does not mean that the segmentation is right.",
+)
+PRIVATE_CODES: Final = (UNCERTAINTY_INDEX, REVIEW_RECOMMENDED)
+
+MORPHOLOGICALLY_ABNORMAL: Final = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
+WHITE_MATTER_HYPERINTENSITY: Final = CodedConcept("110702", "DCM", "White Matter T2 Hyperintensity")  # CID 7140
+CEREBRAL_WHITE_MATTER: Final = CodedConcept("68523003", "SCT", "Cerebral White Matter")  # CID 7153
+ARTIFICIAL_INTELLIGENCE: Final = CodedConcept("123110", "DCM", "Artificial Intelligence")  # CID 7162
+PROCESSING_EQUIPMENT: Final = CodedConcept("109102", "DCM", "Processing Equipment")  # CID 7005
+ACQUISITION_EQUIPMENT: Final = CodedConcept("109101", "DCM", "Acquisition Equipment")  # CID 7005
+SEGMENTATION: Final = CodedConcept("113076", "DCM", "Segmentation")  # CID 7203
+SOURCE_IMAGE: Final = CodedConcept("121322", "DCM", "Source image for image processing operation")  # CID 7202
+DEVICE_OBSERVER: Final = CodedConcept("121007", "DCM", "Device")  # CID 270
+MR_BRAIN: Final = CodedConcept("24590-2", "LN", "MR Brain")  # extends CID 100
+VOLUME: Final = CodedConcept("118565006", "SCT", "Volume")  # CID 7469
+NUMBER_OF_LESIONS: Final = CodedConcept("246206008", "SCT", "Number of lesions")
+COMMENT: Final = CodedConcept("121106", "DCM", "Comment")  # CID 12101
+YES: Final = CodedConcept("373066001", "SCT", "Yes")  # CID 230
+NO: Final = CodedConcept("373067005", "SCT", "No")  # CID 230
+MILLILITRE: Final = CodedConcept("mL", "UCUM", "mL")
+LESIONS: Final = CodedConcept("{lesions}", "UCUM", "lesions")
+NO_UNITS: Final = CodedConcept("1", "UCUM", "no units")
+
+
+def private_coding_scheme() -> CodingSchemeIdentificationItem:
+    """Who answers for the private codes (0008,0110), for the header of every object that uses one (PS3.3 C.12.1)."""
+    return CodingSchemeIdentificationItem(
+        designator=PRIVATE_SCHEME,
+        name="wmh-node private codes, see docs/private-codes.md of the project",
+        version="1",
+        responsible_organization="wmh-node project",
+    )

@@ -1,0 +1,41 @@
+"""What SEG and SR both say about the analysis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dicom_node.results.stamp import Stamp
+from dicom_node.results.uids import ResultUids
+from segmentation.bundle import ModelIdentity
+
+
+@dataclass(frozen=True)
+class AnalysisFacts:
+    """Who analysed a series, how and when.
+
+    Attributes:
+        uids: of the result set.
+        model: the model bundle's identity.
+        runtime: `tensorflow` or `openvino`.
+        precision: arithmetic of the convolutions, `f32` or `bf16`.
+        threshold: mean probability at or above which a voxel is WMH; None when the caller does not tell.
+        stamp: time of the analysis.
+    """
+
+    uids: ResultUids
+    model: ModelIdentity
+    runtime: str
+    precision: str
+    threshold: float | None
+    stamp: Stamp
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The algorithm's parameters by name, as both objects carry them."""
+        known = {
+            "runtime": self.runtime,
+            "precision": self.precision,
+            "threshold": None if self.threshold is None else f"{self.threshold:g}",
+            "model_digest": self.model.digest,
+        }
+        return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,173 @@
+"""Patient and study of a result: the source's own values, with what cannot be right left empty.
+
+A PACS files a result by these values, so that they are copied byte for byte where they are legal, and never mended by
+guessing. Real headers lack type 2 attributes, or hold dates that are none: those become empty (PS3.3 allows it), never
+an error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import date
+from typing import Final
+
+from pydicom.charset import python_encoding
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+
+from dicom_node.reading import values
+from dicom_node.reading.parsing import PARSER_ERRORS
+
+# Type 2: always there, empty when unknown (PS3.3 C.7.1.1 Patient, C.7.2.1 General Study).
+REQUIRED: Final = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
+# Copied when there: what files or explains the study (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.1.3, C.7.2.3). Free text
+# about the patient (comments, history) stays with the images.
+OPTIONAL: Final = (
+    "IssuerOfPatientID",
+    "OtherPatientIDsSequence",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "StudyDescription",
+    "IssuerOfAccessionNumberSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+)
+_ENUMERATED: Final = {"PatientSex": ("M", "F", "O"), "PatientIdentityRemoved": ("YES", "NO")}
+
+_TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?|60(\.\d{1,6})?)?)?")
+_AGE = re.compile(r"\d{3}[DWMY]")
+_CHARACTER_SET = re.compile(r"ISO[ _-]*IR[ _-]*(\d+)", re.IGNORECASE)
+
+
+def copy_elements(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
+    """Copy the elements that are there, legal and encodable; the others stay away. No value is changed."""
+    for keyword in keywords:
+        element = _legal_element(source, keyword)
+        if element is not None:
+            target.add(element)
+
+
+def identity_of(header: Dataset) -> Dataset:
+    """The patient and study attributes for a result of this source instance.
+
+    Args:
+        header: one source instance, without pixels.
+
+    Returns:
+        A data set with StudyInstanceUID, all of `REQUIRED`, what is there of `OPTIONAL`, and SpecificCharacterSet where
+        the source names a known one.
+    """
+    identity = Dataset()
+    character_set = character_set_of(header)
+    if character_set:
+        identity.SpecificCharacterSet = character_set
+    identity.StudyInstanceUID = values.text(header, "StudyInstanceUID")
+    copy_elements(header, identity, REQUIRED + OPTIONAL)
+    for keyword in REQUIRED:
+        if keyword not in identity:
+            setattr(identity, keyword, "")
+    return identity
+
+
+def character_set_of(header: Dataset) -> str | list[str] | None:
+    """SpecificCharacterSet (0008,0005) of a header, its spelling mended; None where it is absent or unknown.
+
+    Our own text is ASCII, which every character set holds, so that the source's serves for the result too.
+    """
+    found = [_spelled(term) for term in values.texts(header, "SpecificCharacterSet")]
+    if not any(found) or any(term not in python_encoding for term in found):
+        return None
+    return found[0] if len(found) == 1 else found
+
+
+def _spelled(term: str) -> str:
+    """`ISO IR 192` and the like, seen in the wild, as PS3.3 C.12.1.1.2 spells them."""
+    match = _CHARACTER_SET.fullmatch(term)
+    return f"ISO_IR {match[1]}" if match else term
+
+
+def _legal_element(source: Dataset, keyword: str) -> DataElement | None:
+    if values.raw(source, keyword) is None:
+        return None
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    element = source[tag]
+    if element.is_empty or not _is_legal(keyword, source) or not _is_encodable(element, source):
+        return None
+    return deepcopy(element)
+
+
+def _is_legal(keyword: str, source: Dataset) -> bool:
+    if keyword in _ENUMERATED:
+        return values.text(source, keyword) in _ENUMERATED[keyword]
+    check = _CHECKS.get(dictionary_VR(keyword))
+    return check is None or check(values.text(source, keyword))
+
+
+def _is_date(text: str) -> bool:
+    """YYYYMMDD that is in the calendar (PS3.5 6.2 DA)."""
+    if not re.fullmatch(r"\d{8}", text):
+        return False
+    try:
+        date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+_CHECKS: Final[dict[str, Callable[[str], bool]]] = {
+    "AS": lambda text: _AGE.fullmatch(text) is not None,
+    "DA": _is_date,
+    "DS": _is_number,
+    "TM": lambda text: _TIME.fullmatch(text) is not None,
+}
+
+
+def _is_encodable(element: DataElement, source: Dataset) -> bool:
+    """The writer can write it; a parser that forgave a broken value does not promise that."""
+    alone = Dataset()
+    character_set = character_set_of(source)
+    if character_set:
+        alone.SpecificCharacterSet = character_set
+    alone.add(element)
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    try:
+        write_dataset(stream, alone)
+    except PARSER_ERRORS:
+        return False
+    return True

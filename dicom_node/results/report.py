@@ -1,0 +1,154 @@
+"""The measurement report (SR) of one series: Comprehensive 3D SR with TID 1500."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dicom_node.reading.series import FlairSeries
+from dicom_node.results import codes
+from dicom_node.results.equipment import RESEARCH_USE
+from dicom_node.results.facts import AnalysisFacts
+from dicom_node.results.headers import SR_OFFSET, finish_header, result_series_number
+from dicom_node.results.seg import SEGMENT_NUMBER, TRACKING_ID
+from dicom_node.results.uids import device_uid
+from dicom_node.results.words import NOTHING_FOUND, flags_in_words, is_partial
+from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
+from segmentation.measures import Measures
+
+SERIES_DESCRIPTION: Final = "WMH measurements - RESEARCH USE ONLY"
+_PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
+_DECIMALS: Final = 6
+
+
+def build_report(
+    series: FlairSeries, measures: Measures, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
+) -> Dataset:
+    """The measurement report that belongs to a SEG.
+
+    Args:
+        series: the source.
+        measures: what was measured.
+        flags: of reading and segmentation.
+        seg: the finished SEG; its segment is what was measured.
+        facts: who measured it, when.
+    """
+    content = sr.MeasurementReport(
+        observation_context=_observation_context(facts),
+        procedure_reported=codes.MR_BRAIN,
+        imaging_measurements=[_wmh_group(series, measures, flags, seg, facts)],
+    )
+    evidence = [*map(_bare, series.headers), _bare(seg)]
+    report = sr.Comprehensive3DSR(
+        evidence=evidence,
+        content=content[0],
+        series_instance_uid=facts.uids.sr_series,
+        series_number=result_series_number(series.headers[0], SR_OFFSET),
+        sop_instance_uid=facts.uids.sr_instance,
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=not is_partial(flags),
+        is_final=False,
+        is_verified=False,
+        series_description=SERIES_DESCRIPTION,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    result = Dataset()
+    result.update(report)
+    if is_partial(flags):
+        result.CompletionFlagDescription = _PARTIAL_DESCRIPTION
+    finish_header(result, series.headers[0], facts.model, facts.stamp)
+    result.CodingSchemeIdentificationSequence = [codes.private_coding_scheme()]
+    return result
+
+
+def _observation_context(facts: AnalysisFacts) -> sr.ObservationContext:
+    """The observer is the device (TID 1002, TID 1004): no person has seen the result."""
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=device_uid(facts.model.digest),
+        name=f"{facts.model.name} {facts.model.version}",
+        manufacturer_name=MANUFACTURER,
+        model_name=SOFTWARE_NAME,
+        serial_number=facts.model.digest,
+    )
+    return sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DEVICE_OBSERVER, device))
+
+
+def _wmh_group(
+    series: FlairSeries, measures: Measures, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """TID 1411: the whole of the segment."""
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=facts.uids.wmh_tracking, identifier=TRACKING_ID),
+        # from_segmentation() fails on a SEG with one segment, whose number stands in the shared groups.
+        referenced_segment=sr.ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=SEGMENT_NUMBER,
+            source_series=sr.SourceSeriesForSegmentation(series.series_instance_uid),
+        ),
+        finding_category=codes.MORPHOLOGICALLY_ABNORMAL,
+        finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
+        finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],
+        algorithm_id=_algorithm(facts),
+        measurements=_measurements(measures),
+        qualitative_evaluations=_evaluations(measures),
+    )
+    # TID 1411 is extensible: what cannot be coded follows in words.
+    group[0].ContentSequence.extend(_comment(text) for text in _comments(measures, flags))
+    return group
+
+
+def _algorithm(facts: AnalysisFacts) -> sr.AlgorithmIdentification:
+    """TID 4019."""
+    return sr.AlgorithmIdentification(
+        name=facts.model.name,
+        version=facts.model.version,
+        parameters=[f"{name}={value}" for name, value in facts.parameters.items()],
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+        manufacturer=MANUFACTURER,
+    )
+
+
+def _measurements(measures: Measures) -> list[sr.Measurement]:
+    """TID 300; an undefined uncertainty index is left out, never zero."""
+    found = [
+        sr.Measurement(codes.VOLUME, round(measures.wmh_volume_ml, _DECIMALS), codes.MILLILITRE),
+        sr.Measurement(codes.NUMBER_OF_LESIONS, measures.lesion_count, codes.LESIONS),
+    ]
+    if measures.uncertainty_index is not None:
+        name = codes.UNCERTAINTY_INDEX.concept
+        found.append(sr.Measurement(name, round(measures.uncertainty_index, _DECIMALS), codes.NO_UNITS))
+    return found
+
+
+def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
+    """The recommendation follows from the index, so that it is left out where that is undefined."""
+    if measures.uncertainty_index is None:
+        return []
+    answer = codes.YES if measures.review_recommended else codes.NO
+    return [sr.QualitativeEvaluation(codes.REVIEW_RECOMMENDED.concept, answer)]
+
+
+def _comments(measures: Measures, flags: Sequence[str]) -> list[str]:
+    undefined = [NOTHING_FOUND] if measures.uncertainty_index is None else []
+    return [RESEARCH_USE, *undefined, *flags_in_words(flags)]
+
+
+def _comment(text: str) -> sr.TextContentItem:
+    return sr.TextContentItem(name=codes.COMMENT, value=text, relationship_type=sr.RelationshipTypeValues.CONTAINS)
+
+
+def _bare(instance: Dataset) -> Dataset:
+    """What highdicom needs of an instance to refer to it; patient and study are set when the report is finished."""
+    bare = Dataset()
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(bare, keyword, str(instance[keyword].value))
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+        setattr(bare, keyword, "")
+    bare.StudyDate = bare.StudyTime = None
+    return bare

@@ -1,0 +1,69 @@
+"""UIDs of results, derived from what they were made of, so that making or sending them again is harmless."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+# A random constant: with another one, every result of every past series would get another UID.
+_NAMESPACE: Final = uuid.UUID("6d7b3c1e-6f5b-4a35-9c58-0a7d1f1c9e42")
+
+
+def uuid_uid(text: str) -> str:
+    """The UID 2.25.<UUIDv5 as a number> of a text (PS3.5 B.2); the same text gives the same UID everywhere."""
+    return f"2.25.{uuid.uuid5(_NAMESPACE, text).int}"
+
+
+def device_uid(model_digest: str) -> str:
+    """The Device UID (0018,1002) of the node with one model: it changes when the model does (IHE AIR)."""
+    return uuid_uid(f"device\n{model_digest}")
+
+
+@dataclass(frozen=True)
+class ResultUids:
+    """The UIDs of one result set.
+
+    Args:
+        series_instance_uid: of the source series.
+        instances_digest: `dicom_node.reading.digest` of its instances.
+        model_digest: of the model bundle.
+    """
+
+    series_instance_uid: str
+    instances_digest: str
+    model_digest: str
+
+    def of(self, kind: str) -> str:
+        """The UID of one thing in the result set; `kind` is a stable slug that no two things share."""
+        return uuid_uid("\n".join((self.series_instance_uid, self.instances_digest, self.model_digest, kind)))
+
+    @property
+    def seg_series(self) -> str:
+        """SeriesInstanceUID of the SEG."""
+        return self.of("seg-series")
+
+    @property
+    def seg_instance(self) -> str:
+        """SOPInstanceUID of the SEG."""
+        return self.of("seg-instance")
+
+    @property
+    def sr_series(self) -> str:
+        """SeriesInstanceUID of the measurement report."""
+        return self.of("sr-series")
+
+    @property
+    def sr_instance(self) -> str:
+        """SOPInstanceUID of the measurement report."""
+        return self.of("sr-instance")
+
+    @property
+    def wmh_tracking(self) -> str:
+        """Tracking UID (0062,0021) that the SEG's segment and the report's measurement group share."""
+        return self.of("wmh-tracking")
+
+    @property
+    def dimension_organization(self) -> str:
+        """DimensionOrganizationUID of the SEG."""
+        return self.of("seg-dimension-organization")

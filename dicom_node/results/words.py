@@ -1,0 +1,55 @@
+"""What a result says in words, to a person who reads it in a PACS. ASCII only, so that any character set holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from segmentation.measures import REVIEW_ABOVE, Measures
+
+# Slugs of `FlairSeries.flags` and `Segmentation.flags`.
+_FLAGS: Final = {
+    "blank_slices": "Some slices of the series are blank.",
+    "body_part_not_given": "The images do not say which body part they show; they were taken for a head.",
+    "duplicate_slices_dropped": "Slices came more than once; each position was used once.",
+    "empty_brain_mask": "No brain was found in the images; the segmentation cannot be relied on.",
+    "fewer_images_than_announced": "Fewer images came than the scanner announced; slices may be missing at the ends.",
+    "mirrored_left_right": "The images are stored with left and right exchanged; the segmentation follows the images.",
+    "monochrome1_inverted": "The images are stored with inverted grey scale; they were inverted for the analysis.",
+    "no_frame_of_reference": "The images name no frame of reference; one was derived for the results.",
+    "no_histogram_peak": "The intensities have no clear white matter peak; the segmentation may be poor.",
+    "no_inversion_time": "The images do not state the inversion time; they were recognised as FLAIR by other signs.",
+    "oblique": "The slices are oblique.",
+    "post_contrast": "The images were acquired after contrast agent; enhancement may be taken for hyperintensity.",
+    "recognised_by_timing": "The series was recognised as FLAIR by its timing, not by its name.",
+    "short_coverage": "The series does not cover the whole brain; the volume is of the part that it covers.",
+    "slice_gap": "There are gaps between the slices; the volume assumes that they look like the slices beside them.",
+    "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
+}
+# The series is a part of what there was to measure (CompletionFlag PARTIAL, PS3.3 C.17.2).
+_PARTIAL: Final = frozenset({"fewer_images_than_announced", "short_coverage"})
+
+NOTHING_FOUND: Final = (
+    "No white matter hyperintensity was segmented. The uncertainty index is undefined without segmented voxels, so that "
+    "it gives no reason for or against a review."
+)
+
+
+def flags_in_words(flags: Iterable[str]) -> list[str]:
+    """One sentence per flag, sorted by slug; a flag without a sentence is told by its slug."""
+    return [_FLAGS.get(flag, f"Note: {flag.replace('_', ' ')}.") for flag in sorted(set(flags))]
+
+
+def is_partial(flags: Iterable[str]) -> bool:
+    """A flag says that the series is not all that there was to measure."""
+    return not _PARTIAL.isdisjoint(flags)
+
+
+def review_in_words(measures: Measures) -> str:
+    """The review recommendation as a sentence."""
+    if measures.uncertainty_index is None:
+        return NOTHING_FOUND
+    index, limit = f"{measures.uncertainty_index:.2f}", f"{REVIEW_ABOVE:.2f}"
+    if measures.review_recommended:
+        return f"Review of the segmentation is recommended: uncertainty index {index}, above {limit}."
+    return f"Uncertainty index {index}, not above {limit}: no review is recommended on its account."
