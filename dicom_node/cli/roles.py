@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from dicom_node.cli.context import ConfigOption, settings_or_exit
+from dicom_node.cli.context import ConfigOption, exit_codes, settings_or_exit
 from dicom_node.logs import configure_logs
 from dicom_node.serving.role import stop_when_told
 from dicom_node.settings import Settings
@@ -36,5 +36,6 @@ def deliver(config: ConfigOption = None) -> None:
 def _run(role: str, config: Path | None, body: Callable[[Settings, threading.Event], None]) -> None:
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
-    settings.storage.mkdir(parents=True, exist_ok=True)
-    body(settings, stop_when_told())
+    with exit_codes():
+        settings.storage.mkdir(parents=True, exist_ok=True)
+        body(settings, stop_when_told())

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
-from db.jobs import JobTable
 
 from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
+from db.jobs import JobTable
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
 from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import UnreadableObject

@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
+
 from db.deliveries import DeliveryTable
 from db.engine import open_database
-
 from dicom_node.delivering.deliverer import Deliverer, run_deliverer
 from dicom_node.delivering.patience import DeliveryPatience
 from dicom_node.sending import SendOutcome, send_files
 from dicom_node.serving.role import lease_owner
+from dicom_node.serving.schema import require_current
 from dicom_node.serving.threads import run_threads
 from dicom_node.settings import Destination, Settings
 
@@ -25,6 +26,8 @@ _MOST_THREADS = 8
 
 def run_deliver(settings: Settings, stop: threading.Event) -> None:
     """Deliver until `stop` is set; a row that is being sent is finished first."""
+    require_current(settings.database_url)
+    deliveries = DeliveryTable(open_database(settings.database_url))
     destinations = {destination.name: destination for destination in settings.destinations}
     down_until: dict[str, datetime] = {}
 
@@ -34,7 +37,7 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     def one(index: int) -> None:
         deliverer = Deliverer(
             owner=lease_owner("deliver", index),
-            deliveries=DeliveryTable(open_database(settings.database_url)),
+            deliveries=deliveries,
             destinations=destinations,
             storage=settings.storage.absolute(),
             send=send,

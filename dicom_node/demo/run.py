@@ -14,7 +14,6 @@ from typing import Any
 
 from db.engine import open_database
 from db.jobs import Job, JobTable
-
 from dicom_node.demo.node import NodeProcess
 from dicom_node.demo.pacs import StandInPacs
 from dicom_node.errors import DeliveryError, NotFlair, WmhNodeError

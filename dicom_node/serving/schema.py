@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from db.migrate import check, upgrade
-
 from dicom_node.errors import ConfigurationError
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 
 import structlog
+
 from db.engine import open_database
 from db.inbox import Inbox
 from db.jobs import JobTable
-
 from dicom_node.completing.completer import Completer, run_completer
 from dicom_node.completing.evidence import Patience
 from dicom_node.serving.role import lease_owner
+from dicom_node.serving.schema import require_current
 from dicom_node.serving.threads import run_threads
 from dicom_node.settings import Settings
 from dicom_node.working.outbox import Outbox
@@ -25,16 +26,15 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
     Completion runs beside analysis in one process, since a node that only receives has nothing to decide, and a node
     that works must find work. It begins before the model is loaded.
     """
-    run_threads([lambda: _complete(settings, stop), lambda: _analyse(settings, stop)], stop)
-
-
-def _complete(settings: Settings, stop: threading.Event) -> None:
+    require_current(settings.database_url)
     database = open_database(settings.database_url)
-    completer = Completer(Inbox(database), JobTable(database), settings.storage.absolute(), Patience.of(settings))
-    run_completer(completer, stop)
+    inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
+    completer = Completer(inbox, jobs, settings.storage.absolute(), Patience.of(settings))
+    run_threads([lambda: run_completer(completer, stop), lambda: _analyse(settings, inbox, jobs, stop)], stop)
+    database.close()
 
 
-def _analyse(settings: Settings, stop: threading.Event) -> None:
+def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, stop: threading.Event) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.working.analysis import open_model
     from dicom_node.working.worker import Worker, WorkRules, run_worker
@@ -47,14 +47,12 @@ def _analyse(settings: Settings, stop: threading.Event) -> None:
         runtime=ensemble.runtime,
         precision=ensemble.precision,
     )
-    database = open_database(settings.database_url)
     outbox = Outbox(settings.storage.absolute() / "outbox")
     outbox.clear_unfinished()
     worker = Worker(
         owner=lease_owner("work"),
-        inbox=Inbox(database),
-        jobs=JobTable(database),
-        beating_jobs=JobTable(open_database(settings.database_url)),
+        inbox=inbox,
+        jobs=jobs,
         ensemble=ensemble,
         storage=settings.storage.absolute(),
         outbox=outbox,

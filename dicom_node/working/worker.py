@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from db.jobs import Job, JobTable, NewDelivery
 
 from db.errors import LeaseLost
 from db.inbox import Inbox, StoredInstance
+from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import NotAnalysable, WmhNodeError
 from dicom_node.logs import describe_error
@@ -51,8 +51,7 @@ class Worker:
 
     Args:
         owner: name of the lease's holder, unique to this process.
-        inbox, jobs: tables on this thread's database connection.
-        beating_jobs: the job table on a connection of its own, for the heartbeat's thread.
+        inbox, jobs: tables; the heartbeat's thread uses `jobs` too, on a connection of its own from the pool.
         ensemble: loaded once.
         storage: where the paths of instances start.
         outbox: where result sets go.
@@ -63,7 +62,6 @@ class Worker:
         owner: str,
         inbox: Inbox,
         jobs: JobTable,
-        beating_jobs: JobTable,
         ensemble: Ensemble,
         storage: Path,
         outbox: Outbox,
@@ -72,7 +70,6 @@ class Worker:
         self._owner = owner
         self._inbox = inbox
         self._jobs = jobs
-        self._beating_jobs = beating_jobs
         self._ensemble = ensemble
         self._storage = storage
         self._outbox = outbox
@@ -137,7 +134,7 @@ class Worker:
         self._jobs.retry_later(job.id, self._owner, reason, wait)
 
     def _beat(self, job_id: int) -> Callable[[], bool]:
-        return lambda: self._beating_jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
+        return lambda: self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
 
 
 def run_worker(worker: Worker, stop: threading.Event) -> None:
