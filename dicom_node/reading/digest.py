@@ -16,4 +16,4 @@ def instances_digest(instances: Iterable[tuple[str, str]]) -> str:
         sha256 as lower-case hex over the sorted, distinct lines "<uid> <sha256>\n".
     """
     lines = sorted({f"{uid} {sha256}\n" for uid, sha256 in instances})
-    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

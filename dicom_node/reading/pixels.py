@@ -8,17 +8,51 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
+from pydicom.encaps import get_frame
 from pydicom.pixels import pixel_array
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from dicom_node.errors import UnreadableObject
 from dicom_node.reading import values
+from dicom_node.reading.codestream import codestream_size
 from dicom_node.reading.frames import Frame
+from dicom_node.reading.jpeg_child import JpegChild
 from dicom_node.reading.parsing import guarded, read_object
 
 # One FLAIR volume in float32 stays below 1 GiB.
 MAX_VOXELS = 2**28
 MAX_MATRIX = 4096
 _BITS_ALLOCATED = (8, 16, 32)
+
+# One decoder per compression, instead of pydicom's "try all that are there": on corrupt streams GDCM ends the whole
+# process (an exception of C++ that nothing catches), which the others do not. Where only GDCM can, a child runs it.
+_DECODERS = {
+    JPEG2000: "pylibjpeg",
+    JPEG2000Lossless: "pylibjpeg",
+    HTJ2K: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    HTJ2KLosslessRPCL: "pylibjpeg",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "gdcm",
+    JPEGLossless: "gdcm",
+    JPEGLosslessSV1: "gdcm",
+    RLELossless: "pydicom",
+}
 
 
 def check_pixel_module(header: FileDataset, voxels_wanted: int) -> None:
@@ -58,37 +92,58 @@ def check_pixel_module(header: FileDataset, voxels_wanted: int) -> None:
         )
 
 
-def decode_frames(path: Path, frames: Sequence[Frame]) -> list[NDArray[np.float32]]:
+def decode_frames(path: Path, frames: Sequence[Frame], jpeg: JpegChild) -> list[NDArray[np.float32]]:
     """Intensities of some frames of one file, rescaled per frame: float32 (row, column), in the order asked for.
 
     MONOCHROME1 is not inverted here: that needs the whole volume.
+
+    Args:
+        path: the file.
+        frames: frames of this file.
+        jpeg: decodes what must not be decoded in this process.
 
     Raises:
         UnreadableObject: the pixels cannot be decoded, or do not fit the header.
     """
     instance = read_object(path)
     check_pixel_module(instance, len(frames))
-    planes = []
-    for frame in frames:
-        index = None if frame.number is None else frame.number - 1
-        stored = guarded(
-            lambda index=index: _stored(instance, index),  # type: ignore[misc]
-            "pixels_undecodable",
-            "The pixel data cannot be decoded: it is cut off, corrupt, or compressed in a way that this node lacks.",
-        )
-        planes.append(_rescaled(stored, frame))
-    return planes
+    return [_rescaled(_stored(path, instance, (frame.number or 1) - 1, jpeg), frame) for frame in frames]
 
 
-def _stored(instance: FileDataset, index: int | None) -> NDArray[np.generic]:
+def _stored(path: Path, instance: FileDataset, index: int, jpeg: JpegChild) -> NDArray[np.int64]:
     """Stored values of one frame; unused high bits (old overlays) cleared, sign restored from BitsStored."""
-    array = np.asarray(pixel_array(instance, index=index if index is not None else 0, raw=True))
-    expected = (int(instance.Rows), int(instance.Columns))
-    if array.shape != expected:
-        raise ValueError(f"expected a frame of {expected} pixels, got {array.shape}")
+
+    def decode() -> NDArray[np.int64]:
+        syntax = instance.file_meta.TransferSyntaxUID
+        expected = (int(instance.Rows), int(instance.Columns))
+        if syntax.is_encapsulated and syntax != RLELossless:
+            _check_codestream(instance, index, expected)
+        if _DECODERS.get(syntax) == "gdcm":
+            array = jpeg.decode(path, index)
+        else:
+            array = np.asarray(pixel_array(instance, index=index, raw=True, decoding_plugin=_DECODERS.get(syntax, "")))
+        if array.shape != expected:
+            raise ValueError(f"expected a frame of {expected} pixels, got {array.shape}")
+        return _unpacked(array, instance)
+
+    return guarded(
+        decode,
+        "pixels_undecodable",
+        "The pixel data cannot be decoded: it is cut off, corrupt, or compressed in a way that this node lacks.",
+    )
+
+
+def _check_codestream(instance: FileDataset, index: int, expected: tuple[int, int]) -> None:
+    """A compressed frame that claims another size than the header would let a few bytes take all memory."""
+    frame = get_frame(instance.PixelData, index, number_of_frames=int(instance.get("NumberOfFrames") or 1))
+    claimed = codestream_size(frame)
+    if claimed != expected:
+        raise ValueError(f"expected a compressed frame of {expected} pixels, got {claimed}")
+
+
+def _unpacked(array: NDArray[np.generic], instance: FileDataset) -> NDArray[np.int64]:
     stored, high = int(instance.BitsStored), int(instance.HighBit)
-    shift = high + 1 - stored
-    wide = array.astype(np.int64) >> shift
+    wide = array.astype(np.int64) >> (high + 1 - stored)
     wide &= (1 << stored) - 1
     if int(instance.PixelRepresentation) == 1:
         wide -= (wide >> (stored - 1)) << stored

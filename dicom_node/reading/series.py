@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dicom_node.reading import values
 from dicom_node.reading.digest import instances_digest
 from dicom_node.reading.flair_series import FlairSeries, SourceFrame
 from dicom_node.reading.frames import Frame
+from dicom_node.reading.jpeg_child import JpegChild
 from dicom_node.reading.parsing import PARSER_ERRORS, file_sha256, read_header
 from dicom_node.reading.pixels import MAX_VOXELS, decode_frames
 from dicom_node.reading.planes import Plane
@@ -25,6 +27,8 @@ from dicom_node.selecting.flair import choose_volume
 from dicom_node.selecting.verdict import Verdict
 
 __all__ = ["FlairSeries", "SourceFrame", "read_series"]
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 # Verdicts that are about damage or geometry rather than contrast keep their own kind of error.
 _VERDICT_ERRORS: dict[str, type[NotAnalysable]] = {
@@ -91,9 +95,9 @@ def _open(paths: Sequence[Path]) -> _Files:
     for path in sorted(paths):
         header = read_header(path)
         uid = values.text(header, "SOPInstanceUID")
-        if not uid:
+        if not _UID.fullmatch(uid):
             raise UnreadableObject(
-                "no_uid", "A file has no SOPInstanceUID; every DICOM instance has one (PS3.3 C.12.1)."
+                "no_uid", "A file has no valid SOPInstanceUID; every DICOM instance has one (PS3.3 C.12.1)."
             )
         unique.setdefault((uid, file_sha256(path)), (path, header))
     headers = tuple(header for _, header in unique.values())
@@ -109,8 +113,10 @@ def _open(paths: Sequence[Path]) -> _Files:
 
 def _common_uid(headers: Sequence[Dataset], keyword: str, code: str) -> str:
     found = {values.text(header, keyword) for header in headers}
-    if found == {""} or len(found) != 1:
-        raise UnreadableObject(code, f"Expected one {keyword} in all files; {len(found - {''})} different ones came.")
+    if len(found) != 1:
+        raise UnreadableObject(code, f"Expected one {keyword} in all files; {len(found)} different ones came.")
+    if not _UID.fullmatch(next(iter(found))):
+        raise UnreadableObject("no_uid", f"The files have no valid {keyword}; expected digits and dots (PS3.5 9.1).")
     return found.pop()
 
 
@@ -171,9 +177,10 @@ def _decode(files: _Files, stacked: Stack) -> dict[tuple[int, int | None], NDArr
         for plane in place:
             wanted.setdefault(plane.frame.source, []).append(plane.frame)
     decoded = {}
-    for source, frames in wanted.items():
-        for frame, image in zip(frames, decode_frames(files.paths[source], frames), strict=True):
-            decoded[_key(frame)] = image
+    with JpegChild() as child:
+        for source, frames in wanted.items():
+            for frame, image in zip(frames, decode_frames(files.paths[source], frames, child), strict=True):
+                decoded[_key(frame)] = image
     return decoded
 
 
