@@ -1,7 +1,7 @@
 """Every code that results carry: standard ones with their place in PS3.16, private ones with their definition.
 
-docs/private-codes.md tells the private ones to those who receive them; tests/dicom_node/results/test_codes.py holds both
-to each other.
+docs/private-codes.md tells the private ones to those who receive them; tests/dicom_node/results/test_codes.py holds
+both to each other.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class PrivateCode:
 UNCERTAINTY_INDEX: Final = PrivateCode(
     "WMH-UI",
     "Uncertainty index",
-    "Number of predicted WMH voxels whose ensemble mean probability p has a Kullback-Leibler divergence from (0.5, 0.5) "
-    "under 0.5 bit (0.5 <= p < 0.8900), divided by the number of predicted WMH voxels; 0 to 1, lower is surer; "
-    "undefined when no voxel is predicted. Kim, Ryu et al., AJNR 2024;45:1885.",
+    "Number of predicted WMH voxels whose ensemble mean probability p has a Kullback-Leibler divergence from "
+    "(0.5, 0.5) under 0.5 bit (0.5 <= p < 0.8900), divided by the number of predicted WMH voxels; 0 to 1, lower is "
+    "surer; undefined when no voxel is predicted. Kim, Ryu et al., AJNR 2024;45:1885.",
 )
 REVIEW_RECOMMENDED: Final = PrivateCode(
     "WMH-REVIEW",

@@ -1,13 +1,17 @@
-"""overlay.png: the slices with the WMH outlined, and the numbers, for a person."""
+"""overlay.png: the slices with the WMH outlined, and the numbers, for a person. It shows no name and no ID."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dicom_node.errors import ResultError
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results.page import Page, draw_page
+from dicom_node.working.files import write_whole
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
@@ -16,7 +20,17 @@ from segmentation.volume import FlairVolume
 def write_overlay(
     series: FlairSeries, segmentation: Segmentation, path: Path, model: ModelIdentity | None = None
 ) -> None:
-    """Write overlay.png for a DICOM series, whole or not at all."""
+    """Write overlay.png for a DICOM series, whole or not at all.
+
+    Args:
+        series: what was segmented.
+        segmentation: what was found.
+        path: where to write; its folder must exist.
+        model: named in the picture when given.
+
+    Raises:
+        ResultError: the segmentation does not fit the series.
+    """
     write_volume_overlay(series.volume(), series.affine, segmentation, path, model, series.flags)
 
 
@@ -37,5 +51,20 @@ def write_volume_overlay(
         path: where to write; its folder must exist.
         model: named in the picture when given.
         flags: of reading, beside the segmentation's own.
+
+    Raises:
+        ResultError: the segmentation does not fit the volume.
     """
-    raise NotImplementedError
+    if segmentation.mask.shape != volume.voxels.shape:
+        raise ResultError(f"expected a mask of shape {volume.voxels.shape}, got {segmentation.mask.shape}")
+    page = Page(
+        volume=volume,
+        affine_lps=affine_lps,
+        mask=segmentation.mask,
+        measures=segmentation.measures,
+        model=model,
+        flags=tuple(sorted({*flags, *segmentation.flags})),
+    )
+    stream = BytesIO()
+    draw_page(page).save(stream, format="PNG")
+    write_whole(path, stream.getvalue())

@@ -118,12 +118,19 @@ def _measurements(measures: Measures) -> list[sr.Measurement]:
     """TID 300; an undefined uncertainty index is left out, never zero."""
     found = [
         sr.Measurement(codes.VOLUME, round(measures.wmh_volume_ml, _DECIMALS), codes.MILLILITRE),
-        sr.Measurement(codes.NUMBER_OF_LESIONS, measures.lesion_count, codes.LESIONS),
+        _count(measures.lesion_count),
     ]
     if measures.uncertainty_index is not None:
         name = codes.UNCERTAINTY_INDEX.concept
         found.append(sr.Measurement(name, round(measures.uncertainty_index, _DECIMALS), codes.NO_UNITS))
     return found
+
+
+def _count(lesions: int) -> sr.Measurement:
+    """highdicom writes the count 23 as "23.0"."""
+    measurement = sr.Measurement(codes.NUMBER_OF_LESIONS, lesions, codes.LESIONS)
+    measurement[0].MeasuredValueSequence[0].NumericValue = str(lesions)
+    return measurement
 
 
 def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:

@@ -86,5 +86,5 @@ def _check(series: FlairSeries, segmentation: Segmentation) -> None:
         raise ResultError(f"expected a mask of bool, got {segmentation.mask.dtype}")
     if len(series.frames) != expected[0] or not series.headers:
         raise ResultError(
-            f"expected {expected[0]} source frames and their headers, got {len(series.frames)} and {len(series.headers)}"
+            f"expected {expected[0]} source frames with headers, got {len(series.frames)} with {len(series.headers)}"
         )

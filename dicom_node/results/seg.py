@@ -8,16 +8,16 @@ from typing import Final
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
-from highdicom.seg import Segmentation as HighdicomSegmentation
 from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
+from highdicom.seg import Segmentation as HighdicomSegmentation
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from dicom_node.reading.series import FlairSeries, SourceFrame
 from dicom_node.results import codes
-from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.equipment import software_versions
+from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.grid import SourceGrid, grid_of
 from dicom_node.results.headers import SEG_OFFSET, finish_header, result_series_number
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
@@ -34,8 +34,8 @@ DISPLAY_RGB: Final = (255, 145, 0)
 def build_seg(series: FlairSeries, mask: NDArray[np.bool_], facts: AnalysisFacts) -> Dataset:
     """The SEG of a mask.
 
-    BINARY, because Orthanc and many PACS refuse LABELMAP. Every slice of the FLAIR has its frame, empty or not: the grid
-    is then complete for every reader, an empty mask is no special case, and a bit for each voxel costs little.
+    BINARY, because Orthanc and many PACS refuse LABELMAP. Every slice of the FLAIR has its frame, empty or not: the
+    grid is then complete for every reader, an empty mask is no special case, and a bit for each voxel costs little.
 
     Args:
         series: the source.

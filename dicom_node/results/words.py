@@ -30,8 +30,8 @@ _FLAGS: Final = {
 _PARTIAL: Final = frozenset({"fewer_images_than_announced", "short_coverage"})
 
 NOTHING_FOUND: Final = (
-    "No white matter hyperintensity was segmented. The uncertainty index is undefined without segmented voxels, so that "
-    "it gives no reason for or against a review."
+    "No white matter hyperintensity was segmented. The uncertainty index is undefined without segmented voxels, so "
+    "that it gives no reason for or against a review."
 )
 
 
