@@ -42,6 +42,7 @@ class ReceiverSettings:
         idle_seconds: longest silence between messages.
         max_object_bytes: largest data set that is taken.
         reserve_bytes: free disk that receiving leaves to the database and to results.
+        reclaim_idle_seconds: an association idle for this long gives way when all are taken and one more is wanted.
         grace_seconds: how long objects on their way may take when the receiver stops.
         max_waiting, max_waiting_per_address: connections that have not associated yet (or are closing), per process.
     """
@@ -61,6 +62,7 @@ class ReceiverSettings:
     max_object_bytes: int = 4096 * MEBIBYTE
     reserve_bytes: int = 64 * MEBIBYTE
     grace_seconds: float = 5.0
+    reclaim_idle_seconds: float = 10.0
     max_waiting: int = 64
     max_waiting_per_address: int = 32
     log_level: str = "info"

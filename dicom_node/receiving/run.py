@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 _LOG = structlog.get_logger()
 
-# Associations idle for this long give way when all are taken.
-_RECLAIM_IDLE_SECONDS: Final = 10.0
 _RESTART_SECONDS: Final = 1.0
 
 
@@ -71,7 +69,7 @@ def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.E
                 settings.max_waiting,
                 settings.max_waiting_per_address,
                 settings.max_associations,
-                _RECLAIM_IDLE_SECONDS,
+                settings.reclaim_idle_seconds,
             ),
             store=Store(settings.storage, rows, lock),
             room=Room(settings.inbox / "tmp", settings.max_object_bytes, settings.reserve_bytes),

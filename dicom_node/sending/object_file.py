@@ -1,4 +1,4 @@
-"""What the file meta information says about an object, without reading the object."""
+"""What sending has to know about a file, from its head alone."""
 
 from __future__ import annotations
 
@@ -6,34 +6,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import dcmread
 
 from dicom_node.errors import DeliveryError
+
+# What pydicom raises on hostile files, besides InvalidDicomError.
+_DAMAGED = (InvalidDicomError, AttributeError, ValueError, KeyError, NotImplementedError, EOFError, RecursionError)
 
 
 @dataclass(frozen=True)
 class ObjectFile:
-    """A Part 10 file (PS3.10 7.1) and what its presentation context needs."""
+    """A Part 10 file (PS3.10 7.1) and what its presentation context needs.
+
+    `meta_agrees` is False where the file meta information names another instance or class than the data set, as some
+    anonymisers leave it. The data set is right: an SCP compares it with the command.
+    """
 
     path: Path
     sop_class_uid: str
     transfer_syntax_uid: str
+    meta_agrees: bool
 
 
 def read_object_file(path: Path) -> ObjectFile:
-    """Read the file meta information of `path`.
+    """Read file meta information and UIDs of `path`.
 
     Raises:
         DeliveryError: the file cannot be read, or is no Part 10 file with the elements that sending needs.
     """
     try:
-        meta = read_file_meta_info(path)
-        sop_class, syntax = str(meta.MediaStorageSOPClassUID), str(meta.TransferSyntaxUID)
-        instance = str(meta.MediaStorageSOPInstanceUID)
+        head = dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID", "SOPInstanceUID"])
+        meta = head.file_meta
+        syntax = str(meta.TransferSyntaxUID)
+        in_meta = str(meta.MediaStorageSOPClassUID), str(meta.MediaStorageSOPInstanceUID)
+        in_data = str(head.get("SOPClassUID", in_meta[0])), str(head.get("SOPInstanceUID", in_meta[1]))
     except OSError as error:
         raise DeliveryError(f"cannot be read: {error.strerror}") from error
-    except (InvalidDicomError, AttributeError, ValueError, KeyError, NotImplementedError, EOFError) as error:
+    except _DAMAGED as error:
         raise DeliveryError("not a DICOM file with file meta information (PS3.10)") from error
-    if not (sop_class and syntax and instance):
-        raise DeliveryError("the file meta information lacks SOP class, SOP instance or transfer syntax")
-    return ObjectFile(path, sop_class, syntax)
+    if not (all(in_meta) and all(in_data) and syntax):
+        raise DeliveryError("SOP class, SOP instance or transfer syntax is missing")
+    return ObjectFile(path, in_data[0], syntax, in_meta == in_data)

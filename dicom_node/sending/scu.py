@@ -239,7 +239,7 @@ def _send_one(association: Association, file: ObjectFile) -> SendOutcome:
     source: Any = None
     try:
         if (file.sop_class_uid, file.transfer_syntax_uid) in accepted:
-            source = file.path
+            source = file.path if file.meta_agrees else dcmread(file.path)
         elif is_native(file.transfer_syntax_uid) and (file.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN) in accepted:
             source = dcmread(file.path)
         else:

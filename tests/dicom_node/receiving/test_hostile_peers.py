@@ -1,0 +1,284 @@
+"""What breaks receivers (found by trying): each case beside a real sender that must not notice.
+
+| case | we |
+|---|---|
+| P-DATA length 4 GiB, or one byte more than announced | abort on its six header bytes |
+| 200 idle connections | the oldest go; no more threads than the limit; no CPU |
+| one idle connection, partial A-ASSOCIATE-RQ held, one byte now and then | closed when ARTIM expires |
+| idle association, association silent in a message, dribbled PDU | aborted after its timeout |
+| all associations taken and idle, one more wanted | the idle one goes, or a transient rejection |
+| random bytes in place of PDUs, unexpected PDUs, an endless command set | aborted |
+| a peer that goes away in the middle of an object | nothing is stored, nothing is left |
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import struct
+import time
+
+import pytest
+from pydicom.uid import generate_uid
+from support.mr import encoded, mr_object
+from support.processes import until
+from support.raw_scu import EXPLICIT, MR, RawScu, associate_request, pdata, store_command
+from support.receiver import ReceiverProcess, answers, storescu, undisturbed
+
+pytestmark = pytest.mark.peer("storescu")
+
+ABORT = 7
+
+
+def abort_of(scu: RawScu) -> tuple[int, int]:
+    """Source and reason of the A-ABORT that must come next."""
+    kind, body = scu.pdu()
+    assert kind == ABORT, f"expected A-ABORT, came PDU type {kind}"
+    return body[2], body[3]
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 64 * 1024 + 1])
+def test_a_pdu_longer_than_announced_is_refused_on_its_header(receiver, series, length):
+    """P-DATA of 4 GiB, or one byte too long: A-ABORT (invalid parameter) at once, no memory spent."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        before = receiver.usage().memory_info().rss
+        scu.send(struct.pack(">BxL", 4, length) + b"\0" * 1000)
+        assert abort_of(scu) == (2, 6)
+        assert receiver.usage().memory_info().rss - before < 10e6
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 10_000_000])
+def test_a_huge_pdu_before_any_association_is_refused(receiver, series, length):
+    """P-DATA or A-ASSOCIATE-RQ of absurd length as the first thing: aborted at once."""
+    for kind in (1, 4):
+        with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+            scu.send(struct.pack(">BxL", kind, length) + b"\0" * 1000)
+            assert scu.pdu()[0] == ABORT
+
+
+def test_a_flood_after_a_huge_length_ends(receiver, series):
+    """A peer that really sends the gigabytes is cut off after a few megabytes."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(struct.pack(">BxL", 4, 0xFFFFFFFF))
+        sent = 0
+        with contextlib.suppress(OSError):
+            while sent < 200 << 20:
+                scu.send(b"\0" * 65536)
+                sent += 65536
+        assert sent < 64 << 20
+
+
+def test_200_idle_connections_cost_little_and_keep_nobody_out(receiver, series):
+    """Threads and memory stay within the limit, no CPU is burnt, and real peers get in at once."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(200):
+            stack.enter_context(RawScu(receiver.port))
+        with undisturbed(receiver, series):
+            assert receiver.usage().num_threads() < receiver.settings.max_waiting + 20
+            assert receiver.usage().memory_info().rss < 120e6
+        used = sum(receiver.usage().cpu_times()[:2])
+        time.sleep(1)
+        assert sum(receiver.usage().cpu_times()[:2]) - used < 0.1
+
+
+@pytest.mark.parametrize("said", [b"", associate_request()[:40]], ids=["nothing", "half a request"])
+def test_a_peer_that_does_not_finish_its_request_is_closed(receiver, series, said):
+    """Idle, or a partial A-ASSOCIATE-RQ held: closed when ARTIM (2 s here) expires."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.send(said)
+        began = time.monotonic()
+        assert scu.is_closed(6)
+        assert 1 < time.monotonic() - began < 4
+
+
+def test_a_request_that_drips_is_closed_in_time(receiver, series):
+    """One byte every 0.2 s does not push ARTIM back."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in associate_request():
+                scu.send(bytes([byte]))
+                time.sleep(0.2)
+                if time.monotonic() - began > 8:
+                    break
+        assert time.monotonic() - began < 5
+
+
+def test_an_idle_association_is_aborted(receiver, series):
+    """Associated and silent: A-ABORT after the idle timeout (4 s here)."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        began = time.monotonic()
+        assert abort_of(scu) == (0, 0)
+        assert 3 < time.monotonic() - began < 7
+
+
+def test_silence_in_the_middle_of_an_object_is_aborted(receiver, series):
+    """A command without its data set: A-ABORT after the message timeout (3 s here), nothing kept."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(pdata(1, 3, store_command("1.2.3")) + pdata(1, 0, b"\0" * 100))
+        assert abort_of(scu) == (0, 0)
+        until(lambda: not receiver.leftovers(), "temporary file removed", 5)
+
+
+def test_a_dribbled_pdu_is_aborted(receiver, series):
+    """One byte a second inside a P-DATA does not hold a thread for ever."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in pdata(1, 0, b"\0" * 200):
+                scu.send(bytes([byte]))
+                time.sleep(0.5)
+                if time.monotonic() - began > 15:
+                    break
+        assert time.monotonic() - began < 12
+
+
+@pytest.mark.parametrize("associated", [False, True])
+def test_random_bytes_in_place_of_pdus(receiver, series, associated):
+    """Garbage ends its own connection, each time with an A-ABORT or a closed connection."""
+    with undisturbed(receiver, series):
+        for seed in range(20):
+            noise = random.Random(seed).randbytes(2000)
+            with RawScu(receiver.port) as scu, contextlib.suppress(OSError):
+                if associated:
+                    scu.associate()
+                scu.send(noise)
+                assert scu.is_closed(8)
+
+
+@pytest.mark.parametrize("kind", [1, 2, 3, 6])
+def test_a_pdu_that_does_not_belong_here_aborts(receiver, series, kind):
+    """A second A-ASSOCIATE-RQ, an AC, an RJ or a RELEASE-RP in an association: AA-8 of PS3.8."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(associate_request() if kind == 1 else struct.pack(">BxLL", kind, 4, 0))
+        assert abort_of(scu)[0] == 2
+
+
+@pytest.mark.parametrize("kind", [2, 3, 4, 5, 6])
+def test_a_pdu_before_the_association_aborts(receiver, kind):
+    """Anything but A-ASSOCIATE-RQ first: AA-1 of PS3.8."""
+    with RawScu(receiver.port) as scu:
+        scu.send(struct.pack(">BxLL", kind, 4, 0))
+        assert abort_of(scu)[0] == 0
+
+
+def test_an_endless_command_set_is_aborted(receiver, series):
+    """Command fragments without end: aborted after 16 KiB."""
+    with undisturbed(receiver, series), RawScu(receiver.port) as scu:
+        scu.associate()
+        for _ in range(40):
+            scu.send(pdata(1, 1, b"\0" * 1000))
+        assert abort_of(scu) == (2, 6)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(pdata(1, 2, b"\0" * 10), id="data set without a command"),
+        pytest.param(pdata(99, 3, store_command("1.2.3")), id="context that was not accepted"),
+        pytest.param(pdata(1, 3, b"\1\2\3\4\5"), id="command that is none"),
+        pytest.param(pdata(1, 3, store_command("1.2.3", MessageID=None)), id="command without message ID"),
+        pytest.param(pdata(1, 3, store_command("1.2.3")) * 2, id="command in the middle of a data set"),
+        pytest.param(struct.pack(">BxL", 4, 3) + b"abc", id="data value that is none"),
+        pytest.param(struct.pack(">BxL", 4, 0), id="P-DATA without a data value"),
+    ],
+)
+def test_a_stream_that_cannot_be_followed_is_aborted(receiver, wrong):
+    """Where the next message begins is not known any more: A-ABORT by the provider."""
+    with RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(wrong)
+        assert abort_of(scu)[0] == 2
+
+
+@pytest.mark.parametrize("how", ["close", "reset", "abort", "release"])
+def test_a_peer_that_leaves_in_the_middle_of_an_object(receiver, series, how):
+    """Nothing is stored, no file is left, the association's row ends."""
+    dataset = mr_object()
+    data = encoded(dataset)
+    with undisturbed(receiver, series):
+        with RawScu(receiver.port) as scu:
+            scu.associate()
+            scu.send(pdata(1, 3, store_command(dataset.SOPInstanceUID)) + pdata(1, 0, data[:1000]))
+            until(receiver.leftovers, "object under way", 5)
+            if how == "reset":
+                scu.socket.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER 0: RST
+            elif how == "abort":
+                scu.send(struct.pack(">BxLL", 7, 4, 0))
+            elif how == "release":
+                scu.release()
+        until(lambda: not receiver.leftovers(), "temporary file removed", 5)
+    assert receiver.rows(dataset.SeriesInstanceUID) == []
+
+
+def test_full_of_idle_associations_a_newcomer_still_gets_in(tmp_path, series):
+    """With every association taken, one that is idle for long gives way to a real sender."""
+    with (
+        ReceiverProcess(tmp_path, max_associations=3, reclaim_idle_seconds=1.0) as small,
+        contextlib.ExitStack() as held,
+    ):
+        idle = [held.enter_context(RawScu(small.port)) for _ in range(3)]
+        for scu in idle:
+            scu.associate()
+        time.sleep(1.2)
+        done = storescu(small, series)
+        assert answers(done) == ["Success"] * len(series), done.stdout
+        assert abort_of(idle[0]) == (0, 0)
+
+
+def test_full_of_busy_associations_the_newcomer_is_told_to_come_again(tmp_path):
+    """Nobody idle: A-ASSOCIATE-RJ transient, local limit exceeded (PS3.8 table 9-21); later there is room."""
+    with ReceiverProcess(tmp_path, max_associations=1) as small:
+        with RawScu(small.port) as first, RawScu(small.port) as second:
+            first.associate()
+            second.send(associate_request())
+            assert second.rejection() == (2, 3, 2)
+            first.release()
+        with RawScu(small.port) as third:
+            third.associate()
+            third.release()
+
+
+def test_fuzzed_associations_leave_the_receiver_whole(receiver, series):
+    """A good conversation with random damage, 60 times: the process lives, threads and files go away."""
+    dataset = mr_object()
+    good = associate_request() + pdata(1, 3, store_command(dataset.SOPInstanceUID)) + pdata(1, 2, encoded(dataset))
+    chance = random.Random(7)
+    with undisturbed(receiver, series):
+        for _ in range(60):
+            damaged = bytearray(good)
+            for _ in range(chance.randint(1, 8)):
+                damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+            with RawScu(receiver.port) as scu, contextlib.suppress(OSError):
+                scu.send(bytes(damaged[: chance.randint(1, len(damaged))]))
+                if chance.random() < 0.3:
+                    scu.pdu()
+    until(lambda: receiver.usage().num_threads() < 12, "threads gone", 20)
+    until(lambda: not receiver.leftovers(), "temporary files gone", 5)
+
+
+def test_a_negotiation_of_many_contexts(receiver):
+    """128 contexts, most of them not ours: one answer each, in order."""
+    contexts = [(MR if number % 4 == 0 else generate_uid(), [EXPLICIT]) for number in range(128)]
+    with RawScu(receiver.port) as scu:
+        answer = scu.associate(contexts=contexts)
+        assert [context.result for context in answer.presentation_context] == [0, 3, 3, 3] * 32
+        scu.release()
+
+
+def test_descriptors_are_given_back(receiver, series):
+    """A hundred connections later no descriptor is left open."""
+    before = receiver.usage().num_fds()
+    for _ in range(100):
+        with RawScu(receiver.port) as scu:
+            scu.associate()
+            scu.release()
+    until(lambda: receiver.usage().num_fds() <= before + 2, "descriptors closed", 10)
+    assert os.path.exists(series[0])

@@ -1,0 +1,216 @@
+"""The receiver under test: the real process on a free port, with a folder and a database of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+from support.processes import free_port, until
+
+from dicom_node.receiving.acceptor import open_listener
+from dicom_node.receiving.receiver_settings import ReceiverSettings
+
+
+class ReceiverProcess:
+    """A receiver that can be killed and started again; use as a context manager."""
+
+    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, **settings: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.log = folder / "receiver.log"
+        values: dict[str, Any] = {
+            "ae_title": "WMHNODE",
+            "storage": folder / "storage",
+            "database_url": f"sqlite:///{folder / 'node.sqlite'}",
+            "port": free_port(),
+            "reserve_bytes": 0,
+            **settings,
+        }
+        self.settings = ReceiverSettings(**values)
+        self.environment = {**os.environ, **(environment or {})}
+        self.process: subprocess.Popen[bytes] | None = None
+        self.settings.storage.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> ReceiverProcess:
+        from db.migrate import upgrade
+
+        upgrade(self.settings.database_url)
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.settings.port
+
+    @property
+    def address(self) -> Any:
+        """As a destination of `send_files`."""
+        return SimpleNamespace(ae_title=self.settings.ae_title, host="127.0.0.1", port=self.port)
+
+    def start(self) -> None:
+        """Start it; connections wait in the backlog until it accepts."""
+        listener = open_listener(self.settings.bind, self.port)
+        lines_before = self.log_text().count("receiver listens")
+        with listener, self.log.open("ab") as stream:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dicom_node.receiving", str(listener.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                pass_fds=[listener.fileno()],
+                env=self.environment,
+            )
+            self.process.stdin.write(self.settings.to_json().encode() + b"\n")
+            self.process.stdin.flush()
+        until(
+            lambda: self.log_text().count("receiver listens") > lines_before or self.process.poll() is not None,
+            "receiver listening",
+            30,
+            self.log,
+        )
+        assert self.process.poll() is None, self.log_text()
+
+    def stop(self, seconds: float = 15) -> int:
+        """SIGTERM, as a service manager does; gives the exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(seconds)
+        self.process.stdin.close()
+        return code
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self.process.kill()
+        self.process.wait(10)
+        self.process.stdin.close()
+
+    def log_text(self) -> str:
+        """Everything it logged."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def lines(self, event: str) -> list[str]:
+        """Log lines of an event."""
+        return [line for line in self.log_text().splitlines() if event in line]
+
+    def wait_for_line(self, event: str, seconds: float = 10) -> str:
+        """Wait until an event was logged."""
+        until(lambda: self.lines(event), f"log line {event!r}", seconds, self.log)
+        return self.lines(event)[-1]
+
+    def files(self) -> list[Path]:
+        """Instances on disk."""
+        return sorted(self.settings.inbox.glob("*/*/*.dcm"))
+
+    def leftovers(self) -> list[Path]:
+        """Unfinished objects."""
+        return sorted((self.settings.inbox / "tmp").glob("*.part"))
+
+    def rows(self, series_uid: str) -> list[Any]:
+        """Instances that the database knows of a series."""
+        from contextlib import closing
+
+        from db.engine import open_database
+        from db.inbox import Inbox
+
+        with closing(open_database(self.settings.database_url)) as database:
+            return list(Inbox(database).instances_of(series_uid))
+
+    def series(self) -> list[Any]:
+        """What the database knows of the series that nobody has judged yet."""
+        from contextlib import closing
+
+        from db.engine import open_database
+        from db.inbox import Inbox
+
+        with closing(open_database(self.settings.database_url)) as database:
+            return list(Inbox(database).open_series())
+
+    def usage(self) -> psutil.Process:
+        """The process as psutil sees it."""
+        return psutil.Process(self.process.pid)
+
+    def restarted_with(self, **settings: Any) -> None:
+        """Start again with other settings."""
+        self.settings = replace(self.settings, **settings)
+        self.start()
+
+
+def dcmtk(name: str) -> str:
+    """A program of DCMTK; not pynetdicom's of the same name, which lies in the virtual environment."""
+    places = [p for p in os.environ.get("PATH", "").split(os.pathsep) if not p.startswith(sys.prefix)]
+    found = shutil.which(name, path=os.pathsep.join([*places, "/usr/bin"]))
+    if found is None:
+        message = f"peer program {name} of DCMTK is not installed (make peers)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    return found
+
+
+_STATUS = re.compile(r"Received Store Response \((?P<words>.*)\)")
+
+
+def storescu(
+    receiver: ReceiverProcess,
+    files: Sequence[Path],
+    *options: str,
+    calling: str = "STORESCU",
+    called: str = "WMHNODE",
+    seconds: float = 60,
+) -> subprocess.CompletedProcess[str]:
+    """Send with DCMTK; `stdout` holds its verbose log."""
+    command = [dcmtk("storescu"), "-v", "-aet", calling, "-aec", called, *options, "127.0.0.1", str(receiver.port)]
+    return subprocess.run(
+        [*command, *map(str, files)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=seconds,
+        check=False,
+        errors="replace",
+    )
+
+
+def answers(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The statuses that storescu saw, in its words."""
+    return [match["words"] for match in _STATUS.finditer(done.stdout)]
+
+
+@contextmanager
+def undisturbed(receiver: ReceiverProcess, files: Sequence[Path]) -> Iterator[None]:
+    """A real storescu sends before, during and after the block, and everything it sends is taken without delay."""
+    command = [dcmtk("storescu"), "-v", "-aec", "WMHNODE", "--repeat", "4", "127.0.0.1", str(receiver.port)]
+    beside = subprocess.Popen(
+        [*command, *map(str, files)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    try:
+        yield
+        began = time.monotonic()
+        after = storescu(receiver, files[:3], seconds=20)
+        took = time.monotonic() - began
+        assert after.returncode == 0, after.stdout
+        assert answers(after) == ["Success"] * 3
+        assert took < 5, f"a sender had to wait {took:.1f} s"
+        output, _ = beside.communicate(timeout=60)
+        assert beside.returncode == 0, output
+        assert "Success" in output
+    finally:
+        if beside.poll() is None:
+            beside.kill()
+            beside.wait()
