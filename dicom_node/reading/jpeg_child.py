@@ -4,8 +4,8 @@ GDCM is the only decoder of these with a free licence that we have, and on some 
 runs in. So it runs in one of its own, started when first needed (about half a second) and kept for a series; if it
 dies, the frame is unreadable and nothing else happens.
 
-Protocol: the parent writes [index, path] as one line of JSON; the child answers "<rows> <columns> <dtype>\n" and the bytes of
-the frame (row, column), or "error <kind>\n".
+Protocol: the parent writes [index, path] as one line of JSON; the child answers with the line "<rows> <columns>
+<dtype>" and the bytes of the frame (row, column), or with the line "error <kind>".
 """
 
 from __future__ import annotations
