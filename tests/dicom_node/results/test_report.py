@@ -1,0 +1,131 @@
+"""The measurement report, read back by highdicom and pydicom."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import highdicom
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+
+from dicom_node.results.result_set import ResultSet
+from dicom_node.results.writing import part10_bytes
+from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_of, series_of
+
+AXIAL = CASES[0]
+
+
+def report_of(case: Case, folder: Path, flags: tuple[str, ...] = ()) -> tuple[ResultSet, Dataset]:
+    """The result set of a case, and its report read back from bytes."""
+    series = series_of(case, folder)
+    result = result_set_of(series, segmentation_of(series, empty=case.empty, flags=flags))
+    return result, pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
+
+
+def group_of(report: Dataset) -> highdicom.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """The one TID 1411 group, as highdicom reads it."""
+    read = highdicom.sr.Comprehensive3DSR.from_dataset(report)
+    (group,) = read.content.get_volumetric_roi_measurement_groups()
+    return group
+
+
+def texts(report: Dataset) -> list[str]:
+    """Every comment of the measurement group."""
+    group = report.ContentSequence[-1].ContentSequence[0]
+    return [
+        item.TextValue
+        for item in group.ContentSequence
+        if item.ValueType == "TEXT" and item.ConceptNameCodeSequence[0].CodeValue == "121106"
+    ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_group_belongs_to_the_segment(case: Case, tmp_path: Path) -> None:
+    """The group refers to the SEG's segment and source series, and shares its Tracking UID."""
+    result, report = report_of(case, tmp_path)
+    group = group_of(report)
+    segment = group.referenced_segment
+    assert segment.referenced_sop_instance_uid == result.seg.SOPInstanceUID
+    assert list(segment.referenced_segment_numbers if hasattr(segment, "referenced_segment_numbers") else [1]) == [1]
+    assert group.tracking_uid == result.seg.SegmentSequence[0].TrackingUID
+    evidence = {
+        i.ReferencedSOPInstanceUID
+        for study in report.CurrentRequestedProcedureEvidenceSequence
+        for one in study.ReferencedSeriesSequence
+        for i in one.ReferencedSOPSequence
+    }
+    sources = {i.ReferencedSOPInstanceUID for i in result.seg.SourceImageSequence}
+    assert evidence == sources | {result.seg.SOPInstanceUID}
+
+
+def test_the_measurements_are_those_of_the_segmentation(tmp_path: Path) -> None:
+    """Volume in mL, lesion count and uncertainty index have the codes, units and values that were measured."""
+    series = series_of(AXIAL, tmp_path)
+    segmentation = segmentation_of(series)
+    measures = segmentation.measures
+    report = pydicom.dcmread(BytesIO(part10_bytes(result_set_of(series, segmentation).sr)))
+    found = {
+        (m.name.value, m.name.scheme_designator): (m.value, m.unit.value) for m in group_of(report).get_measurements()
+    }
+    assert measures.uncertainty_index is not None
+    assert found == {
+        ("118565006", "SCT"): (pytest.approx(measures.wmh_volume_ml, abs=1e-6), "mL"),
+        ("246206008", "SCT"): (measures.lesion_count, "{lesions}"),
+        ("WMH-UI", "99WMHNODE"): (pytest.approx(measures.uncertainty_index, abs=1e-6), "1"),
+    }
+    (review,) = group_of(report).get_qualitative_evaluations()[-1:]
+    assert review.name.value == "WMH-REVIEW"
+    assert review.value.value == ("373066001" if measures.review_recommended else "373067005")
+
+
+def test_no_wmh_is_volume_zero_and_an_undefined_index(tmp_path: Path) -> None:
+    """Without WMH the report says 0 mL and 0 lesions, leaves the index and the recommendation out, and says so."""
+    _, report = report_of(Case("empty", empty=True), tmp_path)
+    group = group_of(report)
+    assert {m.name.value: m.value for m in group.get_measurements()} == {"118565006": 0.0, "246206008": 0.0}
+    assert not [e for e in group.get_qualitative_evaluations() if e.name.value == "WMH-REVIEW"]
+    assert any("undefined" in text for text in texts(report))
+
+
+def test_the_report_is_an_unverified_opinion_of_a_device(tmp_path: Path) -> None:
+    """Observer is the device, verification is UNVERIFIED, and the words "research use only" are in the content."""
+    _, report = report_of(AXIAL, tmp_path)
+    assert report.VerificationFlag == "UNVERIFIED"
+    assert report.PreliminaryFlag == "PRELIMINARY"
+    observer = {i.ConceptNameCodeSequence[0].CodeMeaning: i for i in report.ContentSequence}
+    assert observer["Observer Type"].ConceptCodeSequence[0].CodeValue == "121007"
+    assert observer["Device Observer UID"].UID == report.ContributingEquipmentSequence[0].DeviceUID
+    assert any("Research use only" in text for text in texts(report))
+    assert "RESEARCH USE ONLY" in report.SeriesDescription
+
+
+def test_the_algorithm_is_named_with_its_parameters(tmp_path: Path) -> None:
+    """TID 4019 names model, version, runtime, precision, threshold and the model's digest."""
+    _, report = report_of(AXIAL, tmp_path)
+    group = report.ContentSequence[-1].ContentSequence[0]
+    said = [
+        (i.ConceptNameCodeSequence[0].CodeValue, i.TextValue) for i in group.ContentSequence if i.ValueType == "TEXT"
+    ]
+    assert ("111001", MODEL.name) in said
+    assert ("111003", MODEL.version) in said
+    parameters = {text for value, text in said if value == "111002"}
+    assert parameters == {"runtime=openvino", "precision=bf16", "threshold=0.5", f"model_digest={MODEL.digest}"}
+
+
+def test_flags_are_told_in_words_and_cut_series_are_partial(tmp_path: Path) -> None:
+    """Each flag of reading and segmentation is one sentence; a series without the whole brain gives a PARTIAL report."""
+    _, report = report_of(Case("gap", gap=True), tmp_path, flags=("no_histogram_peak",))
+    said = texts(report)
+    assert any("gaps between the slices" in text for text in said)
+    assert any("white matter peak" in text for text in said)
+    assert report.CompletionFlag == "PARTIAL"  # the small series is 48 mm tall
+    assert report.CompletionFlagDescription
+
+
+def test_private_codes_name_their_scheme(tmp_path: Path) -> None:
+    """The header says who answers for the private codes."""
+    _, report = report_of(AXIAL, tmp_path)
+    (scheme,) = report.CodingSchemeIdentificationSequence
+    assert scheme.CodingSchemeDesignator == "99WMHNODE"
