@@ -19,7 +19,7 @@ AE_TITLE = "ORTHANC"
 AUTOROUTING = """
 function OnStableSeries(series, tags, metadata)
   if tags['Modality'] == 'MR' then
-    SendToModality(series, 'wmhnode')
+    RestApiPost('/modalities/wmhnode/store', series)
   end
 end
 """
