@@ -1,73 +1,53 @@
-"""Deliveries: one row for each result set and destination, so that none waits for another."""
+"""The delivery table: one row per result set and destination, so that none waits for another."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import builtins
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
+from db.delivery import Delivery, DeliveryState, NewDelivery
 from db.engine import Database
-from db.errors import LeaseLost
-from db.events import note
-from db.inbox import Clock, utc_now
-from db.job_states import JobState, check_transition
-from db.schema import deliveries, jobs
+from db.errors import LeaseLost, UnknownRow
+from db.job import Job
+from db.job_states import JobState
+from db.moves import lock_job, move
+from db.rows import delivery_of
+from db.schema import deliveries
+from db.timeline import note
 
-
-class DeliveryState(StrEnum):
-    """Where a delivery stands; `pending` covers waiting and being sent."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    GIVEN_UP = "given_up"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A result set on its way to one destination; `files` are relative to STORAGE, times in UTC."""
-
-    id: int
-    job_id: int
-    destination: str
-    files: list[str]
-    state: DeliveryState
-    attempts: int
-    due_at: datetime
-    lease_owner: str | None
-    lease_expires: datetime | None
-    reason: str | None
-    created_at: datetime
-    sent_at: datetime | None
+__all__ = ["Delivery", "DeliveryState", "DeliveryTable", "NewDelivery"]
 
 
 class DeliveryTable:
-    """Deliveries, safe to use from any number of deliverers. Each method is one transaction."""
+    """Deliveries and their leases. Safe to use from several threads, processes and machines.
 
-    def __init__(self, database: Database, clock: Clock = utc_now) -> None:
+    Each method is one transaction. A row whose sender died is taken again when its lease has run out: the same objects
+    are sent twice then, which their UIDs make harmless.
+    """
+
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._clock = clock
 
-    def claim(self, owner: str, lease_seconds: float) -> Delivery | None:
-        """Take the row that is due longest, or None; a row whose sender died is taken when its lease has run out."""
-        now = self._clock()
-        free = or_(deliveries.c.lease_expires.is_(None), deliveries.c.lease_expires <= now)
-        due = and_(deliveries.c.state == DeliveryState.PENDING.value, deliveries.c.due_at <= now, free)
+    def claim(self, owner: str, lease_seconds: float, skip: Collection[str] = ()) -> Delivery | None:
+        """Take the delivery that is due longest; None when none is.
+
+        Args:
+            owner: name of the lease's holder, unique to this thread.
+            skip: destinations to leave alone just now.
+        """
+        now = self._database.clock()
+        if self._database.is_sqlite and not self._something_is_due(now, skip):
+            return None  # looked without the write lock, so that idle senders are in nobody's way
         with self._database.write() as connection:
-            row = connection.execute(
-                select(deliveries)
-                .where(due)
-                .order_by(deliveries.c.due_at, deliveries.c.id)
-                .limit(1)
-                .with_for_update(skip_locked=True)
-            ).first()
+            query = claim_query(now, skip).with_for_update(skip_locked=True, key_share=True)
+            row = connection.execute(query).first()
             if row is None:
                 return None
-            connection.execute(
+            claimed = connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id == row.id)
                 .values(
@@ -75,121 +55,150 @@ class DeliveryTable:
                     lease_owner=owner,
                     lease_expires=now + timedelta(seconds=lease_seconds),
                 )
+                .returning(deliveries)
             )
-            return self._get(connection, row.id)
+            return delivery_of(claimed.one())
+
+    def _something_is_due(self, now: datetime, skip: Collection[str]) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(claim_query(now, skip)).first() is not None
+
+    def heartbeat(self, delivery_id: int, owner: str, lease_seconds: float) -> bool:
+        """Prolong a lease; False when it is lost."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            prolonged = connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.id == delivery_id,
+                    deliveries.c.lease_owner == owner,
+                    deliveries.c.state == DeliveryState.PENDING.value,
+                )
+                .values(lease_expires=now + timedelta(seconds=lease_seconds))
+            )
+            return prolonged.rowcount == 1
 
     def sent(self, delivery_id: int, owner: str) -> None:
-        """The destination has it; the last one that has it ends the job as done.
+        """The destination has it. The last delivery of a job ends the job.
 
         Raises:
-            LeaseLost: the row is no longer the caller's.
+            UnknownRow: there is no such delivery.
+            LeaseLost: the row is not the owner's any more.
         """
-        now = self._clock()
+        now = self._database.clock()
         with self._database.write() as connection:
-            delivery = self._owned(connection, delivery_id, owner)
-            self._end(connection, delivery, DeliveryState.SENT, None, now)
-            note(connection, delivery.job_id, now, "delivered", f"to {delivery.destination}, {_attempt(delivery)}")
-            self._end_job(connection, delivery.job_id, now)
+            job, delivery = _owned(connection, delivery_id, owner)
+            _settle(connection, delivery, DeliveryState.SENT, None, now)
+            took = (now - delivery.created_at).total_seconds()
+            detail = f"to {delivery.destination}, attempt {delivery.attempts}, {took:.1f} s after it was due"
+            note(connection, job.id, now, "sent", detail)
+            _end_job(connection, job, now)
 
     def postpone(self, delivery_id: int, owner: str, reason: str, delay_seconds: float) -> None:
-        """Try again after a while.
+        """Not sent: try again later.
 
         Raises:
-            LeaseLost: the row is no longer the caller's.
+            UnknownRow: there is no such delivery.
+            LeaseLost: the row is not the owner's any more.
         """
-        now = self._clock()
+        now = self._database.clock()
         with self._database.write() as connection:
-            delivery = self._owned(connection, delivery_id, owner)
+            job, delivery = _owned(connection, delivery_id, owner)
             connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id)
                 .values(
                     reason=reason,
-                    due_at=now + timedelta(seconds=delay_seconds),
+                    not_before=now + timedelta(seconds=delay_seconds),
                     lease_owner=None,
                     lease_expires=None,
                 )
             )
             # A PACS that is down for days would fill the timeline: a reason is told when it changes.
             if reason != delivery.reason:
-                detail = f"to {delivery.destination}, {_attempt(delivery)}: {reason}"
-                note(connection, delivery.job_id, now, "not delivered yet", detail)
+                detail = f"to {delivery.destination}, attempt {delivery.attempts}: {reason}; tried again"
+                note(connection, job.id, now, "not sent yet", detail)
 
     def give_up(self, delivery_id: int, owner: str, reason: str) -> None:
-        """The destination will not take it; the job fails once no other destination is still to be served.
+        """Never to be sent. The job fails once its other deliveries have ended too: they are not held up.
 
         Raises:
-            LeaseLost: the row is no longer the caller's.
+            UnknownRow: there is no such delivery.
+            LeaseLost: the row is not the owner's any more.
         """
-        now = self._clock()
+        now = self._database.clock()
         with self._database.write() as connection:
-            delivery = self._owned(connection, delivery_id, owner)
-            self._end(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
-            note(connection, delivery.job_id, now, "delivery given up", f"to {delivery.destination}: {reason}")
-            self._end_job(connection, delivery.job_id, now)
+            job, delivery = _owned(connection, delivery_id, owner)
+            _settle(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
+            note(connection, job.id, now, "given up", f"{delivery.destination}, attempt {delivery.attempts}: {reason}")
+            _end_job(connection, job, now)
 
-    def list(self, job_id: int | None = None, limit: int = 1000) -> Sequence[Delivery]:
-        """Deliveries of a job, or of all, oldest first."""
-        query = select(deliveries).order_by(deliveries.c.id).limit(limit)
-        if job_id is not None:
-            query = query.where(deliveries.c.job_id == job_id)
+    def list(self, job_id: int) -> builtins.list[Delivery]:
+        """The deliveries of a job, in the order of its destinations."""
+        query = select(deliveries).where(deliveries.c.job_id == job_id).order_by(deliveries.c.id)
         with self._database.read() as connection:
-            return [_delivery(row) for row in connection.execute(query)]
+            return [delivery_of(row) for row in connection.execute(query)]
 
-    def _end(
-        self, connection: Connection, delivery: Delivery, state: DeliveryState, reason: str | None, now: datetime
-    ) -> None:
+
+def claim_query(now: datetime, skip: Collection[str]) -> Any:
+    """The delivery that is due longest and not being sent."""
+    query = (
+        select(deliveries)
+        .where(
+            deliveries.c.state == DeliveryState.PENDING.value,
+            deliveries.c.not_before <= now,
+            or_(deliveries.c.lease_expires.is_(None), deliveries.c.lease_expires <= now),
+        )
+        .order_by(deliveries.c.not_before, deliveries.c.id)
+        .limit(1)
+    )
+    return query.where(deliveries.c.destination.not_in(list(skip))) if skip else query
+
+
+def _owned(connection: Connection, delivery_id: int, owner: str) -> tuple[Job, Delivery]:
+    """Job and delivery, both locked. The job first: two last deliveries end one after the other and see each other."""
+    job_id = connection.execute(select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)).scalar_one_or_none()
+    if job_id is None:
+        raise UnknownRow(f"there is no delivery {delivery_id}")
+    job = lock_job(connection, job_id)
+    row = connection.execute(
+        select(deliveries).where(deliveries.c.id == delivery_id).with_for_update(key_share=True)
+    ).one()
+    delivery = delivery_of(row)
+    if delivery.state is not DeliveryState.PENDING or delivery.lease_owner != owner:
+        raise LeaseLost(
+            f"delivery {delivery_id} of job {job_id} is no longer {owner}'s: it is {delivery.state}, held by "
+            f"{delivery.lease_owner or 'nobody'}"
+        )
+    return job, delivery
+
+
+def _settle(
+    connection: Connection, delivery: Delivery, state: DeliveryState, reason: str | None, now: datetime
+) -> None:
+    connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == delivery.id)
+        .values(state=state.value, reason=reason, settled_at=now, lease_owner=None, lease_expires=None)
+    )
+
+
+def _end_job(connection: Connection, job: Job, now: datetime) -> None:
+    """End a job whose deliveries have all ended: done, or failed with the reasons of those that were given up."""
+    pending = connection.execute(
+        select(func.count()).where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.PENDING.value)
+    ).scalar_one()
+    if pending:
+        return
+    reasons = list(
         connection.execute(
-            update(deliveries)
-            .where(deliveries.c.id == delivery.id)
-            .values(
-                state=state.value,
-                reason=reason,
-                sent_at=now if state is DeliveryState.SENT else None,
-                lease_owner=None,
-                lease_expires=None,
-            )
-        )
-
-    def _end_job(self, connection: Connection, job_id: int, now: datetime) -> None:
-        # The job's row is the lock that makes one of two last deliveries see the other's end.
-        job = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).one()
-        counts = dict(
-            connection.execute(
-                select(deliveries.c.state, func.count())
-                .where(deliveries.c.job_id == job_id)
-                .group_by(deliveries.c.state)
-            ).tuples()
-        )
-        if counts.get(DeliveryState.PENDING.value) or job.state != JobState.DELIVERING:
-            return
-        given_up = connection.execute(
             select(deliveries.c.reason)
-            .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.GIVEN_UP.value)
+            .where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.GIVEN_UP.value)
             .order_by(deliveries.c.id)
         ).scalars()
-        reason = "; ".join(text for text in given_up if text) or None
-        after = JobState.FAILED if counts.get(DeliveryState.GIVEN_UP.value) else JobState.DONE
-        check_transition(job_id, JobState(job.state), after)
-        connection.execute(
-            update(jobs).where(jobs.c.id == job_id).values(state=after.value, reason=reason, updated_at=now)
-        )
-        note(connection, job_id, now, after.value, reason or "every destination has the results")
-
-    def _owned(self, connection: Connection, delivery_id: int, owner: str) -> Delivery:
-        row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id).with_for_update()).first()
-        if row is None or row.lease_owner != owner or row.state != DeliveryState.PENDING:
-            raise LeaseLost(f"delivery {delivery_id} is no longer {owner}'s")
-        return _delivery(row)
-
-    def _get(self, connection: Connection, delivery_id: int) -> Delivery:
-        return _delivery(connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).one())
-
-
-def _attempt(delivery: Delivery) -> str:
-    return f"attempt {delivery.attempts}"
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    values = dict(row._mapping)
-    return Delivery(**values | {"state": DeliveryState(values["state"])})
+    )
+    if reasons:
+        reason = "not delivered everywhere: " + "; ".join(map(str, reasons))
+        move(connection, job, JobState.FAILED, now, "failed", reason, code="not_delivered", reason=reason)
+    else:
+        move(connection, job, JobState.DONE, now, "done", "every destination has the results")

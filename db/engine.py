@@ -1,16 +1,17 @@
 """Opening the database: SQLite for one machine, PostgreSQL for several.
 
-| promise                          | SQLite                                   | PostgreSQL                               |
-|----------------------------------|------------------------------------------|------------------------------------------|
-| a commit survives a power cut    | WAL, `synchronous=FULL` (sqlite.org/wal) | `synchronous_commit` not `off`           |
-| readers do not wait for writers  | WAL snapshots                            | MVCC                                     |
-| a writer never deadlocks         | `BEGIN IMMEDIATE`: one at a time         | rows are locked in one order             |
-| a writer that waits, waits long  | `busy_timeout`                           | `lock_timeout` of the server             |
+| promise                          | SQLite                                   | PostgreSQL                             |
+|----------------------------------|------------------------------------------|----------------------------------------|
+| a commit survives a power cut    | WAL, `synchronous=FULL` (sqlite.org/wal) | `synchronous_commit` not `off`         |
+| readers do not wait for writers  | WAL snapshots                            | MVCC                                   |
+| a writer never deadlocks         | `BEGIN IMMEDIATE`: one at a time         | rows are locked in one order           |
+| a writer that waits, waits long  | `busy_timeout`                           | `lock_timeout` of the server           |
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,12 +40,17 @@ def utc_now() -> datetime:
 class Database:
     """Connections to one database; made by `open_database`. Share it between threads, never across a fork.
 
+    SQLite has one writer at a time whatever we do, so its writing connection is kept open, and threads queue for it
+    here, where they are woken, rather than in SQLite, where they would sleep and ask again.
+
     Attributes:
         clock: gives the time of every row; UTC.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
+        self._writing = threading.Lock()
+        self._writer: Connection | None = None
         self.clock = clock
 
     def __repr__(self) -> str:
@@ -72,16 +78,24 @@ class Database:
         Raises:
             DatabaseUnavailable, SchemaOutOfDate: see `db.translation`.
         """
-        with translated(self._engine.url), self.connect_to_write() as connection, connection.begin():
-            yield connection
-
-    def connect_to_write(self) -> Connection:
-        """A connection of its own whose transactions are writing ones; the caller closes it."""
-        return self._engine.connect().execution_options(**{_WRITE: True})
+        with translated(self._engine.url):
+            if not self.is_sqlite:
+                with self._engine.begin() as connection:
+                    yield connection
+                return
+            with self._writing:
+                if self._writer is None:
+                    self._writer = self._engine.connect().execution_options(**{_WRITE: True})
+                with self._writer.begin():
+                    yield self._writer
 
     def close(self) -> None:
-        """Close every connection."""
-        self._engine.dispose()
+        """Close every connection; the database may be used again after, which opens new ones."""
+        with self._writing:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+            self._engine.dispose()
 
 
 def open_database(url: str, clock: Clock = utc_now) -> Database:

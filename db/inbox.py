@@ -1,11 +1,22 @@
-"""The inbox: what was received, by which association, into which series."""
+"""The inbox: what was received, by which association, into which series.
+
+`record` is on the receiving hot path: its statements are built once, and an instance costs one of them. The row of the
+series is written first, which on PostgreSQL makes a second receiver wait there: so ordinals have no gaps, and the same
+instance from two receivers is one row.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from db.engine import Database
 from db.job import Job
+from db.job_states import JobState
 from db.received import (
     AssociationEnd,
     ReceivedInstance,
@@ -13,45 +24,318 @@ from db.received import (
     SeriesActivity,
     StoredInstance,
 )
+from db.schema import associations, instances, series, series_associations
+from db.supersede import supersede_queued
+from db.timeline import note
+from db.verdicts import digest_of_first, insert_job, jobs_of_series, lock_series, mark_judged, require_series
 
 __all__ = ["AssociationEnd", "Inbox", "ReceivedInstance", "RecordOutcome", "SeriesActivity", "StoredInstance"]
 
+# Pairs (series, association) known to have their row; beyond this many the memory is emptied and they are asked again.
+_REMEMBERED_PAIRS: Final = 4096
+
 
 class Inbox:
-    """Rows of received instances. Safe to use from several threads and processes."""
+    """Rows of received instances. Safe to use from several threads and processes; each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._statements = _Statements(database.is_sqlite)
+        self._known_pairs: set[tuple[str, int]] = set()
+
+    # Associations
 
     def open_association(self, calling_ae_title: str, called_ae_title: str, address: str, receiver: str) -> int:
-        """Write down that an association began; returns its id."""
-        raise NotImplementedError
+        """Write down that an association began; returns its id.
+
+        Args:
+            receiver: name of the receiver process, the same after its restart (`end_orphans`).
+        """
+        values = {
+            "calling_ae_title": calling_ae_title,
+            "called_ae_title": called_ae_title,
+            "address": address,
+            "receiver": receiver,
+            "opened_at": self._database.clock(),
+        }
+        with self._database.write() as connection:
+            return int(connection.execute(insert(associations).returning(associations.c.id), values).scalar_one())
 
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
         """Write down how an association ended; a second end of the same association changes nothing."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            connection.execute(
+                update(associations)
+                .where(associations.c.id == association_id, associations.c.ended_at.is_(None))
+                .values(ended_at=self._database.clock(), ended_how=end.value)
+            )
 
     def end_orphans(self, receiver: str) -> int:
         """At the receiver's start: end as LOST what its killed predecessor left open; returns how many."""
-        raise NotImplementedError
+        with self._database.write() as connection:
+            return connection.execute(
+                update(associations)
+                .where(associations.c.receiver == receiver, associations.c.ended_at.is_(None))
+                .values(ended_at=self._database.clock(), ended_how=AssociationEnd.LOST.value)
+            ).rowcount
+
+    # Instances
 
     def record(self, batch: Sequence[ReceivedInstance]) -> list[RecordOutcome]:
-        """Record instances in one durable transaction; when this returns, a power cut does not undo it."""
-        raise NotImplementedError
+        """Record instances in one transaction; when this returns, a power cut does not undo it.
+
+        Returns:
+            one outcome per instance, in the batch's order. On an error nothing of the batch is recorded.
+        """
+        if not batch:
+            return []
+        now = self._database.clock()
+        with self._database.write() as connection:
+            counts = self._touch_series(connection, batch, now)
+            outcomes = [self._insert(connection, one, counts, now) for one in batch]
+            self._count(connection, batch, outcomes)
+            pairs = self._link(connection, batch, outcomes, now)
+        self._remember(pairs)  # only now: the transaction has happened
+        return outcomes
+
+    def _touch_series(self, connection: Connection, batch: Sequence[ReceivedInstance], now: datetime) -> dict[str, int]:
+        """Make, or lock, the rows of the batch's series; returns how many instances each has."""
+        studies = {one.series_instance_uid: one.study_instance_uid for one in batch}
+        return {
+            uid: connection.execute(
+                self._statements.touch_series,
+                {"series_instance_uid": uid, "study_instance_uid": studies[uid], "now": now},
+            ).scalar_one()
+            for uid in sorted(studies)  # one order for all receivers: no deadlock
+        }
+
+    def _insert(
+        self, connection: Connection, one: ReceivedInstance, counts: dict[str, int], now: datetime
+    ) -> RecordOutcome:
+        is_conflict = connection.execute(
+            self._statements.insert_instance,
+            {
+                "series_instance_uid": one.series_instance_uid,
+                "ordinal": counts[one.series_instance_uid] + 1,
+                "sop_instance_uid": one.sop_instance_uid,
+                "sha256": one.sha256,
+                "sop_class_uid": one.sop_class_uid,
+                "study_instance_uid": one.study_instance_uid,
+                "transfer_syntax_uid": one.transfer_syntax_uid,
+                "path": one.path,
+                "size_bytes": one.size_bytes,
+                "association_id": one.association_id,
+                "received_at": now,
+                "known_uid": one.sop_instance_uid,
+            },
+        ).scalar_one_or_none()
+        if is_conflict is None:
+            return RecordOutcome.DUPLICATE
+        counts[one.series_instance_uid] += 1
+        return RecordOutcome.CONFLICT if is_conflict else RecordOutcome.NEW
+
+    def _count(
+        self, connection: Connection, batch: Sequence[ReceivedInstance], outcomes: Sequence[RecordOutcome]
+    ) -> None:
+        added: dict[str, list[RecordOutcome]] = {}
+        for one, outcome in zip(batch, outcomes, strict=True):
+            if outcome is not RecordOutcome.DUPLICATE:
+                added.setdefault(one.series_instance_uid, []).append(outcome)
+        for uid, of_series in added.items():
+            conflicts = of_series.count(RecordOutcome.CONFLICT)
+            connection.execute(
+                self._statements.count, {"uid": uid, "added": len(of_series), "added_conflicts": conflicts}
+            )
+
+    def _link(
+        self,
+        connection: Connection,
+        batch: Sequence[ReceivedInstance],
+        outcomes: Sequence[RecordOutcome],
+        now: datetime,
+    ) -> set[tuple[str, int]]:
+        """Tie series to associations, once; count duplicates."""
+        duplicates: dict[tuple[str, int], int] = {}
+        for one, outcome in zip(batch, outcomes, strict=True):
+            pair = (one.series_instance_uid, one.association_id)
+            duplicates[pair] = duplicates.get(pair, 0) + (outcome is RecordOutcome.DUPLICATE)
+        for pair in sorted(duplicates):
+            if duplicates[pair] or pair not in self._known_pairs:
+                connection.execute(
+                    self._statements.link,
+                    {
+                        "series_instance_uid": pair[0],
+                        "association_id": pair[1],
+                        "first_received_at": now,
+                        "duplicate_count": duplicates[pair],
+                    },
+                )
+        return set(duplicates)
+
+    def _remember(self, pairs: set[tuple[str, int]]) -> None:
+        if len(self._known_pairs) > _REMEMBERED_PAIRS:
+            self._known_pairs = set()
+        self._known_pairs |= pairs
+
+    # Series
 
     def open_series(self) -> list[SeriesActivity]:
-        """Series with instances newer than their last verdict."""
-        raise NotImplementedError
+        """Series with instances newer than their last verdict, the one that waits longest first."""
+        with self._database.read() as connection:
+            return [
+                SeriesActivity(
+                    series_instance_uid=row.series_instance_uid,
+                    study_instance_uid=row.study_instance_uid,
+                    instance_count=row.instance_count,
+                    last_received_at=row.last_received_at,
+                    open_associations=row.open_associations,
+                    last_end=None if row.last_end is None else AssociationEnd(row.last_end),
+                    conflict_count=row.conflict_count,
+                )
+                for row in connection.execute(_OPEN_SERIES)
+            ]
 
     def instances_of(self, series_instance_uid: str) -> list[StoredInstance]:
         """All instances of a series, conflicts included, in the order in which they became durable."""
-        raise NotImplementedError
+        query = (
+            select(instances)
+            .where(instances.c.series_instance_uid == series_instance_uid)
+            .order_by(instances.c.ordinal)
+        )
+        with self._database.read() as connection:
+            return [StoredInstance(**row._mapping) for row in connection.execute(query)]
 
     def reject_series(self, series_instance_uid: str, code: str, reason: str, instance_count: int | None = None) -> Job:
         """End a series as rejected; gives a job in state `rejected`, so that it is listed and explained.
 
+        The same verdict about the same instances again gives the same job. An earlier job of the series that is still
+        queued is superseded.
+
         Args:
+            code: short slug for scripts.
+            reason: a sentence for a technologist.
             instance_count: how many instances the verdict is about (the first so many); what came after them opens the
-                series again. None: all that are there now.
+                series again. None: all that are there now, also those that the caller has not seen.
+
+        Raises:
+            UnknownRow: nothing of the series was received.
         """
-        raise NotImplementedError
+        now = self._database.clock()
+        with self._database.write() as connection:
+            row = require_series(lock_series(connection, series_instance_uid), series_instance_uid)
+            count = row.instance_count if instance_count is None else instance_count
+            mark_judged(connection, series_instance_uid, count)
+            digest = digest_of_first(connection, series_instance_uid, count)
+            earlier = jobs_of_series(connection, series_instance_uid)
+            for job in earlier:
+                if job.instances_digest == digest:
+                    return job
+            values = {
+                "series_instance_uid": series_instance_uid,
+                "study_instance_uid": row.study_instance_uid,
+                "instances_digest": digest,
+                "instance_count": count,
+                "predecessor_id": earlier[-1].id if earlier else None,
+                "max_attempts": 1,
+                "code": code,
+                "reason": reason,
+            }
+            job = insert_job(connection, JobState.REJECTED, now, values)
+            supersede_queued(connection, earlier, job, now)
+            note(connection, job.id, now, "rejected", f"{reason} [{code}]")
+            return job
+
+
+class _Statements:
+    """The hot path's statements, built once; "insert or else" is spelt by dialect."""
+
+    def __init__(self, is_sqlite: bool) -> None:
+        self.touch_series = self._touch_series(is_sqlite)
+        self.insert_instance = self._insert_instance(is_sqlite)
+        self.link = self._link(is_sqlite)
+        self.count = (
+            update(series)
+            .where(series.c.series_instance_uid == bindparam("uid"))
+            .values(
+                instance_count=series.c.instance_count + bindparam("added"),
+                conflict_count=series.c.conflict_count + bindparam("added_conflicts"),
+            )
+        )
+
+    @staticmethod
+    def _touch_series(is_sqlite: bool) -> Any:
+        now = bindparam("now", type_=series.c.last_received_at.type)
+        statement = _upsert(is_sqlite)(series).values(
+            series_instance_uid=bindparam("series_instance_uid"),
+            study_instance_uid=bindparam("study_instance_uid"),
+            instance_count=0,
+            conflict_count=0,
+            judged_count=0,
+            first_received_at=now,
+            last_received_at=now,
+        )
+        return statement.on_conflict_do_update(
+            index_elements=[series.c.series_instance_uid],
+            set_={"last_received_at": statement.excluded.last_received_at},
+        ).returning(series.c.instance_count)
+
+    @staticmethod
+    def _insert_instance(is_sqlite: bool) -> Any:
+        """Gives no row for a duplicate, else whether another file has this SOP Instance UID."""
+        known = instances.alias("known")
+        columns = {
+            column.name: bindparam(column.name, type_=column.type)
+            for column in instances.columns
+            if column.name != "is_conflict"
+        }
+        is_conflict = exists(select(known.c.ordinal).where(known.c.sop_instance_uid == bindparam("known_uid")))
+        return (
+            _upsert(is_sqlite)(instances)
+            .values(**columns, is_conflict=is_conflict)
+            .on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid, instances.c.sha256])
+            .returning(instances.c.is_conflict)
+        )
+
+    @staticmethod
+    def _link(is_sqlite: bool) -> Any:
+        statement = _upsert(is_sqlite)(series_associations)
+        return statement.on_conflict_do_update(
+            index_elements=[series_associations.c.series_instance_uid, series_associations.c.association_id],
+            set_={
+                "duplicate_count": series_associations.c.duplicate_count + statement.excluded.duplicate_count,
+            },
+        )
+
+
+def _upsert(is_sqlite: bool) -> Any:
+    return sqlite.insert if is_sqlite else postgresql.insert
+
+
+def _open_series() -> Any:
+    of_series = (series_associations.c.series_instance_uid == series.c.series_instance_uid) & (
+        associations.c.id == series_associations.c.association_id
+    )
+    still_open = (
+        select(func.count())
+        .select_from(series_associations, associations)
+        .where(of_series, associations.c.ended_at.is_(None))
+        .correlate(series)
+        .scalar_subquery()
+    )
+    last_end = (
+        select(associations.c.ended_how)
+        .select_from(series_associations, associations)
+        .where(of_series, associations.c.ended_at.is_not(None))
+        .order_by(associations.c.ended_at.desc(), associations.c.id.desc())
+        .limit(1)
+        .correlate(series)
+        .scalar_subquery()
+    )
+    return (
+        select(series, still_open.label("open_associations"), last_end.label("last_end"))
+        .where(series.c.instance_count > series.c.judged_count)
+        .order_by(series.c.last_received_at)
+    )
+
+
+_OPEN_SERIES: Final = _open_series()

@@ -1,373 +1,359 @@
-"""The job table: enqueue, claim, lease, heartbeat, retry, and the ways a job ends."""
+"""The job table: enqueue, claim, lease, heartbeat, and the ways in which a job ends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import builtins
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
+from db.audit import record_action
+from db.delivery import DeliveryState, NewDelivery
 from db.engine import Database
-from db.errors import IllegalTransition, LeaseLost, NoSuchJob
-from db.events import JobEvent, events_of, note
-from db.inbox import Clock, mark_judged, note_arrival, utc_now
-from db.job_states import TERMINAL, JobState, check_transition
-from db.schema import deliveries, jobs, series
+from db.errors import IllegalTransition, LeaseLost
+from db.job import Job, JobEvent
+from db.job_states import JobState
+from db.moves import get_job, lock_job, move
+from db.rows import job_of
+from db.schema import deliveries, jobs
+from db.supersede import supersede_queued
+from db.timeline import note, timeline
+from db.verdicts import insert_job, jobs_of_series, lock_series, mark_judged
 
-DEFAULT_MAX_ATTEMPTS = 3
+__all__ = ["DEFAULT_MAX_ATTEMPTS", "Job", "JobEvent", "JobState", "JobTable", "NewDelivery"]
 
-
-@dataclass(frozen=True)
-class Job:
-    """The analysis of one state of one series; times in UTC.
-
-    Attributes:
-        instances_digest: of the instances that the job was made for.
-        predecessor_id: an earlier job of the series, whose result lacks slices that came later.
-        attempts: claims so far, this one included.
-        due_at: not to be claimed before.
-        code, reason: why it was rejected, failed, or is to be tried again.
-        measurements: the content of measurements.json once results are written.
-    """
-
-    id: int
-    series_instance_uid: str
-    study_instance_uid: str
-    instances_digest: str
-    instance_count: int
-    predecessor_id: int | None
-    state: JobState
-    attempts: int
-    max_attempts: int
-    due_at: datetime
-    lease_owner: str | None
-    lease_expires: datetime | None
-    code: str | None
-    reason: str | None
-    measurements: dict[str, Any] | None
-    created_at: datetime
-    updated_at: datetime
-
-
-@dataclass(frozen=True)
-class NewDelivery:
-    """A result set for one destination; `files` are relative to STORAGE."""
-
-    destination: str
-    files: list[str]
+DEFAULT_MAX_ATTEMPTS: Final = 3
+_SPENT: Final = "attempts_spent"
 
 
 class JobTable:
-    """Jobs, safe to use from any number of workers on any number of machines.
+    """Jobs and their states. Safe to use from several threads, processes and machines.
 
-    Each method is one transaction: after kill -9 at any instruction a job is either before or after the step.
+    Each method is one transaction: after a kill at any instruction a job is either before or after the step.
+
+    Args:
+        max_attempts: how often a job made here is tried.
     """
 
-    def __init__(self, database: Database, clock: Clock = utc_now, max_attempts: int = DEFAULT_MAX_ATTEMPTS) -> None:
+    def __init__(self, database: Database, max_attempts: int = DEFAULT_MAX_ATTEMPTS) -> None:
         self._database = database
-        self._clock = clock
         self._max_attempts = max_attempts
 
-    # -- entering
+    # Making
 
     def enqueue(self, series_instance_uid: str, instances_digest: str, instance_count: int) -> Job:
-        """The job for this state of this series: a new one, or the one that is there already.
+        """Make the job about this state of the series, or give the one that is there.
 
-        Where an earlier job of the series exists, the new one names it as predecessor; one that is still queued is
-        cancelled, since its result would be out of date before it is made.
+        An earlier job of the series becomes the predecessor; one that is only queued is superseded.
+
+        Args:
+            instances_digest: sha256 that names the set of instances.
+            instance_count: the set is the series' first so many instances (`StoredInstance.ordinal`).
         """
-        now = self._clock()
+        now = self._database.clock()
         with self._database.write() as connection:
-            # The series' row is the lock that keeps two completers from enqueueing at once (PostgreSQL).
-            study = connection.execute(
-                select(series.c.study_instance_uid)
-                .where(series.c.series_instance_uid == series_instance_uid)
-                .with_for_update()
-            ).scalar()
-            if study is None:
-                raise NoSuchJob(f"no instance of series {series_instance_uid} was received")
+            row = lock_series(connection, series_instance_uid)
             mark_judged(connection, series_instance_uid, instance_count)
-            earlier = connection.execute(
-                select(jobs).where(jobs.c.series_instance_uid == series_instance_uid).order_by(jobs.c.id)
-            ).all()
-            for row in earlier:
-                if row.instances_digest == instances_digest:
-                    return _job(row)
-            job_id = self._insert(connection, series_instance_uid, study, instances_digest, instance_count, earlier)
-            for row in earlier:
-                if row.state == JobState.QUEUED:
-                    self._move(connection, _job(row), JobState.CANCELLED, "superseded", f"by job {job_id}")
-            note_arrival(connection, job_id, series_instance_uid)
-            after = f"; a later state of job {earlier[-1].id}" if earlier else ""
-            note(connection, job_id, now, "queued", f"series complete with {instance_count} instances{after}")
-            return self._get(connection, job_id)
+            earlier = jobs_of_series(connection, series_instance_uid)
+            for job in earlier:
+                if job.instances_digest == instances_digest:
+                    return job
+            values = {
+                "series_instance_uid": series_instance_uid,
+                "study_instance_uid": None if row is None else row.study_instance_uid,
+                "instances_digest": instances_digest,
+                "instance_count": instance_count,
+                "predecessor_id": earlier[-1].id if earlier else None,
+                "max_attempts": self._max_attempts,
+            }
+            job = insert_job(connection, JobState.QUEUED, now, values)
+            supersede_queued(connection, earlier, job, now)
+            waited = None if row is None else (now - row.last_received_at).total_seconds()
+            note(connection, job.id, now, "queued", _queued_words(job, waited))
+            return job
 
-    def _insert(
-        self,
-        connection: Connection,
-        series_uid: str,
-        study_uid: str,
-        digest: str,
-        count: int,
-        earlier: Sequence[Row[Any]],
-    ) -> int:
-        now = self._clock()
-        row = {
-            "series_instance_uid": series_uid,
-            "study_instance_uid": study_uid,
-            "instances_digest": digest,
-            "instance_count": count,
-            "predecessor_id": earlier[-1].id if earlier else None,
-            "state": JobState.QUEUED.value,
-            "attempts": 0,
-            "max_attempts": self._max_attempts,
-            "due_at": now,
-            "created_at": now,
-            "updated_at": now,
-        }
-        return int(connection.execute(insert(jobs).returning(jobs.c.id), row).scalar_one())
-
-    # -- working
+    # Working
 
     def claim(self, owner: str, lease_seconds: float) -> Job | None:
-        """Take the job that is due longest, or None; the caller owns it until the lease ends or is renewed.
+        """Take a job: one whose worker went silent, else the one that is due longest; None when there is none.
 
-        A running job whose lease ran out is taken too. One whose attempts are spent then fails on the way.
+        A job whose workers went silent in all its attempts fails here, with that reason.
+
+        Args:
+            owner: name of the lease's holder, unique to this process.
+            lease_seconds: how long the claim holds without a heartbeat.
         """
-        now = self._clock()
+        now = self._database.clock()
+        if self._database.is_sqlite and not self._something_is_due(now):
+            return None  # looked without the write lock, so that idle workers are in nobody's way
         with self._database.write() as connection:
-            while (row := connection.execute(self._claimable(now)).first()) is not None:
-                job = _job(row)
-                if job.attempts >= job.max_attempts:
-                    reason = f"attempt {job.attempts} of {job.max_attempts} ended without a word (its worker died)"
-                    self._move(connection, job, JobState.FAILED, "failed", reason, reason=reason)
-                    continue
-                attempt = f"attempt {job.attempts + 1} of {job.max_attempts}"
-                what = "claimed" if job.state is JobState.QUEUED else "lease ran out, claimed again"
-                return self._move(
-                    connection,
-                    job,
-                    JobState.RUNNING,
-                    what,
-                    f"by {owner}, {attempt}",
-                    attempts=job.attempts + 1,
-                    lease_owner=owner,
-                    lease_expires=now + timedelta(seconds=lease_seconds),
-                )
+            while (job := _next_due(connection, now)) is not None:
+                if job.attempts < job.max_attempts:
+                    return self._lease(connection, job, owner, now, lease_seconds)
+                _fail_silent(connection, job, now)
             return None
 
-    def _claimable(self, now: datetime) -> Any:
-        queued = and_(jobs.c.state == JobState.QUEUED.value, jobs.c.due_at <= now)
-        expired = and_(jobs.c.state == JobState.RUNNING.value, jobs.c.due_at <= now, jobs.c.lease_expires <= now)
-        return (
-            select(jobs)
-            .where(or_(queued, expired))
-            .order_by(jobs.c.due_at, jobs.c.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
+    def _something_is_due(self, now: datetime) -> bool:
+        with self._database.read() as connection:
+            return any(connection.execute(query).first() is not None for query in claim_queries(now))
+
+    def _lease(self, connection: Connection, job: Job, owner: str, now: datetime, lease_seconds: float) -> Job:
+        attempt = f"attempt {job.attempts + 1} of {job.max_attempts}"
+        if job.state is JobState.QUEUED:
+            waited = (now - job.not_before).total_seconds()
+            what, detail = "claimed", f"by {owner}, {attempt}, after {waited:.1f} s in the queue"
+        else:
+            what, detail = "taken over", f"by {owner}, {attempt}: the lease of {job.lease_owner} ran out"
+        return move(
+            connection, job, JobState.RUNNING, now, what, detail,
+            attempts=job.attempts + 1, lease_owner=owner, lease_expires=now + timedelta(seconds=lease_seconds),
+        )  # fmt: skip
 
     def heartbeat(self, job_id: int, owner: str, lease_seconds: float) -> bool:
-        """Renew the lease; False when the job belongs to somebody else now, or to nobody."""
-        now = self._clock()
+        """Prolong a lease; False when it is lost: another has the job, or it was cancelled.
+
+        A lease that ran out and that nobody took is still the owner's.
+        """
+        now = self._database.clock()
         with self._database.write() as connection:
-            renewed = connection.execute(
+            prolonged = connection.execute(
                 update(jobs)
                 .where(jobs.c.id == job_id, jobs.c.lease_owner == owner, jobs.c.state == JobState.RUNNING.value)
                 .values(lease_expires=now + timedelta(seconds=lease_seconds))
             )
-            return renewed.rowcount == 1
+            return prolonged.rowcount == 1
 
     def deliver(
-        self, job_id: int, owner: str, measurements: dict[str, Any], new_deliveries: Sequence[NewDelivery]
+        self, job_id: int, owner: str, measurements: Mapping[str, Any], new_deliveries: Sequence[NewDelivery]
     ) -> Job:
-        """running -> delivering, with one delivery row a destination; -> done when there is no destination.
+        """The result set lies in the outbox: one delivery row per destination; done at once when there is none.
 
         Raises:
-            LeaseLost: the job is no longer the caller's; nothing was written.
+            LeaseLost: the job is not the owner's any more; nothing was written.
         """
-        now = self._clock()
+        now = self._database.clock()
         with self._database.write() as connection:
-            job = self._owned(connection, job_id, owner)
-            for delivery in new_deliveries:
-                row = {
-                    "job_id": job_id,
-                    "destination": delivery.destination,
-                    "files": list(delivery.files),
-                    "state": "pending",
-                    "attempts": 0,
-                    "due_at": now,
-                    "created_at": now,
-                }
-                # A job retried after delivery began keeps its rows: what a destination has already is not sent again.
-                known = connection.execute(
-                    select(deliveries.c.id).where(
-                        deliveries.c.job_id == job_id, deliveries.c.destination == delivery.destination
-                    )
-                ).scalar()
-                if known is None:
-                    connection.execute(insert(deliveries), row)
-            after = JobState.DELIVERING if new_deliveries else JobState.DONE
-            names = ", ".join(delivery.destination for delivery in new_deliveries) or "no destination is configured"
-            return self._move(
-                connection, job, after, "results written", f"for {names}", measurements=measurements, **_UNLEASED
-            )
+            job = _owned(connection, job_id, owner)
+            for one in new_deliveries:
+                connection.execute(insert(deliveries), _delivery_values(job_id, one, now))
+            state = JobState.DELIVERING if new_deliveries else JobState.DONE
+            names = ", ".join(one.destination for one in new_deliveries)
+            detail = f"goes to {names}" if names else "no destination is set, so the results stay in the outbox"
+            return move(
+                connection, job, state, now, "results written", detail,
+                measurements=dict(measurements), code=None, reason=None,
+            )  # fmt: skip
 
     def retry_later(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
-        """Put a job back to be tried again after a while, or fail it when its attempts are spent."""
-        now = self._clock()
+        """The attempt failed: queue the job again, or fail it when its attempts are spent.
+
+        Raises:
+            LeaseLost: the job is not the owner's any more.
+        """
+        now = self._database.clock()
         with self._database.write() as connection:
-            job = self._owned(connection, job_id, owner)
+            job = _owned(connection, job_id, owner)
             if job.attempts >= job.max_attempts:
-                text = f"{job.attempts} attempts spent; the last: {reason}"
-                return self._move(connection, job, JobState.FAILED, "failed", text, reason=text, **_UNLEASED)
-            text = f"{reason}; again in {delay_seconds:.0f} s"
-            return self._move(
-                connection,
-                job,
-                JobState.QUEUED,
-                "attempt failed",
-                text,
-                reason=reason,
-                due_at=now + timedelta(seconds=delay_seconds),
-                **_UNLEASED,
+                spent = f"{_attempts(job)} spent, the last one failed: {reason}"
+                return move(connection, job, JobState.FAILED, now, "failed", spent, code=_SPENT, reason=spent)
+            detail = f"{reason}; attempt {job.attempts} of {job.max_attempts}, again in {delay_seconds:g} s"
+            not_before = now + timedelta(seconds=delay_seconds)
+            return move(
+                connection, job, JobState.QUEUED, now, "attempt failed", detail, reason=reason, not_before=not_before
             )
 
     def reject(self, job_id: int, owner: str, code: str, reason: str) -> Job:
-        """End a job whose series cannot be analysed."""
+        """The series is not analysable.
+
+        Raises:
+            LeaseLost: the job is not the owner's any more.
+        """
+        now = self._database.clock()
         with self._database.write() as connection:
-            job = self._owned(connection, job_id, owner)
-            return self._move(
-                connection, job, JobState.REJECTED, "rejected", reason, code=code, reason=reason, **_UNLEASED
+            job = _owned(connection, job_id, owner)
+            return move(
+                connection, job, JobState.REJECTED, now, "rejected", f"{reason} [{code}]", code=code, reason=reason
             )
 
     def fail(self, job_id: int, owner: str, reason: str) -> Job:
-        """End a job at once, with attempts left, where trying again cannot help."""
-        with self._database.write() as connection:
-            job = self._owned(connection, job_id, owner)
-            return self._move(connection, job, JobState.FAILED, "failed", reason, reason=reason, **_UNLEASED)
-
-    # -- by hand
-
-    def cancel(self, job_id: int, who: str | None = None) -> Job:
-        """Stop a job; what is being computed or sent for it is dropped.
+        """Give up at once, whatever attempts are left.
 
         Raises:
-            IllegalTransition: it has ended already.
+            LeaseLost: the job is not the owner's any more.
         """
+        now = self._database.clock()
         with self._database.write() as connection:
-            job = self._locked(connection, job_id)
+            job = _owned(connection, job_id, owner)
+            return move(connection, job, JobState.FAILED, now, "failed", reason, code="failed", reason=reason)
+
+    # By hand
+
+    def cancel(self, job_id: int, by: str | None = None) -> Job:
+        """An administrator cancels: whoever works on it loses the lease, and what is not sent yet is not sent.
+
+        Args:
+            by: who, for the audit.
+
+        Raises:
+            UnknownRow: there is no such job.
+            IllegalTransition: it has ended.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            job = lock_job(connection, job_id)
+            reason = f"cancelled by {by or 'an administrator'} while {job.state}"
+            cancelled = move(
+                connection, job, JobState.CANCELLED, now, "cancelled", reason, code="cancelled", reason=reason
+            )
             connection.execute(
                 update(deliveries)
-                .where(deliveries.c.job_id == job_id, deliveries.c.state == "pending")
-                .values(state="cancelled", **_UNLEASED)
+                .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PENDING.value)
+                .values(state=DeliveryState.CANCELLED.value, settled_at=now, lease_owner=None, lease_expires=None)
             )
-            return self._move(connection, job, JobState.CANCELLED, "cancelled", "", who, **_UNLEASED)
+            record_action(connection, now, by, "cancel", job_id, reason)
+            return cancelled
 
-    def retry(self, job_id: int, who: str | None = None) -> Job:
-        """Begin an ended job anew; one whose results are written already is only delivered again.
+    def retry(self, job_id: int, by: str | None = None) -> Job:
+        """An administrator has it tried again; a result that is there already is only sent to who has not got it.
+
+        Args:
+            by: who, for the audit.
 
         Raises:
-            IllegalTransition: it has not ended, or it is done.
+            UnknownRow: there is no such job.
+            IllegalTransition: it has not failed, been cancelled or rejected; or a later job holds the newer state of
+                the series.
         """
-        now = self._clock()
+        now = self._database.clock()
         with self._database.write() as connection:
-            job = self._locked(connection, job_id)
-            if job.state not in TERMINAL or job.state is JobState.DONE:
-                raise IllegalTransition(
-                    f"job {job_id} is {job.state}: only rejected, failed or cancelled ones are retried"
-                )
-            undelivered = connection.execute(
-                update(deliveries)
-                .where(deliveries.c.job_id == job_id, deliveries.c.state.in_(("given_up", "cancelled")))
-                .values(state="pending", attempts=0, due_at=now, created_at=now, reason=None)
-            ).rowcount
-            if undelivered and job.state is JobState.FAILED:
-                return self._move(connection, job, JobState.DELIVERING, "retried", "delivery only", who, reason=None)
-            if job.instances_digest.startswith("rejected:"):
-                raise IllegalTransition(
-                    f"job {job_id} stands for a series that was turned away before a job was made: {job.reason} "
-                    "Send the series again after mending it"
-                )
-            return self._move(
-                connection, job, JobState.QUEUED, "retried", "", who,
-                attempts=0, max_attempts=self._max_attempts, due_at=now, code=None, reason=None,
+            job = lock_job(connection, job_id)
+            _require_newest(connection, job)
+            state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
+            what = "its results are sent again" if state is JobState.DELIVERING else "it is analysed again"
+            detail = f"by {by or 'an administrator'}, who found it {job.state}: {what}"
+            record_action(connection, now, by, "retry", job_id, detail)
+            return move(
+                connection, job, state, now, "retried", detail,
+                attempts=0, max_attempts=max(job.max_attempts, self._max_attempts), not_before=now,
+                code=None, reason=None,
             )  # fmt: skip
 
-    # -- asking
+    # Looking
 
     def get(self, job_id: int) -> Job:
         """One job.
 
         Raises:
-            NoSuchJob: no job has that number.
+            UnknownRow: there is none of that id.
         """
         with self._database.read() as connection:
-            return self._get(connection, job_id)
+            return get_job(connection, job_id)
 
-    def list(self, states: Sequence[JobState] | None = None, limit: int = 100) -> list[Job]:
-        """Jobs, newest first."""
-        query = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
-        if states:
-            query = query.where(jobs.c.state.in_([state.value for state in states]))
+    def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
+        """Jobs of a series, oldest first."""
         with self._database.read() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return jobs_of_series(connection, series_instance_uid)
 
-    def of_series(self, series_instance_uid: str) -> Sequence[Job]:
-        """Every job of a series, oldest first."""
-        query = select(jobs).where(jobs.c.series_instance_uid == series_instance_uid).order_by(jobs.c.id)
+    def events(self, job_id: int) -> builtins.list[JobEvent]:
+        """The timeline, from the first instance on.
+
+        Raises:
+            UnknownRow: there is none of that id.
+        """
         with self._database.read() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return timeline(connection, get_job(connection, job_id))
 
-    def events(self, job_id: int) -> Sequence[JobEvent]:
-        """A job's timeline, oldest first."""
+    def list(self, states: Collection[JobState] | None = None, limit: int | None = None) -> builtins.list[Job]:
+        """Jobs, newest first; all states and all jobs by default."""
+        query = select(jobs).order_by(jobs.c.id.desc())
+        if states is not None:
+            query = query.where(jobs.c.state.in_([JobState(state).value for state in states]))
+        if limit is not None:
+            query = query.limit(limit)
         with self._database.read() as connection:
-            self._get(connection, job_id)
-            return events_of(connection, job_id)
-
-    # -- inside a transaction
-
-    def _get(self, connection: Connection, job_id: int) -> Job:
-        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).first()
-        if row is None:
-            raise NoSuchJob(f"there is no job {job_id}; `wmh-node jobs list` shows those there are")
-        return _job(row)
-
-    def _locked(self, connection: Connection, job_id: int) -> Job:
-        row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update()).first()
-        if row is None:
-            raise NoSuchJob(f"there is no job {job_id}; `wmh-node jobs list` shows those there are")
-        return _job(row)
-
-    def _owned(self, connection: Connection, job_id: int, owner: str) -> Job:
-        job = self._locked(connection, job_id)
-        if job.state is not JobState.RUNNING or job.lease_owner != owner:
-            now_with = f"{job.state}, leased to {job.lease_owner or 'nobody'}"
-            raise LeaseLost(f"job {job_id} is no longer {owner}'s: it is {now_with}")
-        return job
-
-    def _move(
-        self,
-        connection: Connection,
-        job: Job,
-        after: JobState,
-        what: str,
-        detail: str,
-        who: str | None = None,
-        **values: Any,
-    ) -> Job:
-        check_transition(job.id, job.state, after)
-        now = self._clock()
-        connection.execute(update(jobs).where(jobs.c.id == job.id).values(state=after.value, updated_at=now, **values))
-        note(connection, job.id, now, what, detail, who)
-        return self._get(connection, job.id)
+            return [job_of(row) for row in connection.execute(query)]
 
 
-_UNLEASED: dict[str, Any] = {"lease_owner": None, "lease_expires": None}
+def claim_queries(now: datetime) -> tuple[Any, Any]:
+    """What may be claimed, one query per index: leases that ran out, then the queue; oldest first."""
+    expired = (
+        select(jobs)
+        .where(jobs.c.state == JobState.RUNNING.value, jobs.c.lease_expires <= now)
+        .order_by(jobs.c.lease_expires)
+    )
+    queued = (
+        select(jobs)
+        .where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now)
+        .order_by(jobs.c.not_before, jobs.c.id)
+    )
+    return expired.limit(1), queued.limit(1)
 
 
-def _job(row: Row[Any]) -> Job:
-    values = dict(row._mapping)
-    return Job(**values | {"state": JobState(values["state"])})
+def _next_due(connection: Connection, now: datetime) -> Job | None:
+    for query in claim_queries(now):
+        # SKIP LOCKED: what another worker is just taking is not waited for (PostgreSQL; SQLite has one writer anyway).
+        row = connection.execute(query.with_for_update(skip_locked=True, key_share=True)).first()
+        if row is not None:
+            return job_of(row)
+    return None
+
+
+def _fail_silent(connection: Connection, job: Job, now: datetime) -> None:
+    reason = f"{_attempts(job)} spent: the worker {job.lease_owner} went silent during the last one"
+    move(connection, job, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
+
+
+def _attempts(job: Job) -> str:
+    return "the only attempt is" if job.max_attempts == 1 else f"all {job.max_attempts} attempts are"
+
+
+def _owned(connection: Connection, job_id: int, owner: str) -> Job:
+    job = lock_job(connection, job_id)
+    if job.state is not JobState.RUNNING or job.lease_owner != owner:
+        holder = f"running under {job.lease_owner}" if job.state is JobState.RUNNING else str(job.state)
+        raise LeaseLost(f"job {job_id} is no longer {owner}'s: it is {holder}; drop what was computed")
+    return job
+
+
+def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "destination": one.destination,
+        "files": [str(file) for file in one.files],
+        "state": DeliveryState.PENDING.value,
+        "attempts": 0,
+        "not_before": now,
+        "created_at": now,
+    }
+
+
+def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int:
+    """Make due again what was given up or cancelled; returns how many, 0 when there is no result yet."""
+    unsent = (DeliveryState.GIVEN_UP.value, DeliveryState.CANCELLED.value)
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id == job_id, deliveries.c.state.in_(unsent))
+        .values(
+            state=DeliveryState.PENDING.value, attempts=0, not_before=now, created_at=now, settled_at=None, reason=None
+        )
+    ).rowcount
+
+
+def _require_newest(connection: Connection, job: Job) -> None:
+    newest = jobs_of_series(connection, job.series_instance_uid)[-1]
+    if newest.id != job.id:
+        raise IllegalTransition(
+            f"job {job.id} is about an earlier state of its series; expected the newest: retry job {newest.id} "
+            f"({newest.state}) instead"
+        )
+
+
+def _queued_words(job: Job, waited_seconds: float | None) -> str:
+    words = [f"{job.instance_count} instances"]
+    if waited_seconds is not None:
+        words.append(f"complete {waited_seconds:.1f} s after the last one came")
+    if job.predecessor_id is not None:
+        words.append(f"successor of job {job.predecessor_id}")
+    return ", ".join(words)

@@ -1,8 +1,30 @@
-"""Upgrade and check of the schema."""
+"""Upgrade and check of the schema; the migrations ship inside the package.
+
+An upgrade is one transaction on both databases, so a kill in its middle leaves the old schema; two at once go one after
+the other.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, text
+from sqlalchemy.engine import URL
+
+from db.engine import Database, make_engine, make_folder, utc_now
+from db.errors import SchemaOutOfDate
+from db.translation import translated
+from db.url import parse_url, shown
+
+# Any number that nothing else on the server uses: it names our lock (PostgreSQL 13.3.5, advisory locks).
+_UPGRADE_LOCK: Final = 0x776D682D6E6F6465
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +57,74 @@ class SchemaStatus:
 
 
 def upgrade(url: str) -> SchemaStatus:
-    """Make or upgrade the schema."""
-    raise NotImplementedError
+    """Make or upgrade the schema; makes an SQLite file and its folder. Changes nothing when it is current.
+
+    Raises:
+        SchemaOutOfDate: a newer version of the program has upgraded the database.
+        InvalidDatabaseUrl, DatabaseUnavailable: see `db.url`, `db.translation`.
+    """
+    parsed = parse_url(url)
+    with translated(parsed):
+        make_folder(parsed)
+    database = Database(make_engine(parsed), utc_now)
+    try:
+        with database.write() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+            status = _status(connection)
+            if not status.is_known:
+                raise SchemaOutOfDate(f"{shown(parsed)}: {status}; install that version, or restore a backup")
+            if not status.is_current:
+                command.upgrade(_config(connection), "head")
+            return _status(connection)
+    finally:
+        database.close()
 
 
 def check(url: str) -> SchemaStatus:
-    """Compare the schema with what this version needs; changes nothing."""
-    raise NotImplementedError
+    """Compare the schema with what this version needs; changes nothing, and makes no file.
+
+    Raises:
+        InvalidDatabaseUrl, DatabaseUnavailable: see `db.url`, `db.translation`.
+    """
+    parsed = parse_url(url)
+    if _is_missing_file(parsed):
+        return SchemaStatus(current=None, head=_head(), is_known=True)
+    database = Database(make_engine(parsed), utc_now)
+    try:
+        with database.read() as connection:
+            return _status(connection)
+    finally:
+        database.close()
+
+
+def _status(connection: Connection) -> SchemaStatus:
+    current = MigrationContext.configure(connection).get_current_revision()
+    return SchemaStatus(current=current, head=_head(), is_known=_is_known(current))
+
+
+def _head() -> str:
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "the package has no migrations"
+    return head
+
+
+def _is_known(revision: str | None) -> bool:
+    if revision is None:
+        return True
+    try:
+        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+def _is_missing_file(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config

@@ -1,4 +1,12 @@
-"""The tables. Every change here needs a migration (`db/migrations/versions`); a test compares the two."""
+"""The tables. Every change here needs a migration (`db/migrations/versions`); a test compares the two.
+
+    associations --< series_associations >-- series --< instances
+                                             series ~~< jobs --< job_events
+                                                        jobs --< deliveries
+    audit                                    what people did
+
+`~~`: by SeriesInstanceUID, without a foreign key: a job may outlive the rows of its series.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -20,6 +29,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -51,26 +61,33 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Every time that leaves the database is in UTC."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        time: datetime = value
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
-# DICOM UIDs have at most 64 characters (PS3.5 9.1), AE titles 16 (PS3.5 6.2).
+# DICOM UIDs have at most 64 characters (PS3.5 9.1), AE titles 16 (PS3.5 table 6.2-1), sha256 as hex 64.
 _UID = String(64)
 _AE_TITLE = String(16)
 _DIGEST = String(64)
+_NAME = String(255)
 
 associations = Table(
     "associations",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("receiver", String(128), nullable=False),
+    Column("receiver", _NAME, nullable=False),
     Column("calling_ae_title", _AE_TITLE, nullable=False),
     Column("called_ae_title", _AE_TITLE, nullable=False),
-    Column("address", String(64), nullable=False),
+    Column("address", _NAME, nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    Column("end", String(16)),
-    Index(None, "receiver", "ended_at"),
+    Column("ended_how", String(16)),
+    Index(
+        "ix_associations_open",
+        "receiver",
+        sqlite_where=text("ended_at IS NULL"),
+        postgresql_where=text("ended_at IS NULL"),
+    ),
 )
 
 series = Table(
@@ -80,31 +97,49 @@ series = Table(
     Column("study_instance_uid", _UID, nullable=False),
     Column("instance_count", Integer, nullable=False),
     Column("conflict_count", Integer, nullable=False),
-    # Instances that the last verdict (job or rejection) knew: fewer than instance_count means that the series is open.
+    # How many of its instances the last verdict (a job, queued or rejected) was about: the series is open while there
+    # are more.
     Column("judged_count", Integer, nullable=False),
-    Column("is_open", Boolean, nullable=False),
     Column("first_received_at", UtcDateTime, nullable=False),
     Column("last_received_at", UtcDateTime, nullable=False),
-    Index(None, "is_open"),
+    Index(
+        "ix_series_open",
+        "last_received_at",
+        sqlite_where=text("instance_count > judged_count"),
+        postgresql_where=text("instance_count > judged_count"),
+    ),
+)
+
+# Which associations brought something of a series, duplicates too: a resend after a crash may bring nothing new, and
+# its release still tells that the series is whole.
+series_associations = Table(
+    "series_associations",
+    metadata,
+    Column("series_instance_uid", _UID, ForeignKey("series.series_instance_uid"), primary_key=True),
+    Column("association_id", Integer, ForeignKey("associations.id"), primary_key=True),
+    Column("first_received_at", UtcDateTime, nullable=False),
+    Column("duplicate_count", Integer, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 instances = Table(
     "instances",
     metadata,
-    Column("id", Integer, primary_key=True),
+    # 1, 2, 3, ... in commit order: what a job of n instances is about never changes when others come.
+    Column("series_instance_uid", _UID, ForeignKey("series.series_instance_uid"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
     Column("sop_instance_uid", _UID, nullable=False),
     Column("sha256", _DIGEST, nullable=False),
     Column("sop_class_uid", _UID, nullable=False),
-    Column("series_instance_uid", _UID, ForeignKey("series.series_instance_uid"), nullable=False),
     Column("study_instance_uid", _UID, nullable=False),
     Column("transfer_syntax_uid", _UID, nullable=False),
     Column("path", Text, nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("is_conflict", Boolean, nullable=False),
     Column("association_id", Integer, ForeignKey("associations.id"), nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     UniqueConstraint("sop_instance_uid", "sha256"),
-    Index(None, "series_instance_uid", "id"),
+    sqlite_with_rowid=False,
 )
 
 jobs = Table(
@@ -112,23 +147,27 @@ jobs = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("series_instance_uid", _UID, nullable=False),
-    Column("study_instance_uid", _UID, nullable=False),
+    Column("study_instance_uid", _UID),
     Column("instances_digest", _DIGEST, nullable=False),
     Column("instance_count", Integer, nullable=False),
-    Column("predecessor_id", Integer, ForeignKey("jobs.id")),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("max_attempts", Integer, nullable=False),
-    Column("due_at", UtcDateTime, nullable=False),
-    Column("lease_owner", String(128)),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("lease_owner", _NAME),
     Column("lease_expires", UtcDateTime),
+    Column("predecessor_id", Integer, ForeignKey("jobs.id")),
     Column("code", String(64)),
     Column("reason", Text),
-    Column("measurements", JSON),
+    Column("measurements", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
     UniqueConstraint("series_instance_uid", "instances_digest"),
-    Index(None, "state", "due_at", "id"),
+    Index("ix_jobs_queue", "state", "not_before", "id"),
+    Index("ix_jobs_leases", "state", "lease_expires"),
+    # Never reuse the number of a job: its outbox folder bears it.
+    sqlite_autoincrement=True,
 )
 
 deliveries = Table(
@@ -136,18 +175,18 @@ deliveries = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
-    Column("destination", String(64), nullable=False),
+    Column("destination", _NAME, nullable=False),
     Column("files", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("due_at", UtcDateTime, nullable=False),
-    Column("lease_owner", String(128)),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("lease_owner", _NAME),
     Column("lease_expires", UtcDateTime),
     Column("reason", Text),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("sent_at", UtcDateTime),
+    Column("settled_at", UtcDateTime),
     UniqueConstraint("job_id", "destination"),
-    Index(None, "state", "due_at", "id"),
+    Index("ix_deliveries_queue", "state", "not_before", "id"),
 )
 
 job_events = Table(
@@ -156,8 +195,19 @@ job_events = Table(
     Column("id", Integer, primary_key=True),
     Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Column("what", String(32), nullable=False),
+    Column("what", String(64), nullable=False),
     Column("detail", Text, nullable=False),
-    Column("who", String(128)),
-    Index(None, "job_id", "id"),
+    Index("ix_job_events_job", "job_id", "id"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("job_id", Integer, ForeignKey("jobs.id")),
+    Column("detail", Text, nullable=False),
+    Index("ix_audit_at", "at"),
 )

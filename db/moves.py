@@ -1,0 +1,66 @@
+"""The one place where a job changes its state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from db.errors import UnknownRow
+from db.job import Job
+from db.job_states import JobState, require_transition
+from db.rows import job_of
+from db.schema import jobs
+from db.timeline import note
+
+
+def lock_job(connection: Connection, job_id: int) -> Job:
+    """A job as it is now, and stays until the transaction ends.
+
+    Raises:
+        UnknownRow: there is none of that id.
+    """
+    # NO KEY UPDATE: a transaction that only adds a line to the timeline need not wait, and so cannot deadlock with us.
+    return read_job(connection, select(jobs).where(jobs.c.id == job_id).with_for_update(key_share=True), job_id)
+
+
+def get_job(connection: Connection, job_id: int) -> Job:
+    """A job as it is now.
+
+    Raises:
+        UnknownRow: there is none of that id.
+    """
+    return read_job(connection, select(jobs).where(jobs.c.id == job_id), job_id)
+
+
+def read_job(connection: Connection, query: Any, job_id: int) -> Job:
+    """The one row of the query."""
+    row = connection.execute(query).first()
+    if row is None:
+        raise UnknownRow(f"there is no job {job_id}; `wmh-node jobs list` shows those there are")
+    return job_of(row)
+
+
+def move(
+    connection: Connection, job: Job, state: JobState, now: datetime, what: str, detail: str, **changes: Any
+) -> Job:
+    """Change a locked job's state, and write the line of its timeline that says so.
+
+    A lease ends with the state it belongs to: only `running` has one.
+
+    Raises:
+        IllegalTransition: see `db.job_states`.
+    """
+    require_transition(job.id, job.state, state)
+    values = {
+        "state": state.value,
+        "updated_at": now,
+        "ended_at": now if state.has_ended else None,
+        "lease_owner": None,
+        "lease_expires": None,
+        **changes,
+    }
+    row = connection.execute(update(jobs).where(jobs.c.id == job.id).values(values).returning(jobs)).one()
+    note(connection, job.id, now, what, detail)
+    return job_of(row)

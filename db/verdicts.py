@@ -1,0 +1,81 @@
+"""What ends the waiting of a series: a verdict about its first n instances, which is always a job."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, case, insert, select, update
+
+from db.errors import UnknownRow
+from db.job import Job
+from db.job_states import JobState, require_transition
+from db.rows import job_of
+from db.schema import instances, jobs, series
+
+
+def lock_series(connection: Connection, series_instance_uid: str) -> Any:
+    """The row of the series, so that no other verdict comes in between; None when nothing was received."""
+    return connection.execute(
+        select(series).where(series.c.series_instance_uid == series_instance_uid).with_for_update(key_share=True)
+    ).first()
+
+
+def mark_judged(connection: Connection, series_instance_uid: str, instance_count: int) -> None:
+    """The first `instance_count` instances have their verdict."""
+    judged = series.c.judged_count
+    connection.execute(
+        update(series)
+        .where(series.c.series_instance_uid == series_instance_uid)
+        .values(judged_count=case((judged < instance_count, instance_count), else_=judged))
+    )
+
+
+def digest_of_first(connection: Connection, series_instance_uid: str, instance_count: int) -> str:
+    """Name of the set of the first n instances.
+
+    Returns:
+        sha256 as hex over the sorted, distinct lines "<SOPInstanceUID> <sha256>\\n": the formula that names a job
+        (`dicom_node/reading/digest.py`; a test holds the two together).
+    """
+    rows = connection.execute(
+        select(instances.c.sop_instance_uid, instances.c.sha256).where(
+            instances.c.series_instance_uid == series_instance_uid, instances.c.ordinal <= instance_count
+        )
+    )
+    lines = sorted({f"{uid} {sha256}\n" for uid, sha256 in rows})
+    return hashlib.sha256("".join(lines).encode("ascii")).hexdigest()
+
+
+def jobs_of_series(connection: Connection, series_instance_uid: str) -> list[Job]:
+    """Jobs of a series, oldest first."""
+    rows = connection.execute(select(jobs).where(jobs.c.series_instance_uid == series_instance_uid).order_by(jobs.c.id))
+    return [job_of(row) for row in rows]
+
+
+def insert_job(connection: Connection, state: JobState, now: datetime, values: Mapping[str, Any]) -> Job:
+    """A new job in one of the two states that a job may begin in."""
+    require_transition(0, None, state)
+    row = {
+        "attempts": 0,
+        "not_before": now,
+        "created_at": now,
+        "updated_at": now,
+        "ended_at": now if state.has_ended else None,
+        "state": state.value,
+        **values,
+    }
+    return job_of(connection.execute(insert(jobs).values(row).returning(jobs)).one())
+
+
+def require_series(row: Any, series_instance_uid: str) -> Any:
+    """The row, or an error that says that nothing was received.
+
+    Raises:
+        UnknownRow: there is none.
+    """
+    if row is None:
+        raise UnknownRow(f"no instance of series {series_instance_uid} was received")
+    return row

@@ -1,0 +1,102 @@
+"""Real databases for tests: SQLite files, and one PostgreSQL server that the test session starts and stops itself."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.peers import peer
+
+_USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this account
+_names = itertools.count(1)
+
+
+class PostgresServer:
+    """A running server on a Unix socket in a folder of its own; no TCP port, so two test runs cannot meet."""
+
+    def __init__(self, folder: Path, programs: Path) -> None:
+        self._folder = folder
+        self._programs = programs
+        self._prefix = _as_other_user()
+
+    def start(self) -> None:
+        """initdb and start; returns when it answers."""
+        self._run("initdb", "-D", str(self.data), "-U", "wmh", "-A", "trust", "-E", "UTF8", "--locale=C")
+        # Durability on, as in a hospital; only the sizes are small.
+        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c max_connections=60"
+        options += " -c shared_buffers=16MB"
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server; `immediate` is a crash: it recovers from its log at the next start."""
+        self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+
+    def restart(self, mode: str = "fast") -> None:
+        """Stop in that mode, start again with the same options."""
+        self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "-l", str(self._folder / "log"), "restart")
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self._folder / "data"
+
+    def url(self, name: str = "postgres") -> str:
+        """URL of one of its databases."""
+        return f"postgresql+psycopg://wmh:s3cret@/{name}?host={self._folder}"
+
+    def new_database(self) -> str:
+        """Make an empty database; returns its URL."""
+        name = f"wmh_{os.getpid()}_{next(_names)}"
+        self._run("createdb", "-h", str(self._folder), "-U", "wmh", name)
+        return self.url(name)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*self._prefix, str(self._programs / program), *arguments]
+        # Output to a file: pg_ctl's child would hold a pipe open for ever.
+        with tempfile.TemporaryFile() as output:
+            done = subprocess.run(
+                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=120, check=False
+            )
+            output.seek(0)
+            assert done.returncode == 0, f"{program}: {output.read().decode(errors='replace')[-4000:]}"
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server while the block lasts; skips (fails under CI=true) where PostgreSQL is not installed."""
+    programs = Path(peer("initdb")).resolve().parent
+    # Not under pytest's folder, which only its user may enter; and short: a socket's path has at most 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="wmh-pg-"))
+    try:
+        if os.geteuid() == 0:
+            account = pwd.getpwnam(_USER)
+            os.chown(folder, account.pw_uid, account.pw_gid)
+        server = PostgresServer(folder, programs)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop("immediate")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sqlite_url(folder: Path) -> str:
+    """URL of a database file that does not exist yet."""
+    return f"sqlite:///{folder / f'node-{next(_names)}.sqlite'}"
+
+
+def _as_other_user() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is not None:
+        return [setpriv, f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups"]
+    return [peer("runuser"), "-u", _USER, "--"]
