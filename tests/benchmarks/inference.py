@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -112,14 +113,17 @@ def run_worker(options: argparse.Namespace) -> dict[str, Any]:
     from segmentation.ensemble import open_ensemble
 
     imported = time.monotonic()
+    memory = {"imported": resident_mb()}
     bundle = load_bundle(options.bundle or reference_bundle())
     ensemble = open_ensemble(bundle, options.worker)
     opened = time.monotonic()
+    memory["opened"] = resident_mb()
 
     cases: list[dict[str, float]] = []
     paths = sorted(options.series.rglob("*.dcm")) or sorted(p for p in options.series.rglob("*") if p.is_file())
     for _ in range(1 + options.repeat):
         analysis = analyse(paths, ensemble)
+        memory["inferred"] = resident_mb()
         with tempfile.TemporaryDirectory() as out:
             before = time.monotonic()
             write_analysis(analysis, ensemble, datetime(2026, 1, 1, tzinfo=UTC), Path(out))
@@ -144,8 +148,12 @@ def run_worker(options: argparse.Namespace) -> dict[str, Any]:
         "open_seconds": opened - imported,
         "first_case_seconds": sum(cases[0].values()),
         "seconds": {stage: statistics.median(case[stage] for case in cases[1:] or cases) for stage in STAGES},
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "memory_mb": memory | {"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024},
     }
+
+
+def resident_mb() -> float:
+    return psutil.Process().memory_info().rss / 2**20
 
 
 def machine() -> dict[str, Any]:
@@ -155,30 +163,29 @@ def machine() -> dict[str, Any]:
 
 
 def show(report: dict[str, Any]) -> None:
-    first = next(iter(report["results"].values()))
-    about = report["machine"]
-    network = first["network"]
-    table = Table(
-        title=f"{network['members']} x {network['network']} of width {network['width']:g}, series of {first['shape']}; "
-        f"{about['cores']} cores of {about['cpu']}, load {about['load']:.1f}"
+    results = report["results"]
+    first = next(iter(results.values()))
+    about, network = report["machine"], first["network"]
+    console = Console()
+    console.print(
+        f"{network['members']} x {network['network']} of width {network['width']:g} ({first['model']['name']})"
     )
-    for column in ("runtime", "precision", "open s", "first case s", *(f"{stage} s" for stage in STAGES), "sum s"):
-        table.add_column(column, justify="left" if column in ("runtime", "precision") else "right")
-    table.add_column("peak MB", justify="right")
-    for runtime, result in report["results"].items():
-        seconds = result["seconds"]
-        table.add_row(
-            runtime,
-            result["precision"],
-            f"{result['import_seconds'] + result['open_seconds']:.2f}",
-            f"{result['first_case_seconds']:.2f}",
-            *(f"{seconds[stage]:.3f}" for stage in STAGES),
-            f"{sum(seconds.values()):.2f}",
-            f"{result['peak_memory_mb']:.0f}",
-        )
-    Console().print(table)
+    console.print(f"series {first['shape']}; {about['cores']} cores of {about['cpu']}, load {about['load']:.1f}")
+    table = Table("", *(f"{name} {result['precision']}" for name, result in results.items()))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for words, key in [("import", "import_seconds"), ("open", "open_seconds"), ("first case", "first_case_seconds")]:
+        table.add_row(f"{words}, s", *(f"{result[key]:.2f}" for result in results.values()))
+    table.add_section()
+    for stage in STAGES:
+        table.add_row(f"{stage}, s", *(f"{result['seconds'][stage]:.3f}" for result in results.values()))
+    table.add_row("case, s", *(f"{sum(result['seconds'].values()):.2f}" for result in results.values()))
+    table.add_section()
+    for moment in first["memory_mb"]:
+        table.add_row(f"memory, {moment}, MB", *(f"{result['memory_mb'][moment]:.0f}" for result in results.values()))
+    console.print(table)
     if "mask_flips" in report:
-        Console().print(f"mask voxels that differ: {report['mask_flips']} of {report['mask_voxels']}")
+        console.print(f"mask voxels that differ: {report['mask_flips']} of {report['mask_voxels']}")
 
 
 if __name__ == "__main__":
