@@ -67,7 +67,6 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 def _finding(what: str, look: Any) -> dict[str, Any]:
     from db.errors import DatabaseError
-
     from segmentation.errors import SegmentationError
 
     try:

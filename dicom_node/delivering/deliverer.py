@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import structlog
+
 from db.deliveries import Delivery, DeliveryTable
 from db.errors import LeaseLost
-
 from dicom_node.delivering.answers import Answer, read_answer
+from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
 from dicom_node.sending import SendOutcome
+from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.settings import Destination
 
 log = structlog.get_logger()
@@ -37,13 +39,13 @@ class Deliverer:
 
     Args:
         owner: name of the lease's holder, unique to this thread.
-        deliveries: on this thread's database connection.
+        deliveries: the delivery table.
         destinations: by name.
         storage: where the paths of files start.
         send: sends files to a destination.
         lease_seconds: a row whose sender died is taken again after that long; sending twice is harmless (same UIDs,
             same bytes).
-        down_until: shared between the deliverers of one process: destination name -> when to try it again.
+        left_alone: shared between the deliverers of one process.
         clock: now, in UTC.
     """
 
@@ -51,12 +53,12 @@ class Deliverer:
         self,
         owner: str,
         deliveries: DeliveryTable,
-        destinations: dict[str, Destination],
+        destinations: Mapping[str, Destination],
         storage: Path,
         send: Send,
         patience: DeliveryPatience,
         lease_seconds: float,
-        down_until: dict[str, datetime] | None = None,
+        left_alone: LeftAlone,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._owner = owner
@@ -66,16 +68,17 @@ class Deliverer:
         self._send = send
         self._patience = patience
         self._lease_seconds = lease_seconds
+        self._left_alone = left_alone
         self._clock = clock
-        self._down_until = {} if down_until is None else down_until
 
     def deliver_once(self) -> bool:
         """Take one due row and try it; False when none is due."""
-        delivery = self._deliveries.claim(self._owner, self._lease_seconds)
+        delivery = self._deliveries.claim(self._owner, self._lease_seconds, self._left_alone.names())
         if delivery is None:
             return False
         try:
-            self._try(delivery)
+            with self._left_alone.sending_to(delivery.destination):
+                self._try(delivery)
         except LeaseLost:
             log.warning("delivery taken over by another sender", delivery=delivery.id, job=delivery.job_id)
         return True
@@ -85,24 +88,31 @@ class Deliverer:
         if destination is None:
             self._again(delivery, f"destination {delivery.destination!r} is not in the settings any more")
             return
-        down_for = self._down_for(delivery.destination)
-        if down_for > 0:
-            self._deliveries.postpone(delivery.id, self._owner, "destination did not answer a moment ago", down_for)
+        files = [self._storage / file for file in delivery.files]
+        missing = [file.name for file in files if not file.exists()]
+        if missing:
+            self._give_up(delivery, f"{', '.join(missing)} is gone from the outbox; send the series again")
             return
-        outcomes = self._send([self._storage / file for file in delivery.files], destination)
+        with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
+            outcomes = self._send(files, destination)
         self._settle(delivery, outcomes)
+
+    def _beat(self, delivery_id: int) -> Callable[[], bool]:
+        return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
     def _settle(self, delivery: Delivery, outcomes: Sequence[SendOutcome]) -> None:
         answers = {read_answer(outcome.status) for outcome in outcomes}
         reason = "; ".join(_words(outcome) for outcome in outcomes if read_answer(outcome.status) is not Answer.SENT)
         if answers <= {Answer.SENT}:
+            self._left_alone.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
         elif Answer.REFUSED in answers and delivery.attempts >= REFUSALS_BELIEVED:
             self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {reason}")
         else:
             if all(outcome.status is None for outcome in outcomes):
-                self._note_down(delivery.destination)
+                seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
+                self._left_alone.down(delivery.destination, seconds)
             self._again(delivery, reason)
 
     def _again(self, delivery: Delivery, reason: str) -> None:
@@ -131,14 +141,6 @@ class Deliverer:
             destination=delivery.destination,
             reason=reason,
         )
-
-    def _down_for(self, name: str) -> float:
-        until = self._down_until.get(name)
-        return 0.0 if until is None else (until - self._clock()).total_seconds()
-
-    def _note_down(self, name: str) -> None:
-        seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
-        self._down_until[name] = datetime.fromtimestamp(self._clock().timestamp() + seconds, UTC)
 
 
 def run_deliverer(deliverer: Deliverer, stop: threading.Event) -> None:

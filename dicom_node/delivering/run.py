@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import structlog
 
 from db.deliveries import DeliveryTable
-from db.engine import open_database
+from db.engine import open_database, utc_now
 from dicom_node.delivering.deliverer import Deliverer, run_deliverer
+from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience
 from dicom_node.sending import SendOutcome, send_files
 from dicom_node.serving.role import lease_owner
@@ -29,7 +29,7 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     require_current(settings.database_url)
     deliveries = DeliveryTable(open_database(settings.database_url))
     destinations = {destination.name: destination for destination in settings.destinations}
-    down_until: dict[str, datetime] = {}
+    left_alone = LeftAlone(utc_now)
 
     def send(paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
         return send_files(paths, destination, calling_ae_title=settings.ae_title)
@@ -43,7 +43,7 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
             send=send,
             patience=DeliveryPatience.of(settings),
             lease_seconds=settings.lease_seconds,
-            down_until=down_until,
+            left_alone=left_alone,
         )
         run_deliverer(deliverer, stop)
 

@@ -15,8 +15,9 @@ from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import NotAnalysable, WmhNodeError
 from dicom_node.logs import describe_error
+from dicom_node.reading.digest import instances_digest
+from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.working.analysis import analyse, write_analysis
-from dicom_node.working.heartbeat import Heartbeat
 from dicom_node.working.outbox import Outbox
 from segmentation.ensemble import Ensemble
 from segmentation.errors import SegmentationError
@@ -146,7 +147,9 @@ def run_worker(worker: Worker, stop: threading.Event) -> None:
 
 def _first_that_match(instances: Sequence[StoredInstance], digest: str, count: int) -> Sequence[StoredInstance]:
     chosen = instances[:count]
-    if digest_of(chosen) != digest:
+    # A series that was rejected is named by all of its instances, conflicting ones included; it may be retried by hand.
+    of_all = instances_digest((one.sop_instance_uid, one.sha256) for one in chosen)
+    if digest not in (digest_of(chosen), of_all):
         raise WmhNodeError(
             f"the series' first {count} instances are no longer those that the job was made for: expected digest "
             f"{digest[:12]}; a newer job holds what is there now, or the storage was changed by hand"

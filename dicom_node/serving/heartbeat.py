@@ -1,4 +1,4 @@
-"""Keeps a job's lease alive while its worker computes."""
+"""Keeps a lease alive while its holder works."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Heartbeat:
     """Calls `beat` in a thread of its own until the block ends.
 
     Args:
-        beat: renews the lease; returns False when it is lost. Must use a database connection of its own.
+        beat: renews the lease; returns False when it is lost. Called from another thread.
         every_seconds: time between calls; a third of the lease leaves room for two that fail.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from dicom_node.working.heartbeat import Heartbeat
+from dicom_node.serving.heartbeat import Heartbeat
 
 
 def test_it_beats_while_the_block_runs() -> None:

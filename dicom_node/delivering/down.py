@@ -1,0 +1,52 @@
+"""Which destinations are left alone just now, by all deliverers of a process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+
+class LeftAlone:
+    """Destinations that are down, or that a thread of this process is sending to.
+
+    A destination that does not answer costs a timeout at each try, and one thread at a time is enough for it: the
+    rows of healthy destinations must not stand behind it.
+
+    Args:
+        clock: now, in UTC.
+    """
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        self._down_until: dict[str, datetime] = {}
+
+    def names(self) -> list[str]:
+        """The destinations to skip now."""
+        now = self._clock()
+        with self._lock:
+            return sorted(self._busy | {name for name, until in self._down_until.items() if until > now})
+
+    @contextmanager
+    def sending_to(self, name: str) -> Iterator[None]:
+        """Other threads leave the destination alone while the block runs."""
+        with self._lock:
+            self._busy.add(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy.discard(name)
+
+    def down(self, name: str, seconds: float) -> None:
+        """It did not answer: nobody tries it for so long."""
+        with self._lock:
+            self._down_until[name] = self._clock() + timedelta(seconds=seconds)
+
+    def up(self, name: str) -> None:
+        """It answered."""
+        with self._lock:
+            self._down_until.pop(name, None)
