@@ -1,0 +1,241 @@
+"""`wmh-node jobs list | show | explain | retry | cancel`."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, complain, out, print_json, settings_or_exit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from db.deliveries import DeliveryTable
+    from db.inbox import Inbox
+    from db.jobs import Job, JobEvent, JobTable
+
+app = typer.Typer(help="What became of each series, and why.", no_args_is_help=True)
+
+_COLOURS = {
+    "queued": "cyan", "running": "yellow", "delivering": "blue", "done": "green",
+    "rejected": "magenta", "failed": "red", "cancelled": "dim",
+}  # fmt: skip
+
+JobId = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.")]
+JobIds = Annotated[list[int], typer.Argument(metavar="JOB...", help="Numbers of jobs.")]
+ByOption = Annotated[
+    str | None, typer.Option("--by", help="Who asks, for the audit; your account by default.", show_default=False)
+]
+
+
+@dataclass(frozen=True)
+class _Tables:
+    inbox: Inbox
+    jobs: JobTable
+    deliveries: DeliveryTable
+    now: datetime
+
+
+@app.command("list")
+def list_jobs(
+    state: Annotated[
+        list[str] | None, typer.Option("--state", help="Only jobs in this state; may be repeated.")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, newest first."""
+    from dicom_node.cli.job_words import plain, shown_time
+
+    states = [_state(name) for name in state] if state else None
+    with _tables(config) as tables:
+        found = tables.jobs.list(states, limit)
+    if as_json:
+        print_json([plain(job) for job in found])
+        return
+    table = Table("job", "state", "changed", "instances", "attempts", "series", "reason", box=None)
+    for job in found:
+        table.add_row(
+            str(job.id), _coloured(job), shown_time(job.updated_at), str(job.instance_count),
+            f"{job.attempts}/{job.max_attempts}", job.series_instance_uid, Text(job.reason or ""),
+        )  # fmt: skip
+    out.print(table if found else "no jobs")
+
+
+@app.command()
+def show(job_id: JobId, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show everything that is written about one job, with its deliveries."""
+    from dicom_node.cli.job_words import delivery_lines, plain
+
+    with _tables(config) as tables:
+        job = tables.jobs.get(job_id)
+        deliveries = tables.deliveries.list(job_id)
+    if as_json:
+        print_json({**plain(job), "deliveries": [plain(one) for one in deliveries]})
+        return
+    table = Table(box=None, show_header=False)
+    for name, value in plain(job).items():
+        if value is not None and name != "measurements":
+            table.add_row(name, _coloured(job) if name == "state" else Text(str(value)))
+    for name, value in (job.measurements or {}).items():
+        table.add_row(f"measured {name}", Text(str(value)))
+    for line in delivery_lines(deliveries):
+        table.add_row("delivery", Text(line))
+    out.print(table)
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(metavar="JOB|SERIES", help="Number of a job, or a SeriesInstanceUID.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what happened to a series, in words: received, waited, claimed, sent; and what it waits for now."""
+    with _tables(config) as tables:
+        if "." in what:
+            _explain_series(tables, what, as_json)
+            return
+        if not what.isdecimal():
+            complain(f"expected the number of a job or a SeriesInstanceUID, came {what!r}")
+            raise typer.Exit(ExitCode.USAGE)
+        told = _explained(tables, tables.jobs.get(int(what)))
+        if as_json:
+            print_json(told.plain())
+        else:
+            told.print()
+
+
+@app.command()
+def retry(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Try jobs again that failed, were cancelled or rejected; a result that is there already is only sent."""
+    _act(lambda tables, job_id: tables.jobs.retry(job_id, by or _account()), job_ids, config, as_json)
+
+
+@app.command()
+def cancel(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Cancel jobs; what is being analysed is dropped, what is not sent yet is not sent."""
+    _act(lambda tables, job_id: tables.jobs.cancel(job_id, by or _account()), job_ids, config, as_json)
+
+
+@contextmanager
+def _tables(config: Path | None) -> Iterator[_Tables]:
+    from db.deliveries import DeliveryTable
+    from db.engine import open_database
+    from db.inbox import Inbox
+    from db.jobs import JobTable
+
+    settings = settings_or_exit(config)
+    _require_file(settings.database_url)
+    with closing(open_database(settings.database_url)) as database:
+        yield _Tables(
+            inbox=Inbox(database),
+            jobs=JobTable(database, settings.max_attempts),
+            deliveries=DeliveryTable(database),
+            now=database.clock(),
+        )
+
+
+def _require_file(url: str) -> None:
+    """Asking a question must not make an empty database."""
+    from db.errors import SchemaOutOfDate
+    from db.migrate import check
+
+    if url.startswith("sqlite") and (status := check(url)).current is None:
+        raise SchemaOutOfDate(f"there is no database yet ({status}): run `wmh-node serve` or `wmh-node db upgrade`")
+
+
+def _state(name: str) -> Any:
+    from db.job_states import JobState
+
+    try:
+        return JobState(name)
+    except ValueError:
+        complain(f"--state: expected one of {', '.join(JobState)}, came {name!r}")
+        raise typer.Exit(ExitCode.USAGE) from None
+
+
+def _account() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _act(action: Callable[[_Tables, int], Job], job_ids: Sequence[int], config: Path | None, as_json: bool) -> None:
+    from dicom_node.cli.job_words import plain
+
+    with _tables(config) as tables:
+        done = [action(tables, job_id) for job_id in job_ids]
+    if as_json:
+        print_json([plain(job) for job in done])
+        return
+    for job in done:
+        out.print(f"job {job.id} is ", _coloured(job), sep="")
+
+
+def _coloured(job: Job) -> Text:
+    return Text(str(job.state), style=_COLOURS[str(job.state)])
+
+
+# explain
+
+
+@dataclass(frozen=True)
+class _Explained:
+    job: Job
+    events: Sequence[JobEvent]
+    standing: Sequence[str]
+
+    def plain(self) -> dict[str, Any]:
+        from dicom_node.cli.job_words import plain
+
+        return {"job": plain(self.job), "events": [plain(one) for one in self.events], "standing": self.standing}
+
+    def print(self) -> None:
+        from dicom_node.cli.job_words import shown_time
+
+        out.print(Text(f"Job {self.job.id}, series {self.job.series_instance_uid}: "), _coloured(self.job), sep="")
+        table = Table(box=None, show_header=False, padding=(0, 1))
+        before: datetime | None = None
+        for event in self.events:
+            after = "" if before is None else f"+{(event.at - before).total_seconds():.1f} s"
+            table.add_row(shown_time(event.at), Text(after, justify="right"), event.what, Text(event.detail))
+            before = event.at
+        out.print(table)
+        for sentence in self.standing:
+            out.print(sentence, markup=False)
+
+
+def _explained(tables: _Tables, job: Job) -> _Explained:
+    from dicom_node.cli.job_words import job_standing
+
+    standing = job_standing(job, tables.deliveries.list(job.id), tables.now)
+    return _Explained(job, tables.jobs.events(job.id), standing)
+
+
+def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
+    from db.errors import UnknownRow
+    from dicom_node.cli.job_words import plain, series_standing
+
+    told = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
+    waiting = [one for one in tables.inbox.open_series() if one.series_instance_uid == series_uid]
+    if not told and not waiting:
+        raise UnknownRow(f"nothing of series {series_uid} was received")
+    if as_json:
+        print_json({"jobs": [one.plain() for one in told], "waiting": [plain(one) for one in waiting]})
+        return
+    for one in told:
+        one.print()
+    for activity in waiting:
+        out.print(f"Series {series_uid}, not judged yet: {series_standing(activity, tables.now)}", markup=False)
