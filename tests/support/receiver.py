@@ -24,9 +24,21 @@ from dicom_node.receiving.receiver_settings import ReceiverSettings
 
 
 class ReceiverProcess:
-    """A receiver that can be killed and started again; use as a context manager."""
+    """A receiver that can be killed and started again; use as a context manager.
 
-    def __init__(self, folder: Path, *, environment: dict[str, str] | None = None, **settings: Any) -> None:
+    `dies_at`: a point of `dying_receiver`, "before" or "after" it, and at which call of it. It dies only once: the next
+    start is a whole receiver.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        environment: dict[str, str] | None = None,
+        dies_at: tuple[str, str, int] | None = None,
+        **settings: Any,
+    ) -> None:
+        self._dies_at = dies_at
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.log = folder / "receiver.log"
@@ -69,13 +81,14 @@ class ReceiverProcess:
         lines_before = self.log_text().count("receiver listens")
         with listener, self.log.open("ab") as stream:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dicom_node.receiving", str(listener.fileno())],
+                [sys.executable, *self._program(), str(listener.fileno()), *self._last_words()],
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 pass_fds=[listener.fileno()],
                 env=self.environment,
             )
+            self._dies_at = None
             self.process.stdin.write(self.settings.to_json().encode() + b"\n")
             self.process.stdin.flush()
         until(
@@ -85,6 +98,19 @@ class ReceiverProcess:
             self.log,
         )
         assert self.process.poll() is None, self.log_text()
+
+    def _program(self) -> list[str]:
+        if self._dies_at is None:
+            return ["-m", "dicom_node.receiving"]
+        return [str(Path(__file__).with_name("dying_receiver.py"))]
+
+    def _last_words(self) -> list[str]:
+        return [] if self._dies_at is None else [str(word) for word in self._dies_at]
+
+    def wait_for_death(self, seconds: float = 20) -> None:
+        """Wait until it has killed itself."""
+        assert self.process.wait(seconds) == -9
+        self.process.stdin.close()
 
     def stop(self, seconds: float = 15) -> int:
         """SIGTERM, as a service manager does; gives the exit code."""

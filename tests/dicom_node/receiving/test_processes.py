@@ -1,0 +1,192 @@
+"""The receiver as processes: small, one or several on a port, started again, stopped, and not two on one storage."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import psutil
+import pytest
+from support.mr import mr_series
+from support.processes import free_port, listens, until
+from support.receiver import ReceiverProcess, answers, dcmtk, storescu
+
+from db.migrate import upgrade
+from dicom_node.errors import ReceivingError
+from dicom_node.receiving.acceptor import open_listener
+from dicom_node.receiving.receiver_settings import AllowedPeer, ReceiverSettings
+from dicom_node.receiving.run import receive, run_receiver
+from dicom_node.sending import echo
+from dicom_node.settings import Settings
+
+_MEGABYTES = 1e6
+
+
+@pytest.mark.peer("storescu")
+def test_it_stays_small(tmp_path):
+    """Below 120 MB with 20 associations that store at once, without numpy, pydicom or the network in the process."""
+    files = mr_series(tmp_path / "series", 20, matrix=256)
+    with ReceiverProcess(tmp_path / "r") as receiver:
+        command = [dcmtk("storescu"), "-aec", "WMHNODE", "127.0.0.1", str(receiver.port), *map(str, files)]
+        senders = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(20)]
+        peak = 0
+        while any(sender.poll() is None for sender in senders):
+            peak = max(peak, receiver.usage().memory_info().rss)
+            time.sleep(0.01)
+        assert [sender.wait() for sender in senders] == [0] * 20
+        assert peak < 120 * _MEGABYTES
+        mapped = {entry.path for entry in receiver.usage().memory_maps()}
+        assert not [
+            path for path in mapped if any(name in path for name in ("numpy", "tensorflow", "openvino", "scipy"))
+        ]
+
+
+def test_its_modules_load_nothing_heavy():
+    """Importing the receiver brings in neither numpy nor pydicom nor pynetdicom."""
+    code = (
+        "import sys, dicom_node.receiving.run; "
+        "print([m for m in ('numpy','pydicom','pynetdicom','scipy','tensorflow','highdicom','pydantic') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@contextmanager
+def running(settings):
+    """`run_receiver` as the CLI calls it: in a thread here, on the node's settings."""
+    stop = threading.Event()
+    failure = []
+
+    def run():
+        try:
+            run_receiver(settings, stop)
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    until(lambda: listens(settings.dicom_port) or failure, "receiver listening", 20)
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+        assert not failure, failure
+
+
+def node_settings(folder, **values):
+    folder.mkdir(exist_ok=True)
+    settings = Settings(dicom_port=free_port(), storage=folder, **values)
+    upgrade(settings.database_url)
+    return settings
+
+
+class Address:
+    """The receiver of some settings, for the sender."""
+
+    ae_title, host = "WMHNODE", "127.0.0.1"
+
+    def __init__(self, port):
+        self.port = port
+
+
+def test_the_nodes_settings_run_it(tmp_path):
+    """`run_receiver(settings, stop)` serves until stop is set, and frees the port."""
+    settings = node_settings(tmp_path)
+    with running(settings):
+        echo(Address(settings.dicom_port))
+    assert not listens(settings.dicom_port)
+
+
+@pytest.mark.peer("storescu")
+@pytest.mark.slow
+def test_several_processes_share_one_port(tmp_path):
+    """Three processes: all take associations, each stays small, a killed one comes back, none outlives the parent."""
+    files = mr_series(tmp_path / "series", 10)
+    settings = node_settings(tmp_path / "r", receiver_processes=3)
+    with running(settings):
+        children = until(lambda: len(receivers()) == 3 and receivers(), "three processes", 20)
+        echo(Address(settings.dicom_port))
+        senders = [
+            subprocess.Popen([dcmtk("storescu"), "-aec", "X", "127.0.0.1", str(settings.dicom_port), *map(str, files)])
+            for _ in range(6)
+        ]
+        assert [sender.wait(60) for sender in senders] == [0] * 6
+        assert all(child.memory_info().rss < 120 * _MEGABYTES for child in children)
+        children[0].kill()
+        until(lambda: len(receivers()) == 3 and children[0] not in receivers(), "process started again", 20)
+        for _ in range(6):
+            echo(Address(settings.dicom_port))
+    psutil.wait_procs(children, 10)
+    assert receivers() == []
+    from db.engine import open_database
+    from db.inbox import Inbox
+
+    (activity,) = Inbox(open_database(settings.database_url)).open_series()
+    assert (activity.instance_count, activity.open_associations) == (10, 0)
+
+
+def receivers():
+    """Receiver processes that this process started."""
+    found = []
+    for child in psutil.Process().children():
+        try:
+            if "dicom_node.receiving" in child.cmdline():
+                found.append(child)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    """Another program on the port, also one with SO_REUSEPORT set: an error that says what to do, and no sharing."""
+    import socket
+
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ReceivingError, match=f"port {port} on 127.0.0.1 is taken"):
+            open_listener("127.0.0.1", port)
+
+
+def test_an_address_that_is_not_ours_is_named():
+    """Bind to a foreign address, or to a name that does not resolve."""
+    with pytest.raises(ReceivingError, match=r"cannot listen on 192\.0\.2\.1"):
+        open_listener("192.0.2.1", free_port())
+    with pytest.raises(ReceivingError, match="set bind"):
+        open_listener("no-such-host.invalid", free_port())
+
+
+def test_two_receivers_of_one_name_on_one_storage_are_refused(tmp_path):
+    """The second one would remove the first one's unfinished objects: it ends with the reason instead."""
+    with ReceiverProcess(tmp_path, bind="127.0.0.1") as first:
+        settings = ReceiverSettings(**{**vars(first.settings), "bind": "127.0.0.2"})
+        with pytest.raises(ReceivingError, match="another receiver runs as"):
+            receive(settings, threading.Event())
+
+
+def test_a_restart_at_once_gets_the_port_back(tmp_path):
+    """Connections in TIME_WAIT do not keep the port."""
+    files = mr_series(tmp_path / "series", 2)
+    with ReceiverProcess(tmp_path / "r") as receiver:
+        for _ in range(3):
+            assert answers(storescu(receiver, files)) == ["Success"] * 2
+            receiver.stop()
+            receiver.start()
+
+
+def test_settings_travel_as_json():
+    """What a child process gets is what the parent had."""
+    from pathlib import Path
+
+    settings = ReceiverSettings(
+        ae_title="A", storage=Path("/x"), database_url="sqlite:///y", peers=(AllowedPeer("B", "10.0.0.0/8"),), index=2
+    )
+    assert ReceiverSettings.from_json(settings.to_json()) == settings
+    assert settings.receiver == "A:11112/2"

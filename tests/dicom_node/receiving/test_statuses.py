@@ -1,0 +1,226 @@
+"""The status table of `statuses`: each bad object gets its answer and one line in the log, and the next one is taken."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+from pydicom.uid import generate_uid
+from support.mr import encoded, mr_object, mr_series, write_object
+from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, command, pdata, store_command
+from support.receiver import ReceiverProcess, answers, storescu, undisturbed
+
+from dicom_node.sending import send_files
+
+DEFLATED = "1.2.840.10008.1.2.1.99"
+
+
+@contextmanager
+def associated(receiver, *contexts):
+    """An association for MR in explicit VR (context 1), or for the given contexts."""
+    with RawScu(receiver.port) as scu:
+        scu.associate(contexts=contexts or [(MR, [EXPLICIT])])
+        yield scu
+        scu.release()
+
+
+def good_object_is_taken(scu) -> None:
+    """The association still works."""
+    dataset = mr_object()
+    assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
+
+
+def bad_objects():
+    """(what is wrong, data set bytes, SOP instance UID of the command, status)"""
+    dataset = mr_object()
+    uid = dataset.SOPInstanceUID
+    good = encoded(dataset)
+    noise = random.Random(3)
+    yield "other SOP Instance UID", good, generate_uid(), 0xA900
+    yield "truncated in the pixel data", good[:-100], uid, 0xC000
+    yield "truncated in the header", good[:150], uid, 0xC000
+    yield "truncated between elements", good[: good.index(b"\xe0\x7f\x10\x00")], uid, 0xA900
+    yield "random bytes", noise.randbytes(5000), uid, 0xC000
+    yield "no bytes at all", b"", uid, 0xA900
+    yield "bytes after the end", good + b"\x01\x02\x03\x04\x05", uid, 0xC000
+    yield "implicit VR in an explicit context", encoded(dataset, "1.2.840.10008.1.2"), uid, 0xC000
+    yield "sequence that is not closed", b"\x08\0\x40\x11SQ\0\0\xff\xff\xff\xff" + good, uid, 0xC000
+    for keyword in ("SOPInstanceUID", "SOPClassUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        lacking = mr_object()
+        data = encoded(lacking)
+        # Cut the element out of the bytes: a data set without it cannot be written by pydicom.
+        raw = str(lacking[keyword].value).encode()
+        length = len(raw) + len(raw) % 2
+        start = data.index(b"UI" + length.to_bytes(2, "little") + raw) - 4
+        yield f"no {keyword}", data[:start] + data[start + 8 + length :], lacking.SOPInstanceUID, 0xA900
+    other_class = mr_object(sop_class="1.2.840.10008.5.1.4.1.1.4.1")
+    yield "other SOP Class UID", encoded(other_class), other_class.SOPInstanceUID, 0xA900
+    short = mr_object()
+    short.Rows = 64
+    yield "pixel data shorter than rows and columns say", encoded(short), short.SOPInstanceUID, 0xC000
+
+
+@pytest.mark.parametrize(("data", "uid", "status"), [pytest.param(*bad[1:], id=bad[0]) for bad in bad_objects()])
+def test_a_bad_object_gets_its_status_and_one_line(receiver, data, uid, status):
+    """0xA900 or 0xC000, one line in the log, no file, and the association goes on."""
+    lines, files = len(receiver.lines("object refused")), receiver.files()
+    with associated(receiver) as scu:
+        assert scu.store(uid, data) == status
+        assert len(receiver.lines("object refused")) == lines + 1
+        assert f"{status:#06x}" in receiver.lines("object refused")[-1]
+        assert receiver.leftovers() == []
+        assert receiver.files() == files
+        good_object_is_taken(scu)
+
+
+def test_a_damaged_deflated_object_is_not_understood(receiver):
+    """A deflate stream cut off, and a bomb of zeros."""
+    dataset = mr_object(matrix=64)
+    data = encoded(dataset, DEFLATED)
+    with associated(receiver, (MR, [DEFLATED])) as scu:
+        assert scu.store(dataset.SOPInstanceUID, data[: len(data) // 2]) == 0xC000
+        assert scu.store(dataset.SOPInstanceUID, data) == 0x0000
+
+
+@pytest.mark.parametrize(
+    ("elements", "status"),
+    [
+        ({"AffectedSOPInstanceUID": None}, 0x0117),
+        ({"AffectedSOPInstanceUID": "no uid"}, 0x0117),
+        ({"AffectedSOPInstanceUID": "1.2." + "3" * 80}, 0x0117),
+        ({"AffectedSOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, 0x0122),
+        ({"AffectedSOPClassUID": None}, 0x0122),
+    ],
+    ids=["no instance UID", "a word", "too long", "another class", "no class"],
+)
+def test_a_bad_command_gets_its_status(receiver, elements, status):
+    """The command is judged before the data set, which is read to its end all the same."""
+    dataset = mr_object()
+    with associated(receiver) as scu:
+        assert scu.store(dataset.SOPInstanceUID, encoded(dataset), **elements) == status
+        good_object_is_taken(scu)
+
+
+def test_a_store_without_a_data_set_is_not_understood(receiver):
+    """C-STORE-RQ that says no data set follows: 0xC000."""
+    with associated(receiver) as scu:
+        scu.send(pdata(1, 3, store_command("1.2.3", CommandDataSetType=0x0101)))
+        assert scu.response().Status == 0xC000
+        good_object_is_taken(scu)
+
+
+def test_another_service_is_an_unrecognized_operation(receiver):
+    """C-FIND on a storage context, with its identifier: 0x0211, and the association goes on."""
+    with associated(receiver) as scu:
+        scu.send(pdata(1, 3, command(AffectedSOPClassUID=MR, CommandField=0x20, MessageID=9, CommandDataSetType=1)))
+        scu.send(pdata(1, 2, encoded(mr_object())))
+        answer = scu.response()
+        assert (answer.Status, answer.CommandField, answer.MessageIDBeingRespondedTo) == (0x0211, 0x8020, 9)
+        good_object_is_taken(scu)
+
+
+def test_a_store_on_the_verification_context_is_refused(receiver):
+    """C-STORE where only C-ECHO was negotiated: 0x0122."""
+    dataset = mr_object()
+    with associated(receiver, (VERIFICATION, [EXPLICIT])) as scu:
+        assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0122
+
+
+def test_several_messages_in_one_write_are_answered_in_order(receiver):
+    """Sent without waiting for answers: each message gets its own, in order."""
+    objects = [mr_object(number) for number in range(3)]
+    with associated(receiver) as scu:
+        scu.send(
+            b"".join(
+                pdata(1, 3, store_command(one.SOPInstanceUID, message_id=number)) + pdata(1, 2, encoded(one))
+                for number, one in enumerate(objects, start=1)
+            )
+        )
+        assert [scu.response().MessageIDBeingRespondedTo for _ in objects] == [1, 2, 3]
+
+
+# Out of resources
+
+
+@contextmanager
+def small_disk(folder, kibibytes):
+    """A real file system of that size; skips where mounting is not allowed."""
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+@pytest.mark.peer("storescu")
+def test_a_full_disk_is_out_of_resources_and_leaves_nothing(tmp_path):
+    """A disk of 1 MB really fills up: 0xA700, no partial file; when there is room again, the same sender succeeds."""
+    files = mr_series(tmp_path / "series", 12, matrix=256)
+    with small_disk(tmp_path / "r" / "storage", 1024), ReceiverProcess(tmp_path / "r") as receiver:
+        outcomes = send_files(files, receiver.address)
+        statuses = [outcome.status for outcome in outcomes]
+        assert set(statuses) == {0x0000, 0xA700}, outcomes
+        assert [outcome.ok for outcome in outcomes] == [status == 0 for status in statuses]
+        assert len(receiver.files()) == statuses.count(0) == len(receiver.rows(series_of(files)))
+        assert receiver.leftovers() == []
+        assert "0xa700" in receiver.lines("object refused")[0]
+        subprocess.run(["mount", "-o", "remount,size=16m", str(tmp_path / "r" / "storage")], check=True)
+        assert answers(storescu(receiver, files)) == ["Success"] * len(files)
+        assert len(receiver.rows(series_of(files))) == len(files)
+
+
+def series_of(files):
+    import pydicom
+
+    return pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID
+
+
+@pytest.mark.peer("storescu")
+def test_the_reserve_of_the_disk_is_kept(tmp_path):
+    """Less free disk than the reserve: 0xA700 before anything is written."""
+    free = os.statvfs(tmp_path)
+    with ReceiverProcess(tmp_path, reserve_bytes=free.f_bavail * free.f_frsize + (1 << 30)) as receiver:
+        files = mr_series(tmp_path / "series", 2)
+        assert [outcome.status for outcome in send_files(files, receiver.address)] == [0xA700, 0xA700]
+        assert receiver.files() == []
+
+
+@pytest.mark.peer("storescu")
+def test_an_object_above_the_limit_is_refused_and_drained(tmp_path):
+    """Larger than we take: 0xA700 after its last fragment, and the association goes on with the next object."""
+    with ReceiverProcess(tmp_path, max_object_bytes=100_000) as receiver:
+        small = mr_series(tmp_path / "series", 3)
+        large = write_object(mr_object(matrix=1024), tmp_path / "large.dcm")
+        with undisturbed(receiver, small):
+            outcomes = send_files([large, *small], receiver.address)
+            assert [outcome.status for outcome in outcomes] == [0xA700, 0, 0, 0]
+        assert receiver.leftovers() == []
+
+
+def test_a_database_that_is_away_is_a_processing_failure(tmp_path):
+    """The database's tables are gone: associations are rejected for now, and nothing is acknowledged."""
+    import sqlite3
+
+    with ReceiverProcess(tmp_path) as receiver:
+        dataset = mr_object()
+        with RawScu(receiver.port) as scu:
+            scu.associate()
+            with sqlite3.connect(tmp_path / "node.sqlite") as connection:
+                for (name,) in connection.execute("select name from sqlite_master where type = 'table'").fetchall():
+                    if not name.startswith("sqlite_"):
+                        connection.execute(f"alter table {name} rename to gone_{name}")
+            assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0110
+        with RawScu(receiver.port) as scu:
+            from support.raw_scu import associate_request
+
+            scu.send(associate_request())
+            assert scu.rejection() == (2, 3, 1)
+        assert receiver.lines("storing failed")
