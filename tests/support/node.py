@@ -50,7 +50,7 @@ class Node:
             **settings,
         }
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("WMH_NODE_")},
+            **clean_environment(),
             **{f"WMH_NODE_{name.upper()}": str(value) for name, value in values.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,13 +138,20 @@ class Node:
         )
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's environment without a node's settings, but for the bundle that WMH_NODE_TEST_MODEL names."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WMH_NODE_")}
+    bundle = os.environ.get("WMH_NODE_TEST_MODEL")
+    return clean if bundle is None else {**clean, "WMH_NODE_MODEL": bundle}
+
+
 def run_cli(
     *arguments: object, environment: Mapping[str, str] | None = None, code: int | None = 0
 ) -> subprocess.CompletedProcess[str]:
     """Run `wmh-node ARGUMENTS`; fails on another exit code than `code` (None: any)."""
     command: Sequence[str] = [sys.executable, "-m", "dicom_node.cli", *map(str, arguments)]
     if environment is None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("WMH_NODE_")}
+        environment = clean_environment()
     done = subprocess.run(command, capture_output=True, text=True, env=dict(environment), timeout=280, check=False)
     assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
