@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from support.dicom_series import small_scan, write_scan
 
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.result_set import ResultSet, build_result_set
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import measure
 from segmentation.segment import Segmentation, StageSeconds
-from support.dicom_series import small_scan, write_scan
 
 MODEL = ModelIdentity("se-unet-test", "0.1.0", "5b" * 32)
 ANALYSED_AT = datetime(2026, 3, 29, 1, 30, 15, 250_000, tzinfo=UTC)

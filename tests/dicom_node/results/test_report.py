@@ -9,10 +9,10 @@ import highdicom
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.results.result_set import ResultSet
 from dicom_node.results.writing import part10_bytes
-from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_of, series_of
 
 AXIAL = CASES[0]
 
@@ -96,7 +96,7 @@ def test_the_report_is_an_unverified_opinion_of_a_device(tmp_path: Path) -> None
     assert report.PreliminaryFlag == "PRELIMINARY"
     observer = {i.ConceptNameCodeSequence[0].CodeMeaning: i for i in report.ContentSequence}
     assert observer["Observer Type"].ConceptCodeSequence[0].CodeValue == "121007"
-    assert observer["Device Observer UID"].UID == report.ContributingEquipmentSequence[0].DeviceUID
+    assert report.ContributingEquipmentSequence[0].DeviceUID == observer["Device Observer UID"].UID
     assert any("Research use only" in text for text in texts(report))
     assert "RESEARCH USE ONLY" in report.SeriesDescription
 
@@ -115,7 +115,7 @@ def test_the_algorithm_is_named_with_its_parameters(tmp_path: Path) -> None:
 
 
 def test_flags_are_told_in_words_and_cut_series_are_partial(tmp_path: Path) -> None:
-    """Each flag of reading and segmentation is one sentence; a series without the whole brain gives a PARTIAL report."""
+    """Each flag of reading and segmentation is a sentence; a series without the whole brain gives a PARTIAL report."""
     _, report = report_of(Case("gap", gap=True), tmp_path, flags=("no_histogram_peak",))
     said = texts(report)
     assert any("gaps between the slices" in text for text in said)

@@ -11,13 +11,13 @@ import pydicom
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from support.data import shared_data
+from support.dicom_series import scan_from_nifti, write_scan
+from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_from, segmentation_of, series_of
 
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.writing import part10_bytes
 from segmentation.segment import Segmentation
-from support.data import shared_data
-from support.dicom_series import scan_from_nifti, write_scan
-from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_from, segmentation_of, series_of
 
 AXIAL = CASES[0]
 

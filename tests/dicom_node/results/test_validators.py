@@ -5,19 +5,25 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pydicom
 import pytest
-
-from dicom_node.reading.series import FlairSeries, read_series
-from dicom_node.results.result_set import write_result_set
 from support.data import shared_data
 from support.dicom_series import scan_from_nifti, write_scan
 from support.peers import peer
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 
+from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.results.result_set import write_result_set
+
+# A source without a study date cannot give one to its results.
+NOTHING_FOR_DICOMDIR = "Missing attribute or value that would be needed to build DICOMDIR"
+# dcentvfy takes AccessionNumber for an attribute of the study in SR, and of the series elsewhere.
+ACCESSION_NUMBER_QUIRK = "Element=<AccessionNumber> IE <Series> versus <Study>"
+
 # dciodvfy (dicom3tools 20220618) is older than what it complains about, or asks for what no private scheme can give:
 # Device UID in Contributing Equipment (PS3.3 Table C.12-1, since 2021; IHE AIR demands it), and its list of schemes.
 EXPECTED_WARNINGS = (
-    "ContributingEquipmentSequence(0018,a001)[1]/DeviceUID(0018,1002)> - Attribute is not present in standard DICOM IOD",
+    "ContributingEquipmentSequence(0018,a001)[1]/DeviceUID(0018,1002)> - Attribute is not present in standard DICOM",
     "Unrecognized defined term = <99WMHNODE>",
 )
 
@@ -32,6 +38,9 @@ DIRTY = {
     "PatientAge": "45",
     "PatientWeight": "",
 }
+
+
+REQUIRED_BUT_BROKEN = ("StudyID", "AccessionNumber", "StudyDate", "StudyTime", "PatientBirthDate", "PatientSex")
 
 
 def written(series: FlairSeries, folder: Path, *, empty: bool = False) -> list[Path]:
@@ -60,6 +69,7 @@ def test_dciodvfy_has_nothing_to_say(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.mark.peer("dciodvfy")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")  # the test writes such values on purpose
 @pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
 def test_dirty_headers_do_not_reach_the_results(enhanced: bool, tmp_path: Path) -> None:
     """Missing and illegal patient and study attributes of the source give valid results with empty ones."""
@@ -70,7 +80,9 @@ def test_dirty_headers_do_not_reach_the_results(enhanced: bool, tmp_path: Path) 
             if value is None and keyword in header:
                 del header[keyword]
     for file in written(series, tmp_path / "results"):
-        assert complaints(file) == [], file.name
+        assert [line for line in complaints(file) if NOTHING_FOR_DICOMDIR not in line] == [], file.name
+        result = pydicom.dcmread(file)
+        assert all(keyword in result and result[keyword].is_empty for keyword in REQUIRED_BUT_BROKEN)
 
 
 @pytest.mark.peer("dcentvfy")
@@ -80,7 +92,8 @@ def test_dcentvfy_finds_one_consistent_study(enhanced: bool, tmp_path: Path) -> 
     series = series_of(Case("study", enhanced=enhanced), tmp_path / "source")
     files = [*sorted((tmp_path / "source").iterdir()), *written(series, tmp_path / "results")]
     done = subprocess.run([peer("dcentvfy"), *map(str, files)], capture_output=True, text=True, check=False)
-    assert (done.stdout + done.stderr).strip() == ""
+    lines = (done.stdout + done.stderr).splitlines()
+    assert [line for line in lines if line.strip() and ACCESSION_NUMBER_QUIRK not in line] == []
 
 
 @pytest.mark.peer("dsrdump")

@@ -1,0 +1,91 @@
+"""Patient and study of results, from clean and from dirty headers."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from support.result_cases import Case, result_set_of, segmentation_of, series_of
+
+from dicom_node.results.identity import OPTIONAL, REQUIRED, character_set_of, identity_of
+from dicom_node.results.writing import part10_bytes
+
+
+def raw_values(data: bytes, *keywords: str) -> list[bytes]:
+    """The undecoded bytes of elements of a DICOM file."""
+    dataset = pydicom.dcmread(BytesIO(data))
+    return [bytes(dataset.get_item(keyword).value) for keyword in keywords]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("character_set", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jürg"),
+        ("ISO_IR 192", "Müller^Jürg=王^小东"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+    ],
+    ids=["latin", "utf-8", "korean", "japanese", "chinese"],
+)
+def test_names_keep_their_bytes_and_character_set(character_set: str | list[str], name: str, tmp_path: Path) -> None:
+    """A name in any character set reaches SEG and SR byte for byte, so that the PACS sees one patient."""
+    extra = {"SpecificCharacterSet": character_set, "PatientName": name, "PatientID": "ID-1"}
+    series = series_of(Case("names"), tmp_path, extra=extra)
+    source = raw_values(next(iter(sorted(tmp_path.iterdir()))).read_bytes(), "PatientName", "PatientID")
+    result = result_set_of(series, segmentation_of(series))
+    for dataset in (result.seg, result.sr):
+        data = part10_bytes(dataset)
+        assert raw_values(data, "PatientName", "PatientID") == source
+        assert pydicom.dcmread(BytesIO(data)).PatientName == name
+
+
+def test_unknown_character_sets_are_left_out() -> None:
+    """A SpecificCharacterSet that does not exist is not repeated; a misspelt one is mended."""
+    header = Dataset()
+    assert character_set_of(header) is None
+    header.add_new("SpecificCharacterSet", "CS", "ISO_IR 999")
+    assert character_set_of(header) is None
+    header.add_new("SpecificCharacterSet", "CS", "ISO IR 192")
+    assert character_set_of(header) == "ISO_IR 192"
+
+
+def test_what_is_missing_is_empty() -> None:
+    """A header with nothing gives every type 2 attribute, empty, and no optional one."""
+    identity = identity_of(Dataset())
+    assert all(identity[keyword].is_empty for keyword in REQUIRED)
+    assert not any(keyword in identity for keyword in OPTIONAL)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize(
+    ("keyword", "value", "kept"),
+    [
+        ("StudyDate", "20240229", True),
+        ("StudyDate", "20230229", False),
+        ("StudyDate", "2024.02.29", False),
+        ("StudyTime", "235959.123456", True),
+        ("StudyTime", "10", True),
+        ("StudyTime", "10:30", False),
+        ("PatientSex", "F", True),
+        ("PatientSex", "W", False),
+        ("PatientAge", "045Y", True),
+        ("PatientAge", "45Y", False),
+        ("PatientWeight", "70.5", True),
+    ],
+)
+def test_illegal_values_are_left_out(keyword: str, value: str, kept: bool) -> None:
+    """Values that break their VR or their enumeration are left out; legal ones stay as they are."""
+    header = Dataset()
+    setattr(header, keyword, value)
+    assert (str(identity_of(header).get(keyword, "")) == value) is kept
+
+
+def test_free_text_about_the_patient_stays_with_the_images() -> None:
+    """Comments and history are not copied: a result needs what files it, and no more."""
+    header = Dataset()
+    header.PatientComments, header.AdditionalPatientHistory = "secret", "secret"
+    assert "secret" not in str(identity_of(header))

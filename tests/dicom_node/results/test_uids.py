@@ -1,0 +1,44 @@
+"""UIDs of results."""
+
+from __future__ import annotations
+
+import re
+
+from dicom_node.results.uids import ResultUids, device_uid
+
+BASE = ResultUids("1.2.3", "a" * 64, "b" * 64)
+
+
+def every(uids: ResultUids) -> list[str]:
+    """All UIDs of a result set."""
+    return [
+        uids.seg_series,
+        uids.seg_instance,
+        uids.sr_series,
+        uids.sr_instance,
+        uids.wmh_tracking,
+        uids.dimension_organization,
+    ]
+
+
+def test_uids_are_legal_and_different() -> None:
+    """Every UID is a 2.25 UID of PS3.5 B.2 with at most 64 characters, and no two things share one."""
+    found = [*every(BASE), device_uid("b" * 64)]
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(r"2\.25\.[1-9]\d{0,38}", uid) and len(uid) <= 64 for uid in found)
+
+
+def test_uids_never_change() -> None:
+    """The UIDs of a series that was analysed before stay what they were: a resend must not make a second result."""
+    assert BASE.seg_instance == "2.25.100453499530324768431023344836582023646"
+
+
+def test_anything_that_changes_the_result_changes_every_uid() -> None:
+    """Another series, another set of instances or another model gives UIDs that share none."""
+    others = [
+        ResultUids("1.2.4", "a" * 64, "b" * 64),
+        ResultUids("1.2.3", "c" * 64, "b" * 64),
+        ResultUids("1.2.3", "a" * 64, "c" * 64),
+    ]
+    for other in others:
+        assert not set(every(BASE)) & set(every(other))

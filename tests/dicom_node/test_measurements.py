@@ -1,0 +1,57 @@
+"""measurements.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from support.result_cases import CASES, MODEL, segmentation_of, series_of
+
+from dicom_node.measurements import measurements_json
+
+
+def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
+    """The names are the face that others rely on; what this build cannot fill is absent."""
+    series = series_of(CASES[0], tmp_path)
+    found = measurements_json(series, segmentation_of(series, flags=("blank_slices",)), MODEL, 1.5, 0.25)
+    assert list(found) == [
+        "series_instance_uid",
+        "wmh_volume_ml",
+        "lesion_count",
+        "uncertainty_index",
+        "review_recommended",
+        "model",
+        "seconds",
+        "flags",
+    ]
+    assert found["model"] == {"name": MODEL.name, "version": MODEL.version, "digest": MODEL.digest}
+    assert found["seconds"] == {"read": 1.5, "preprocess": 0.1, "infer": 0.2, "measure": 0.3, "write": 0.25}
+    assert found["flags"] == sorted({*series.flags, "blank_slices"})
+
+
+def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:
+    """What is read back from JSON is exactly what was measured."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+    read = json.loads(json.dumps(measurements_json(series, segmentation, MODEL, 0.0, 0.0), allow_nan=False))
+    assert read["wmh_volume_ml"] == segmentation.measures.wmh_volume_ml
+    assert read["uncertainty_index"] == segmentation.measures.uncertainty_index
+    assert read["lesion_count"] == segmentation.measures.lesion_count
+
+
+def test_an_undefined_index_is_null(tmp_path: Path) -> None:
+    """Without WMH the index is null and a review is not recommended on its account."""
+    series = series_of(CASES[0], tmp_path)
+    found = measurements_json(series, segmentation_of(series, empty=True), MODEL, 0.0, 0.0)
+    assert found["uncertainty_index"] is None
+    assert found["review_recommended"] is False
+    assert found["wmh_volume_ml"] == 0.0
+
+
+def test_a_nifti_file_has_no_series(tmp_path: Path) -> None:
+    """Without a DICOM series there is no UID, rather than an empty one."""
+    series = series_of(CASES[0], tmp_path)
+    found = measurements_json(None, replace(segmentation_of(series), flags=("b", "a")), MODEL, 0.0, 0.0)
+    assert "series_instance_uid" not in found
+    assert found["flags"] == ["a", "b"]
