@@ -14,7 +14,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -94,10 +96,28 @@ def _answer(stream: IO[bytes]) -> NDArray[np.generic]:
     return np.frombuffer(content, dtype).reshape(rows, columns)
 
 
+def _catch_complaints() -> Callable[[], bool]:
+    """Divert stderr to a file; the function tells whether anything was written since it was last asked.
+
+    libjpeg decodes damaged data to noise and only prints "Corrupt JPEG data": for us that is an error.
+    """
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
+    os.dup2(spool.fileno(), 2)
+    heard = 0
+
+    def anything_new() -> bool:
+        nonlocal heard
+        before, heard = heard, os.fstat(spool.fileno()).st_size
+        return heard > before
+
+    return anything_new
+
+
 def main(requests: IO[bytes], answers: IO[bytes]) -> None:
     """Answer requests until the parent closes the pipe."""
     from pydicom.pixels import pixel_array
 
+    complaints = _catch_complaints()
     for request in requests:
         index, path = json.loads(request)
         try:
@@ -106,6 +126,10 @@ def main(requests: IO[bytes], answers: IO[bytes]) -> None:
         except PARSER_ERRORS as error:
             answers.write(f"error {type(error).__name__}\n".encode())
         else:
+            if complaints():
+                answers.write(b"error CorruptData\n")
+                answers.flush()
+                continue
             rows, columns = frame.shape
             answers.write(f"{rows} {columns} {frame.dtype.str}\n".encode() + frame.tobytes())
         answers.flush()

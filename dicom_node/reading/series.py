@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.config import RAISE
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 
 from dicom_node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
@@ -28,6 +30,8 @@ from dicom_node.selecting.verdict import Verdict
 
 __all__ = ["FlairSeries", "SourceFrame", "read_series"]
 
+# Formats that writers of results check (PS3.5 6.2); old archives hold dates such as 2024.01.01 and ages such as 50.
+_STRICT_VRS = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
 _UID = re.compile(r"[0-9.]{1,64}")
 
 # Verdicts that are about damage or geometry rather than contrast keep their own kind of error.
@@ -205,11 +209,26 @@ def _source_frame(frame: Frame) -> SourceFrame:
 
 
 def _clean(header: FileDataset, frame_of_reference: str) -> FileDataset:
-    """Drop elements whose value cannot be converted, so that no later reader stumbles; fill a missing reference UID."""
+    """Make a header safe to copy from: drop what cannot be converted, empty what breaks its own VR.
+
+    Names and identifiers keep what they hold, valid or not: results must go to the same patient. The reference UID is
+    filled in where it was missing.
+    """
     for tag in list(header.keys()):
         try:
-            header[tag]  # converts the raw element
+            element = header[tag]  # converts the raw element
         except PARSER_ERRORS:
             del header[tag]
+            continue
+        if element.VR in _STRICT_VRS and not _valid(element):
+            element.value = None
     header.FrameOfReferenceUID = frame_of_reference
     return header
+
+
+def _valid(element: DataElement) -> bool:
+    try:
+        DataElement(element.tag, element.VR, element.value, validation_mode=RAISE)
+    except PARSER_ERRORS:
+        return False
+    return True
