@@ -83,4 +83,5 @@ def to_grey(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> NDArray[np.
     black = 0.25 * lowest if lowest > 0 else lowest
     white = min(highest, black + _WHITE_BY_MEDIAN * (median - black))
     scaled = (voxels - black) / max(white - black, np.finfo(np.float32).eps)
-    return np.rint(255.0 * np.clip(scaled, 0.0, 1.0)).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.rint(255.0 * np.clip(scaled, 0.0, 1.0)).astype(np.uint8)
+    return grey

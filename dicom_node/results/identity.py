@@ -128,7 +128,7 @@ def _is_legal(keyword: str, source: Dataset) -> bool:
     if keyword in _ENUMERATED:
         return values.text(source, keyword) in _ENUMERATED[keyword]
     check = _CHECKS.get(dictionary_VR(keyword))
-    return check is None or check(values.text(source, keyword))
+    return check is None or all(map(check, values.texts(source, keyword)))
 
 
 def _is_date(text: str) -> bool:

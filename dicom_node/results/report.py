@@ -14,9 +14,10 @@ from dicom_node.results import codes
 from dicom_node.results.equipment import RESEARCH_USE
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.headers import SR_OFFSET, finish_header, result_series_number
+from dicom_node.results.image_library import image_library
 from dicom_node.results.seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.results.uids import device_uid
-from dicom_node.results.words import NOTHING_FOUND, flags_in_words, is_partial
+from dicom_node.results.words import flags_in_words, is_partial, review_in_words
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 from segmentation.measures import Measures
 
@@ -42,6 +43,8 @@ def build_report(
         procedure_reported=codes.MR_BRAIN,
         imaging_measurements=[_wmh_group(series, measures, flags, seg, facts)],
     )
+    # TID 1500 wants the image library before the measurements, which highdicom has put last.
+    content[0].ContentSequence.insert(-1, image_library(series))
     evidence = [*map(_bare, series.headers), _bare(seg)]
     report = sr.Comprehensive3DSR(
         evidence=evidence,
@@ -142,8 +145,7 @@ def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
 
 
 def _comments(measures: Measures, flags: Sequence[str]) -> list[str]:
-    undefined = [NOTHING_FOUND] if measures.uncertainty_index is None else []
-    return [RESEARCH_USE, *undefined, *flags_in_words(flags)]
+    return [RESEARCH_USE, review_in_words(measures), *flags_in_words(flags)]
 
 
 def _comment(text: str) -> sr.TextContentItem:

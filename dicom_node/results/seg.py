@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
+from dicom_node.reading import values
 from dicom_node.reading.series import FlairSeries, SourceFrame
 from dicom_node.results import codes
 from dicom_node.results.equipment import software_versions
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.grid import SourceGrid, grid_of
 from dicom_node.results.headers import SEG_OFFSET, finish_header, result_series_number
+from dicom_node.results.identity import copy_elements
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 
 SEGMENT_NUMBER: Final = 1
@@ -27,6 +29,7 @@ SEGMENT_LABEL: Final = "WMH"
 TRACKING_ID: Final = "WMH"
 SERIES_DESCRIPTION: Final = "WMH segmentation - RESEARCH USE ONLY"
 CONTENT_DESCRIPTION: Final = "White matter hyperintensities on FLAIR - RESEARCH USE ONLY"
+_LOSS: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 # The overlay's outline has the same colour.
 DISPLAY_RGB: Final = (255, 145, 0)
 
@@ -95,7 +98,16 @@ def _slices_for_highdicom(series: FlairSeries, grid: SourceGrid) -> list[Dataset
         bare.ImagePositionPatient = list(position)
         bare.ImageOrientationPatient = list(grid.orientation)
         slices.append(bare)
+    _pass_on_loss(series, slices[0])
     return slices
+
+
+def _pass_on_loss(series: FlairSeries, first: Dataset) -> None:
+    """Results of lossy images must say so (PS3.3 C.7.6.1.1.5); highdicom looks at the first source image."""
+    for header in series.headers:
+        if values.text(header, "LossyImageCompression") == "01":
+            copy_elements(header, first, _LOSS)
+            return
 
 
 def _segment_description(facts: AnalysisFacts) -> SegmentDescription:

@@ -11,6 +11,7 @@ from segmentation.measures import REVIEW_ABOVE, Measures
 _FLAGS: Final = {
     "blank_slices": "Some slices of the series are blank.",
     "body_part_not_given": "The images do not say which body part they show; they were taken for a head.",
+    "derived": "The images are marked as derived: they may have been processed or compressed.",
     "duplicate_slices_dropped": "Slices came more than once; each position was used once.",
     "empty_brain_mask": "No brain was found in the images; the segmentation cannot be relied on.",
     "fewer_images_than_announced": "Fewer images came than the scanner announced; slices may be missing at the ends.",
@@ -19,7 +20,9 @@ _FLAGS: Final = {
     "no_frame_of_reference": "The images name no frame of reference; one was derived for the results.",
     "no_histogram_peak": "The intensities have no clear white matter peak; the segmentation may be poor.",
     "no_inversion_time": "The images do not state the inversion time; they were recognised as FLAIR by other signs.",
+    "non_image_instances_ignored": "Objects of the series that are no images were left out.",
     "oblique": "The slices are oblique.",
+    "other_images_ignored": "The series holds other images beside the FLAIR volume; they were left out.",
     "post_contrast": "The images were acquired after contrast agent; enhancement may be taken for hyperintensity.",
     "recognised_by_timing": "The series was recognised as FLAIR by its timing, not by its name.",
     "short_coverage": "The series does not cover the whole brain; the volume is of the part that it covers.",

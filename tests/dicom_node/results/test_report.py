@@ -129,3 +129,17 @@ def test_private_codes_name_their_scheme(tmp_path: Path) -> None:
     _, report = report_of(AXIAL, tmp_path)
     (scheme,) = report.CodingSchemeIdentificationSequence
     assert scheme.CodingSchemeDesignator == "99WMHNODE"
+
+
+@pytest.mark.parametrize("case", [AXIAL, CASES[3]], ids=str)
+def test_the_image_library_lists_what_was_looked_at(case: Case, tmp_path: Path) -> None:
+    """The image library has each source instance once; of an Enhanced one, the frames that were used."""
+    series = series_of(case, tmp_path)
+    report = pydicom.dcmread(BytesIO(part10_bytes(result_set_of(series, segmentation_of(series)).sr)))
+    meanings = [item.ConceptNameCodeSequence[0].CodeMeaning for item in report.ContentSequence]
+    assert meanings[-2:] == ["Image Library", "Imaging Measurements"]
+    images = [i for i in report.ContentSequence[-2].ContentSequence[0].ContentSequence if i.ValueType == "IMAGE"]
+    references = [image.ReferencedSOPSequence[0] for image in images]
+    assert [r.ReferencedSOPInstanceUID for r in references] == [h.SOPInstanceUID for h in series.headers]
+    numbers = [list(r.ReferencedFrameNumber) for r in references if "ReferencedFrameNumber" in r]
+    assert numbers == ([list(range(1, len(series.frames) + 1))] if case.enhanced else [])

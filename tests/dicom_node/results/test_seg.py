@@ -135,6 +135,18 @@ def test_real_scans_keep_their_mask_and_place(patient: str, enhanced: bool, tmp_
     np.testing.assert_allclose(affine, series.affine[:, [2, 1, 0, 3]], atol=1e-3)
 
 
+def test_lossy_sources_give_results_that_say_so(tmp_path: Path) -> None:
+    """A SEG of lossily compressed images carries ratio and method on (PS3.3 C.7.6.1.1.5); of others it says 00."""
+    series = series_of(AXIAL, tmp_path)
+    assert result_set_of(series, segmentation_of(series)).seg.LossyImageCompression == "00"
+    header = series.headers[2]
+    header.LossyImageCompression = "01"
+    header.LossyImageCompressionRatio, header.LossyImageCompressionMethod = [10.5, 2], ["ISO_10918_1", "ISO_15444_1"]
+    seg = read_back(result_set_of(series, segmentation_of(series)).seg)
+    assert seg.LossyImageCompression == "01"
+    assert list(seg.LossyImageCompressionRatio) == [10.5, 2]
+
+
 def volume_of(seg: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """highdicom's reading: array (slice, row, column), slices from feet to head, and its affine to mm, LPS."""
     volume = highdicom.seg.Segmentation.from_dataset(seg).get_volume(combine_segments=True)

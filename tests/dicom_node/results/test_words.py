@@ -8,18 +8,20 @@ import pytest
 from support.data import REPOSITORY
 
 from dicom_node.results.words import flags_in_words, is_partial, review_in_words
+from dicom_node.selecting.rules import NOTES, SIGNS
 from segmentation.measures import Measures
 
 
 def test_every_flag_has_its_sentence() -> None:
     """No flag that reading, selecting or preprocessing can raise is told by its slug."""
-    raised = set()
+    raised = {sign.name for sign in NOTES} | {sign.name for sign in SIGNS if sign.weak}
     for file in (
+        *(REPOSITORY / "dicom_node" / "selecting").glob("*.py"),
         *(REPOSITORY / "dicom_node" / "reading").glob("*.py"),
         *(REPOSITORY / "segmentation").rglob("*.py"),
     ):
         text = file.read_text()
-        raised |= set(re.findall(r'flags\.append\("([a-z0-9_]+)"\)', text))
+        raised |= set(re.findall(r'(?:flags|notes)\.append\("([a-z0-9_]+)"\)', text))
         raised |= set(re.findall(r'^FLAG_\w+(?:: Final)? = "([a-z0-9_]+)"', text, re.MULTILINE))
     assert {"oblique", "slice_gap", "no_histogram_peak"} <= raised
     told_by_slug = [flag for flag in raised if flags_in_words([flag])[0].startswith("Note: ")]
