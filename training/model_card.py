@@ -13,7 +13,7 @@ from segmentation.manifest import DataSource
 if TYPE_CHECKING:
     from training.cases import LabelledCase
     from training.presets import Recipe
-    from training.reference import MemberScore
+    from training.scores import MemberScore
 
 LICENCE = "CC-BY-4.0 (weights trained on MS3SEG, CC BY 4.0; attribution in MODEL_CARD.md)"
 

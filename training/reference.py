@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,10 +19,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from training.cases import LabelledCase, load_cases
-from training.dice import dice
+from training.cases import load_cases
 from training.folds import leave_patients_out
-from training.presets import PRESETS, Recipe
+from training.presets import PRESETS
+from training.scores import MemberScore, leave_out_scores
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -33,17 +32,6 @@ _FOLDS_FILE = "folds.json"
 
 Data = Annotated[Path, typer.Option(help="folder of labelled cases (flair.nii.gz, wmh.nii.gz)")]
 Patients = Annotated[Path | None, typer.Option(help="CSV with the columns case,patient; default: the shared MS cases'")]
-
-
-@dataclass(frozen=True)
-class MemberScore:
-    """One case, judged by the member that never saw its patient."""
-
-    case: str
-    member: int
-    dsc: float
-    manual_ml: float
-    predicted_ml: float
 
 
 def shared_patients() -> Path:
@@ -104,6 +92,7 @@ def bundle(
     from segmentation.bundle import write_bundle
     from segmentation.manifest import Training
     from segmentation.networks.unet import build_network
+    from training.fit import predict_slices
     from training.model_card import DATA_SOURCES, LICENCE, model_card
 
     stand = json.loads((run / _FOLDS_FILE).read_text())
@@ -115,7 +104,9 @@ def bundle(
         model = build_network(recipe.network)
         model.load_weights(run / f"member-{member}" / f"epoch-{recipe.epochs:03d}.weights.h5")
         models.append(model)
-    scores = _scores(models, cases, stand["held_out"], recipe)
+    scores = leave_out_scores(
+        cases, stand["held_out"], lambda member, images: predict_slices(models[member], images), recipe.preprocessing
+    )
     software = {name: _version_of(name) for name in ("keras", "tensorflow-cpu", "numpy", "scipy")}
     written = write_bundle(
         out,
@@ -147,42 +138,14 @@ def leave_out(
     cases = load_cases(data, patients or shared_patients())
     folds = leave_patients_out(cases, loaded.members, FOLD_SEED)
     ensemble = open_ensemble(loaded, "auto")
-    scores = []
-    for case in cases:
-        member = next(index for index, held_out in enumerate(folds) if case.patient in held_out)
-        scores.append(
-            _score(case, member, lambda images, member=member: ensemble.predict(images)[member], loaded.preprocessing)
-        )
+    scores = leave_out_scores(
+        cases, folds, lambda member, images: ensemble.predict(images)[member], loaded.preprocessing
+    )
     if as_json:
         mean = float(np.mean([score.dsc for score in scores]))
         typer.echo(json.dumps({"mean_dsc": mean, "cases": [score.__dict__ for score in scores]}))
     else:
         _print_scores(scores)
-
-
-def _scores(
-    models: list[Any], cases: tuple[LabelledCase, ...], folds: list[list[str]], recipe: Recipe
-) -> list[MemberScore]:
-    from training.fit import predict_slices
-
-    scores = []
-    for case in cases:
-        member = next(index for index, held_out in enumerate(folds) if case.patient in held_out)
-        scores.append(
-            _score(
-                case, member, lambda images, member=member: predict_slices(models[member], images), recipe.preprocessing
-            )
-        )
-    return scores
-
-
-def _score(case: LabelledCase, member: int, predict: Any, settings: Any) -> MemberScore:
-    from segmentation.preprocessing.case import preprocess
-
-    ready = preprocess(case.volume, settings)
-    predicted = ready.grid.to_native(predict(ready.images)) >= 0.5
-    voxel = case.volume.voxel_volume_ml
-    return MemberScore(case.name, member, dice(predicted, case.wmh), case.wmh_ml, float(predicted.sum()) * voxel)
 
 
 def _print_scores(scores: list[MemberScore]) -> None:

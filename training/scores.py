@@ -1,0 +1,51 @@
+"""Each case's score by the one member that never saw its patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.preprocessing.case import preprocess
+from segmentation.preprocessing.settings import PreprocessingSettings
+from training.cases import LabelledCase
+from training.dice import dice
+
+# Probabilities float32 (slice, row, column) of one member, counted from 0, for normalised slices of the same shape.
+PredictMember = Callable[[int, NDArray[np.float32]], NDArray[Any]]
+_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class MemberScore:
+    """One case, judged by the member that never saw its patient; `member` counts from 0."""
+
+    case: str
+    member: int
+    dsc: float
+    manual_ml: float
+    predicted_ml: float
+
+
+def leave_out_scores(
+    cases: Sequence[LabelledCase],
+    held_out: Sequence[Sequence[str]],
+    predict: PredictMember,
+    settings: PreprocessingSettings,
+) -> list[MemberScore]:
+    """Score every case on its native grid; `held_out` names the patients that each member was trained without."""
+    return [_score(case, _judge(case, held_out), predict, settings) for case in cases]
+
+
+def _judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
+    return next(member for member, patients in enumerate(held_out) if case.patient in patients)
+
+
+def _score(case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings) -> MemberScore:
+    ready = preprocess(case.volume, settings)
+    predicted = ready.grid.to_native(predict(member, ready.images)) >= _THRESHOLD
+    voxel_ml = case.volume.voxel_volume_ml
+    return MemberScore(case.name, member, dice(predicted, case.wmh), case.wmh_ml, float(predicted.sum()) * voxel_ml)
