@@ -29,6 +29,7 @@ Clock = Callable[[], datetime]
 
 # A commit that waits behind others needs milliseconds; so long only when the disk or another program is in trouble.
 _BUSY_SECONDS: Final = 30.0
+_WRITER_NAP_MS: Final = 3
 _WRITE: Final = "wmh_write"
 
 
@@ -85,7 +86,7 @@ class Database:
                 return
             with self._writing:
                 if self._writer is None:
-                    self._writer = self._engine.connect().execution_options(**{_WRITE: True})
+                    self._writer = _connect_writer(self._engine)
                 with self._writer.begin():
                     yield self._writer
 
@@ -152,9 +153,29 @@ def _switch_to_wal(cursor: sqlite3.Cursor) -> None:
             time.sleep(0.01)
 
 
+def _connect_writer(engine: Engine) -> Connection:
+    connection = engine.connect().execution_options(**{_WRITE: True})
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout={_WRITER_NAP_MS}")
+    return connection
+
+
 def _begin_sqlite(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    if not connection.get_execution_options().get(_WRITE, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # Another process writes: ask every few milliseconds. SQLite's own waiting sleeps up to 100 ms at a time, and the
+    # receiver answers no C-STORE meanwhile.
+    driver: Any = connection.connection.driver_connection
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            driver.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                break
+    connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that the error comes as all others do
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
