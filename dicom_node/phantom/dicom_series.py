@@ -300,7 +300,7 @@ def _shared_hardware(shared: Dataset, affine: NDArray[np.float64], shape: tuple[
         MRAcquisitionPhaseEncodingStepsInPlane=columns,
         MRAcquisitionPhaseEncodingStepsOutOfPlane=1,
         PercentSampling=100.0,
-        PercentPhaseFieldOfView=100.0 * in_plane[1] * columns / (in_plane[0] * rows),
+        PercentPhaseFieldOfView=decimal_string(100.0 * in_plane[1] * columns / (in_plane[0] * rows)),
     )
     shared.MRFOVGeometrySequence = DicomSequence([field_of_view])
 

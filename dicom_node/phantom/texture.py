@@ -40,7 +40,7 @@ def noise_lattice(random: np.random.Generator, wavelength_mm: float, step_mm: fl
     radius = np.sqrt(frequency[:, None, None] ** 2 + frequency[None, :, None] ** 2 + half[None, None, :] ** 2)
     centre = 1.0 / wavelength_mm
     band = np.exp(-0.5 * ((radius - centre) / (0.3 * centre)) ** 2)
-    shaped = np.fft.irfftn(np.fft.rfftn(white) * band, s=white.shape)
+    shaped = np.fft.irfftn(np.fft.rfftn(white) * band, s=white.shape, axes=(0, 1, 2))
     shaped /= shaped.std()
     return Lattice(shaped.astype(np.float32), step_mm)
 
