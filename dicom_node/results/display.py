@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 _EDGES: Final = {2: ((0, 1), (1, 1)), 1: ((0, 1), (2, -1)), 0: ((1, 1), (2, -1))}
 _LETTERS: Final = (("L", "R"), ("P", "A"), ("S", "I"))  # LPS axes, (+, -)
 
-# Display window. Most of the head is brain, so that white is a multiple of its median: by a percentile, bright fat
-# would decide, and lesions would be grey in grey.
-_WHITE_BY_MEDIAN: Final = 2.2
-_WHITE_PERCENTILE: Final = 99.7
+# Display window. The 70th percentile of the head is grey matter, with bright and with suppressed fat, and white is a
+# multiple of it: by a high percentile fat would decide, and lesions would be grey in grey.
+_BRAIN_PERCENTILE: Final = 70.0
+_WHITE_BY_BRAIN: Final = 1.75
 _BLACK_PERCENTILE: Final = 1.0
 _AIR_FRACTION: Final = 0.1  # of the 99th percentile: what is darker is air
 
@@ -79,9 +79,9 @@ def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
 def to_grey(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Intensities as 0..255, in a window that shows lesions of the white matter well."""
     inside = voxels[head] if head.any() else voxels.ravel()
-    lowest, median, highest = np.percentile(inside, (_BLACK_PERCENTILE, 50.0, _WHITE_PERCENTILE))
+    lowest, brain = np.percentile(inside, (_BLACK_PERCENTILE, _BRAIN_PERCENTILE))
     black = 0.25 * lowest if lowest > 0 else lowest
-    white = min(highest, black + _WHITE_BY_MEDIAN * (median - black))
+    white = black + _WHITE_BY_BRAIN * (brain - black)
     scaled = (voxels - black) / max(white - black, np.finfo(np.float32).eps)
     grey: NDArray[np.uint8] = np.rint(255.0 * np.clip(scaled, 0.0, 1.0)).astype(np.uint8)
     return grey

@@ -15,7 +15,7 @@ from dicom_node.results.seg import DISPLAY_RGB
 from segmentation.volume import FlairVolume
 
 FEWEST_PANELS: Final = 10
-MOST_PANELS: Final = 20
+MOST_PANELS: Final = 25
 _MARGIN_MM: Final = 6.0
 _OVERSAMPLING: Final = 2  # drawn twice as large and averaged, so that outlines are smooth
 _OUTLINE_PIXELS: Final = 2  # at the oversampled size

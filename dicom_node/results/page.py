@@ -84,7 +84,7 @@ def draw_page(page: Page) -> Image.Image:
 
 def _draw_header(draw: ImageDraw.ImageDraw, measures: Measures) -> None:
     draw.text((_EDGE, 22), "White matter hyperintensities on FLAIR", _QUIET, _font(26))
-    volume = f"{measures.wmh_volume_ml:.1f} mL"
+    volume = _millilitres(measures.wmh_volume_ml)
     draw.text((_EDGE, 54), volume, _WMH, _font(76))
     after = _EDGE + draw.textlength(volume, _font(76)) + 34
     lesions = "1 lesion" if measures.lesion_count == 1 else f"{measures.lesion_count} lesions"
@@ -93,6 +93,13 @@ def _draw_header(draw: ImageDraw.ImageDraw, measures: Measures) -> None:
     headline, colour, detail = _review(measures)
     draw.text((right, 60), headline, colour, _font(32), anchor="ra")
     draw.text((right, 106), detail, _QUIET, _font(24), anchor="ra")
+
+
+def _millilitres(volume: float) -> str:
+    """One digit after the point, two below 1 mL; a trace is not shown as nothing."""
+    if 0 < volume < 0.005:
+        return "<0.01 mL"
+    return f"{volume:.2f} mL" if 0 < volume < 1 else f"{volume:.1f} mL"
 
 
 def _review(measures: Measures) -> tuple[str, Colour, str]:
@@ -118,7 +125,7 @@ def _draw_panel(
     image.paste(Image.fromarray(panel.image), corner)
     _label(draw, (left + 8, top + 6), f"{panel.index + 1}/{slices}", _QUIET, "la")
     if panel.wmh_ml > 0:
-        _label(draw, (left + width - 8, top + 6), f"{panel.wmh_ml:.2f} mL", _WMH, "ra")
+        _label(draw, (left + width - 8, top + 6), _millilitres(panel.wmh_ml), _WMH, "ra")
     _label(draw, (left + 8, top + height // 2), montage.left, _QUIET, "lm")
     _label(draw, (left + width - 8, top + height // 2), montage.right, _QUIET, "rm")
 

@@ -114,7 +114,7 @@ def test_slices_with_wmh_are_chosen_with_their_neighbours() -> None:
 
 
 def test_tall_stacks_are_thinned_but_keep_the_fullest_slice() -> None:
-    """Of 180 slices at most 20 are shown, in order, the one with most WMH among them."""
+    """Of 180 slices at most 25 are shown, in order, the one with most WMH among them."""
     head = np.ones((180, 4, 4), bool)
     mask = np.zeros(head.shape, bool)
     mask[20:160, 0, 0] = True
