@@ -15,7 +15,7 @@ SINGLE_FRAME = frozenset({str(MRImageStorage)})
 MULTI_FRAME = frozenset({str(EnhancedMRImageStorage), str(LegacyConvertedEnhancedMRImageStorage)})
 IMAGE_CLASSES = SINGLE_FRAME | MULTI_FRAME
 
-MAX_FRAMES = 20_000
+MAX_DESCRIBED_FRAMES = 20_000
 
 # Where an attribute of one frame lives in an Enhanced MR instance: keyword -> (functional group macro, attribute).
 # PS3.3 C.7.6.16.2 (common macros) and C.8.13.5 (MR macros). A classic instance has all of them at its top level.
@@ -113,11 +113,11 @@ def _frames_of_one(header: Dataset, source: int) -> Iterator[Frame]:
         shared = values.items(header, "SharedFunctionalGroupsSequence")[:1]
         own = values.items(header, "PerFrameFunctionalGroupsSequence")
         announced = values.whole(header, "NumberOfFrames")
-        if announced is None or announced != len(own) or announced > MAX_FRAMES:
+        if announced is None or announced != len(own) or announced > MAX_DESCRIBED_FRAMES:
             raise UnreadableObject(
                 "frame_count_mismatch",
                 f"A multi-frame instance announces {announced} frames and describes {len(own)}; expected the same "
-                f"number, at most {MAX_FRAMES}.",
+                f"number, at most {MAX_DESCRIBED_FRAMES}.",
             )
         for index, group in enumerate(own):
             yield Frame(header=header, source=source, number=index + 1, groups=(group, *shared))

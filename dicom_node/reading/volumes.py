@@ -21,7 +21,11 @@ _NUMBERS = (
     "TemporalPositionIdentifier",
     "AcquisitionNumber",
 )
-_TEXTS = ("ImageType", "ComplexImageComponent", "StackID")
+_TEXTS = ("ImageType", "AcquisitionContrast", "ComplexImageComponent", "StackID")
+
+
+MAX_FRAMES = 4096
+MAX_ORIENTATIONS = 32
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,12 @@ def upward_normal(plane: Plane) -> np.ndarray:
 
 
 def part_into_volumes(frames: Sequence[Frame]) -> tuple[CandidateVolume, ...]:
-    """Part frames into candidate volumes, the largest first; frames without a usable plane are left out."""
+    """Part frames into candidate volumes, the largest first.
+
+    Left out: frames without a usable plane, those beyond MAX_FRAMES, and orientations beyond the first MAX_ORIENTATIONS
+    (radial projections). Both bound the time that a series can cost; no FLAIR comes near them.
+    """
+    frames = frames[:MAX_FRAMES]
     planes = [plane for frame in frames if (plane := plane_of(frame)) is not None]
     volumes = [volume for group in _parallel_groups(planes) for volume in _told_apart(group)]
     return tuple(sorted(volumes, key=lambda volume: -volume.slice_count))
@@ -77,10 +86,10 @@ def _parallel_groups(planes: Sequence[Plane]) -> list[list[Plane]]:
     groups: list[list[Plane]] = []
     for plane in planes:
         home = next((group for group in groups if group[0].parallel_to(plane)), None)
-        if home is None:
-            groups.append([plane])
-        else:
+        if home is not None:
             home.append(plane)
+        elif len(groups) < MAX_ORIENTATIONS:
+            groups.append([plane])
     return groups
 
 

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from dicom_node.errors import UnreadableObject
 from dicom_node.reading import values
 from dicom_node.reading.frames import IMAGE_CLASSES, Frame, frames_of
-from dicom_node.reading.volumes import CandidateVolume, part_into_volumes, upward_normal
+from dicom_node.reading.volumes import MAX_FRAMES, CandidateVolume, part_into_volumes, upward_normal
 from dicom_node.selecting.evidence import gather
 from dicom_node.selecting.rules import EXCLUSIONS, NOTES, SIGNS, timing_text
 from dicom_node.selecting.verdict import Verdict
@@ -74,6 +74,8 @@ def choose_volume(headers: Sequence[Dataset]) -> Choice:
         return Choice(Verdict(False, error.code, error.reason), None)
     if not frames:
         return Choice(_verdict_without_frames(headers), None)
+    if len(frames) > MAX_FRAMES:
+        return Choice(_too_many(frames), None)
     volumes = part_into_volumes(frames)
     if not volumes:
         # Kind and contrast first: "no geometry" tells little about a colour screenshot.
@@ -90,6 +92,14 @@ _NO_GEOMETRY = Verdict(
 )
 
 
+def _too_many(frames: Sequence[Frame]) -> Verdict:
+    verdict = judge_frame(frames[0])
+    if not verdict.accepted:
+        return verdict
+    reason = f"The series has {len(frames)} images; a FLAIR has at most {MAX_FRAMES} (this looks like a time series)."
+    return Verdict(False, "too_many_images", reason)
+
+
 def _verdict_without_frames(headers: Sequence[Dataset]) -> Verdict:
     """No MR image among the instances: let the tables say what came instead."""
     return judge_frame(Frame(header=headers[0], source=0, number=None, groups=()))
@@ -103,7 +113,7 @@ def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume]) -> C
     if len(flair) > 1:
         flair = [pair for pair in flair if _could_be_read(pair[0])] or flair
     if len(flair) > 1:
-        counts = ", ".join(str(volume.slice_count) for volume, _ in flair)
+        counts = ", ".join(str(volume.slice_count) for volume, _ in flair[:4]) + (", ..." if len(flair) > 4 else "")
         return Choice(
             Verdict(
                 False,

@@ -11,7 +11,7 @@ from dicom_node.errors import UnreadableObject
 from dicom_node.reading import values
 from dicom_node.reading.frames import Frame, frames_of
 from dicom_node.reading.stacking import Regularity, regularity
-from dicom_node.reading.volumes import part_into_volumes
+from dicom_node.reading.volumes import MAX_FRAMES, part_into_volumes
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
         frames = frames_of(headers)
     except UnreadableObject:
         return Completeness(has_gap=True, has_duplicate=False, expected=None, found=len(headers))
-    volumes = part_into_volumes(frames)
+    volumes = part_into_volumes(frames) if len(frames) <= MAX_FRAMES else ()
     if not volumes:
         return Completeness(has_gap=False, has_duplicate=False, expected=_announced(frames), found=len(frames))
     kind, _ = regularity(volumes[0])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import math
+
 from pydicom.dataset import Dataset
 from support.dicom_series import about_scan, small_scan
 
 from dicom_node.phantom.dicom_series import classic_series, enhanced_instance
+from dicom_node.reading.frames import frames_of
+from dicom_node.reading.volumes import MAX_ORIENTATIONS, part_into_volumes
+from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.geometry import slice_completeness
 
 _SCAN = small_scan(10, 8, 8)
@@ -66,3 +72,36 @@ def test_headers_without_geometry_do_not_raise() -> None:
     seen = slice_completeness([Dataset()])
     assert seen.looks_complete
     assert seen.found == 0
+
+
+def test_a_time_series_costs_little() -> None:
+    """Thousands of frames are neither sorted nor parted: they end as too many images, at once."""
+    instance = enhanced_instance(_SCAN.stored, _SCAN.affine, about_scan(_SCAN))
+    instance.PerFrameFunctionalGroupsSequence = list(instance.PerFrameFunctionalGroupsSequence) * 500
+    instance.NumberOfFrames = 5000
+    assert judge_series([instance]).code == "too_many_images"
+    assert slice_completeness([instance]).found == 5000
+
+
+def test_radial_orientations_cost_little() -> None:
+    """A thousand orientations in one series are not compared each with each."""
+    instance = enhanced_instance(_SCAN.stored, _SCAN.affine, about_scan(_SCAN))
+    template = instance.PerFrameFunctionalGroupsSequence[0]
+    groups = []
+    for step in range(1000):
+        group = copy.copy(template)
+        angle = step * 0.006
+        orientation = Dataset()
+        orientation.ImageOrientationPatient = [
+            math.cos(angle),
+            math.sin(angle),
+            0,
+            -math.sin(angle),
+            math.cos(angle),
+            0,
+        ]
+        group.PlaneOrientationSequence = [orientation]
+        groups.append(group)
+    instance.PerFrameFunctionalGroupsSequence = groups
+    instance.NumberOfFrames = len(groups)
+    assert len(part_into_volumes(frames_of([instance]))) <= MAX_ORIENTATIONS
