@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
 from support.peers import peer
 
 _USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this account
@@ -29,18 +31,25 @@ class PostgresServer:
     def start(self) -> None:
         """initdb and start; returns when it answers."""
         self._run("initdb", "-D", str(self.data), "-U", "wmh", "-A", "trust", "-E", "UTF8", "--locale=C")
+        self.start_again()
+
+    def start_again(self) -> None:
+        """Start the server after `stop`."""
         # Durability on, as in a hospital; only the sizes are small.
         options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c max_connections=60"
         options += " -c shared_buffers=16MB"
-        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self._folder / "log"), "-o", options, "start")
+        self._control("-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server; `immediate` is a crash: it recovers from its log at the next start."""
-        self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop")
+        self._control("-m", mode, "stop")
 
     def restart(self, mode: str = "fast") -> None:
         """Stop in that mode, start again with the same options."""
-        self._run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "-l", str(self._folder / "log"), "restart")
+        self._control("-m", mode, "restart")
+
+    def _control(self, *arguments: str) -> None:
+        self._run("pg_ctl", "-D", str(self.data), "-w", "-l", str(self._folder / "log"), *arguments)
 
     @property
     def data(self) -> Path:
@@ -51,29 +60,40 @@ class PostgresServer:
         """URL of one of its databases."""
         return f"postgresql+psycopg://wmh:s3cret@/{name}?host={self._folder}"
 
-    def new_database(self) -> str:
-        """Make an empty database; returns its URL."""
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another one of this server that nobody uses; returns its URL."""
         name = f"wmh_{os.getpid()}_{next(_names)}"
-        self._run("createdb", "-h", str(self._folder), "-U", "wmh", name)
+        with psycopg.connect(host=str(self._folder), user="wmh", dbname="postgres", autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template))))
         return self.url(name)
+
+    def name_of(self, url: str) -> str:
+        """Name of one of its databases."""
+        return url.rpartition("?")[0].rpartition("/")[2]
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._prefix, str(self._programs / program), *arguments]
         # Output to a file: pg_ctl's child would hold a pipe open for ever.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
-                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, timeout=120, check=False
+                command,
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                timeout=120,
+                check=False,
             )
             output.seek(0)
             assert done.returncode == 0, f"{program}: {output.read().decode(errors='replace')[-4000:]}"
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(parent: Path | None = None) -> Iterator[PostgresServer]:
     """A server while the block lasts; skips (fails under CI=true) where PostgreSQL is not installed."""
     programs = Path(peer("initdb")).resolve().parent
     # Not under pytest's folder, which only its user may enter; and short: a socket's path has at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="wmh-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="wmh-pg-", dir=parent))
     try:
         if os.geteuid() == 0:
             account = pwd.getpwnam(_USER)

@@ -10,6 +10,7 @@ import pytest
 from pydicom.dataset import Dataset
 from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
+from dicom_node.reading.series import read_series
 from dicom_node.results.identity import OPTIONAL, REQUIRED, character_set_of, identity_of
 from dicom_node.results.writing import part10_bytes
 
@@ -89,3 +90,33 @@ def test_free_text_about_the_patient_stays_with_the_images() -> None:
     header = Dataset()
     header.PatientComments, header.AdditionalPatientHistory = "secret", "secret"
     assert "secret" not in str(identity_of(header))
+
+
+def test_undeclared_characters_keep_their_bytes(tmp_path: Path) -> None:
+    """A name in Latin-1 without SpecificCharacterSet (seen in old scanners) is illegal, and yet what the PACS filed."""
+    series_of(Case("names"), tmp_path, extra={"PatientName": "Muller^Jurg", "StudyDescription": "Schadel"})
+    for file in tmp_path.iterdir():
+        broken = file.read_bytes().replace(b"Muller^Jurg", b"M\xfcller^J\xfcrg").replace(b"Schadel", b"Sch\xe4del")
+        file.write_bytes(broken.replace(b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 192", b""))
+    series = read_series(sorted(tmp_path.iterdir()))
+    assert "SpecificCharacterSet" not in series.headers[0]
+    result = result_set_of(series, segmentation_of(series))
+    for dataset in (result.seg, result.sr):
+        name, description = raw_values(part10_bytes(dataset), "PatientName", "StudyDescription")
+        assert name.strip() == b"M\xfcller^J\xfcrg"
+        assert description.strip() == b"Sch\xe4del"
+
+
+def test_nothing_of_the_patient_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Neither log records of any level and library nor warnings hold the patient's name or ID."""
+    extra = {"PatientName": "SECRETNAME", "PatientID": "SECRETID", "AccessionNumber": "SECRETACC"}
+    series = series_of(Case("secret"), tmp_path, extra=extra)
+    with caplog.at_level("DEBUG"):
+        result = result_set_of(series, segmentation_of(series))
+        part10_bytes(result.seg)
+        part10_bytes(result.sr)
+    assert result.seg.PatientName == "SECRETNAME"
+    assert "SECRET" not in caplog.text
+    assert not any("SECRET" in str(warning.message) for warning in recwarn.list)

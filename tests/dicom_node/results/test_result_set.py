@@ -14,6 +14,7 @@ import pydicom
 import pytest
 from support.data import REPOSITORY
 from support.result_cases import ANALYSED_AT, CASES, MODEL, Case, result_set_of, segmentation_of, series_of
+from support.results import check_refers_to, headers
 
 from dicom_node.errors import ResultError
 from dicom_node.reading.series import FlairSeries
@@ -135,3 +136,11 @@ def test_an_untold_threshold_is_absent(tmp_path: Path) -> None:
     result = build_result_set(series, segmentation_of(series), MODEL, "openvino", "f32", ANALYSED_AT)
     assert "threshold" not in str(result.seg)
     assert "threshold" not in str(result.sr)
+
+
+@pytest.mark.parametrize("case", [CASES[1], CASES[4]], ids=str)
+def test_results_refer_to_their_source_and_to_nothing_else(case: Case, tmp_path: Path) -> None:
+    """What the integration tests ask of results that come back from a PACS holds for what is built."""
+    series = series_of(case, tmp_path)
+    result = result_set_of(series, segmentation_of(series))
+    check_refers_to(result.seg, result.sr, headers(sorted(tmp_path.iterdir())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -145,6 +146,27 @@ def test_lossy_sources_give_results_that_say_so(tmp_path: Path) -> None:
     seg = read_back(result_set_of(series, segmentation_of(series)).seg)
     assert seg.LossyImageCompression == "01"
     assert list(seg.LossyImageCompressionRatio) == [10.5, 2]
+
+
+def test_a_part_of_an_enhanced_instance_keeps_its_frames(tmp_path: Path) -> None:
+    """Where only every second frame of an instance was analysed, each result frame names the right one of them."""
+    whole = series_of(CASES[3], tmp_path)
+    affine = whole.affine.copy()
+    affine[:3, 2] *= 2
+    depth, row, column = whole.spacing_mm
+    part = replace(
+        whole, voxels=whole.voxels[::2], frames=whole.frames[::2], affine=affine, spacing_mm=(2 * depth, row, column)
+    )
+    segmentation = segmentation_of(part)
+    seg = read_back(result_set_of(part, segmentation).seg)
+    slice_of = {frame.frame_number: index for index, frame in enumerate(part.frames)}
+    origins = [
+        int(groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber)
+        for groups in seg.PerFrameFunctionalGroupsSequence
+    ]
+    assert sorted(origins) == sorted(slice_of)
+    for origin, pixels in zip(origins, seg.pixel_array, strict=True):
+        np.testing.assert_array_equal(pixels, segmentation.mask[slice_of[origin]])
 
 
 def volume_of(seg: Dataset) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
