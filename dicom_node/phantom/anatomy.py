@@ -34,7 +34,7 @@ _SURFACE_MM = 70.0
 _GREY_MM = 3.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Tissues:
     """What the head is made of at each point.
 

@@ -25,7 +25,7 @@ _LEVEL_RANGE_MM = 20.0
 _HEAD_CENTRE_MM = (0.0, 0.0, 8.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Phantom:
     """A synthetic head with its truth, all on one grid (slice, row, column), slices from feet to head.
 
@@ -48,7 +48,7 @@ class Phantom:
     lesion_count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class _Rendered:
     """The head on the slices' grid, white matter = 1; `level` keeps its sub-slices, the rest is averaged over them.
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from dicom_node.phantom.shapes import Field, Points
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Lattice:
     """A scalar field on a cubic lattice centred at the origin; repeats beyond its edge.
 

@@ -26,7 +26,7 @@ class SourceFrame:
     frame_number: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class FlairSeries:
     """One regular axial FLAIR volume with its origin.
 
@@ -39,6 +39,9 @@ class FlairSeries:
         series_instance_uid, study_instance_uid, frame_of_reference_uid: as in the source.
         instances_digest: see `dicom_node.reading.digest`, over every file that was handed in.
         flags: what a reader of the result should know, e.g. "oblique", "slice_gap", "duplicate_slices_dropped".
+
+    Raises:
+        ValueError: the parts do not fit together.
     """
 
     voxels: NDArray[np.float32]
@@ -51,6 +54,15 @@ class FlairSeries:
     frame_of_reference_uid: str
     instances_digest: str
     flags: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
+            raise ValueError(f"expected float32 (slice, row, column), got {self.voxels.dtype} {self.voxels.shape}")
+        if len(self.frames) != len(self.voxels):
+            raise ValueError(f"expected one source frame per slice, got {len(self.frames)} for {len(self.voxels)}")
+        if self.affine.shape != (4, 4):
+            raise ValueError(f"expected a 4 x 4 affine, got {self.affine.shape}")
 
     def volume(self) -> FlairVolume:
         """The same voxels as the segmentation room sees them."""

@@ -20,7 +20,7 @@ _UNIT_TOLERANCE = 0.02
 _SPACING_LIMITS_MM = (0.05, 20.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Plane:
     """Where a frame lies.
 

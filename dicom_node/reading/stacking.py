@@ -40,7 +40,7 @@ class Regularity(Enum):
     IRREGULAR = "irregular"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Stack:
     """Distinct slices from feet to head with one affine.
 
