@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_file_meta_info
@@ -42,6 +42,10 @@ PARSER_ERRORS: tuple[type[Exception], ...] = (
 MAX_FILE_BYTES = 2 * 1024**3
 MAX_INFLATED_BYTES = 1024**3
 _CHUNK = 1024**2
+
+# pydicom's warnings quote the values that they complain about, which may be a name or a birth date: none of that may
+# reach a log. What is read is checked by `values`, `planes` and `series`; writers check what they write.
+config.settings.reading_validation_mode = config.IGNORE
 
 T = TypeVar("T")
 

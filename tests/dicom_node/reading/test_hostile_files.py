@@ -181,6 +181,18 @@ def test_headers_are_safe_to_copy_from(tmp_path: Path) -> None:
         assert header.PatientID == "TEST-1"
 
 
+def test_odd_values_are_not_quoted_in_warnings(tmp_path: Path) -> None:
+    """pydicom would warn about an ill-formed birth date with its text; nothing of it may reach a log."""
+    (path, *_) = files = write_scan(small_scan(5), tmp_path)
+    content = path.read_bytes()
+    assert b"\x10\x00\x30\x00DA\x00\x00" in content
+    path.write_bytes(content.replace(b"\x10\x00\x30\x00DA\x00\x00", b"\x10\x00\x30\x00DA\x08\x0001.05.50"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        series = read_series(files)
+    assert all(not header.PatientBirthDate for header in series.headers)
+
+
 def test_refusals_hold_no_patient_data(tmp_path: Path) -> None:
     """Reasons quote no free text: it may hold a name."""
     files = write_scan(small_scan(5), tmp_path, description="T1 DOE JANE 1950", protocol="DOE", inversion_ms=None)
