@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 import psutil
@@ -31,15 +32,22 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_phantom_there_and_back(environment: dict[str, str], tmp_path: Path) -> None:
     """The demo ends by itself with SEG, SR, measurements and picture, prints the truth beside the measurement, and
     leaves no process behind."""
-    before = {process.pid for process in psutil.process_iter()}
-    done = run_cli("demo", "--out", tmp_path / "out", environment=environment)
+    token = uuid.uuid4().hex
+    done = run_cli("demo", "--out", tmp_path / "out", environment={**environment, "DEMO_TEST": token})
     assert "truth" in done.stdout
     assert "WMH volume" in done.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names >= {"seg.dcm", "sr.dcm", "measurements.json", "overlay.png"}
     assert pydicom.dcmread(tmp_path / "out" / "seg.dcm").Modality == "SEG"
-    left = [p for p in psutil.process_iter() if p.pid not in before and "dicom_node.cli" in " ".join(p.cmdline())]
-    assert left == []
+    assert not any(_carries(process, token) for process in psutil.process_iter())
+
+
+def _carries(process: psutil.Process, token: str) -> bool:
+    """Whether a process inherited the demo's environment."""
+    try:
+        return process.environ().get("DEMO_TEST") == token
+    except psutil.Error:
+        return False
 
 
 def test_users_own_dicom_that_is_no_flair(environment: dict[str, str], tmp_path: Path) -> None:

@@ -1,0 +1,197 @@
+"""The completer, on a real database and real files, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pydicom
+import pytest
+from support.clock import ManualClock
+from support.databases import sqlite_url
+
+from db.engine import open_database
+from db.inbox import AssociationEnd, Inbox, ReceivedInstance
+from db.jobs import Job, JobTable
+from db.migrate import upgrade
+from dicom_node.completing.completer import Completer
+from dicom_node.completing.evidence import Patience
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+
+PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_association_seconds=120)
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A small phantom series."""
+    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+
+
+class Setting:
+    """A database, a storage folder and a completer on one clock."""
+
+    def __init__(self, folder: Path) -> None:
+        url = sqlite_url(folder)
+        upgrade(url)
+        self.clock = ManualClock()
+        self.database = open_database(url, self.clock)
+        self.inbox = Inbox(self.database)
+        self.jobs = JobTable(self.database)
+        self.storage = folder
+        self.completer = Completer(self.inbox, self.jobs, folder, PATIENCE, self.clock)
+
+    def receive(self, files: Sequence[Path], end: AssociationEnd | None = AssociationEnd.RELEASED) -> int:
+        """Record files as the receiver does; the association stays open when `end` is None."""
+        association = self.inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
+        self.inbox.record([self._received(file, association) for file in files])
+        if end is not None:
+            self.inbox.end_association(association, end)
+        return association
+
+    def after(self, seconds: float) -> list[Job]:
+        """Let time pass, look once, and give the jobs, oldest first."""
+        self.clock.pass_seconds(seconds)
+        self.completer.look()
+        return sorted(self.jobs.list(), key=lambda job: job.id)
+
+    def _received(self, file: Path, association: int) -> ReceivedInstance:
+        content = file.read_bytes()
+        sha256 = hashlib.sha256(content).hexdigest()
+        (self.storage / sha256).write_bytes(content)
+        header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        return ReceivedInstance(
+            sop_instance_uid=str(header.get("SOPInstanceUID", "1.2.3.9")),
+            sop_class_uid=str(header.get("SOPClassUID", "1.2.840.10008.5.1.4.1.1.4")),
+            series_instance_uid=str(header.get("SeriesInstanceUID", "1.2.3")),
+            study_instance_uid=str(header.get("StudyInstanceUID", "1.2")),
+            transfer_syntax_uid="1.2.840.10008.1.2.1",
+            path=sha256,
+            sha256=sha256,
+            size_bytes=len(content),
+            association_id=association,
+        )
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    """Nothing received yet."""
+    made = Setting(tmp_path)
+    with closing(made.database):
+        yield made
+
+
+def _changed(file: Path, folder: Path, **elements: object) -> Path:
+    dataset = pydicom.dcmread(file)
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
+    folder.mkdir(exist_ok=True)
+    dataset.save_as(folder / file.name)
+    return folder / file.name
+
+
+def test_a_whole_series_needs_the_short_wait(setting: Setting, series: list[Path]) -> None:
+    """Released, regular, none missing: a job after `quiet_seconds`, and only one however often one looks."""
+    setting.receive(series)
+    assert setting.after(1.9) == []
+    (job,) = setting.after(0.2)
+    assert (job.state, job.instance_count) == ("queued", len(series))
+    assert setting.after(100) == [job]
+
+
+def test_a_gap_needs_the_long_wait(setting: Setting, series: list[Path]) -> None:
+    """With a slice missing in the middle, the rest may be on its way: a job only after `quiet_seconds_incomplete`."""
+    setting.receive(series[:5] + series[6:])
+    assert setting.after(59) == []
+    assert len(setting.after(2)) == 1
+
+
+@pytest.mark.parametrize("end", [AssociationEnd.ABORTED, AssociationEnd.LOST])
+def test_a_broken_association_needs_the_long_wait(setting: Setting, series: list[Path], end: AssociationEnd) -> None:
+    """An association that was not released may have had more to say."""
+    setting.receive(series, end)
+    assert setting.after(59) == []
+    assert len(setting.after(2)) == 1
+
+
+def test_an_open_association_holds_back(setting: Setting, series: list[Path]) -> None:
+    """While its association is open a series is not complete; once released, the short wait has passed already."""
+    association = setting.receive(series, None)
+    assert setting.after(61) == []
+    setting.inbox.end_association(association, AssociationEnd.RELEASED)
+    assert len(setting.after(0)) == 1
+
+
+def test_a_dead_association_does_not_hold_back_for_ever(setting: Setting, series: list[Path]) -> None:
+    """An association that brought nothing for longer than any timeout is dead, or busy with other series."""
+    setting.receive(series, None)
+    assert setting.after(119) == []
+    assert len(setting.after(2)) == 1
+
+
+def test_a_late_slice_gives_a_new_job(setting: Setting, series: list[Path]) -> None:
+    """A slice that comes after the result gives a job that names its predecessor, never a silent mix."""
+    setting.receive(series[:-1])
+    (first,) = setting.after(61)
+    setting.jobs.claim("worker", 60)
+    setting.receive(series[-1:])
+    old, new = setting.after(61)
+    assert old.id == first.id
+    assert new.predecessor_id == first.id
+    assert new.instance_count == len(series)
+
+
+def test_the_same_series_again_gives_no_new_job(setting: Setting, series: list[Path]) -> None:
+    """A resend of the same bytes changes nothing."""
+    setting.receive(series)
+    (job,) = setting.after(3)
+    setting.receive(series)
+    assert [one.id for one in setting.after(61)] == [job.id]
+
+
+def test_a_resend_with_other_bytes_is_waited_for_and_not_analysed_twice(
+    setting: Setting, series: list[Path], tmp_path: Path
+) -> None:
+    """A resend that a PACS has touched is kept and flagged; the job stays the one about the first bytes."""
+    setting.receive(series)
+    (job,) = setting.after(3)
+    setting.receive([_changed(series[3], tmp_path / "changed", AccessionNumber="7")])
+    assert len(setting.inbox.open_series()) == 1
+    assert [one.id for one in setting.after(61)] == [job.id]
+    assert setting.inbox.open_series() == []
+
+
+def test_another_kind_of_series_is_rejected_with_a_reason(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A T1 series ends as rejected, with a sentence that a technologist understands."""
+    files = [
+        _changed(
+            file, tmp_path / "t1", SeriesDescription="T1 MPRAGE", EchoTime=3, RepetitionTime=2000, InversionTime=900
+        )
+        for file in series
+    ]
+    setting.receive(files)
+    (job,) = setting.after(61)
+    assert job.state == "rejected"
+    assert job.code
+    assert len(job.reason or "") > 15
+
+
+def test_hostile_bytes_do_not_stop_the_others(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A series of bytes that are no DICOM is rejected as unreadable, and the series beside it becomes a job."""
+    (tmp_path / "junk").write_bytes(b"\xff" * 500)
+    setting.receive([tmp_path / "junk"])
+    setting.receive(series)
+    jobs = setting.after(61)
+    assert sorted(job.state for job in jobs) == ["queued", "rejected"]
+
+
+def test_a_lost_file_does_not_stop_the_others(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A file that was deleted by hand gives a rejection, not a crash."""
+    setting.receive([_changed(series[0], tmp_path / "other", SeriesInstanceUID="1.2.3.4")])
+    for path in setting.inbox.instances_of("1.2.3.4"):
+        (setting.storage / path.path).unlink()
+    setting.receive(series)
+    jobs = setting.after(61)
+    assert sorted(job.state for job in jobs) == ["queued", "rejected"]

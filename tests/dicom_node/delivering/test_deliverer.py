@@ -1,0 +1,165 @@
+"""The deliverer, on a real database with a clock that the test moves; what destinations answer is given by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.clock import ManualClock
+from support.databases import sqlite_url
+
+from db.deliveries import DeliveryTable
+from db.engine import open_database
+from db.jobs import Job, JobTable, NewDelivery
+from db.migrate import upgrade
+from dicom_node.delivering.deliverer import Deliverer
+from dicom_node.delivering.down import LeftAlone
+from dicom_node.delivering.patience import DeliveryPatience
+from dicom_node.sending import SendOutcome
+from dicom_node.settings import Destination
+
+DAY = 86_400
+
+
+class Setting:
+    """A job that is delivering to some destinations, and a deliverer."""
+
+    def __init__(self, folder: Path, names: Sequence[str], known: Sequence[str] | None = None) -> None:
+        url = sqlite_url(folder)
+        upgrade(url)
+        self.clock = ManualClock()
+        self.database = open_database(url, self.clock)
+        self.jobs = JobTable(self.database)
+        self.table = DeliveryTable(self.database)
+        self.answers: dict[str, int | None] = dict.fromkeys(names, 0x0000)
+        self.asked: list[str] = []
+        (folder / "seg.dcm").write_bytes(b"seg")
+        self.folder = folder
+        job = self.jobs.enqueue("1.2.3", "0" * 64, 1)
+        self.jobs.claim("worker", 60)
+        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, ["seg.dcm"]) for name in names])
+        self.job_id = job.id
+        self.left_alone = LeftAlone(self.clock)
+        self.deliverer = Deliverer(
+            owner="deliverer",
+            deliveries=self.table,
+            destinations={
+                name: Destination(name=name, ae_title=name.upper(), host="h", port=104) for name in (known or names)
+            },
+            storage=folder,
+            send=self._send,
+            patience=DeliveryPatience(first_seconds=30, longest_seconds=3600, total_seconds=7 * DAY),
+            lease_seconds=60,
+            left_alone=self.left_alone,
+            clock=self.clock,
+        )
+
+    @property
+    def job(self) -> Job:
+        """The job as it stands."""
+        return self.jobs.get(self.job_id)
+
+    def run(self, seconds: float = 0) -> None:
+        """Let time pass, then deliver what is due."""
+        self.clock.pass_seconds(seconds)
+        while self.deliverer.deliver_once():
+            pass
+
+    def _send(self, paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
+        self.asked.append(destination.name)
+        status = self.answers[destination.name]
+        return [SendOutcome(path, status, status == 0x0000, "as the test says") for path in paths]
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    """Two destinations."""
+    made = Setting(tmp_path, ["pacs", "archive"])
+    with closing(made.database):
+        yield made
+
+
+def test_all_have_it(setting: Setting) -> None:
+    """A job is done when every destination has the result, each asked once."""
+    setting.run()
+    assert setting.job.state == "done"
+    assert sorted(setting.asked) == ["archive", "pacs"]
+
+
+def test_one_is_down_for_days(setting: Setting) -> None:
+    """A destination that is down is tried at growing intervals for days; the other got its result at once."""
+    setting.answers["archive"] = None
+    setting.run()
+    assert setting.job.state == "delivering"
+    for _ in range(6 * 24):
+        setting.run(3600)
+    assert setting.asked.count("pacs") == 1
+    assert 100 < setting.asked.count("archive") < 200
+    setting.answers["archive"] = 0x0000
+    setting.run(3601)
+    assert setting.job.state == "done"
+
+
+def test_given_up_after_a_week(setting: Setting) -> None:
+    """After the days that the settings give, the delivery is given up and the job fails with the last reason."""
+    setting.answers["archive"] = None
+    for _ in range(8 * 24):
+        setting.run(3600)
+    assert setting.job.state == "failed"
+    assert "archive" in (setting.job.reason or "")
+    asked = setting.asked.count("archive")
+    setting.run(DAY)
+    assert setting.asked.count("archive") == asked
+
+
+def test_refusals_are_believed_the_third_time(setting: Setting) -> None:
+    """ "SOP class not supported" is asked for three times, then the job fails and says which destination and why."""
+    setting.answers["archive"] = 0x0122
+    setting.run()
+    setting.run(31)
+    assert setting.job.state == "delivering"
+    setting.run(61)
+    assert setting.job.state == "failed"
+    assert setting.asked.count("archive") == 3
+    assert "archive" in (setting.job.reason or "")
+    assert "0x0122" in (setting.job.reason or "")
+
+
+def test_out_of_resources_goes_on(setting: Setting) -> None:
+    """A700 is never "sent", and never given up before the days have passed."""
+    setting.answers["archive"] = 0xA700
+    for _ in range(20):
+        setting.run(3600)
+    assert setting.job.state == "delivering"
+
+
+def test_a_down_destination_is_not_asked_for_every_row(setting: Setting) -> None:
+    """After a try without an answer, further rows of that destination wait a moment and nobody waits for a timeout."""
+    setting.answers["archive"] = None
+    setting.run()
+    other = setting.jobs.enqueue("1.2.4", "1" * 64, 1)
+    setting.jobs.claim("worker", 60)
+    setting.jobs.deliver(
+        other.id, "worker", {}, [NewDelivery("archive", ["seg.dcm"]), NewDelivery("pacs", ["seg.dcm"])]
+    )
+    setting.run(1)
+    assert setting.asked == ["pacs", "archive", "pacs"]
+
+
+def test_a_destination_that_left_the_settings(tmp_path: Path) -> None:
+    """A destination that was taken out of the settings is said, and does not stop the others."""
+    setting = Setting(tmp_path, ["pacs", "gone"], known=["pacs"])
+    setting.run()
+    assert setting.asked == ["pacs"]
+    reasons = {one.destination: one.reason for one in setting.table.list(setting.job_id)}
+    assert "not in the settings" in (reasons["gone"] or "")
+
+
+def test_a_file_that_is_gone(setting: Setting) -> None:
+    """A result that was deleted from the outbox fails the job with the file's name, instead of being tried for days."""
+    (setting.folder / "seg.dcm").unlink()
+    setting.run()
+    assert setting.job.state == "failed"
+    assert "seg.dcm" in (setting.job.reason or "")
