@@ -73,6 +73,7 @@ class _Course:
     """How far an association got, noted by event handlers."""
 
     connected: bool = False
+    closed: bool = False
     rejection: str = ""
 
 
@@ -157,7 +158,7 @@ def echo(destination: Receiver, *, calling_ae_title: str = "WMHNODE", timeouts: 
         DeliveryError: no association, or an answer other than 0x0000.
     """
     contexts = ((_VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN),)
-    with _associated(destination, contexts, calling_ae_title, timeouts or Timeouts()) as association:
+    with _associated(destination, contexts, calling_ae_title, timeouts or Timeouts()) as (association, _course):
         try:
             status = _status_of(association.send_c_echo())
         except (RuntimeError, ValueError) as error:
@@ -174,8 +175,9 @@ def _send_plan(
     while left:
         answered = False
         try:
-            with _associated(destination, plan.contexts, calling_ae_title, timeouts) as association:
-                while left and association.is_established:
+            with _associated(destination, plan.contexts, calling_ae_title, timeouts) as (association, course):
+                # pynetdicom may call an association established for a moment after its connection is gone.
+                while left and association.is_established and not course.closed:
                     file = left.pop(0)
                     outcome = _send_one(association, file)
                     answered = answered or outcome.status is not None
@@ -194,8 +196,8 @@ def _send_plan(
 @contextmanager
 def _associated(
     destination: Receiver, contexts: Sequence[tuple[str, str]], calling_ae_title: str, timeouts: Timeouts
-) -> Iterator[Association]:
-    """An association that is released at the end.
+) -> Iterator[tuple[Association, _Course]]:
+    """An association that is released at the end, and how far it got.
 
     Raises:
         DeliveryError: why there is none.
@@ -210,6 +212,7 @@ def _associated(
         (evt.EVT_CONN_OPEN, _tune, [course, timeouts.network]),
         (evt.EVT_DATA_SENT, _acknowledge_at_once),
         (evt.EVT_REJECTED, _note_rejection, [course]),
+        (evt.EVT_CONN_CLOSE, _stop_waiting, [course]),
     ]
     try:
         association = ae.associate(
@@ -226,9 +229,9 @@ def _associated(
             raise _NoContextAccepted(f"{_name(destination)} takes none of these objects")
         raise DeliveryError(f"{_name(destination)}: {_why_not(association, course)}")
     try:
-        yield association
+        yield association, course
     finally:
-        if association.is_established:
+        if association.is_established and not course.closed:
             association.release()
 
 
@@ -282,6 +285,12 @@ def _acknowledge_at_once(event: Any) -> None:
     """Acknowledge the answer's first piece as it comes (EVT_DATA_SENT); Linux forgets this setting all the time."""
     if _QUICKACK is not None:
         event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+
+
+def _stop_waiting(event: Any, course: _Course) -> None:
+    """End a wait for an answer that cannot come any more (EVT_CONN_CLOSE); pynetdicom would wait for its timeout."""
+    course.closed = True
+    event.assoc.dimse.msg_queue.put((None, None))
 
 
 def _note_rejection(event: Any, course: _Course) -> None:

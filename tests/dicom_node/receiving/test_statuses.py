@@ -1,4 +1,4 @@
-"""The status table of `statuses`: each bad object gets its answer and one line in the log, and the next one is taken."""
+"""The table of `statuses`: each bad object gets its answer and one line in the log, and the next one is taken."""
 
 from __future__ import annotations
 
