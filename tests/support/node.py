@@ -31,7 +31,7 @@ class Node:
         self.folder = folder
         self.port = free_port()
         self.storage = folder / "storage"
-        self.database_url = f"sqlite:///{folder / 'node.sqlite'}"
+        self.database_url = str(settings.get("database_url", f"sqlite:///{folder / 'node.sqlite'}"))
         self.log = folder / "node.log"
         values: dict[str, object] = {
             "ae_title": AE_TITLE,
