@@ -13,7 +13,7 @@ from db.delivery import Delivery, DeliveryState, NewDelivery
 from db.engine import Database
 from db.errors import LeaseLost, UnknownRow
 from db.job import Job
-from db.job_states import JobState
+from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 from db.rows import delivery_of
 from db.schema import deliveries
@@ -199,6 +199,16 @@ def _end_job(connection: Connection, job: Job, now: datetime) -> None:
     )
     if reasons:
         reason = "not delivered everywhere: " + "; ".join(map(str, reasons))
-        move(connection, job, JobState.FAILED, now, "failed", reason, code="not_delivered", reason=reason)
+        move(
+            connection,
+            job,
+            JobAction.SETTLE,
+            JobState.FAILED,
+            now,
+            "failed",
+            reason,
+            code="not_delivered",
+            reason=reason,
+        )
     else:
-        move(connection, job, JobState.DONE, now, "done", "every destination has the results")
+        move(connection, job, JobAction.SETTLE, JobState.DONE, now, "done", "every destination has the results")

@@ -12,11 +12,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from db.engine import Database
 from db.job import Job
-from db.job_states import JobState
+from db.job_states import JobAction, JobState
 from db.received import (
     AssociationEnd,
     ReceivedInstance,
@@ -27,7 +26,16 @@ from db.received import (
 from db.schema import associations, instances, series, series_associations
 from db.supersede import supersede_queued
 from db.timeline import note
-from db.verdicts import digest_of_first, insert_job, jobs_of_series, lock_series, mark_judged, require_series
+from db.upsert import upsert
+from db.verdicts import (
+    digest_of_first,
+    insert_job,
+    jobs_of_series,
+    lock_series,
+    mark_judged,
+    require_series,
+    same_job,
+)
 
 __all__ = ["AssociationEnd", "Inbox", "ReceivedInstance", "RecordOutcome", "SeriesActivity", "StoredInstance"]
 
@@ -40,7 +48,7 @@ class Inbox:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._statements = _Statements(database.is_sqlite)
+        self._statements = _Statements("sqlite" if database.is_sqlite else "postgresql")
         self._known_pairs: set[tuple[str, int]] = set()
 
     # Associations
@@ -192,7 +200,7 @@ class Inbox:
                     last_end=None if row.last_end is None else AssociationEnd(row.last_end),
                     conflict_count=row.conflict_count,
                 )
-                for row in connection.execute(_OPEN_SERIES)
+                for row in connection.execute(OPEN_SERIES)
             ]
 
     def instances_of(self, series_instance_uid: str) -> list[StoredInstance]:
@@ -227,9 +235,8 @@ class Inbox:
             mark_judged(connection, series_instance_uid, count)
             digest = digest_of_first(connection, series_instance_uid, count)
             earlier = jobs_of_series(connection, series_instance_uid)
-            for job in earlier:
-                if job.instances_digest == digest:
-                    return job
+            if (known := same_job(earlier, digest)) is not None:
+                return known
             values = {
                 "series_instance_uid": series_instance_uid,
                 "study_instance_uid": row.study_instance_uid,
@@ -240,7 +247,8 @@ class Inbox:
                 "code": code,
                 "reason": reason,
             }
-            job = insert_job(connection, JobState.REJECTED, now, values)
+            job = insert_job(connection, JobAction.TURN_AWAY, JobState.REJECTED, now, values)
+            assert job is not None, "the lock on the series keeps others out"
             supersede_queued(connection, earlier, job, now)
             note(connection, job.id, now, "rejected", f"{reason} [{code}]")
             return job
@@ -249,10 +257,10 @@ class Inbox:
 class _Statements:
     """The hot path's statements, built once; "insert or else" is spelt by dialect."""
 
-    def __init__(self, is_sqlite: bool) -> None:
-        self.touch_series = self._touch_series(is_sqlite)
-        self.insert_instance = self._insert_instance(is_sqlite)
-        self.link = self._link(is_sqlite)
+    def __init__(self, dialect_name: str) -> None:
+        self.touch_series = self._touch_series(dialect_name)
+        self.insert_instance = self._insert_instance(dialect_name)
+        self.link = self._link(dialect_name)
         self.count = (
             update(series)
             .where(series.c.series_instance_uid == bindparam("uid"))
@@ -263,9 +271,9 @@ class _Statements:
         )
 
     @staticmethod
-    def _touch_series(is_sqlite: bool) -> Any:
+    def _touch_series(dialect_name: str) -> Any:
         now = bindparam("now", type_=series.c.last_received_at.type)
-        statement = _upsert(is_sqlite)(series).values(
+        statement = upsert(dialect_name)(series).values(
             series_instance_uid=bindparam("series_instance_uid"),
             study_instance_uid=bindparam("study_instance_uid"),
             instance_count=0,
@@ -280,7 +288,7 @@ class _Statements:
         ).returning(series.c.instance_count)
 
     @staticmethod
-    def _insert_instance(is_sqlite: bool) -> Any:
+    def _insert_instance(dialect_name: str) -> Any:
         """Gives no row for a duplicate, else whether another file has this SOP Instance UID."""
         known = instances.alias("known")
         columns = {
@@ -290,25 +298,21 @@ class _Statements:
         }
         is_conflict = exists(select(known.c.ordinal).where(known.c.sop_instance_uid == bindparam("known_uid")))
         return (
-            _upsert(is_sqlite)(instances)
+            upsert(dialect_name)(instances)
             .values(**columns, is_conflict=is_conflict)
             .on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid, instances.c.sha256])
             .returning(instances.c.is_conflict)
         )
 
     @staticmethod
-    def _link(is_sqlite: bool) -> Any:
-        statement = _upsert(is_sqlite)(series_associations)
+    def _link(dialect_name: str) -> Any:
+        statement = upsert(dialect_name)(series_associations)
         return statement.on_conflict_do_update(
             index_elements=[series_associations.c.series_instance_uid, series_associations.c.association_id],
             set_={
                 "duplicate_count": series_associations.c.duplicate_count + statement.excluded.duplicate_count,
             },
         )
-
-
-def _upsert(is_sqlite: bool) -> Any:
-    return sqlite.insert if is_sqlite else postgresql.insert
 
 
 def _open_series() -> Any:
@@ -338,4 +342,4 @@ def _open_series() -> Any:
     )
 
 
-_OPEN_SERIES: Final = _open_series()
+OPEN_SERIES: Final = _open_series()

@@ -1,31 +1,29 @@
 """The states of a job and the only ways between them.
 
-Source: ../shared design, "The way of the data": `queued -> running -> delivering -> done`; sidings `rejected` (not
+Source: docs/architecture.md, "Job states": `queued -> running -> delivering -> done`; sidings `rejected` (not
 analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two columns and no state.
 
-| from       | to         | when                                                                                     |
-|------------|------------|------------------------------------------------------------------------------------------|
-| (new)      | queued     | the series is complete and a brain FLAIR                                                 |
-| (new)      | rejected   | the series is complete and not analysable                                                |
-| queued     | running    | claimed                                                                                  |
-| queued     | cancelled  | an administrator cancels, or a later slice makes a newer job (superseded)                |
-| running    | running    | claimed again after the lease ran out                                                    |
-| running    | queued     | the attempt failed and others are left                                                   |
-| running    | delivering | the result set lies in the outbox                                                        |
-| running    | done       | the same, and there is no destination                                                    |
-| running    | rejected   | the worker found it not analysable                                                       |
-| running    | failed     | attempts spent                                                                           |
-| running    | cancelled  | an administrator cancels; the worker notices at its next heartbeat                       |
-| delivering | done       | every destination has it                                                                 |
-| delivering | failed     | every delivery has ended, at least one was given up                                      |
-| delivering | cancelled  | an administrator cancels                                                                 |
-| failed     | queued     | an administrator retries; there is no result yet                                         |
-| failed     | delivering | an administrator retries; the result is there, so it is only sent, never computed again  |
-| cancelled  | queued     | as for failed                                                                            |
-| cancelled  | delivering | as for failed                                                                            |
-| rejected   | queued     | an administrator retries, after an upgrade say; the worker judges the series anew        |
+| action      | from                        | to         | when                                                        |
+|-------------|-----------------------------|------------|-------------------------------------------------------------|
+| enqueue     | (new)                       | queued     | the series is complete and a brain FLAIR                    |
+| turn away   | (new)                       | rejected   | the series is complete and not analysable                   |
+| claim       | queued                      | running    | a worker takes it                                           |
+| claim       | running                     | running    | the lease ran out, another worker takes it                  |
+| claim       | running                     | failed     | the lease ran out in the last attempt                       |
+| supersede   | queued                      | cancelled  | a later slice made a newer job                              |
+| retry later | running                     | queued     | the attempt failed and others are left                      |
+| retry later | running                     | failed     | the last attempt failed                                     |
+| fail        | running                     | failed     | trying again cannot help                                    |
+| reject      | running                     | rejected   | the worker found it not analysable                          |
+| deliver     | running                     | delivering | the result set lies in the outbox                           |
+| deliver     | running                     | done       | the same, and there is no destination                       |
+| settle      | delivering                  | done       | every destination has it                                    |
+| settle      | delivering                  | failed     | every delivery has ended, at least one was given up         |
+| cancel      | queued, running, delivering | cancelled  | an administrator cancels; a worker notices by its heartbeat |
+| retry       | failed, cancelled, rejected | queued     | an administrator retries; there is no result yet            |
+| retry       | failed, cancelled           | delivering | an administrator retries; the result is there: only sent    |
 
-`done` has no way out: a late slice gives a new job.
+`done` has no way out: a late slice gives a new job. A rejected job that is retried is judged anew by its worker.
 """
 
 from __future__ import annotations
@@ -54,37 +52,60 @@ class JobState(StrEnum):
         return self in _ENDED
 
 
+class JobAction(StrEnum):
+    """What moves a job."""
+
+    ENQUEUE = "enqueue"
+    TURN_AWAY = "turn away"
+    CLAIM = "claim"
+    SUPERSEDE = "supersede"
+    RETRY_LATER = "retry later"
+    FAIL = "fail"
+    REJECT = "reject"
+    DELIVER = "deliver"
+    SETTLE = "settle"
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
 _ENDED: Final = frozenset({JobState.DONE, JobState.REJECTED, JobState.FAILED, JobState.CANCELLED})
 
-TRANSITIONS: Final[Mapping[JobState | None, frozenset[JobState]]] = {
-    None: frozenset({JobState.QUEUED, JobState.REJECTED}),
-    JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset(
-        {
-            JobState.RUNNING,
-            JobState.QUEUED,
-            JobState.DELIVERING,
-            JobState.DONE,
-            JobState.REJECTED,
-            JobState.FAILED,
-            JobState.CANCELLED,
-        }
-    ),
-    JobState.DELIVERING: frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED}),
-    JobState.DONE: frozenset(),
-    JobState.REJECTED: frozenset({JobState.QUEUED}),
-    JobState.FAILED: frozenset({JobState.QUEUED, JobState.DELIVERING}),
-    JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.DELIVERING}),
+TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobState]]]] = {
+    JobAction.ENQUEUE: {None: frozenset({JobState.QUEUED})},
+    JobAction.TURN_AWAY: {None: frozenset({JobState.REJECTED})},
+    JobAction.CLAIM: {
+        JobState.QUEUED: frozenset({JobState.RUNNING}),
+        JobState.RUNNING: frozenset({JobState.RUNNING, JobState.FAILED}),
+    },
+    JobAction.SUPERSEDE: {JobState.QUEUED: frozenset({JobState.CANCELLED})},
+    JobAction.RETRY_LATER: {JobState.RUNNING: frozenset({JobState.QUEUED, JobState.FAILED})},
+    JobAction.FAIL: {JobState.RUNNING: frozenset({JobState.FAILED})},
+    JobAction.REJECT: {JobState.RUNNING: frozenset({JobState.REJECTED})},
+    JobAction.DELIVER: {JobState.RUNNING: frozenset({JobState.DELIVERING, JobState.DONE})},
+    JobAction.SETTLE: {JobState.DELIVERING: frozenset({JobState.DONE, JobState.FAILED})},
+    JobAction.CANCEL: {
+        JobState.QUEUED: frozenset({JobState.CANCELLED}),
+        JobState.RUNNING: frozenset({JobState.CANCELLED}),
+        JobState.DELIVERING: frozenset({JobState.CANCELLED}),
+    },
+    JobAction.RETRY: {
+        JobState.FAILED: frozenset({JobState.QUEUED, JobState.DELIVERING}),
+        JobState.CANCELLED: frozenset({JobState.QUEUED, JobState.DELIVERING}),
+        JobState.REJECTED: frozenset({JobState.QUEUED}),
+    },
 }
 
 
-def require_transition(job_id: int, old: JobState | None, new: JobState) -> None:
+def require_transition(job_id: int | None, action: JobAction, old: JobState | None, new: JobState) -> None:
     """Refuse a way that the table does not hold.
 
     Raises:
-        IllegalTransition: says where the job stands and where it may go.
+        IllegalTransition: says where the job stands and where it would have to.
     """
-    allowed = TRANSITIONS[old]
-    if new not in allowed:
-        ways = ", ".join(sorted(allowed)) or "nothing (it has ended for good)"
-        raise IllegalTransition(f"job {job_id} is {old}, so it cannot become {new}; expected one of: {ways}")
+    ways = TRANSITIONS[action]
+    if new in ways.get(old, frozenset()):
+        return
+    expected = ", ".join(state for state in ways if state is not None) or "no job yet"
+    raise IllegalTransition(
+        f"cannot {action} job {job_id}: it is {old}, expected {expected} (asked to become {new}, db/job_states.py)"
+    )

@@ -14,13 +14,13 @@ from db.delivery import DeliveryState, NewDelivery
 from db.engine import Database
 from db.errors import IllegalTransition, LeaseLost
 from db.job import Job, JobEvent
-from db.job_states import JobState
+from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
 from db.rows import job_of
 from db.schema import deliveries, jobs
 from db.supersede import supersede_queued
 from db.timeline import note, timeline
-from db.verdicts import insert_job, jobs_of_series, lock_series, mark_judged
+from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, same_job
 
 __all__ = ["DEFAULT_MAX_ATTEMPTS", "Job", "JobEvent", "JobState", "JobTable", "NewDelivery"]
 
@@ -57,9 +57,8 @@ class JobTable:
             row = lock_series(connection, series_instance_uid)
             mark_judged(connection, series_instance_uid, instance_count)
             earlier = jobs_of_series(connection, series_instance_uid)
-            for job in earlier:
-                if job.instances_digest == instances_digest:
-                    return job
+            if (known := same_job(earlier, instances_digest)) is not None:
+                return known
             values = {
                 "series_instance_uid": series_instance_uid,
                 "study_instance_uid": None if row is None else row.study_instance_uid,
@@ -68,7 +67,9 @@ class JobTable:
                 "predecessor_id": earlier[-1].id if earlier else None,
                 "max_attempts": self._max_attempts,
             }
-            job = insert_job(connection, JobState.QUEUED, now, values)
+            job = insert_job(connection, JobAction.ENQUEUE, JobState.QUEUED, now, values)
+            if job is None:  # the series has no row, so nothing kept the other process out
+                return get_job_of(connection, series_instance_uid, instances_digest)
             supersede_queued(connection, earlier, job, now)
             waited = None if row is None else (now - row.last_received_at).total_seconds()
             note(connection, job.id, now, "queued", _queued_words(job, waited))
@@ -107,7 +108,7 @@ class JobTable:
         else:
             what, detail = "taken over", f"by {owner}, {attempt}: the lease of {job.lease_owner} ran out"
         return move(
-            connection, job, JobState.RUNNING, now, what, detail,
+            connection, job, JobAction.CLAIM, JobState.RUNNING, now, what, detail,
             attempts=job.attempts + 1, lease_owner=owner, lease_expires=now + timedelta(seconds=lease_seconds),
         )  # fmt: skip
 
@@ -142,7 +143,7 @@ class JobTable:
             names = ", ".join(one.destination for one in new_deliveries)
             detail = f"goes to {names}" if names else "no destination is set, so the results stay in the outbox"
             return move(
-                connection, job, state, now, "results written", detail,
+                connection, job, JobAction.DELIVER, state, now, "results written", detail,
                 measurements=dict(measurements), code=None, reason=None,
             )  # fmt: skip
 
@@ -157,11 +158,29 @@ class JobTable:
             job = _owned(connection, job_id, owner)
             if job.attempts >= job.max_attempts:
                 spent = f"{_attempts(job)} spent, the last one failed: {reason}"
-                return move(connection, job, JobState.FAILED, now, "failed", spent, code=_SPENT, reason=spent)
+                return move(
+                    connection,
+                    job,
+                    JobAction.RETRY_LATER,
+                    JobState.FAILED,
+                    now,
+                    "failed",
+                    spent,
+                    code=_SPENT,
+                    reason=spent,
+                )
             detail = f"{reason}; attempt {job.attempts} of {job.max_attempts}, again in {delay_seconds:g} s"
             not_before = now + timedelta(seconds=delay_seconds)
             return move(
-                connection, job, JobState.QUEUED, now, "attempt failed", detail, reason=reason, not_before=not_before
+                connection,
+                job,
+                JobAction.RETRY_LATER,
+                JobState.QUEUED,
+                now,
+                "attempt failed",
+                detail,
+                reason=reason,
+                not_before=not_before,
             )
 
     def reject(self, job_id: int, owner: str, code: str, reason: str) -> Job:
@@ -174,7 +193,15 @@ class JobTable:
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
             return move(
-                connection, job, JobState.REJECTED, now, "rejected", f"{reason} [{code}]", code=code, reason=reason
+                connection,
+                job,
+                JobAction.REJECT,
+                JobState.REJECTED,
+                now,
+                "rejected",
+                f"{reason} [{code}]",
+                code=code,
+                reason=reason,
             )
 
     def fail(self, job_id: int, owner: str, reason: str) -> Job:
@@ -186,7 +213,9 @@ class JobTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
-            return move(connection, job, JobState.FAILED, now, "failed", reason, code="failed", reason=reason)
+            return move(
+                connection, job, JobAction.FAIL, JobState.FAILED, now, "failed", reason, code="failed", reason=reason
+            )
 
     # By hand
 
@@ -205,7 +234,15 @@ class JobTable:
             job = lock_job(connection, job_id)
             reason = f"cancelled by {by or 'an administrator'} while {job.state}"
             cancelled = move(
-                connection, job, JobState.CANCELLED, now, "cancelled", reason, code="cancelled", reason=reason
+                connection,
+                job,
+                JobAction.CANCEL,
+                JobState.CANCELLED,
+                now,
+                "cancelled",
+                reason,
+                code="cancelled",
+                reason=reason,
             )
             connection.execute(
                 update(deliveries)
@@ -228,6 +265,7 @@ class JobTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
+            lock_series(connection, get_job(connection, job_id).series_instance_uid)  # no newer job in between
             job = lock_job(connection, job_id)
             _require_newest(connection, job)
             state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
@@ -235,9 +273,9 @@ class JobTable:
             detail = f"by {by or 'an administrator'}, who found it {job.state}: {what}"
             record_action(connection, now, by, "retry", job_id, detail)
             return move(
-                connection, job, state, now, "retried", detail,
-                attempts=0, max_attempts=max(job.max_attempts, self._max_attempts), not_before=now,
-                code=None, reason=None,
+                connection, job, JobAction.RETRY, state, now, "retried", detail,
+                attempts=job.attempts if state is JobState.DELIVERING else 0,
+                max_attempts=max(job.max_attempts, self._max_attempts), not_before=now, code=None, reason=None,
             )  # fmt: skip
 
     # Looking
@@ -302,7 +340,7 @@ def _next_due(connection: Connection, now: datetime) -> Job | None:
 
 def _fail_silent(connection: Connection, job: Job, now: datetime) -> None:
     reason = f"{_attempts(job)} spent: the worker {job.lease_owner} went silent during the last one"
-    move(connection, job, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
+    move(connection, job, JobAction.CLAIM, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
 
 
 def _attempts(job: Job) -> str:

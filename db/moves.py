@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from db.errors import UnknownRow
 from db.job import Job
-from db.job_states import JobState, require_transition
+from db.job_states import JobAction, JobState, require_transition
 from db.rows import job_of
 from db.schema import jobs
 from db.timeline import note
@@ -43,7 +43,14 @@ def read_job(connection: Connection, query: Any, job_id: int) -> Job:
 
 
 def move(
-    connection: Connection, job: Job, state: JobState, now: datetime, what: str, detail: str, **changes: Any
+    connection: Connection,
+    job: Job,
+    action: JobAction,
+    state: JobState,
+    now: datetime,
+    what: str,
+    detail: str,
+    **changes: Any,
 ) -> Job:
     """Change a locked job's state, and write the line of its timeline that says so.
 
@@ -52,7 +59,7 @@ def move(
     Raises:
         IllegalTransition: see `db.job_states`.
     """
-    require_transition(job.id, job.state, state)
+    require_transition(job.id, action, job.state, state)
     values = {
         "state": state.value,
         "updated_at": now,

@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from db.job import Job
-from db.job_states import JobState
+from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 
 SUPERSEDED: Final = "superseded"
@@ -23,4 +23,14 @@ def supersede_queued(connection: Connection, earlier: Sequence[Job], newer: Job,
             continue
         current = lock_job(connection, job.id)
         if current.state is JobState.QUEUED:  # else a worker took it meanwhile
-            move(connection, current, JobState.CANCELLED, now, SUPERSEDED, reason, code=SUPERSEDED, reason=reason)
+            move(
+                connection,
+                current,
+                JobAction.SUPERSEDE,
+                JobState.CANCELLED,
+                now,
+                SUPERSEDED,
+                reason,
+                code=SUPERSEDED,
+                reason=reason,
+            )

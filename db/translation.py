@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DatabaseError as PlainDatabaseError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -48,7 +49,9 @@ def _translate(url: URL, error: DBAPIError) -> DatabaseError:
     text = " ".join(str(cause).split())
     if _is_schema(cause, text):
         return SchemaOutOfDate(f"{shown(url)}: the schema is not what this version needs ({text}); {_UPGRADE}")
-    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+    # A damaged or foreign SQLite file comes as the plain base class.
+    is_plain = type(error) is PlainDatabaseError
+    if error.connection_invalidated or is_plain or isinstance(error, OperationalError | InterfaceError):
         advice = next((advice for sign, advice in _ADVICE if sign in text), "try again; if it lasts, see its log")
         return DatabaseUnavailable(f"{shown(url)} cannot be used: {text}; {advice}")
     return DatabaseError(f"{shown(url)}: {type(error).__name__}: {text}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, insert, select, update
+from sqlalchemy import Connection, case, select, update
 
 from db.errors import UnknownRow
 from db.job import Job
-from db.job_states import JobState, require_transition
+from db.job_states import JobAction, JobState, require_transition
 from db.rows import job_of
 from db.schema import instances, jobs, series
+from db.upsert import upsert
 
 
 def lock_series(connection: Connection, series_instance_uid: str) -> Any:
@@ -55,9 +56,11 @@ def jobs_of_series(connection: Connection, series_instance_uid: str) -> list[Job
     return [job_of(row) for row in rows]
 
 
-def insert_job(connection: Connection, state: JobState, now: datetime, values: Mapping[str, Any]) -> Job:
-    """A new job in one of the two states that a job may begin in."""
-    require_transition(0, None, state)
+def insert_job(
+    connection: Connection, action: JobAction, state: JobState, now: datetime, values: Mapping[str, Any]
+) -> Job | None:
+    """A new job in one of the two states that a job may begin in; None when another process has just made it."""
+    require_transition(None, action, None, state)
     row = {
         "attempts": 0,
         "not_before": now,
@@ -67,7 +70,26 @@ def insert_job(connection: Connection, state: JobState, now: datetime, values: M
         "state": state.value,
         **values,
     }
-    return job_of(connection.execute(insert(jobs).values(row).returning(jobs)).one())
+    statement = upsert(connection.dialect.name)(jobs).values(row)
+    made = connection.execute(
+        statement.on_conflict_do_nothing(
+            index_elements=[jobs.c.series_instance_uid, jobs.c.instances_digest]
+        ).returning(jobs)
+    ).first()
+    return None if made is None else job_of(made)
+
+
+def same_job(earlier: Sequence[Job], instances_digest: str) -> Job | None:
+    """The job about exactly these instances, when there is one."""
+    return next((job for job in earlier if job.instances_digest == instances_digest), None)
+
+
+def get_job_of(connection: Connection, series_instance_uid: str, instances_digest: str) -> Job:
+    """The job about these instances, which is known to be there."""
+    query = select(jobs).where(
+        jobs.c.series_instance_uid == series_instance_uid, jobs.c.instances_digest == instances_digest
+    )
+    return job_of(connection.execute(query).one())
 
 
 def require_series(row: Any, series_instance_uid: str) -> Any:

@@ -60,16 +60,12 @@ class PostgresServer:
         """URL of one of its databases."""
         return f"postgresql+psycopg://wmh:s3cret@/{name}?host={self._folder}"
 
-    def new_database(self, template: str = "template1") -> str:
-        """Make a database, empty or a copy of another one of this server that nobody uses; returns its URL."""
+    def new_database(self) -> str:
+        """Make an empty database; returns its URL."""
         name = f"wmh_{os.getpid()}_{next(_names)}"
         with psycopg.connect(host=str(self._folder), user="wmh", dbname="postgres", autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*map(sql.Identifier, (name, template))))
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         return self.url(name)
-
-    def name_of(self, url: str) -> str:
-        """Name of one of its databases."""
-        return url.rpartition("?")[0].rpartition("/")[2]
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [*self._prefix, str(self._programs / program), *arguments]

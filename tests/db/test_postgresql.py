@@ -1,0 +1,74 @@
+"""What is promised of PostgreSQL alone, on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from sqlalchemy import text
+from support.databases import PostgresServer, postgres_server
+from support.received import instance, series_uid
+
+from db.engine import Database, open_database
+from db.errors import DatabaseUnavailable
+from db.inbox import Inbox, RecordOutcome
+from db.jobs import JobTable
+from db.migrate import upgrade
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[Database]:
+    """A database of the session's server."""
+    with closing(open_database(postgres_url)) as opened:
+        yield opened
+
+
+def test_a_job_that_is_being_claimed_is_skipped(database: Database) -> None:
+    """A claim does not wait for another that is under way: it takes the next job."""
+    jobs = JobTable(database)
+    first, second = (jobs.enqueue(series_uid(number), "a" * 64, 24) for number in (1, 2))
+    with database.write() as other:
+        other.execute(text(f"SELECT 1 FROM jobs WHERE id = {first.id} FOR NO KEY UPDATE"))
+        claimed = jobs.claim("worker-1", 60)
+        assert claimed is not None
+        assert claimed.id == second.id
+        assert jobs.claim("worker-1", 60) is None
+
+
+def test_commits_are_durable_whatever_the_server_says(postgres: PostgresServer) -> None:
+    """Where the administrator has switched synchronous_commit off, our sessions switch it on."""
+    url = postgres.new_database()
+    with closing(open_database(url)) as opened, opened.write() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit TO off'))
+    with closing(open_database(url)) as opened, opened.write() as connection:
+        assert connection.execute(text("SHOW synchronous_commit")).scalar_one() == "on"
+
+
+def test_a_server_that_restarts() -> None:
+    """A server that crashes loses nothing that was recorded; while it is away the error says so; then work goes on."""
+    with postgres_server() as server:
+        url = server.new_database()
+        upgrade(url)
+        with closing(open_database(url)) as database:
+            inbox = Inbox(database)
+            association = inbox.open_association("SCANNER", "WMHNODE", "127.0.0.1", "receiver-1")
+            inbox.record([instance(series_uid(1), number, association) for number in range(10)])
+            server.restart("immediate")
+            assert inbox.record([instance(series_uid(1), 0, association)]) == [RecordOutcome.DUPLICATE]
+            assert len(inbox.instances_of(series_uid(1))) == 10
+            server.stop()
+            with pytest.raises(DatabaseUnavailable, match="check that the server runs"):
+                inbox.record([instance(series_uid(1), 11, association)])
+            server.start_again()
+            assert inbox.record([instance(series_uid(1), 11, association)]) == [RecordOutcome.NEW]
+
+
+def test_wrong_password_and_missing_database(postgres: PostgresServer) -> None:
+    """A database that is not there is an error that says what to do."""
+    with (
+        closing(open_database(postgres.url("nothing_here"))) as database,
+        pytest.raises(DatabaseUnavailable, match="create it first"),
+    ):
+        JobTable(database).list()
