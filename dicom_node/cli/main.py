@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from dicom_node.cli.context import exit_codes
+from dicom_node.logs import configure_logs
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,9 @@ def _root(
 
 def main() -> None:
     """Entry point of the console script."""
+    # Before anything else: pydicom's warnings quote element values, on a terminal as in a log.
+    configure_logs("warning")
     asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    app: Callable[[], Any] = build_app(asked)
+    app: Callable[..., Any] = build_app(asked)
     with exit_codes():
-        app()
+        app(prog_name="wmh-node")

@@ -14,7 +14,7 @@ StageProgress = Callable[[str, int, int], None]
 
 @contextmanager
 def stage_bars() -> Iterator[StageProgress]:
-    """One bar per stage, made when the stage is first heard of; silent when stderr is no terminal.
+    """One bar per stage, made when the stage is first heard of; where stderr is no terminal, one line per stage.
 
     Gives a callback (stage, done, total).
     """
@@ -24,6 +24,8 @@ def stage_bars() -> Iterator[StageProgress]:
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=total)
+                if not err.is_terminal:
+                    err.print(f"{stage} ...", markup=False)
             progress.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
 
         yield report

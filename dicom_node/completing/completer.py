@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,12 +101,6 @@ class Completer:
             return
         job = self._jobs.enqueue(series_uid, digest_of(instances), len(instances))
         log.info("series complete", series=series_uid, instances=len(instances), job=job.id)
-
-
-def run_completer(completer: Completer, stop: threading.Event) -> None:
-    """Look until told to stop."""
-    while not stop.is_set():
-        stop.wait(completer.look())
 
 
 def _examine_files(paths: Sequence[Path]) -> Examination:

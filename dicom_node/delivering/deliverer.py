@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +69,10 @@ class Deliverer:
         self._lease_seconds = lease_seconds
         self._left_alone = left_alone
         self._clock = clock
+
+    def step(self) -> float:
+        """For `run_until_stopped`; a row that is being sent is finished before it returns."""
+        return 0.0 if self.deliver_once() else IDLE_SECONDS
 
     def deliver_once(self) -> bool:
         """Take one due row and try it; False when none is due."""
@@ -141,13 +144,6 @@ class Deliverer:
             destination=delivery.destination,
             reason=reason,
         )
-
-
-def run_deliverer(deliverer: Deliverer, stop: threading.Event) -> None:
-    """Deliver until told to stop."""
-    while not stop.is_set():
-        if not deliverer.deliver_once():
-            stop.wait(IDLE_SECONDS)
 
 
 def _words(outcome: SendOutcome) -> str:

@@ -10,10 +10,11 @@ import structlog
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database, utc_now
-from dicom_node.delivering.deliverer import Deliverer, run_deliverer
+from dicom_node.delivering.deliverer import Deliverer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience
 from dicom_node.sending import SendOutcome, send_files
+from dicom_node.serving.loop import run_until_stopped
 from dicom_node.serving.role import lease_owner
 from dicom_node.serving.schema import require_current
 from dicom_node.serving.threads import run_threads
@@ -45,7 +46,7 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
             lease_seconds=settings.lease_seconds,
             left_alone=left_alone,
         )
-        run_deliverer(deliverer, stop)
+        run_until_stopped(deliverer.step, stop)
 
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))

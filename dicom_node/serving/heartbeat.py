@@ -8,6 +8,8 @@ from types import TracebackType
 
 import structlog
 
+from db.errors import DatabaseUnavailable
+
 log = structlog.get_logger()
 
 
@@ -43,6 +45,11 @@ class Heartbeat:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_seconds):
-            if not self._beat():
+            try:
+                held = self._beat()
+            except DatabaseUnavailable as error:
+                log.warning("lease not renewed, the database does not answer", detail=str(error))
+                continue  # the lease holds for two more tries; whether it was lost, the database will say
+            if not held:
                 self._lost.set()
                 return

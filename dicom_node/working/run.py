@@ -9,8 +9,9 @@ import structlog
 from db.engine import open_database
 from db.inbox import Inbox
 from db.jobs import JobTable
-from dicom_node.completing.completer import Completer, run_completer
+from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
+from dicom_node.serving.loop import run_until_stopped
 from dicom_node.serving.role import lease_owner
 from dicom_node.serving.schema import require_current
 from dicom_node.serving.threads import run_threads
@@ -30,14 +31,14 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
     database = open_database(settings.database_url)
     inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
     completer = Completer(inbox, jobs, settings.storage.absolute(), Patience.of(settings))
-    run_threads([lambda: run_completer(completer, stop), lambda: _analyse(settings, inbox, jobs, stop)], stop)
+    run_threads([lambda: run_until_stopped(completer.look, stop), lambda: _analyse(settings, inbox, jobs, stop)], stop)
     database.close()
 
 
 def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, stop: threading.Event) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.working.analysis import open_model
-    from dicom_node.working.worker import Worker, WorkRules, run_worker
+    from dicom_node.working.worker import Worker, WorkRules
 
     ensemble = open_model(settings)
     log.info(
@@ -62,4 +63,4 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, stop: threading.E
             destinations=tuple(destination.name for destination in settings.destinations),
         ),
     )
-    run_worker(worker, stop)
+    run_until_stopped(worker.step, stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +75,10 @@ class Worker:
         self._outbox = outbox
         self._rules = rules
 
+    def step(self) -> float:
+        """For `run_until_stopped`; a job that was begun is finished before it returns."""
+        return 0.0 if self.work_once() else IDLE_SECONDS
+
     def work_once(self) -> bool:
         """Claim one job and finish it in one way or another; False when there is none."""
         job = self._jobs.claim(self._owner, self._rules.lease_seconds)
@@ -136,13 +139,6 @@ class Worker:
 
     def _beat(self, job_id: int) -> Callable[[], bool]:
         return lambda: self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
-
-
-def run_worker(worker: Worker, stop: threading.Event) -> None:
-    """Work until told to stop; a job that was begun is finished first."""
-    while not stop.is_set():
-        if not worker.work_once():
-            stop.wait(IDLE_SECONDS)
 
 
 def _first_that_match(instances: Sequence[StoredInstance], digest: str, count: int) -> Sequence[StoredInstance]:
