@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, out, print_json, settings_or_exit
+from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, exit_codes, out, print_json, settings_or_exit
 
 if TYPE_CHECKING:
     from db.migrate import SchemaStatus
@@ -20,7 +20,8 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from db.migrate import upgrade as upgrade_schema
 
     settings = settings_or_exit(config)
-    _report(settings.database_url, upgrade_schema(settings.database_url), as_json)
+    with exit_codes():
+        _report(settings.database_url, upgrade_schema(settings.database_url), as_json)
 
 
 @app.command()
@@ -29,8 +30,9 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from db.migrate import check as check_schema
 
     settings = settings_or_exit(config)
-    status = check_schema(settings.database_url)
-    _report(settings.database_url, status, as_json)
+    with exit_codes():
+        status = check_schema(settings.database_url)
+        _report(settings.database_url, status, as_json)
     if not status.is_current:
         raise typer.Exit(ExitCode.FAILED)
 

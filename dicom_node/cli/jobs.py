@@ -14,7 +14,16 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, complain, out, print_json, settings_or_exit
+from dicom_node.cli.context import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    complain,
+    exit_codes,
+    out,
+    print_json,
+    settings_or_exit,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,8 +144,8 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
     from db.jobs import JobTable
 
     settings = settings_or_exit(config)
-    _require_file(settings.database_url)
-    with closing(open_database(settings.database_url)) as database:
+    with exit_codes(), closing(open_database(settings.database_url)) as database:
+        _require_schema(settings.database_url)
         yield _Tables(
             inbox=Inbox(database),
             jobs=JobTable(database, settings.max_attempts),
@@ -145,8 +154,8 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
         )
 
 
-def _require_file(url: str) -> None:
-    """Asking a question must not make an empty database."""
+def _require_schema(url: str) -> None:
+    """A question must not make an empty database file."""
     from db.errors import SchemaOutOfDate
     from db.migrate import check
 

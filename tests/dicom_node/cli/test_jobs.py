@@ -1,0 +1,151 @@
+"""`wmh-node jobs` and `wmh-node db`, as processes on a real database."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.node import run_cli
+from support.received import instance, series_uid
+
+from db.audit import audit_entries
+from db.deliveries import DeliveryTable
+from db.engine import Database, open_database
+from db.inbox import AssociationEnd, Inbox
+from db.jobs import JobTable, NewDelivery
+from db.migrate import upgrade
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Settings of a node whose database does not exist yet."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("WMH_NODE_")}
+    return {**clean, "WMH_NODE_STORAGE": str(tmp_path), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """That database, upgraded."""
+    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+    upgrade(url)
+    return open_database(url)
+
+
+def _failed_delivery(database: Database) -> int:
+    """A series received, analysed, and given up by one of two destinations; returns the job's id."""
+    inbox, jobs, deliveries = Inbox(database), JobTable(database), DeliveryTable(database)
+    association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver-1")
+    inbox.record([instance(series_uid(1), number, association) for number in range(3)])
+    inbox.end_association(association, AssociationEnd.RELEASED)
+    job = jobs.enqueue(series_uid(1), "a" * 64, 3)
+    jobs.claim("worker-1", 60)
+    jobs.deliver(job.id, "worker-1", {"wmh_volume_ml": 4.25}, [NewDelivery("old", ["x"]), NewDelivery("new", ["x"])])
+    first, second = deliveries.claim("s", 60), deliveries.claim("s", 60)
+    assert first is not None
+    assert second is not None
+    deliveries.give_up(first.id, "s", "old: refused 3 times: seg.dcm: status 0x0122 [not supported]")
+    deliveries.sent(second.id, "s")
+    return job.id
+
+
+def test_no_database_yet(environment: dict[str, str], tmp_path: Path) -> None:
+    """Asking before there is a database says what to run, makes no file, and is no traceback."""
+    done = run_cli("jobs", "list", environment=environment, code=1)
+    assert "wmh-node db upgrade" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_upgrade_and_check(environment: dict[str, str]) -> None:
+    """`db check` exits 1 before and 0 after `db upgrade`; both say where the schema stands."""
+    assert "no schema yet" in run_cli("db", "check", environment=environment, code=1).stdout
+    run_cli("db", "upgrade", environment=environment)
+    told = json.loads(run_cli("db", "check", "--json", environment=environment).stdout)
+    assert told["is_current"]
+    assert told["current"] == told["head"]
+
+
+def test_password_is_not_printed(environment: dict[str, str]) -> None:
+    """A database that cannot be reached is named without its password."""
+    environment["WMH_NODE_DATABASE_URL"] = "postgresql://node:s3cret@127.0.0.1:1/wmh"
+    for command in (("db", "check"), ("jobs", "list")):
+        done = run_cli(*command, environment=environment, code=1)
+        assert "node:***@127.0.0.1" in done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_list_and_show(environment: dict[str, str], database: Database) -> None:
+    """Jobs are listed with state and reason, and shown with measurements and deliveries; both also as JSON."""
+    job_id = _failed_delivery(database)
+    Inbox(database).record([instance(series_uid(2), 1, 1)])
+    rejected = Inbox(database).reject_series(series_uid(2), "not_flair", "This is a T1.")
+    listed = json.loads(run_cli("jobs", "list", "--json", environment=environment).stdout)
+    assert [(job["id"], job["state"]) for job in listed] == [(rejected.id, "rejected"), (job_id, "failed")]
+    text = run_cli("jobs", "list", "--state", "rejected", environment=environment).stdout
+    assert "This is a T1." in text
+    assert "failed" not in text
+    shown = json.loads(run_cli("jobs", "show", job_id, "--json", environment=environment).stdout)
+    assert shown["measurements"] == {"wmh_volume_ml": 4.25}
+    assert [one["state"] for one in shown["deliveries"]] == ["given up", "sent"]
+    assert "measured wmh_volume_ml" in run_cli("jobs", "show", job_id, environment=environment).stdout
+
+
+def test_explain(environment: dict[str, str], database: Database) -> None:
+    """The story of a series is told in words, brackets and all, by job or by series, and ends with what to do."""
+    job_id = _failed_delivery(database)
+    for asked in (job_id, series_uid(1)):
+        told = run_cli("jobs", "explain", asked, environment=environment).stdout
+        assert "3 instances from SCANNER" in told
+        assert "after 0.0 s in the queue" in told
+        assert "status 0x0122 [not supported]" in told
+        assert f"wmh-node jobs retry {job_id}" in told
+    plain = json.loads(run_cli("jobs", "explain", job_id, "--json", environment=environment).stdout)
+    assert [event["what"] for event in plain["events"]][:3] == [
+        "association opened", "received", "association released",
+    ]  # fmt: skip
+
+
+def test_explain_a_series_that_waits(environment: dict[str, str], database: Database) -> None:
+    """A series without a verdict is explained too: what it waits for."""
+    inbox = Inbox(database)
+    association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver-1")
+    inbox.record([instance(series_uid(1), 1, association)])
+    assert "still open" in run_cli("jobs", "explain", series_uid(1), environment=environment).stdout
+    inbox.end_association(association, AssociationEnd.ABORTED)
+    assert "not released in order" in run_cli("jobs", "explain", series_uid(1), environment=environment).stdout
+
+
+def test_retry_and_cancel(environment: dict[str, str], database: Database) -> None:
+    """Retry and cancel act, and the audit has who asked; what is not allowed exits 1 with the reason."""
+    job_id = _failed_delivery(database)
+    assert "delivering" in run_cli("jobs", "retry", job_id, "--by", "alice", environment=environment).stdout
+    (cancelled,) = json.loads(run_cli("jobs", "cancel", job_id, "--json", environment=environment).stdout)
+    assert cancelled["state"] == "cancelled"
+    refused = run_cli("jobs", "cancel", job_id, environment=environment, code=1)
+    assert "it is cancelled, expected queued, running, delivering" in refused.stderr
+    with closing(database):
+        entries = audit_entries(database)
+    assert [entry.action for entry in entries] == ["cancel", "retry"]
+    assert entries[1].who == "alice"
+    assert "@" in entries[0].who
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("list", "--state", "finished"), 2, "expected one of queued"),
+        (("explain", "yesterday"), 2, "a SeriesInstanceUID"),
+        (("explain", "1.2.3"), 1, "nothing of series 1.2.3 was received"),
+        (("show", "4711"), 1, "there is no job 4711"),
+    ],
+)
+def test_bad_questions(
+    arguments: tuple[str, ...], code: int, words: str, environment: dict[str, str], database: Database
+) -> None:
+    """A question that cannot be answered says what was expected, with the exit code for it."""
+    done = run_cli("jobs", *arguments, environment=environment, code=code)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
