@@ -75,6 +75,11 @@ class Node:
         until(lambda: listens(self.port) or self._process.poll() is not None, "node listening", 90, self.log)
         assert self._process.poll() is None, self.log.read_text()[-4000:]
 
+    def wait_until_ready(self) -> None:
+        """Wait until every role has said that it is ready."""
+        words = ("receiver listens", "model ready", "deliverer ready")
+        until(lambda: all(word in self.log.read_text() for word in words), "every role ready", 90, self.log)
+
     def stop(self) -> None:
         """SIGTERM, as a service manager does."""
         if self._process is not None and self._process.poll() is None:
