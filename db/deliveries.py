@@ -129,6 +129,7 @@ class DeliveryTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job, delivery = _owned(connection, delivery_id, owner)
+            reason = reason.removeprefix(f"{delivery.destination}: ")  # the row and the words below name it already
             _settle(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
             note(connection, job.id, now, "given up", f"{delivery.destination}, attempt {delivery.attempts}: {reason}")
             _end_job(connection, job, now)
@@ -190,15 +191,14 @@ def _end_job(connection: Connection, job: Job, now: datetime) -> None:
     ).scalar_one()
     if pending:
         return
-    reasons = list(
-        connection.execute(
-            select(deliveries.c.reason)
-            .where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.GIVEN_UP.value)
-            .order_by(deliveries.c.id)
-        ).scalars()
+    given_up = connection.execute(
+        select(deliveries.c.destination, deliveries.c.reason)
+        .where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.GIVEN_UP.value)
+        .order_by(deliveries.c.id)
     )
+    reasons = [f"{row.destination}: {row.reason}" for row in given_up]
     if reasons:
-        reason = "not delivered everywhere: " + "; ".join(map(str, reasons))
+        reason = "not delivered everywhere: " + "; ".join(reasons)
         move(
             connection,
             job,

@@ -39,6 +39,8 @@ _COLOURS = {
     "rejected": "magenta", "failed": "red", "cancelled": "dim",
 }  # fmt: skip
 
+_ONE_LINE = 10_000  # characters, more than any job's line has
+
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.")]
 JobIds = Annotated[list[int], typer.Argument(metavar="JOB...", help="Numbers of jobs.")]
 ByOption = Annotated[
@@ -72,13 +74,18 @@ def list_jobs(
     if as_json:
         print_json([plain(job) for job in found])
         return
-    table = Table("job", "state", "changed", "instances", "attempts", "series", "reason", box=None)
+    table = Table(box=None)
+    for heading in ("job", "state", "changed", "instances", "attempts"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("series", overflow="fold")  # never cut: it is there to be copied
+    table.add_column("reason")
     for job in found:
         table.add_row(
             str(job.id), _coloured(job), shown_time(job.updated_at), str(job.instance_count),
             f"{job.attempts}/{job.max_attempts}", job.series_instance_uid, Text(job.reason or ""),
         )  # fmt: skip
-    out.print(table if found else "no jobs")
+    # Into a pipe each job is one line, however long: people grep them.
+    out.print(table if found else "no jobs", width=None if out.is_terminal else _ONE_LINE)
 
 
 @app.command()
@@ -93,6 +100,8 @@ def show(job_id: JobId, config: ConfigOption = None, as_json: JsonOption = False
         print_json({**plain(job), "deliveries": [plain(one) for one in deliveries]})
         return
     table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in plain(job).items():
         if value is not None and name != "measurements":
             table.add_row(name, _coloured(job) if name == "state" else Text(str(value)))
@@ -215,13 +224,11 @@ class _Explained:
         from dicom_node.cli.job_words import shown_time
 
         out.print(Text(f"Job {self.job.id}, series {self.job.series_instance_uid}: "), _coloured(self.job), sep="")
-        table = Table(box=None, show_header=False, padding=(0, 1))
-        before: datetime | None = None
-        for event in self.events:
-            after = "" if before is None else f"+{(event.at - before).total_seconds():.1f} s"
-            table.add_row(shown_time(event.at), Text(after, justify="right"), event.what, Text(event.detail))
+        before = self.events[0].at if self.events else None
+        for event in self.events:  # lines, not a table: they are long, and people grep them
+            after = f"+{(event.at - (before or event.at)).total_seconds():.1f} s"
+            out.print(f"{shown_time(event.at)} {after:>10}  {event.what:<20} {event.detail}", markup=False)
             before = event.at
-        out.print(table)
         for sentence in self.standing:
             out.print(sentence, markup=False)
 

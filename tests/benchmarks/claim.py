@@ -2,8 +2,9 @@
 
     python tests/benchmarks/claim.py [--json] [--folder DIR] [--rounds N]
 
-Every number is durable commits: SQLite with synchronous=FULL, PostgreSQL with fsync. So the disk decides most of it; its
-own rate of fsync is printed first. The folder of the databases matters: name one on the disk that you mean.
+Every number is durable commits: SQLite with synchronous=FULL, PostgreSQL with fsync. So the disk decides most of it;
+its own rate of fsync is printed first. The folder of the databases matters: name one on the disk that you mean. A
+benchmark, not a test: nothing passes or fails.
 """
 
 from __future__ import annotations
@@ -23,15 +24,15 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).resolve().parents[2])]
 
-from rich.console import Console
-from rich.table import Table
-from support.databases import postgres_server, sqlite_url
-from support.received import instance, series_uid
+from rich.console import Console  # noqa: E402
+from rich.table import Table  # noqa: E402
+from support.databases import postgres_server, sqlite_url  # noqa: E402
+from support.received import instance, series_uid  # noqa: E402
 
-from db.engine import Database, open_database
-from db.inbox import Inbox
-from db.jobs import JobTable, NewDelivery
-from db.migrate import upgrade
+from db.engine import Database, open_database  # noqa: E402
+from db.inbox import Inbox  # noqa: E402
+from db.jobs import JobTable, NewDelivery  # noqa: E402
+from db.migrate import upgrade  # noqa: E402
 
 WORKERS = 4
 

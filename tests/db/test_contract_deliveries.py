@@ -126,7 +126,7 @@ class TestDeliveryTable:
     def test_given_up(self) -> None:
         """A job of which one destination was given up goes on to the others, then fails with a reason that names it."""
         job_id = self.delivering("oldpacs", "pacs")
-        self.deliveries.give_up(self.claimed().id, "sender-1", "oldpacs: SOP class not supported")
+        self.deliveries.give_up(self.claimed().id, "sender-1", "SOP class not supported")
         assert self.jobs.get(job_id).state is JobState.DELIVERING
         self.deliveries.sent(self.claimed().id, "sender-1")
         job = self.jobs.get(job_id)
