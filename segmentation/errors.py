@@ -1,9 +1,9 @@
 """The exceptions of `segmentation`, one tree.
 
-    SegmentationError
-    ├── BadVolume        an array or spacing that is not a FLAIR volume
-    ├── BadBundle        a model bundle that is damaged, foreign or of another version
-    └── RuntimeUnavailable   the runtime asked for cannot run on this machine
+SegmentationError
+├── BadVolume        an array or spacing that is not a FLAIR volume
+├── BadBundle        a model bundle that is damaged, foreign or of another version
+└── RuntimeUnavailable   the runtime asked for cannot run on this machine
 """
 
 from __future__ import annotations

@@ -71,8 +71,8 @@ def _squeeze_excitation(features: KerasTensor, name: str) -> KerasTensor:
     """Recalibrate channels: global mean, bottleneck of ratio 16, sigmoid weights (no biases)."""
     channels = int(features.shape[-1])
     weights = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}_squeeze")(features)
-    weights = layers.Dense(
-        max(1, channels // SE_RATIO), activation="relu", use_bias=False, name=f"{name}_excite_1"
-    )(weights)
+    weights = layers.Dense(max(1, channels // SE_RATIO), activation="relu", use_bias=False, name=f"{name}_excite_1")(
+        weights
+    )
     weights = layers.Dense(channels, activation="sigmoid", use_bias=False, name=f"{name}_excite_2")(weights)
     return layers.Multiply(name=f"{name}_recalibrate")([features, weights])
