@@ -181,6 +181,7 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
     max_attempts: Annotated[int, Field(ge=1)] = 3
     job_retry_seconds: Annotated[float, Field(ge=0)] = 30.0
+    job_limit_seconds: Annotated[float, Field(ge=1)] = 1800.0  # an attempt that takes longer hangs
 
     # Receiver
     receiver_processes: Annotated[int, Field(ge=1, le=32)] = 1

@@ -60,6 +60,7 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, stop: threading.E
         rules=WorkRules(
             lease_seconds=settings.lease_seconds,
             retry_seconds=settings.job_retry_seconds,
+            limit_seconds=settings.job_limit_seconds,
             destinations=tuple(destination.name for destination in settings.destinations),
         ),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,11 +36,13 @@ class WorkRules:
     Attributes:
         lease_seconds: how long a claim holds without a heartbeat.
         retry_seconds: wait after the first failed attempt; doubles with each.
+        limit_seconds: an attempt that takes longer hangs, in a decoder say, and takes its process with it.
         destinations: names of the destinations that every result set goes to.
     """
 
     lease_seconds: float
     retry_seconds: float
+    limit_seconds: float
     destinations: tuple[str, ...]
 
     def wait_after(self, attempts: int) -> float:
@@ -55,6 +59,7 @@ class Worker:
         ensemble: loaded once.
         storage: where the paths of instances start.
         outbox: where result sets go.
+        end_process: called with an exit code when an attempt hangs; a thread that hangs cannot be ended otherwise.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Worker:
         storage: Path,
         outbox: Outbox,
         rules: WorkRules,
+        end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._owner = owner
         self._inbox = inbox
@@ -74,6 +80,7 @@ class Worker:
         self._storage = storage
         self._outbox = outbox
         self._rules = rules
+        self._end_process = end_process
 
     def step(self) -> float:
         """For `run_until_stopped`; a job that was begun is finished before it returns."""
@@ -138,7 +145,16 @@ class Worker:
         self._jobs.retry_later(job.id, self._owner, reason, wait)
 
     def _beat(self, job_id: int) -> Callable[[], bool]:
-        return lambda: self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
+        deadline = time.monotonic() + self._rules.limit_seconds
+
+        def beat() -> bool:
+            if time.monotonic() > deadline:
+                log.error("job attempt hangs, ending this worker", job=job_id, limit_seconds=self._rules.limit_seconds)
+                self._end_process(1)
+                return False
+            return self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
+
+        return beat
 
 
 def _first_that_match(instances: Sequence[StoredInstance], digest: str, count: int) -> Sequence[StoredInstance]:

@@ -1,0 +1,224 @@
+"""The worker, on a real database, with a tiny model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pydicom
+import pytest
+from support.databases import sqlite_url
+from support.models import tiny_bundle
+
+from db.deliveries import DeliveryTable
+from db.engine import open_database
+from db.inbox import Inbox, ReceivedInstance
+from db.jobs import JobTable
+from db.migrate import upgrade
+from dicom_node.completing.instances import digest_of
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.working import worker as module
+from dicom_node.working.outbox import Outbox
+from dicom_node.working.worker import Worker, WorkRules
+from segmentation.bundle import load_bundle
+from segmentation.ensemble import Ensemble, open_ensemble
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
+    """A tiny model, compiled once."""
+    return open_ensemble(load_bundle(tiny_bundle(tmp_path_factory.mktemp("model"))), "openvino")
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A small phantom series."""
+    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+
+
+class Setting:
+    """A worker with its tables, and series that were received."""
+
+    def __init__(self, folder: Path, ensemble: Ensemble, **rules: object) -> None:
+        url = sqlite_url(folder)
+        upgrade(url)
+        self.storage = folder
+        self.database = open_database(url)
+        self.inbox = Inbox(self.database)
+        self.jobs = JobTable(self.database, max_attempts=2)
+        self.ended: list[int] = []
+        values: dict = {"lease_seconds": 60.0, "retry_seconds": 0.0, "limit_seconds": 600.0, "destinations": ("pacs",)}
+        self.worker = Worker(
+            owner="worker",
+            inbox=self.inbox,
+            jobs=self.jobs,
+            ensemble=ensemble,
+            storage=folder,
+            outbox=Outbox(folder / "outbox"),
+            rules=WorkRules(**{**values, **rules}),
+            end_process=self.ended.append,
+        )
+
+    def receive(self, files: list[Path]) -> None:
+        """Record files as the receiver does."""
+        association = self.inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
+        batch = []
+        for file in files:
+            content = file.read_bytes()
+            sha256 = hashlib.sha256(content).hexdigest()
+            (self.storage / sha256).write_bytes(content)
+            header = pydicom.dcmread(file, stop_before_pixels=True)
+            batch.append(
+                ReceivedInstance(
+                    sop_instance_uid=str(header.SOPInstanceUID),
+                    sop_class_uid=str(header.SOPClassUID),
+                    series_instance_uid=str(header.SeriesInstanceUID),
+                    study_instance_uid=str(header.StudyInstanceUID),
+                    transfer_syntax_uid="1.2.840.10008.1.2.1",
+                    path=sha256,
+                    sha256=sha256,
+                    size_bytes=len(content),
+                    association_id=association,
+                )
+            )
+        self.inbox.record(batch)
+
+    def enqueue(self, files: list[Path]) -> int:
+        """A job about what was received of the files' series; returns its id."""
+        uid = str(pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID)
+        instances = self.inbox.instances_of(uid)
+        return self.jobs.enqueue(uid, digest_of(instances), len(instances)).id
+
+
+@pytest.fixture
+def setting(tmp_path: Path, ensemble: Ensemble) -> Iterator[Setting]:
+    """Nothing received yet."""
+    made = Setting(tmp_path, ensemble)
+    with closing(made.database):
+        yield made
+
+
+def test_a_job_becomes_a_result_set(setting: Setting, series: list[Path]) -> None:
+    """A job ends as delivering, with its files in the outbox and its measurements in the table."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    folder = setting.storage / "outbox" / str(job_id)
+    assert job.state == "delivering"
+    assert {path.name for path in folder.iterdir()} == {"seg.dcm", "sr.dcm", "measurements.json", "overlay.png"}
+    assert json.loads((folder / "measurements.json").read_text()) == job.measurements
+    (delivery,) = DeliveryTable(setting.database).list(job_id)
+    assert [setting.storage / file for file in delivery.files] == [folder / "seg.dcm", folder / "sr.dcm"]
+    assert not setting.worker.work_once()
+
+
+def test_a_second_attempt_gives_the_same_bytes(setting: Setting, series: list[Path]) -> None:
+    """A worker that died after writing and before saying so is followed by one that writes the same bytes."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    folder = setting.storage / "outbox" / str(job_id)
+    written = []
+    for _ in range(2):
+        job = setting.jobs.claim("worker", 60)
+        setting.worker._analyse(job, _NeverLost())
+        written.append({name: (folder / name).read_bytes() for name in ("seg.dcm", "sr.dcm")})
+        with setting.database.write() as connection:  # as if the last transaction had not happened
+            connection.exec_driver_sql("DELETE FROM deliveries")
+            connection.exec_driver_sql("UPDATE jobs SET state = 'queued', lease_owner = NULL, lease_expires = NULL")
+    assert written[0] == written[1]
+
+
+class _NeverLost:
+    lost = False
+
+
+def test_what_is_no_volume_is_rejected_with_the_reason(setting: Setting, series: list[Path]) -> None:
+    """A job whose series does not make a volume ends as rejected at once, without further attempts."""
+    setting.receive(series[:1])
+    job_id = setting.enqueue(series[:1])
+    setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.attempts) == ("rejected", 1)
+    assert job.code
+    assert job.reason
+
+
+def test_late_slices_do_not_slip_into_an_older_job(setting: Setting, series: list[Path]) -> None:
+    """A job is about the slices that it was made for, also when more have come before it runs."""
+    setting.receive(series[:8])
+    job_id = setting.enqueue(series[:8])
+    setting.receive(series[8:])
+    setting.worker.work_once()
+    seg = pydicom.dcmread(setting.storage / "outbox" / str(job_id) / "seg.dcm")
+    referenced = {
+        str(one.ReferencedSOPInstanceUID) for one in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    }
+    late = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in series[8:]}
+    assert not referenced & late
+
+
+def test_an_unexpected_error_is_tried_again_then_told(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody foresaw costs an attempt; when they are spent the job fails with type and place, and without
+    the error's own text, which may quote a patient."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+
+    def breaks(*_: object) -> None:
+        raise ValueError("DOE^JANE")
+
+    monkeypatch.setattr(module, "analyse", breaks)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "queued"
+    assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert job.state == "failed"
+    assert "ValueError" in (job.reason or "")
+    told = (job.reason or "") + "".join(event.detail for event in setting.jobs.events(job_id))
+    assert "DOE" not in told
+
+
+def test_a_cancelled_job_leaves_no_result(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that is cancelled while it is computed ends as cancelled, with nothing to deliver."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    real = module.analyse
+
+    def cancelled_meanwhile(*arguments: object) -> object:
+        setting.jobs.cancel(job_id)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "analyse", cancelled_meanwhile)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "cancelled"
+    assert DeliveryTable(setting.database).list(job_id) == []
+
+
+def test_a_hanging_attempt_ends_its_process(
+    tmp_path: Path, ensemble: Ensemble, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt that takes longer than the limit ends the worker's process, so that the job is taken by another."""
+    setting = Setting(tmp_path, ensemble, lease_seconds=0.3, limit_seconds=0.5)
+    setting.receive(series)
+    setting.enqueue(series)
+
+    def hangs(*_: object) -> None:
+        deadline = threading.Event()
+        for _ in range(100):
+            if setting.ended:
+                break
+            deadline.wait(0.1)
+        raise ValueError("the process would be gone")
+
+    monkeypatch.setattr(module, "analyse", hangs)
+    setting.worker.work_once()
+    assert setting.ended == [1]
