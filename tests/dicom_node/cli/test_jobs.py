@@ -23,7 +23,7 @@ from db.migrate import upgrade
 def environment(tmp_path: Path) -> dict[str, str]:
     """Settings of a node whose database does not exist yet."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("WMH_NODE_")}
-    return {**clean, "WMH_NODE_STORAGE": str(tmp_path), "COLUMNS": "200"}
+    return {**clean, "WMH_NODE_STORAGE": str(tmp_path), "COLUMNS": "80"}
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""`wmh-node serve`: starting, stopping, and what it says."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from support.models import tiny_bundle
+from support.node import AE_TITLE, Node, run_cli
+from support.processes import until
+
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle."""
+    return tiny_bundle(tmp_path_factory.mktemp("model"))
+
+
+def test_a_taken_port_is_told_at_once(tmp_path: Path, model: Path) -> None:
+    """When another program holds the port, `serve` ends with exit 2 and names the port, before it starts anything."""
+    node = Node(tmp_path, "", model)
+    with socket.create_server(("127.0.0.1", node.port)):
+        done = subprocess.run(
+            [sys.executable, "-m", "dicom_node.cli", "serve"],
+            env=node.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert f"127.0.0.1:{node.port}" in done.stderr
+    assert "role started" not in done.stderr
+
+
+def test_it_says_where_it_listens(tmp_path: Path, model: Path) -> None:
+    """Once it takes connections, `serve` says under which AE title and where, and where results go."""
+    with Node(tmp_path, "pacs=ORTHANC@10.0.0.5:4242", model) as node:
+        until(lambda: f"WMHNODE listens on 127.0.0.1:{node.port}" in node.log.read_text(), "announcement", 30)
+        assert "pacs=ORTHANC@10.0.0.5:4242" in node.log.read_text()
+
+
+def test_stopping_finishes_what_was_begun(tmp_path: Path, model: Path) -> None:
+    """SIGTERM while a job runs: the job is finished first, then every process ends, with exit 0."""
+    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
+    with Node(tmp_path / "node", "", model) as node:
+        run_cli("send", *files, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+        node.wait_for_state("running")
+        family = psutil.Process(node._process.pid).children(recursive=True)
+        node.stop()
+        assert node._process.returncode == 0
+        assert not psutil.wait_procs(family, 5)[1]
+        (job,) = node.jobs.list()
+        assert str(job.state) == "done"
+        assert job.attempts == 1
+
+
+def test_kill_9_of_the_supervisor_leaves_nothing_behind(tmp_path: Path, model: Path) -> None:
+    """When the supervisor is killed its roles end by themselves, so that it can be started again at once."""
+    node = Node(tmp_path / "node", "", model)
+    with node:
+        node.wait_until_ready()
+        family = psutil.Process(node._process.pid).children(recursive=True)
+        node._process.kill()
+        assert not psutil.wait_procs(family, 30)[1]
+        node.start()
