@@ -34,6 +34,7 @@ from db.verdicts import (
     lock_series,
     mark_judged,
     require_series,
+    newer_verdict,
     same_job,
 )
 
@@ -217,7 +218,8 @@ class Inbox:
         """End a series as rejected; gives a job in state `rejected`, so that it is listed and explained.
 
         The same verdict about the same instances again gives the same job. An earlier job of the series that is still
-        queued is superseded.
+        queued is superseded. When more instances have been judged meanwhile, the job of that verdict is given and nothing
+        changes.
 
         Args:
             code: short slug for scripts.
@@ -235,6 +237,8 @@ class Inbox:
             mark_judged(connection, series_instance_uid, count)
             digest = digest_of_first(connection, series_instance_uid, count)
             earlier = jobs_of_series(connection, series_instance_uid)
+            if (newer := newer_verdict(row, earlier, count)) is not None:
+                return newer
             if (known := same_job(earlier, digest)) is not None:
                 return known
             values = {

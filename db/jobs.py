@@ -20,7 +20,7 @@ from db.rows import job_of
 from db.schema import deliveries, jobs
 from db.supersede import supersede_queued
 from db.timeline import note, timeline
-from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, same_job
+from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 
 __all__ = ["DEFAULT_MAX_ATTEMPTS", "Job", "JobEvent", "JobState", "JobTable", "NewDelivery"]
 
@@ -46,7 +46,8 @@ class JobTable:
     def enqueue(self, series_instance_uid: str, instances_digest: str, instance_count: int) -> Job:
         """Make the job about this state of the series, or give the one that is there.
 
-        An earlier job of the series becomes the predecessor; one that is only queued is superseded.
+        An earlier job of the series becomes the predecessor; one that is only queued is superseded. When another
+        process has judged more instances meanwhile, its job is given and nothing changes.
 
         Args:
             instances_digest: sha256 that names the set of instances.
@@ -55,9 +56,11 @@ class JobTable:
         now = self._database.clock()
         with self._database.write() as connection:
             row = lock_series(connection, series_instance_uid)
-            mark_judged(connection, series_instance_uid, instance_count)
             earlier = jobs_of_series(connection, series_instance_uid)
             if (known := same_job(earlier, instances_digest)) is not None:
+            if (newer := newer_verdict(row, earlier, instance_count)) is not None:
+                return newer
+            mark_judged(connection, series_instance_uid, instance_count)
                 return known
             values = {
                 "series_instance_uid": series_instance_uid,

@@ -34,6 +34,18 @@ def mark_judged(connection: Connection, series_instance_uid: str, instance_count
     )
 
 
+def newer_verdict(row: Any, earlier: Sequence[Job], instance_count: int) -> Job | None:
+    """The newest job, when more than `instance_count` instances have been judged already: that verdict stays.
+
+    Args:
+        row: of the series, locked; None when nothing was received.
+        earlier: all jobs of the series, oldest first.
+    """
+    judged = 0 if row is None else row.judged_count
+    judged = max([judged, *(job.instance_count for job in earlier)])
+    return earlier[-1] if earlier and judged > instance_count else None
+
+
 def digest_of_first(connection: Connection, series_instance_uid: str, instance_count: int) -> str:
     """Name of the set of the first n instances.
 

@@ -12,7 +12,7 @@ from db.engine import Database
 from db.errors import DatabaseError, UnknownRow
 from db.inbox import AssociationEnd, Inbox, RecordOutcome
 from db.job_states import JobState
-from db.jobs import JobTable
+from db.jobs import Job, JobTable
 
 SERIES, OTHER_SERIES = series_uid(1), series_uid(2)
 NEW, DUPLICATE, CONFLICT = RecordOutcome.NEW, RecordOutcome.DUPLICATE, RecordOutcome.CONFLICT
@@ -170,6 +170,23 @@ class TestInbox:
             assert self.activity().series_instance_uid == series
             self.jobs.enqueue(series, "b" * 64, 2)
             assert self.inbox.open_series() == []
+
+    @pytest.mark.parametrize("first", ["job", "rejection"])
+    @pytest.mark.parametrize("second", ["job", "rejection"])
+    def test_an_older_verdict_comes_too_late(self, first: str, second: str) -> None:
+        """A completer that looked earlier and decides later changes nothing: the job about more instances stays."""
+
+        def judge(how: str, digest: str, count: int) -> Job:
+            if how == "job":
+                return self.jobs.enqueue(SERIES, digest, count)
+            return self.inbox.reject_series(SERIES, "gap", "A slice is missing.", count)
+
+        association = self.open()
+        self.inbox.record([instance(SERIES, number, association) for number in (1, 2, 3)])
+        newer = judge(first, "a" * 64, 3)
+        assert judge(second, "b" * 64, 2) == newer
+        assert self.jobs.list() == [newer]
+        assert self.inbox.open_series() == []
 
     def test_rejected_series(self) -> None:
         """A series that is turned away is a job in state rejected, listed with code and reason, with its story."""
