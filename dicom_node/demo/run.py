@@ -21,6 +21,7 @@ from dicom_node.reading.folder import find_series
 from dicom_node.sending import send_files
 from dicom_node.serving.ports import free_port
 from dicom_node.settings import Destination
+from dicom_node.working.outbox import Outbox
 
 Progress = Callable[[str, int, int], None]
 
@@ -161,7 +162,9 @@ def _collect(job: Job, index: int, storage: Path, pacs: StandInPacs, out: Path) 
 
     folder = out if index == 0 else out / f"series-{index + 1}"
     folder.mkdir(parents=True, exist_ok=True)
-    outbox = storage / "outbox" / str(job.id)
+    outbox = Outbox(storage / "outbox").of_job(job.id)
+    if outbox is None:
+        raise DeliveryError(f"job {job.id} is done, but its result set is not in the outbox")
     for name in ("measurements.json", "overlay.png"):
         shutil.copyfile(outbox / name, folder / name)
     for name in ("seg.dcm", "sr.dcm"):

@@ -49,6 +49,11 @@ class WrittenAnalysis:
     deliverable: tuple[Path, ...]
     measurements: dict[str, Any]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every file of the result set."""
+        return (*(path.name for path in self.deliverable), MEASUREMENTS_NAME, OVERLAY_NAME)
+
 
 def open_model(settings: Settings) -> Ensemble:
     """The bundle that the settings name, or the reference bundle, compiled for this machine.

@@ -121,10 +121,14 @@ class Worker:
             written = write_analysis(analysis, self._ensemble, job.created_at, workplace)
             if heartbeat.lost:
                 raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
-            folder = self._outbox.publish(job.id, workplace)
+            folder = self._outbox.publish(job.id, workplace, written.names)
         files = [str((folder / path.name).relative_to(self._storage)) for path in written.deliverable]
         deliveries = [NewDelivery(destination=name, files=files) for name in self._rules.destinations]
-        self._jobs.deliver(job.id, self._owner, written.measurements, deliveries)
+        try:
+            self._jobs.deliver(job.id, self._owner, written.measurements, deliveries)
+        except LeaseLost:
+            self._outbox.withdraw(folder)
+            raise
         log.info(
             "result set written",
             job=job.id,

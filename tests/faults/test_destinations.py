@@ -9,6 +9,7 @@ import pytest
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node, run_cli
 from support.processes import free_port, until
+from support.results import outbox_of
 from support.scp import RecordingScp
 
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
@@ -45,13 +46,13 @@ def test_pacs_down_then_up(series: list[Path], model: Path, tmp_path: Path) -> N
             _send(series, node)
             until(lambda: len(up.datasets) == 2, "delivery to the healthy destination", 120, node.log)
             job = node.wait_for_state("delivering")
-            written = (node.storage / "outbox" / str(job.id) / "seg.dcm").stat().st_mtime_ns
+            written = (outbox_of(node.storage, job.id) / "seg.dcm").stat().st_mtime_ns
             time.sleep(3)
             with RecordingScp(port) as late:
                 (ended,) = node.ended_jobs()
                 assert str(ended.state) == "done"
                 assert sorted(one.Modality for one in late.datasets) == ["SEG", "SR"]
-            assert (node.storage / "outbox" / str(job.id) / "seg.dcm").stat().st_mtime_ns == written
+            assert (outbox_of(node.storage, job.id) / "seg.dcm").stat().st_mtime_ns == written
             assert len(up.datasets) == 2, "the healthy destination was sent to once"
 
 
@@ -91,4 +92,4 @@ def test_no_destination(series: list[Path], model: Path, tmp_path: Path) -> None
         _send(series, node)
         (job,) = node.ended_jobs()
         assert str(job.state) == "done"
-        assert (node.storage / "outbox" / str(job.id) / "sr.dcm").exists()
+        assert (outbox_of(node.storage, job.id) / "sr.dcm").exists()

@@ -14,6 +14,7 @@ import pytest
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node, run_cli
 from support.processes import free_port, until
+from support.results import outbox_of
 from support.scp import RecordingScp, send_slowly
 
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
@@ -145,7 +146,7 @@ def test_served_and_offline_agree(series: list[Path], model: Path, pacs: Recordi
     with _node(tmp_path, pacs, model) as node:
         _send(series, node)
         (job,) = node.ended_jobs()
-        served = json.loads((node.storage / "outbox" / str(job.id) / "measurements.json").read_text())
+        served = json.loads((outbox_of(node.storage, job.id) / "measurements.json").read_text())
     offline = json.loads(
         run_cli("segment", series[0].parent, "--out", tmp_path / "out", "--model", model, "--json").stdout
     )

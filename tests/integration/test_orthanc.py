@@ -14,7 +14,7 @@ from support.node import AE_TITLE, Node, run_cli
 from support.orthanc import AE_TITLE as ORTHANC
 from support.orthanc import AUTOROUTING, Orthanc, orthanc
 from support.processes import free_port, until
-from support.results import check_refers_to, headers
+from support.results import check_refers_to, headers, outbox_of
 
 pytestmark = [pytest.mark.peer("Orthanc"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -71,7 +71,7 @@ def test_orthanc_routes_a_series_and_gets_seg_and_sr(scan: tuple[str, ...], enha
         check_refers_to(
             _fetch(server, study_uid, "SEG", series_uid), _fetch(server, study_uid, "SR", series_uid), source
         )
-        served = json.loads((node.storage / "outbox" / str(job.id) / "measurements.json").read_text())
+        served = json.loads((outbox_of(node.storage, job.id) / "measurements.json").read_text())
     assert served["series_instance_uid"] == series_uid
     for attempt in ("first", "second"):
         answer = run_cli("segment", tmp_path / "series", "--out", tmp_path / attempt, "--json")

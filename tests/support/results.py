@@ -17,6 +17,12 @@ def headers(files: Sequence[Path]) -> list[Dataset]:
     return [pydicom.dcmread(file, stop_before_pixels=True) for file in files]
 
 
+def outbox_of(storage: Path, job_id: int) -> Path:
+    """The folder of the job's result set."""
+    (folder,) = (storage / "outbox" / str(job_id)).iterdir()
+    return folder
+
+
 def check_refers_to(seg: Dataset, sr: Dataset, source: Sequence[Dataset]) -> None:
     """SEG and SR belong to the source's patient and study, and refer to its series and to nothing but its instances."""
     first = source[0]

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from support.databases import sqlite_url
 from support.models import tiny_bundle
+from support.results import outbox_of
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database
@@ -53,14 +54,20 @@ class Setting:
         self.jobs = JobTable(self.database, max_attempts=2)
         self.ended: list[int] = []
         values: dict = {"lease_seconds": 60.0, "retry_seconds": 0.0, "limit_seconds": 600.0, "destinations": ("pacs",)}
-        self.worker = Worker(
-            owner="worker",
+        self._ensemble = ensemble
+        self._rules = WorkRules(**{**values, **rules})
+        self.worker = self.another("worker")
+
+    def another(self, owner: str) -> Worker:
+        """A worker of that name."""
+        return Worker(
+            owner=owner,
             inbox=self.inbox,
             jobs=self.jobs,
-            ensemble=ensemble,
-            storage=folder,
-            outbox=Outbox(folder / "outbox"),
-            rules=WorkRules(**{**values, **rules}),
+            ensemble=self._ensemble,
+            storage=self.storage,
+            outbox=Outbox(self.storage / "outbox"),
+            rules=self._rules,
             end_process=self.ended.append,
         )
 
@@ -109,7 +116,7 @@ def test_a_job_becomes_a_result_set(setting: Setting, series: list[Path]) -> Non
     job_id = setting.enqueue(series)
     assert setting.worker.work_once()
     job = setting.jobs.get(job_id)
-    folder = setting.storage / "outbox" / str(job_id)
+    folder = outbox_of(setting.storage, job_id)
     assert job.state == "delivering"
     assert {path.name for path in folder.iterdir()} == {"seg.dcm", "sr.dcm", "measurements.json", "overlay.png"}
     assert json.loads((folder / "measurements.json").read_text()) == job.measurements
@@ -122,11 +129,11 @@ def test_a_second_attempt_gives_the_same_bytes(setting: Setting, series: list[Pa
     """A worker that died after writing and before saying so is followed by one that writes the same bytes."""
     setting.receive(series)
     job_id = setting.enqueue(series)
-    folder = setting.storage / "outbox" / str(job_id)
     written = []
-    for _ in range(2):
+    for attempt in ("1", "2"):
         job = setting.jobs.claim("worker", 60)
         setting.worker._analyse(job, _NeverLost())
+        folder = setting.storage / "outbox" / str(job_id) / attempt
         written.append({name: (folder / name).read_bytes() for name in ("seg.dcm", "sr.dcm")})
         with setting.database.write() as connection:  # as if the last transaction had not happened
             connection.exec_driver_sql("DELETE FROM deliveries")
@@ -155,7 +162,7 @@ def test_late_slices_do_not_slip_into_an_older_job(setting: Setting, series: lis
     job_id = setting.enqueue(series[:8])
     setting.receive(series[8:])
     setting.worker.work_once()
-    seg = pydicom.dcmread(setting.storage / "outbox" / str(job_id) / "seg.dcm")
+    seg = pydicom.dcmread(outbox_of(setting.storage, job_id) / "seg.dcm")
     referenced = {
         str(one.ReferencedSOPInstanceUID) for one in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
     }
@@ -201,6 +208,34 @@ def test_a_cancelled_job_leaves_no_result(
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "cancelled"
     assert DeliveryTable(setting.database).list(job_id) == []
+    assert [path.name for path in (setting.storage / "outbox").rglob("*")] == ["unfinished"]
+
+
+def test_a_worker_that_was_paused_touches_nothing_of_the_next(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that lost its lease just before it publishes leaves what another delivers as it is, and nothing else."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    real = Outbox.publish
+    published: list[Path] = []
+
+    def overtaken(outbox: Outbox, *arguments: object) -> Path:
+        monkeypatch.setattr(Outbox, "publish", real)
+        with setting.database.write() as connection:
+            connection.exec_driver_sql("UPDATE jobs SET lease_expires = '2000-01-01 00:00:00'")
+        other = setting.another("other")
+        assert other.work_once()
+        published.extend(outbox_of(setting.storage, job_id).iterdir())
+        inodes.update({path: path.stat().st_ino for path in published})
+        return real(outbox, *arguments)
+
+    inodes: dict[Path, int] = {}
+    monkeypatch.setattr(Outbox, "publish", overtaken)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"
+    assert len(inodes) == 4
+    assert {path: path.stat().st_ino for path in outbox_of(setting.storage, job_id).iterdir()} == inodes
 
 
 def test_a_hanging_attempt_ends_its_process(
