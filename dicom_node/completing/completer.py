@@ -62,17 +62,20 @@ class Completer:
         Returns:
             seconds until the next look is due.
         """
-        series = self._inbox.open_series()
-        waits = [self._consider(activity) for activity in series]
+        # The time first: an instance that comes while we look then makes its series younger, never older than it is.
+        now = self._clock()
+        waits = [self._consider(activity, now) for activity in self._inbox.open_series()]
         return min([IDLE_SECONDS, *(max(PENDING_SECONDS, wait) for wait in waits)])
 
-    def _consider(self, activity: SeriesActivity) -> float:
-        quiet = (self._clock() - activity.last_received_at).total_seconds()
+    def _consider(self, activity: SeriesActivity, now: datetime) -> float:
+        quiet = (now - activity.last_received_at).total_seconds()
         if quiet < self._patience.quiet_seconds:
             return self._patience.quiet_seconds - quiet
         if activity.open_associations and quiet < self._patience.open_association_seconds:
             return IDLE_SECONDS
         instances = self._inbox.instances_of(activity.series_instance_uid)
+        if len(instances) != activity.instance_count:
+            return PENDING_SECONDS  # more came since we asked: what we know of its quiet time is out of date
         examination = self._examine(activity, instances)
         evidence = Evidence(
             association_open=activity.open_associations > 0,

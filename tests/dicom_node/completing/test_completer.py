@@ -195,3 +195,23 @@ def test_a_lost_file_does_not_stop_the_others(setting: Setting, series: list[Pat
     setting.receive(series)
     jobs = setting.after(61)
     assert sorted(job.state for job in jobs) == ["queued", "rejected"]
+
+
+def test_slices_that_come_while_one_looks_are_waited_for(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An instance that arrives between two questions to the database starts the quiet time again: half a brain is never
+    taken for a whole one because the answer to the first question was old."""
+    setting.receive(series[:8])
+    real = setting.inbox.open_series
+
+    def more_come_then() -> object:
+        answer = real()
+        monkeypatch.setattr(setting.inbox, "open_series", real)
+        setting.receive(series[8:11], None)
+        return answer
+
+    monkeypatch.setattr(setting.inbox, "open_series", more_come_then)
+    assert setting.after(3) == []
+    assert setting.after(30) == []
+    setting.receive(series[11:])
