@@ -10,6 +10,7 @@ from sqlalchemy import Connection, insert, select
 
 from db.engine import Database
 from db.schema import audit
+from db.text import storable
 
 _UNKNOWN: Final = "unknown"
 
@@ -34,7 +35,13 @@ def record_action(
     connection: Connection, at: datetime, who: str | None, action: str, job_id: int | None, detail: str
 ) -> None:
     """Write an action down, in the transaction that does it."""
-    values = {"at": at, "who": who or _UNKNOWN, "action": action, "job_id": job_id, "detail": detail}
+    values = {
+        "at": at,
+        "who": storable(who or _UNKNOWN)[:255],
+        "action": action,
+        "job_id": job_id,
+        "detail": storable(detail),
+    }
     connection.execute(insert(audit), values)
 
 

@@ -17,6 +17,7 @@ from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 from db.rows import delivery_of
 from db.schema import deliveries
+from db.text import storable
 from db.timeline import note
 
 __all__ = ["Delivery", "DeliveryState", "DeliveryTable", "NewDelivery"]
@@ -104,6 +105,7 @@ class DeliveryTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job, delivery = _owned(connection, delivery_id, owner)
+            reason = storable(reason)
             connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id)
@@ -129,7 +131,9 @@ class DeliveryTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job, delivery = _owned(connection, delivery_id, owner)
-            reason = reason.removeprefix(f"{delivery.destination}: ")  # the row and the words below name it already
+            reason = storable(reason).removeprefix(
+                f"{delivery.destination}: "
+            )  # the row and the words below name it already
             _settle(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
             note(connection, job.id, now, "given up", f"{delivery.destination}, attempt {delivery.attempts}: {reason}")
             _end_job(connection, job, now)

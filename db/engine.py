@@ -87,8 +87,14 @@ class Database:
             with self._writing:
                 if self._writer is None:
                     self._writer = _connect_writer(self._engine)
-                with self._writer.begin():
-                    yield self._writer
+                try:
+                    with self._writer.begin():
+                        yield self._writer
+                finally:
+                    if self._writer.in_transaction():  # it could not even be undone: begin afresh next time
+                        self._writer.invalidate()
+                        self._writer.close()
+                        self._writer = None
 
     def close(self) -> None:
         """Close every connection; the database may be used again after, which opens new ones."""

@@ -6,6 +6,7 @@
     ├── InvalidDatabaseUrl     a URL that names no database we can use
     ├── UnknownRow             there is no job, delivery or association of that id
     ├── IllegalTransition      the table in `db/job_states.py` does not allow it
+    ├── InvalidMeasurements    a measurement that JSON does not know, such as NaN
     └── LeaseLost              somebody else has the job by now: drop what was computed
 
 A message never holds a password: URLs are shown through `db.url.shown`.
@@ -36,6 +37,10 @@ class UnknownRow(DatabaseError):
 
 class IllegalTransition(DatabaseError):
     """A job cannot go from its state to the one asked for."""
+
+
+class InvalidMeasurements(DatabaseError):
+    """Measurements that cannot be stored."""
 
 
 class LeaseLost(DatabaseError):

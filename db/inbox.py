@@ -25,6 +25,7 @@ from db.received import (
 )
 from db.schema import associations, instances, series, series_associations
 from db.supersede import supersede_queued
+from db.text import storable
 from db.timeline import note
 from db.upsert import upsert
 from db.verdicts import (
@@ -33,8 +34,8 @@ from db.verdicts import (
     jobs_of_series,
     lock_series,
     mark_judged,
-    require_series,
     newer_verdict,
+    require_series,
     same_job,
 )
 
@@ -136,6 +137,7 @@ class Inbox:
                 "association_id": one.association_id,
                 "received_at": now,
                 "known_uid": one.sop_instance_uid,
+                "known_series": one.series_instance_uid,
             },
         ).scalar_one_or_none()
         if is_conflict is None:
@@ -191,54 +193,61 @@ class Inbox:
     def open_series(self) -> list[SeriesActivity]:
         """Series with instances newer than their last verdict, the one that waits longest first."""
         with self._database.read() as connection:
-            return [
-                SeriesActivity(
-                    series_instance_uid=row.series_instance_uid,
-                    study_instance_uid=row.study_instance_uid,
-                    instance_count=row.instance_count,
-                    last_received_at=row.last_received_at,
-                    open_associations=row.open_associations,
-                    last_end=None if row.last_end is None else AssociationEnd(row.last_end),
-                    conflict_count=row.conflict_count,
-                )
-                for row in connection.execute(OPEN_SERIES)
-            ]
+            return [_activity_of(row) for row in connection.execute(OPEN_SERIES)]
+
+    def look_into(self, series_instance_uid: str) -> tuple[SeriesActivity, list[StoredInstance]] | None:
+        """What one open series looks like at one moment: its evidence, and just the instances that belong to it.
+
+        Returns:
+            None when the series is not open (any more).
+        """
+        one = OPEN_SERIES.where(series.c.series_instance_uid == series_instance_uid)
+        with self._database.read() as connection:
+            row = connection.execute(one).first()
+            if row is None:
+                return None
+            # What became durable since the row was read has a higher ordinal.
+            return _activity_of(row), _first_instances(connection, series_instance_uid, row.instance_count)
 
     def instances_of(self, series_instance_uid: str) -> list[StoredInstance]:
         """All instances of a series, conflicts included, in the order in which they became durable."""
-        query = (
-            select(instances)
-            .where(instances.c.series_instance_uid == series_instance_uid)
-            .order_by(instances.c.ordinal)
-        )
         with self._database.read() as connection:
-            return [StoredInstance(**row._mapping) for row in connection.execute(query)]
+            return _first_instances(connection, series_instance_uid)
 
-    def reject_series(self, series_instance_uid: str, code: str, reason: str, instance_count: int | None = None) -> Job:
+    def reject_series(
+        self,
+        series_instance_uid: str,
+        code: str,
+        reason: str,
+        instance_count: int | None = None,
+        instances_digest: str | None = None,
+    ) -> Job:
         """End a series as rejected; gives a job in state `rejected`, so that it is listed and explained.
 
         The same verdict about the same instances again gives the same job. An earlier job of the series that is still
-        queued is superseded. When more instances have been judged meanwhile, the job of that verdict is given and nothing
-        changes.
+        queued is superseded. When more instances have been judged meanwhile, the job of that verdict is given, and
+        nothing changes.
 
         Args:
             code: short slug for scripts.
             reason: a sentence for a technologist.
             instance_count: how many instances the verdict is about (the first so many); what came after them opens the
                 series again. None: all that are there now, also those that the caller has not seen.
+            instances_digest: sha256 that names those that would have been analysed. None: all but the conflicts.
 
         Raises:
             UnknownRow: nothing of the series was received.
         """
         now = self._database.clock()
+        reason = storable(reason)
         with self._database.write() as connection:
             row = require_series(lock_series(connection, series_instance_uid), series_instance_uid)
             count = row.instance_count if instance_count is None else instance_count
-            mark_judged(connection, series_instance_uid, count)
-            digest = digest_of_first(connection, series_instance_uid, count)
             earlier = jobs_of_series(connection, series_instance_uid)
             if (newer := newer_verdict(row, earlier, count)) is not None:
                 return newer
+            mark_judged(connection, series_instance_uid, count)
+            digest = instances_digest or digest_of_first(connection, series_instance_uid, count)
             if (known := same_job(earlier, digest)) is not None:
                 return known
             values = {
@@ -256,6 +265,30 @@ class Inbox:
             supersede_queued(connection, earlier, job, now)
             note(connection, job.id, now, "rejected", f"{reason} [{code}]")
             return job
+
+
+def _first_instances(
+    connection: Connection, series_instance_uid: str, instance_count: int | None = None
+) -> list[StoredInstance]:
+    """The first so many instances of a series, or all, in the order in which they became durable."""
+    query = (
+        select(instances).where(instances.c.series_instance_uid == series_instance_uid).order_by(instances.c.ordinal)
+    )
+    if instance_count is not None:
+        query = query.where(instances.c.ordinal <= instance_count)
+    return [StoredInstance(**row._mapping) for row in connection.execute(query)]
+
+
+def _activity_of(row: Any) -> SeriesActivity:
+    return SeriesActivity(
+        series_instance_uid=row.series_instance_uid,
+        study_instance_uid=row.study_instance_uid,
+        instance_count=row.instance_count,
+        last_received_at=row.last_received_at,
+        open_associations=row.open_associations,
+        last_end=None if row.last_end is None else AssociationEnd(row.last_end),
+        conflict_count=row.conflict_count,
+    )
 
 
 class _Statements:
@@ -293,17 +326,23 @@ class _Statements:
 
     @staticmethod
     def _insert_instance(dialect_name: str) -> Any:
-        """Gives no row for a duplicate, else whether another file has this SOP Instance UID."""
+        """Gives no row for a duplicate, else whether another file of the series has this SOP Instance UID.
+
+        That another series has it too is only written down: which series a sender means is for the series' own UID to
+        say, so that one series never keeps another from being analysed.
+        """
         known = instances.alias("known")
         columns = {
             column.name: bindparam(column.name, type_=column.type)
             for column in instances.columns
-            if column.name != "is_conflict"
+            if column.name not in {"is_conflict", "known_elsewhere"}
         }
-        is_conflict = exists(select(known.c.ordinal).where(known.c.sop_instance_uid == bindparam("known_uid")))
+        same_uid = select(known.c.ordinal).where(known.c.sop_instance_uid == bindparam("known_uid"))
+        is_conflict = exists(same_uid.where(known.c.series_instance_uid == bindparam("known_series")))
+        elsewhere = exists(same_uid.where(known.c.series_instance_uid != bindparam("known_series")))
         return (
             upsert(dialect_name)(instances)
-            .values(**columns, is_conflict=is_conflict)
+            .values(**columns, is_conflict=is_conflict, known_elsewhere=elsewhere)
             .on_conflict_do_nothing(index_elements=[instances.c.sop_instance_uid, instances.c.sha256])
             .returning(instances.c.is_conflict)
         )

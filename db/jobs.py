@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 from db.audit import record_action
 from db.delivery import DeliveryState, NewDelivery
 from db.engine import Database
-from db.errors import IllegalTransition, LeaseLost
+from db.errors import IllegalTransition, InvalidMeasurements, LeaseLost
 from db.job import Job, JobEvent
 from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
@@ -57,10 +58,10 @@ class JobTable:
         with self._database.write() as connection:
             row = lock_series(connection, series_instance_uid)
             earlier = jobs_of_series(connection, series_instance_uid)
-            if (known := same_job(earlier, instances_digest)) is not None:
             if (newer := newer_verdict(row, earlier, instance_count)) is not None:
                 return newer
             mark_judged(connection, series_instance_uid, instance_count)
+            if (known := same_job(earlier, instances_digest)) is not None:
                 return known
             values = {
                 "series_instance_uid": series_instance_uid,
@@ -136,7 +137,9 @@ class JobTable:
 
         Raises:
             LeaseLost: the job is not the owner's any more; nothing was written.
+            InvalidMeasurements: they are no JSON (NaN and infinity are none either: undefined is null).
         """
+        _require_json(job_id, measurements)
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
@@ -356,6 +359,16 @@ def _owned(connection: Connection, job_id: int, owner: str) -> Job:
         holder = f"running under {job.lease_owner}" if job.state is JobState.RUNNING else str(job.state)
         raise LeaseLost(f"job {job_id} is no longer {owner}'s: it is {holder}; drop what was computed")
     return job
+
+
+def _require_json(job_id: int, measurements: Mapping[str, Any]) -> None:
+    """PostgreSQL refuses what SQLite would take: refuse it on both."""
+    try:
+        json.dumps(dict(measurements), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidMeasurements(
+            f"the measurements of job {job_id} cannot be stored: expected values that JSON knows, came: {error}"
+        ) from error
 
 
 def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:

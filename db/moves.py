@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
@@ -12,7 +12,10 @@ from db.job import Job
 from db.job_states import JobAction, JobState, require_transition
 from db.rows import job_of
 from db.schema import jobs
+from db.text import storable
 from db.timeline import note
+
+_BEYOND_IDS: Final = 2**31
 
 
 def lock_job(connection: Connection, job_id: int) -> Job:
@@ -36,7 +39,8 @@ def get_job(connection: Connection, job_id: int) -> Job:
 
 def read_job(connection: Connection, query: Any, job_id: int) -> Job:
     """The one row of the query."""
-    row = connection.execute(query).first()
+    # Numbers that no column can hold are unknown too, not an error of the driver.
+    row = connection.execute(query).first() if 0 < job_id < _BEYOND_IDS else None
     if row is None:
         raise UnknownRow(f"there is no job {job_id}; `wmh-node jobs list` shows those there are")
     return job_of(row)
@@ -68,6 +72,8 @@ def move(
         "lease_expires": None,
         **changes,
     }
+    if isinstance(changes.get("reason"), str):
+        values["reason"] = storable(changes["reason"])
     row = connection.execute(update(jobs).where(jobs.c.id == job.id).values(values).returning(jobs)).one()
     note(connection, job.id, now, what, detail)
     return job_of(row)

@@ -20,7 +20,7 @@ class AssociationEnd(StrEnum):
 
 
 class RecordOutcome(StrEnum):
-    """What an instance was to the inbox.
+    """What an instance was to its series in the inbox.
 
     NEW: not seen before. DUPLICATE: same SOP Instance UID, same bytes; nothing was added. CONFLICT: same SOP Instance
     UID, other bytes; kept beside the first and flagged.
@@ -59,7 +59,9 @@ class StoredInstance:
     Attributes:
         ordinal: 1 for the first instance of its series, 2 for the next, ... in the order in which they became durable.
             A job that was made for n instances is about the ordinals 1 to n, whatever comes later.
-        is_conflict: another file with the same SOP Instance UID came before.
+        is_conflict: another file of the series with the same SOP Instance UID came before.
+        known_elsewhere: a file of another series with the same SOP Instance UID came before. The two series stay
+            independent of each other.
     """
 
     sop_instance_uid: str
@@ -73,6 +75,7 @@ class StoredInstance:
     association_id: int
     ordinal: int
     is_conflict: bool
+    known_elsewhere: bool
     received_at: datetime
 
 

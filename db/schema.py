@@ -135,7 +135,9 @@ instances = Table(
     Column("transfer_syntax_uid", _UID, nullable=False),
     Column("path", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
+    # Another file of this series has the same SOP Instance UID; and: a file of another series has it.
     Column("is_conflict", Boolean, nullable=False),
+    Column("known_elsewhere", Boolean, nullable=False),
     Column("association_id", Integer, ForeignKey("associations.id"), nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     UniqueConstraint("sop_instance_uid", "sha256"),

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Integer, Row, cast, func, insert, select
 from db.job import Job, JobEvent
 from db.received import AssociationEnd
 from db.schema import associations, instances, job_events, series_associations
+from db.text import storable
 
 _NOTE = insert(job_events)
 
@@ -22,7 +23,7 @@ _ENDINGS: Final = {
 
 def note(connection: Connection, job_id: int, at: datetime, what: str, detail: str) -> None:
     """Add a line to a job's timeline, in the transaction of what it tells."""
-    connection.execute(_NOTE, {"job_id": job_id, "at": at, "what": what, "detail": detail})
+    connection.execute(_NOTE, {"job_id": job_id, "at": at, "what": what, "detail": storable(detail)})
 
 
 def timeline(connection: Connection, job: Job) -> list[JobEvent]:
@@ -49,6 +50,7 @@ def _associations_of(connection: Connection, job: Job) -> list[Row[Any]]:
             instances.c.association_id,
             func.count().label("brought"),
             func.sum(cast(instances.c.is_conflict, Integer)).label("conflicts"),
+            func.sum(cast(instances.c.known_elsewhere, Integer)).label("elsewhere"),
             func.max(instances.c.received_at).label("last_at"),
         )
         .where(instances.c.series_instance_uid == job.series_instance_uid, instances.c.ordinal <= job.instance_count)
@@ -62,6 +64,7 @@ def _associations_of(connection: Connection, job: Job) -> list[Row[Any]]:
             series_associations.c.duplicate_count,
             brought.c.brought,
             brought.c.conflicts,
+            brought.c.elsewhere,
             brought.c.last_at,
         )
         .select_from(series_associations)
@@ -92,6 +95,8 @@ def _brought(row: Row[Any]) -> str:
     parts = [f"{row.brought or 0} instances"]
     if row.conflicts:
         parts.append(f"{row.conflicts} of them other bytes under a known SOP Instance UID")
+    if row.elsewhere:
+        parts.append(f"{row.elsewhere} of them under a SOP Instance UID that another series has too")
     if row.duplicate_count:
         parts.append(f"{row.duplicate_count} sent again with the same bytes")
     return ", ".join(parts)

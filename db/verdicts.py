@@ -47,7 +47,7 @@ def newer_verdict(row: Any, earlier: Sequence[Job], instance_count: int) -> Job 
 
 
 def digest_of_first(connection: Connection, series_instance_uid: str, instance_count: int) -> str:
-    """Name of the set of the first n instances.
+    """Name of the set of the first n instances without the conflicting ones, which are not analysed.
 
     Returns:
         sha256 as hex over the sorted, distinct lines "<SOPInstanceUID> <sha256>\\n": the formula that names a job
@@ -55,7 +55,9 @@ def digest_of_first(connection: Connection, series_instance_uid: str, instance_c
     """
     rows = connection.execute(
         select(instances.c.sop_instance_uid, instances.c.sha256).where(
-            instances.c.series_instance_uid == series_instance_uid, instances.c.ordinal <= instance_count
+            instances.c.series_instance_uid == series_instance_uid,
+            instances.c.ordinal <= instance_count,
+            instances.c.is_conflict.is_(False),
         )
     )
     lines = sorted({f"{uid} {sha256}\n" for uid, sha256 in rows})

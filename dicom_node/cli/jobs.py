@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -85,7 +86,8 @@ def list_jobs(
             f"{job.attempts}/{job.max_attempts}", job.series_instance_uid, Text(job.reason or ""),
         )  # fmt: skip
     # Into a pipe each job is one line, however long: people grep them.
-    out.print(table if found else "no jobs", width=None if out.is_terminal else _ONE_LINE)
+    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
+    console.print(table if found else "no jobs")
 
 
 @app.command()

@@ -39,7 +39,7 @@ WORKERS = 4
 
 @dataclass(frozen=True)
 class Measured:
-    """One row of the table; rates are medians over the rounds."""
+    """One row of the table; the rate is the mean over all rounds."""
 
     database: str
     what: str

@@ -10,7 +10,7 @@ from support.received import instance, series_uid
 
 from db.audit import audit_entries
 from db.engine import Database
-from db.errors import IllegalTransition, LeaseLost, UnknownRow
+from db.errors import IllegalTransition, InvalidMeasurements, LeaseLost, UnknownRow
 from db.inbox import AssociationEnd, Inbox
 from db.job_states import JobState
 from db.jobs import Job, JobTable, NewDelivery
@@ -247,11 +247,28 @@ class TestJobTable:
         assert (cancelled.who, cancelled.action, cancelled.job_id) == ("alice@console", "cancel", job.id)
         assert (retried.who, retried.action, retried.at) == ("unknown", "retry", self.clock.now)
 
+    def test_a_reason_from_outside(self) -> None:
+        """A reason with characters that a database cannot hold is stored without them: the job gets its end."""
+        self.jobs.enqueue(SERIES, DIGEST, 24)
+        failed = self.jobs.fail(self.claimed().id, "worker-1", "broken \x00 tag \udcff é 😀")
+        assert failed.reason == "broken \ufffd tag \ufffd é 😀"
+        assert self.jobs.events(failed.id)[-1].detail == failed.reason
+
+    def test_measurements_are_json(self) -> None:
+        """NaN among the measurements is refused on both databases, and the job stays with its worker."""
+        self.jobs.enqueue(SERIES, DIGEST, 24)
+        job = self.claimed()
+        with pytest.raises(InvalidMeasurements, match="not JSON compliant"):
+            self.jobs.deliver(job.id, "worker-1", {"uncertainty_index": float("nan")}, [])
+        assert self.jobs.get(job.id) == job
+
     def test_unknown_job(self) -> None:
         """Asking for a job that is not there says so, and how to find those that are."""
         for act in (self.jobs.get, self.jobs.events, self.jobs.cancel, self.jobs.retry):
             with pytest.raises(UnknownRow, match="jobs list"):
                 act(4711)
+            with pytest.raises(UnknownRow):
+                act(10**20)
 
     def test_list(self) -> None:
         """Jobs are listed newest first, by state and up to a limit."""

@@ -129,3 +129,19 @@ def test_job_numbers_are_not_used_again(database: Database) -> None:
         connection.exec_driver_sql("DELETE FROM job_events")
         connection.exec_driver_sql("DELETE FROM jobs")
     assert jobs.enqueue(series_uid(2), "a" * 64, 24).id > first.id
+
+
+def test_disk_full(database: Database) -> None:
+    """A full disk is an error that says so, nothing of the batch is recorded; with space again, work goes on."""
+    inbox = Inbox(database)
+    association = inbox.open_association("SCANNER", "WMHNODE", "127.0.0.1", "receiver-1")
+    with database.write() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    batch = [instance(series_uid(1), number, association) for number in range(500)]
+    with pytest.raises(DatabaseUnavailable, match="free some space"):
+        inbox.record(batch)
+    assert inbox.open_series() == []
+    with database.write() as connection:
+        connection.exec_driver_sql("PRAGMA max_page_count=1000000")
+    assert inbox.record(batch) == [RecordOutcome.NEW] * 500

@@ -124,6 +124,7 @@ def upgrade() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("is_conflict", sa.Boolean(), nullable=False),
+        sa.Column("known_elsewhere", sa.Boolean(), nullable=False),
         sa.Column("association_id", sa.Integer(), nullable=False),
         sa.Column("received_at", UTC_TIME, nullable=False),
         sa.ForeignKeyConstraint(["association_id"], ["associations.id"], name=op.f("fk_instances_association_id")),
