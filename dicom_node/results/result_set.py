@@ -17,6 +17,7 @@ from dicom_node.results.seg import build_seg
 from dicom_node.results.stamp import stamp_of
 from dicom_node.results.uids import ResultUids
 from dicom_node.results.writing import part10_bytes
+from dicom_node.version import SOFTWARE_VERSION
 from dicom_node.working.files import write_whole
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
@@ -57,7 +58,14 @@ def build_result_set(
     """
     _check(series, segmentation)
     facts = AnalysisFacts(
-        uids=ResultUids(series.series_instance_uid, series.instances_digest, model.digest),
+        uids=ResultUids(
+            series_instance_uid=series.series_instance_uid,
+            instances_digest=series.instances_digest,
+            model_digest=model.digest,
+            runtime=runtime,
+            precision=precision,
+            software_version=SOFTWARE_VERSION,
+        ),
         model=model,
         runtime=runtime,
         precision=precision,

@@ -22,21 +22,38 @@ def device_uid(model_digest: str) -> str:
 
 @dataclass(frozen=True)
 class ResultUids:
-    """The UIDs of one result set.
+    """The UIDs of one result set, from everything that decides what it says (docs/adr/0004).
 
     Args:
         series_instance_uid: of the source series.
         instances_digest: `dicom_node.reading.digest` of its instances.
         model_digest: of the model bundle.
+        runtime, precision: what the model ran on, see `segmentation.ensemble`.
+        software_version: of this node.
+        predecessor: SOPInstanceUID of the report that this one names as its predecessor; None where it names none.
     """
 
     series_instance_uid: str
     instances_digest: str
     model_digest: str
+    runtime: str
+    precision: str
+    software_version: str
+    predecessor: str | None = None
 
     def of(self, kind: str) -> str:
         """The UID of one thing in the result set; `kind` is a stable slug that no two things share."""
-        return uuid_uid("\n".join((self.series_instance_uid, self.instances_digest, self.model_digest, kind)))
+        parts = {
+            "series": self.series_instance_uid,
+            "instances": self.instances_digest,
+            "model": self.model_digest,
+            "runtime": self.runtime,
+            "precision": self.precision,
+            "software": self.software_version,
+            "predecessor": self.predecessor or "none",
+            "kind": kind,
+        }
+        return uuid_uid("".join(f"{name}={value}\n" for name, value in parts.items()))
 
     @property
     def seg_series(self) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pydicom
@@ -18,6 +19,7 @@ from support.results import check_refers_to, headers
 
 from dicom_node.errors import ResultError
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results import result_set as module
 from dicom_node.results.result_set import build_result_set, write_result_set
 from dicom_node.results.writing import part10_bytes
 from segmentation.bundle import ModelIdentity
@@ -90,6 +92,26 @@ def test_both_belong_to_the_sources_study_in_series_of_their_own(tmp_path: Path)
         assert (one.ContentDate, one.ContentTime) == (one.SeriesDate, one.SeriesTime)
     assert len({series.series_instance_uid, result.seg.SeriesInstanceUID, result.sr.SeriesInstanceUID}) == 3
     assert (result.seg.SeriesNumber, result.sr.SeriesNumber) == (1901, 1902)
+
+
+def test_a_uid_stands_for_what_the_object_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another runtime, precision or software version is another object under another UID; another time of the same
+    analysis is not."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+
+    def uids(runtime: str = "openvino", precision: str = "f32", at: datetime = ANALYSED_AT) -> set[str]:
+        result = build_result_set(series, segmentation, MODEL, runtime, precision, at)
+        return {
+            str(one[key].value) for one in (result.seg, result.sr) for key in ("SOPInstanceUID", "SeriesInstanceUID")
+        }
+
+    first = uids()
+    assert uids(at=ANALYSED_AT + timedelta(days=1)) == first
+    assert not uids(runtime="tensorflow") & first
+    assert not uids(precision="bf16") & first
+    monkeypatch.setattr(module, "SOFTWARE_VERSION", "99.0")
+    assert not uids() & first
 
 
 @pytest.mark.parametrize("number", [None, 0, -4, 2_100_000_000])

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from dicom_node.results.uids import ResultUids, device_uid
 
-BASE = ResultUids("1.2.3", "a" * 64, "b" * 64)
+BASE = ResultUids("1.2.3", "a" * 64, "b" * 64, "openvino", "f32", "0.1.0")
 
 
 def every(uids: ResultUids) -> list[str]:
@@ -30,15 +31,19 @@ def test_uids_are_legal_and_different() -> None:
 
 def test_uids_never_change() -> None:
     """The UIDs of a series that was analysed before stay what they were: a resend must not make a second result."""
-    assert BASE.seg_instance == "2.25.100453499530324768431023344836582023646"
+    assert BASE.seg_instance == "2.25.27803966495568657463944590358844755042"
 
 
 def test_anything_that_changes_the_result_changes_every_uid() -> None:
-    """Another series, another set of instances or another model gives UIDs that share none."""
+    """Everything that SEG and SR say or are computed from is in the UIDs: no two that differ in it share one."""
     others = [
-        ResultUids("1.2.4", "a" * 64, "b" * 64),
-        ResultUids("1.2.3", "c" * 64, "b" * 64),
-        ResultUids("1.2.3", "a" * 64, "c" * 64),
+        replace(BASE, series_instance_uid="1.2.4"),
+        replace(BASE, instances_digest="c" * 64),
+        replace(BASE, model_digest="c" * 64),
+        replace(BASE, runtime="tensorflow"),
+        replace(BASE, precision="bf16"),
+        replace(BASE, software_version="0.1.1"),
+        replace(BASE, predecessor="1.2.3.4"),
     ]
-    for other in others:
-        assert not set(every(BASE)) & set(every(other))
+    found = [uid for uids in (BASE, *others) for uid in every(uids)]
+    assert len(set(found)) == len(found)
