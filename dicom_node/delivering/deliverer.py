@@ -14,6 +14,8 @@ from db.errors import LeaseLost
 from dicom_node.delivering.answers import Answer, read_answer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
+from dicom_node.delivering.refusals import Refusals
+from dicom_node.logs import describe_error
 from dicom_node.sending import SendOutcome
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.settings import Destination
@@ -44,7 +46,7 @@ class Deliverer:
         send: sends files to a destination.
         lease_seconds: a row whose sender died is taken again after that long; sending twice is harmless (same UIDs,
             same bytes).
-        left_alone: shared between the deliverers of one process.
+        left_alone, refusals: shared between the deliverers of one process.
         clock: now, in UTC.
     """
 
@@ -58,6 +60,7 @@ class Deliverer:
         patience: DeliveryPatience,
         lease_seconds: float,
         left_alone: LeftAlone,
+        refusals: Refusals,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._owner = owner
@@ -68,6 +71,7 @@ class Deliverer:
         self._patience = patience
         self._lease_seconds = lease_seconds
         self._left_alone = left_alone
+        self._refusals = refusals
         self._clock = clock
 
     def step(self) -> float:
@@ -97,26 +101,44 @@ class Deliverer:
             self._give_up(delivery, f"{', '.join(missing)} is gone from the outbox; send the series again")
             return
         with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
-            outcomes = self._send(files, destination)
-        self._settle(delivery, outcomes)
+            last = self._send_in_order(files, destination)
+        self._settle(delivery, last)
+
+    def _send_in_order(self, files: Sequence[Path], destination: Destination) -> SendOutcome:
+        """Send one file after the other and stop at the first that is not stored; returns the last outcome.
+
+        The SR refers to the SEG: a PACS that has not taken the SEG must not get a report about it.
+        """
+        for file in files:
+            try:
+                (outcome,) = self._send([file], destination)
+            except Exception as error:
+                # The edge towards peers: what an unforeseen answer breaks must not end the deliveries to the others.
+                return SendOutcome(file, None, False, describe_error(error))
+            if read_answer(outcome) is not Answer.SENT:
+                break
+        return outcome
 
     def _beat(self, delivery_id: int) -> Callable[[], bool]:
         return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
-    def _settle(self, delivery: Delivery, outcomes: Sequence[SendOutcome]) -> None:
-        answers = {read_answer(outcome.status) for outcome in outcomes}
-        reason = "; ".join(_words(outcome) for outcome in outcomes if read_answer(outcome.status) is not Answer.SENT)
-        if answers <= {Answer.SENT}:
+    def _settle(self, delivery: Delivery, last: SendOutcome) -> None:
+        answer = read_answer(last)
+        if answer is not Answer.REFUSED:
+            self._refusals.forget(delivery.id)
+        if answer is Answer.SENT:
             self._left_alone.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
-        elif Answer.REFUSED in answers and delivery.attempts >= REFUSALS_BELIEVED:
-            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {reason}")
-        else:
-            if all(outcome.status is None for outcome in outcomes):
-                seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
-                self._left_alone.down(delivery.destination, seconds)
-            self._again(delivery, reason)
+            return
+        if answer is Answer.REFUSED and self._refusals.count(delivery.id) >= REFUSALS_BELIEVED:
+            self._refusals.forget(delivery.id)
+            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {_words(last)}")
+            return
+        if last.status is None:
+            seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
+            self._left_alone.down(delivery.destination, seconds)
+        self._again(delivery, _words(last))
 
     def _again(self, delivery: Delivery, reason: str) -> None:
         waited = (self._clock() - delivery.created_at).total_seconds()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dicom_node.settings import Settings
 
-# A refusal may come from a PACS that is being set up: asked three times, then believed.
+# A refusal may come from a PACS that is being set up: asked three times in a row, then believed.
 REFUSALS_BELIEVED = 3
 
 

@@ -13,6 +13,7 @@ from db.engine import open_database, utc_now
 from dicom_node.delivering.deliverer import Deliverer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience
+from dicom_node.delivering.refusals import Refusals
 from dicom_node.sending import SendOutcome, send_files
 from dicom_node.serving.loop import run_until_stopped
 from dicom_node.serving.role import lease_owner
@@ -30,7 +31,7 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     require_current(settings.database_url)
     deliveries = DeliveryTable(open_database(settings.database_url))
     destinations = {destination.name: destination for destination in settings.destinations}
-    left_alone = LeftAlone(utc_now)
+    left_alone, refusals = LeftAlone(utc_now), Refusals()
 
     def send(paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
         return send_files(paths, destination, calling_ae_title=settings.ae_title)
@@ -45,6 +46,7 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
             patience=DeliveryPatience.of(settings),
             lease_seconds=settings.lease_seconds,
             left_alone=left_alone,
+            refusals=refusals,
         )
         run_until_stopped(deliverer.step, stop)
 

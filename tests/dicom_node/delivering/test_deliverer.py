@@ -17,10 +17,13 @@ from db.migrate import upgrade
 from dicom_node.delivering.deliverer import Deliverer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience
+from dicom_node.delivering.refusals import Refusals
 from dicom_node.sending import SendOutcome
 from dicom_node.settings import Destination
 
 DAY = 86_400
+FILES = ["seg.dcm", "sr.dcm"]
+BREAKS = -1  # an answer on which sending raises an error that nobody foresaw
 
 
 class Setting:
@@ -35,11 +38,13 @@ class Setting:
         self.table = DeliveryTable(self.database)
         self.answers: dict[str, int | None] = dict.fromkeys(names, 0x0000)
         self.asked: list[str] = []
-        (folder / "seg.dcm").write_bytes(b"seg")
+        self.sent: list[tuple[str, str]] = []
+        for name in ("seg.dcm", "sr.dcm"):
+            (folder / name).write_bytes(b"dicom")
         self.folder = folder
         job = self.jobs.enqueue("1.2.3", "0" * 64, 1)
         self.jobs.claim("worker", 60)
-        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, ["seg.dcm"]) for name in names])
+        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, FILES) for name in names])
         self.job_id = job.id
         self.left_alone = LeftAlone(self.clock)
         self.deliverer = Deliverer(
@@ -53,6 +58,7 @@ class Setting:
             patience=DeliveryPatience(first_seconds=30, longest_seconds=3600, total_seconds=7 * DAY),
             lease_seconds=60,
             left_alone=self.left_alone,
+            refusals=Refusals(),
             clock=self.clock,
         )
 
@@ -68,8 +74,14 @@ class Setting:
             pass
 
     def _send(self, paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
-        self.asked.append(destination.name)
+        (path,) = paths
+        if path.name == "seg.dcm":
+            self.asked.append(destination.name)
         status = self.answers[destination.name]
+        if status == BREAKS:
+            raise ValueError("DOE^JANE")
+        if status == 0x0000:
+            self.sent.append((destination.name, path.name))
         return [SendOutcome(path, status, status == 0x0000, "as the test says") for path in paths]
 
 
@@ -141,9 +153,7 @@ def test_a_down_destination_is_not_asked_for_every_row(setting: Setting) -> None
     setting.run()
     other = setting.jobs.enqueue("1.2.4", "1" * 64, 1)
     setting.jobs.claim("worker", 60)
-    setting.jobs.deliver(
-        other.id, "worker", {}, [NewDelivery("archive", ["seg.dcm"]), NewDelivery("pacs", ["seg.dcm"])]
-    )
+    setting.jobs.deliver(other.id, "worker", {}, [NewDelivery("archive", FILES), NewDelivery("pacs", FILES)])
     setting.run(1)
     assert setting.asked == ["pacs", "archive", "pacs"]
 
@@ -163,3 +173,37 @@ def test_a_file_that_is_gone(setting: Setting) -> None:
     setting.run()
     assert setting.job.state == "failed"
     assert "seg.dcm" in (setting.job.reason or "")
+
+
+def test_a_refusal_after_an_outage_is_one_refusal(setting: Setting) -> None:
+    """Attempts that brought no answer are no refusals: a PACS that comes back and refuses once is asked again."""
+    setting.answers["archive"] = None
+    for _ in range(5):
+        setting.run(3600)
+    setting.answers["archive"] = 0x0122
+    setting.run(3600)
+    assert setting.job.state == "delivering"
+    setting.answers["archive"] = 0x0000
+    setting.run(3600)
+    assert setting.job.state == "done"
+
+
+def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> None:
+    """The SR is not sent where the SEG was refused; elsewhere both go, the SEG first."""
+    setting.answers["archive"] = 0xA700
+    setting.run()
+    assert setting.sent == [("pacs", "seg.dcm"), ("pacs", "sr.dcm")]
+
+
+def test_an_unforeseen_error_with_one_destination(setting: Setting) -> None:
+    """What breaks while sending to one destination costs that delivery an attempt, and its text is kept nowhere."""
+    setting.answers["archive"] = BREAKS
+    setting.run()
+    assert ("pacs", "sr.dcm") in setting.sent
+    assert setting.job.state == "delivering"
+    (reason,) = [one.reason for one in setting.table.list(setting.job_id) if one.destination == "archive"]
+    assert "ValueError" in (reason or "")
+    assert "DOE" not in (reason or "")
+    setting.answers["archive"] = 0x0000
+    setting.run(3600)
+    assert setting.job.state == "done"
