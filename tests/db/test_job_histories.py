@@ -17,7 +17,7 @@ from db.deliveries import DeliveryState, DeliveryTable
 from db.engine import open_database
 from db.errors import IllegalTransition, LeaseLost
 from db.job_states import TRANSITIONS, JobState
-from db.jobs import JobTable, NewDelivery
+from db.jobs import Job, JobTable, NewDelivery
 from db.migrate import upgrade
 
 LEASE_SECONDS = 60
@@ -56,14 +56,32 @@ class Histories(RuleBasedStateMachine):
 
     @rule(owner=OWNERS)
     def claim(self, owner: str) -> None:
+        self.claimed(owner)
+
+    def claimed(self, owner: str) -> Job | None:
         before = {job.id: job for job in self.jobs.list()}
         job = self.jobs.claim(owner, LEASE_SECONDS)
         if job is None:
-            return
+            return None
         was = before[job.id]
         assert was.lease_expires is None or was.lease_expires <= self.clock.now, "claimed under another's lease"
         assert was.not_before <= self.clock.now
         assert job.attempts <= job.max_attempts
+        self.states_follow_the_table()  # before the next step of the same rule
+        return job
+
+    # What happens most of the time, so that histories get far.
+
+    @rule(owner=OWNERS, destinations=st.integers(1, 2))
+    def claim_and_deliver(self, owner: str, destinations: int) -> None:
+        if (job := self.claimed(owner)) is not None:
+            new = [NewDelivery("x", ["f"]), NewDelivery("y", ["f"])]
+            self.jobs.deliver(job.id, owner, {"by": owner}, new[:destinations])
+
+    @rule(owner=OWNERS, delay=st.integers(0, 99))
+    def claim_and_fail_an_attempt(self, owner: str, delay: int) -> None:
+        if (job := self.claimed(owner)) is not None:
+            self.jobs.retry_later(job.id, owner, "trouble", delay)
 
     @precondition(lambda self: self.seen)
     @rule(number=st.integers(0, 99), owner=OWNERS, how=st.sampled_from(HOW), stranger=st.booleans())
