@@ -96,7 +96,7 @@ def _open(paths: Sequence[Path]) -> _Files:
     if not paths:
         raise IncompleteSeries("empty", "No file was given; the files of one series are expected.")
     unique: dict[tuple[str, str], tuple[Path, FileDataset]] = {}
-    for path in sorted(paths):
+    for path in paths:
         header = read_header(path)
         uid = values.text(header, "SOPInstanceUID")
         if not _UID.fullmatch(uid):
@@ -104,9 +104,12 @@ def _open(paths: Sequence[Path]) -> _Files:
                 "no_uid", "A file has no valid SOPInstanceUID; every DICOM instance has one (PS3.3 C.12.1)."
             )
         unique.setdefault((uid, file_sha256(path)), (path, header))
-    headers = tuple(header for _, header in unique.values())
+    # What the files are, not what they are called, decides which of two slices at one place is kept: a series has other
+    # file names in our storage than in a folder.
+    ordered = [unique[key] for key in sorted(unique)]
+    headers = tuple(header for _, header in ordered)
     return _Files(
-        paths=tuple(path for path, _ in unique.values()),
+        paths=tuple(path for path, _ in ordered),
         headers=headers,
         digest=instances_digest(unique),
         series_instance_uid=_common_uid(headers, "SeriesInstanceUID", "several_series"),

@@ -61,6 +61,27 @@ def test_the_same_slice_twice_is_dropped_and_flagged(tmp_path: Path) -> None:
     assert len(series.headers) == len(files)
 
 
+def test_file_names_decide_nothing(tmp_path: Path) -> None:
+    """Of a slice that came twice with headers that differ by a rounding, the same one is kept whatever the files are
+    called: a series has other names in a folder than in the storage of the node, and must measure the same."""
+
+    def rounded(instance: pydicom.FileDataset) -> None:
+        instance.PixelSpacing = [float(mm) * 1.0004 for mm in instance.PixelSpacing]
+
+    files = write_scan(small_scan(), tmp_path)
+    files += _copies(files, "again", rounded)
+    first = read_series(files)
+    for number, name in enumerate(np.random.default_rng(5).permutation(len(files))):
+        files[number] = files[number].rename(tmp_path / f"renamed-{name:02d}.dcm")
+    for order in (files, files[::-1], sorted(files)):
+        again = read_series(order)
+        assert again.spacing_mm == first.spacing_mm
+        assert again.frames == first.frames
+        np.testing.assert_array_equal(again.affine, first.affine)
+        np.testing.assert_array_equal(again.voxels, first.voxels)
+        assert [one.to_json() for one in again.headers] == [one.to_json() for one in first.headers]
+
+
 def test_two_different_images_at_one_place_are_refused(tmp_path: Path) -> None:
     """Nothing tells which of two different images is right, so neither is used."""
     files = write_scan(small_scan(), tmp_path)
