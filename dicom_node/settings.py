@@ -161,7 +161,7 @@ class Settings(BaseSettings):
     ae_title: AeTitle = "WMHNODE"
     bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     dicom_port: Port = 11112
-    web_port: Port = 8080
+    web_port: Port = 8080  # kept for the web page, which this version does not have
 
     # Where things are kept
     storage: Path = Path("wmh-node-data")
@@ -232,16 +232,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first: what the file says arrives as init values and gives way (`load_settings`)."""
         return (env_settings, init_settings)
-
-    @property
-    def inbox(self) -> Path:
-        """Where received instances lie."""
-        return self.storage / "inbox"
-
-    @property
-    def outbox(self) -> Path:
-        """Where result sets wait for delivery, one folder per job."""
-        return self.storage / "outbox"
 
     def destination(self, name: str) -> Destination | None:
         """The destination of that name, or None when the settings no longer hold it."""

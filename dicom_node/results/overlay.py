@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.errors import ResultError
+from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.page import Page, draw_page
-from dicom_node.working.files import write_whole
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume

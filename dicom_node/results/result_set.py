@@ -10,6 +10,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from dicom_node.errors import ResultError
+from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.report import build_report
@@ -18,7 +19,6 @@ from dicom_node.results.stamp import stamp_of
 from dicom_node.results.uids import ResultUids
 from dicom_node.results.writing import part10_bytes
 from dicom_node.version import SOFTWARE_VERSION
-from dicom_node.working.files import write_whole
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 

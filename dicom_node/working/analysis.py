@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.errors import UnsupportedGeometry
+from dicom_node.files import json_bytes, write_whole
 from dicom_node.measurements import measurements_json
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.result_set import build_result_set, write_result_set
 from dicom_node.settings import Settings
-from dicom_node.working.files import json_bytes, write_whole
 from segmentation.bundle import load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.errors import BadVolume

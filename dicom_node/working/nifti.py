@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.errors import UnreadableObject
+from dicom_node.files import json_bytes, write_whole
 from dicom_node.measurements import measurements_json
 from dicom_node.results.overlay import write_volume_overlay
 from dicom_node.working.analysis import MEASUREMENTS_NAME, OVERLAY_NAME, Progress
-from dicom_node.working.files import json_bytes, write_whole
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.nifti import read_flair_nifti, write_mask_nifti

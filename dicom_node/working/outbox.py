@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicom_node.errors import ResultError
-from dicom_node.working.files import sync_file, sync_folder
+from dicom_node.files import sync_file, sync_folder
 
 _UNFINISHED = "unfinished"
 _LOCK = ".lock"
