@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import os
+import select
 import socket
 import threading
 import time
@@ -19,6 +20,7 @@ from dicom_node.receiving.pdu import TEMPORARY_CONGESTION, encode_rejection
 _LOG = structlog.get_logger()
 
 _BACKLOG: Final = 256
+_NO_LISTENER: Final = {errno.EINVAL, errno.EBADF, errno.ENOTSOCK}
 _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -57,13 +59,26 @@ def _resolve(bind: str, port: int) -> tuple[int, int, int, str, tuple[str, int]]
 
 
 class Acceptor:
-    """Accepts connections until stopped."""
+    """Accepts connections until stopped.
 
-    def __init__(self, listener: socket.socket, surroundings: Surroundings) -> None:
+    Other processes may accept from the same socket. So it is never shut down here, which would end it for all of them;
+    a pipe wakes our thread instead.
+
+    Args:
+        ended: called from the accepting thread when it ends without `stop`: a receiver that is deaf must not look well.
+    """
+
+    def __init__(
+        self, listener: socket.socket, surroundings: Surroundings, ended: Callable[[], object] = lambda: None
+    ) -> None:
         self._listener = listener
+        # Several processes wake for one connection; those that come too late must not sleep in accept().
+        listener.setblocking(False)
         self._around = surroundings
+        self._ended = ended
         self._stopping = False
-        self._thread = threading.Thread(target=self._accept_all, name="acceptor", daemon=True)
+        self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._accept_until_stopped, name="acceptor", daemon=True)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -72,27 +87,44 @@ class Acceptor:
     def stop(self, grace_seconds: float) -> None:
         """Accept no more, let objects under way finish within `grace_seconds`, then abort the rest."""
         self._stopping = True
-        # Wakes accept() here, and in other processes that share the socket, which stop as well.
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join(1.0)
+        os.write(self._wake_writer, b"x")
+        self._thread.join()
+        # Our handle alone: what waits in the backlog goes to the processes that share the socket, if there are any.
+        self._listener.close()
+        for descriptor in (self._wake_reader, self._wake_writer):
+            os.close(descriptor)
         self._each(lambda association: association.stop())
         if not self._around.connections.wait_until_empty(grace_seconds):
             self._each(lambda association: association.evict("the receiver stops"))
             self._around.connections.wait_until_empty(1.0)
-        self._listener.close()
 
     def _each(self, call: Callable[[Association], None]) -> None:
         for occupant in self._around.connections.all():
             assert isinstance(occupant, Association)
             call(occupant)
 
+    def _accept_until_stopped(self) -> None:
+        try:
+            self._accept_all()
+        finally:
+            if not self._stopping:
+                self._ended()
+
     def _accept_all(self) -> None:
-        while not self._stopping:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.register(self._wake_reader, select.POLLIN)
+        while True:
+            poll.poll()
+            if self._stopping:
+                return
             try:
                 connection, address = self._listener.accept()
+            except BlockingIOError:  # another process was quicker
+                continue
             except OSError as error:
-                if self._stopping or error.errno in (errno.EINVAL, errno.EBADF):
+                if error.errno in _NO_LISTENER:
+                    _LOG.error("the listening socket has ended", reason=error.strerror)
                     return
                 # A connection that was reset before we came, or no descriptors left for a moment.
                 if error.errno in _OUT_OF_DESCRIPTORS:

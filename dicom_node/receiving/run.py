@@ -58,7 +58,17 @@ def receive(settings: ReceiverSettings, stop: threading.Event) -> None:
 
 
 def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.Event) -> None:
-    """Receive in this process on a socket that listens, until `stop` is set."""
+    """Receive in this process on a socket that listens, until `stop` is set.
+
+    Raises:
+        ReceivingError: nothing can be accepted any more, or see `run_receiver`.
+    """
+    deaf = threading.Event()
+
+    def end() -> None:
+        deaf.set()
+        stop.set()
+
     with _prepared(settings) as prefix, _rows(settings.database_url) as rows:
         rows.end_orphans(settings.receiver)
         lock = settings.inbox / "tmp" / "rows.lock" if _shares_sqlite(settings) else None
@@ -75,12 +85,14 @@ def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.E
             room=Room(settings.inbox / "tmp", settings.max_object_bytes, settings.reserve_bytes),
             temporary_prefix=prefix,
         )
-        acceptor = Acceptor(listener, surroundings)
+        acceptor = Acceptor(listener, surroundings, end)
         acceptor.start()
         _LOG.info("receiver listens", ae_title=settings.ae_title, bind=settings.bind, port=settings.port)
         stop.wait()
         acceptor.stop(settings.grace_seconds)
         _LOG.info("receiver stopped", port=settings.port)
+    if deaf.is_set():
+        raise ReceivingError(f"the receiver accepts no connections on port {settings.port} any more: start it again")
 
 
 def _shares_sqlite(settings: ReceiverSettings) -> bool:
@@ -143,10 +155,9 @@ def _supervise(settings: ReceiverSettings, listener: socket.socket, stop: thread
             for child in children:
                 child.restart_if_dead()
     finally:
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
         for child in children:
             child.tell_to_stop()
+        listener.close()  # each process closes its own handle; with the last of them the port is free
         for child in children:
             child.wait(settings.grace_seconds + 5.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from db.migrate import upgrade
 from dicom_node.errors import ReceivingError
 from dicom_node.receiving.acceptor import open_listener
 from dicom_node.receiving.receiver_settings import AllowedPeer, ReceiverSettings
-from dicom_node.receiving.run import receive, run_receiver
+from dicom_node.receiving.run import receive, run_receiver, serve
 from dicom_node.sending import echo
 from dicom_node.settings import Settings
 
@@ -128,6 +129,46 @@ def test_several_processes_share_one_port(tmp_path):
     assert (activity.instance_count, activity.open_associations) == (10, 0)
 
 
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_child_that_is_told_to_stop_takes_no_other_along(tmp_path, victim):
+    """SIGTERM to one of two processes: the other one answers at once, and the stopped one comes back."""
+    settings = node_settings(tmp_path / "r", receiver_processes=2)
+    with running(settings):
+        children = until(lambda: len(receivers()) == 2 and receivers(), "two processes", 20)
+        until(lambda: all(child.num_threads() >= 3 for child in children), "both accept", 20)
+        children[victim].terminate()
+        children[victim].wait(20)
+        for _ in range(4):
+            echo(Address(settings.dicom_port))
+        until(lambda: len(receivers()) == 2, "process started again", 20)
+        for _ in range(4):
+            echo(Address(settings.dicom_port))
+    assert not listens(settings.dicom_port)
+
+
+def test_a_receiver_that_has_become_deaf_ends(tmp_path):
+    """The listening socket is shut down from outside: an error, so that a supervisor starts the receiver again."""
+    settings = ReceiverSettings("A", tmp_path, f"sqlite:///{tmp_path / 'node.sqlite'}", port=free_port())
+    upgrade(settings.database_url)
+    failures = []
+
+    def run():
+        try:
+            serve(settings, listener, threading.Event())
+        except ReceivingError as error:
+            failures.append(str(error))
+
+    with open_listener("127.0.0.1", settings.port) as listener, listener.dup() as other:
+        thread = threading.Thread(target=run)
+        thread.start()
+        echo(Address(settings.port))
+        other.shutdown(socket.SHUT_RDWR)
+        thread.join(20)
+    assert not thread.is_alive()
+    assert failures
+    assert "accepts no connections" in failures[0]
+
+
 def receivers():
     """Receiver processes that this process started."""
     found = []
@@ -142,8 +183,6 @@ def receivers():
 
 def test_a_port_that_is_taken_is_named(tmp_path):
     """Another program on the port, also one with SO_REUSEPORT set: an error that says what to do, and no sharing."""
-    import socket
-
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         other.bind(("127.0.0.1", 0))
