@@ -33,6 +33,9 @@ _SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 # reserved bytes and a length of four.
 _SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
 
+_LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
+_LONGEST_HEADER: Final = 12
+
 _SOP_CLASS_UID: Final = 0x00080016
 _SOP_INSTANCE_UID: Final = 0x00080018
 _STUDY_INSTANCE_UID: Final = 0x0020000D
@@ -63,6 +66,8 @@ _MAX_WANTED_BYTES: Final = 64  # the longest UID (PS3.5 6.2)
 _SEQUENCE: Final = 0  # items
 _ITEM_CONTENT: Final = 1  # elements
 _FRAGMENTS: Final = 2  # items of defined length (PS3.5 A.4)
+
+_GROUPS_WITH_WANTED: Final = frozenset(tag >> 16 for tag in (*_WANTED, _PIXEL_DATA))
 
 ReadAt = Callable[[int, int], bytes]
 """`read_at(size, offset)`: `size` bytes from `offset` on, fewer only at the end; like `os.pread` on a descriptor."""
@@ -116,10 +121,47 @@ class _Walk:
         size = self._size
         while position < size:
             kind = self._open[-1][0] if self._open else _ITEM_CONTENT
-            position = self._element(position) if kind == _ITEM_CONTENT else self._item(position, kind)
+            position = self._elements(position) if kind == _ITEM_CONTENT else self._item(position, kind)
         if self._open:
             raise _malformed(f"the data set ends after {size} bytes inside a sequence or item that is not closed")
         return self._summary()
+
+    def _elements(self, position: int) -> int:
+        """Step over plain elements as fast as Python can; whatever is not plain is left to `_element`.
+
+        An object has hundreds of elements, so this loop is most of the cost of the walk.
+        """
+        size, explicit, on_top = self._size, self._explicit, not self._open
+        unpack = (_BIG_EXPLICIT if self._big else _LITTLE_EXPLICIT) if explicit else _LITTLE_IMPLICIT
+        unpack_length = _BIG_LENGTH if self._big else _LITTLE_LENGTH
+        vr = b""
+        while size - position >= _LONGEST_HEADER:
+            index = self._header(position, _LONGEST_HEADER)
+            buffer, limit = self._buffer, len(self._buffer) - _LONGEST_HEADER
+            while index <= limit:
+                if explicit:
+                    group, _number, vr, length = unpack(buffer, index)
+                    if vr in _SHORT_VRS:
+                        start = position + 8
+                    elif vr in _LONG_VRS:
+                        length = unpack_length(buffer, index + 8)[0]
+                        start = position + 12
+                    else:
+                        return self._element(position)
+                else:
+                    group, _number, length = unpack(buffer, index)
+                    start = position + 8
+                end = start + length
+                if group == 0xFFFE or length == _UNDEFINED or end > size:
+                    return self._element(position)
+                if on_top and group in _GROUPS_WITH_WANTED:
+                    self._element(position)  # keeps the value
+                    if self._buffer is not buffer:
+                        position = end
+                        break
+                index += end - position
+                position = end
+        return self._element(position) if position < size else position
 
     def _header(self, position: int, count: int) -> int:
         """Make sure that `count` bytes at `position` are in the buffer; gives their index there."""
@@ -143,6 +185,7 @@ class _Walk:
         if group == 0xFFFE:
             return self._close_item(position, tag)
         vr = b""
+        length: int
         if not self._explicit:
             length = _LITTLE_LENGTH(buffer, index + 4)[0]
             start = position + 8
@@ -206,7 +249,7 @@ class _Walk:
         """Read one item header, or the delimiter that ends a sequence or the fragments."""
         index = self._header(position, 8)
         group, number = (_BIG_TAG if self._big else _LITTLE_TAG)(self._buffer, index)
-        length = (_BIG_LENGTH if self._big else _LITTLE_LENGTH)(self._buffer, index + 4)[0]
+        length: int = (_BIG_LENGTH if self._big else _LITTLE_LENGTH)(self._buffer, index + 4)[0]
         tag = group << 16 | number
         if tag == _SEQUENCE_DELIMITER:
             self._pop()
@@ -257,6 +300,9 @@ class _Walk:
         return (rows * columns * frames * bits + 7) // 8
 
 
+_LITTLE_EXPLICIT: Final = struct.Struct("<HH2sH").unpack_from
+_BIG_EXPLICIT: Final = struct.Struct(">HH2sH").unpack_from
+_LITTLE_IMPLICIT: Final = struct.Struct("<HHL").unpack_from
 _LITTLE_TAG: Final = struct.Struct("<HH").unpack_from
 _BIG_TAG: Final = struct.Struct(">HH").unpack_from
 _LITTLE_SHORT: Final = struct.Struct("<H").unpack_from

@@ -38,9 +38,13 @@ class Room:
 
 @dataclass(frozen=True)
 class CheckedObject:
-    """A whole object in a temporary file, flushed to disk, whose structure and UIDs are right."""
+    """A whole object in a temporary file, not flushed yet, whose structure and UIDs are right.
 
-    temporary: Path
+    `descriptor` is open on the file; whoever takes the object closes it.
+    """
+
+    temporary: str
+    descriptor: int
     sha256: str
     size_bytes: int
     summary: DataSetSummary
@@ -65,7 +69,8 @@ class IncomingObject:
         self.failure: BaseException | None = None
         self._digest = hashlib.sha256()
         self._descriptor = -1
-        self._path = folder / f"{prefix}{next(_COUNTER)}.part"
+        self._folder = folder
+        self._path = f"{folder}/{prefix}{next(_COUNTER)}.part"
         self._header = file_header(sop_class_uid, sop_instance_uid, syntax.uid)
         try:
             self._left = room.left()
@@ -91,7 +96,7 @@ class IncomingObject:
             self._fail(error)
 
     def finish(self) -> CheckedObject:
-        """Check the object and flush its file.
+        """Check the object.
 
         Raises:
             Refusal: not to be stored, with the status for the sender; no file is left.
@@ -102,13 +107,13 @@ class IncomingObject:
                 raise self.failure
             summary = self._summarize()
             self._compare(summary)
-            os.fsync(self._descriptor)
         except BaseException:
             self.discard()
             raise
-        self._close()
+        descriptor, self._descriptor = self._descriptor, -1
         return CheckedObject(
             temporary=self._path,
+            descriptor=descriptor,
             sha256=self._digest.hexdigest(),
             size_bytes=len(self._header) + self.received_bytes,
             summary=summary,
@@ -118,9 +123,10 @@ class IncomingObject:
     def discard(self) -> None:
         """Leave nothing behind; may be called at any time before `finish` has succeeded."""
         if self._descriptor >= 0:
-            self._close()
+            os.close(self._descriptor)
+            self._descriptor = -1
             with contextlib.suppress(OSError):
-                self._path.unlink(missing_ok=True)
+                os.unlink(self._path)  # noqa: PTH108 - as everywhere on this path: no Path object for every fragment
 
     def _write(self, data: memoryview | bytes) -> None:
         self._digest.update(data)
@@ -132,15 +138,11 @@ class IncomingObject:
         self.failure = error
         self.discard()
 
-    def _close(self) -> None:
-        os.close(self._descriptor)
-        self._descriptor = -1
-
     def _summarize(self) -> DataSetSummary:
         descriptor, skip = self._descriptor, len(self._header)
         if not self._syntax.deflated:
             return summarize(lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, self._syntax)
-        with tempfile.TemporaryFile(dir=self._path.parent) as plain:
+        with tempfile.TemporaryFile(dir=self._folder) as plain:
             length = inflate(
                 lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, plain, self._room.left()
             )

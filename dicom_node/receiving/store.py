@@ -1,8 +1,17 @@
-"""From a checked temporary file to an instance that may be acknowledged: rename, folder flushed, row committed.
+"""From a checked temporary file to an instance that may be acknowledged.
 
-The order is the promise (design.md): file fsynced (`incoming`) -> rename -> folder fsynced -> row committed -> 0x0000.
-A crash between rename and row leaves a file that no row names. That is harmless: a file's name follows from what is in
-it, so the resend of the same object, which the sender owes us, lands on the same name.
+All of this has happened before 0x0000 leaves (design.md): the file is flushed, it has its final name, the folder with
+that name is flushed, and its row is committed.
+
+| crash or power cut after | what is left | harmless because |
+|---|---|---|
+| a part of the data set | a temporary file | removed at the next start; the sender had no answer and sends again |
+| the final name | a file, whole or not, that no row names | a name follows from the content: the resend replaces it |
+| the row | the instance | the resend is a duplicate |
+
+The final name comes before the flush, so that file and folder are flushed side by side (on most disks a flush is what
+an object costs). Only when the name exists already, flush and rename keep their usual order: the file that lies there
+may have been acknowledged, and must not be replaced by one that a power cut can still take away.
 """
 
 from __future__ import annotations
@@ -12,13 +21,14 @@ import fcntl
 import hashlib
 import os
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from db.inbox import AssociationEnd, ReceivedInstance, RecordOutcome
-
 from dicom_node.receiving.incoming import CheckedObject
 
 
@@ -31,7 +41,7 @@ class Rows(Protocol):
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
         """Record how it ended."""
 
-    def end_orphans(self, receiver: str) -> int | None:
+    def end_orphans(self, receiver: str) -> int:
         """End the associations that a killed receiver of that name left open."""
 
     def record(self, batch: Sequence[ReceivedInstance]) -> list[RecordOutcome]:
@@ -42,9 +52,7 @@ class Rows(Protocol):
 class _Waiting:
     """An instance whose thread waits for the group's commit."""
 
-    checked: CheckedObject
-    association_id: int
-    relative_path: Path
+    instance: ReceivedInstance
     done: threading.Event = field(default_factory=threading.Event)
     outcome: RecordOutcome | None = None
     error: Exception | None = None
@@ -61,13 +69,13 @@ class Store:
     """
 
     def __init__(self, storage: Path, rows: Rows, lock_path: Path | None = None) -> None:
-        self._storage = storage
+        self._storage = str(storage)
         self._rows = rows
+        self._folders = _Folders()
         self._writing = threading.Lock()  # one writer at a time in this process
         self._queue: list[_Waiting] = []
         self._queue_lock = threading.Lock()
         self._leading = False
-        self._folders: set[Path] = set()
         self._lock_file = None if lock_path is None else lock_path.open("wb")
 
     def open_association(self, calling: str, called: str, address: str, receiver: str) -> int:
@@ -81,37 +89,69 @@ class Store:
             self._rows.end_association(association_id, end)
 
     def keep(self, checked: CheckedObject, association_id: int) -> RecordOutcome:
-        """Make an object durable; when this returns, it may be acknowledged.
+        """Make an object durable; when this returns, it may be acknowledged. Closes the object's descriptor.
 
         Raises:
-            OSError: the disk failed; no file and no row is left.
+            OSError: the disk failed; no row is left.
             Exception: the database failed; the sender has to send again.
         """
-        waiting = _Waiting(checked, association_id, instance_path(checked))
+        relative_path = instance_path(checked)
+        try:
+            self._place(checked, f"{self._storage}/{relative_path}")
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(checked.temporary)  # noqa: PTH108
+            raise
+        finally:
+            os.close(checked.descriptor)
+        return self._record(_instance(checked, relative_path, association_id))
+
+    def _place(self, checked: CheckedObject, target: str) -> None:
+        """Give the file its final name and flush file and folder."""
+        folder = target.rpartition("/")[0]
+        self._folders.make(folder)
+        try:
+            os.link(checked.temporary, target)
+        except OSError:  # the name exists, or the file system has no links
+            os.fsync(checked.descriptor)
+            os.replace(checked.temporary, target)  # noqa: PTH105
+            self._folders.flush(folder).wait()
+            return
+        os.unlink(checked.temporary)  # noqa: PTH108
+        flushed = self._folders.flush(folder)
+        os.fsync(checked.descriptor)
+        flushed.wait()
+
+    # Group commit
+
+    def _record(self, instance: ReceivedInstance) -> RecordOutcome:
+        waiting = _Waiting(instance)
         with self._queue_lock:
             self._queue.append(waiting)
             lead = not self._leading
             self._leading = True
+        if not lead:
+            waiting.done.wait()
+            lead = waiting.outcome is None and waiting.error is None  # woken to lead the next round
         if lead:
             self._lead(waiting)
-        else:
-            waiting.done.wait()
-            if waiting.outcome is None and waiting.error is None:  # woken to lead the next round
-                self._lead(waiting)
         if waiting.error is not None:
             raise waiting.error
         assert waiting.outcome is not None
         return waiting.outcome
 
     def _lead(self, own: _Waiting) -> None:
+        """Commit for all that wait, `own` among them, and wake them; one of those that came meanwhile leads next."""
         with self._queue_lock:
             batch, self._queue = self._queue, []
         try:
-            self._commit(batch)
+            with self._exclusive():
+                outcomes = self._rows.record([waiting.instance for waiting in batch])
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                waiting.outcome = outcome
         except Exception as error:  # the edge between one thread's failure and the others that wait for it
             for waiting in batch:
-                if waiting.outcome is None and waiting.error is None:
-                    waiting.error = error
+                waiting.error = error
         with self._queue_lock:
             successor = self._queue[0] if self._queue else None
             self._leading = successor is not None
@@ -120,40 +160,6 @@ class Store:
                 waiting.done.set()
         if successor is not None:
             successor.done.set()
-
-    def _commit(self, batch: Sequence[_Waiting]) -> None:
-        moved = [waiting for waiting in batch if self._move(waiting)]
-        for folder in {(self._storage / waiting.relative_path).parent for waiting in moved}:
-            sync_folder(folder)
-        if not moved:
-            return
-        with self._exclusive():
-            outcomes = self._rows.record([_instance(waiting) for waiting in moved])
-        for waiting, outcome in zip(moved, outcomes, strict=True):
-            waiting.outcome = outcome
-
-    def _move(self, waiting: _Waiting) -> bool:
-        target = self._storage / waiting.relative_path
-        try:
-            self._make_folder(target.parent)
-            waiting.checked.temporary.rename(target)
-        except OSError as error:
-            waiting.error = error
-            with contextlib.suppress(OSError):
-                waiting.checked.temporary.unlink(missing_ok=True)
-            return False
-        return True
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make a series' folder, durable up to the inbox."""
-        if folder in self._folders and folder.is_dir():
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        sync_folder(folder.parent)
-        sync_folder(folder.parent.parent)
-        if len(self._folders) > 4096:  # only a cache of what is known to be on disk
-            self._folders.clear()
-        self._folders.add(folder)
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -168,18 +174,91 @@ class Store:
                 fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
 
-def instance_path(checked: CheckedObject) -> Path:
-    """Where an instance lies, relative to the storage folder.
+class _Flush:
+    """A flush of a folder that was asked for."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.error: OSError | None = None
+        self._done = threading.Lock()
+        self._done.acquire()
+
+    def finish(self, error: OSError | None) -> None:
+        """Wake whoever waits."""
+        self.error = error
+        self._done.release()
+
+    def wait(self) -> None:
+        """Wait until the folder is on disk.
+
+        Raises:
+            OSError: it could not be flushed.
+        """
+        self._done.acquire()
+        if self.error is not None:
+            raise self.error
+
+
+class _Folders:
+    """Makes and flushes the folders of series. Flushing has a thread, so that it runs beside the flush of the file, and
+    one flush serves all who asked before it began."""
+
+    _MOST_OPEN = 64
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._asked: SimpleQueue[_Flush] = SimpleQueue()
+        threading.Thread(target=self._flush_all, name="folder flush", daemon=True).start()
+
+    def make(self, folder: str) -> None:
+        """Make a series' folder, durable up to the inbox."""
+        with self._lock:
+            if folder in self._made and os.path.isdir(folder):  # noqa: PTH112
+                return
+            path = Path(folder)
+            path.mkdir(parents=True, exist_ok=True)
+            sync_folder(path.parent)
+            sync_folder(path.parent.parent)
+            self._made[folder] = None
+            if len(self._made) > self._MOST_OPEN:
+                self._made.popitem(last=False)
+
+    def flush(self, folder: str) -> _Flush:
+        """Ask for a flush of `folder`; wait for it with `wait`."""
+        flush = _Flush(folder)
+        self._asked.put(flush)
+        return flush
+
+    def _flush_all(self) -> None:
+        while True:
+            asked = [self._asked.get()]
+            with contextlib.suppress(Empty):
+                while True:
+                    asked.append(self._asked.get_nowait())
+            for folder in {flush.folder for flush in asked}:
+                error: OSError | None = None
+                try:
+                    sync_folder(folder)
+                except OSError as caught:
+                    error = caught
+                for flush in asked:
+                    if flush.folder == folder:
+                        flush.finish(error)
+
+
+def instance_path(checked: CheckedObject) -> str:
+    """Where an instance lies, relative to the storage folder, in POSIX form.
 
     inbox/<2 hex>/<62 hex of sha256(Series Instance UID)>/<16 of sha256(SOP Instance UID)>-<16 of the file's>.dcm: the
     same bytes always have the same name, other bytes of the same instance another one.
     """
     series = hashlib.sha256(checked.summary.series_instance_uid.encode()).hexdigest()
     instance = hashlib.sha256(checked.summary.sop_instance_uid.encode()).hexdigest()
-    return Path("inbox", series[:2], series[2:], f"{instance[:16]}-{checked.sha256[:16]}.dcm")
+    return f"inbox/{series[:2]}/{series[2:]}/{instance[:16]}-{checked.sha256[:16]}.dcm"
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Flush a folder's entries to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -188,16 +267,16 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _instance(waiting: _Waiting) -> ReceivedInstance:
-    summary = waiting.checked.summary
+def _instance(checked: CheckedObject, relative_path: str, association_id: int) -> ReceivedInstance:
+    summary = checked.summary
     return ReceivedInstance(
         sop_instance_uid=summary.sop_instance_uid,
         sop_class_uid=summary.sop_class_uid,
         series_instance_uid=summary.series_instance_uid,
         study_instance_uid=summary.study_instance_uid,
-        transfer_syntax_uid=waiting.checked.transfer_syntax_uid,
-        path=waiting.relative_path.as_posix(),
-        sha256=waiting.checked.sha256,
-        size_bytes=waiting.checked.size_bytes,
-        association_id=waiting.association_id,
+        transfer_syntax_uid=checked.transfer_syntax_uid,
+        path=relative_path,
+        sha256=checked.sha256,
+        size_bytes=checked.size_bytes,
+        association_id=association_id,
     )

@@ -19,8 +19,10 @@ from dicom_node.receiving.run import run_child
 
 POINTS: dict[str, tuple[Any, str]] = {
     "first byte": (IncomingObject, "write"),
-    "check and fsync": (IncomingObject, "finish"),
-    "rename": (store.Store, "_move"),
+    "check": (IncomingObject, "finish"),
+    "final name": (store.os, "link"),
+    "file flush": (store.os, "fsync"),
+    "placing": (store.Store, "_place"),
     "folder": (store, "sync_folder"),
     "row": (Inbox, "record"),
     "answer": (Association, "_respond"),

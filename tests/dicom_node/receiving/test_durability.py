@@ -77,7 +77,8 @@ def test_killed_in_the_middle_of_a_series_loses_nothing_acknowledged(tmp_path, s
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
-    "point", ["first byte", "check and fsync", "rename", "folder", "row", "answer", "end of association"]
+    "point",
+    ["first byte", "check", "final name", "file flush", "placing", "folder", "row", "answer", "end of association"],
 )
 def test_killed_at_each_step_of_storing(tmp_path, point, when):
     """SIGKILL from inside, before and after each step on the way to the acknowledgement."""
