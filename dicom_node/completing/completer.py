@@ -12,7 +12,7 @@ import structlog
 from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
 from db.jobs import JobTable
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
-from dicom_node.completing.instances import analysed_instances, digest_of
+from dicom_node.completing.instances import analysed_instances, digest_of, first_instances
 from dicom_node.errors import UnreadableObject
 from dicom_node.logs import describe_error
 from dicom_node.reading.parsing import read_header
@@ -29,10 +29,15 @@ _REMEMBERED_SERIES = 256
 
 @dataclass(frozen=True)
 class Examination:
-    """What the headers of a series said, so that they are read once and not at every look."""
+    """What the files of a series said, so that they are read once and not at every look.
+
+    Attributes:
+        digest: names the instances that are analysed.
+    """
 
     looks_complete: bool
     verdict: Verdict
+    digest: str
 
 
 class Completer:
@@ -54,7 +59,7 @@ class Completer:
         self._storage = storage
         self._patience = patience
         self._clock = clock
-        self._examined: dict[tuple[str, int, int], Examination] = {}
+        self._examined: dict[tuple[str, int], Examination] = {}
 
     def look(self) -> float:
         """Look at every open series once.
@@ -62,63 +67,82 @@ class Completer:
         Returns:
             seconds until the next look is due.
         """
-        # The time first: an instance that comes while we look then makes its series younger, never older than it is.
-        now = self._clock()
-        waits = [self._consider(activity, now) for activity in self._inbox.open_series()]
+        waits = [self._consider(activity) for activity in self._inbox.open_series()]
         return min([IDLE_SECONDS, *(max(PENDING_SECONDS, wait) for wait in waits)])
 
-    def _consider(self, activity: SeriesActivity, now: datetime) -> float:
-        quiet = (now - activity.last_received_at).total_seconds()
-        if quiet < self._patience.quiet_seconds:
-            return self._patience.quiet_seconds - quiet
-        if activity.open_associations and quiet < self._patience.open_association_seconds:
-            return IDLE_SECONDS
-        instances = self._inbox.instances_of(activity.series_instance_uid)
-        if len(instances) != activity.instance_count:
-            return PENDING_SECONDS  # more came since we asked: what we know of its quiet time is out of date
-        examination = self._examine(activity, instances)
+    def _consider(self, listed: SeriesActivity) -> float:
+        # The list is as old as the series before this one took; who is busy by it is so all the more by now.
+        if (wait := self._wait_of_the_busy(listed, self._clock())) is not None:
+            return wait
+        # The time first: an instance that comes while we look then makes its series younger, never older than it is.
+        now = self._clock()
+        found = self._inbox.look_into(listed.series_instance_uid)
+        if found is None:
+            return IDLE_SECONDS  # another process has closed it
+        activity, instances = found
+        if (wait := self._wait_of_the_busy(activity, now)) is not None:
+            return wait
+        examination = self._known_examination(activity)
+        if examination is None:
+            examination = self._examine(activity, instances)
+            if self._inbox.look_into(activity.series_instance_uid) != found:
+                return PENDING_SECONDS  # more came while its files were read
         evidence = Evidence(
             association_open=activity.open_associations > 0,
             released=activity.last_end is AssociationEnd.RELEASED,
             has_conflict=activity.conflict_count > 0,
             looks_complete=examination.looks_complete,
         )
-        wait = seconds_to_wait(evidence, self._patience) - quiet
+        wait = seconds_to_wait(evidence, self._patience) - (now - activity.last_received_at).total_seconds()
         if wait > 0:
             return wait
-        self._close(activity.series_instance_uid, instances, examination.verdict)
+        self._close(activity, examination)
         return IDLE_SECONDS
 
+    def _wait_of_the_busy(self, activity: SeriesActivity, now: datetime) -> float | None:
+        """Seconds to wait for a series that is not complete whatever its files say; None for others."""
+        quiet = (now - activity.last_received_at).total_seconds()
+        if quiet < self._patience.quiet_seconds:
+            return self._patience.quiet_seconds - quiet
+        if activity.open_associations and quiet < self._patience.open_association_seconds:
+            return IDLE_SECONDS
+        return None
+
+    def _known_examination(self, activity: SeriesActivity) -> Examination | None:
+        return self._examined.get((activity.series_instance_uid, activity.instance_count))
+
     def _examine(self, activity: SeriesActivity, instances: Sequence[StoredInstance]) -> Examination:
-        key = (activity.series_instance_uid, len(instances), activity.conflict_count)
-        if key not in self._examined:
-            while len(self._examined) >= _REMEMBERED_SERIES:
-                self._examined.pop(next(iter(self._examined)))
-            self._examined[key] = _examine_files([self._storage / one.path for one in analysed_instances(instances)])
-        return self._examined[key]
+        while len(self._examined) >= _REMEMBERED_SERIES:
+            self._examined.pop(next(iter(self._examined)))
+        examination = _examine_files(instances, self._storage)
+        self._examined[activity.series_instance_uid, activity.instance_count] = examination
+        return examination
 
-    def _close(self, series_uid: str, instances: Sequence[StoredInstance], verdict: Verdict) -> None:
+    def _close(self, activity: SeriesActivity, examination: Examination) -> None:
+        series_uid, count, verdict = activity.series_instance_uid, activity.instance_count, examination.verdict
         if not verdict.accepted:
-            self._inbox.reject_series(series_uid, verdict.code, verdict.reason, len(instances))
-            log.info("series rejected", series=series_uid, instances=len(instances), code=verdict.code)
+            self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
+            log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
             return
-        job = self._jobs.enqueue(series_uid, digest_of(instances), len(instances))
-        log.info("series complete", series=series_uid, instances=len(instances), job=job.id)
+        job = self._jobs.enqueue(series_uid, examination.digest, count)
+        log.info("series complete", series=series_uid, instances=count, job=job.id)
 
 
-def _examine_files(paths: Sequence[Path]) -> Examination:
-    """Read headers and judge them; whatever a hostile file does becomes a verdict.
+def _examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examination:
+    """Choose files, read their headers and judge them; whatever a hostile file does becomes a verdict.
 
     This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.
     """
+    chosen = first_instances(instances)
     try:
-        headers = [read_header(path) for path in paths]
+        chosen = analysed_instances(instances, storage)
+        headers = [read_header(storage / one.path) for one in chosen]
         verdict = judge_series(headers)
-        return Examination(looks_complete=slice_completeness(headers).looks_complete, verdict=verdict)
+        return Examination(slice_completeness(headers).looks_complete, verdict, digest_of(chosen))
     except UnreadableObject as error:
-        return Examination(looks_complete=True, verdict=Verdict(False, error.code, error.reason))
+        return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
     except Exception as error:
         what = describe_error(error)
         log.error("series could not be examined", what=what)  # noqa: TRY400 - a traceback may quote a patient's values
         reason = f"The series could not be examined: {what}. Please report this with the series' UID."
-        return Examination(looks_complete=True, verdict=Verdict(False, "unexpected_error", reason))
+        return Examination(True, Verdict(False, "unexpected_error", reason), digest_of(chosen))

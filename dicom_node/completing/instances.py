@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from db.inbox import StoredInstance
 from dicom_node.reading.digest import instances_digest
+from dicom_node.reading.soundness import is_sound
 
 
-def analysed_instances(instances: Iterable[StoredInstance]) -> list[StoredInstance]:
-    """All but the conflicting ones: where one SOPInstanceUID came with different bytes, the first to arrive counts.
+def analysed_instances(instances: Iterable[StoredInstance], storage: Path) -> list[StoredInstance]:
+    """One file for each SOPInstanceUID of the series: the first to arrive that can be read, else the first.
 
-    So a resend that a PACS has touched gives no second analysis of the same pixels.
+    So a resend that a PACS has touched gives no second analysis of the same pixels, and a file that came damaged is
+    replaced by the one that was sent in its place. Files are opened only where one UID came with different bytes.
+
+    Args:
+        instances: of one series, in order of arrival.
+        storage: where their paths start.
     """
+    by_uid: dict[str, list[StoredInstance]] = {}
+    for one in instances:
+        by_uid.setdefault(one.sop_instance_uid, []).append(one)
+    return [_one_of(files, storage) for files in by_uid.values()]
+
+
+def first_instances(instances: Iterable[StoredInstance]) -> list[StoredInstance]:
+    """The first file of each SOPInstanceUID, whatever is in it."""
     return [one for one in instances if not one.is_conflict]
 
 
-def digest_of(instances: Iterable[StoredInstance]) -> str:
+def digest_of(analysed: Iterable[StoredInstance]) -> str:
     """The digest that names a job's input; see `dicom_node.reading.digest`."""
-    return instances_digest((one.sop_instance_uid, one.sha256) for one in analysed_instances(instances))
+    return instances_digest((one.sop_instance_uid, one.sha256) for one in analysed)
+
+
+def _one_of(files: Sequence[StoredInstance], storage: Path) -> StoredInstance:
+    if len(files) == 1:
+        return files[0]
+    return next((one for one in files if is_sound(storage / one.path)), files[0])

@@ -16,7 +16,6 @@ from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import NotAnalysable, WmhNodeError
 from dicom_node.logs import describe_error
-from dicom_node.reading.digest import instances_digest
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.working.analysis import analyse, write_analysis
 from dicom_node.working.outbox import Outbox
@@ -140,8 +139,9 @@ class Worker:
     def _files_of(self, job: Job) -> list[Path]:
         """The files that the job was made for: slices that came later belong to a later job."""
         instances = self._inbox.instances_of(job.series_instance_uid)
-        chosen = _first_that_match(instances, job.instances_digest, job.instance_count)
-        return [self._storage / one.path for one in analysed_instances(chosen)]
+        chosen = analysed_instances(instances[: job.instance_count], self._storage)
+        _require_same(chosen, job)
+        return [self._storage / one.path for one in chosen]
 
     def _retry_later(self, job: Job, reason: str) -> None:
         wait = self._rules.wait_after(job.attempts)
@@ -161,13 +161,10 @@ class Worker:
         return beat
 
 
-def _first_that_match(instances: Sequence[StoredInstance], digest: str, count: int) -> Sequence[StoredInstance]:
-    chosen = instances[:count]
-    # A series that was rejected is named by all of its instances, conflicting ones included; it may be retried by hand.
-    of_all = instances_digest((one.sop_instance_uid, one.sha256) for one in chosen)
-    if digest not in (digest_of(chosen), of_all):
+def _require_same(chosen: Sequence[StoredInstance], job: Job) -> None:
+    if digest_of(chosen) != job.instances_digest:
         raise WmhNodeError(
-            f"the series' first {count} instances are no longer those that the job was made for: expected digest "
-            f"{digest[:12]}; a newer job holds what is there now, or the storage was changed by hand"
+            f"the series' first {job.instance_count} instances are no longer those that the job was made for: expected "
+            f"digest {job.instances_digest[:12]}; a newer job holds what is there now, or the storage was changed by "
+            "hand"
         )
-    return chosen

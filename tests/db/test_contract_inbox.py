@@ -68,12 +68,32 @@ class TestInbox:
         assert self.activity().conflict_count == 1
         assert self.activity().instance_count == 2
 
-    def test_known_uid_in_another_series(self) -> None:
-        """A SOP Instance UID that another series has already is a conflict there too."""
+    def test_a_known_uid_in_another_series(self) -> None:
+        """A SOP Instance UID that another series has too is no conflict: both series are whole; it is written down."""
         association = self.open()
-        one = instance(SERIES, 1, association)
-        moved = replace(instance(OTHER_SERIES, 1, association), sop_instance_uid=one.sop_instance_uid)
-        assert self.inbox.record([one, moved]) == [NEW, CONFLICT]
+        self.inbox.record([instance(SERIES, 1, association)])
+        same_uid = replace(
+            instance(OTHER_SERIES, 1, association), sop_instance_uid=instance(SERIES, 1, association).sop_instance_uid
+        )
+        assert self.inbox.record([same_uid]) == [NEW]
+        (stored,) = self.inbox.instances_of(OTHER_SERIES)
+        assert (stored.is_conflict, stored.known_elsewhere) == (False, True)
+        assert [one.conflict_count for one in self.inbox.open_series()] == [0, 0]
+        job = self.jobs.enqueue(OTHER_SERIES, "a" * 64, 1)
+        assert any("another series has too" in event.detail for event in self.jobs.events(job.id))
+
+    def test_look_into_a_series(self) -> None:
+        """Evidence and instances of one series fit each other, and a judged series is not open."""
+        association = self.open()
+        self.inbox.record([instance(SERIES, number, association) for number in (1, 2)])
+        self.inbox.record([instance(OTHER_SERIES, 1, association)])
+        found = self.inbox.look_into(SERIES)
+        assert found is not None
+        activity, stored = found
+        assert [activity] == [one for one in self.inbox.open_series() if one.series_instance_uid == SERIES]
+        assert stored == self.inbox.instances_of(SERIES)
+        self.jobs.enqueue(SERIES, "a" * 64, 2)
+        assert self.inbox.look_into(SERIES) is None
 
     def test_mixed_batch(self) -> None:
         """A batch of several series gives one outcome per instance, in the batch's order."""
@@ -221,6 +241,21 @@ class TestInbox:
         stored = self.inbox.instances_of(SERIES)
         job = self.inbox.reject_series(SERIES, "gap", "Slice 3 is missing.")
         assert job.instances_digest == instances_digest((one.sop_instance_uid, one.sha256) for one in stored)
+
+    def test_conflicts_are_no_part_of_a_rejection(self) -> None:
+        """Other bytes under a known UID are not analysed, so that they do not make a second rejection either."""
+        association = self.open()
+        self.inbox.record([instance(SERIES, 1, association)])
+        rejected = self.inbox.reject_series(SERIES, "gap", "Slice 2 is missing.")
+        self.inbox.record([instance(SERIES, 1, association, "other")])
+        assert self.inbox.reject_series(SERIES, "gap", "Slice 2 is missing.") == rejected
+        assert self.inbox.open_series() == []
+
+    def test_a_rejection_names_what_was_chosen(self) -> None:
+        """A caller that chose other instances than the first ones names them by their digest."""
+        association = self.open()
+        self.inbox.record([instance(SERIES, 1, association)])
+        assert self.inbox.reject_series(SERIES, "gap", "Slice 2 is missing.", 1, "c" * 64).instances_digest == "c" * 64
 
     def test_rejected_then_mended(self) -> None:
         """A series that was turned away for a missing slice becomes a job when the slice comes."""

@@ -16,8 +16,10 @@ from db.engine import open_database
 from db.inbox import AssociationEnd, Inbox, ReceivedInstance
 from db.jobs import Job, JobTable
 from db.migrate import upgrade
+from dicom_node.completing import completer as completer_module
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
+from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 
@@ -215,3 +217,66 @@ def test_slices_that_come_while_one_looks_are_waited_for(
     assert setting.after(3) == []
     assert setting.after(30) == []
     setting.receive(series[11:])
+
+
+def test_slices_that_come_while_another_series_is_read_are_waited_for(
+    setting: Setting, series: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading one series may take long; the next one's quiet time is not measured by what was known before that."""
+    other = [_changed(file, tmp_path / "other", SeriesInstanceUID="1.2.3.4") for file in series]
+    setting.receive(other)
+    setting.clock.pass_seconds(3)
+    setting.receive(series[:3])
+    real, sent = completer_module.read_header, iter([None, None, None, *series[3:]])  # the last one with the last read
+
+    def slow(path: Path) -> pydicom.FileDataset:
+        setting.clock.pass_seconds(1)
+        if (file := next(sent, None)) is not None:
+            setting.receive([file])
+        return real(path)
+
+    monkeypatch.setattr(completer_module, "read_header", slow)
+    setting.completer.look()
+    counts = {job.series_instance_uid: job.instance_count for job in setting.jobs.list()}
+    assert counts == {"1.2.3.4": len(other)}
+
+
+def test_slices_that_come_while_their_series_is_read_are_waited_for(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What arrives while the first slices are read is part of the series, not of a second job."""
+    setting.receive(series[:-1])
+    real, last = completer_module.read_header, iter(series[-1:])
+
+    def slow(path: Path) -> pydicom.FileDataset:
+        if (file := next(last, None)) is not None:
+            setting.receive([file])
+        return real(path)
+
+    monkeypatch.setattr(completer_module, "read_header", slow)
+    assert setting.after(61) == []
+    (job,) = setting.after(61)
+    assert job.instance_count == len(series)
+
+
+def test_series_that_share_uids_are_both_analysed(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A copy of a series under another SeriesInstanceUID, its instances' UIDs kept, is a series like any other."""
+    copy = [_changed(file, tmp_path / "copy", SeriesInstanceUID="1.2.3.4") for file in series]
+    setting.receive(series)
+    setting.receive(copy)
+    jobs = setting.after(3)
+    assert [(job.state, job.instance_count) for job in jobs] == [("queued", len(series))] * 2
+
+
+def test_a_damaged_slice_is_replaced_by_its_resend(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """Where the first bytes of an instance cannot be decoded, the ones that come later under its UID are analysed."""
+    pixels = pydicom.dcmread(series[4]).PixelData
+    damaged = _changed(series[4], tmp_path / "damaged", PixelData=pixels[: len(pixels) // 2 // 2 * 2])
+    setting.receive([*series[:4], damaged, *series[5:]])
+    (first,) = setting.after(61)
+    setting.receive([series[4]])
+    second = setting.after(61)[-1]
+    assert second.predecessor_id == first.id
+    chosen = analysed_instances(setting.inbox.instances_of(second.series_instance_uid), setting.storage)
+    assert {one.sha256 for one in chosen} == {hashlib.sha256(file.read_bytes()).hexdigest() for file in series}
+    assert second.instances_digest == digest_of(chosen)
