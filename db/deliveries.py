@@ -95,8 +95,14 @@ class DeliveryTable:
             note(connection, job.id, now, "sent", detail)
             _end_job(connection, job, now)
 
-    def postpone(self, delivery_id: int, owner: str, reason: str, delay_seconds: float) -> None:
+    def postpone(
+        self, delivery_id: int, owner: str, reason: str, delay_seconds: float, *, refused: bool = False
+    ) -> None:
         """Not sent: try again later.
+
+        Args:
+            refused: the destination said no, and this counts as one more refusal in a row; any other trouble ends the
+                row, since it tells nothing about what the destination will say.
 
         Raises:
             UnknownRow: there is no such delivery.
@@ -110,6 +116,7 @@ class DeliveryTable:
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id)
                 .values(
+                    refusals=delivery.refusals + 1 if refused else 0,
                     reason=reason,
                     not_before=now + timedelta(seconds=delay_seconds),
                     lease_owner=None,

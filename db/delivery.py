@@ -44,6 +44,7 @@ class Delivery:
 
     Attributes:
         attempts: how often it was claimed.
+        refusals: how often in a row the destination has refused it.
         not_before: it is not claimed earlier.
         reason: what the last attempt that failed ran into.
         settled_at: when it was sent, given up or cancelled.
@@ -55,6 +56,7 @@ class Delivery:
     files: tuple[str, ...]
     state: DeliveryState
     attempts: int
+    refusals: int
     not_before: datetime
     lease_owner: str | None
     lease_expires: datetime | None

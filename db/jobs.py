@@ -378,6 +378,7 @@ def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, 
         "files": [str(file) for file in one.files],
         "state": DeliveryState.PENDING.value,
         "attempts": 0,
+        "refusals": 0,
         "not_before": now,
         "created_at": now,
     }
@@ -390,7 +391,13 @@ def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int
         update(deliveries)
         .where(deliveries.c.job_id == job_id, deliveries.c.state.in_(unsent))
         .values(
-            state=DeliveryState.PENDING.value, attempts=0, not_before=now, created_at=now, settled_at=None, reason=None
+            state=DeliveryState.PENDING.value,
+            attempts=0,
+            refusals=0,
+            not_before=now,
+            created_at=now,
+            settled_at=None,
+            reason=None,
         )
     ).rowcount
 

@@ -181,6 +181,7 @@ deliveries = Table(
     Column("files", JSON, nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("refusals", Integer, nullable=False),
     Column("not_before", UtcDateTime, nullable=False),
     Column("lease_owner", _NAME),
     Column("lease_expires", UtcDateTime),

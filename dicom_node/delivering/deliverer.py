@@ -14,7 +14,6 @@ from db.errors import LeaseLost
 from dicom_node.delivering.answers import Answer, read_answer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
-from dicom_node.delivering.refusals import Refusals
 from dicom_node.logs import describe_error
 from dicom_node.sending import SendOutcome
 from dicom_node.serving.heartbeat import Heartbeat
@@ -31,8 +30,10 @@ _DOWN_SECONDS = 15.0
 class Send(Protocol):
     """`dicom_node.sending.send_files` with our own AE title filled in."""
 
-    def __call__(self, paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
-        """One outcome per path."""
+    def __call__(
+        self, paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
+    ) -> list[SendOutcome]:
+        """One outcome per path; what comes after one that does not `go_on` is not tried."""
 
 
 class Deliverer:
@@ -46,7 +47,7 @@ class Deliverer:
         send: sends files to a destination.
         lease_seconds: a row whose sender died is taken again after that long; sending twice is harmless (same UIDs,
             same bytes).
-        left_alone, refusals: shared between the deliverers of one process.
+        left_alone: shared between the deliverers of one process.
         clock: now, in UTC.
     """
 
@@ -60,7 +61,6 @@ class Deliverer:
         patience: DeliveryPatience,
         lease_seconds: float,
         left_alone: LeftAlone,
-        refusals: Refusals,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._owner = owner
@@ -71,7 +71,6 @@ class Deliverer:
         self._patience = patience
         self._lease_seconds = lease_seconds
         self._left_alone = left_alone
-        self._refusals = refusals
         self._clock = clock
 
     def step(self) -> float:
@@ -109,44 +108,39 @@ class Deliverer:
 
         The SR refers to the SEG: a PACS that has not taken the SEG must not get a report about it.
         """
-        for file in files:
-            try:
-                (outcome,) = self._send([file], destination)
-            except Exception as error:
-                # The edge towards peers: what an unforeseen answer breaks must not end the deliveries to the others.
-                return SendOutcome(file, None, False, describe_error(error))
-            if read_answer(outcome) is not Answer.SENT:
-                break
-        return outcome
+        try:
+            outcomes = self._send(files, destination, _is_sent)
+        except Exception as error:
+            # The edge towards peers: what an unforeseen answer breaks must not end the deliveries to the others.
+            return SendOutcome(files[0], None, False, describe_error(error))
+        return next((outcome for outcome in outcomes if not _is_sent(outcome)), outcomes[-1])
 
     def _beat(self, delivery_id: int) -> Callable[[], bool]:
         return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
     def _settle(self, delivery: Delivery, last: SendOutcome) -> None:
         answer = read_answer(last)
-        if answer is not Answer.REFUSED:
-            self._refusals.forget(delivery.id)
         if answer is Answer.SENT:
             self._left_alone.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
-        if answer is Answer.REFUSED and self._refusals.count(delivery.id) >= REFUSALS_BELIEVED:
-            self._refusals.forget(delivery.id)
+        refused = answer is Answer.REFUSED
+        if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
             self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {_words(last)}")
             return
         if last.status is None:
             seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
             self._left_alone.down(delivery.destination, seconds)
-        self._again(delivery, _words(last))
+        self._again(delivery, _words(last), refused=refused)
 
-    def _again(self, delivery: Delivery, reason: str) -> None:
+    def _again(self, delivery: Delivery, reason: str, *, refused: bool = False) -> None:
         waited = (self._clock() - delivery.created_at).total_seconds()
         if waited > self._patience.total_seconds:
             self._give_up(delivery, f"not delivered in {waited / 86_400:.1f} days; last: {reason}")
             return
         wait = self._patience.wait_after(delivery.attempts)
-        self._deliveries.postpone(delivery.id, self._owner, reason, wait)
+        self._deliveries.postpone(delivery.id, self._owner, reason, wait, refused=refused)
         log.warning(
             "result set not sent yet",
             delivery=delivery.id,
@@ -166,6 +160,10 @@ class Deliverer:
             destination=delivery.destination,
             reason=reason,
         )
+
+
+def _is_sent(outcome: SendOutcome) -> bool:
+    return read_answer(outcome) is Answer.SENT
 
 
 def _words(outcome: SendOutcome) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -13,7 +13,6 @@ from db.engine import open_database, utc_now
 from dicom_node.delivering.deliverer import Deliverer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience
-from dicom_node.delivering.refusals import Refusals
 from dicom_node.sending import SendOutcome, send_files
 from dicom_node.serving.loop import run_until_stopped
 from dicom_node.serving.role import lease_owner
@@ -31,10 +30,12 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     require_current(settings.database_url)
     deliveries = DeliveryTable(open_database(settings.database_url))
     destinations = {destination.name: destination for destination in settings.destinations}
-    left_alone, refusals = LeftAlone(utc_now), Refusals()
+    left_alone = LeftAlone(utc_now)
 
-    def send(paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
-        return send_files(paths, destination, calling_ae_title=settings.ae_title)
+    def send(
+        paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
+    ) -> list[SendOutcome]:
+        return send_files(paths, destination, go_on=go_on, calling_ae_title=settings.ae_title)
 
     def one(index: int) -> None:
         deliverer = Deliverer(
@@ -46,7 +47,6 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
             patience=DeliveryPatience.of(settings),
             lease_seconds=settings.lease_seconds,
             left_alone=left_alone,
-            refusals=refusals,
         )
         run_until_stopped(deliverer.step, stop)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -114,6 +114,7 @@ def send_files(
     destination: Receiver,
     progress: Callable[[int, int], None] | None = None,
     *,
+    go_on: Callable[[SendOutcome], bool] | None = None,
     calling_ae_title: str = "WMHNODE",
     timeouts: Timeouts | None = None,
 ) -> list[SendOutcome]:
@@ -125,6 +126,7 @@ def send_files(
         paths: Part 10 files.
         destination: the peer.
         progress: called with (files dealt with, all files) after each file.
+        go_on: asked after each file; where it says no, the files behind it are not tried. All are tried by default.
         calling_ae_title: our AE title.
         timeouts: how long to wait for the peer.
 
@@ -134,20 +136,27 @@ def send_files(
     outcomes: dict[int, SendOutcome] = {}
     readable: dict[int, ObjectFile] = {}
 
-    def note(index: int, outcome: SendOutcome) -> None:
+    def note(index: int, outcome: SendOutcome) -> bool:
         outcomes[index] = outcome
         if progress is not None:
             progress(len(outcomes), len(paths))
+        return go_on is None or go_on(outcome)
 
     for index, path in enumerate(paths):
         try:
             readable[index] = read_object_file(path)
         except DeliveryError as error:
-            note(index, SendOutcome(path, None, False, str(error)))
+            if not note(index, SendOutcome(path, None, False, str(error))):
+                break
     index_of = {id(file): index for index, file in readable.items()}
-    for plan in plan_associations(list(readable.values())):
-        for file, outcome in _send_plan(plan, destination, calling_ae_title, timeouts or Timeouts()):
-            note(index_of[id(file)], outcome)
+    sending = _send_all(list(readable.values()), destination, calling_ae_title, timeouts or Timeouts())
+    with closing(sending):  # which releases the association, also when we stop before the end
+        for file, outcome in sending:
+            if not note(index_of[id(file)], outcome):
+                break
+    for index, path in enumerate(paths):
+        if index not in outcomes:
+            note(index, SendOutcome(path, None, False, "not tried: a file before it was not stored"))
     return [outcomes[index] for index in range(len(paths))]
 
 
@@ -165,6 +174,13 @@ def echo(destination: Receiver, *, calling_ae_title: str = "WMHNODE", timeouts: 
             raise DeliveryError(f"{_name(destination)} takes no C-ECHO: {error}") from error
         if status != _SUCCESS:
             raise DeliveryError(f"{_name(destination)} answered C-ECHO with {_words(status)}")
+
+
+def _send_all(
+    files: Sequence[ObjectFile], destination: Receiver, calling_ae_title: str, timeouts: Timeouts
+) -> Generator[tuple[ObjectFile, SendOutcome]]:
+    for plan in plan_associations(files):
+        yield from _send_plan(plan, destination, calling_ae_title, timeouts)
 
 
 def _send_plan(

@@ -123,6 +123,18 @@ class TestDeliveryTable:
         self.clock.pass_seconds(1)
         assert self.claimed().attempts == 2
 
+    def test_refusals_in_a_row(self) -> None:
+        """Refusals are counted in a row: other trouble ends the row, and so does a retry by hand."""
+        job_id = self.delivering("pacs")
+        counts = []
+        for refused in (False, True, True, False, True):
+            self.deliveries.postpone(self.claimed().id, "sender-1", "said no", 0, refused=refused)
+            counts.append(self.deliveries.list(job_id)[0].refusals)
+        assert counts == [0, 1, 2, 0, 1]
+        self.deliveries.give_up(self.claimed().id, "sender-1", "refused")
+        self.jobs.retry(job_id)
+        assert self.deliveries.list(job_id)[0].refusals == 0
+
     def test_given_up(self) -> None:
         """A job of which one destination was given up goes on to the others, then fails with a reason that names it."""
         job_id = self.delivering("oldpacs", "pacs")

@@ -44,7 +44,7 @@ def _job(number: int, now: Any) -> dict[str, Any]:
 def _delivery(number: int, now: Any) -> dict[str, Any]:
     return {
         "job_id": number + 1, "destination": "pacs", "files": [], "state": "pending" if number % 2000 == 0 else "sent",
-        "attempts": 1, "not_before": now, "created_at": now,
+        "attempts": 1, "refusals": 0, "not_before": now, "created_at": now,
     }  # fmt: skip
 
 

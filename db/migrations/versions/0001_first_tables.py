@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("files", sa.JSON(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("refusals", sa.Integer(), nullable=False),
         sa.Column("not_before", UTC_TIME, nullable=False),
         sa.Column("lease_owner", sa.String(length=255), nullable=True),
         sa.Column("lease_expires", UTC_TIME, nullable=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from db.migrate import upgrade
 from dicom_node.delivering.deliverer import Deliverer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience
-from dicom_node.delivering.refusals import Refusals
 from dicom_node.sending import SendOutcome
 from dicom_node.settings import Destination
 
@@ -47,18 +46,22 @@ class Setting:
         self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, FILES) for name in names])
         self.job_id = job.id
         self.left_alone = LeftAlone(self.clock)
-        self.deliverer = Deliverer(
-            owner="deliverer",
+        self._known = known or names
+        self.deliverer = self.another("deliverer")
+
+    def another(self, owner: str) -> Deliverer:
+        """A deliverer of that name."""
+        return Deliverer(
+            owner=owner,
             deliveries=self.table,
             destinations={
-                name: Destination(name=name, ae_title=name.upper(), host="h", port=104) for name in (known or names)
+                name: Destination(name=name, ae_title=name.upper(), host="h", port=104) for name in self._known
             },
-            storage=folder,
+            storage=self.folder,
             send=self._send,
             patience=DeliveryPatience(first_seconds=30, longest_seconds=3600, total_seconds=7 * DAY),
             lease_seconds=60,
             left_alone=self.left_alone,
-            refusals=Refusals(),
             clock=self.clock,
         )
 
@@ -73,16 +76,20 @@ class Setting:
         while self.deliverer.deliver_once():
             pass
 
-    def _send(self, paths: Sequence[Path], destination: Destination) -> list[SendOutcome]:
-        (path,) = paths
-        if path.name == "seg.dcm":
-            self.asked.append(destination.name)
+    def _send(
+        self, paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
+    ) -> list[SendOutcome]:
+        self.asked.append(destination.name)
         status = self.answers[destination.name]
         if status == BREAKS:
             raise ValueError("DOE^JANE")
-        if status == 0x0000:
+        outcomes = []
+        for path in paths:
+            outcomes.append(SendOutcome(path, status, status == 0x0000, "as the test says"))
+            if not go_on(outcomes[-1]):
+                break
             self.sent.append((destination.name, path.name))
-        return [SendOutcome(path, status, status == 0x0000, "as the test says") for path in paths]
+        return outcomes
 
 
 @pytest.fixture
@@ -137,6 +144,16 @@ def test_refusals_are_believed_the_third_time(setting: Setting) -> None:
     assert setting.asked.count("archive") == 3
     assert "archive" in (setting.job.reason or "")
     assert "0x0122" in (setting.job.reason or "")
+
+
+def test_refusals_are_counted_across_restarts(setting: Setting) -> None:
+    """A deliverer that starts again goes on where the last one was: refusals in a row are in the table."""
+    setting.answers["archive"] = 0x0122
+    for number, seconds in enumerate((0, 31, 61)):
+        assert setting.job.state == "delivering"
+        setting.deliverer = setting.another(f"deliverer {number}")
+        setting.run(seconds)
+    assert setting.job.state == "failed"
 
 
 def test_out_of_resources_goes_on(setting: Setting) -> None:

@@ -83,6 +83,26 @@ def test_each_status_counts_as_what_it_means(tmp_path, status, ok, words):
     assert words in outcomes[1].detail
 
 
+def test_nothing_is_sent_behind_a_file_that_has_to_arrive_first(tmp_path):
+    """Where the caller does not go on, the peer is not asked about the files behind, who is then released."""
+    files = mr_series(tmp_path, 3)
+    port, seen = free_port(), []
+    with RecordingScp(port, lambda number, _class: 0xA700 if number == 2 else 0x0000) as scp:
+        outcomes = send_files(files, peer_at(port), lambda done, _all: seen.append(done), go_on=lambda one: one.ok)
+        assert scp.asked == 2
+    assert [(one.path, one.status, one.ok) for one in outcomes] == [
+        (files[0], 0x0000, True),
+        (files[1], 0xA700, False),
+        (files[2], None, False),
+    ]
+    assert "not tried" in outcomes[2].detail
+    assert seen == [1, 2, 3]
+    files[1].write_text("no DICOM")
+    with RecordingScp(port) as scp:
+        assert [one.ok for one in send_files(files, peer_at(port), go_on=lambda one: one.ok)] == [True, False, False]
+        assert scp.asked == 1
+
+
 def test_bytes_are_sent_as_they_are(tmp_path):
     """The data set on the wire is the file's, byte for byte."""
     path = write_object(mr_object(matrix=256), tmp_path / "object.dcm")
