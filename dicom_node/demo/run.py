@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from db.engine import open_database
+from db.job_states import JobState
 from db.jobs import Job, JobTable
 from dicom_node.demo.node import NodeProcess
 from dicom_node.demo.pacs import StandInPacs
 from dicom_node.errors import DeliveryError, NotFlair, WmhNodeError
 from dicom_node.reading.folder import find_series
+from dicom_node.reading.parsing import read_header
 from dicom_node.sending import send_files
 from dicom_node.serving.ports import free_port
 from dicom_node.settings import Destination
@@ -30,9 +32,9 @@ PACS_AE_TITLE = "DEMOPACS"
 _HOST = "127.0.0.1"
 _LOOK_SECONDS = 0.2
 _MOST_SECONDS = 1800.0
-_ENDED = frozenset({"done", "rejected", "failed", "cancelled"})
-# How far a job has come, for the progress bar.
-_STEPS = {"queued": 1, "running": 2, "delivering": 3, "done": 4}
+# How far a job has come, for the progress bar; a job that ended otherwise has come as far as it will.
+_STEPS = {JobState.QUEUED: 1, JobState.RUNNING: 2, JobState.DELIVERING: 3}
+_ALL_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def run_demo(out: Path, input_folder: Path | None, progress: Progress) -> DemoOu
     Args:
         out: gets results, and node.log.
         input_folder: DICOM of the user; None for a phantom.
-        progress: stages "phantom", "sending", "node".
+        progress: stages "phantom", "sending", "analysing".
 
     Raises:
         NotFlair: there is no MR series to send.
@@ -82,7 +84,7 @@ def run_demo(out: Path, input_folder: Path | None, progress: Progress) -> DemoOu
         with _node_and_pacs(work, out / "node.log") as (node, pacs, destination):
             expected = _send(files, destination, progress)
             jobs = _wait(expected, JobTable(open_database(_database_url(work))), node, progress)
-            outcomes = tuple(_collect(job, index, work / "storage", pacs, out) for index, job in enumerate(jobs))
+            outcomes = tuple(_collect(jobs, work / "storage", pacs, out))
     return DemoOutcome(outcomes, truth, time.monotonic() - started)
 
 
@@ -114,6 +116,7 @@ def _node_and_pacs(work: Path, log_file: Path) -> Iterator[tuple[NodeProcess, St
         "STORAGE": str(work / "storage"),
         "DATABASE_URL": _database_url(work),
         "DESTINATIONS": f"pacs={PACS_AE_TITLE}@{_HOST}:{pacs_port}",
+        "QUIET_SECONDS_INCOMPLETE": "5",  # we are the sender, and know that nothing else will come
     }
     with (
         StandInPacs(work / "pacs", PACS_AE_TITLE, pacs_port) as pacs,
@@ -144,9 +147,8 @@ def _wait(expected: set[str], table: JobTable, node: NodeProcess, progress: Prog
         node.require_alive()
         latest = {job.series_instance_uid: job for job in sorted(table.list(), key=lambda job: job.id)}
         jobs = [latest[uid] for uid in sorted(expected) if uid in latest]
-        ended = [job for job in jobs if str(job.state) in _ENDED]
-        steps = sum(4 if job in ended else _STEPS.get(str(job.state), 0) for job in jobs)
-        progress("node", steps, 4 * len(expected))
+        ended = [job for job in jobs if job.state not in _STEPS]
+        progress("analysing", sum(_STEPS.get(job.state, _ALL_STEPS) for job in jobs), _ALL_STEPS * len(expected))
         if len(ended) == len(expected):
             return jobs
         if time.monotonic() > deadline:
@@ -154,13 +156,20 @@ def _wait(expected: set[str], table: JobTable, node: NodeProcess, progress: Prog
         time.sleep(_LOOK_SECONDS)
 
 
-def _collect(job: Job, index: int, storage: Path, pacs: StandInPacs, out: Path) -> SeriesOutcome:
-    """Copy what the PACS got, and what the outbox holds beside it."""
-    if str(job.state) != "done":
-        return SeriesOutcome(job.series_instance_uid, str(job.state), job.reason, None, None)
-    from dicom_node.reading.parsing import read_header
+def _collect(jobs: Sequence[Job], storage: Path, pacs: StandInPacs, out: Path) -> Iterator[SeriesOutcome]:
+    """What became of each series; the first result goes to `out` itself, further ones to folders in it."""
+    done = 0
+    for job in jobs:
+        if job.state is not JobState.DONE:
+            yield SeriesOutcome(job.series_instance_uid, str(job.state), job.reason, None, None)
+            continue
+        done += 1
+        folder = out if done == 1 else out / f"series-{done}"
+        yield _copy_results(job, storage, pacs, folder)
 
-    folder = out if index == 0 else out / f"series-{index + 1}"
+
+def _copy_results(job: Job, storage: Path, pacs: StandInPacs, folder: Path) -> SeriesOutcome:
+    """Copy what the PACS got, and what the outbox holds beside it."""
     folder.mkdir(parents=True, exist_ok=True)
     outbox = Outbox(storage / "outbox").of_job(job.id)
     if outbox is None:
@@ -173,4 +182,4 @@ def _collect(job: Job, index: int, storage: Path, pacs: StandInPacs, out: Path) 
             raise DeliveryError(f"job {job.id} is done, but its {name} is not in the PACS")
         shutil.copyfile(kept, folder / name)
     measurements = json.loads((folder / "measurements.json").read_text("utf-8"))
-    return SeriesOutcome(job.series_instance_uid, "done", None, folder, measurements)
+    return SeriesOutcome(job.series_instance_uid, str(job.state), None, folder, measurements)

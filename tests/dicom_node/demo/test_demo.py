@@ -12,6 +12,7 @@ import psutil
 import pydicom
 import pytest
 from support.data import shared_data
+from support.dicom_series import series_from_nifti
 from support.models import tiny_bundle
 from support.node import run_cli
 
@@ -59,3 +60,14 @@ def test_users_own_dicom_that_is_no_flair(environment: dict[str, str], tmp_path:
     (series,) = json.loads(done.stdout)["series"]
     assert series["state"] == "rejected"
     assert series["reason"]
+
+
+def test_users_own_study(environment: dict[str, str], tmp_path: Path) -> None:
+    """Of a user's own study the FLAIR comes back with its results, and the rest with a reason."""
+    series_from_nifti(shared_data("flair-wmh", "105911", "flair.nii.gz"), tmp_path / "in" / "flair")
+    shutil.copy(next(shared_data("dicom", "dcm_qa_ts").rglob("*.dcm")), tmp_path / "in")
+    done = run_cli("demo", "--input", tmp_path / "in", "--out", tmp_path / "out", "--json", environment=environment)
+    outcome = json.loads(done.stdout)
+    assert sorted(series["state"] for series in outcome["series"]) == ["done", "rejected"]
+    assert outcome["truth"] is None
+    assert (tmp_path / "out" / "seg.dcm").exists(), "the first result lies in the folder itself"
