@@ -5,7 +5,7 @@
 | a commit survives a power cut    | WAL, `synchronous=FULL` (sqlite.org/wal) | `synchronous_commit` not `off`         |
 | readers do not wait for writers  | WAL snapshots                            | MVCC                                   |
 | a writer never deadlocks         | `BEGIN IMMEDIATE`: one at a time         | rows are locked in one order           |
-| a writer that waits, waits long  | `busy_timeout`                           | `lock_timeout` of the server           |
+| a writer waits, but not for ever | 30 s                                     | `lock_timeout`, 30 s where none is set |
 """
 
 from __future__ import annotations
@@ -29,6 +29,15 @@ Clock = Callable[[], datetime]
 
 # A commit that waits behind others needs milliseconds; so long only when the disk or another program is in trouble.
 _BUSY_SECONDS: Final = 30.0
+# A server or network that vanishes is noticed within half a minute, not after the kernel's quarter of an hour
+# (libpq 34.1.2, connection parameters).
+_NETWORK: Final = {
+    "connect_timeout": 10,  # seconds
+    "keepalives_idle": 10,  # seconds
+    "keepalives_interval": 5,  # seconds
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+}
 _WRITER_NAP_MS: Final = 3
 _WRITE: Final = "wmh_write"
 
@@ -126,7 +135,8 @@ def make_engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     # pre_ping: a server that was restarted costs nobody an error.
-    engine = create_engine(url, pool_pre_ping=True)
+    wanted = {name: value for name, value in _NETWORK.items() if name not in url.query}
+    engine = create_engine(url, pool_pre_ping=True, connect_args=wanted)
     event.listen(engine, "connect", _set_up_postgresql)
     return engine
 
@@ -185,9 +195,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:
-    """An administrator's `off` would let 0x0000 out before the row is safe; anything else is theirs to choose."""
+    """Durable commits and no endless waits, where the administrator has not set something else.
+
+    `synchronous_commit = off` would let 0x0000 out before the row is safe; every other value is theirs to choose.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
         if cursor.fetchone()[0] == "off":
             cursor.execute("SET synchronous_commit TO on")
+        cursor.execute("SHOW lock_timeout")
+        if cursor.fetchone()[0] == "0":
+            cursor.execute(f"SET lock_timeout TO {int(_BUSY_SECONDS * 1000)}")
     connection.commit()

@@ -21,6 +21,7 @@ _POSTGRESQL_SCHEMA: Final = frozenset({"42P01", "42703"})
 
 _ADVICE: Final = (
     ("database is locked", "another program holds it; end that program, or use PostgreSQL for several machines"),
+    ("lock timeout", "another session holds the rows; see pg_stat_activity for it"),
     ("unable to open database file", "check that the folder exists and that this user may write to it"),
     ("disk is full", "free some space"),
     ("disk I/O error", "check the disk"),

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from support.databases import PostgresServer, postgres_server
 from support.received import instance, series_uid
 
+from db import engine
 from db.engine import Database, open_database
 from db.errors import DatabaseUnavailable
 from db.inbox import Inbox, RecordOutcome
@@ -34,6 +35,19 @@ def test_a_job_that_is_being_claimed_is_skipped(database: Database) -> None:
         assert claimed is not None
         assert claimed.id == second.id
         assert jobs.claim("worker-1", 60) is None
+
+
+def test_no_endless_wait(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that never lets go of a row makes an error that says so, not a hang."""
+    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.2)
+    with closing(open_database(postgres_url)) as database:
+        jobs = JobTable(database)
+        job = jobs.enqueue(series_uid(1), "a" * 64, 24)
+        with database.write() as other:
+            other.execute(text(f"SELECT 1 FROM jobs WHERE id = {job.id} FOR UPDATE"))
+            with pytest.raises(DatabaseUnavailable, match="pg_stat_activity"):
+                jobs.cancel(job.id)
+        assert jobs.cancel(job.id).state == "cancelled"
 
 
 def test_commits_are_durable_whatever_the_server_says(postgres: PostgresServer) -> None:
