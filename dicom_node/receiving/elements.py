@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -22,6 +22,9 @@ from dicom_node.receiving.uids import TransferSyntax
 
 # Deeper than any real object by far. Readers that recurse give up at about this depth.
 MAX_DEPTH: Final = 64
+# An Enhanced MR of 3000 frames has some 400 000. Each one costs us time and whoever reads the object memory, and costs
+# its sender 8 bytes, or next to nothing when the data set is deflated.
+MAX_HEADERS: Final = 1_000_000
 _WINDOW_BYTES: Final = 16 * 1024
 _UNDEFINED: Final = 0xFFFFFFFF
 
@@ -113,6 +116,7 @@ class _Walk:
         self._values: dict[int, bytes] = {}
         self._pixel_bytes: int | None = None
         self._has_pixel_data = False
+        self._headers_left = MAX_HEADERS
         # Open constructs of undefined length, and the encoding outside of them.
         self._open: list[tuple[int, bool, bool]] = []
 
@@ -120,6 +124,7 @@ class _Walk:
         position = 0
         size = self._size
         while position < size:
+            self._spend(1, position)
             kind = self._open[-1][0] if self._open else _ITEM_CONTENT
             position = self._elements(position) if kind == _ITEM_CONTENT else self._item(position, kind)
         if self._open:
@@ -135,7 +140,10 @@ class _Walk:
         unpack = (_BIG_EXPLICIT if self._big else _LITTLE_EXPLICIT) if explicit else _LITTLE_IMPLICIT
         unpack_length = _BIG_LENGTH if self._big else _LITTLE_LENGTH
         vr = b""
+        count = 0
         while size - position >= _LONGEST_HEADER:
+            self._spend(count, position)
+            count = 0
             index = self._header(position, _LONGEST_HEADER)
             buffer, limit = self._buffer, len(self._buffer) - _LONGEST_HEADER
             while index <= limit:
@@ -147,13 +155,16 @@ class _Walk:
                         length = unpack_length(buffer, index + 8)[0]
                         start = position + 12
                     else:
+                        self._spend(count, position)
                         return self._element(position)
                 else:
                     group, _number, length = unpack(buffer, index)
                     start = position + 8
                 end = start + length
                 if group == 0xFFFE or length == _UNDEFINED or end > size:
+                    self._spend(count, position)
                     return self._element(position)
+                count += 1
                 if on_top and group in _GROUPS_WITH_WANTED:
                     self._element(position)  # keeps the value
                     if self._buffer is not buffer:
@@ -161,7 +172,15 @@ class _Walk:
                         break
                 index += end - position
                 position = end
+        self._spend(count, position)
         return self._element(position) if position < size else position
+
+    def _spend(self, headers: int, position: int) -> None:
+        self._headers_left -= headers
+        if self._headers_left < 0:
+            raise _malformed(
+                f"more than {MAX_HEADERS} elements and items up to offset {position}: no image has so many"
+            )
 
     def _header(self, position: int, count: int) -> int:
         """Make sure that `count` bytes at `position` are in the buffer; gives their index there."""
@@ -319,37 +338,42 @@ def inflate(read_at: ReadAt, size: int, target: IO[bytes], max_bytes: int) -> in
     """Write the inflated form of a deflated data set (PS3.5 A.5, RFC 1951) to `target`; gives its length.
 
     Raises:
-        Refusal: 0xC000 when the stream is damaged or cut off, 0xA700 when it grows beyond `max_bytes`.
+        Refusal: 0xC000 when the stream is damaged or cut off, or grows as no image does; 0xA700 when it grows beyond
+            `max_bytes`.
     """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    plausible = min(MAX_INFLATED_BYTES, max(_SMALL_BYTES, size * _MAX_RATIO))
     written = 0
-    for offset in range(0, size, _INFLATE_CHUNK):
-        pending = read_at(min(_INFLATE_CHUNK, size - offset), offset)
-        while pending and not inflater.eof:
-            try:
-                plain = inflater.decompress(pending, _INFLATE_CHUNK)
-            except zlib.error:
-                raise _malformed("the deflated data set is damaged") from None
-            pending = inflater.unconsumed_tail
-            written += len(plain)
-            if written > max_bytes:
-                raise Refusal(Status.OUT_OF_RESOURCES, f"the data set inflates to more than {max_bytes} bytes")
-            target.write(plain)
-    written += _drain(inflater, target, max_bytes - written)
-    if not inflater.eof:
-        raise _malformed("the deflated data set is cut off")
-    return written
-
-
-def _drain(inflater: zlib._Decompress, target: IO[bytes], room: int) -> int:
-    """Write what the inflater still holds after its last input."""
-    written = 0
-    while not inflater.eof and (plain := inflater.decompress(b"", _INFLATE_CHUNK)):
+    for plain in _inflated(read_at, size):
         written += len(plain)
-        if written > room:
-            raise Refusal(Status.OUT_OF_RESOURCES, "the data set inflates to more than may be taken")
+        if written > plausible:
+            raise _malformed(f"the data set of {size} bytes inflates to more than {plausible}: no image does")
+        if written > max_bytes:
+            raise Refusal(Status.OUT_OF_RESOURCES, f"the data set inflates to more than {max_bytes} bytes")
         target.write(plain)
     return written
 
 
+def _inflated(read_at: ReadAt, size: int) -> Iterator[bytes]:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        for offset in range(0, size, _INFLATE_CHUNK):
+            pending = read_at(min(_INFLATE_CHUNK, size - offset), offset)
+            while pending and not inflater.eof:
+                yield inflater.decompress(pending, _INFLATE_CHUNK)
+                pending = inflater.unconsumed_tail
+        # What the inflater still holds after its last input
+        while not inflater.eof and (plain := inflater.decompress(b"", _INFLATE_CHUNK)):
+            yield plain
+    except zlib.error:
+        raise _malformed("the deflated data set is damaged") from None
+    if not inflater.eof:
+        raise _malformed("the deflated data set is cut off")
+
+
 _INFLATE_CHUNK: Final = 256 * 1024
+
+# Whoever reads the object holds it inflated in memory. 300 slices of 512 x 512 have 157 MB.
+MAX_INFLATED_BYTES: Final = 256 * 1024 * 1024
+# DEFLATE shrinks by 1032 at most, images by 2 to 20, also those with much black around.
+_MAX_RATIO: Final = 100
+_SMALL_BYTES: Final = 16 * 1024 * 1024

@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from support.data import shared_data
 from support.mr import encoded, mr_object
 
-from dicom_node.receiving.elements import MAX_DEPTH, inflate, summarize
+from dicom_node.receiving.elements import MAX_DEPTH, MAX_HEADERS, inflate, summarize
 from dicom_node.receiving.statuses import Refusal, Status
 from dicom_node.receiving.uids import TRANSFER_SYNTAXES, TransferSyntax
 
@@ -182,6 +182,35 @@ def test_a_deflate_bomb_stops_at_the_limit():
     with pytest.raises(Refusal) as caught:
         inflated(bomb, most=1 << 20)
     assert caught.value.status is Status.OUT_OF_RESOURCES
+
+
+def test_a_data_set_that_grows_as_no_image_does_is_not_understood():
+    """A few kB that inflate to far more: refused with 0xC000, so that the sender does not try for ever."""
+    with pytest.raises(Refusal) as caught:
+        inflated(deflated(bytes(64 << 20)), most=1 << 40)
+    assert caught.value.status is Status.CANNOT_UNDERSTAND
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT], ids=named)
+@pytest.mark.parametrize("what", ["items", "elements", "elements of items"])
+def test_absurdly_many_elements_or_items_are_refused(what, syntax):
+    """Each costs its sender 8 bytes and its reader a kilobyte: no more than a million."""
+    tag = (b"\x08\x00\x40\x11SQ\0\0" if syntax is EXPLICIT else b"\x08\x00\x40\x11") + b"\xff\xff\xff\xff"
+    element = b"\x09\x00\x40\x11LO\0\0" if syntax is EXPLICIT else b"\x09\x00\x40\x11\0\0\0\0"
+    item, item_end = b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\x0d\xe0\0\0\0\0"
+    open_item, end = b"\xfe\xff\x00\xe0\xff\xff\xff\xff", b"\xfe\xff\xdd\xe0\0\0\0\0"
+
+    def data_set(count):
+        return {
+            "items": tag + item * count + end,
+            "elements": element * count,
+            "elements of items": tag + (open_item + element * 8 + item_end) * (count // 10) + end,
+        }[what]
+
+    walk(data_set(MAX_HEADERS - 100), syntax)
+    with pytest.raises(Refusal, match="no image has so many") as caught:
+        walk(data_set(MAX_HEADERS + 20), syntax)
+    assert caught.value.status is Status.CANNOT_UNDERSTAND
 
 
 def real_files() -> list[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+import zlib
 from contextlib import contextmanager
 
 import pytest
@@ -76,12 +77,50 @@ def test_a_bad_object_gets_its_status_and_one_line(receiver, data, uid, status):
         good_object_is_taken(scu)
 
 
+def deflated(plain):
+    """As PS3.5 A.5 asks for."""
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return deflater.compress(plain) + deflater.flush()
+
+
+def many_items(dataset, count):
+    """A good object before which stands a sequence of empty items: 8 bytes each, next to nothing when deflated."""
+    item, end = b"\xfe\xff\x00\xe0\0\0\0\0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+    return deflated(b"\x07\0\x40\x11SQ\0\0\xff\xff\xff\xff" + item * count + end + encoded(dataset))
+
+
+def error_behind_the_last_input():
+    """A deflate stream (RFC 1951) whose last match runs over the end of our piece of 256 KiB, so that the inflater has
+    taken all input when it meets, five bits later, a block of the type that does not exist."""
+    alphabet = {18: "0", 1: "10", 2: "11"}  # code lengths: the two symbols that we use, and long runs of zeros
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1)
+    sizes = {18: 1, 1: 2, 2: 2}
+
+    def number(value, bits):
+        return f"{value:0{bits}b}"[::-1]
+
+    def zeros(count):
+        return alphabet[18] + number(count - 11, 7)
+
+    bits = "0" + number(2, 2) + number(286 - 257, 5) + number(0, 5) + number(len(order) - 4, 4)
+    bits += "".join(number(sizes.get(symbol, 0), 3) for symbol in order)
+    bits += alphabet[2] + zeros(138) + zeros(117) + alphabet[2] + zeros(28) + alphabet[1]  # 0, end of block, 258 long
+    bits += alphabet[1]  # distance 1
+    bits += "10" + "00" * 1017  # one byte, and 1017 times 258 of it
+    bits += "11" + "0" + "11"  # end of block, and a block of type 3
+    assert len(bits) % 8 == 0
+    return bytes(int(bits[start : start + 8][::-1], 2) for start in range(0, len(bits), 8))
+
+
 def test_a_damaged_deflated_object_is_not_understood(receiver):
-    """A deflate stream cut off, and a bomb of zeros."""
+    """A deflate stream cut off, one with an error in what the inflater still holds at its end, and bombs."""
     dataset = mr_object(matrix=64)
     data = encoded(dataset, DEFLATED)
     with associated(receiver, (MR, [DEFLATED])) as scu:
         assert scu.store(dataset.SOPInstanceUID, data[: len(data) // 2]) == 0xC000
+        assert scu.store(dataset.SOPInstanceUID, error_behind_the_last_input()) == 0xC000
+        assert scu.store(dataset.SOPInstanceUID, deflated(bytes(64 << 20))) == 0xC000
+        assert scu.store(dataset.SOPInstanceUID, many_items(dataset, 1_100_000)) == 0xC000
         assert scu.store(dataset.SOPInstanceUID, data) == 0x0000
 
 
