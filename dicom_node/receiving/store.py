@@ -21,6 +21,7 @@ import fcntl
 import hashlib
 import os
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -115,12 +116,11 @@ class Store:
         except OSError:  # the name exists, or the file system has no links
             os.fsync(checked.descriptor)
             os.replace(checked.temporary, target)  # noqa: PTH105
-            self._folders.flush(folder).wait()
+            self._folders.flush(folder)
             return
         os.unlink(checked.temporary)  # noqa: PTH108
-        flushed = self._folders.flush(folder)
-        os.fsync(checked.descriptor)
-        flushed.wait()
+        with self._folders.flushing(folder):
+            os.fsync(checked.descriptor)
 
     # Group commit
 
@@ -200,15 +200,20 @@ class _Flush:
 
 
 class _Folders:
-    """Makes and flushes the folders of series. Flushing has a thread, so that it runs beside the flush of the file, and
-    one flush serves all who asked before it began."""
+    """Makes and flushes the folders of series.
 
-    _MOST_OPEN = 64
+    On a slow disk a thread flushes, beside the flush of the file, and one flush serves all who asked before it began.
+    On a fast one waking a thread costs more than the flush, so it is done in place.
+    """
+
+    _MOST_KNOWN = 64
+    _SLOW_SECONDS = 0.0005
 
     def __init__(self) -> None:
         self._made: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
         self._asked: SimpleQueue[_Flush] = SimpleQueue()
+        self._usual_seconds = 0.0  # of a flush, lately
         threading.Thread(target=self._flush_all, name="folder flush", daemon=True).start()
 
     def make(self, folder: str) -> None:
@@ -221,14 +226,26 @@ class _Folders:
             sync_folder(path.parent)
             sync_folder(path.parent.parent)
             self._made[folder] = None
-            if len(self._made) > self._MOST_OPEN:
+            if len(self._made) > self._MOST_KNOWN:
                 self._made.popitem(last=False)
 
-    def flush(self, folder: str) -> _Flush:
-        """Ask for a flush of `folder`; wait for it with `wait`."""
+    def flush(self, folder: str) -> None:
+        """Flush `folder`."""
+        began = time.perf_counter()
+        sync_folder(folder)
+        self._usual_seconds += 0.1 * (time.perf_counter() - began - self._usual_seconds)
+
+    @contextlib.contextmanager
+    def flushing(self, folder: str) -> Iterator[None]:
+        """Flush `folder` beside the block, or after it; it is on disk when the block has ended."""
+        if self._usual_seconds < self._SLOW_SECONDS:
+            yield
+            self.flush(folder)
+            return
         flush = _Flush(folder)
         self._asked.put(flush)
-        return flush
+        yield
+        flush.wait()
 
     def _flush_all(self) -> None:
         while True:
@@ -239,7 +256,7 @@ class _Folders:
             for folder in {flush.folder for flush in asked}:
                 error: OSError | None = None
                 try:
-                    sync_folder(folder)
+                    self.flush(folder)
                 except OSError as caught:
                     error = caught
                 for flush in asked:

@@ -280,8 +280,8 @@ def show(result: dict[str, object]) -> None:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--instances", type=int, default=400, help="instances a round and receiver")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--instances", type=int, default=240, help="instances a round and receiver")
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--processes", type=int, default=1, help="receiver processes of ours")
     parser.add_argument("--folder", type=Path, help="where to store; name one on the disk that you mean")
     parser.add_argument("--json", action="store_true")
