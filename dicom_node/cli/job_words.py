@@ -7,13 +7,14 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from db.audit import AuditEntry
 from db.delivery import Delivery, DeliveryState
 from db.job import Job, JobEvent
 from db.job_states import JobState
 from db.received import AssociationEnd, SeriesActivity
 
 
-def plain(record: Job | Delivery | JobEvent | SeriesActivity) -> dict[str, Any]:
+def plain(record: Job | Delivery | JobEvent | SeriesActivity | AuditEntry) -> dict[str, Any]:
     """A record for JSON: times as ISO 8601 in UTC, states as their names."""
     return {name: _plain_value(value) for name, value in asdict(record).items()}
 

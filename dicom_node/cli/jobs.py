@@ -1,4 +1,4 @@
-"""`wmh-node jobs list | show | explain | retry | cancel`."""
+"""`wmh-node jobs list | show | explain | retry | cancel | audit`."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from db.deliveries import DeliveryTable
+    from db.engine import Database
     from db.inbox import Inbox
     from db.jobs import Job, JobEvent, JobTable
 
@@ -51,6 +52,7 @@ ByOption = Annotated[
 
 @dataclass(frozen=True)
 class _Tables:
+    database: Database
     inbox: Inbox
     jobs: JobTable
     deliveries: DeliveryTable
@@ -147,6 +149,27 @@ def cancel(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as
     _act(lambda tables, job_id: tables.jobs.cancel(job_id, by or _account()), job_ids, config, as_json)
 
 
+@app.command()
+def audit(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List what people did to jobs: who, when, what."""
+    from db.audit import audit_entries
+    from dicom_node.cli.job_words import plain, shown_time
+
+    with _tables(config) as tables:
+        entries = audit_entries(tables.database, limit)
+    if as_json:
+        print_json([plain(entry) for entry in entries])
+        return
+    for entry in entries:
+        out.print(
+            f"{shown_time(entry.at)}  {entry.who}  {entry.action} job {entry.job_id}: {entry.detail}", markup=False
+        )
+
+
 @contextmanager
 def _tables(config: Path | None) -> Iterator[_Tables]:
     from db.deliveries import DeliveryTable
@@ -158,6 +181,7 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
     with exit_codes(), closing(open_database(settings.database_url)) as database:
         _require_schema(settings.database_url)
         yield _Tables(
+            database=database,
             inbox=Inbox(database),
             jobs=JobTable(database, settings.max_attempts),
             deliveries=DeliveryTable(database),
