@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from db.delivery import Delivery, DeliveryState, NewDelivery
 from db.engine import Database
@@ -138,12 +138,32 @@ class DeliveryTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job, delivery = _owned(connection, delivery_id, owner)
-            reason = storable(reason).removeprefix(
-                f"{delivery.destination}: "
-            )  # the row and the words below name it already
-            _settle(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
-            note(connection, job.id, now, "given up", f"{delivery.destination}, attempt {delivery.attempts}: {reason}")
-            _end_job(connection, job, now)
+            _give_up(connection, job, delivery, reason, now)
+
+    def files_lost(self, delivery_id: int, owner: str, reason: str) -> bool:
+        """The result set is not in the outbox any more: the job is queued again, for those who have not got it yet.
+
+        Only while the job has attempts left: else the delivery is given up, so that an outbox that loses everything
+        does not keep a worker busy for ever.
+
+        Returns:
+            whether the job is queued again.
+
+        Raises:
+            UnknownRow: there is no such delivery.
+            LeaseLost: the row is not the owner's any more.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            job, delivery = _owned(connection, delivery_id, owner)
+            if job.attempts >= job.max_attempts:
+                _give_up(connection, job, delivery, f"{reason}, and the attempts to analyse are spent", now)
+                return False
+            unsent = deliveries.c.state != DeliveryState.SENT.value
+            connection.execute(delete(deliveries).where(deliveries.c.job_id == job.id, unsent))
+            detail = f"{reason}; it is analysed again"
+            move(connection, job, JobAction.MAKE_AGAIN, JobState.QUEUED, now, "results lost", detail, not_before=now)
+            return True
 
     def list(self, job_id: int) -> builtins.list[Delivery]:
         """The deliveries of a job, in the order of its destinations."""
@@ -168,7 +188,12 @@ def claim_query(now: datetime, skip: Collection[str]) -> Any:
 
 
 def _owned(connection: Connection, delivery_id: int, owner: str) -> tuple[Job, Delivery]:
-    """Job and delivery, both locked. The job first: two last deliveries end one after the other and see each other."""
+    """Job and delivery, both locked. The job first: two last deliveries end one after the other and see each other.
+
+    Raises:
+        UnknownRow: there is no such delivery; also when `files_lost` took it away from its sender.
+        LeaseLost: it is not the owner's.
+    """
     job_id = connection.execute(select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)).scalar_one_or_none()
     if job_id is None:
         raise UnknownRow(f"there is no delivery {delivery_id}")
@@ -183,6 +208,13 @@ def _owned(connection: Connection, delivery_id: int, owner: str) -> tuple[Job, D
             f"{delivery.lease_owner or 'nobody'}"
         )
     return job, delivery
+
+
+def _give_up(connection: Connection, job: Job, delivery: Delivery, reason: str, now: datetime) -> None:
+    reason = storable(reason).removeprefix(f"{delivery.destination}: ")  # the row and the words below name it already
+    _settle(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
+    note(connection, job.id, now, "given up", f"{delivery.destination}, attempt {delivery.attempts}: {reason}")
+    _end_job(connection, job, now)
 
 
 def _settle(

@@ -19,6 +19,7 @@ analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two co
 | deliver     | running                     | done       | the same, and there is no destination                       |
 | settle      | delivering                  | done       | every destination has it                                    |
 | settle      | delivering                  | failed     | every delivery has ended, at least one was given up         |
+| make again  | delivering                  | queued     | the result set is gone from the outbox                      |
 | cancel      | queued, running, delivering | cancelled  | an administrator cancels; a worker notices by its heartbeat |
 | retry       | failed, cancelled, rejected | queued     | an administrator retries; there is no result yet            |
 | retry       | failed, cancelled           | delivering | an administrator retries; the result is there: only sent    |
@@ -64,6 +65,7 @@ class JobAction(StrEnum):
     REJECT = "reject"
     DELIVER = "deliver"
     SETTLE = "settle"
+    MAKE_AGAIN = "make again"
     CANCEL = "cancel"
     RETRY = "retry"
 
@@ -83,6 +85,7 @@ TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobStat
     JobAction.REJECT: {JobState.RUNNING: frozenset({JobState.REJECTED})},
     JobAction.DELIVER: {JobState.RUNNING: frozenset({JobState.DELIVERING, JobState.DONE})},
     JobAction.SETTLE: {JobState.DELIVERING: frozenset({JobState.DONE, JobState.FAILED})},
+    JobAction.MAKE_AGAIN: {JobState.DELIVERING: frozenset({JobState.QUEUED})},
     JobAction.CANCEL: {
         JobState.QUEUED: frozenset({JobState.CANCELLED}),
         JobState.RUNNING: frozenset({JobState.CANCELLED}),

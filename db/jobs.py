@@ -5,10 +5,11 @@ from __future__ import annotations
 import builtins
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from db.audit import record_action
 from db.delivery import DeliveryState, NewDelivery
@@ -18,7 +19,7 @@ from db.job import Job, JobEvent
 from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
 from db.rows import job_of
-from db.schema import deliveries, jobs
+from db.schema import associations, deliveries, instances, jobs, series, series_associations
 from db.supersede import supersede_queued
 from db.timeline import note, timeline
 from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
@@ -135,6 +136,8 @@ class JobTable:
     ) -> Job:
         """The result set lies in the outbox: one delivery row per destination; done at once when there is none.
 
+        A destination that has the results already, from before they were lost, is left out.
+
         Raises:
             LeaseLost: the job is not the owner's any more; nothing was written.
             InvalidMeasurements: they are no JSON (NaN and infinity are none either: undefined is null).
@@ -143,11 +146,13 @@ class JobTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
-            for one in new_deliveries:
+            settled = _destinations_of(connection, job_id)  # when the results are made a second time
+            due = [one for one in new_deliveries if one.destination not in settled]
+            for one in due:
                 connection.execute(insert(deliveries), _delivery_values(job_id, one, now))
-            state = JobState.DELIVERING if new_deliveries else JobState.DONE
-            names = ", ".join(one.destination for one in new_deliveries)
-            detail = f"goes to {names}" if names else "no destination is set, so the results stay in the outbox"
+            state = JobState.DELIVERING if due else JobState.DONE
+            names = ", ".join(one.destination for one in due)
+            detail = f"goes to {names}" if names else "no destination waits for them, so they stay in the outbox"
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
                 measurements=dict(measurements), code=None, reason=None,
@@ -280,9 +285,23 @@ class JobTable:
             record_action(connection, now, by, "retry", job_id, detail)
             return move(
                 connection, job, JobAction.RETRY, state, now, "retried", detail,
-                attempts=job.attempts if state is JobState.DELIVERING else 0,
-                max_attempts=max(job.max_attempts, self._max_attempts), not_before=now, code=None, reason=None,
+                attempts=0, max_attempts=max(job.max_attempts, self._max_attempts), not_before=now,
+                code=None, reason=None,
             )  # fmt: skip
+
+    def retry_resent(self) -> builtins.list[Job]:
+        """Try again each failed job, the newest of its series, whose whole series was sent again after it had failed.
+
+        To send it again is what the people at a scanner can do about a failed job; without this it would change
+        nothing, since the node has every instance already.
+        """
+        with self._database.read() as connection:
+            ids = list(connection.execute(RESENT).scalars())
+        retried = []
+        for job_id in ids:
+            with suppress(IllegalTransition):  # another process was first, or a newer job came
+                retried.append(self.retry(job_id, by="the sender of the series"))
+        return retried
 
     # Looking
 
@@ -318,6 +337,44 @@ class JobTable:
             query = query.limit(limit)
         with self._database.read() as connection:
             return [job_of(row) for row in connection.execute(query)]
+
+
+def _resent() -> Any:
+    """Failed jobs whose instances were all sent again by associations that began after the failure."""
+    sent_again = (
+        select(func.sum(series_associations.c.duplicate_count))
+        .join(associations, associations.c.id == series_associations.c.association_id)
+        .where(
+            series_associations.c.series_instance_uid == jobs.c.series_instance_uid,
+            associations.c.opened_at > jobs.c.ended_at,
+        )
+        .correlate(jobs)
+        .scalar_subquery()
+    )
+    analysed = (
+        select(func.count())
+        .select_from(instances)
+        .where(
+            instances.c.series_instance_uid == jobs.c.series_instance_uid,
+            instances.c.ordinal <= jobs.c.instance_count,
+            instances.c.is_conflict.is_(False),
+        )
+        .correlate(jobs)
+        .scalar_subquery()
+    )
+    return (
+        select(jobs.c.id)
+        .join(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
+        .where(
+            jobs.c.state == JobState.FAILED.value,
+            series.c.last_received_at > jobs.c.ended_at,  # cheap, and false for almost all
+            sent_again >= analysed,
+        )
+        .order_by(jobs.c.id)
+    )
+
+
+RESENT: Final = _resent()
 
 
 def claim_queries(now: datetime) -> tuple[Any, Any]:
@@ -382,6 +439,10 @@ def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, 
         "not_before": now,
         "created_at": now,
     }
+
+
+def _destinations_of(connection: Connection, job_id: int) -> set[str]:
+    return set(connection.execute(select(deliveries.c.destination).where(deliveries.c.job_id == job_id)).scalars())
 
 
 def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int:

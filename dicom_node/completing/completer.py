@@ -67,6 +67,8 @@ class Completer:
         Returns:
             seconds until the next look is due.
         """
+        for job in self._jobs.retry_resent():
+            log.info("series sent again, job retried", series=job.series_instance_uid, job=job.id)
         waits = [self._consider(activity) for activity in self._inbox.open_series()]
         return min([IDLE_SECONDS, *(max(PENDING_SECONDS, wait) for wait in waits)])
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from db.deliveries import Delivery, DeliveryTable
-from db.errors import LeaseLost
+from db.errors import LeaseLost, UnknownRow
 from dicom_node.delivering.answers import Answer, read_answer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
@@ -85,7 +85,7 @@ class Deliverer:
         try:
             with self._left_alone.sending_to(delivery.destination):
                 self._try(delivery)
-        except LeaseLost:
+        except (LeaseLost, UnknownRow):
             log.warning("delivery taken over by another sender", delivery=delivery.id, job=delivery.job_id)
         return True
 
@@ -97,7 +97,7 @@ class Deliverer:
         files = [self._storage / file for file in delivery.files]
         missing = [file.name for file in files if not file.exists()]
         if missing:
-            self._give_up(delivery, f"{', '.join(missing)} is gone from the outbox; send the series again")
+            self._make_again(delivery, f"{', '.join(missing)} is gone from the outbox")
             return
         with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
             last = self._send_in_order(files, destination)
@@ -150,6 +150,13 @@ class Deliverer:
             next_in_seconds=wait,
             reason=reason,
         )
+
+    def _make_again(self, delivery: Delivery, reason: str) -> None:
+        if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away
+            self._again(delivery, f"{reason}, and so is the outbox itself: is STORAGE mounted?")
+            return
+        queued = self._deliveries.files_lost(delivery.id, self._owner, reason)
+        log.error("results lost", delivery=delivery.id, job=delivery.job_id, reason=reason, made_again=queued)
 
     def _give_up(self, delivery: Delivery, reason: str) -> None:
         self._deliveries.give_up(delivery.id, self._owner, f"{delivery.destination}: {reason}")

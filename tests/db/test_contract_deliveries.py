@@ -135,6 +135,44 @@ class TestDeliveryTable:
         self.jobs.retry(job_id)
         assert self.deliveries.list(job_id)[0].refusals == 0
 
+    def test_lost_files(self) -> None:
+        """Results that are gone are made again for those who have not got them, and only for those."""
+        job_id = self.delivering("pacs", "oldpacs", "archive")
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        self.deliveries.give_up(self.claimed().id, "sender-1", "refused")
+        other = self.claimed("sender-2")
+        assert self.deliveries.files_lost(other.id, "sender-2", "seg.dcm is gone")
+        queued = self.jobs.get(job_id)
+        assert queued.state is JobState.QUEUED
+        assert [one.destination for one in self.deliveries.list(job_id)] == ["pacs"]
+        with pytest.raises(UnknownRow):
+            self.deliveries.sent(other.id, "sender-2")
+        job = self.jobs.claim("worker-1", 60)
+        assert job is not None
+        new = [NewDelivery(name, ["seg.dcm"]) for name in ("pacs", "oldpacs", "archive")]
+        self.jobs.deliver(job_id, "worker-1", {}, new)
+        states = {one.destination: one.state for one in self.deliveries.list(job_id)}
+        pending = DeliveryState.PENDING
+        assert states == {"pacs": DeliveryState.SENT, "oldpacs": pending, "archive": pending}
+        for _ in range(2):
+            self.deliveries.sent(self.claimed().id, "sender-1")
+        assert self.jobs.get(job_id).state is JobState.DONE
+        assert any("seg.dcm is gone; it is analysed again" in event.detail for event in self.jobs.events(job_id))
+
+    def test_files_that_are_lost_again_and_again(self) -> None:
+        """An outbox that keeps nothing ends a job after its attempts, and a retry by hand begins afresh."""
+        job_id = self.delivering("pacs")
+        for _ in range(2):
+            assert self.deliveries.files_lost(self.claimed().id, "sender-1", "seg.dcm is gone")
+            job = self.jobs.claim("worker-1", 60)
+            assert job is not None
+            self.jobs.deliver(job.id, "worker-1", {}, [NewDelivery("pacs", ["seg.dcm"])])
+        assert not self.deliveries.files_lost(self.claimed().id, "sender-1", "seg.dcm is gone")
+        assert self.jobs.get(job_id).state is JobState.FAILED
+        assert self.jobs.retry(job_id).state is JobState.DELIVERING
+        assert self.deliveries.files_lost(self.claimed().id, "sender-1", "seg.dcm is gone")
+        assert self.jobs.get(job_id).state is JobState.QUEUED
+
     def test_given_up(self) -> None:
         """A job of which one destination was given up goes on to the others, then fails with a reason that names it."""
         job_id = self.delivering("oldpacs", "pacs")

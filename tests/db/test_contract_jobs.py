@@ -279,6 +279,52 @@ class TestJobTable:
         assert [job.id for job in self.jobs.list([JobState.RUNNING])] == [first.id]
         assert self.jobs.list([]) == []
 
+    def failed(self) -> Job:
+        """A job about three received instances that failed."""
+        self.receive(3)
+        self.jobs.enqueue(SERIES, DIGEST, 3)
+        job = self.jobs.fail(self.claimed().id, "worker-1", "no memory")
+        self.clock.pass_seconds(60)
+        return job
+
+    def test_the_whole_series_again(self) -> None:
+        """A failed job is tried again when its whole series was sent again after the failure; once for each time."""
+        failed = self.failed()
+        assert self.jobs.retry_resent() == []
+        self.receive(3)
+        (again,) = self.jobs.retry_resent()
+        assert (again.id, again.state) == (failed.id, JobState.QUEUED)
+        assert self.jobs.retry_resent() == []
+        assert audit_entries(self.database)[0].who == "the sender of the series"
+        self.jobs.fail(self.claimed().id, "worker-1", "no memory")
+        self.clock.pass_seconds(60)
+        assert self.jobs.retry_resent() == []
+
+    def test_a_series_again_in_parts(self) -> None:
+        """A sender that opens an association for each instance sends the whole series again too; some of it is not."""
+        self.failed()
+        self.receive(2)
+        assert self.jobs.retry_resent() == []
+        self.receive(1)
+        assert len(self.jobs.retry_resent()) == 1
+
+    def test_a_series_again_is_no_retry_of_the_rest(self) -> None:
+        """What is done, cancelled by hand or replaced by a newer job stays so when its series is sent again."""
+        failed = self.failed()
+        self.jobs.retry(failed.id)
+        self.jobs.cancel(failed.id)
+        self.clock.pass_seconds(60)
+        self.receive(3)
+        assert self.jobs.retry_resent() == []
+        self.jobs.retry(failed.id)
+        self.jobs.fail(self.claimed().id, "worker-1", "no memory")
+        self.receive(4)
+        newer = self.jobs.enqueue(SERIES, LATER_DIGEST, 4)
+        self.clock.pass_seconds(1)
+        self.receive(4)
+        assert self.jobs.retry_resent() == []
+        assert self.jobs.get(newer.id).state is JobState.QUEUED
+
     def test_timeline(self) -> None:
         """The timeline tells a series' story in order: who sent it, how long it waited, who took it, where it went."""
         self.receive(24)

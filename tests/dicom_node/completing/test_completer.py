@@ -103,6 +103,22 @@ def test_a_whole_series_needs_the_short_wait(setting: Setting, series: list[Path
     assert setting.after(100) == [job]
 
 
+def test_nothing_is_judged_while_the_storage_is_away(setting: Setting, series: list[Path]) -> None:
+    """A mount that is lost makes every series unreadable: it is judged when the storage is back, not before."""
+    setting.receive(series)
+    outbox, away = setting.storage / "outbox", setting.storage / "away"
+    away.mkdir()
+    hidden = [outbox, *(path for path in setting.storage.iterdir() if len(path.name) == 64)]
+    for path in hidden:
+        path.rename(away / path.name)
+    assert setting.after(100) == []
+    assert setting.after(100) == []
+    for path in hidden:
+        (away / path.name).rename(path)
+    (job,) = setting.after(1)
+    assert job.state == "queued"
+
+
 def test_a_gap_needs_the_long_wait(setting: Setting, series: list[Path]) -> None:
     """With a slice missing in the middle, the rest may be on its way: a job only after `quiet_seconds_incomplete`."""
     setting.receive(series[:5] + series[6:])
@@ -280,3 +296,14 @@ def test_a_damaged_slice_is_replaced_by_its_resend(setting: Setting, series: lis
     chosen = analysed_instances(setting.inbox.instances_of(second.series_instance_uid), setting.storage)
     assert {one.sha256 for one in chosen} == {hashlib.sha256(file.read_bytes()).hexdigest() for file in series}
     assert second.instances_digest == digest_of(chosen)
+
+
+def test_the_whole_series_again_retries_a_failed_job(setting: Setting, series: list[Path]) -> None:
+    """Who sends a series again because its analysis failed has it analysed again, without a new job."""
+    setting.receive(series)
+    (job,) = setting.after(61)
+    setting.jobs.claim("worker", 60)
+    setting.jobs.fail(job.id, "worker", "no memory")
+    assert [one.state for one in setting.after(61)] == ["failed"]
+    setting.receive(series)
+    assert [(one.id, one.state) for one in setting.after(1)] == [(job.id, "queued")]

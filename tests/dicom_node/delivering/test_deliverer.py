@@ -185,11 +185,25 @@ def test_a_destination_that_left_the_settings(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone(setting: Setting) -> None:
-    """A result that was deleted from the outbox fails the job with the file's name, instead of being tried for days."""
+    """A result that was deleted from the outbox is analysed again, and the file's name is in the job's timeline."""
+    (setting.folder / "outbox").mkdir()
     (setting.folder / "seg.dcm").unlink()
     setting.run()
-    assert setting.job.state == "failed"
-    assert "seg.dcm" in (setting.job.reason or "")
+    assert setting.job.state == "queued"
+    assert setting.asked == []
+    assert "seg.dcm" in setting.jobs.events(setting.job_id)[-1].detail
+
+
+def test_a_storage_that_is_away(setting: Setting) -> None:
+    """When the whole outbox is gone nothing is made again: its disk is awaited, as a destination is."""
+    for name in FILES:
+        (setting.folder / name).rename(setting.folder / f"{name} elsewhere")
+    setting.run()
+    assert setting.job.state == "delivering"
+    for name in FILES:
+        (setting.folder / f"{name} elsewhere").rename(setting.folder / name)
+    setting.run(31)
+    assert setting.job.state == "done"
 
 
 def test_a_refusal_after_an_outage_is_one_refusal(setting: Setting) -> None:
