@@ -13,6 +13,7 @@ analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two co
 | supersede   | queued                      | cancelled  | a later slice made a newer job                              |
 | retry later | running                     | queued     | the attempt failed and others are left                      |
 | retry later | running                     | failed     | the last attempt failed                                     |
+| put back    | running                     | queued     | the attempt met trouble that is not the job's; not counted  |
 | fail        | running                     | failed     | trying again cannot help                                    |
 | reject      | running                     | rejected   | the worker found it not analysable                          |
 | deliver     | running                     | delivering | the result set lies in the outbox                           |
@@ -61,6 +62,7 @@ class JobAction(StrEnum):
     CLAIM = "claim"
     SUPERSEDE = "supersede"
     RETRY_LATER = "retry later"
+    PUT_BACK = "put back"
     FAIL = "fail"
     REJECT = "reject"
     DELIVER = "deliver"
@@ -81,6 +83,7 @@ TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobStat
     },
     JobAction.SUPERSEDE: {JobState.QUEUED: frozenset({JobState.CANCELLED})},
     JobAction.RETRY_LATER: {JobState.RUNNING: frozenset({JobState.QUEUED, JobState.FAILED})},
+    JobAction.PUT_BACK: {JobState.RUNNING: frozenset({JobState.QUEUED})},
     JobAction.FAIL: {JobState.RUNNING: frozenset({JobState.FAILED})},
     JobAction.REJECT: {JobState.RUNNING: frozenset({JobState.REJECTED})},
     JobAction.DELIVER: {JobState.RUNNING: frozenset({JobState.DELIVERING, JobState.DONE})},

@@ -194,6 +194,28 @@ class JobTable:
                 not_before=not_before,
             )
 
+    def put_back(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
+        """The attempt met trouble that is not the job's, as a full disk: queue it again, the attempt not counted.
+
+        Raises:
+            LeaseLost: the job is not the owner's any more.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            job = _owned(connection, job_id, owner)
+            return move(
+                connection,
+                job,
+                JobAction.PUT_BACK,
+                JobState.QUEUED,
+                now,
+                "put back",
+                f"{reason}; this attempt is not counted, again in {delay_seconds:g} s at the earliest",
+                attempts=job.attempts - 1,
+                reason=reason,
+                not_before=now + timedelta(seconds=delay_seconds),
+            )
+
     def reject(self, job_id: int, owner: str, code: str, reason: str) -> Job:
         """The series is not analysable.
 

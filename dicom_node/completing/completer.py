@@ -19,6 +19,7 @@ from dicom_node.reading.parsing import read_header
 from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.geometry import slice_completeness
 from dicom_node.selecting.verdict import Verdict
+from dicom_node.storage import StorageProbe
 
 log = structlog.get_logger()
 
@@ -57,6 +58,8 @@ class Completer:
         self._inbox = inbox
         self._jobs = jobs
         self._storage = storage
+        self._probe = StorageProbe(storage)
+        self._away: str | None = None
         self._patience = patience
         self._clock = clock
         self._examined: dict[tuple[str, int], Examination] = {}
@@ -81,13 +84,17 @@ class Completer:
         found = self._inbox.look_into(listed.series_instance_uid)
         if found is None:
             return IDLE_SECONDS  # another process has closed it
-        activity, instances = found
-        if (wait := self._wait_of_the_busy(activity, now)) is not None:
-            return wait
+        wait = self._wait_of_the_busy(found[0], now)
+        return self._decide(*found, now) if wait is None else wait
+
+    def _decide(self, activity: SeriesActivity, instances: list[StoredInstance], now: datetime) -> float:
+        """Close the series if it is complete; returns the seconds to wait."""
         examination = self._known_examination(activity)
         if examination is None:
             examination = self._examine(activity, instances)
-            if self._inbox.look_into(activity.series_instance_uid) != found:
+            if examination is None:
+                return IDLE_SECONDS
+            if self._inbox.look_into(activity.series_instance_uid) != (activity, instances):
                 return PENDING_SECONDS  # more came while its files were read
         evidence = Evidence(
             association_open=activity.open_associations > 0,
@@ -113,10 +120,17 @@ class Completer:
     def _known_examination(self, activity: SeriesActivity) -> Examination | None:
         return self._examined.get((activity.series_instance_uid, activity.instance_count))
 
-    def _examine(self, activity: SeriesActivity, instances: Sequence[StoredInstance]) -> Examination:
+    def _examine(self, activity: SeriesActivity, instances: Sequence[StoredInstance]) -> Examination | None:
+        """None while the storage is away: that makes every series look unreadable, and says nothing about any."""
+        examination = _examine_files(instances, self._storage)
+        away = None if examination.verdict.accepted else self._probe.away()
+        if away is not None and self._away is None:
+            log.error("storage is away, no series is judged until it is back", trouble=away)
+        self._away = away
+        if away is not None:
+            return None
         while len(self._examined) >= _REMEMBERED_SERIES:
             self._examined.pop(next(iter(self._examined)))
-        examination = _examine_files(instances, self._storage)
         self._examined[activity.series_instance_uid, activity.instance_count] = examination
         return examination
 

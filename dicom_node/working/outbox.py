@@ -24,8 +24,8 @@ from pathlib import Path
 
 from dicom_node.errors import ResultError
 from dicom_node.files import sync_file, sync_folder
+from dicom_node.storage import UNFINISHED
 
-_UNFINISHED = "unfinished"
 _LOCK = ".lock"
 _ABANDONED_SECONDS = 7 * 86_400.0
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
@@ -42,7 +42,7 @@ class Outbox:
     def __init__(self, folder: Path, host: str | None = None) -> None:
         self.folder = folder
         self._host = (host or socket.gethostname()).replace("/", "_")
-        self._unfinished = folder / _UNFINISHED
+        self._unfinished = folder / UNFINISHED
         self._unfinished.mkdir(parents=True, exist_ok=True)
 
     def of_job(self, job_id: int) -> Path | None:

@@ -14,9 +14,11 @@ from db.errors import LeaseLost
 from db.inbox import Inbox, StoredInstance
 from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import analysed_instances, digest_of
-from dicom_node.errors import NotAnalysable, WmhNodeError
+from dicom_node.errors import NotAnalysable, UnreadableObject, WmhNodeError
 from dicom_node.logs import describe_error
+from dicom_node.reading.parsing import file_sha256
 from dicom_node.serving.heartbeat import Heartbeat
+from dicom_node.storage import StorageProbe
 from dicom_node.working.analysis import analyse, write_analysis
 from dicom_node.working.outbox import Outbox
 from segmentation.ensemble import Ensemble
@@ -26,6 +28,8 @@ log = structlog.get_logger()
 
 IDLE_SECONDS = 0.5
 _LONGEST_RETRY_SECONDS = 3600.0
+_TROUBLE_SECONDS = 5.0  # between looks whether the storage is back
+_MOST_UIDS = 3  # in a reason
 
 
 @dataclass(frozen=True)
@@ -80,13 +84,19 @@ class Worker:
         self._outbox = outbox
         self._rules = rules
         self._end_process = end_process
+        self._probe = StorageProbe(storage)
+        self._in_trouble = False
 
     def step(self) -> float:
         """For `run_until_stopped`; a job that was begun is finished before it returns."""
-        return 0.0 if self.work_once() else IDLE_SECONDS
+        if self.work_once():
+            return 0.0
+        return _TROUBLE_SECONDS if self._in_trouble else IDLE_SECONDS
 
     def work_once(self) -> bool:
-        """Claim one job and finish it in one way or another; False when there is none."""
+        """Claim one job and finish it in one way or another; False when there is none, or the storage is in trouble."""
+        if self._in_trouble and not self._is_over():
+            return False
         job = self._jobs.claim(self._owner, self._rules.lease_seconds)
         if job is None:
             return False
@@ -104,17 +114,52 @@ class Worker:
             self._analyse(job, heartbeat)
         except LeaseLost:
             raise
-        except NotAnalysable as error:
+        except Exception as error:
+            self._end_attempt(job, error)
+
+    def _end_attempt(self, job: Job, error: Exception) -> None:
+        """Find out what was wrong: the storage, the files in it, the series, or the attempt; in this order, since each
+        looks like the next."""
+        if (trouble := self._probe.trouble(error)) is not None:
+            self._in_trouble = True
+            log.error("storage in trouble, no job is begun until that is over", job=job.id, trouble=trouble)
+            self._jobs.put_back(job.id, self._owner, trouble, self._rules.retry_seconds)
+        elif damaged := self._damaged(job):
+            self._fail(job, damaged)
+        elif isinstance(error, NotAnalysable):
             self._jobs.reject(job.id, self._owner, error.code, error.reason)
             log.info("job rejected", job=job.id, code=error.code)
-        except (WmhNodeError, SegmentationError) as error:
+        elif isinstance(error, WmhNodeError | SegmentationError):
             self._retry_later(job, str(error))
-        except Exception as error:
+        else:
             self._retry_later(job, describe_error(error))
+
+    def _is_over(self) -> bool:
+        if self._probe.trouble() is not None:
+            return False
+        self._in_trouble = False
+        log.info("storage is back")
+        return True
+
+    def _damaged(self, job: Job) -> list[str]:
+        """SOPInstanceUIDs of files of the job that are not what was received any more."""
+        instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
+        return [one.sop_instance_uid for one in instances if not _is_as_received(self._storage / one.path, one.sha256)]
+
+    def _fail(self, job: Job, damaged: Sequence[str]) -> None:
+        some = ", ".join(damaged[:_MOST_UIDS]) + (", ..." if len(damaged) > _MOST_UIDS else "")
+        reason = (
+            f"{len(damaged)} files of the series in the storage are not what was received any more, or gone: SOP "
+            f"Instance UID {some}. Check the disk, restore the files from a backup, and retry the job"
+        )
+        log.error("received files are damaged", job=job.id, files=len(damaged))
+        self._jobs.fail(job.id, self._owner, reason)
 
     def _analyse(self, job: Job, heartbeat: Heartbeat) -> None:
         paths = self._files_of(job)
         analysis = analyse(paths, self._ensemble)
+        if analysis.series.instances_digest != job.instances_digest:
+            raise WmhNodeError("the files that were read are not those that the job was made for")
         with self._outbox.workplace(job.id) as workplace:
             # The job's own time, not the clock's: a second attempt must give the same bytes.
             written = write_analysis(analysis, self._ensemble, job.created_at, workplace)
@@ -159,6 +204,13 @@ class Worker:
             return self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
 
         return beat
+
+
+def _is_as_received(path: Path, sha256: str) -> bool:
+    try:
+        return file_sha256(path) == sha256
+    except UnreadableObject:
+        return False
 
 
 def _require_same(chosen: Sequence[StoredInstance], job: Job) -> None:

@@ -137,10 +137,11 @@ class TestJobTable:
         [
             lambda jobs, job_id: jobs.deliver(job_id, "stranger", {}, []),
             lambda jobs, job_id: jobs.retry_later(job_id, "stranger", "disk full", 5),
+            lambda jobs, job_id: jobs.put_back(job_id, "stranger", "disk full", 5),
             lambda jobs, job_id: jobs.reject(job_id, "stranger", "not_flair", "This is no FLAIR."),
             lambda jobs, job_id: jobs.fail(job_id, "stranger", "no memory"),
         ],
-        ids=["deliver", "retry_later", "reject", "fail"],
+        ids=["deliver", "retry_later", "put_back", "reject", "fail"],
     )
     def test_only_the_owner_ends_an_attempt(self, act: Callable[[JobTable, int], Job]) -> None:
         """Whoever does not hold the lease changes nothing."""
@@ -159,6 +160,17 @@ class TestJobTable:
         assert self.jobs.claim("worker-2", 60) is None
         self.clock.pass_seconds(1)
         assert self.claimed("worker-2").attempts == 2
+
+    def test_put_back(self) -> None:
+        """An attempt that met trouble of the storage is not counted, however often; the job waits its time."""
+        self.jobs.enqueue(SERIES, DIGEST, 24)
+        for _ in range(10):
+            queued = self.jobs.put_back(self.claimed().id, "worker-1", "No space left on device", 30)
+            assert (queued.state, queued.attempts, queued.lease_owner) == (JobState.QUEUED, 0, None)
+            assert self.jobs.claim("worker-2", 60) is None
+            self.clock.pass_seconds(30)
+        assert self.claimed("worker-2").attempts == 1
+        assert "put back" in {event.what for event in self.jobs.events(queued.id)}
 
     def test_attempts_spent(self) -> None:
         """After the last attempt the job fails, and says why in words; nobody gets it any more."""

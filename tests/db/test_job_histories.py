@@ -22,7 +22,7 @@ from db.migrate import upgrade
 
 LEASE_SECONDS = 60
 OWNERS = st.sampled_from(["a", "b", "c"])
-HOW = ["deliver", "later", "reject", "fail", "beat"]
+HOW = ["deliver", "later", "put back", "reject", "fail", "beat"]
 WAYS = {(old, new) for ways in TRANSITIONS.values() for old, after in ways.items() for new in after}
 
 
@@ -94,6 +94,7 @@ class Histories(RuleBasedStateMachine):
                 job.id, owner, {"number": number}, [NewDelivery("x", ["f"]), NewDelivery("y", ["f"])][: number % 3]
             ),
             "later": lambda: self.jobs.retry_later(job.id, owner, "trouble", number),
+            "put back": lambda: self.jobs.put_back(job.id, owner, "disk full", number),
             "reject": lambda: self.jobs.reject(job.id, owner, "gap", "A slice is missing."),
             "fail": lambda: self.jobs.fail(job.id, owner, "no memory"),
         }

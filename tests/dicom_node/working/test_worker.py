@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pydicom
@@ -257,3 +259,89 @@ def test_a_hanging_attempt_ends_its_process(
     monkeypatch.setattr(module, "analyse", hangs)
     setting.worker.work_once()
     assert setting.ended == [1]
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """A file system of its own in memory, that large."""
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_costs_no_attempt(setting: Setting, series: list[Path]) -> None:
+    """While the disk is full the job waits, however long, and no other is begun; with room again it is analysed."""
+    outbox = setting.storage / "outbox"
+    shutil.rmtree(outbox)
+    with small_disk(outbox, 64) as disk:
+        setting.worker = setting.another("worker")
+        setting.receive(series)
+        job_id = setting.enqueue(series)
+        (disk / "others").write_bytes(bytes(64 * 1024**2 - 64 * 1024))
+        assert setting.worker.work_once()
+        job = setting.jobs.get(job_id)
+        assert (job.state, job.attempts) == ("queued", 0)
+        assert "No space left" in (job.reason or "")
+        for _ in range(5):
+            assert not setting.worker.work_once()
+        assert setting.worker.step() > 1
+        (disk / "others").unlink()
+        assert setting.worker.work_once()
+        assert setting.jobs.get(job_id).state == "delivering"
+
+
+def test_a_mount_that_is_lost_costs_no_job(setting: Setting, series: list[Path]) -> None:
+    """While STORAGE is away nothing is rejected or failed; when it is back the job is analysed."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    away = setting.storage.with_name("away")
+    shutil.copytree(setting.storage, away)  # the database stays where it is
+    for path in setting.storage.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif "sqlite" not in path.name:
+            path.unlink()
+    for _ in range(5):
+        setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.attempts) == ("queued", 0)
+    assert "storage is away" in (job.reason or "")
+    shutil.copytree(away, setting.storage, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*sqlite*"))
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"
+
+
+@pytest.mark.parametrize("how", ["pixel", "header", "gone"])
+def test_bit_rot_is_told(setting: Setting, series: list[Path], how: str) -> None:
+    """A received file that has changed on the disk, or is gone, fails the job with that reason: no result comes from
+    it, and the series is not called unreadable."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    victim = series[5].read_bytes()
+    stored = setting.storage / hashlib.sha256(victim).hexdigest()
+    rotten = bytearray(victim)
+    match how:
+        case "pixel":
+            rotten[-1000] ^= 0x10
+        case "header":
+            rotten[130:400] = bytes(270)
+    stored.write_bytes(rotten)
+    if how == "gone":
+        stored.unlink()
+    assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.attempts) == ("failed", 1)
+    assert "1 files" in (job.reason or "")
+    assert str(pydicom.dcmread(series[5], stop_before_pixels=True).SOPInstanceUID) in (job.reason or "")
+    assert DeliveryTable(setting.database).list(job_id) == []
+    stored.write_bytes(victim)
+    setting.jobs.retry(job_id)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"

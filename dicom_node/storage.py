@@ -1,0 +1,67 @@
+"""STORAGE as something that can go away: a mount that is lost, a disk that is full.
+
+Such trouble says nothing about a series or a job, so that neither may be judged by what it makes of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+OUTBOX = "outbox"
+UNFINISHED = "unfinished"
+# A result set and what other programs write meanwhile.
+_ROOM_BYTES = 32 * 1024**2
+# The disk says so itself. EIO is not among them: one bad sector must not hold up every job, and the probe tells.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+class StorageProbe:
+    """Tells whether STORAGE can be used just now.
+
+    Args:
+        storage: the folder; `outbox/unfinished` in it is made when missing, and is how a mount that was lost later is
+            told from an empty folder.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self._folder = storage / OUTBOX / UNFINISHED
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def away(self) -> str | None:
+        """Why nothing can be read; None when it can."""
+        try:
+            next(self._folder.iterdir(), None)
+        except OSError as error:
+            return f"the storage is away: {self._folder}: {os.strerror(error.errno or 0)}"
+        return None
+
+    def trouble(self, error: BaseException | None = None) -> str | None:
+        """Why no result can be written; None when it can.
+
+        Args:
+            error: what a step ran into; its causes are looked at too.
+        """
+        full = next((one for one in _causes(error) if isinstance(one, OSError) and one.errno in _FULL), None)
+        if full is not None:
+            return f"the storage takes nothing: {os.strerror(full.errno or 0)}"
+        return self.away() or self._no_room()
+
+    def _no_room(self) -> str | None:
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as probe:
+                os.posix_fallocate(probe.fileno(), 0, _ROOM_BYTES)
+                os.fsync(probe.fileno())
+        except OSError as error:
+            return f"the storage takes nothing: {os.strerror(error.errno or 0)}"
+        return None
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
