@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from db.inbox import RecordOutcome
+from dicom_node.receiving import store as store_module
 from dicom_node.receiving.elements import DataSetSummary
 from dicom_node.receiving.incoming import CheckedObject
-from dicom_node.receiving.store import Store, instance_path
+from dicom_node.receiving.store import Store, _Folders, instance_path
 
 
 class Rows:
@@ -134,3 +135,51 @@ def test_processes_take_turns_on_sqlite(tmp_path, count):
     for thread in threads:
         thread.join(30)
     assert sum(len(batch) for batch in rows.batches) == 5 * count
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["fast disk", "slow disk"])
+def test_a_folder_is_flushed_before_the_row_on_any_disk(tmp_path, monkeypatch, slow):
+    """In place or beside the file's flush: the folder is on disk before the row is asked for."""
+    order = []
+    rows = Rows(seconds=0)
+    record = rows.record
+    monkeypatch.setattr(_Folders, "_SLOW_SECONDS", -1.0 if slow else 100.0)
+    monkeypatch.setattr(store_module, "sync_folder", lambda folder: order.append(f"flush {Path(folder).name}"))
+    monkeypatch.setattr(rows, "record", lambda batch: order.append("row") or record(batch))
+    store, one = Store(tmp_path, rows), checked(tmp_path, 1)
+    assert store.keep(one, 1) is RecordOutcome.NEW
+    series = Path(instance_path(one)).parent
+    assert order[-2:] == [f"flush {series.name}", "row"]
+    assert {f"flush {series.parent.name}", "flush inbox"} <= set(order)
+
+
+@pytest.mark.parametrize("slow", [False, True], ids=["fast disk", "slow disk"])
+def test_a_folder_that_cannot_be_flushed_is_not_acknowledged(tmp_path, monkeypatch, slow):
+    """An I/O error of the folder: the thread hears of it and no row is written."""
+    rows = Rows(seconds=0)
+    store = Store(tmp_path, rows)
+    store.keep(checked(tmp_path, 1), 1)
+
+    def fail(_folder):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(_Folders, "_SLOW_SECONDS", -1.0 if slow else 100.0)
+    monkeypatch.setattr(store_module, "sync_folder", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        store.keep(checked(tmp_path, 4), 1)  # of the same series as 1
+    assert [len(batch) for batch in rows.batches] == [1]
+
+
+def test_a_resend_is_flushed_before_it_replaces_what_lies_there(tmp_path, monkeypatch):
+    """The name exists: flush first, then rename, so that a power cut cannot take an acknowledged file away."""
+    order = []
+    store = Store(tmp_path, Rows(seconds=0))
+    store.keep(checked(tmp_path, 1), 1)
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(store_module.os, "fsync", lambda descriptor: order.append("flush") or fsync(descriptor))
+    monkeypatch.setattr(store_module.os, "replace", lambda *names: order.append("rename") or replace(*names))
+    again = checked(tmp_path, 1)
+    store.keep(again, 1)
+    assert order == ["flush", "rename", "flush"]  # file, name, folder
+    assert not Path(again.temporary).exists()
+    assert (tmp_path / instance_path(again)).is_file()
