@@ -1,21 +1,21 @@
 """Upgrade and check of the schema; the migrations ship inside the package.
 
 An upgrade is one transaction on both databases, so a kill in its middle leaves the old schema; two at once go one after
-the other.
+the other. `db.new_migration` writes a migration.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
 
 from db.engine import Database, make_engine, make_folder, utc_now
@@ -66,7 +66,10 @@ def upgrade(url: str) -> SchemaStatus:
     parsed = parse_url(url)
     with translated(parsed):
         make_folder(parsed)
-    database = Database(make_engine(parsed), utc_now)
+    engine = make_engine(parsed)
+    database = Database(engine, utc_now)
+    if database.is_sqlite:
+        event.listen(engine, "connect", _suspend_foreign_keys)
     try:
         with database.write() as connection:
             if not database.is_sqlite:
@@ -75,7 +78,8 @@ def upgrade(url: str) -> SchemaStatus:
             if not status.is_known:
                 raise SchemaOutOfDate(f"{shown(parsed)}: {status}; install that version, or restore a backup")
             if not status.is_current:
-                command.upgrade(_config(connection), "head")
+                command.upgrade(config_for(connection), "head")
+                _require_foreign_keys(connection, parsed)
             return _status(connection)
     finally:
         database.close()
@@ -98,13 +102,26 @@ def check(url: str) -> SchemaStatus:
         database.close()
 
 
+def _suspend_foreign_keys(driver_connection: Any, _record: object) -> None:
+    """SQLite alters a table by making it anew; dropping the old one would take along what refers to it.
+
+    Source: sqlite.org/lang_altertable.html, section 7. The pragma has no effect inside a transaction.
+    """
+    driver_connection.execute("PRAGMA foreign_keys=OFF")
+
+
+def _require_foreign_keys(connection: Connection, url: URL) -> None:
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+        raise SchemaOutOfDate(f"{shown(url)}: the upgrade would leave rows that refer to nothing, and was undone")
+
+
 def _status(connection: Connection) -> SchemaStatus:
     current = MigrationContext.configure(connection).get_current_revision()
     return SchemaStatus(current=current, head=_head(), is_known=_is_known(current))
 
 
 def _head() -> str:
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head = ScriptDirectory.from_config(config_for()).get_current_head()
     assert head is not None, "the package has no migrations"
     return head
 
@@ -113,7 +130,7 @@ def _is_known(revision: str | None) -> bool:
     if revision is None:
         return True
     try:
-        return ScriptDirectory.from_config(_config()).get_revision(revision) is not None
+        return ScriptDirectory.from_config(config_for()).get_revision(revision) is not None
     except CommandError:
         return False
 
@@ -122,7 +139,8 @@ def _is_missing_file(url: URL) -> bool:
     return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
 
 
-def _config(connection: Connection | None = None) -> Config:
+def config_for(connection: Connection | None = None) -> Config:
+    """Alembic's settings, for a connection with a transaction; there is no alembic.ini."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
