@@ -214,6 +214,11 @@ class Inbox:
         with self._database.read() as connection:
             return _first_instances(connection, series_instance_uid)
 
+    def close_series(self, series_instance_uid: str, instance_count: int) -> None:
+        """The first so many instances of a series ask for nothing: no job, no rejection. More of them open it again."""
+        with self._database.write() as connection:
+            mark_judged(connection, series_instance_uid, instance_count)
+
     def reject_series(
         self,
         series_instance_uid: str,

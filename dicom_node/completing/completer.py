@@ -18,6 +18,7 @@ from dicom_node.logs import describe_error
 from dicom_node.reading.parsing import read_header
 from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.geometry import slice_completeness
+from dicom_node.selecting.own_results import are_own_results
 from dicom_node.selecting.verdict import Verdict
 from dicom_node.storage import StorageProbe
 
@@ -34,11 +35,13 @@ class Examination:
 
     Attributes:
         digest: names the instances that are analysed.
+        own_results: it is a SEG or SR of ours that a PACS has sent back.
     """
 
     looks_complete: bool
     verdict: Verdict
     digest: str
+    own_results: bool = False
 
 
 class Completer:
@@ -136,6 +139,10 @@ class Completer:
 
     def _close(self, activity: SeriesActivity, examination: Examination) -> None:
         series_uid, count, verdict = activity.series_instance_uid, activity.instance_count, examination.verdict
+        if examination.own_results:
+            self._inbox.close_series(series_uid, count)
+            log.info("own result came back, nothing to do", series=series_uid, instances=count)
+            return
         if not verdict.accepted:
             self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
             log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
@@ -154,7 +161,8 @@ def _examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examin
         chosen = analysed_instances(instances, storage)
         headers = [read_header(storage / one.path) for one in chosen]
         verdict = judge_series(headers)
-        return Examination(slice_completeness(headers).looks_complete, verdict, digest_of(chosen))
+        complete = slice_completeness(headers).looks_complete
+        return Examination(complete, verdict, digest_of(chosen), are_own_results(headers))
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
     except Exception as error:

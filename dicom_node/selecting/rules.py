@@ -157,6 +157,14 @@ def _other_body_part(evidence: Evidence) -> bool:
 
 EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
+        "segmentation",
+        lambda e: e.modality == "SEG",
+        lambda e: (
+            "This is a segmentation, such as a corrected one, and no series of images; there is nothing to analyse."
+        ),
+        "PS3.3 C.7.3.1.1.1 Modality",
+    ),
+    Exclusion(
         "not_mr",
         lambda e: e.modality != "MR",
         lambda e: "This is no MR series; a brain FLAIR of modality MR is expected.",

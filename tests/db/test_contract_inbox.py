@@ -208,6 +208,16 @@ class TestInbox:
         assert self.jobs.list() == [newer]
         assert self.inbox.open_series() == []
 
+    def test_a_series_that_asks_for_nothing(self) -> None:
+        """A series is closed without a job, and opened again by what comes after."""
+        association = self.open()
+        self.inbox.record([instance(SERIES, 1, association)])
+        self.inbox.close_series(SERIES, 1)
+        assert self.inbox.open_series() == []
+        assert self.jobs.list() == []
+        self.inbox.record([instance(SERIES, 2, association)])
+        assert self.activity().instance_count == 2
+
     def test_rejected_series(self) -> None:
         """A series that is turned away is a job in state rejected, listed with code and reason, with its story."""
         association = self.open()

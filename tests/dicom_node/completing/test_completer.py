@@ -11,6 +11,7 @@ import pydicom
 import pytest
 from support.clock import ManualClock
 from support.databases import sqlite_url
+from support.result_cases import result_set_of, segmentation_of
 
 from db.engine import open_database
 from db.inbox import AssociationEnd, Inbox, ReceivedInstance
@@ -22,6 +23,8 @@ from dicom_node.completing.evidence import Patience
 from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.reading.series import read_series
+from dicom_node.results.result_set import write_result_set
 
 PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_association_seconds=120)
 
@@ -307,3 +310,18 @@ def test_the_whole_series_again_retries_a_failed_job(setting: Setting, series: l
     assert [one.state for one in setting.after(61)] == ["failed"]
     setting.receive(series)
     assert [(one.id, one.state) for one in setting.after(1)] == [(job.id, "queued")]
+
+
+@pytest.mark.parametrize("kind", ["seg", "sr"])
+def test_our_own_result_comes_back(setting: Setting, series: list[Path], tmp_path: Path, kind: str) -> None:
+    """A PACS that forwards our result to us makes no job; a segmentation that somebody has made is said to be one."""
+    source = read_series(series)
+    (tmp_path / "result").mkdir()
+    write_result_set(result_set_of(source, segmentation_of(source)), tmp_path / "result")
+    ours = tmp_path / "result" / f"{kind}.dcm"
+    setting.receive([ours])
+    assert setting.after(61) == []
+    assert setting.inbox.open_series() == []
+    setting.receive([_changed(ours, tmp_path / "theirs", Manufacturer="Editor", SeriesInstanceUID="1.2.3.4")])
+    (job,) = setting.after(61)
+    assert (job.state, job.code) == ("rejected", "segmentation" if kind == "seg" else "not_mr")

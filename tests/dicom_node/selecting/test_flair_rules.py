@@ -66,7 +66,7 @@ def test_flair_as_vendors_name_it_is_accepted(elements: dict[str, object]) -> No
     ("code", "elements"),
     [
         ("not_mr", {"Modality": "CT", "SeriesDescription": "FLAIR"}),
-        ("not_mr", {"Modality": "SEG", "SeriesDescription": "FLAIR WMH"}),
+        ("segmentation", {"Modality": "SEG", "SeriesDescription": "FLAIR WMH"}),
         ("not_mr_image", {"SOPClassUID": SecondaryCaptureImageStorage, "SeriesDescription": "FLAIR"}),
         ("colour", {"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3, "SeriesDescription": "FLAIR fused"}),
         ("localizer", {"SeriesDescription": "localizer"}),

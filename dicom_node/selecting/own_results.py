@@ -1,0 +1,29 @@
+"""Our own results, which a PACS that forwards all that it gets sends back to us."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from dicom_node.reading import values
+from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
+
+_MODALITIES: Final = frozenset({"SEG", "SR"})
+
+
+def are_own_results(headers: Sequence[Dataset]) -> bool:
+    """True when every instance is a SEG or SR that this software made.
+
+    Whoever changes such an object names their own equipment (PS3.3 C.7.5.1): a corrected segmentation is none of ours.
+    """
+    return bool(headers) and all(map(_is_own, headers))
+
+
+def _is_own(header: Dataset) -> bool:
+    return (
+        values.text(header, "Modality") in _MODALITIES
+        and values.text(header, "Manufacturer") == MANUFACTURER
+        and values.text(header, "ManufacturerModelName") == SOFTWARE_NAME
+    )
