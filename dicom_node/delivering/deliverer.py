@@ -11,11 +11,10 @@ import structlog
 
 from db.deliveries import Delivery, DeliveryTable
 from db.errors import LeaseLost, UnknownRow
-from dicom_node.delivering.answers import Answer, read_answer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
 from dicom_node.logs import describe_error
-from dicom_node.sending import SendOutcome
+from dicom_node.sending import Answer, SendOutcome, answer_of
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.settings import Destination
 
@@ -95,7 +94,11 @@ class Deliverer:
             self._again(delivery, f"destination {delivery.destination!r} is not in the settings any more")
             return
         files = [self._storage / file for file in delivery.files]
-        missing = [file.name for file in files if not file.exists()]
+        try:
+            missing = [file.name for file in files if not file.exists()]
+        except OSError as error:
+            self._again(delivery, f"the outbox cannot be read: {error.strerror}")
+            return
         if missing:
             self._make_again(delivery, f"{', '.join(missing)} is gone from the outbox")
             return
@@ -119,13 +122,12 @@ class Deliverer:
         return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
     def _settle(self, delivery: Delivery, last: SendOutcome) -> None:
-        answer = read_answer(last)
-        if answer is Answer.SENT:
+        if _is_sent(last):
             self._left_alone.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
-        refused = answer is Answer.REFUSED
+        refused = answer_of(last.status) is Answer.REFUSED
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
             self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {_words(last)}")
             return
@@ -170,7 +172,8 @@ class Deliverer:
 
 
 def _is_sent(outcome: SendOutcome) -> bool:
-    return read_answer(outcome) is Answer.SENT
+    # A duplicate is there already: our UIDs stand for the content (docs/adr/0004).
+    return answer_of(outcome.status) in (Answer.STORED, Answer.ALREADY_THERE)
 
 
 def _words(outcome: SendOutcome) -> str:

@@ -21,35 +21,17 @@ from pynetdicom.association import Association
 from dicom_node.errors import DeliveryError
 from dicom_node.sending.object_file import ObjectFile, read_object_file
 from dicom_node.sending.plan import IMPLICIT_VR_LITTLE_ENDIAN, AssociationPlan, is_native, plan_associations
+from dicom_node.sending.statuses import Answer, answer_of, words_of
 
 # Makes `send_c_store(path)` send the file's bytes; it has no effect on anything but paths.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 _SUCCESS: Final = 0x0000
-# Coercion, elements discarded, data set does not match: stored all the same (PS3.4 table B.2-1).
-_STORED_WITH_WARNING: Final = {
-    0xB000: "stored, but the peer changed elements",
-    0xB006: "stored, but the peer dropped elements",
-    0xB007: "stored, though the peer finds that it does not match its SOP class",
-}
 # What a peer would answer that rejects the presentation context: SOP class not supported (PS3.7 C.5).
 _NOT_SUPPORTED: Final = 0x0122
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _LOOP_SECONDS: Final = 0.0002  # pynetdicom looks for work every 1 ms, several times an object
-_MEANINGS: Final = {
-    _NOT_SUPPORTED: "SOP class not supported",
-    0x0110: "processing failure",
-    0x0117: "invalid object instance",
-    0x0124: "not authorized",
-    0x0211: "unrecognized operation",
-    0x0212: "mistyped argument",
-}
-_MEANING_RANGES: Final = {
-    0xA7: "out of resources",
-    0xA9: "data set does not match SOP class",
-    0xC: "cannot understand",
-}
 
 
 class Receiver(Protocol):
@@ -99,7 +81,7 @@ class SendOutcome:
         path: as given.
         status: C-STORE status; 0x0122 (SOP class not supported) when the peer rejected the presentation context; None
             when no answer came: no association, a timeout, an unreadable file.
-        ok: the peer holds the object: 0x0000 or one of the warnings B000, B006, B007. Never for A700 or another error.
+        ok: the peer holds the object, see `dicom_node.sending.statuses`.
         detail: in words; empty after 0x0000.
     """
 
@@ -173,7 +155,7 @@ def echo(destination: Receiver, *, calling_ae_title: str = "WMHNODE", timeouts: 
         except (RuntimeError, ValueError) as error:
             raise DeliveryError(f"{_name(destination)} takes no C-ECHO: {error}") from error
         if status != _SUCCESS:
-            raise DeliveryError(f"{_name(destination)} answered C-ECHO with {_words(status)}")
+            raise DeliveryError(f"{_name(destination)} answered C-ECHO with {words_of(status)}")
 
 
 def _send_all(
@@ -271,21 +253,12 @@ def _send_one(association: Association, file: ObjectFile) -> SendOutcome:
         return SendOutcome(file.path, None, False, f"not sent: {type(error).__name__}")
     if status is None:
         return SendOutcome(file.path, None, False, "no answer: the peer was silent or ended the association")
-    ok = status == _SUCCESS or status in _STORED_WITH_WARNING
-    return SendOutcome(file.path, status, ok, "" if status == _SUCCESS else _words(status))
+    ok = answer_of(status) is Answer.STORED
+    return SendOutcome(file.path, status, ok, "" if status == _SUCCESS else words_of(status))
 
 
 def _status_of(answer: Any) -> int | None:
     return int(answer.Status) if "Status" in answer else None
-
-
-def _words(status: int | None) -> str:
-    """A status in words, e.g. "0xA700 out of resources"."""
-    if status is None:
-        return "nothing"
-    meaning = _STORED_WITH_WARNING.get(status) or _MEANINGS.get(status)
-    meaning = meaning or _MEANING_RANGES.get(status >> 8) or _MEANING_RANGES.get(status >> 12) or "unknown status"
-    return f"0x{status:04X} {meaning}"
 
 
 def _tune(event: Any, course: _Course, network_timeout: float) -> None:

@@ -206,6 +206,17 @@ def test_a_storage_that_is_away(setting: Setting) -> None:
     assert setting.job.state == "done"
 
 
+def test_an_outbox_that_cannot_be_looked_into(setting: Setting) -> None:
+    """An error of the file system, here a name that it cannot hold, postpones that delivery and stops no other."""
+    other = setting.jobs.enqueue("1.2.4", "1" * 64, 1)
+    setting.jobs.claim("worker", 60)
+    setting.jobs.deliver(other.id, "worker", {}, [NewDelivery("pacs", ["x" * 300])])
+    setting.run()
+    assert setting.job.state == "done"
+    assert setting.jobs.get(other.id).state == "delivering"
+    assert "cannot be read" in (setting.table.list(other.id)[0].reason or "")
+
+
 def test_a_refusal_after_an_outage_is_one_refusal(setting: Setting) -> None:
     """Attempts that brought no answer are no refusals: a PACS that comes back and refuses once is asked again."""
     setting.answers["archive"] = None

@@ -1,0 +1,70 @@
+"""What a peer's answer to C-STORE means: the one table that sending, words and deliveries go by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Answer(Enum):
+    """What became of the object, and so whether to send it again.
+
+    STORED: the peer holds it. ALREADY_THERE: the peer holds an object of that UID; the same one, where the UID stands
+    for the content, as our results' UIDs do. TRY_AGAIN: not stored, for a reason that may pass. REFUSED: not stored,
+    and this object will hardly be taken later either.
+    """
+
+    STORED = "stored"
+    ALREADY_THERE = "already there"
+    TRY_AGAIN = "try again"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class Status:
+    """One row: the statuses from `first` to `last`."""
+
+    first: int
+    last: int
+    answer: Answer
+    words: str
+
+
+# PS3.4 table B.2-1 (C-STORE), PS3.7 annex C (general). Cxxx is tried again: many a PACS also answers so when it is in
+# trouble. So is whatever the table does not know.
+STATUSES: Final = (
+    Status(0x0000, 0x0000, Answer.STORED, ""),
+    Status(0xB000, 0xB000, Answer.STORED, "stored, but the peer changed elements"),
+    Status(0xB006, 0xB006, Answer.STORED, "stored, but the peer dropped elements"),
+    Status(0xB007, 0xB007, Answer.STORED, "stored, though the peer finds that it does not match its SOP class"),
+    Status(0x0111, 0x0111, Answer.ALREADY_THERE, "duplicate SOP instance"),
+    Status(0xA700, 0xA7FF, Answer.TRY_AGAIN, "out of resources"),
+    Status(0xC000, 0xCFFF, Answer.TRY_AGAIN, "cannot understand"),
+    Status(0x0110, 0x0110, Answer.TRY_AGAIN, "processing failure"),
+    Status(0x0124, 0x0124, Answer.TRY_AGAIN, "not authorized"),
+    Status(0x0210, 0x0210, Answer.TRY_AGAIN, "duplicate invocation"),
+    Status(0x0211, 0x0211, Answer.TRY_AGAIN, "unrecognized operation"),
+    Status(0x0212, 0x0212, Answer.TRY_AGAIN, "mistyped argument"),
+    Status(0xA900, 0xA9FF, Answer.REFUSED, "data set does not match SOP class"),
+    Status(0x0112, 0x0112, Answer.REFUSED, "no such SOP instance"),
+    Status(0x0117, 0x0117, Answer.REFUSED, "invalid object instance"),
+    Status(0x0118, 0x0118, Answer.REFUSED, "no such SOP class"),
+    # Also what a rejected presentation context comes to.
+    Status(0x0122, 0x0122, Answer.REFUSED, "SOP class not supported"),
+)
+_UNKNOWN: Final = Status(0x0000, 0xFFFF, Answer.TRY_AGAIN, "unknown status")
+
+
+def answer_of(status: int | None) -> Answer:
+    """What a status means; None, when no answer came, is tried again."""
+    return Answer.TRY_AGAIN if status is None else _row(status).answer
+
+
+def words_of(status: int | None) -> str:
+    """A status in words, e.g. "0xA700 out of resources"."""
+    return "nothing" if status is None else f"0x{status:04X} {_row(status).words}".rstrip()
+
+
+def _row(status: int) -> Status:
+    return next((row for row in STATUSES if row.first <= status <= row.last), _UNKNOWN)
