@@ -6,7 +6,7 @@ Plain, because a receiver process gets it as JSON on its standard input and must
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +45,8 @@ class ReceiverSettings:
         reclaim_idle_seconds: an association idle for this long gives way when all are taken and one more is wanted.
         grace_seconds: how long objects on their way may take when the receiver stops.
         max_waiting, max_waiting_per_address: connections that have not associated yet (or are closing), per process.
+        index: which one of `processes` this is.
+        installation: see `installation.installation_id`; empty until the receiver has asked for it.
     """
 
     ae_title: str
@@ -67,7 +69,8 @@ class ReceiverSettings:
     max_waiting_per_address: int = 32
     log_level: str = "info"
     log_format: str = "text"
-    index: int = field(default=0)
+    index: int = 0
+    installation: str = ""
 
     def __post_init__(self) -> None:
         for name in ("handshake_seconds", "message_seconds", "idle_seconds", "max_associations", "max_object_bytes"):
@@ -83,8 +86,10 @@ class ReceiverSettings:
 
     @property
     def receiver(self) -> str:
-        """Name of this receiver process in association rows: the same after a restart, so that it finds its orphans."""
-        return f"{self.ae_title}:{self.port}/{self.index}"
+        """Name of this receiver process in association rows: the same after a restart, so that it finds its orphans;
+        another one in another installation on the same database."""
+        name = f"{self.ae_title}:{self.port}/{self.index}"
+        return f"{name} of {self.installation}" if self.installation else name
 
     @classmethod
     def of(cls, settings: Settings) -> ReceiverSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -15,8 +16,8 @@ SUPERVISED_VARIABLE = "WMH_NODE_SUPERVISED"
 
 
 def lease_owner(role: str, index: int = 0) -> str:
-    """A lease holder's name that no other living process has."""
-    return f"{role}@{socket.gethostname()}:{os.getpid()}/{index}"
+    """A lease holder's name that nobody else has: two containers may share host name and process id."""
+    return f"{role}@{socket.gethostname()}:{os.getpid()}/{index}-{secrets.token_hex(4)}"
 
 
 def stop_when_told() -> threading.Event:
