@@ -23,10 +23,10 @@ Progress = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Pools:
-    """What a member sees: `crops` in the cheap first epochs, `slices` (with phantoms, if any) afterwards."""
+    """What a member sees: real scans alone in the first `real_only_epochs`, phantoms among them afterwards."""
 
-    crops: SlicePool
-    slices: SlicePool
+    real: SlicePool
+    mixed: SlicePool
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,14 @@ def fit_member(
     keras.config.set_dtype_policy(recipe.compute)
     checkpoint = Checkpoint(folder)
     first = checkpoint.finished_epochs()
-    model = None
+    model = _compile(recipe, seed)
+    if first:
+        model.load_weights(checkpoint.weights(first))
     last = min(recipe.epochs, stop_after or recipe.epochs)
     for epoch in range(first, last):
-        crop = recipe.crop if epoch < recipe.crop_epochs else None
-        size = crop or recipe.preprocessing.size
-        if model is None or model.input_shape[1] != size:
-            model = _compile(recipe, size, seed, previous=model)
-            if epoch and epoch == first:
-                model.load_weights(checkpoint.weights(epoch))
         _reseed_dropout(model, seed, epoch)
-        pool = pools.crops if crop else pools.slices
-        batches = Batches(pool, recipe, seed, epoch, crop)
+        pool = pools.real if epoch < recipe.real_only_epochs else pools.mixed
+        batches = Batches(pool, recipe, seed, epoch)
         history = model.fit(batches, epochs=1, verbose=0, shuffle=False)
         checkpoint.save(model, epoch + 1)
         if progress is not None:
@@ -98,17 +94,14 @@ def fit_member(
     return checkpoint.weights(last)
 
 
-def _compile(recipe: Recipe, size: int, seed: int, previous: Any | None) -> Any:
-    """A model for inputs of `size`; the networks are fully convolutional, so weights and optimizer carry over."""
+def _compile(recipe: Recipe, seed: int) -> Any:
+    """A model for the recipe's crops; the networks are fully convolutional, so its weights serve whole slices too."""
     spec = recipe.network
+    size = recipe.crop or recipe.preprocessing.size
     model = build_network(NetworkSpecification(spec.squeeze_excitation, spec.variant, spec.width, size), seed)
     # XLA costs two to three times on a CPU here, and Keras would choose it by itself.
     model.compile(keras.optimizers.Adam(_schedule(recipe)), LOSSES[recipe.loss], jit_compile=False)
     model.optimizer.build(model.trainable_variables)
-    if previous is not None:
-        model.set_weights(previous.get_weights())
-        for ours, theirs in zip(model.optimizer.variables, previous.optimizer.variables, strict=True):
-            ours.assign(theirs)
     return model
 
 

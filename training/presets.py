@@ -22,8 +22,8 @@ class Recipe:
         epochs: passes over `steps_per_epoch` batches (paper: 50 over every slice).
         steps_per_epoch: None: every slice once an epoch; else this many batches of slices drawn by weight.
         empty_slice_weight: with drawn batches, the weight of a slice without lesions beside 1 for one with.
-        phantom_share: share of the drawn full slices that comes from phantoms, if any.
-        crop: side of the random crops of the first `crop_epochs` epochs (cheaper steps), then full slices.
+        crop: side of the random crops that are trained on (cheaper steps); None: whole slices.
+        phantom_share: share of the drawn slices that comes from phantoms, if any, after `real_only_epochs`.
         scalp_factors: each case is also shown with all outside the brain dimmed by these, as fat saturation does.
         compute: Keras dtype policy.
     """
@@ -39,9 +39,9 @@ class Recipe:
     epochs: int = 50
     steps_per_epoch: int | None = None
     empty_slice_weight: float = 1.0
-    phantom_share: float = 0.0
     crop: int | None = None
-    crop_epochs: int = 0
+    phantom_share: float = 0.0
+    real_only_epochs: int = 0
     scalp_factors: tuple[float, ...] = (1.0,)
     compute: str = "float32"
 
@@ -61,9 +61,9 @@ FIRST_REFERENCE = replace(
     epochs=22,
     steps_per_epoch=50,
     empty_slice_weight=0.4,
-    phantom_share=0.2,
     crop=160,
-    crop_epochs=17,
+    phantom_share=0.3,
+    real_only_epochs=17,
     scalp_factors=(1.0, 0.6, 0.35, 0.15),
     compute="mixed_bfloat16",
 )

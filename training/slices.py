@@ -65,9 +65,9 @@ def _dim_scalp(case: LabelledCase, factor: float) -> FlairVolume:
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     """The batches of one epoch, a pure function of (seed, epoch, step), so that a resumed run sees the same ones."""
 
-    def __init__(self, pool: SlicePool, recipe: Recipe, seed: int, epoch: int, crop: int | None) -> None:
+    def __init__(self, pool: SlicePool, recipe: Recipe, seed: int, epoch: int) -> None:
         super().__init__(workers=1)
-        self._pool, self._recipe, self._seed, self._epoch, self._crop = pool, recipe, seed, epoch, crop
+        self._pool, self._recipe, self._seed, self._epoch = pool, recipe, seed, epoch
         count = len(pool.labels)
         self._steps = recipe.steps_per_epoch or -(-count // recipe.batch_size)
         order = np.random.default_rng((seed, epoch)).permutation(count)
@@ -91,9 +91,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         image, label = variant[index], self._pool.labels[index]
         if self._recipe.augmentation is not None:
             image, label = augment(image, label, self._recipe.augmentation, generator)
-        if self._crop is None:
+        if self._recipe.crop is None:
             return image, label
-        return _crop_around_head(image, label, self._crop, generator)
+        return _crop_around_head(image, label, self._recipe.crop, generator)
 
 
 def _crop_around_head(image: Any, label: Any, side: int, generator: np.random.Generator) -> tuple[Any, Any]:

@@ -31,7 +31,7 @@ def tiny_preset(monkeypatch: pytest.MonkeyPatch) -> str:
         steps_per_epoch=1,
         batch_size=2,
         crop=64,
-        crop_epochs=1,
+        real_only_epochs=1,
         compute="float32",
     )
     monkeypatch.setitem(PRESETS, "tiny", tiny)

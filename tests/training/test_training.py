@@ -36,7 +36,7 @@ def _small(recipe: Recipe = FIRST_REFERENCE) -> Recipe:
         epochs=3,
         steps_per_epoch=2,
         crop=16,
-        crop_epochs=1,
+        real_only_epochs=1,
         compute="float32",
     )
 
@@ -104,8 +104,8 @@ def test_batches_are_a_function_of_seed_epoch_and_step() -> None:
     """A resumed run sees exactly the batches that the killed one would have seen."""
     recipe = _small()
     pool = build_pool([_case("a"), _case("b", seed=1)], [_case("p", seed=2)], recipe)
-    one, two = Batches(pool, recipe, 7, 2, None)[1], Batches(pool, recipe, 7, 2, None)[1]
-    other = Batches(pool, recipe, 7, 3, None)[1]
+    one, two = Batches(pool, recipe, 7, 2)[1], Batches(pool, recipe, 7, 2)[1]
+    other = Batches(pool, recipe, 7, 3)[1]
     assert np.array_equal(one[0], two[0])
     assert not np.array_equal(one[0], other[0])
 
@@ -114,7 +114,7 @@ def test_paper_preset_shows_every_slice_once() -> None:
     """The paper's epoch is every slice exactly once, without augmentation."""
     recipe = replace(_small(PAPER_2024), steps_per_epoch=None, crop=None, batch_size=2)
     pool = build_pool([_case("a"), _case("b", seed=1)], [], recipe)
-    batches = Batches(pool, recipe, 7, 0, None)
+    batches = Batches(pool, recipe, 7, 0)
     seen = np.concatenate([batches[step][0][..., 0] for step in range(len(batches))])
     assert len(seen) == len(pool.labels)
     assert sorted(x.sum() for x in seen) == sorted(x.sum() for x in pool.images[0])
