@@ -22,7 +22,7 @@ log = structlog.get_logger()
 # A worker finishes the job that it has begun; after that long it is killed, and the job's lease runs out.
 GRACE_SECONDS = 60.0
 _LOOK_SECONDS = 0.2
-_USAGE = 2  # exit code of a role whose settings are wrong: starting it again cannot help
+_USAGE = 2  # exit code of a role whose settings are wrong: starting it again soon cannot help
 
 
 @dataclass
@@ -34,6 +34,7 @@ class _Role:
     start_again_at: float = 0.0
     waited_seconds: float | None = None
     restarts: int = field(default=0)
+    is_unusable: bool = False  # what it said when it last ended
 
 
 class Supervisor:
@@ -73,14 +74,15 @@ class Supervisor:
         """Watch until told to stop.
 
         Returns:
-            0, or the exit code of a role that cannot run with these settings.
+            0, or 2 when no role at all can run with these settings. As long as one can, the others are only tried
+            again: images are received while the model, say, cannot be loaded.
         """
         while not stop.wait(_LOOK_SECONDS):
             for role in self._roles:
-                code = self._look_after(role)
-                if code == _USAGE:
-                    log.error("role cannot run with these settings, stopping", role=role.name)
-                    return code
+                self._look_after(role)
+            if all(role.is_unusable for role in self._roles):
+                log.error("no role can run with these settings, stopping")
+                return _USAGE
         return 0
 
     def stop(self) -> None:
@@ -103,23 +105,27 @@ class Supervisor:
         role.started_at = time.monotonic()
         log.info("role started", role=role.name, pid=role.process.pid, restarts=role.restarts)
 
-    def _look_after(self, role: _Role) -> int | None:
+    def _look_after(self, role: _Role) -> None:
         now = time.monotonic()
         if role.process is None:
             if now >= role.start_again_at:
                 role.restarts += 1
                 self._start(role)
-            return None
+            return
         code = role.process.poll()
         if code is None:
-            return None
-        role.waited_seconds = self._backoff.next(role.waited_seconds, now - role.started_at)
+            return
+        role.is_unusable = code == _USAGE
+        if role.is_unusable:
+            role.waited_seconds = self._backoff.longest_seconds
+            log.error("role cannot run with these settings, see its message above", role=role.name)
+        else:
+            role.waited_seconds = self._backoff.next(role.waited_seconds, now - role.started_at)
         role.start_again_at = now + role.waited_seconds
         if role.process.stdin:
             role.process.stdin.close()
         role.process = None
         log.error("role ended", role=role.name, exit_code=code, start_again_in_seconds=role.waited_seconds)
-        return code
 
 
 def role_command(role: str, config: str | None = None) -> list[str]:

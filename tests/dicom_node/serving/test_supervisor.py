@@ -50,10 +50,27 @@ def test_a_killed_role_comes_back() -> None:
     assert not any(_alive(pid) for pid in pids.values())
 
 
-def test_wrong_settings_end_everything() -> None:
-    """A role that says its settings are wrong (exit 2) is not tried for ever."""
-    with Supervisor({"bad": [sys.executable, "-c", "raise SystemExit(2)"], "good": SLEEPER}) as supervisor:
+def test_wrong_settings_of_all_roles_end_everything() -> None:
+    """When every role says that its settings are wrong (exit 2), nobody is left to wait for."""
+    bad = [sys.executable, "-c", "raise SystemExit(2)"]
+    with Supervisor({"one": bad, "two": bad}) as supervisor:
         assert supervisor.run(threading.Event()) == 2
+
+
+def test_wrong_settings_of_one_role_leave_the_others_running(tmp_path: Path) -> None:
+    """A worker without its model (exit 2) must not keep the node from receiving; it is tried again later."""
+    tries = tmp_path / "tries"
+    bad = [sys.executable, "-c", f"open({str(tries)!r}, 'a').write('x'); raise SystemExit(2)"]
+    stop, codes = threading.Event(), []
+    with Supervisor({"bad": bad, "good": SLEEPER}, backoff=QUICK) as supervisor:
+        before = supervisor.process_ids()["good"]
+        watcher = threading.Thread(target=lambda: codes.append(supervisor.run(stop)))
+        watcher.start()
+        _until(lambda: tries.exists() and len(tries.read_text()) >= 3)
+        assert supervisor.process_ids()["good"] == before
+        stop.set()
+        watcher.join()
+    assert codes == [0]
 
 
 def test_a_role_that_does_not_stop_is_killed(monkeypatch) -> None:
