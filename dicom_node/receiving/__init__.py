@@ -11,5 +11,7 @@ starts at 110 MB and passes its budget of 120 MB with a few associations; withou
     dimse.py statuses.py               command sets, and what we answer when
     incoming.py part10.py elements.py  an object on its way to disk, and the check of its structure
     store.py          fsync, rename, row: the group commit before 0x0000
+    claim.py          a process's name on its storage, and clearing up after the dead
+    installation.py   an id that tells installations on one database apart
     run.py            the receiver as a whole: one process, or several behind one listening socket
 """

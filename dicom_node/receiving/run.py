@@ -7,35 +7,38 @@ wait in the backlog outlive a crashed process, and idle processes take turns.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from dicom_node.errors import ReceivingError
 from dicom_node.receiving.acceptor import Acceptor, open_listener
 from dicom_node.receiving.association import Surroundings
+from dicom_node.receiving.claim import claimed
 from dicom_node.receiving.connections import Connections
 from dicom_node.receiving.incoming import Room
+from dicom_node.receiving.installation import installation_id
 from dicom_node.receiving.negotiation import Admission
 from dicom_node.receiving.receiver_settings import ReceiverSettings
 from dicom_node.receiving.store import Rows, Store, sync_folder
+from dicom_node.serving.backoff import RestartBackoff
 
 if TYPE_CHECKING:
     from dicom_node.settings import Settings
 
 _LOG = structlog.get_logger()
 
-_RESTART_SECONDS: Final = 1.0
+_LOOK_SECONDS: Final = 0.2
 
 
 def run_receiver(settings: Settings, stop: threading.Event) -> None:
@@ -69,9 +72,10 @@ def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.E
         deaf.set()
         stop.set()
 
-    with _prepared(settings) as prefix, _rows(settings.database_url) as rows:
-        rows.end_orphans(settings.receiver)
-        lock = settings.inbox / "tmp" / "rows.lock" if _shares_sqlite(settings) else None
+    folder = _make_folders(settings)
+    settings = replace(settings, installation=installation_id(settings.storage))
+    with _rows(settings.database_url) as rows, claimed(folder, settings.receiver, rows) as prefix:
+        lock = folder / "rows.lock" if _shares_sqlite(settings) else None
         surroundings = Surroundings(
             settings=settings,
             admission=Admission(settings.ae_title, settings.peers),
@@ -82,7 +86,7 @@ def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.E
                 settings.reclaim_idle_seconds,
             ),
             store=Store(settings.storage, rows, lock),
-            room=Room(settings.inbox / "tmp", settings.max_object_bytes, settings.reserve_bytes),
+            room=Room(folder, settings.max_object_bytes, settings.reserve_bytes),
             temporary_prefix=prefix,
         )
         acceptor = Acceptor(listener, surroundings, end)
@@ -108,38 +112,13 @@ def _rows(url: str) -> Iterator[Rows]:
         yield Inbox(database)
 
 
-@contextlib.contextmanager
-def _prepared(settings: ReceiverSettings) -> Iterator[str]:
-    """Make the folders, claim the receiver's name, remove what a killed predecessor left; gives our file prefix.
-
-    The claim is a lock on a file, which the kernel drops with the process: so what lies under our prefix at start
-    belongs to nobody.
-    """
+def _make_folders(settings: ReceiverSettings) -> Path:
+    """The folder of unfinished objects; it and the ones above it are on disk."""
     folder = settings.inbox / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     sync_folder(settings.storage)
     sync_folder(settings.inbox)
-    name = re.sub(r"[^A-Za-z0-9]", "_", settings.receiver)
-    with (folder / f"{name}.lock").open("wb") as lock:
-        _claim(lock, settings)
-        prefix = f"{name}-"
-        stale = list(folder.glob(f"{prefix}*.part"))
-        for path in stale:
-            path.unlink(missing_ok=True)
-        if stale:
-            _LOG.info("removed unfinished objects of an earlier run", count=len(stale))
-        yield prefix
-
-
-def _claim(lock: IO[bytes], settings: ReceiverSettings) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        message = (
-            f"another receiver runs as {settings.receiver} on {settings.storage}: "
-            "stop it, or give this one another AE title, port or storage"
-        )
-        raise ReceivingError(message) from error
+    return folder
 
 
 # Several processes
@@ -151,9 +130,9 @@ def _supervise(settings: ReceiverSettings, listener: socket.socket, stop: thread
     try:
         for child in children:
             child.start()
-        while not stop.wait(_RESTART_SECONDS):
+        while not stop.wait(_LOOK_SECONDS):
             for child in children:
-                child.restart_if_dead()
+                child.look_after()
     finally:
         for child in children:
             child.tell_to_stop()
@@ -170,9 +149,14 @@ class _Child:
         self._settings = settings
         self._listener = listener
         self._process: subprocess.Popen[bytes] | None = None
+        self._backoff = RestartBackoff()
+        self._started_at = 0.0
+        self._waited_seconds: float | None = None
+        self._start_again_at: float | None = None
 
     def start(self) -> None:
         """Start the process; it accepts as soon as it is ready."""
+        self._started_at, self._start_again_at = time.monotonic(), None
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dicom_node.receiving", str(self._listener.fileno())],
             stdin=subprocess.PIPE,
@@ -184,13 +168,23 @@ class _Child:
             self._process.stdin.write(self._settings.to_json().encode() + b"\n")
             self._process.stdin.flush()
 
-    def restart_if_dead(self) -> None:
-        """Start it again when it has ended on its own."""
+    def look_after(self) -> None:
+        """Start it again when it has ended on its own: soon the first time, then less and less often."""
         assert self._process is not None
-        code = self._process.poll()
-        if code is not None:
-            _LOG.error("receiver process ended, starting it again", receiver=self._settings.receiver, code=code)
-            self._process.stdin.close() if self._process.stdin else None
+        code, now = self._process.poll(), time.monotonic()
+        if code is None:
+            return
+        if self._start_again_at is None:
+            self.tell_to_stop()  # closes our end of its input
+            self._waited_seconds = self._backoff.next(self._waited_seconds, now - self._started_at)
+            self._start_again_at = now + self._waited_seconds
+            _LOG.error(
+                "receiver process ended",
+                receiver=self._settings.receiver,
+                code=code,
+                start_again_in_seconds=self._waited_seconds,
+            )
+        elif now >= self._start_again_at:
             self.start()
 
     def tell_to_stop(self) -> None:
@@ -220,7 +214,11 @@ def run_child(descriptor: int) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with contextlib.closing(socket.socket(fileno=descriptor)) as listener:
-        serve(settings, listener, stop)
+        try:
+            serve(settings, listener, stop)
+        except ReceivingError as error:
+            _LOG.error("receiver process cannot go on", reason=str(error))
+            raise SystemExit(1) from error
 
 
 def _stop_at_end_of_input(stop: threading.Event) -> None:

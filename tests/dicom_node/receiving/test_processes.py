@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import subprocess
 import sys
@@ -11,13 +12,15 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from support.mr import mr_series
+from support.mr import encoded, mr_object, mr_series
 from support.processes import free_port, listens, until
+from support.raw_scu import RawScu
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
 from db.migrate import upgrade
 from dicom_node.errors import ReceivingError
 from dicom_node.receiving.acceptor import open_listener
+from dicom_node.receiving.installation import installation_id
 from dicom_node.receiving.receiver_settings import AllowedPeer, ReceiverSettings
 from dicom_node.receiving.run import receive, run_receiver, serve
 from dicom_node.sending import echo
@@ -146,6 +149,27 @@ def test_a_child_that_is_told_to_stop_takes_no_other_along(tmp_path, victim):
     assert not listens(settings.dicom_port)
 
 
+def test_a_process_that_cannot_start_is_tried_less_and_less_often(tmp_path, capfd):
+    """The name of one of two processes is taken: the other one serves, and the waits between tries grow."""
+    settings = node_settings(tmp_path / "r", receiver_processes=2)
+    name = f"WMHNODE_{settings.dicom_port}_1_of_{installation_id(settings.storage)}"
+    folder = settings.storage / "inbox" / "tmp"
+    folder.mkdir(parents=True)
+    said = []
+
+    def waits():
+        said.append("".join(capfd.readouterr()))
+        return all(f"start_again_in_seconds={seconds}" in "".join(said) for seconds in ("0.5", "1.0", "2.0"))
+
+    with (folder / f"{name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with running(settings):
+            until(waits, "three tries", 40)
+            echo(Address(settings.dicom_port))
+    assert "another receiver runs as" in "".join(said)
+    assert "Traceback" not in "".join(said)
+
+
 def test_a_receiver_that_has_become_deaf_ends(tmp_path):
     """The listening socket is shut down from outside: an error, so that a supervisor starts the receiver again."""
     settings = ReceiverSettings("A", tmp_path, f"sqlite:///{tmp_path / 'node.sqlite'}", port=free_port())
@@ -206,6 +230,40 @@ def test_two_receivers_of_one_name_on_one_storage_are_refused(tmp_path):
         settings = ReceiverSettings(**{**vars(first.settings), "bind": "127.0.0.2"})
         with pytest.raises(ReceivingError, match="another receiver runs as"):
             receive(settings, threading.Event())
+
+
+def test_receivers_of_two_installations_share_a_database(tmp_path):
+    """Same AE title, port and index in two containers, say: the start of one leaves the other's associations open."""
+    with ReceiverProcess(tmp_path / "a") as first, RawScu(first.port) as scu:
+        scu.associate()
+        dataset = mr_object()
+        assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
+        shared = {"database_url": first.settings.database_url, "port": first.port, "bind": "127.0.0.2"}
+        with ReceiverProcess(tmp_path / "b", **shared):
+            assert [one.open_associations for one in first.series()] == [1]
+        first.kill()
+        first.start()
+        assert [one.open_associations for one in first.series()] == [0]
+
+
+def test_everybody_sees_one_installation(tmp_path):
+    """Many who ask at the same time, the first time too, get the same id; another storage has another one."""
+    code = "import sys, pathlib; from dicom_node.receiving.installation import installation_id as i; "
+    code += "sys.stdin.readline(); print(i(pathlib.Path(sys.argv[1])))"
+    asking = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    time.sleep(0.5)
+    for one in asking:
+        one.stdin.write(b"\n")
+        one.stdin.flush()
+    answers_ = {one.communicate(timeout=20)[0] for one in asking}
+    assert len(answers_) == 1
+    other = tmp_path / "other"
+    other.mkdir()
+    assert installation_id(other) != installation_id(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["installation", "other"]
 
 
 def test_a_restart_at_once_gets_the_port_back(tmp_path):
