@@ -50,8 +50,6 @@ _LOG = structlog.get_logger()
 _SERVICE_USER: Final = 0
 _SERVICE_PROVIDER: Final = 2
 _LINGER_SECONDS: Final = 2.0
-# A peer that goes on sending an object that is refused already is drained for this many bytes more, then aborted.
-_MAX_DRAINED_BYTES: Final = 8 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -88,6 +86,7 @@ class Association:
         self._command_bytes = bytearray()
         self._command: CommandSet | None = None
         self._object: IncomingObject | None = None
+        self._drained_bytes = 0  # of a data set that is not kept
 
     def evict(self, reason: str) -> None:
         """End the connection now, whatever it does."""
@@ -321,7 +320,9 @@ class Association:
             raise InvalidPdu(AbortReason.UNEXPECTED_PARAMETER, "a data set fragment without its command")
         if self._object is not None:
             self._object.write(fragment)
-            if self._object.failure is not None and self._object.received_bytes > _MAX_DRAINED_BYTES:
+        if self._object is None or self._object.failure is not None:
+            self._drained_bytes += len(fragment)
+            if self._drained_bytes > self._settings.max_drained_bytes:
                 raise InvalidPdu(AbortReason.NOT_SPECIFIED, "the peer goes on sending an object that is refused")
         if control & LAST_FRAGMENT:
             self._end_message()
@@ -330,6 +331,7 @@ class Association:
         command, received = self._command, self._object
         assert command is not None
         self._command = self._object = None
+        self._drained_bytes = 0
         if command.command_field == Command.C_STORE_RQ:
             refusal = self._store(command, received)
             status = Status.SUCCESS if refusal is None else refusal.status

@@ -41,6 +41,8 @@ class ReceiverSettings:
         message_seconds: longest silence inside a DIMSE message.
         idle_seconds: longest silence between messages.
         max_object_bytes: largest data set that is taken.
+        max_drained_bytes: a data set that is refused already is read to its end, so that its sender hears the status;
+            one that is longer than this ends the association.
         reserve_bytes: free disk that receiving leaves to the database and to results.
         reclaim_idle_seconds: an association idle for this long gives way when all are taken and one more is wanted.
         grace_seconds: how long objects on their way may take when the receiver stops.
@@ -62,6 +64,7 @@ class ReceiverSettings:
     message_seconds: float = 60.0
     idle_seconds: float = 60.0
     max_object_bytes: int = 4096 * MEBIBYTE
+    max_drained_bytes: int = 8192 * MEBIBYTE
     reserve_bytes: int = 64 * MEBIBYTE
     grace_seconds: float = 5.0
     reclaim_idle_seconds: float = 10.0

@@ -114,13 +114,13 @@ class Store:
         try:
             os.link(checked.temporary, target)
         except OSError:  # the name exists, or the file system has no links
-            os.fsync(checked.descriptor)
+            sync_file(checked.descriptor)
             os.replace(checked.temporary, target)  # noqa: PTH105
             self._folders.flush(folder)
             return
         os.unlink(checked.temporary)  # noqa: PTH108
         with self._folders.flushing(folder):
-            os.fsync(checked.descriptor)
+            sync_file(checked.descriptor)
 
     # Group commit
 
@@ -273,6 +273,11 @@ def instance_path(checked: CheckedObject) -> str:
     series = hashlib.sha256(checked.summary.series_instance_uid.encode()).hexdigest()
     instance = hashlib.sha256(checked.summary.sop_instance_uid.encode()).hexdigest()
     return f"inbox/{series[:2]}/{series[2:]}/{instance[:16]}-{checked.sha256[:16]}.dcm"
+
+
+def sync_file(descriptor: int) -> None:
+    """Flush an open file to disk."""
+    os.fsync(descriptor)
 
 
 def sync_folder(folder: str | Path) -> None:

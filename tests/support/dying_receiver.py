@@ -21,7 +21,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "first byte": (IncomingObject, "write"),
     "check": (IncomingObject, "finish"),
     "final name": (store.os, "link"),
-    "file flush": (store.os, "fsync"),
+    "file flush": (store, "sync_file"),
     "placing": (store.Store, "_place"),
     "folder": (store, "sync_folder"),
     "row": (Inbox, "record"),

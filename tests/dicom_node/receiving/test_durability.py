@@ -131,3 +131,24 @@ def test_stopping_does_not_wait_for_an_object_that_does_not_come(tmp_path):
         assert receiver.stop() == 0
         assert time.monotonic() - began < 4
         assert receiver.leftovers() == []
+
+
+def test_what_a_dead_process_of_another_name_left_is_cleared_up(tmp_path):
+    """Fewer processes, or another port, than before a kill -9: its associations end, its unfinished object goes."""
+    from support.mr import encoded, mr_object
+    from support.processes import free_port, until
+    from support.raw_scu import RawScu, pdata, store_command
+
+    dataset = mr_object()
+    with ReceiverProcess(tmp_path, index=3) as receiver:
+        with RawScu(receiver.port) as scu:
+            scu.associate()
+            assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
+            scu.send(pdata(1, 3, store_command("1.2.3")) + pdata(1, 0, b"\0" * 100))
+            until(receiver.leftovers, "object under way", 5)
+            receiver.kill()
+        assert [one.open_associations for one in receiver.series()] == [1]
+        receiver.restarted_with(index=0, port=free_port())
+        assert receiver.leftovers() == []
+        assert [one.open_associations for one in receiver.series()] == [0]
+        assert len(receiver.rows(dataset.SeriesInstanceUID)) == 1

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from pydicom.uid import generate_uid
@@ -241,6 +241,30 @@ def test_an_object_above_the_limit_is_refused_and_drained(tmp_path):
         with undisturbed(receiver, small):
             outcomes = send_files([large, *small], receiver.address)
             assert [outcome.status for outcome in outcomes] == [0xA700, 0, 0, 0]
+        assert receiver.leftovers() == []
+
+
+@pytest.mark.parametrize(
+    ("command_", "settings"),
+    [
+        (store_command("no uid"), {}),
+        (store_command("1.2.3"), {"max_object_bytes": 100_000}),
+        (command(CommandField=0x0020, MessageID=1, CommandDataSetType=1, AffectedSOPClassUID=MR, Priority=0), {}),
+    ],
+    ids=["refused by its command", "refused while it comes", "another service"],
+)
+def test_an_endless_object_that_is_refused_ends_the_association(tmp_path, command_, settings):
+    """The rest of an object that is not taken is read, but not for ever."""
+    with ReceiverProcess(tmp_path, max_drained_bytes=4_000_000, **settings) as receiver, RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(pdata(1, 3, command_))
+        sent, piece = 0, pdata(1, 0, bytes(60_000))
+        with suppress(ConnectionError):
+            while sent < 200_000_000:
+                scu.send(piece)
+                sent += len(piece)
+        assert sent < 100_000_000
+        assert receiver.lines("goes on sending an object that is refused")
         assert receiver.leftovers() == []
 
 
