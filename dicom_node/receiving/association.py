@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from db.inbox import AssociationEnd, RecordOutcome
 
+from db.inbox import AssociationEnd, RecordOutcome
 from dicom_node.receiving.associate import (
     AssociateRequest,
     ContextResult,
