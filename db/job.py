@@ -22,6 +22,7 @@ class Job:
         predecessor_id: the job about an earlier state of the series.
         code, reason: why it is rejected, failed, cancelled, or waits for another attempt; the reason in words.
         measurements: what the analysis measured (measurements.json), once there is a result.
+        report: the UIDs of its report, by DICOM keyword, once there is one; a successor's report names it.
         ended_at: when it became done, rejected, failed or cancelled.
     """
 
@@ -40,6 +41,7 @@ class Job:
     code: str | None
     reason: str | None
     measurements: Mapping[str, Any] | None
+    report: Mapping[str, str] | None
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None

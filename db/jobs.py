@@ -132,11 +132,19 @@ class JobTable:
             return prolonged.rowcount == 1
 
     def deliver(
-        self, job_id: int, owner: str, measurements: Mapping[str, Any], new_deliveries: Sequence[NewDelivery]
+        self,
+        job_id: int,
+        owner: str,
+        measurements: Mapping[str, Any],
+        new_deliveries: Sequence[NewDelivery],
+        report: Mapping[str, str] | None = None,
     ) -> Job:
         """The result set lies in the outbox: one delivery row per destination; done at once when there is none.
 
         A destination that has the results already, from before they were lost, is left out.
+
+        Args:
+            report: the UIDs of the report among the results, for `earlier_report` of a later job.
 
         Raises:
             LeaseLost: the job is not the owner's any more; nothing was written.
@@ -155,7 +163,8 @@ class JobTable:
             detail = f"goes to {names}" if names else "no destination waits for them, so they stay in the outbox"
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
-                measurements=dict(measurements), code=None, reason=None,
+                measurements=dict(measurements), report=None if report is None else dict(report),
+                code=None, reason=None,
             )  # fmt: skip
 
     def retry_later(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
@@ -335,6 +344,12 @@ class JobTable:
         """
         with self._database.read() as connection:
             return get_job(connection, job_id)
+
+    def earlier_report(self, job: Job) -> Mapping[str, str] | None:
+        """The report of the last job about an earlier state of the series that gave one; None when none did."""
+        with self._database.read() as connection:
+            earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
+        return next((one.report for one in reversed(earlier) if one.report is not None), None)
 
     def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
         """Jobs of a series, oldest first."""

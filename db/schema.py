@@ -162,6 +162,7 @@ jobs = Table(
     Column("code", String(64)),
     Column("reason", Text),
     Column("measurements", JSON(none_as_null=True)),
+    Column("report", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),

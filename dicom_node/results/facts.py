@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.stamp import Stamp
 from dicom_node.results.uids import ResultUids
 from segmentation.bundle import ModelIdentity
@@ -20,6 +21,7 @@ class AnalysisFacts:
         precision: arithmetic of the convolutions, `f32` or `bf16`.
         threshold: mean probability at or above which a voxel is WMH; None when the caller does not tell.
         stamp: time of the analysis.
+        predecessor: the report about an earlier state of the series; None when there is none.
     """
 
     uids: ResultUids
@@ -28,6 +30,7 @@ class AnalysisFacts:
     precision: str
     threshold: float | None
     stamp: Stamp
+    predecessor: ReportReference | None = None
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ from dicom_node.results.equipment import RESEARCH_USE
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.headers import SR_OFFSET, finish_header, result_series_number
 from dicom_node.results.image_library import image_library
+from dicom_node.results.predecessor import REPLACES
 from dicom_node.results.seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.results.uids import device_uid
 from dicom_node.results.words import flags_in_words, is_partial, review_in_words
@@ -22,6 +23,7 @@ from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 from segmentation.measures import Measures
 
 SERIES_DESCRIPTION: Final = "WMH measurements - RESEARCH USE ONLY"
+REPLACING_DESCRIPTION: Final = "WMH measurements, replace earlier ones - RESEARCH USE ONLY"
 _PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
 _DECIMALS: Final = 6
 
@@ -57,13 +59,15 @@ def build_report(
         is_complete=not is_partial(flags),
         is_final=False,
         is_verified=False,
-        series_description=SERIES_DESCRIPTION,
+        series_description=SERIES_DESCRIPTION if facts.predecessor is None else REPLACING_DESCRIPTION,
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     result = Dataset()
     result.update(report)
     if is_partial(flags):
         result.CompletionFlagDescription = _PARTIAL_DESCRIPTION
+    if facts.predecessor is not None:
+        result.PredecessorDocumentsSequence = [facts.predecessor.predecessor_item()]
     finish_header(result, series.headers[0], facts.model, facts.stamp)
     result.CodingSchemeIdentificationSequence = [codes.private_coding_scheme()]
     return result
@@ -102,7 +106,7 @@ def _wmh_group(
         qualitative_evaluations=_evaluations(measures),
     )
     # TID 1411 is extensible: what cannot be coded follows in words.
-    group[0].ContentSequence.extend(_comment(text) for text in _comments(measures, flags))
+    group[0].ContentSequence.extend(_comment(text) for text in _comments(measures, flags, facts))
     return group
 
 
@@ -144,8 +148,9 @@ def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
     return [sr.QualitativeEvaluation(codes.REVIEW_RECOMMENDED.concept, answer)]
 
 
-def _comments(measures: Measures, flags: Sequence[str]) -> list[str]:
-    return [RESEARCH_USE, review_in_words(measures), *flags_in_words(flags)]
+def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
+    replaces = [] if facts.predecessor is None else [REPLACES]
+    return [RESEARCH_USE, *replaces, review_in_words(measures), *flags_in_words(flags)]
 
 
 def _comment(text: str) -> sr.TextContentItem:

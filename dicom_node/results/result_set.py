@@ -13,6 +13,7 @@ from dicom_node.errors import ResultError
 from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.facts import AnalysisFacts
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.report import build_report
 from dicom_node.results.seg import build_seg
 from dicom_node.results.stamp import stamp_of
@@ -42,6 +43,7 @@ def build_result_set(
     precision: str,
     analysed_at: datetime,
     threshold: float | None = None,
+    predecessor: ReportReference | None = None,
 ) -> ResultSet:
     """Build SEG and SR; the same arguments give the same bytes.
 
@@ -52,6 +54,7 @@ def build_result_set(
         runtime, precision: what the model ran on, see `segmentation.ensemble`.
         analysed_at: with a time zone; the time that both objects carry.
         threshold: mean probability at or above which a voxel is WMH; not told when None.
+        predecessor: the report about an earlier state of the series, which this one takes the place of.
 
     Raises:
         ResultError: the segmentation does not fit the series.
@@ -65,12 +68,14 @@ def build_result_set(
             runtime=runtime,
             precision=precision,
             software_version=SOFTWARE_VERSION,
+            predecessor=None if predecessor is None else predecessor.sop_instance_uid,
         ),
         model=model,
         runtime=runtime,
         precision=precision,
         threshold=threshold,
         stamp=stamp_of(analysed_at, series.headers[0]),
+        predecessor=predecessor,
     )
     seg = build_seg(series, segmentation.mask, facts)
     flags = (*series.flags, *segmentation.flags)

@@ -28,6 +28,8 @@ SEGMENT_NUMBER: Final = 1
 SEGMENT_LABEL: Final = "WMH"
 TRACKING_ID: Final = "WMH"
 SERIES_DESCRIPTION: Final = "WMH segmentation - RESEARCH USE ONLY"
+# SEG has no sequence for predecessors: the description is what a list of series in a viewer shows.
+REPLACING_DESCRIPTION: Final = "WMH segmentation, replaces earlier one - RESEARCH USE ONLY"
 CONTENT_DESCRIPTION: Final = "White matter hyperintensities on FLAIR - RESEARCH USE ONLY"
 _LOSS: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 # The overlay's outline has the same colour.
@@ -62,7 +64,7 @@ def build_seg(series: FlairSeries, mask: NDArray[np.bool_], facts: AnalysisFacts
         content_label="WMH",
         content_description=CONTENT_DESCRIPTION,
         content_creator_name=f"{SOFTWARE_NAME}^",
-        series_description=SERIES_DESCRIPTION,
+        series_description=SERIES_DESCRIPTION if facts.predecessor is None else REPLACING_DESCRIPTION,
         transfer_syntax_uid=ExplicitVRLittleEndian,
         pixel_measures=grid.pixel_measures(),
         plane_orientation=grid.plane_orientation(),

@@ -14,6 +14,7 @@ from dicom_node.files import json_bytes, write_whole
 from dicom_node.measurements import measurements_json
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.overlay import write_overlay
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import build_result_set, write_result_set
 from dicom_node.settings import Settings
 from segmentation.bundle import load_bundle, reference_bundle
@@ -44,10 +45,12 @@ class WrittenAnalysis:
     Attributes:
         deliverable: the DICOM files that go to destinations, in sending order.
         measurements: the content of measurements.json.
+        report: refers to the SR.
     """
 
     deliverable: tuple[Path, ...]
     measurements: dict[str, Any]
+    report: ReportReference
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,6 +93,7 @@ def write_analysis(
     analysed_at: datetime,
     folder: Path,
     progress: Progress | None = None,
+    predecessor: ReportReference | None = None,
 ) -> WrittenAnalysis:
     """Write SEG, SR, measurements.json and overlay.png into a folder, each synced.
 
@@ -100,6 +104,7 @@ def write_analysis(
             so that the bytes are.
         folder: must exist.
         progress: stage "write".
+        predecessor: the report about an earlier state of the series.
 
     Raises:
         ResultError: SEG or SR cannot be built.
@@ -115,6 +120,7 @@ def write_analysis(
         precision=ensemble.precision,
         analysed_at=analysed_at,
         threshold=ensemble.threshold,
+        predecessor=predecessor,
     )
     deliverable = write_result_set(result_set, folder)
     write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME, ensemble.identity)
@@ -128,7 +134,7 @@ def write_analysis(
     )
     write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
     report("write", 1, 1)
-    return WrittenAnalysis(tuple(deliverable), measurements)
+    return WrittenAnalysis(tuple(deliverable), measurements, ReportReference.to(result_set.sr))
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -17,6 +17,7 @@ from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import NotAnalysable, UnreadableObject, WmhNodeError
 from dicom_node.logs import describe_error
 from dicom_node.reading.parsing import file_sha256
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.storage import StorageProbe
 from dicom_node.working.analysis import analyse, write_analysis
@@ -162,14 +163,16 @@ class Worker:
             raise WmhNodeError("the files that were read are not those that the job was made for")
         with self._outbox.workplace(job.id) as workplace:
             # The job's own time, not the clock's: a second attempt must give the same bytes.
-            written = write_analysis(analysis, self._ensemble, job.created_at, workplace)
+            written = write_analysis(
+                analysis, self._ensemble, job.created_at, workplace, predecessor=self._predecessor_of(job)
+            )
             if heartbeat.lost:
                 raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
             folder = self._outbox.publish(job.id, workplace, written.names)
         files = [str((folder / path.name).relative_to(self._storage)) for path in written.deliverable]
         deliveries = [NewDelivery(destination=name, files=files) for name in self._rules.destinations]
         try:
-            self._jobs.deliver(job.id, self._owner, written.measurements, deliveries)
+            self._jobs.deliver(job.id, self._owner, written.measurements, deliveries, written.report.uids)
         except LeaseLost:
             self._outbox.withdraw(folder)
             raise
@@ -180,6 +183,11 @@ class Worker:
             destinations=len(deliveries),
             wmh_volume_ml=written.measurements.get("wmh_volume_ml"),
         )
+
+    def _predecessor_of(self, job: Job) -> ReportReference | None:
+        """The report that is there now. Should an earlier job still give one, a second attempt has other UIDs."""
+        uids = self._jobs.earlier_report(job)
+        return None if uids is None else ReportReference.from_uids(uids)
 
     def _files_of(self, job: Job) -> list[Path]:
         """The files that the job was made for: slices that came later belong to a later job."""

@@ -74,6 +74,19 @@ class TestJobTable:
         assert later.state is JobState.QUEUED
         assert self.jobs.get(done.id) == done
 
+    def test_earlier_report(self) -> None:
+        """A job finds the report of the last job before it that gave one, past those that gave none."""
+        report = {"SOPInstanceUID": "1.2.3"}
+        first = self.jobs.enqueue(SERIES, DIGEST, 24)
+        done = self.jobs.deliver(self.claimed().id, "worker-1", {}, [], report)
+        assert done.report == report
+        assert self.jobs.earlier_report(first) is None
+        self.jobs.enqueue(SERIES, LATER_DIGEST, 25)
+        self.jobs.fail(self.claimed().id, "worker-1", "no memory")
+        third = self.jobs.enqueue(SERIES, "c" * 64, 26)
+        assert self.jobs.earlier_report(third) == report
+        assert self.jobs.earlier_report(self.jobs.enqueue(series_uid(2), DIGEST, 24)) is None
+
     def test_queued_job_is_superseded(self) -> None:
         """A job that nobody has begun gives way to the one with more slices, and says so."""
         first = self.jobs.enqueue(SERIES, DIGEST, 24)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from pydicom.dataset import Dataset
 from support.dcmtk import storescu
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
@@ -41,6 +42,11 @@ def _segs(pacs: RecordingScp, series_uid: str) -> list[str]:
         for one in pacs.of_modality("SEG")
         if one.ReferencedSeriesSequence[0].SeriesInstanceUID == series_uid
     ]
+
+
+def _report(pacs: RecordingScp, uids: Mapping[str, str] | None) -> Dataset:
+    assert uids is not None
+    return next(one for one in pacs.of_modality("SR") if one.SOPInstanceUID == uids["SOPInstanceUID"])
 
 
 def _job_uids(node: Node) -> set[str]:
@@ -86,6 +92,16 @@ def test_a_late_slice_gives_a_second_result(running: tuple[Node, RecordingScp], 
     assert (first.instance_count, second.instance_count) == (11, 12)
     assert second.predecessor_id == first.id
     assert len(set(_segs(pacs, series_uid))) == 2
+    earlier, later = (_report(pacs, job.report) for job in (first, second))
+    assert "PredecessorDocumentsSequence" not in earlier
+    (study,) = later.PredecessorDocumentsSequence
+    (of_study,) = study.ReferencedSeriesSequence
+    (named,) = of_study.ReferencedSOPSequence
+    assert (study.StudyInstanceUID, of_study.SeriesInstanceUID) == (earlier.StudyInstanceUID, earlier.SeriesInstanceUID)
+    assert (named.ReferencedSOPClassUID, named.ReferencedSOPInstanceUID) == (
+        earlier.SOPClassUID,
+        earlier.SOPInstanceUID,
+    )
 
 
 def test_several_senders_at_once(running: tuple[Node, RecordingScp], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from support.dicom_series import small_scan, write_scan
 
 from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, build_result_set
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import measure
@@ -109,7 +110,12 @@ def segmentation_from(
 
 
 def result_set_of(
-    series: FlairSeries, segmentation: Segmentation, *, model: ModelIdentity = MODEL, at: datetime = ANALYSED_AT
+    series: FlairSeries,
+    segmentation: Segmentation,
+    *,
+    model: ModelIdentity = MODEL,
+    at: datetime = ANALYSED_AT,
+    predecessor: ReportReference | None = None,
 ) -> ResultSet:
     """The result set of a segmentation by `MODEL` at `ANALYSED_AT`."""
-    return build_result_set(series, segmentation, model, "openvino", "bf16", at, threshold=0.5)
+    return build_result_set(series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor)

@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=64), nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("measurements", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("report", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created_at", UTC_TIME, nullable=False),
         sa.Column("updated_at", UTC_TIME, nullable=False),
         sa.Column("ended_at", UTC_TIME, nullable=True),

@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_of, series_of
 
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet
 from dicom_node.results.writing import part10_bytes
 
@@ -112,6 +113,28 @@ def test_the_algorithm_is_named_with_its_parameters(tmp_path: Path) -> None:
     assert ("111003", MODEL.version) in said
     parameters = {text for value, text in said if value == "111002"}
     assert parameters == {"runtime=openvino", "precision=bf16", "threshold=0.5", f"model_digest={MODEL.digest}"}
+
+
+def test_a_report_names_its_predecessor(tmp_path: Path) -> None:
+    """After a late slice the new report refers to the earlier one and says so; so do both objects' names."""
+    series = series_of(AXIAL, tmp_path)
+    earlier, _ = report_of(AXIAL, tmp_path)
+    result = result_set_of(series, segmentation_of(series), predecessor=ReportReference.to(earlier.sr))
+    report = pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
+    (study,) = report.PredecessorDocumentsSequence
+    (of_study,) = study.ReferencedSeriesSequence
+    (named,) = of_study.ReferencedSOPSequence
+    assert study.StudyInstanceUID == earlier.sr.StudyInstanceUID
+    assert of_study.SeriesInstanceUID == earlier.sr.SeriesInstanceUID
+    assert named.ReferencedSOPClassUID == earlier.sr.SOPClassUID
+    assert named.ReferencedSOPInstanceUID == earlier.sr.SOPInstanceUID
+    assert any("takes the place of an earlier one" in text for text in texts(report))
+    for one in (report, result.seg):
+        assert "replace" in one.SeriesDescription
+        assert "RESEARCH USE ONLY" in one.SeriesDescription
+        assert len(one.SeriesDescription) <= 64
+    assert report.SOPInstanceUID != earlier.sr.SOPInstanceUID
+    assert "PredecessorDocumentsSequence" not in earlier.sr
 
 
 def test_flags_are_told_in_words_and_cut_series_are_partial(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from support.peers import peer
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import write_result_set
 
 # A source without a study date cannot give one to its results.
@@ -65,6 +66,17 @@ def test_dciodvfy_has_nothing_to_say(case: Case, tmp_path: Path) -> None:
     """dciodvfy reports no error and no warning that we could avoid, on either object, for every geometry."""
     series = series_of(case, tmp_path / "source")
     for file in written(series, tmp_path / "results", empty=case.empty):
+        assert complaints(file) == [], file.name
+
+
+@pytest.mark.peer("dciodvfy")
+def test_a_successor_passes_dciodvfy(tmp_path: Path) -> None:
+    """A report that names its predecessor is as valid as the first one."""
+    series = series_of(CASES[0], tmp_path / "source")
+    segmentation = segmentation_of(series)
+    earlier = ReportReference.to(result_set_of(series, segmentation).sr)
+    (tmp_path / "results").mkdir()
+    for file in write_result_set(result_set_of(series, segmentation, predecessor=earlier), tmp_path / "results"):
         assert complaints(file) == [], file.name
 
 

@@ -345,3 +345,23 @@ def test_bit_rot_is_told(setting: Setting, series: list[Path], how: str) -> None
     setting.jobs.retry(job_id)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "delivering"
+
+
+def test_a_late_slice_names_the_earlier_report(setting: Setting, series: list[Path]) -> None:
+    """The report about more slices names the report about fewer."""
+    reports = []
+    for files in (series[:-1], series[-1:]):
+        setting.receive(files)
+        job_id = setting.enqueue(series)
+        assert setting.worker.work_once()
+        reports.append(pydicom.dcmread(outbox_of(setting.storage, job_id) / "sr.dcm"))
+    first, second = reports
+    assert "PredecessorDocumentsSequence" not in first
+    item = second.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert item.ReferencedSOPInstanceUID == first.SOPInstanceUID
+    assert setting.jobs.get(job_id).report == {
+        "StudyInstanceUID": second.StudyInstanceUID,
+        "SeriesInstanceUID": second.SeriesInstanceUID,
+        "SOPClassUID": second.SOPClassUID,
+        "SOPInstanceUID": second.SOPInstanceUID,
+    }
