@@ -15,7 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final, Protocol
 
 from dicom_node.receiving.statuses import Refusal, Status
 from dicom_node.receiving.uids import TransferSyntax
@@ -334,12 +334,19 @@ def _malformed(reason: str) -> Refusal:
     return Refusal(Status.CANNOT_UNDERSTAND, reason)
 
 
-def inflate(read_at: ReadAt, size: int, target: IO[bytes], max_bytes: int) -> int:
+class Writable(Protocol):
+    """Takes bytes; may raise Refusal when there is no room for them."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append them all."""
+
+
+def inflate(read_at: ReadAt, size: int, target: Writable) -> int:
     """Write the inflated form of a deflated data set (PS3.5 A.5, RFC 1951) to `target`; gives its length.
 
     Raises:
-        Refusal: 0xC000 when the stream is damaged or cut off, or grows as no image does; 0xA700 when it grows beyond
-            `max_bytes`.
+        Refusal: 0xC000 when the stream is damaged or cut off, or grows as no image does; and what `target`
+            raises.
     """
     plausible = min(MAX_INFLATED_BYTES, max(_SMALL_BYTES, size * _MAX_RATIO))
     written = 0
@@ -347,8 +354,6 @@ def inflate(read_at: ReadAt, size: int, target: IO[bytes], max_bytes: int) -> in
         written += len(plain)
         if written > plausible:
             raise _malformed(f"the data set of {size} bytes inflates to more than {plausible}: no image does")
-        if written > max_bytes:
-            raise Refusal(Status.OUT_OF_RESOURCES, f"the data set inflates to more than {max_bytes} bytes")
         target.write(plain)
     return written
 

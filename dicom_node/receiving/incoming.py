@@ -9,6 +9,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from dicom_node.receiving.elements import DataSetSummary, inflate, summarize
 from dicom_node.receiving.part10 import file_header
@@ -17,6 +18,12 @@ from dicom_node.receiving.uids import TransferSyntax
 
 _COUNTER = itertools.count()
 _OWNER_AND_GROUP = 0o640
+
+# An object asks for room in steps, since others grow beside it: of what is left, each step is so small a part that all
+# who may be there at once (50 associations) cannot take more than all of it.
+_LARGEST_STEP = 16 * 1024 * 1024
+_SMALLEST_STEP = 64 * 1024
+_STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -30,10 +37,38 @@ class Room:
     max_object_bytes: int
     reserve_bytes: int
 
-    def left(self) -> int:
-        """Bytes that one more object may take now."""
+    def grant(self, written: int, wanted: int) -> int:
+        """How large a file that has `written` bytes may become before it asks again; at least `wanted`.
+
+        Raises:
+            Refusal: 0xA700, it may not become as large as `wanted`.
+        """
+        if wanted > self.max_object_bytes:
+            reason = f"the object is larger than the {self.max_object_bytes} bytes that may be taken"
+            raise Refusal(Status.OUT_OF_RESOURCES, reason)
         disk = os.statvfs(self.folder)
-        return min(self.max_object_bytes, disk.f_bavail * disk.f_frsize - self.reserve_bytes)
+        left = disk.f_bavail * disk.f_frsize - self.reserve_bytes
+        if left <= 0 or written + left < wanted:
+            raise Refusal(Status.OUT_OF_RESOURCES, "no room left on the disk")
+        step = min(_LARGEST_STEP, max(_SMALLEST_STEP, left // _STEPS))
+        return min(max(wanted, written + step), self.max_object_bytes)
+
+
+class _Spool:
+    """A file that grows only as far as there is room."""
+
+    def __init__(self, file: IO[bytes], room: Room) -> None:
+        self._file = file
+        self._room = room
+        self._written = self._granted = 0
+
+    def write(self, data: bytes) -> None:
+        """Append; raises the Refusal of `Room.grant`."""
+        total = self._written + len(data)
+        if total > self._granted:
+            self._granted = self._room.grant(self._written, total)
+        self._file.write(data)
+        self._written = total
 
 
 @dataclass(frozen=True)
@@ -73,9 +108,7 @@ class IncomingObject:
         self._path = f"{folder}/{prefix}{next(_COUNTER)}.part"
         self._header = file_header(sop_class_uid, sop_instance_uid, syntax.uid)
         try:
-            self._left = room.left()
-            if self._left <= 0:
-                raise Refusal(Status.OUT_OF_RESOURCES, "no room left on the disk")
+            self._granted = room.grant(0, 0)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, _OWNER_AND_GROUP)
             self._write(self._header)
@@ -88,9 +121,8 @@ class IncomingObject:
         if self.failure is not None:
             return
         try:
-            if self.received_bytes > self._left:
-                reason = f"the object is larger than the {self._left} bytes that may be taken"
-                raise Refusal(Status.OUT_OF_RESOURCES, reason)
+            if self.received_bytes > self._granted:
+                self._granted = self._room.grant(self.received_bytes - len(fragment), self.received_bytes)
             self._write(fragment)
         except (OSError, Refusal) as error:
             self._fail(error)
@@ -144,7 +176,7 @@ class IncomingObject:
             return summarize(lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, self._syntax)
         with tempfile.TemporaryFile(dir=self._folder) as plain:
             length = inflate(
-                lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, plain, self._room.left()
+                lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, _Spool(plain, self._room)
             )
             plain.flush()
             return summarize(lambda size, at: os.pread(plain.fileno(), size, at), length, self._syntax)

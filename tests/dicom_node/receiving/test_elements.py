@@ -148,9 +148,9 @@ def test_damaged_objects_end_in_a_summary_or_a_refusal(syntax, data):
         walk(bytes(damaged), syntax)
 
 
-def inflated(raw: bytes, most: int = 1 << 20) -> bytes:
+def inflated(raw: bytes) -> bytes:
     target = io.BytesIO()
-    length = inflate(lambda size, offset: raw[offset : offset + size], len(raw), target, most)
+    length = inflate(lambda size, offset: raw[offset : offset + size], len(raw), target)
     assert length == len(target.getvalue())
     return target.getvalue()
 
@@ -176,18 +176,10 @@ def test_a_damaged_or_cut_deflated_data_set_is_refused():
         assert caught.value.status is Status.CANNOT_UNDERSTAND
 
 
-def test_a_deflate_bomb_stops_at_the_limit():
-    """A kilobyte that inflates to a gigabyte is refused when it passes what may be taken."""
-    bomb = deflated(bytes(64 << 20))
-    with pytest.raises(Refusal) as caught:
-        inflated(bomb, most=1 << 20)
-    assert caught.value.status is Status.OUT_OF_RESOURCES
-
-
 def test_a_data_set_that_grows_as_no_image_does_is_not_understood():
     """A few kB that inflate to far more: refused with 0xC000, so that the sender does not try for ever."""
     with pytest.raises(Refusal) as caught:
-        inflated(deflated(bytes(64 << 20)), most=1 << 40)
+        inflated(deflated(bytes(64 << 20)))
     assert caught.value.status is Status.CANNOT_UNDERSTAND
 
 
@@ -231,7 +223,7 @@ def test_every_real_object_of_a_known_transfer_syntax_passes():
             continue
         data = raw[144 + int.from_bytes(raw[140:144], "little") :]
         if syntax.deflated:
-            data = inflated(data, 1 << 30)
+            data = inflated(data)
         expected = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPInstanceUID", "SeriesInstanceUID"])
         found = walk(data, syntax)
         assert found.sop_instance_uid == expected.SOPInstanceUID, path

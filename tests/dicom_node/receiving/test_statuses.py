@@ -216,6 +216,45 @@ def test_a_full_disk_is_out_of_resources_and_leaves_nothing(tmp_path):
         assert len(receiver.rows(series_of(files))) == len(files)
 
 
+def test_objects_that_grow_side_by_side_leave_the_reserve(tmp_path):
+    """Each of four finds room for itself, not for all: whoever asks last is refused, and the reserve stays free."""
+    reserve, length, piece = 8 << 20, 12 << 20, bytes(60_000)
+    storage = tmp_path / "r" / "storage"
+    free = []
+
+    with small_disk(storage, 32 << 10), ReceiverProcess(tmp_path / "r", reserve_bytes=reserve) as receiver:
+        scus = [RawScu(receiver.port) for _ in range(4)]
+        for scu in scus:
+            scu.associate()
+            scu.send(pdata(1, 3, store_command(generate_uid())))
+        for _ in range(length // len(piece)):
+            for scu in scus:
+                scu.send(pdata(1, 0, piece))
+            disk = os.statvfs(storage)
+            free.append(disk.f_bavail * disk.f_frsize)
+        for scu in scus:
+            scu.send(pdata(1, 2, b""))
+        statuses = [scu.response().Status for scu in scus]
+        for scu in scus:
+            scu.socket.close()
+        assert min(free) > reserve - (1 << 20)
+        assert 0xA700 in statuses
+        assert receiver.leftovers() == []
+
+
+def test_a_deflated_object_leaves_the_reserve(tmp_path):
+    """Its inflated form, which lies on the disk while it is looked at, asks for room like any other."""
+    dataset = mr_object(matrix=64)
+    data = deflated(encoded(dataset) + b"\xfc\xff\xfc\xffOB\0\0" + (14 << 20).to_bytes(4, "little") + bytes(14 << 20))
+    with (
+        small_disk(tmp_path / "r" / "storage", 16 << 10),
+        ReceiverProcess(tmp_path / "r", reserve_bytes=8 << 20) as receiver,
+        associated(receiver, (MR, [DEFLATED])) as scu,
+    ):
+        assert scu.store(dataset.SOPInstanceUID, data) == 0xA700
+        assert scu.store(dataset.SOPInstanceUID, encoded(dataset, DEFLATED)) == 0x0000
+
+
 def series_of(files):
     import pydicom
 
