@@ -267,12 +267,12 @@ class _Folders:
 def instance_path(checked: CheckedObject) -> str:
     """Where an instance lies, relative to the storage folder, in POSIX form.
 
-    inbox/<2 hex>/<62 hex of sha256(Series Instance UID)>/<16 of sha256(SOP Instance UID)>-<16 of the file's>.dcm: the
-    same bytes always have the same name, other bytes of the same instance another one.
+    inbox/<2 hex>/<62 hex of sha256(Series Instance UID)>/<16 of sha256(SOP Instance UID)>-<sha256 of the file>.dcm: the
+    same bytes always have the same name, other bytes another one, also when somebody makes them on purpose.
     """
     series = hashlib.sha256(checked.summary.series_instance_uid.encode()).hexdigest()
     instance = hashlib.sha256(checked.summary.sop_instance_uid.encode()).hexdigest()
-    return f"inbox/{series[:2]}/{series[2:]}/{instance[:16]}-{checked.sha256[:16]}.dcm"
+    return f"inbox/{series[:2]}/{series[2:]}/{instance[:16]}-{checked.sha256}.dcm"
 
 
 def sync_file(descriptor: int) -> None:

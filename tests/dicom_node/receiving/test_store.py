@@ -121,6 +121,13 @@ def test_same_bytes_have_one_name_and_other_bytes_another(tmp_path):
     assert "1.4" not in instance_path(first)
 
 
+def test_half_a_digest_in_common_is_not_the_same_name(tmp_path):
+    """64 bits can be made to agree; a name made of them would let one object replace another that is acknowledged."""
+    first, other = checked(tmp_path, 1), checked(tmp_path, 1)
+    object.__setattr__(other, "sha256", first.sha256[:32] + "f" * 32)
+    assert instance_path(first) != instance_path(other)
+
+
 @pytest.mark.parametrize("count", [1, 8])
 def test_processes_take_turns_on_sqlite(tmp_path, count):
     """With a lock file, stores of several processes never write at once."""
