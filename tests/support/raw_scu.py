@@ -79,7 +79,7 @@ def pdata(context_id: int, control: int, fragment: bytes) -> bytes:
 class RawScu:
     """One connection; use as a context manager."""
 
-    def __init__(self, port: int, timeout: float = 10) -> None:
+    def __init__(self, port: int, timeout: float = 60) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
 
     def __enter__(self) -> RawScu:

@@ -121,4 +121,4 @@ def test_a_rejected_peer_that_stays_is_closed(strict):
     with RawScu(strict.port) as scu:
         scu.send(associate_request(calling="STRANGER"))
         assert scu.rejection() == CALLING_UNKNOWN
-        assert scu.is_closed(6)
+        assert scu.is_closed(30)

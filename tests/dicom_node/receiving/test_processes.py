@@ -70,7 +70,7 @@ def running(settings):
 
     thread = threading.Thread(target=run)
     thread.start()
-    until(lambda: listens(settings.dicom_port) or failure, "receiver listening", 20)
+    until(lambda: listens(settings.dicom_port) or failure, "receiver listening", 90)
     try:
         yield
     finally:
@@ -111,7 +111,7 @@ def test_several_processes_share_one_port(tmp_path):
     files = mr_series(tmp_path / "series", 10)
     settings = node_settings(tmp_path / "r", receiver_processes=3)
     with running(settings):
-        children = until(lambda: len(receivers()) == 3 and receivers(), "three processes", 20)
+        children = until(lambda: len(receivers()) == 3 and receivers(), "three processes", 90)
         echo(Address(settings.dicom_port))
         senders = [
             subprocess.Popen([dcmtk("storescu"), "-aec", "X", "127.0.0.1", str(settings.dicom_port), *map(str, files)])
@@ -120,7 +120,7 @@ def test_several_processes_share_one_port(tmp_path):
         assert [sender.wait(60) for sender in senders] == [0] * 6
         assert all(child.memory_info().rss < 120 * _MEGABYTES for child in children)
         children[0].kill()
-        until(lambda: len(receivers()) == 3 and children[0] not in receivers(), "process started again", 20)
+        until(lambda: len(receivers()) == 3 and children[0] not in receivers(), "process started again", 90)
         for _ in range(6):
             echo(Address(settings.dicom_port))
     psutil.wait_procs(children, 10)
@@ -137,13 +137,13 @@ def test_a_child_that_is_told_to_stop_takes_no_other_along(tmp_path, victim):
     """SIGTERM to one of two processes: the other one answers at once, and the stopped one comes back."""
     settings = node_settings(tmp_path / "r", receiver_processes=2)
     with running(settings):
-        children = until(lambda: len(receivers()) == 2 and receivers(), "two processes", 20)
-        until(lambda: all(child.num_threads() >= 3 for child in children), "both accept", 20)
+        children = until(lambda: len(receivers()) == 2 and receivers(), "two processes", 90)
+        until(lambda: all(child.num_threads() >= 3 for child in children), "both accept", 90)
         children[victim].terminate()
         children[victim].wait(20)
         for _ in range(4):
             echo(Address(settings.dicom_port))
-        until(lambda: len(receivers()) == 2, "process started again", 20)
+        until(lambda: len(receivers()) == 2, "process started again", 90)
         for _ in range(4):
             echo(Address(settings.dicom_port))
     assert not listens(settings.dicom_port)
