@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -142,9 +143,21 @@ def make_engine(url: URL) -> Engine:
 
 
 def make_folder(url: URL) -> None:
-    """Make the folder of an SQLite file."""
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).absolute().parent.mkdir(parents=True, exist_ok=True)
+    """Make the folder of an SQLite file, durable: SQLite flushes the file's own folder, but not the ones above it."""
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    missing = []
+    folder = Path(url.database).absolute().parent
+    while not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        descriptor = os.open(one.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

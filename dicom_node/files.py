@@ -27,6 +27,18 @@ def json_bytes(value: Any) -> bytes:
     return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each on disk when this returns."""
+    missing = []
+    at = folder.absolute()
+    while not at.is_dir():
+        missing.append(at)
+        at = at.parent
+    for one in reversed(missing):
+        one.mkdir(exist_ok=True)
+        sync_folder(one.parent)
+
+
 def sync_file(path: Path) -> None:
     """Push a file's bytes to the disk."""
     with path.open("rb") as file:

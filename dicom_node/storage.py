@@ -10,6 +10,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from dicom_node.files import make_folder
+
 OUTBOX = "outbox"
 UNFINISHED = "unfinished"
 # A result set and what other programs write meanwhile.
@@ -28,7 +30,7 @@ class StorageProbe:
 
     def __init__(self, storage: Path) -> None:
         self._folder = storage / OUTBOX / UNFINISHED
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
 
     def away(self) -> str | None:
         """Why nothing can be read; None when it can."""

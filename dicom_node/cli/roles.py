@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.cli.context import ConfigOption, exit_codes, settings_or_exit
+from dicom_node.files import make_folder
 from dicom_node.logs import configure_logs
 from dicom_node.serving.role import stop_when_told
 from dicom_node.settings import Settings
@@ -37,5 +38,5 @@ def _run(role: str, config: Path | None, body: Callable[[Settings, threading.Eve
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
     with exit_codes():
-        settings.storage.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.storage)
         body(settings, stop_when_told())

@@ -7,6 +7,7 @@ import threading
 import typer
 
 from dicom_node.cli.context import ConfigOption, err, exit_codes, settings_or_exit
+from dicom_node.files import make_folder
 from dicom_node.logs import configure_logs
 from dicom_node.settings import Settings, compact
 
@@ -27,7 +28,7 @@ def serve(config: ConfigOption = None) -> None:
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role="serve")
     with exit_codes():
-        settings.storage.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.storage)
         require_free(settings.bind, settings.dicom_port)
         prepare_database(settings.database_url)
     stop = stop_when_told()

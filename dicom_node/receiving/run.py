@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from dicom_node.errors import ReceivingError
+from dicom_node.files import make_folder
 from dicom_node.receiving.acceptor import Acceptor, open_listener
 from dicom_node.receiving.association import Surroundings
 from dicom_node.receiving.claim import claimed
@@ -115,7 +116,7 @@ def _rows(url: str) -> Iterator[Rows]:
 def _make_folders(settings: ReceiverSettings) -> Path:
     """The folder of unfinished objects; it and the ones above it are on disk."""
     folder = settings.inbox / "tmp"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     sync_folder(settings.storage)
     sync_folder(settings.inbox)
     return folder

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicom_node.errors import ResultError
-from dicom_node.files import sync_file, sync_folder
+from dicom_node.files import make_folder, sync_file, sync_folder
 from dicom_node.storage import UNFINISHED
 
 _LOCK = ".lock"
@@ -43,7 +43,7 @@ class Outbox:
         self.folder = folder
         self._host = (host or socket.gethostname()).replace("/", "_")
         self._unfinished = folder / UNFINISHED
-        self._unfinished.mkdir(parents=True, exist_ok=True)
+        make_folder(self._unfinished)
 
     def of_job(self, job_id: int) -> Path | None:
         """Where the job's latest result set lies; None when it has none."""
