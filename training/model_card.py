@@ -72,8 +72,10 @@ Each case judged by the one member that never saw its patient, at threshold 0.5,
 | **mean** | | **{values.mean():.3f}** (95 % CI {low:.3f}-{high:.3f}) | | |
 
 ## What it must not be trusted with
-- Scanners and sequences other than the one above: a probe of the same recipe scored 0.03-0.08 on other scanners, and
-  missed a 56 mL case whole. Ordinary augmentation did not mend that; the next model has to.
+- Scanners and sequences other than the one above: no labelled scan of another scanner was there to judge it by. On five
+  unlabelled fat-suppressed scans (`flair-unlabelled`) it marked bright lesions and no scalp, but missed faint ones. An
+  earlier probe without dimmed scalps in its training scored 0.03-0.08 on other scanners and missed a 56 mL case whole.
+- Large volumes: it marks too little (see the table).
 - Acute infarcts, tumours, haemorrhage, post-operative brains, children: none in the training data.
 - Small volumes: below 5 mL the relative error is large.
 - 3D, sagittal, coronal or post-contrast FLAIR.
