@@ -111,6 +111,14 @@ def _names_t1(evidence: Evidence) -> bool:
     return t1 and not any(word.startswith(("t2", "flairt2")) for word in evidence.words)
 
 
+# PS3.3 C.8.13.3.1.3. Anything else that stands there is not told: it may be a patient's name.
+_SHOWN_PARTS = {"PHASE": "the phase part", "REAL": "the real part", "IMAGINARY": "the imaginary part"}
+
+
+def _shown_part(evidence: Evidence) -> str:
+    return _SHOWN_PARTS.get(evidence.component, "an unknown part")
+
+
 _MAPS = ("ADC", "FA", "TRACEW", "EADC", "CBF", "CBV", "MTT", "TTP", "TMAX", "T1MAP", "T2MAP", "METABOLITE_MAP", "PDMAP")
 _PROJECTIONS = (
     "MIP", "MAX_IP", "MINIP", "MIN_IP", "PROJECTION IMAGE", "SUBTRACTION", "SUB", "MPR", "CSA MPR", "REFORMATTED",
@@ -226,7 +234,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         "not_magnitude",
         lambda e: e.component not in ("MAGNITUDE", "MIXED"),
-        lambda e: f"The images show the {e.component.lower()} part of the signal; magnitude images are expected.",
+        lambda e: f"The images show {_shown_part(e)} of the signal; magnitude images are expected.",
         "PS3.3 C.8.13.3.1.3 Complex Image Component",
     ),
     Exclusion(

@@ -109,6 +109,18 @@ def test_everything_else_is_turned_away_by_name(code: str, elements: dict[str, o
     assert verdict.reason.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("component", "words"),
+    [("PHASE", "the phase part"), ("IMAGINARY", "the imaginary part"), ("DOE^JANE", "an unknown part")],
+)
+def test_the_part_of_the_signal_is_told_from_a_table(component: str, words: str) -> None:
+    """A name in Complex Image Component does not become part of the reason, which everybody may read."""
+    verdict = judge_series(_series(SeriesDescription="FLAIR", ComplexImageComponent=component))
+    assert verdict.code == "not_magnitude"
+    assert words in verdict.reason
+    assert "doe" not in verdict.reason.lower()
+
+
 def test_flair_without_a_name_is_known_by_its_timing() -> None:
     """Timing that only a FLAIR has is accepted without a name, and flagged as such."""
     headers = _series(InversionTime="2200", RepetitionTime="9000", EchoTime="110", ScanningSequence=["SE", "IR"])
