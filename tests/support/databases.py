@@ -6,8 +6,10 @@ import itertools
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,22 +88,39 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(parent: Path | None = None) -> Iterator[PostgresServer]:
-    """A server while the block lasts; skips (fails under CI=true) where PostgreSQL is not installed."""
+    """A server while the block lasts; skips (fails under CI=true) where PostgreSQL is not installed.
+
+    SIGTERM (a `timeout` around pytest) ends the block too: the server is a daemon, and would outlive us.
+    """
     programs = Path(peer("initdb")).resolve().parent
     # Not under pytest's folder, which only its user may enter; and short: a socket's path has at most 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="wmh-pg-", dir=parent))
-    try:
-        if os.geteuid() == 0:
-            account = pwd.getpwnam(_USER)
-            os.chown(folder, account.pw_uid, account.pw_gid)
-        server = PostgresServer(folder, programs)
-        server.start()
+    with _terminated_in_order():
         try:
-            yield server
+            if os.geteuid() == 0:
+                account = pwd.getpwnam(_USER)
+                os.chown(folder, account.pw_uid, account.pw_gid)
+            server = PostgresServer(folder, programs)
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop("immediate")
         finally:
-            server.stop("immediate")
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _terminated_in_order() -> Iterator[None]:
+    """Make SIGTERM a Ctrl-C while the block lasts: pytest then stops, and ends what it started."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def sqlite_url(folder: Path) -> str:
