@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Debian puts Orthanc in /usr/sbin and the PostgreSQL server programs in a versioned folder: neither is on a user's PATH.
+# Debian puts Orthanc in /usr/sbin and the PostgreSQL server programs in a versioned folder: no user's PATH has them.
 _EXTRA_PLACES = ["/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
 
 
