@@ -327,7 +327,7 @@ class JobTable:
         nothing, since the node has every instance already.
         """
         with self._database.read() as connection:
-            ids = list(connection.execute(RESENT).scalars())
+            ids = sorted(connection.execute(RESENT).scalars())
         retried = []
         for job_id in ids:
             with suppress(IllegalTransition):  # another process was first, or a newer job came
@@ -407,7 +407,6 @@ def _resent() -> Any:
             series.c.last_received_at > jobs.c.ended_at,  # cheap, and false for almost all
             sent_again >= analysed,
         )
-        .order_by(jobs.c.id)
     )
 
 
