@@ -82,6 +82,7 @@ def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> No
         assert str(job.state) == "failed"
         assert "oldpacs" in job.reason
         assert "0x0122" in job.reason
+        assert pacs.asked == 3, "a report was sent of a segmentation that the PACS has not got"
         explained = node.cli("jobs", "explain", job.id).stdout
         assert "oldpacs" in explained
 
