@@ -48,6 +48,9 @@ class Completer:
     """Decides which open series are complete, and makes each a job or a rejection.
 
     Safe to run in several processes: `enqueue` and `reject_series` are idempotent for the same set of instances.
+
+    Args:
+        examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Completer:
         storage: Path,
         patience: Patience,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        examine: Callable[[Sequence[StoredInstance], Path], Examination] | None = None,
     ) -> None:
         self._inbox = inbox
         self._jobs = jobs
@@ -65,6 +69,7 @@ class Completer:
         self._away: str | None = None
         self._patience = patience
         self._clock = clock
+        self._examine_files = examine or examine_files
         self._examined: dict[tuple[str, int], Examination] = {}
 
     def look(self) -> float:
@@ -125,7 +130,7 @@ class Completer:
 
     def _examine(self, activity: SeriesActivity, instances: Sequence[StoredInstance]) -> Examination | None:
         """None while the storage is away: that makes every series look unreadable, and says nothing about any."""
-        examination = _examine_files(instances, self._storage)
+        examination = self._examine_files(instances, self._storage)
         away = None if examination.verdict.accepted else self._probe.away()
         if away is not None and self._away is None:
             log.error("storage is away, no series is judged until it is back", trouble=away)
@@ -151,7 +156,7 @@ class Completer:
         log.info("series complete", series=series_uid, instances=count, job=job.id)
 
 
-def _examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examination:
+def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examination:
     """Choose files, read their headers and judge them; whatever a hostile file does becomes a verdict.
 
     This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.

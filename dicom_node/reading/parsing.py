@@ -40,7 +40,7 @@ PARSER_ERRORS: tuple[type[Exception], ...] = (
 
 # A 256 x 256 x 24 FLAIR has 3 MB; the largest Enhanced MR that is still a head has some hundred.
 MAX_FILE_BYTES = 2 * 1024**3
-MAX_INFLATED_BYTES = 1024**3
+MAX_INFLATED_BYTES = 256 * 1024**2
 _CHUNK = 1024**2
 
 # pydicom's warnings quote the values that they complain about, which may be a name or a birth date: none of that may

@@ -11,6 +11,7 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
+from dicom_node.completing.examiner import Examiner
 from dicom_node.serving.loop import run_until_stopped
 from dicom_node.serving.role import lease_owner
 from dicom_node.serving.schema import require_current
@@ -30,8 +31,10 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
     require_current(settings.database_url)
     database = open_database(settings.database_url)
     inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
-    completer = Completer(inbox, jobs, settings.storage.absolute(), Patience.of(settings))
+    examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
+    completer = Completer(inbox, jobs, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine)
     run_threads([lambda: run_until_stopped(completer.look, stop), lambda: _analyse(settings, inbox, jobs, stop)], stop)
+    examiner.close()
     database.close()
 
 
