@@ -9,7 +9,7 @@ from pathlib import Path
 from dicom_node.cli.context import ConfigOption, exit_codes, settings_or_exit
 from dicom_node.files import make_folder
 from dicom_node.logs import configure_logs
-from dicom_node.serving.role import stop_when_told
+from dicom_node.serving.role import give_way_to_the_receiver, stop_when_told
 from dicom_node.settings import Settings
 
 
@@ -24,6 +24,7 @@ def work(config: ConfigOption = None) -> None:
     """Decide which series are complete and analyse them, until told to stop."""
     from dicom_node.working.run import run_work
 
+    give_way_to_the_receiver()
     _run("work", config, run_work)
 
 

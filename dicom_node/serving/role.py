@@ -15,6 +15,16 @@ from types import FrameType
 SUPERVISED_VARIABLE = "WMH_NODE_SUPERVISED"
 
 
+# Measured: C-ECHO beside a computing worker takes 33 ms (p95) when the worker is niced, up to 687 ms when it is not.
+_GIVE_WAY = 10
+
+
+def give_way_to_the_receiver() -> None:
+    """Lower this process's priority where a supervisor runs a receiver beside it on the same cores."""
+    if os.environ.get(SUPERVISED_VARIABLE):
+        os.nice(_GIVE_WAY)
+
+
 def lease_owner(role: str, index: int = 0) -> str:
     """A lease holder's name that nobody else has: two containers may share host name and process id."""
     return f"{role}@{socket.gethostname()}:{os.getpid()}/{index}-{secrets.token_hex(4)}"
