@@ -1,0 +1,1 @@
+"""What a model is compared with: simpler methods behind the ensemble's own seam."""

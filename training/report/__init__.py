@@ -1,0 +1,1 @@
+"""The evaluation as a reader sees it: figures and one self-contained HTML file."""
