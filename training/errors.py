@@ -2,7 +2,8 @@
 
 TrainingError
 ├── BadCase       a case that cannot be trained on: missing file, other grid, foreign label
-└── BadCohort     cases that do not make a cohort: none at all, too few patients for the folds, a broken patients.csv
+├── BadCohort     cases that do not make a cohort: none at all, too few patients for the folds, a broken patients.csv
+└── BadEvaluation an evaluation document that is damaged or of another version
 """
 
 from __future__ import annotations
@@ -18,3 +19,7 @@ class BadCase(TrainingError):
 
 class BadCohort(TrainingError):
     """Cases that do not make a cohort."""
+
+
+class BadEvaluation(TrainingError):
+    """An evaluation document that is damaged or of another version."""

@@ -1,0 +1,584 @@
+"""The evaluation as a document: what `evaluation.json` holds and every figure and table is drawn from.
+
+Frozen and valid once constructed; unknown fields, NaN and infinity are refused. A number that is undefined is None, and
+a note beside it says why in words. Figures carry the paper's numbers (Kim, Ryu et al., AJNR 2024;45:1885).
+
+Groups are texts: `all`, `internal` (train, validation and test patients), `external`, `split:test`, `site:A`.
+`Evaluation.figure_group` names the one that the figures are drawn of.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from training.errors import BadEvaluation
+
+SCHEMA: Final = 1
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+ClinicalValue = float | str
+
+
+class _Frozen(BaseModel):
+    """Nothing unknown, nothing changed afterwards, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PaperFigure(_Frozen):
+    """What the paper reports for the same quantity.
+
+    Attributes:
+        value: in the unit of the statistic beside it.
+        ci_low: lower end of the 95 % CI, where given.
+        ci_high: upper end.
+        sd: standard deviation, where given.
+        where: part of the paper, such as `Abstract` or `Fig 1A`.
+    """
+
+    value: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    sd: float | None = None
+    where: str
+
+    @property
+    def text(self) -> str:
+        """`0.722 (0.719-0.726)`, as printed beside ours."""
+        if self.ci_low is not None and self.ci_high is not None:
+            return f"{self.value:g} ({self.ci_low:g}-{self.ci_high:g})"
+        return f"{self.value:g}" if self.sd is None else f"{self.value:g} (SD {self.sd:g})"
+
+
+class Statistic(_Frozen):
+    """One number about one group of cases.
+
+    Attributes:
+        name: slug, such as `dsc_mean`.
+        title: the words that a reader sees.
+        group: see the module.
+        value: None where it is undefined; `note` says why.
+        ci_low: lower end of the 95 % CI.
+        ci_high: upper end.
+        sd: standard deviation over cases, where the value is a mean.
+        n: cases that went into it.
+        p: two-sided P value.
+        unit: empty for a pure number, else `mm`, `mL`, `ms`, `pixels` or `%`.
+        method: test or interval, with its source.
+        paper: the paper's number for the same quantity.
+        note: why there is no value, or what to mind.
+    """
+
+    name: str
+    title: str
+    group: str
+    value: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    sd: float | None = None
+    n: Count
+    p: Fraction | None = None
+    unit: str = ""
+    method: str = ""
+    paper: PaperFigure | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _explained(self) -> Self:
+        if self.value is None and not self.note:
+            raise ValueError(f"{self.name} of {self.group}: expected a note, since there is no value")
+        return self
+
+
+class CaseRecord(_Frozen):
+    """One case: one row of `cases.csv`.
+
+    Volumes lie on the native grid, in mL. None: undefined (no predicted voxel, no manual lesion, no ventricle mask).
+
+    Attributes:
+        case: name of the case folder.
+        patient: patients are never on two sides of a split.
+        site: blank where patients.csv names none.
+        split: `train`, `validation`, `test`, `external` or blank.
+        seen_in_training: the bundle names it among those that it was trained on; None: the bundle names nobody.
+        dsc: by the rule of `training.dice` (two empty masks 1, one empty mask 0).
+        hd_mm: Hausdorff distance in 3D; None when a mask is empty.
+        hd_pixels: the same in voxel steps of the native grid, whatever their size.
+        hd95_mm: 95th percentile of the surface distances.
+        surface_dice: at `EvaluationSettings.surface_tolerance_mm`.
+        manual_ml: volume of the manual mask.
+        predicted_ml: volume of the predicted mask.
+        uncertainty_index: paper's index, 0 to 1.
+        member_dice: mean Dice of all pairs of members (Zenk 2025).
+        soft_dice_confidence: Soft Dice Confidence (Borges 2024).
+        inverse_volume: 1 / predicted mL: what the index must beat.
+        brier: mean squared error of the probability near lesions.
+        ece_near: expected calibration error near lesions.
+        lesions_manual: manual lesions, 26-connected.
+        lesions_predicted: predicted lesions.
+        lesions_found: manual lesions that a predicted voxel touches.
+        lesion_recall: found / manual lesions.
+        lesion_precision: predicted lesions that touch a manual voxel / predicted lesions.
+        lesion_f1: their harmonic mean.
+        regions_by: which ventricles the periventricular region was measured from.
+        pv_dsc: periventricular WMH within 10 mm of the ventricles.
+        deep_dsc: WMH outside.
+        pv_dsc_7mm5: within 7.5 mm.
+        deep_dsc_7mm5: outside.
+        pv_manual_ml: manual WMH within 10 mm.
+        pv_predicted_ml: predicted WMH within 10 mm.
+        deep_manual_ml: manual WMH outside.
+        deep_predicted_ml: predicted WMH outside.
+        ventricle_dsc: predicted against manual ventricles.
+        seconds: preprocessing, inference and measures; reading the files excluded.
+        clinical: the other columns of patients.csv.
+    """
+
+    case: str
+    patient: str
+    site: str = ""
+    split: str = ""
+    seen_in_training: bool | None = None
+    dsc: Fraction
+    hd_mm: NotNegative | None = None
+    hd_pixels: NotNegative | None = None
+    hd95_mm: NotNegative | None = None
+    surface_dice: Fraction | None = None
+    manual_ml: NotNegative
+    predicted_ml: NotNegative
+    uncertainty_index: Fraction | None = None
+    member_dice: Fraction | None = None
+    soft_dice_confidence: Fraction | None = None
+    inverse_volume: NotNegative | None = None
+    brier: Fraction | None = None
+    ece_near: Fraction | None = None
+    lesions_manual: Count
+    lesions_predicted: Count
+    lesions_found: Count
+    lesion_recall: Fraction | None = None
+    lesion_precision: Fraction | None = None
+    lesion_f1: Fraction | None = None
+    regions_by: Literal["manual ventricles", "predicted ventricles"] | None = None
+    pv_dsc: Fraction | None = None
+    deep_dsc: Fraction | None = None
+    pv_dsc_7mm5: Fraction | None = None
+    deep_dsc_7mm5: Fraction | None = None
+    pv_manual_ml: NotNegative | None = None
+    pv_predicted_ml: NotNegative | None = None
+    deep_manual_ml: NotNegative | None = None
+    deep_predicted_ml: NotNegative | None = None
+    ventricle_dsc: Fraction | None = None
+    seconds: NotNegative
+    clinical: dict[str, ClinicalValue] = {}
+
+
+class ModelRecord(_Frozen):
+    """Which model was judged, and how it ran."""
+
+    name: str
+    version: str
+    digest: str
+    members: int
+    architecture: str
+    threshold: float
+    runtime: str
+    precision: str
+
+
+class EvaluationSettings(_Frozen):
+    """The choices behind the numbers; the report states them."""
+
+    surface_tolerance_mm: float = 2.0
+    near_lesion_mm: float = 10.0
+    calibration_bins: int = 10
+    periventricular_mm: tuple[float, float] = (10.0, 7.5)
+    review_above: float = 0.35
+    outlier_sd: float = 4.0
+    bootstrap_resamples: int = 2000
+    seed: int = 2024
+    shown_cases: int = 6
+
+
+class Cohort(_Frozen):
+    """Who was evaluated.
+
+    Attributes:
+        cases: number of cases.
+        patients: number of patients.
+        sites: site -> cases; blank site left out.
+        splits: split -> cases; blank split left out.
+        split_filter: the split that was asked for.
+        seen_in_training: cases of patients that the bundle says it was trained on.
+        without_lesions: cases whose manual mask is empty.
+        note: the sentence on training patients that the report must print first.
+    """
+
+    cases: Count
+    patients: Count
+    sites: dict[str, int] = {}
+    splits: dict[str, int] = {}
+    split_filter: str | None = None
+    seen_in_training: tuple[str, ...] = ()
+    without_lesions: tuple[str, ...] = ()
+    note: str = ""
+
+
+class SampleGroup(_Frozen):
+    """The values of one violin."""
+
+    label: str
+    values: tuple[float, ...]
+    paper: PaperFigure | None = None
+
+
+class ViolinFigure(_Frozen):
+    """Figures 1A and 1B: one violin a group, with median and quartiles.
+
+    Attributes:
+        figure: the paper's number, such as `1A`.
+        x_label: what the groups are.
+        y_label: what the values are.
+        groups: in the order to draw; a group may be empty.
+        p: over all groups, by `test`.
+        note: why it cannot be drawn; empty otherwise.
+    """
+
+    figure: str
+    title: str
+    x_label: str
+    y_label: str
+    groups: tuple[SampleGroup, ...] = ()
+    p: Fraction | None = None
+    test: str = ""
+    note: str = ""
+
+
+class LinePoint(_Frozen):
+    """One dot with its error bar."""
+
+    label: str
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: Count = 0
+
+
+class LineSeries(_Frozen):
+    """One line."""
+
+    label: str
+    points: tuple[LinePoint, ...]
+
+
+class LineFigure(_Frozen):
+    """Figures 1C to 1E: dots with error bars, one line a series; every series has the same points."""
+
+    figure: str
+    title: str
+    x_label: str
+    y_label: str
+    bars: Literal["SD", "95 % CI"]
+    series: tuple[LineSeries, ...] = ()
+    note: str = ""
+
+
+class RepresentativeCase(_Frozen):
+    """One column of figure 2; its pictures are a `training.evaluation.shown.ShownCase` of the same case."""
+
+    case: str
+    level: Literal["low", "high"]
+    slice_index: Count
+    uncertainty_index: Fraction
+    dsc: Fraction
+
+
+class DensityFigure(_Frozen):
+    """Figure 3A: uncertainty index against DSC; `density` is a Gaussian kernel estimate at each point."""
+
+    cases: tuple[str, ...] = ()
+    uncertainty_index: tuple[float, ...] = ()
+    dsc: tuple[float, ...] = ()
+    density: tuple[float, ...] | None = None
+    r: float | None = None
+    p: Fraction | None = None
+    paper_r: float = -0.753
+    note: str = ""
+
+
+class TriageFigure(_Frozen):
+    """Figure 3B: patients added in order of their uncertainty index.
+
+    Attributes:
+        uncertainty_index: sorted.
+        cumulative_percent: of the patients with an index, up to and with this one.
+        cumulative_dsc: their mean DSC.
+        limit: the triage limit (0.35).
+        percent_below: patients under the limit.
+        dsc_below: their mean DSC.
+        inter_rater_dsc: agreement of human raters: measured here when `inter_rater_measured`, else the paper's 0.744.
+    """
+
+    uncertainty_index: tuple[float, ...] = ()
+    cumulative_percent: tuple[float, ...] = ()
+    cumulative_dsc: tuple[float, ...] = ()
+    limit: float = 0.35
+    percent_below: float | None = None
+    dsc_below: float | None = None
+    paper_percent_below: float = 86.0
+    paper_dsc_below: float = 0.746
+    inter_rater_dsc: float = 0.744
+    inter_rater_measured: bool = False
+    note: str = ""
+
+
+class FittedLine(_Frozen):
+    """y = intercept + slope x; x manual mL, y predicted mL."""
+
+    intercept: float
+    slope: float
+
+
+class Outlier(_Frozen):
+    """A case far off the diagonal; `residual_ml` is predicted - manual, `score` its robust z."""
+
+    case: str
+    manual_ml: float
+    predicted_ml: float
+    residual_ml: float
+    score: float
+
+
+class AgreementFigure(_Frozen):
+    """Figure 4: predicted against manual volume, the diagonal, the fitted line, outliers."""
+
+    cases: tuple[str, ...] = ()
+    manual_ml: tuple[float, ...] = ()
+    predicted_ml: tuple[float, ...] = ()
+    outliers: tuple[Outlier, ...] = ()
+    line: FittedLine | None = None
+    line_without_outliers: FittedLine | None = None
+    paper_line: FittedLine = FittedLine(intercept=2.1693, slope=0.8311)
+    paper_line_without_outliers: FittedLine = FittedLine(intercept=2.0671, slope=0.8376)
+    note: str = ""
+
+
+class BaselineRow(_Frozen):
+    """One characteristic: a cell a column, already in words (`67.4 (13.0)`, `4 (2-8)`, `1419 (60.4)`)."""
+
+    label: str
+    form: Literal["mean (SD)", "median (IQR)", "n (%)"]
+    cells: tuple[str, ...]
+    p: Fraction | None = None
+    test: str = ""
+    note: str = ""
+
+
+class BaselineTable(_Frozen):
+    """The paper's Table: characteristics by data set."""
+
+    columns: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    rows: tuple[BaselineRow, ...] = ()
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        if any(len(row.cells) != len(self.columns) for row in self.rows) or len(self.counts) != len(self.columns):
+            raise ValueError(f"expected {len(self.columns)} cells in every row of the baseline table")
+        return self
+
+
+class Stratum(_Frozen):
+    """One row of a stratification."""
+
+    label: str
+    n: Count
+    mean: float | None = None
+    sd: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    paper: PaperFigure | None = None
+
+
+class PairTest(_Frozen):
+    """Two strata compared; P after Bonferroni."""
+
+    first: str
+    second: str
+    difference: float
+    p: Fraction
+
+
+class Stratification(_Frozen):
+    """A quantity by strata, with the test over all of them.
+
+    Attributes:
+        name: slug, such as `infarct_volume`.
+        quantity: what is averaged (`DSC` or `uncertainty index`).
+        by: what the strata are.
+        p: over all strata with at least two cases.
+        pairs: Bonferroni post hoc tests.
+    """
+
+    name: str
+    title: str
+    quantity: str
+    by: str
+    rows: tuple[Stratum, ...] = ()
+    p: Fraction | None = None
+    test: str = ""
+    pairs: tuple[PairTest, ...] = ()
+    note: str = ""
+
+
+class TrainingSizePoint(_Frozen):
+    """Mean DSC on the evaluated patients after training on this many patients."""
+
+    patients: Count
+    mean_dsc: float
+    sd: float | None = None
+    n: Count
+
+
+class TrainingSizeCurve(_Frozen):
+    """DSC against the number of training patients (paper: 0.659 at 100, 0.699 at 500, 0.722 at 2408)."""
+
+    points: tuple[TrainingSizePoint, ...] = ()
+    paper: tuple[TrainingSizePoint, ...] = (
+        TrainingSizePoint(patients=100, mean_dsc=0.659, n=6013),
+        TrainingSizePoint(patients=500, mean_dsc=0.699, n=6013),
+        TrainingSizePoint(patients=2408, mean_dsc=0.722, n=6013),
+    )
+    p: Fraction | None = None
+    test: str = ""
+    note: str = ""
+
+
+class ReliabilityBin(_Frozen):
+    """Voxels whose probability lies in [low, high)."""
+
+    low: Fraction
+    high: Fraction
+    mean_probability: Fraction | None = None
+    observed: Fraction | None = None
+    voxels: Count
+
+
+class ReliabilityCurve(_Frozen):
+    """Probability against frequency, pooled over the voxels near lesions of all cases.
+
+    Attributes:
+        region: which voxels, in words.
+        ece: expected calibration error of the pooled voxels.
+        brier: mean squared error of the pooled voxels.
+    """
+
+    region: str = ""
+    bins: tuple[ReliabilityBin, ...] = ()
+    ece: Fraction | None = None
+    brier: Fraction | None = None
+    note: str = ""
+
+
+class RiskCoverageCurve(_Frozen):
+    """Cases kept in order of a confidence score; risk = 1 - DSC (Traub 2024).
+
+    Attributes:
+        score: slug: `uncertainty_index`, `member_dice`, `soft_dice_confidence`, `inverse_volume`.
+        coverage: share of cases kept, ascending.
+        selective_risk: mean risk of the kept cases.
+        generalised_risk: sum of the kept cases' risks / all cases.
+        augrc: area under `generalised_risk`; lower is better.
+        aurc: area under `selective_risk`.
+    """
+
+    score: str
+    title: str
+    coverage: tuple[float, ...] = ()
+    selective_risk: tuple[float, ...] = ()
+    generalised_risk: tuple[float, ...] = ()
+    augrc: float | None = None
+    augrc_ci_low: float | None = None
+    augrc_ci_high: float | None = None
+    aurc: float | None = None
+    note: str = ""
+
+
+class InterRater(_Frozen):
+    """Agreement of human raters over the cases that have several masks."""
+
+    raters: tuple[str, ...] = ()
+    cases: Count = 0
+    mean_dsc: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    mean_r: float | None = None
+    model_dsc: float | None = None
+    p: Fraction | None = None
+    test: str = ""
+    paper_dsc: PaperFigure = PaperFigure(value=0.744, ci_low=0.738, ci_high=0.751, where="Abstract")
+    note: str = ""
+
+
+class Evaluation(_Frozen):
+    """Everything that `wmh-node evaluate` found."""
+
+    schema_version: int = SCHEMA
+    evaluated_at: datetime
+    software: dict[str, str] = {}
+    model: ModelRecord
+    settings: EvaluationSettings
+    cohort: Cohort
+    figure_group: str
+    cases: tuple[CaseRecord, ...]
+    statistics: tuple[Statistic, ...] = ()
+    violins: tuple[ViolinFigure, ...] = ()
+    lines: tuple[LineFigure, ...] = ()
+    representatives: tuple[RepresentativeCase, ...] = ()
+    density: DensityFigure
+    triage: TriageFigure
+    agreement: AgreementFigure
+    baseline: BaselineTable
+    stratifications: tuple[Stratification, ...] = ()
+    training_size: TrainingSizeCurve
+    reliability: ReliabilityCurve
+    risk_coverage: tuple[RiskCoverageCurve, ...] = ()
+    inter_rater: InterRater
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_row_a_case(self) -> Self:
+        if self.schema_version != SCHEMA:
+            raise ValueError(f"expected evaluation schema {SCHEMA}, got {self.schema_version}")
+        names = [record.case for record in self.cases]
+        if len(set(names)) != len(names):
+            raise ValueError("expected every case once")
+        return self
+
+    def statistic(self, name: str, group: str | None = None) -> Statistic | None:
+        """The statistic of that name, of `figure_group` unless another group is asked for; None if there is none."""
+        wanted = group or self.figure_group
+        return next((item for item in self.statistics if item.name == name and item.group == wanted), None)
+
+    def to_json(self) -> str:
+        """The document, indented; `from_json` gives an equal one."""
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Evaluation:
+        """Read a document.
+
+        Raises:
+            BadEvaluation: not JSON, another schema, a field missing or out of range.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "top level"
+            raise BadEvaluation(f"evaluation.json, {where}: {first['msg']}") from error
