@@ -6,7 +6,10 @@
     ├── InvalidDatabaseUrl     a URL that names no database we can use
     ├── UnknownRow             there is no job, delivery or association of that id
     ├── IllegalTransition      the table in `db/job_states.py` does not allow it
-    ├── InvalidMeasurements    a measurement that JSON does not know, such as NaN
+    ├── InvalidMeasurements    measurements or an evaluation with a value that JSON does not know, such as NaN
+    ├── UnknownModel           no registered model has that digest or name, or several could be meant
+    ├── LiveModelChanged       somebody else has promoted meanwhile: what was compared no longer counts
+    ├── NoEarlierModel         there is no model to roll back to
     └── LeaseLost              somebody else has the job by now: drop what was computed
 
 A message never holds a password: URLs are shown through `db.url.shown`.
@@ -41,6 +44,18 @@ class IllegalTransition(DatabaseError):
 
 class InvalidMeasurements(DatabaseError):
     """Measurements that cannot be stored."""
+
+
+class UnknownModel(DatabaseError):
+    """The registry has no such model, or more than one that could be meant."""
+
+
+class LiveModelChanged(DatabaseError):
+    """The live model is not the one that the caller decided about."""
+
+
+class NoEarlierModel(DatabaseError):
+    """No promotion came before the one that made the live model live."""
 
 
 class LeaseLost(DatabaseError):

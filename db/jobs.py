@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,8 +12,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from db.audit import record_action
 from db.delivery import DeliveryState, NewDelivery
+from db.documents import require_json
 from db.engine import Database
-from db.errors import IllegalTransition, InvalidMeasurements, LeaseLost
+from db.errors import IllegalTransition, LeaseLost
 from db.job import Job, JobEvent
 from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
@@ -150,7 +150,7 @@ class JobTable:
             LeaseLost: the job is not the owner's any more; nothing was written.
             InvalidMeasurements: they are no JSON (NaN and infinity are none either: undefined is null).
         """
-        _require_json(job_id, measurements)
+        require_json(f"the measurements of job {job_id}", measurements)
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
@@ -161,6 +161,7 @@ class JobTable:
             state = JobState.DELIVERING if due else JobState.DONE
             names = ", ".join(one.destination for one in due)
             detail = f"goes to {names}" if names else "no destination waits for them, so they stay in the outbox"
+            detail = "; ".join([*_made_by(connection, job, measurements), detail])
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
                 measurements=dict(measurements), report=None if report is None else dict(report),
@@ -454,14 +455,24 @@ def _owned(connection: Connection, job_id: int, owner: str) -> Job:
     return job
 
 
-def _require_json(job_id: int, measurements: Mapping[str, Any]) -> None:
-    """PostgreSQL refuses what SQLite would take: refuse it on both."""
-    try:
-        json.dumps(dict(measurements), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidMeasurements(
-            f"the measurements of job {job_id} cannot be stored: expected values that JSON knows, came: {error}"
-        ) from error
+def _made_by(connection: Connection, job: Job, measurements: Mapping[str, Any]) -> list[str]:
+    """Which model made the result, and that it is another than that of the earlier result, when it is."""
+    model = _model_in(measurements)
+    if model is None:
+        return []
+    earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id <= job.id]
+    before = next((one for one in map(_model_in, (one.measurements for one in reversed(earlier))) if one), None)
+    if before is None or before == model:
+        return [f"by model {model}"]
+    return [f"by model {model}, where the earlier result was by {before}"]
+
+
+def _model_in(measurements: Mapping[str, Any] | None) -> str | None:
+    """The model that measurements.json names."""
+    model = (measurements or {}).get("model")
+    if not isinstance(model, Mapping) or not {"name", "version", "digest"} <= set(model):
+        return None
+    return f"{model['name']} {model['version']} ({model['digest'][:12]})"
 
 
 def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:

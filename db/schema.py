@@ -3,6 +3,7 @@
     associations --< series_associations >-- series --< instances
                                              series ~~< jobs --< job_events
                                                         jobs --< deliveries
+    models --< promotions                    the newest promotion says which model is live
     audit                                    what people did
 
 `~~`: by SeriesInstanceUID, without a foreign key: a job may outlive the rows of its series.
@@ -202,6 +203,35 @@ job_events = Table(
     Column("what", String(64), nullable=False),
     Column("detail", Text, nullable=False),
     Index("ix_job_events_job", "job_id", "id"),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("name", _NAME, nullable=False),
+    Column("version", _NAME, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("added_by", _NAME, nullable=False),
+    Column("evaluation", JSON(none_as_null=True)),
+)
+
+promotions = Table(
+    "promotions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("digest", _DIGEST, ForeignKey("models.digest"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("reason", Text),
+    Column("forced", Boolean, nullable=False),
+    Column("gate", JSON(none_as_null=True)),
+    # Where a rollback from this row leads, so that two rollbacks go back two promotions and not back and forth.
+    Column("previous_id", Integer, ForeignKey("promotions.id")),
+    # The newest row is the live model: a number that was used must never come again.
+    sqlite_autoincrement=True,
 )
 
 audit = Table(

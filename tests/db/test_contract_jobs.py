@@ -377,6 +377,23 @@ class TestJobTable:
             ("results written", "goes to pacs"),
         ]
 
+    def test_timeline_names_the_model(self) -> None:
+        """The timeline says which model made a result, and when it is another than that of the series' earlier one."""
+        told = []
+        for count, digest, letter in ((2, DIGEST, "a"), (3, LATER_DIGEST, "a"), (4, "c" * 64, "b")):
+            self.receive(count)
+            job = self.jobs.enqueue(SERIES, digest, count)
+            self.claimed()
+            measurements = {"model": {"name": "wmh-tiny", "version": "1.0.0", "digest": letter * 64}}
+            self.jobs.deliver(job.id, "worker-1", measurements, [NewDelivery("pacs", ["seg.dcm"])])
+            told.append(self.jobs.events(job.id)[-1].detail)
+        a, b = (f"wmh-tiny 1.0.0 ({letter * 12})" for letter in "ab")
+        assert told == [
+            f"by model {a}; goes to pacs",
+            f"by model {a}; goes to pacs",
+            f"by model {b}, where the earlier result was by {a}; goes to pacs",
+        ]
+
     def test_timeline_of_a_predecessor(self) -> None:
         """What came after a job was made is told by its successor, not by it."""
         self.receive(2)

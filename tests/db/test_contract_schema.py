@@ -6,15 +6,29 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from db.engine import Database, open_database
 from db.errors import SchemaOutOfDate
+from db.job_states import JobState
 from db.jobs import JobTable
-from db.migrate import check, upgrade
+from db.migrate import check, config_for, upgrade
+from db.models import ModelTable, NewModel
 from db.schema import metadata
+
+# In SQL: the first version's program is not there any more.
+_JOB_OF_0001 = """
+    INSERT INTO jobs (series_instance_uid, instances_digest, instance_count, state, attempts, max_attempts, not_before,
+                      created_at, updated_at)
+    VALUES (:uid, 'aa', 24, :state, 1, 3, '2026-11-24 08:00:00', '2026-11-24 08:00:00', '2026-11-24 08:00:00')
+"""
+_EVENT_OF_0001 = """
+    INSERT INTO job_events (job_id, at, what, detail)
+    SELECT id, '2026-11-24 08:00:00', 'queued', '24 instances' FROM jobs WHERE series_instance_uid = :uid
+"""
 
 
 class TestSchema:
@@ -66,6 +80,25 @@ class TestSchema:
         with closing(open_database(empty_url)) as database, database.read() as connection:
             assert inspect(connection).get_table_names() == []
         assert upgrade(empty_url).is_current
+
+    def test_from_the_first_version(self, empty_url: str) -> None:
+        """A database of revision 0001 with a job in every state is upgraded, and keeps every row."""
+        with closing(open_database(empty_url)) as database:
+            with database.write() as connection:
+                command.upgrade(config_for(connection), "0001")
+                for number, state in enumerate(JobState):
+                    connection.execute(text(_JOB_OF_0001), {"uid": f"1.2.{number}", "state": state.value})
+                    connection.execute(text(_EVENT_OF_0001), {"uid": f"1.2.{number}"})
+            assert not check(empty_url).is_current
+            assert upgrade(empty_url).is_current
+            jobs, models = JobTable(database), ModelTable(database)
+            assert sorted(job.state for job in jobs.list()) == sorted(JobState)
+            assert [[event.what for event in jobs.events(job.id)] for job in jobs.list()] == [["queued"]] * len(
+                JobState
+            )
+            assert (models.list(), models.live_digest()) == ([], None)
+            models.add(NewModel("a" * 64, "wmh-tiny", "1.0.0", 1), "alice@lab")
+            assert models.promote("a" * 64, "alice@lab", None).digest == models.live_digest()
 
     def test_newer_than_this_program(self, url: str) -> None:
         """A database that a newer version has upgraded is named as that, and is not touched."""
