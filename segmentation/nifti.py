@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import nibabel
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from segmentation.errors import BadVolume
@@ -18,6 +21,19 @@ from segmentation.volume import FlairVolume
 # NIfTI axes that run as DICOM's axial columns (to the patient's left), rows (to posterior) and slices (to superior).
 _AXIAL = axcodes2ornt(("L", "P", "S"))
 _SAME_GRID_TOLERANCE_MM = 0.01
+_SMALLEST_VOXEL_MM3 = 1e-9
+# What nibabel was seen to raise on damaged files: its own errors, zlib's, and plain Python's.
+_DAMAGE: Final = (
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+    ArithmeticError,
+    EOFError,
+    MemoryError,
+    OSError,
+    ValueError,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -98,8 +114,7 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
     try:
         image = nibabel.load(path)
         data = np.asanyarray(image.dataobj)
-    # nibabel reports damaged files with its own errors, with zlib's, with struct's and with plain ValueError.
-    except (ImageFileError, OSError, EOFError, ValueError, ArithmeticError) as error:
+    except _DAMAGE as error:
         raise BadVolume(f"{path.name}: expected a readable NIfTI file ({type(error).__name__})") from error
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
@@ -107,4 +122,7 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
         raise BadVolume(f"{path.name}: expected three axes, got shape {data.shape}")
     if not np.isfinite(data).all():
         raise BadVolume(f"{path.name}: expected finite values, got NaN or infinity")
-    return data, NiftiGrid(tuple(int(n) for n in data.shape), np.asarray(image.affine, np.float64))  # type: ignore[arg-type]
+    affine = np.asarray(image.affine, np.float64)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < _SMALLEST_VOXEL_MM3:
+        raise BadVolume(f"{path.name}: expected an affine that can be inverted, got {affine[:3].tolist()}")
+    return data, NiftiGrid(tuple(int(n) for n in data.shape), affine)  # type: ignore[arg-type]

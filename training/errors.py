@@ -1,9 +1,14 @@
 """The exceptions of `training`, one tree.
 
 TrainingError
-├── BadCase       a case that cannot be trained on: missing file, other grid, foreign label
-├── BadCohort     cases that do not make a cohort: none at all, too few patients for the folds, a broken patients.csv
-└── BadEvaluation an evaluation document that is damaged or of another version
+├── BadInput           what was handed in cannot be used; found before any epoch is spent
+│   ├── BadCase        a case that cannot be trained on: missing file, other grid, foreign label
+│   └── BadCohort      cases that do not make a cohort: none at all, one patient on two sides, a broken patients.csv
+├── BadRecipe          a recipe field that does not exist, or a value that it cannot take
+├── OtherRun           a run folder that belongs to another training, or that another process is writing
+├── CheckpointLost     a checkpoint that state.json names cannot be read
+├── NotSaved           a checkpoint could not be written, for want of space or of a working disk
+└── BadEvaluation      an evaluation document that is damaged or of another version
 """
 
 from __future__ import annotations
@@ -13,12 +18,32 @@ class TrainingError(Exception):
     """Root of everything that `training` raises on purpose."""
 
 
-class BadCase(TrainingError):
+class BadInput(TrainingError):
+    """Cases or a table that cannot be used; the message names the case or the file."""
+
+
+class BadCase(BadInput):
     """A case that cannot be trained on; the message names it."""
 
 
-class BadCohort(TrainingError):
+class BadCohort(BadInput):
     """Cases that do not make a cohort."""
+
+
+class BadRecipe(TrainingError):
+    """A recipe that cannot be followed; the message names the field."""
+
+
+class OtherRun(TrainingError):
+    """The run folder belongs to another training."""
+
+
+class CheckpointLost(TrainingError):
+    """A checkpoint that should be there cannot be read."""
+
+
+class NotSaved(TrainingError):
+    """A checkpoint could not be written; the message says which one is the last good one."""
 
 
 class BadEvaluation(TrainingError):

@@ -68,6 +68,9 @@ def exit_codes() -> Iterator[None]:
     except OSError as error:
         complain(f"{type(error).__name__}: {error}")
         raise typer.Exit(ExitCode.FAILED) from error
+    except _bad_input_of_training() as error:
+        complain(str(error))
+        raise typer.Exit(ExitCode.NOT_ANALYSABLE) from error
     except _errors_of_other_rooms() as error:
         complain(str(error))
         raise typer.Exit(ExitCode.FAILED) from error
@@ -86,7 +89,17 @@ def print_json(value: Any) -> None:
 def _errors_of_other_rooms() -> tuple[type[Exception], ...]:
     """Roots of the rooms that are loaded already; asking for the others here would import them into the receiver."""
     roots = []
-    for module, name in (("db.errors", "DatabaseError"), ("segmentation.errors", "SegmentationError")):
+    for module, name in (
+        ("db.errors", "DatabaseError"),
+        ("segmentation.errors", "SegmentationError"),
+        ("training.errors", "TrainingError"),
+    ):
         if module in sys.modules:
             roots.append(getattr(sys.modules[module], name))
     return tuple(roots)
+
+
+def _bad_input_of_training() -> tuple[type[Exception], ...]:
+    """What a person must mend in the cases; asked for in the same late way."""
+    module = sys.modules.get("training.errors")
+    return () if module is None else (module.BadInput,)

@@ -48,7 +48,8 @@ def _cohort(folder: Path, patients: int) -> Path:
         case.mkdir(parents=True)
         for name, data in (("flair", voxels), ("wmh", mask)):
             nibabel.save(nibabel.Nifti1Image(data, np.diag([-0.9, -0.9, 6.0, 1.0])), case / f"{name}.nii.gz")
-    (folder / "patients.csv").write_text("case,patient\n")
+    rows = "".join(f"case{index},,\n" for index in range(patients))
+    (folder / "patients.csv").write_text(f"patient,site,split\n{rows}")
     return folder
 
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -11,9 +10,9 @@ from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
 from training.augmentation import AugmentationSettings, augment
-from training.cases import LabelledCase, load_cases
+from training.cases import LabelledCase
 from training.dice import dice
-from training.errors import BadCase, BadCohort
+from training.errors import BadCohort
 from training.fit import Pools, fit_member
 from training.folds import leave_patients_out
 from training.presets import FIRST_REFERENCE, PAPER_2024, Recipe
@@ -41,13 +40,6 @@ def _small(recipe: Recipe = FIRST_REFERENCE) -> Recipe:
     )
 
 
-def _save(folder: Path, name: str, data: np.ndarray, shift: float = 0) -> None:
-    folder.mkdir(exist_ok=True)
-    affine = np.eye(4)
-    affine[0, 3] = shift
-    nibabel.save(nibabel.Nifti1Image(data, affine), folder / name)
-
-
 def test_no_patient_is_on_two_sides() -> None:
     """Every patient is held out exactly once, with all scans of that patient."""
     cases = [_case(f"case{i}", patient=f"p{i // 2}", lesion=1 + i) for i in range(12)]
@@ -59,34 +51,6 @@ def test_too_few_patients_for_the_folds() -> None:
     """Fewer patients than folds is an error before any epoch."""
     with pytest.raises(BadCohort, match="at least 5 patients"):
         leave_patients_out([_case("a"), _case("b")], 5, seed=1)
-
-
-def test_bad_cases_are_named(tmp_path: Path) -> None:
-    """A mask on another grid, with other labels, or missing is an error that names the case."""
-    data = np.ones((4, 4, 4), np.float32)
-    _save(tmp_path / "case7", "flair.nii.gz", data)
-    with pytest.raises(BadCase, match="case7"):
-        load_cases(tmp_path)
-    _save(tmp_path / "case7", "wmh.nii.gz", data, shift=5)
-    with pytest.raises(BadCase, match=r"case7.*grid"):
-        load_cases(tmp_path)
-    _save(tmp_path / "case7", "wmh.nii.gz", data * 2)
-    with pytest.raises(BadCase, match=r"case7.*values 0 and 1"):
-        load_cases(tmp_path)
-
-
-def test_empty_folder_and_broken_csv(tmp_path: Path) -> None:
-    """No case at all, a missing column and an unknown case are errors in words."""
-    with pytest.raises(BadCohort, match="found none"):
-        load_cases(tmp_path)
-    _save(tmp_path / "a", "flair.nii.gz", np.ones((4, 4, 4), np.float32))
-    table = tmp_path / "patients.csv"
-    table.write_text("case\na\n")
-    with pytest.raises(BadCohort, match="missing patient"):
-        load_cases(tmp_path, table)
-    table.write_text("case,patient\nb,p\n")
-    with pytest.raises(BadCohort, match="not there: b"):
-        load_cases(tmp_path, table)
 
 
 def test_augmentation_moves_image_and_label_together() -> None:
