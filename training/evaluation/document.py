@@ -198,7 +198,6 @@ class EvaluationSettings(_Frozen):
     calibration_bins: int = 10
     periventricular_mm: tuple[float, float] = (10.0, 7.5)
     review_above: float = 0.35
-    outlier_sd: float = 4.0
     bootstrap_resamples: int = 2000
     seed: int = 2024
     shown_cases: int = 6
@@ -344,7 +343,7 @@ class FittedLine(_Frozen):
 
 
 class Outlier(_Frozen):
-    """A case far off the diagonal; `residual_ml` is predicted - manual, `score` its robust z."""
+    """A case far off the diagonal; `residual_ml` is predicted - manual, `score` studentised."""
 
     case: str
     manual_ml: float

@@ -1,0 +1,116 @@
+"""The paper's stratifications: means by stratum, the test over all of them, and Bonferroni pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from training.evaluation.document import CaseRecord, Stratification, Stratum
+from training.evaluation.paper import STRATA
+from training.evaluation.strata import (
+    Division,
+    by_dsc,
+    by_infarct_site,
+    by_infarct_volume,
+    by_site,
+    by_uncertainty,
+    by_volume_quartile,
+    by_wmh_tertile,
+)
+from training.evaluation.tests_of_difference import anova, bonferroni_pairs, mean_with_interval, paired_t
+
+
+def stratifications(records: Sequence[CaseRecord]) -> tuple[Stratification, ...]:
+    """Every stratification of the paper, and the sites."""
+    return (
+        _stratify("infarct_volume", "DSC by infarct volume", "DSC", by_infarct_volume(records), _dsc),
+        _stratify("infarct_site", "DSC by infarct site", "DSC", by_infarct_site(records), _dsc),
+        _stratify("wmh_tertile", "DSC by WMH volume", "DSC", by_wmh_tertile(records), _dsc),
+        _stratify("uncertainty", "DSC by uncertainty index", "DSC", by_uncertainty(records), _dsc),
+        _regions("region_10mm", "10 mm", records, lambda r: r.pv_dsc, lambda r: r.deep_dsc),
+        _regions("region_7mm5", "7.5 mm", records, lambda r: r.pv_dsc_7mm5, lambda r: r.deep_dsc_7mm5),
+        _stratify("uncertainty_by_dsc", "uncertainty index by DSC", "uncertainty index", by_dsc(records), _uncertainty),
+        _stratify(
+            "uncertainty_by_volume",
+            "uncertainty index by predicted WMH volume",
+            "uncertainty index",
+            by_volume_quartile(records),
+            _uncertainty,
+        ),
+        _stratify("site", "DSC by site", "DSC", by_site(records), _dsc),
+    )
+
+
+def _dsc(record: CaseRecord) -> float | None:
+    return record.dsc
+
+
+def _uncertainty(record: CaseRecord) -> float | None:
+    return record.uncertainty_index
+
+
+def _stratify(
+    name: str, title: str, quantity: str, division: Division, value_of: Callable[[CaseRecord], float | None]
+) -> Stratification:
+    values = {
+        label: [value for record in records if (value := value_of(record)) is not None]
+        for label, records in division.strata.items()
+    }
+    if not any(values.values()):
+        return Stratification(
+            name=name, title=title, quantity=quantity, by=division.by, note=division.note or "no case to divide"
+        )
+    test = anova(values)
+    return Stratification(
+        name=name,
+        title=title,
+        quantity=quantity,
+        by=division.by,
+        rows=tuple(_row(name, label, numbers) for label, numbers in values.items()),
+        p=test.p,
+        test=f"{test.name}, Bonferroni post hoc t tests",
+        pairs=bonferroni_pairs(values),
+        note="; ".join(note for note in (division.note, test.note) if note),
+    )
+
+
+def _regions(
+    name: str,
+    distance: str,
+    records: Sequence[CaseRecord],
+    near: Callable[[CaseRecord], float | None],
+    deep: Callable[[CaseRecord], float | None],
+) -> Stratification:
+    """Two values of the same cases, so the test is paired; cases with WMH in one region only are left out of it."""
+    title = f"DSC periventricular (within {distance} of the ventricles) and deep"
+    values = {
+        "periventricular": [x for r in records if (x := near(r)) is not None],
+        "deep": [x for r in records if (x := deep(r)) is not None],
+    }
+    pairs = [(a, b) for r in records if (a := near(r)) is not None and (b := deep(r)) is not None]
+    if not any(values.values()):
+        note = "no case has a ventricle mask, and the model predicts none"
+        return Stratification(name=name, title=title, quantity="DSC", by="region", note=note)
+    test = paired_t([a for a, _ in pairs], [b for _, b in pairs])
+    return Stratification(
+        name=name,
+        title=title,
+        quantity="DSC",
+        by="region",
+        rows=tuple(_row(name, label, numbers) for label, numbers in values.items()),
+        p=test.p,
+        test=f"{test.name} of {len(pairs)} cases",
+        note=test.note,
+    )
+
+
+def _row(name: str, label: str, values: Sequence[float]) -> Stratum:
+    found = mean_with_interval(values)
+    return Stratum(
+        label=label,
+        n=found.n,
+        mean=found.mean,
+        sd=found.sd,
+        ci_low=found.low,
+        ci_high=found.high,
+        paper=STRATA.get((name, label)),
+    )
