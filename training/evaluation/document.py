@@ -198,6 +198,7 @@ class EvaluationSettings(_Frozen):
     calibration_bins: int = 10
     periventricular_mm: tuple[float, float] = (10.0, 7.5)
     review_above: float = 0.35
+    outlier_p: Fraction = 0.05
     bootstrap_resamples: int = 2000
     seed: int = 2024
     shown_cases: int = 6

@@ -1,0 +1,130 @@
+"""One case through the ensemble, and everything that is measured on it."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.segment import Segmentation, segment_volume
+from training.cases import LabelledCase
+from training.dice import dice
+from training.evaluation.calibration import ReliabilityCounts, count_reliability, near_lesions
+from training.evaluation.confidence import inverse_volume, member_dice, soft_dice_confidence
+from training.evaluation.distances import hausdorff, surface_distances
+from training.evaluation.document import CaseRecord, EvaluationSettings
+from training.evaluation.gallery import Gallery
+from training.evaluation.inter_rater import RatedCase, rate
+from training.evaluation.lesions import count_lesions
+from training.evaluation.listening import ListeningEnsemble
+from training.evaluation.region_scores import region_scores
+
+_ONE_STEP = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class JudgedCase:
+    """What is known of one case; the pictures went to the gallery.
+
+    Attributes:
+        record: the row of cases.csv.
+        reliability: counts near lesions, for the pooled curve.
+        rated: comparison with other raters, where there are any.
+    """
+
+    record: CaseRecord
+    reliability: ReliabilityCounts
+    rated: RatedCase | None
+
+
+def judge_case(
+    case: LabelledCase,
+    ensemble: ListeningEnsemble,
+    settings: EvaluationSettings,
+    seen_in_training: bool | None = None,
+    gallery: Gallery | None = None,
+) -> JudgedCase:
+    """Segment a case and measure it against its manual mask, on its native grid."""
+    segmentation = segment_volume(case.volume, ensemble.as_ensemble)
+    dsc = dice(segmentation.mask, case.wmh)
+    near = near_lesions(segmentation.mask, case.wmh, case.volume.spacing_mm, settings.near_lesion_mm)
+    counts = count_reliability(segmentation.probability[near], case.wmh[near], settings.calibration_bins)
+    columns = {
+        **_overlap(case, segmentation, settings),
+        **_doubt(ensemble, segmentation),
+        **_lesions(case, segmentation),
+        **_regions(case, segmentation, settings),
+    }
+    record = CaseRecord(
+        case=case.name,
+        patient=case.patient,
+        site=case.site,
+        split=case.split,
+        seen_in_training=seen_in_training,
+        dsc=dsc,
+        manual_ml=case.wmh_ml,
+        predicted_ml=segmentation.measures.wmh_volume_ml,
+        brier=counts.brier,
+        ece_near=counts.ece,
+        seconds=sum(astuple(segmentation.seconds)),
+        clinical={name: float(v) if isinstance(v, int | float) else v for name, v in case.clinical.items()},
+        **columns,
+    )
+    if gallery is not None:
+        gallery.offer(case, segmentation, dsc)
+    return JudgedCase(record, counts, rate(case, dsc))
+
+
+def _overlap(case: LabelledCase, found: Segmentation, settings: EvaluationSettings) -> dict[str, float | None]:
+    spacing = case.volume.spacing_mm
+    surfaces = surface_distances(found.mask, case.wmh, spacing)
+    return {
+        "hd_mm": hausdorff(found.mask, case.wmh, spacing),
+        "hd_pixels": hausdorff(found.mask, case.wmh, _ONE_STEP),
+        "hd95_mm": surfaces.percentile_95() if surfaces else None,
+        "surface_dice": surfaces.within(settings.surface_tolerance_mm) if surfaces else None,
+    }
+
+
+def _doubt(ensemble: ListeningEnsemble, found: Segmentation) -> dict[str, float | None]:
+    heard = ensemble.heard
+    threshold = float(ensemble.threshold)
+    return {
+        "uncertainty_index": found.measures.uncertainty_index,
+        "member_dice": None if heard is None else member_dice(heard, threshold),
+        "soft_dice_confidence": soft_dice_confidence(found.probability, found.mask),
+        "inverse_volume": inverse_volume(found.measures.wmh_volume_ml),
+    }
+
+
+def _lesions(case: LabelledCase, found: Segmentation) -> dict[str, float | None]:
+    counts = count_lesions(found.mask, case.wmh)
+    return {
+        "lesions_manual": counts.manual,
+        "lesions_predicted": counts.predicted,
+        "lesions_found": counts.found,
+        "lesion_recall": counts.recall,
+        "lesion_precision": counts.precision,
+        "lesion_f1": counts.f1,
+    }
+
+
+def _regions(case: LabelledCase, found: Segmentation, settings: EvaluationSettings) -> dict[str, float | str | None]:
+    """By the manual ventricles where there are any, else by the predicted ones."""
+    predicted: NDArray[np.bool_] | None = getattr(found, "ventricles", None)
+    ventricles = case.ventricles if case.ventricles is not None else predicted
+    if ventricles is None:
+        return {}
+    wide, narrow = (
+        region_scores(found.mask, case.wmh, ventricles, case.volume.spacing_mm, distance)
+        for distance in settings.periventricular_mm
+    )
+    both = case.ventricles is not None and predicted is not None
+    return {
+        "regions_by": "manual ventricles" if case.ventricles is not None else "predicted ventricles",
+        **{name: getattr(wide, name) for name in wide.__dataclass_fields__},
+        "pv_dsc_7mm5": narrow.pv_dsc,
+        "deep_dsc_7mm5": narrow.deep_dsc,
+        "ventricle_dsc": dice(predicted, case.ventricles) if both else None,  # type: ignore[arg-type]
+    }

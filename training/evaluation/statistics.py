@@ -1,0 +1,287 @@
+"""Every number about one group of cases, with its interval, its test and the paper's number beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from training.evaluation.agreement import FEWEST_FOR_CI, FEWEST_FOR_R, agreement
+from training.evaluation.document import CaseRecord, EvaluationSettings, Statistic
+from training.evaluation.paper import paper_figure
+from training.evaluation.partial import FEWEST as FEWEST_FOR_PARTIAL
+from training.evaluation.partial import partial_correlation
+from training.evaluation.tests_of_difference import mean_with_interval
+
+Value = Callable[[CaseRecord], float | None]
+
+_T_INTERVAL: Final = "95 % CI by Student's t"
+_FISHER: Final = "Pearson, 95 % CI by Fisher's z"
+
+
+@dataclass(frozen=True)
+class MeanOf:
+    """A column of the cases whose mean is reported; `absent` says why it may be missing."""
+
+    name: str
+    title: str
+    value: Value
+    unit: str = ""
+    absent: str = "no case has it"
+
+
+_EMPTY_MASK: Final = "undefined for every case: one of the masks is empty"
+_NO_VENTRICLES: Final = "no case has a ventricle mask, and the model predicts none"
+_NO_PREDICTION: Final = "undefined for every case: nothing was predicted"
+
+MEANS: Final = (
+    MeanOf("dsc_mean", "mean DSC", lambda r: r.dsc),
+    MeanOf("hd_mm_mean", "mean Hausdorff distance", lambda r: r.hd_mm, "mm", _EMPTY_MASK),
+    MeanOf("hd_pixels_mean", "mean Hausdorff distance", lambda r: r.hd_pixels, "pixels", _EMPTY_MASK),
+    MeanOf("hd95_mm_mean", "mean 95th percentile of surface distances", lambda r: r.hd95_mm, "mm", _EMPTY_MASK),
+    MeanOf("surface_dice_mean", "mean surface Dice", lambda r: r.surface_dice, "", _EMPTY_MASK),
+    MeanOf("lesion_recall_mean", "mean share of lesions found", lambda r: r.lesion_recall, "", "no manual lesion"),
+    MeanOf("lesion_precision_mean", "mean share of lesions that are real", lambda r: r.lesion_precision),
+    MeanOf("lesion_f1_mean", "mean lesion-wise F1", lambda r: r.lesion_f1),
+    MeanOf("milliseconds_mean", "mean time per case", lambda r: 1000 * r.seconds, "ms"),
+    MeanOf("uncertainty_index_mean", "mean uncertainty index", lambda r: r.uncertainty_index, "", _NO_PREDICTION),
+    MeanOf("member_dice_mean", "mean pairwise member Dice", lambda r: r.member_dice, "", "the model has one member"),
+    MeanOf("brier_mean", "mean Brier score near lesions", lambda r: r.brier, "", "no lesion in any case"),
+    MeanOf("ece_near_mean", "mean ECE near lesions", lambda r: r.ece_near, "", "no lesion in any case"),
+    MeanOf("pv_dsc_mean", "mean DSC, periventricular (10 mm)", lambda r: r.pv_dsc, "", _NO_VENTRICLES),
+    MeanOf("deep_dsc_mean", "mean DSC, deep (10 mm)", lambda r: r.deep_dsc, "", _NO_VENTRICLES),
+    MeanOf("pv_dsc_7mm5_mean", "mean DSC, periventricular (7.5 mm)", lambda r: r.pv_dsc_7mm5, "", _NO_VENTRICLES),
+    MeanOf("deep_dsc_7mm5_mean", "mean DSC, deep (7.5 mm)", lambda r: r.deep_dsc_7mm5, "", _NO_VENTRICLES),
+    MeanOf(
+        "ventricle_dsc_mean",
+        "mean DSC of the ventricles",
+        lambda r: r.ventricle_dsc,
+        "",
+        "needs a model with a ventricle network and cases with ventricles.nii.gz",
+    ),
+)
+
+# Scores that are correlated with the DSC, with and without the volume held fixed.
+CONFIDENCES: Final[tuple[tuple[str, str, Value], ...]] = (
+    ("uncertainty_index", "uncertainty index", lambda r: r.uncertainty_index),
+    ("member_dice", "pairwise member Dice", lambda r: r.member_dice),
+    ("soft_dice_confidence", "Soft Dice Confidence", lambda r: r.soft_dice_confidence),
+    ("inverse_volume", "1 / volume", lambda r: r.inverse_volume),
+)
+
+# Pairs of volumes whose agreement is measured.
+VOLUMES: Final[tuple[tuple[str, str, Value, Value], ...]] = (
+    ("volume", "WMH volume", lambda r: r.manual_ml, lambda r: r.predicted_ml),
+    ("pv_volume", "periventricular volume", lambda r: r.pv_manual_ml, lambda r: r.pv_predicted_ml),
+    ("deep_volume", "deep volume", lambda r: r.deep_manual_ml, lambda r: r.deep_predicted_ml),
+)
+
+
+def statistics_of(groups: Mapping[str, Sequence[CaseRecord]], settings: EvaluationSettings) -> tuple[Statistic, ...]:
+    """All statistics of all groups; the same names in every group."""
+    return tuple(found for group, records in groups.items() for found in _group(group, records, settings))
+
+
+def _group(group: str, records: Sequence[CaseRecord], settings: EvaluationSettings) -> list[Statistic]:
+    found = [_mean(column, group, records) for column in MEANS]
+    found += [
+        _median("manual_ml_median", "median manual WMH volume", group, [r.manual_ml for r in records]),
+        _median("predicted_ml_median", "median predicted WMH volume", group, [r.predicted_ml for r in records]),
+    ]
+    for name, title, first, second in VOLUMES:
+        found += _agreement(name, title, group, *_pairs(records, first, second))
+    for name, title, value in CONFIDENCES:
+        found += [_correlation(f"{name}_dsc_r", f"r of {title} and DSC", group, *_pairs(records, value, _dsc))]
+        if name != "inverse_volume":
+            found += [_partial(name, title, group, records, value)]
+    for which, volume in (("manual", _manual), ("predicted", _predicted)):
+        name, title = f"uncertainty_index_{which}_volume_r", f"r of uncertainty index and {which} volume"
+        found += [_correlation(name, title, group, *_pairs(records, _uncertainty, volume))]
+    return [*found, *_triage(group, records, settings)]
+
+
+def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statistic:
+    values = [value for record in records if (value := column.value(record)) is not None]
+    found = mean_with_interval(values)
+    note = column.absent if found.mean is None else ""
+    if found.mean is not None and found.low is None:
+        note = "no interval: at least 2 cases are needed, there is 1"
+    elif found.n < len(records) and found.mean is not None:
+        note = f"undefined for {len(records) - found.n} of {len(records)} cases"
+    return Statistic(
+        name=column.name,
+        title=column.title,
+        group=group,
+        value=found.mean,
+        ci_low=found.low,
+        ci_high=found.high,
+        sd=found.sd,
+        n=found.n,
+        unit=column.unit,
+        method=_T_INTERVAL,
+        paper=paper_figure(column.name, group),
+        note=note,
+    )
+
+
+def _median(name: str, title: str, group: str, values: Sequence[float]) -> Statistic:
+    low, middle, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
+    return Statistic(
+        name=name,
+        title=title,
+        group=group,
+        value=middle,
+        ci_low=low,
+        ci_high=high,
+        n=len(values),
+        unit="mL",
+        method="median and interquartile range (no confidence interval)",
+        paper=paper_figure(name, group),
+    )
+
+
+def _agreement(
+    name: str, title: str, group: str, first: Sequence[float], second: Sequence[float]
+) -> tuple[Statistic, ...]:
+    r_name, ccc_name, cb_name = f"{name}_r", f"{name}_ccc", f"{name}_cb"
+    titles = (f"r of {title}, manual and predicted", f"Lin's CCC of {title}", f"bias correction factor C_b of {title}")
+    found = agreement(np.asarray(first), np.asarray(second))
+    if found is None:
+        note = _too_few(len(first), FEWEST_FOR_R)
+        return tuple(
+            Statistic(name=n, title=t, group=group, n=len(first), paper=paper_figure(n, group), note=note)
+            for n, t in zip((r_name, ccc_name, cb_name), titles, strict=True)
+        )
+    no_interval = "" if found.n >= FEWEST_FOR_CI else f"no interval: {_too_few(found.n, FEWEST_FOR_CI)}"
+    return (
+        Statistic(
+            name=r_name,
+            title=titles[0],
+            group=group,
+            value=found.r,
+            ci_low=found.r_low,
+            ci_high=found.r_high,
+            n=found.n,
+            p=found.p,
+            method=_FISHER,
+            paper=paper_figure(r_name, group),
+            note=no_interval,
+        ),
+        Statistic(
+            name=ccc_name,
+            title=titles[1],
+            group=group,
+            value=found.ccc,
+            ci_low=found.ccc_low,
+            ci_high=found.ccc_high,
+            n=found.n,
+            method="Lin 1989, 95 % CI by z-transform",
+            paper=paper_figure(ccc_name, group),
+            note=no_interval,
+        ),
+        Statistic(
+            name=cb_name,
+            title=titles[2],
+            group=group,
+            value=found.bias_correction,
+            n=found.n,
+            method="CCC / r",
+            paper=paper_figure(cb_name, group),
+            note="" if found.bias_correction is not None else "undefined: r is 0",
+        ),
+    )
+
+
+def _correlation(name: str, title: str, group: str, first: Sequence[float], second: Sequence[float]) -> Statistic:
+    paper = paper_figure(name, group)
+    if len(first) < FEWEST_FOR_R or np.ptp(first) == 0 or np.ptp(second) == 0:
+        note = _too_few(len(first), FEWEST_FOR_R)
+        return Statistic(name=name, title=title, group=group, n=len(first), paper=paper, note=note)
+    found = stats.pearsonr(first, second)
+    r = float(found.statistic)
+    interval = found.confidence_interval() if len(first) >= FEWEST_FOR_CI and abs(r) < 1 else None
+    return Statistic(
+        name=name,
+        title=title,
+        group=group,
+        value=r,
+        ci_low=float(interval.low) if interval else None,
+        ci_high=float(interval.high) if interval else None,
+        n=len(first),
+        p=float(found.pvalue),
+        method=_FISHER,
+        paper=paper,
+        note="" if interval else f"no interval: {_too_few(len(first), FEWEST_FOR_CI)}",
+    )
+
+
+def _partial(name: str, title: str, group: str, records: Sequence[CaseRecord], value: Value) -> Statistic:
+    name, title = f"{name}_dsc_partial_r", f"partial r of {title} and DSC, given log predicted volume"
+    usable = [(x, r.dsc, np.log(r.predicted_ml)) for r in records if (x := value(r)) is not None and r.predicted_ml > 0]
+    found = partial_correlation(*np.array(usable).T) if usable else None
+    if found is None:
+        note = _too_few(len(usable), FEWEST_FOR_PARTIAL)
+        return Statistic(name=name, title=title, group=group, n=len(usable), note=note)
+    return Statistic(
+        name=name,
+        title=title,
+        group=group,
+        value=found.r,
+        ci_low=found.low,
+        ci_high=found.high,
+        n=found.n,
+        p=found.p,
+        method="by regression, 95 % CI by Fisher's z",
+    )
+
+
+def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSettings) -> tuple[Statistic, ...]:
+    known = [record for record in records if record.uncertainty_index is not None]
+    below = [r for r in known if r.uncertainty_index is not None and r.uncertainty_index < settings.review_above]
+    limit = f"an uncertainty index under {settings.review_above:g}"
+    share = Statistic(
+        name="triage_percent_below",
+        title=f"cases with {limit}",
+        group=group,
+        n=len(known),
+        unit="%",
+        paper=paper_figure("triage_percent_below", group),
+        note=_NO_PREDICTION,
+    )
+    if known:
+        low, high = proportion_confint(len(below), len(known), method="wilson")
+        found = {"value": 100 * len(below) / len(known), "ci_low": 100 * float(low), "ci_high": 100 * float(high)}
+        share = share.model_copy(update={**found, "method": "95 % CI by Wilson", "note": ""})
+    column = MeanOf("triage_dsc_below", f"mean DSC of cases with {limit}", _dsc, "", "no case lies under the limit")
+    return share, _mean(column, group, below)
+
+
+def _pairs(records: Sequence[CaseRecord], first: Value, second: Value) -> tuple[list[float], list[float]]:
+    both = [(a, b) for r in records if (a := first(r)) is not None and (b := second(r)) is not None]
+    return [a for a, _ in both], [b for _, b in both]
+
+
+def _too_few(there: int, needed: int) -> str:
+    if there >= needed:
+        return f"undefined: the values of the {there} cases do not vary enough"
+    return f"at least {needed} cases are needed, there {'is' if there == 1 else 'are'} {there}"
+
+
+def _dsc(record: CaseRecord) -> float | None:
+    return record.dsc
+
+
+def _uncertainty(record: CaseRecord) -> float | None:
+    return record.uncertainty_index
+
+
+def _manual(record: CaseRecord) -> float | None:
+    return record.manual_ml
+
+
+def _predicted(record: CaseRecord) -> float | None:
+    return record.predicted_ml
