@@ -3,6 +3,9 @@
     manifest.json    schema, name, version, architecture, input contract, threshold, training, licence, file hashes
     graph.json       the network layer by layer, so that a runtime without Keras can build it
     member-1.npz ... weights of one member, `layer/variable` -> float16 kernels and float32 vectors, never pickled
+    ventricles-graph.json, ventricles.npz
+                     the one network that marks ventricles, likewise; absent in a bundle that has none
+    golden.npz       a drawn head and what the networks say of it (`segmentation.golden`); absent in the oldest bundles
     MODEL_CARD.md    what the model was trained on, what it scores, what it must not be used for
 
 The bundle's digest is the sha256 of the canonical manifest; since the manifest holds the sha256 of each file, it stands
@@ -22,17 +25,37 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from segmentation.errors import BadBundle
+from segmentation.golden import GOLDEN_NAME, Golden, make_golden, pack_golden, parse_golden
 from segmentation.graph import NetworkGraph, Weights
-from segmentation.manifest import INTENDED_USE, SCHEMA, Architecture, FileEntry, InputContract, Manifest, Training
+from segmentation.manifest import (
+    INTENDED_USE,
+    SCHEMA,
+    Architecture,
+    FileEntry,
+    GoldenContract,
+    InputContract,
+    Manifest,
+    Training,
+    VentricleArchitecture,
+)
+from segmentation.networks.network_set import NetworkSet
+from segmentation.networks.rebuild import specification_of
 from segmentation.networks.specification import NetworkSpecification
+from segmentation.npz import MAX_BYTES
 from segmentation.preprocessing.settings import PreprocessingSettings
-from segmentation.weights import MAX_BYTES, pack_weights, parse_weights
+from segmentation.weights import pack_weights, parse_weights
 
 MANIFEST_NAME: Final = "manifest.json"
 GRAPH_NAME: Final = "graph.json"
 CARD_NAME: Final = "MODEL_CARD.md"
+VENTRICLES_GRAPH_NAME: Final = "ventricles-graph.json"
+VENTRICLES_NAME: Final = "ventricles.npz"
+VENTRICLE_THRESHOLD: Final = 0.5
 
-_MAX_MANIFEST_BYTES: Final = 2**20
+# The manifest may list the patients of a large cohort.
+_MAX_MANIFEST_BYTES: Final = 4 * 2**20
+# Five networks of four times the paper's width; everything is held in memory while it is checked.
+_MAX_BUNDLE_BYTES: Final = 2**30
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,19 @@ class ModelIdentity:
     digest: str
 
 
+@dataclass(frozen=True, eq=False)
+class VentricleNetwork:
+    """The network that marks the ventricles.
+
+    Attributes:
+        networks: it alone.
+        threshold: probability at or above which a voxel is ventricle.
+    """
+
+    networks: NetworkSet
+    threshold: float
+
+
 @dataclass(frozen=True)
 class ModelBundle:
     """A bundle whose every file was checked against the manifest.
@@ -53,19 +89,25 @@ class ModelBundle:
         manifest: the manifest as read.
         graph: the network of each member, layer by layer.
         weights: per member, `layer/variable` -> float32 array.
+        ventricles: the ventricle network; None in a bundle without.
+        golden: what the networks say of a drawn head; None in a bundle without.
     """
 
     identity: ModelIdentity
     manifest: Manifest
     graph: NetworkGraph
     weights: tuple[Weights, ...]
+    ventricles: VentricleNetwork | None = None
+    golden: Golden | None = None
 
     def __post_init__(self) -> None:
         """Check that network and input contract speak of the same images."""
-        size = self.specification.size
-        if self.graph.nodes[0].shape != (size, size, 1):
-            raise BadBundle(f"expected a network for images of ({size}, {size}, 1), got {self.graph.nodes[0].shape}")
-        _ = self.preprocessing
+        _ = self.networks, self.preprocessing
+
+    @property
+    def networks(self) -> NetworkSet:
+        """The members, for a runtime to compile."""
+        return NetworkSet(self.specification, self.graph, self.weights)
 
     @property
     def members(self) -> int:
@@ -75,13 +117,7 @@ class ModelBundle:
     @property
     def specification(self) -> NetworkSpecification:
         """The network that Keras builds for this bundle."""
-        architecture = self.manifest.architecture
-        return NetworkSpecification(
-            squeeze_excitation=architecture.network == "se-unet",
-            variant=architecture.variant,
-            width=architecture.width,
-            size=self.manifest.input.size,
-        )
+        return _specification(self.manifest.architecture, self.manifest.input.size)
 
     @property
     def preprocessing(self) -> PreprocessingSettings:
@@ -92,6 +128,24 @@ class ModelBundle:
     def threshold(self) -> float:
         """Mean probability at or above which a voxel is WMH."""
         return self.manifest.threshold
+
+    def members_that_never_saw(self, patient: str) -> tuple[int, ...] | None:
+        """Members (from 0) whose training did not hold this patient: they may be scored on him.
+
+        Args:
+            patient: as the data source names him.
+
+        Returns:
+            Every member for a patient who took no part; None when the manifest does not tell.
+        """
+        training = self.manifest.training
+        if training.patients is None:
+            return None
+        if patient not in training.patients:
+            return tuple(range(self.members))
+        if training.held_out is None:
+            return None
+        return tuple(member for member, names in enumerate(training.held_out) if patient in names)
 
 
 def reference_bundle() -> Path:
@@ -107,12 +161,20 @@ def load_bundle(path: Path) -> ModelBundle:
     """
     content = _read_limited(path / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
     manifest = _parse_manifest(content)
+    total = sum(entry.size_bytes for entry in manifest.files.values())
+    if total > _MAX_BUNDLE_BYTES:
+        raise BadBundle(f"expected a bundle of at most {_MAX_BUNDLE_BYTES} bytes, got {total}")
     files = {name: _read_checked(path, name, entry) for name, entry in manifest.files.items()}
     graph = NetworkGraph.from_json(files[GRAPH_NAME])
     names = [member_name(index) for index in range(manifest.architecture.members)]
-    weights = tuple(parse_weights(name, files[name], graph) for name in names)
-    identity = ModelIdentity(manifest.name, manifest.version, digest_of(manifest))
-    return ModelBundle(identity, manifest, graph, weights)
+    return ModelBundle(
+        identity=ModelIdentity(manifest.name, manifest.version, digest_of(manifest)),
+        manifest=manifest,
+        graph=graph,
+        weights=tuple(parse_weights(name, files[name], graph) for name in names),
+        ventricles=_parse_ventricles(manifest, files),
+        golden=_parse_golden(manifest, files),
+    )
 
 
 def write_bundle(
@@ -127,6 +189,9 @@ def write_bundle(
     licence: str,
     model_card: str,
     threshold: float = 0.5,
+    ventricles: Any | None = None,
+    ventricle_threshold: float = VENTRICLE_THRESHOLD,
+    temperature: float | None = None,
 ) -> ModelBundle:
     """Write Keras models as a bundle, and read it back as any user of it will.
 
@@ -141,9 +206,14 @@ def write_bundle(
         licence: licence of the weights.
         model_card: text of MODEL_CARD.md.
         threshold: mean probability at or above which a voxel is WMH.
+        ventricles: Keras model that marks ventricles, built by `build_network` too, of any width; same input contract.
+        ventricle_threshold: probability at or above which a voxel is ventricle.
+        temperature: what the logits were divided by, already folded into the last layer's weights; told, not applied.
+
+    Golden predictions are computed from the weights as they are written, and stored with them.
 
     Raises:
-        BadBundle: members differ, or a weight does not fit its number format.
+        BadBundle: members differ, are not of the specification, or a weight does not fit its number format.
     """
     if not models:
         raise BadBundle("expected at least one member, got none")
@@ -153,16 +223,19 @@ def write_bundle(
     files = {GRAPH_NAME: graphs[0].to_json(), CARD_NAME: model_card.encode()}
     for index, model in enumerate(models):
         files[member_name(index)] = pack_weights(graphs[0], graphs[0].weights_of(model))
+    members = NetworkSet(
+        specification,
+        graphs[0],
+        tuple(parse_weights(member_name(i), files[member_name(i)], graphs[0]) for i in range(len(models))),
+    )
+    marker = None if ventricles is None else _pack_ventricles(ventricles, specification.size, files)
+    golden = make_golden(preprocessing, members, marker)
+    files[GOLDEN_NAME] = pack_golden(golden)
     manifest = Manifest(
         schema_version=SCHEMA,
         name=name,
         version=version,
-        architecture=Architecture(
-            network="se-unet" if specification.squeeze_excitation else "unet",
-            variant=specification.variant,
-            width=specification.width,
-            members=len(models),
-        ),
+        architecture=Architecture(**_architecture(specification), members=len(models)),
         input=InputContract(**asdict(preprocessing)),
         threshold=threshold,
         training=training,
@@ -172,24 +245,74 @@ def write_bundle(
             file: FileEntry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
             for file, content in sorted(files.items())
         },
+        ventricles=None
+        if marker is None
+        else VentricleArchitecture(**_architecture(marker.specification), threshold=ventricle_threshold),
+        golden=GoldenContract(slices=len(golden.images)),
+        temperature=temperature,
     )
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():
         (folder / file).write_bytes(content)
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    text = json.dumps(manifest.document(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
     return load_bundle(folder)
 
 
 def digest_of(manifest: Manifest) -> str:
-    """sha256 of the manifest in canonical form: sorted keys, no white space, UTF-8."""
-    canonical = json.dumps(manifest.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """sha256 of the manifest in canonical form: sorted keys, no white space, UTF-8, absent fields left out."""
+    canonical = json.dumps(manifest.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def member_name(index: int) -> str:
     """File name of the weights of member `index` (from 0)."""
     return f"member-{index + 1}.npz"
+
+
+def _specification(architecture: Architecture | VentricleArchitecture, size: int) -> NetworkSpecification:
+    return NetworkSpecification(
+        squeeze_excitation=architecture.network == "se-unet",
+        variant=architecture.variant,
+        width=architecture.width,
+        size=size,
+    )
+
+
+def _architecture(specification: NetworkSpecification) -> dict[str, Any]:
+    return {
+        "network": "se-unet" if specification.squeeze_excitation else "unet",
+        "variant": specification.variant,
+        "width": specification.width,
+    }
+
+
+def _pack_ventricles(model: Any, size: int, files: dict[str, bytes]) -> NetworkSet:
+    """Add the ventricle network's files; returns it with its weights as they are written."""
+    specification = specification_of(model)
+    if specification.size != size:
+        raise BadBundle(f"expected a ventricle network for images of {size} pixels, got {specification.size}")
+    graph = NetworkGraph.from_keras(model)
+    files[VENTRICLES_GRAPH_NAME] = graph.to_json()
+    files[VENTRICLES_NAME] = pack_weights(graph, graph.weights_of(model))
+    return NetworkSet(specification, graph, (parse_weights(VENTRICLES_NAME, files[VENTRICLES_NAME], graph),))
+
+
+def _parse_ventricles(manifest: Manifest, files: dict[str, bytes]) -> VentricleNetwork | None:
+    if manifest.ventricles is None:
+        return None
+    graph = NetworkGraph.from_json(files[VENTRICLES_GRAPH_NAME])
+    weights = parse_weights(VENTRICLES_NAME, files[VENTRICLES_NAME], graph)
+    specification = _specification(manifest.ventricles, manifest.input.size)
+    return VentricleNetwork(NetworkSet(specification, graph, (weights,)), manifest.ventricles.threshold)
+
+
+def _parse_golden(manifest: Manifest, files: dict[str, bytes]) -> Golden | None:
+    if manifest.golden is None:
+        return None
+    return parse_golden(
+        files[GOLDEN_NAME], manifest.golden.slices, manifest.input.size, ventricles=manifest.ventricles is not None
+    )
 
 
 def _parse_manifest(content: bytes) -> Manifest:
@@ -209,6 +332,10 @@ def _parse_manifest(content: bytes) -> Manifest:
         where = ".".join(map(str, first["loc"])) or "top level"
         raise BadBundle(f"{MANIFEST_NAME}, {where}: {first['msg']}") from error
     needed = {GRAPH_NAME, CARD_NAME, *(member_name(index) for index in range(manifest.architecture.members))}
+    if manifest.ventricles is not None:
+        needed |= {VENTRICLES_GRAPH_NAME, VENTRICLES_NAME}
+    if manifest.golden is not None:
+        needed.add(GOLDEN_NAME)
     if missing := needed - manifest.files.keys():
         raise BadBundle(f"{MANIFEST_NAME} lists no {', '.join(sorted(missing))}")
     return manifest

@@ -14,10 +14,21 @@ from segmentation.runtimes.runtime import BATCH, Runtime
 
 
 class Ensemble:
-    """The members of one bundle, compiled by one runtime. Not thread-safe: one worker, one ensemble."""
+    """The networks of one bundle, compiled by one runtime. Not thread-safe: one worker, one ensemble.
 
-    def __init__(self, bundle: ModelBundle, runtime: Runtime) -> None:
+    Args:
+        bundle: where they are from.
+        runtime: the members, compiled.
+        open_ventricles: compiles the ventricle network; called when it is first needed, never without one.
+    """
+
+    def __init__(
+        self, bundle: ModelBundle, runtime: Runtime, open_ventricles: Callable[[], Runtime] | None = None
+    ) -> None:
         self._runtime = runtime
+        self._open_ventricles = open_ventricles
+        self._ventricles: Runtime | None = None
+        self.ventricle_threshold: float | None = None if bundle.ventricles is None else bundle.ventricles.threshold
         self.identity: ModelIdentity = bundle.identity
         self.members: int = bundle.members
         self.size: int = bundle.specification.size
@@ -49,17 +60,44 @@ class Ensemble:
         Returns:
             float32 (member, slice, size, size) in 0..1.
         """
+        return self._run(self._runtime, self.members, images, progress)
+
+    def predict_ventricles(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Probabilities of ventricle, by the bundle's ventricle network.
+
+        The first call compiles the network, so that nobody pays for it who does not ask.
+
+        Args:
+            images: float32 (slice, size, size), the same that `predict` takes.
+
+        Returns:
+            float32 (slice, size, size) in 0..1; None when the bundle has no such network.
+        """
+        if self._open_ventricles is None or self.ventricle_threshold is None:
+            return None
+        if self._ventricles is None:
+            self._ventricles = self._open_ventricles()
+        (probability,) = self._run(self._ventricles, 1, images)
+        return np.asarray(probability, np.float32)
+
+    def _run(
+        self,
+        runtime: Runtime,
+        networks: int,
+        images: NDArray[np.float32],
+        progress: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
         if images.ndim != 3 or images.shape[1:] != (self.size, self.size):
             raise ValueError(f"expected images (slice, {self.size}, {self.size}), got {images.shape}")
         total = len(images)
-        out = np.empty((self.members, total, self.size, self.size), np.float32)
+        out = np.empty((networks, total, self.size, self.size), np.float32)
         if progress:
             progress(0, total)
         for start in range(0, total, BATCH):
             count = min(BATCH, total - start)
             batch = np.zeros((BATCH, self.size, self.size), np.float32)
             batch[:count] = images[start : start + count]
-            out[:, start : start + count] = self._runtime.run(batch)[:, :count]
+            out[:, start : start + count] = runtime.run(batch)[:, :count]
             if progress:
                 progress(start + count, total)
         return out
@@ -77,4 +115,9 @@ def open_ensemble(bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads:
         RuntimeUnavailable: the runtime asked for is not installed or cannot compile the network here.
         BadBundle: the weights do not fit the network.
     """
-    return Ensemble(bundle, open_runtime(bundle, runtime, threads))
+    marker = bundle.ventricles
+    return Ensemble(
+        bundle,
+        open_runtime(bundle.networks, runtime, threads),
+        None if marker is None else lambda: open_runtime(marker.networks, runtime, threads),
+    )

@@ -136,7 +136,7 @@ class NetworkGraph:
             document = _Document.model_validate_json(content)
         except ValidationError as error:
             first = error.errors()[0]
-            raise BadBundle(f"graph.json, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+            raise BadBundle(f"network graph, {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
         return cls(document.nodes)
 
     @classmethod

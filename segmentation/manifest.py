@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 SCHEMA: Final = 1
 INTENDED_USE: Final = "research use only; not a medical device"
@@ -29,6 +29,25 @@ class Architecture(_Frozen):
     variant: Literal["published", "text"]
     width: float = Field(gt=0, le=4)
     members: int = Field(ge=1, le=64)
+
+
+class VentricleArchitecture(_Frozen):
+    """The one network that marks the ventricles; its input contract is that of the members.
+
+    Attributes:
+        threshold: probability at or above which a voxel is ventricle.
+    """
+
+    network: Literal["unet", "se-unet"]
+    variant: Literal["published", "text"]
+    width: float = Field(gt=0, le=4)
+    threshold: float = Field(gt=0, lt=1)
+
+
+class GoldenContract(_Frozen):
+    """What golden.npz holds: `slices` images of a drawn head and the probabilities that belong to them."""
+
+    slices: int = Field(ge=1, le=16)
 
 
 class InputContract(_Frozen):
@@ -59,11 +78,23 @@ class Training(_Frozen):
         software: package -> version of what trained them.
         recipe: the command, or the name of the recipe.
         data: what they were trained on.
+        patients: every patient that any member or the ventricle network saw or was scored on while training, as the
+            data source names them; None when it is not told. Leave it out where these names must not leave the house.
+        held_out: per member, those of `patients` that it never saw; None when it is not told.
     """
 
     software: dict[str, str]
     recipe: str
     data: tuple[DataSource, ...]
+    patients: tuple[str, ...] | None = None
+    held_out: tuple[tuple[str, ...], ...] | None = None
+
+    @model_validator(mode="after")
+    def _held_out_of_patients(self) -> Training:
+        for member, names in enumerate(self.held_out or ()):
+            if unknown := sorted(set(names) - set(self.patients or ())):
+                raise ValueError(f"held_out of member {member} names {unknown[0]!r}, who is not among patients")
+        return self
 
 
 class FileEntry(_Frozen):
@@ -74,7 +105,13 @@ class FileEntry(_Frozen):
 
 
 class Manifest(_Frozen):
-    """manifest.json."""
+    """manifest.json. An optional field that is None stands in neither the file nor the digest.
+
+    Attributes:
+        ventricles: the ventricle network, where the bundle has one.
+        golden: the golden predictions, where the bundle has them.
+        temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
+    """
 
     schema_version: int
     name: _Slug
@@ -86,3 +123,19 @@ class Manifest(_Frozen):
     licence: str = Field(min_length=1)
     intended_use: str = Field(min_length=1)
     files: dict[_FileName, FileEntry]
+    ventricles: VentricleArchitecture | None = None
+    golden: GoldenContract | None = None
+    temperature: float | None = Field(default=None, gt=0)
+
+    @model_validator(mode="after")
+    def _one_list_per_member(self) -> Manifest:
+        held_out = self.training.held_out
+        if held_out is not None and len(held_out) != self.architecture.members:
+            raise ValueError(
+                f"training.held_out: expected one list per member ({self.architecture.members}), got {len(held_out)}"
+            )
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """The manifest as plain values, absent fields left out."""
+        return self.model_dump(mode="json", exclude_none=True)

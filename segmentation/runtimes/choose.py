@@ -6,8 +6,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, get_args
 
-from segmentation.bundle import ModelBundle
 from segmentation.errors import RuntimeUnavailable
+from segmentation.networks.network_set import NetworkSet
 from segmentation.runtimes.runtime import Runtime
 
 RuntimeChoice = Literal["auto", "tensorflow", "openvino"]
@@ -53,11 +53,12 @@ def choose_runtime(choice: RuntimeChoice) -> Literal["tensorflow", "openvino"]:
     return choice
 
 
-def open_runtime(bundle: ModelBundle, choice: RuntimeChoice, threads: int | None) -> Runtime:
-    """Compile the bundle; imports only the runtime that it opens.
+def open_runtime(networks: NetworkSet, choice: RuntimeChoice, threads: int | None) -> Runtime:
+    """Compile networks of one architecture; imports only the runtime that it opens.
 
     Raises:
         RuntimeUnavailable: the runtime is not installed, or cannot compile the network on this machine.
+        BadBundle: the weights do not fit the network.
     """
     if threads is not None and threads < 1:
         raise RuntimeUnavailable(f"expected 1 or more inference threads, got {threads}")
@@ -66,9 +67,9 @@ def open_runtime(bundle: ModelBundle, choice: RuntimeChoice, threads: int | None
         if name == "openvino":
             from segmentation.runtimes.openvino import OpenVinoRuntime
 
-            return OpenVinoRuntime(bundle, threads)
+            return OpenVinoRuntime(networks, threads)
         from segmentation.runtimes.tensorflow import TensorFlowRuntime
 
-        return TensorFlowRuntime(bundle, threads)
+        return TensorFlowRuntime(networks, threads)
     except ImportError as error:
         raise RuntimeUnavailable(f"runtime {name} is not installed: {error}. Run `make install`") from error

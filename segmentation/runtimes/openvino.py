@@ -11,9 +11,9 @@ import openvino
 from numpy.typing import NDArray
 from openvino import opset13 as ops
 
-from segmentation.bundle import ModelBundle
 from segmentation.errors import BadBundle, RuntimeUnavailable
 from segmentation.graph import NetworkGraph, Node, Weights
+from segmentation.networks.network_set import NetworkSet
 from segmentation.runtimes.runtime import BATCH
 
 _CPU_INFO: Final = Path("/proc/cpuinfo")
@@ -26,7 +26,7 @@ class OpenVinoRuntime:
 
     name: Final = "openvino"
 
-    def __init__(self, bundle: ModelBundle, threads: int | None = None) -> None:
+    def __init__(self, networks: NetworkSet, threads: int | None = None) -> None:
         """Build and compile; about half a second."""
         self.precision = "bf16" if cpu_has_amx_bf16() else "f32"
         settings: dict[str, Any] = {
@@ -37,12 +37,12 @@ class OpenVinoRuntime:
         }
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        model = build_model(bundle.graph, bundle.weights)
+        model = build_model(networks.graph, networks.weights)
         try:
             compiled = openvino.Core().compile_model(model, "CPU", settings)
         except RuntimeError as error:
             raise RuntimeUnavailable(f"OpenVINO cannot compile the network for this CPU: {error}") from error
-        self._members = bundle.members
+        self._members = networks.count
         self._request = compiled.create_infer_request()
 
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ BATCH = 4
 
 
 class Runtime(Protocol):
-    """All members of an ensemble compiled as one graph."""
+    """Networks of one architecture compiled as one graph: the members of an ensemble, or the ventricle network."""
 
     @property
     def name(self) -> str:
@@ -27,8 +27,8 @@ class Runtime(Protocol):
         """Run exactly one batch.
 
         Args:
-            batch: float32 (BATCH, 256, 256), normalised by `segmentation.preprocessing`.
+            batch: float32 (BATCH, size, size), normalised by `segmentation.preprocessing`.
 
         Returns:
-            float32 (member, BATCH, 256, 256), probabilities of WMH in 0..1.
+            float32 (member, BATCH, size, size), probabilities in 0..1.
         """

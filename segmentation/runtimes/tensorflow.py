@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from segmentation.bundle import ModelBundle
-from segmentation.errors import BadBundle, RuntimeUnavailable
-from segmentation.graph import NetworkGraph, Weights
-from segmentation.networks.unet import build_network
+from segmentation.errors import RuntimeUnavailable
+from segmentation.networks.network_set import NetworkSet
+from segmentation.networks.rebuild import keras_network
 from segmentation.runtimes.runtime import BATCH
 
 
@@ -25,15 +24,15 @@ class TensorFlowRuntime:
     name: Final = "tensorflow"
     precision: Final = "f32"
 
-    def __init__(self, bundle: ModelBundle, threads: int | None = None) -> None:
+    def __init__(self, networks: NetworkSet, threads: int | None = None) -> None:
         """Build and trace; about 10 s on a CPU, so that the first case does not pay for it."""
         if threads is not None:
             _limit_threads(threads)
         if gpu_count():
             # Convolutions would run in TF32 (10 bits of mantissa) under the name of f32.
             tf.config.experimental.enable_tensor_float_32_execution(False)
-        members = [keras_member(bundle, weights) for weights in bundle.weights]
-        size = bundle.specification.size
+        members = [keras_network(networks.specification, networks.graph, weights) for weights in networks.weights]
+        size = networks.specification.size
 
         def forward(images: Any) -> Any:
             return tf.stack([member(images[..., tf.newaxis], training=False)[..., 0] for member in members])
@@ -51,24 +50,6 @@ class TensorFlowRuntime:
 def gpu_count() -> int:
     """GPUs that this build of TensorFlow can use."""
     return len(tf.config.list_physical_devices("GPU"))
-
-
-def keras_member(bundle: ModelBundle, weights: Weights) -> Any:
-    """A Keras model with one member's weights.
-
-    Raises:
-        BadBundle: the network that this version builds is not the one in the bundle.
-    """
-    model = build_network(bundle.specification)
-    if NetworkGraph.from_keras(model) != bundle.graph:
-        raise BadBundle(
-            "this version of wmh-node builds another network under the bundle's architecture name: "
-            "use runtime openvino, which follows the bundle's graph.json, or the version that wrote the bundle"
-        )
-    for node in bundle.graph.nodes:
-        for variable in model.get_layer(node.name).weights:
-            variable.assign(weights[f"{node.name}/{variable.name}"])
-    return model
 
 
 def _limit_threads(threads: int) -> None:

@@ -10,9 +10,16 @@ import numpy as np
 import pytest
 from support.models import tiny_bundle, tiny_model
 
-from segmentation.bundle import GRAPH_NAME, MANIFEST_NAME, digest_of, load_bundle, write_bundle
+from segmentation.bundle import (
+    GRAPH_NAME,
+    MANIFEST_NAME,
+    ModelBundle,
+    digest_of,
+    load_bundle,
+    write_bundle,
+)
 from segmentation.errors import BadBundle
-from segmentation.manifest import INTENDED_USE, Training
+from segmentation.manifest import INTENDED_USE, Manifest, Training
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
 
@@ -31,17 +38,18 @@ def replace_file(bundle: Path, name: str, content: bytes) -> None:
     change_manifest(bundle, lambda m: m["files"].update({name: entry}))
 
 
-def write(folder: Path, models: list[Any], specification: NetworkSpecification) -> None:
-    write_bundle(
+def write(folder: Path, models: list[Any], specification: NetworkSpecification, **options: Any) -> ModelBundle:
+    given = {"training": Training(software={"keras": "3"}, recipe="none", data=())} | options
+    return write_bundle(
         folder,
         models,
         name="tried",
         version="1.2.3",
         specification=specification,
-        preprocessing=PreprocessingSettings(peak="highest"),
-        training=Training(software={"keras": "3"}, recipe="none", data=()),
+        preprocessing=PreprocessingSettings(peak="highest", size=specification.size),
         licence="Apache-2.0",
         model_card="A card.",
+        **given,
     )
 
 
@@ -68,7 +76,7 @@ def test_the_same_models_give_the_same_bytes(tmp_path: Path) -> None:
     for folder in folders:
         write(folder, [model], specification)
     names = sorted(path.name for path in folders[0].iterdir())
-    assert names == ["MODEL_CARD.md", "graph.json", "manifest.json", "member-1.npz"]
+    assert names == ["MODEL_CARD.md", "golden.npz", "graph.json", "manifest.json", "member-1.npz"]
     assert all((folders[0] / n).read_bytes() == (folders[1] / n).read_bytes() for n in names)
     assert load_bundle(folders[0]).preprocessing.peak == "highest"
 
@@ -142,13 +150,23 @@ def test_an_empty_folder_is_no_bundle(tmp_path: Path) -> None:
         (lambda m: m["input"].update(peak="lowest"), r"input\.peak"),
         (lambda m: m["input"].update(size=100), "multiple of 8"),
         (lambda m: m.update(name="../../etc"), "name"),
+        (lambda m: m.update(temperature=0.0), "temperature"),
+        (lambda m: m["golden"].update(slices=1000), r"golden\.slices"),
+        (lambda m: m["files"].pop("golden.npz"), r"lists no golden\.npz"),
+        (lambda m: m["files"].pop("ventricles.npz"), r"lists no ventricles\.npz"),
+        (lambda m: m["ventricles"].update(members=2), r"ventricles\.members"),
+        (lambda m: m["ventricles"].update(threshold=1.0), r"ventricles\.threshold"),
+        (lambda m: m["training"].update(patients=["A"], held_out=[["A"]]), r"one list per member \(2\), got 1"),
+        (lambda m: m["training"].update(patients=["A"], held_out=[["A"], ["B"]]), "names 'B', who is not among"),
+        (lambda m: m["training"].update(held_out=[["A"], []]), "names 'A', who is not among"),
+        (lambda m: m["files"]["golden.npz"].update(size_bytes=2**31), r"a bundle of at most \d+ bytes"),
     ],
 )
 def test_a_foreign_manifest_is_refused_by_field(
     tmp_path: Path, change: Callable[[dict[str, Any]], None], words: str
 ) -> None:
     """Unknown schema, unknown or missing fields and values out of range are refused, and the field is named."""
-    change_manifest(tiny_bundle(tmp_path), change)
+    change_manifest(tiny_bundle(tmp_path, size=32, ventricles=True), change)
     with pytest.raises(BadBundle, match=words):
         load_bundle(tmp_path)
 
@@ -199,3 +217,73 @@ def test_members_of_different_networks_make_no_bundle(tmp_path: Path) -> None:
         write(tmp_path, models, specification)
     with pytest.raises(BadBundle, match="at least one member"):
         write(tmp_path, [], specification)
+
+
+def test_a_bundle_written_before_there_were_optional_fields_keeps_its_digest(tmp_path: Path) -> None:
+    """A manifest without the optional fields has the digest that it had before there were any."""
+    oldest = tiny_bundle(tmp_path / "old", size=32)
+    change_manifest(oldest, lambda m: (m.pop("golden"), m["files"].pop("golden.npz")))
+    document = json.loads((oldest / MANIFEST_NAME).read_bytes())
+    assert not {"ventricles", "golden", "temperature"} & document.keys()
+    assert not {"patients", "held_out"} & document["training"].keys()
+    old = load_bundle(oldest)
+    written = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert old.identity.digest == hashlib.sha256(written.encode()).hexdigest()
+    assert (old.ventricles, old.golden, old.manifest.temperature) == (None, None, None)
+    assert old.members_that_never_saw("anyone") is None
+    explicit = old.manifest.document() | {"ventricles": None}
+    assert digest_of(Manifest.model_validate_json(json.dumps(explicit))) == old.identity.digest
+
+
+def test_ventricles_and_temperature_are_read_back(tmp_path: Path) -> None:
+    """A bundle may hold one ventricle network of another width, and tells the temperature; both enter the digest."""
+    from segmentation.networks.unet import build_network
+
+    specification = NetworkSpecification(width=0.125, size=32)
+    marker = NetworkSpecification(squeeze_excitation=False, variant="text", width=0.25, size=32)
+    model = build_network(specification)
+    plain = write(tmp_path / "a", [model], specification)
+    bundle = write(tmp_path / "b", [model], specification, ventricles=build_network(marker), temperature=1.5)
+    assert bundle.ventricles is not None and bundle.ventricles.networks.specification == marker
+    assert bundle.ventricles.threshold == 0.5
+    assert bundle.manifest.temperature == 1.5
+    assert bundle.golden is not None and bundle.golden.ventricles is not None
+    assert plain.identity.digest != bundle.identity.digest
+    with pytest.raises(BadBundle, match="images of 32 pixels, got 64"):
+        write(
+            tmp_path / "c", [model], specification, ventricles=build_network(NetworkSpecification(width=0.1, size=64))
+        )
+
+
+def test_a_bundle_tells_which_members_may_be_scored_on_a_patient(tmp_path: Path) -> None:
+    """Members that never saw a patient are told, so that an evaluation can leave the others out."""
+    from segmentation.networks.unet import build_network
+
+    specification = NetworkSpecification(width=0.125, size=32)
+    models = [build_network(specification), build_network(specification)]
+    training = Training(software={}, recipe="x", data=(), patients=("A", "B", "C"), held_out=(("A",), ("A", "B")))
+    bundle = write(tmp_path, models, specification, training=training)
+    assert [bundle.members_that_never_saw(name) for name in "ABCD"] == [(0, 1), (1,), (), (0, 1)]
+
+
+def test_members_that_are_not_of_the_specification_are_not_written(tmp_path: Path) -> None:
+    """A specification that does not build these members is found when the bundle is written, not when it is served."""
+    from segmentation.networks.unet import build_network
+
+    with pytest.raises(BadBundle, match="another network"):
+        write(tmp_path, [build_network(NetworkSpecification(width=0.125, size=32))], NetworkSpecification(size=32))
+
+
+@pytest.mark.parametrize("name", ["ventricles.npz", "golden.npz", "ventricles-graph.json"])
+def test_optional_files_are_held_to_their_hash_and_shape(tmp_path: Path, name: str) -> None:
+    """What is optional is checked as strictly: a changed byte is found, and a file of another bundle is refused."""
+    bundle = tiny_bundle(tmp_path / "a", size=32, ventricles=True)
+    content = bytearray((bundle / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (bundle / name).write_bytes(bytes(content))
+    with pytest.raises(BadBundle, match=f"{name}: expected sha256"):
+        load_bundle(bundle)
+    other = tiny_bundle(tmp_path / "b", size=64, ventricles=True, width=0.25)
+    replace_file(bundle, name, (other / name).read_bytes())
+    with pytest.raises(BadBundle):
+        load_bundle(bundle)

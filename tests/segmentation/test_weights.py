@@ -109,6 +109,14 @@ def test_an_archive_that_unpacks_to_much_more_is_refused() -> None:
         parse_weights("member-1.npz", buffer.getvalue(), GRAPH)
 
 
+def test_compressed_weights_are_refused() -> None:
+    """Compression is refused, so that a bundle takes no more memory than its size on disk says."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **weights_of())
+    with pytest.raises(BadBundle, match="without compression"):
+        parse_weights("member-1.npz", buffer.getvalue(), GRAPH)
+
+
 def test_a_header_that_promises_a_huge_array_is_refused() -> None:
     """The shape in an array's header is compared before memory is taken for it."""
     buffer = io.BytesIO()

@@ -18,6 +18,8 @@ from segmentation.preprocessing.settings import PreprocessingSettings
 WIDTH = 0.125
 BRIGHT_SD = 2.0
 """The `bright` network calls a pixel WMH from this many SD above the brain's mean on."""
+DARK_SD = -1.2
+"""The ventricle network beside it calls a pixel ventricle below this; air too."""
 
 Kind = Literal["bright", "random"]
 
@@ -31,14 +33,18 @@ def tiny_bundle(
     variant: Variant = "published",
     width: float = WIDTH,
     seed: int = 1,
+    ventricles: bool = False,
+    size: int = 256,
 ) -> Path:
     """Write a bundle into `folder` and return it.
 
     `bright`: hand-made weights whose members call pixels WMH that are about `BRIGHT_SD` brighter than the brain's mean;
     what it segments on a phantom is plausible and never empty. `random`: every weight counts, nothing is plausible;
-    for agreement and determinism.
+    for agreement and determinism. `ventricles` adds a UNet of twice the width that calls dark pixels ventricle, or a
+    random one.
     """
-    shutil.copytree(_built(members, kind, squeeze_excitation, variant, width, seed), folder, dirs_exist_ok=True)
+    built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, size)
+    shutil.copytree(built, folder, dirs_exist_ok=True)
     return folder
 
 
@@ -48,13 +54,22 @@ def tiny_model(folder: Path, **options: Any) -> ModelBundle:
 
 
 @functools.cache
-def _built(members: int, kind: Kind, squeeze_excitation: bool, variant: Variant, width: float, seed: int) -> Path:
+def _built(
+    members: int,
+    kind: Kind,
+    squeeze_excitation: bool,
+    variant: Variant,
+    width: float,
+    seed: int,
+    ventricles: bool,
+    size: int,
+) -> Path:
     """Once per test session: Keras takes seconds to import."""
     import keras
 
     from segmentation.networks.unet import build_network
 
-    specification = NetworkSpecification(squeeze_excitation=squeeze_excitation, variant=variant, width=width)
+    specification = NetworkSpecification(squeeze_excitation=squeeze_excitation, variant=variant, width=width, size=size)
     models = []
     for member in range(members):
         keras.utils.set_random_seed(seed * 100 + member)
@@ -64,6 +79,13 @@ def _built(members: int, kind: Kind, squeeze_excitation: bool, variant: Variant,
         else:
             _stir(model, np.random.default_rng(seed * 100 + member))
         models.append(model)
+    marker = None
+    if ventricles:
+        marker = build_network(NetworkSpecification(squeeze_excitation=False, width=2 * width, size=size))
+        if kind == "bright":
+            _see_dark_pixels(marker, threshold=DARK_SD)
+        else:
+            _stir(marker, np.random.default_rng(seed * 100 + members))
     folder = Path(tempfile.mkdtemp(prefix="wmh-tiny-bundle-"))
     write_bundle(
         folder,
@@ -71,7 +93,8 @@ def _built(members: int, kind: Kind, squeeze_excitation: bool, variant: Variant,
         name=f"tiny-{kind}",
         version="0.0.1",
         specification=specification,
-        preprocessing=PreprocessingSettings(),
+        preprocessing=PreprocessingSettings(size=size),
+        ventricles=marker,
         training=Training(software={}, recipe="none: made by tests/support/models.py", data=()),
         licence="Apache-2.0",
         model_card="A test model. It knows nothing.\n",
@@ -114,3 +137,10 @@ def _see_bright_pixels(model: Any, threshold: float) -> None:
     kernel[0, 0, 0, 0] = steepness / excited
     bias[0] = -steepness * (shift + threshold)
     model.get_layer("wmh").set_weights([kernel, bias])
+
+
+def _see_dark_pixels(model: Any, threshold: float) -> None:
+    """The same path with the sign turned."""
+    _see_bright_pixels(model, threshold)
+    kernel, bias = model.get_layer("wmh").get_weights()
+    model.get_layer("wmh").set_weights([-kernel, -bias])
