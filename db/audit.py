@@ -1,4 +1,4 @@
-"""What people did to jobs: who, when, what."""
+"""What people did to jobs and models: who, when, what."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ _UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One action of a person.
+    """One action of a person, or what a worker could not do that a person must know.
 
     Attributes:
         who: account, as `user@host` from the command line; "unknown" when nobody was named.
-        action: "cancel" or "retry".
+        action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; or a
+            worker's "live model not loaded".
+        job_id: None when it is about no job.
     """
 
     at: datetime

@@ -6,9 +6,11 @@
     │   ├── IncompleteSeries
     │   ├── UnreadableObject
     │   └── UnsupportedGeometry
+    ├── ConfinedChildLost      the child that parses what peers sent
     ├── ReceivingError
     ├── ResultError
     ├── DeliveryError
+    ├── ModelError             which model to use cannot be told, or a document about it is another model's
     └── ConfigurationError
 
 The other rooms have a root of their own, since rooms may not import each other:
@@ -51,6 +53,18 @@ class UnsupportedGeometry(NotAnalysable):
     """Slices that do not stack into one regular volume."""
 
 
+class ConfinedChildLost(WmhNodeError):
+    """A confined child gave no answer.
+
+    `took_too_much`: it reached a limit and was ended, so that the same request would end it again; else it ended by
+    itself, or the system ended it.
+    """
+
+    def __init__(self, what: str, *, took_too_much: bool) -> None:
+        self.took_too_much = took_too_much
+        super().__init__(f"the process that reads received files {what}")
+
+
 class ReceivingError(WmhNodeError):
     """The receiver cannot take or store an object."""
 
@@ -61,6 +75,10 @@ class ResultError(WmhNodeError):
 
 class DeliveryError(WmhNodeError):
     """A result could not be handed to a destination."""
+
+
+class ModelError(WmhNodeError):
+    """Which model to use cannot be told, or a document about a model is another model's."""
 
 
 class ConfigurationError(WmhNodeError):

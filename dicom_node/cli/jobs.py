@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
     ExitCode,
@@ -45,9 +44,6 @@ _ONE_LINE = 10_000  # characters, more than any job's line has
 
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.")]
 JobIds = Annotated[list[int], typer.Argument(metavar="JOB...", help="Numbers of jobs.")]
-ByOption = Annotated[
-    str | None, typer.Option("--by", help="Who asks, for the audit; your account by default.", show_default=False)
-]
 
 
 @dataclass(frozen=True)
@@ -140,13 +136,13 @@ def explain(
 @app.command()
 def retry(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Try jobs again that failed, were cancelled or rejected; a result that is there already is only sent."""
-    _act(lambda tables, job_id: tables.jobs.retry(job_id, by or _account()), job_ids, config, as_json)
+    _act(lambda tables, job_id: tables.jobs.retry(job_id, by or account()), job_ids, config, as_json)
 
 
 @app.command()
 def cancel(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Cancel jobs; what is being analysed is dropped, what is not sent yet is not sent."""
-    _act(lambda tables, job_id: tables.jobs.cancel(job_id, by or _account()), job_ids, config, as_json)
+    _act(lambda tables, job_id: tables.jobs.cancel(job_id, by or account()), job_ids, config, as_json)
 
 
 @app.command()
@@ -155,7 +151,7 @@ def audit(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what people did to jobs: who, when, what."""
+    """List what people did to jobs and models: who, when, what."""
     from db.audit import audit_entries
     from dicom_node.cli.job_words import plain, shown_time
 
@@ -165,9 +161,8 @@ def audit(
         print_json([plain(entry) for entry in entries])
         return
     for entry in entries:
-        out.print(
-            f"{shown_time(entry.at)}  {entry.who}  {entry.action} job {entry.job_id}: {entry.detail}", markup=False
-        )
+        what = entry.action if entry.job_id is None else f"{entry.action} job {entry.job_id}"
+        out.print(f"{shown_time(entry.at)}  {entry.who}  {what}: {entry.detail}", markup=False)
 
 
 @contextmanager
@@ -206,14 +201,6 @@ def _state(name: str) -> Any:
     except ValueError:
         complain(f"--state: expected one of {', '.join(JobState)}, came {name!r}")
         raise typer.Exit(ExitCode.USAGE) from None
-
-
-def _account() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _act(action: Callable[[_Tables, int], Job], job_ids: Sequence[int], config: Path | None, as_json: bool) -> None:

@@ -37,7 +37,9 @@ COMMANDS = (
     Mount("phantom", "dicom_node.cli.phantom", "phantom"),
     Mount("send", "dicom_node.cli.send", "send"),
     Mount("segment", "dicom_node.cli.segment", "segment"),
+    Mount("evaluate", "dicom_node.cli.evaluate", "evaluate"),
     Mount("jobs", "dicom_node.cli.jobs", "app"),
+    Mount("models", "dicom_node.cli.models", "app"),
     Mount("db", "dicom_node.cli.database", "app"),
     Mount("config", "dicom_node.cli.config", "app"),
 )

@@ -1,0 +1,103 @@
+"""Registered models, promotions and the gate's verdict as words, tables and plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+from db.promotion import Promotion, PromotionKind
+from db.registered_model import RegisteredModel
+from dicom_node.cli.job_words import shown_time
+from dicom_node.modelling.evaluation import mean_dsc
+from dicom_node.modelling.gate import CheckState, GateVerdict
+
+_COLOURS = {CheckState.PASSED: "green", CheckState.FAILED: "red", CheckState.NOT_MADE: "dim"}
+_SHORT = 12  # digits of a digest that people see and type
+
+
+def plain_model(model: RegisteredModel, live: str | None) -> dict[str, Any]:
+    """A model for JSON, without its whole evaluation.
+
+    Args:
+        live: digest of the live model.
+    """
+    dsc = mean_dsc(model.evaluation)
+    return {
+        "digest": model.digest,
+        "name": model.name,
+        "version": model.version,
+        "size_bytes": model.size_bytes,
+        "added_at": model.added_at.isoformat(),
+        "added_by": model.added_by,
+        "dsc": None if dsc is None else dsc.mean,
+        "dsc_cases": None if dsc is None else dsc.cases,
+        "live": model.digest == live,
+    }
+
+
+def plain_promotion(promotion: Promotion) -> dict[str, Any]:
+    """A promotion for JSON."""
+    return {**asdict(promotion), "at": promotion.at.isoformat(), "kind": str(promotion.kind)}
+
+
+def models_table(models: Sequence[RegisteredModel], live: str | None) -> Table:
+    """One line a model; the live one is marked."""
+    table = Table(box=None)
+    for heading in ("", "name", "version", "digest", "added", "DSC of its evaluation"):
+        table.add_column(heading, no_wrap=True)
+    for model in models:
+        is_live = model.digest == live
+        dsc = mean_dsc(model.evaluation)
+        table.add_row(
+            Text("live" if is_live else "", style="green"),
+            Text(model.name),
+            Text(model.version),
+            model.digest[:_SHORT],
+            shown_time(model.added_at),
+            "" if dsc is None else str(dsc),
+        )
+    return table
+
+
+def promotion_line(promotion: Promotion) -> str:
+    """When, who, what and why, in one line."""
+    what = "promoted" if promotion.kind is PromotionKind.PROMOTE else "made live again by a rollback"
+    forced = ", forced although the gate failed" if promotion.forced else ""
+    reason = f": {promotion.reason}" if promotion.reason else ""
+    return f"{shown_time(promotion.at)}  {promotion.who}  {what}{forced}{reason}"
+
+
+def checks_table(verdict: GateVerdict) -> Table:
+    """One line a check of the gate."""
+    table = Table("check", "", "expected", "came", box=None)
+    for check in verdict.checks:
+        table.add_row(check.name, Text(str(check.state), style=_COLOURS[check.state]), check.expected, Text(check.came))
+    return table
+
+
+def cases_table(verdict: GateVerdict) -> Table:
+    """DSC of both models, case by case, and their means."""
+    table = Table("case", box=None)
+    for heading in ("live model", "this model", "difference"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for case in verdict.cases:
+        table.add_row(Text(case.case), *_scores(case.live_dsc, case.dsc))
+    count = len(verdict.cases)
+    live, found = (sum(values) / count for values in zip(*((c.live_dsc, c.dsc) for c in verdict.cases), strict=True))
+    table.add_row("mean", *_scores(live, found), style="bold")
+    return table
+
+
+def card_summary(card: str) -> str:
+    """The model card's title and first paragraph."""
+    blocks = [block.strip() for block in card.split("\n\n") if block.strip()]
+    lines = [line for block in blocks[:2] for line in block.splitlines()]
+    return "\n".join(line.lstrip("# ").rstrip() for line in lines)
+
+
+def _scores(live: float, found: float) -> tuple[str, str, str]:
+    return f"{live:.3f}", f"{found:.3f}", f"{found - live:+.3f}"

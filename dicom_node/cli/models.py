@@ -1,0 +1,281 @@
+"""`wmh-node models list | show | add | promote | rollback`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from dicom_node.cli.account import ByOption, account
+from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, complain, out, print_json
+from dicom_node.cli.progress import stage_bars
+from dicom_node.cli.registry import Registry, open_registry
+
+if TYPE_CHECKING:
+    from db.promotion import Promotion
+    from db.registered_model import RegisteredModel
+    from dicom_node.modelling.gate import GateVerdict
+
+app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)
+
+What = Annotated[
+    str, typer.Argument(metavar="DIGEST|NAME[@VERSION]", help="A digest or its first digits (4 or more), or a name.")
+]
+
+
+@app.command("list")
+def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List registered models, newest first, and say which one is live."""
+    from dicom_node.cli.model_words import models_table, plain_model
+
+    with open_registry(config) as registry:
+        models, live = registry.table.list(), registry.table.live_digest()
+    if as_json:
+        print_json({"live": live, "pinned": registry.settings.model, "models": [plain_model(m, live) for m in models]})
+        return
+    out.print(models_table(models, live) if models else "no models: `wmh-node models add FOLDER` registers a bundle")
+    if live is None:
+        out.print("live: none was promoted yet, so that the shipped reference model is used")
+    registry.tell_pinned()
+
+
+@app.command()
+def show(what: What, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Show a model: its manifest, what its card says first, its evaluation, and when it was live."""
+    from dicom_node.cli.model_words import plain_model, plain_promotion
+    from segmentation.errors import BadBundle
+
+    with open_registry(config) as registry:
+        model = registry.table.find(what)
+        promotions, live = registry.table.promotions(model.digest), registry.table.live_digest()
+        try:
+            manifest = registry.store.load(model.digest).manifest.model_dump(mode="json")
+            damage = None
+        except BadBundle as error:
+            manifest, damage = None, str(error)
+    card = None if damage else _card(registry, model)
+    if as_json:
+        print_json(
+            {
+                **plain_model(model, live),
+                "folder": registry.store.folder_of(model.digest),
+                "damage": damage,
+                "manifest": manifest,
+                "card": card,
+                "evaluation": model.evaluation,
+                "promotions": [plain_promotion(one) for one in promotions],
+            }
+        )
+        return
+    _print_model(registry, model, manifest, live)
+    if damage is not None:
+        complain(damage)
+    if card is not None:
+        _print_card(card)
+    _print_history(promotions)
+    registry.tell_pinned()
+
+
+@app.command()
+def add(
+    folder: Annotated[Path, typer.Argument(help="The bundle's folder.", exists=True, file_okay=False)],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option("--evaluation", help="evaluation.json of `wmh-node evaluate`.", exists=True, dir_okay=False),
+    ] = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a bundle, copy it into STORAGE/models and register it. The same bundle again changes nothing."""
+    from dicom_node.cli.model_words import plain_model
+    from dicom_node.modelling.adding import add_model
+
+    with open_registry(config, make=True) as registry:
+        added = add_model(folder, evaluation, registry.store, registry.table, by or account())
+        model = registry.table.get(added.digest)
+        live = registry.table.live_digest()
+    if as_json:
+        print_json({**plain_model(model, live), "is_new": added.is_new, "stored": str(added.stored)})
+        return
+    out.print(f"{model.name} {model.version}, digest {model.digest}", markup=False)
+    out.print(added.words, markup=False)
+
+
+@app.command()
+def promote(
+    what: What,
+    cases: Annotated[
+        Path | None,
+        typer.Option("--cases", help="Labelled cases to compare both models on.", exists=True, file_okay=False),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may lie below the live model's.")
+    ] = 0.02,
+    force: Annotated[bool, typer.Option("--force", help="Promote although the gate fails; needs --reason.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit.")] = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a registered model the live one, once it has passed the gate; workers take it between two jobs.
+
+    The gate: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of the
+    live model by more than the margin. Exit 1 when it fails.
+    """
+    from dicom_node.cli.model_words import plain_promotion
+
+    if force and not (reason or "").strip():
+        complain("--force: expected --reason TEXT beside it, for the audit; came none")
+        raise typer.Exit(ExitCode.USAGE)
+    with open_registry(config) as registry:
+        model, live = registry.table.find(what), registry.table.live()
+        if live is not None and live.digest == model.digest:
+            _report(registry, model, live, None, as_json, f"{model} is live already; nothing was changed")
+            return
+        verdict = _judge(registry, model, live, cases, margin)
+        if not as_json:
+            _print_verdict(verdict)
+        if not verdict.passed and not force:
+            if as_json:
+                print_json({"promoted": False, "model": model.digest, "gate": verdict.plain()})
+            for check in verdict.failed:
+                complain(str(check))
+            complain(f"{model} was not promoted. --force --reason TEXT promotes it all the same")
+            raise typer.Exit(ExitCode.FAILED)
+        promotion = registry.table.promote(
+            model.digest,
+            by or account(),
+            None if live is None else live.digest,
+            reason=reason,
+            gate=verdict.plain(),
+            overruled=[str(check) for check in verdict.failed],
+        )
+        forced = ", although the gate failed" if promotion.forced else ""
+        _report(registry, model, promotion, plain_promotion(promotion), as_json, f"{model} is live now{forced}")
+
+
+@app.command()
+def rollback(
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit.")] = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the model live again that was live before the last promotion; workers take it between two jobs."""
+    from dicom_node.cli.model_words import plain_promotion
+
+    with open_registry(config) as registry:
+        earlier = registry.table.earlier()
+        live = registry.table.live_digest()
+        registry.store.load(earlier.digest)  # no worker could take a damaged one
+        promotion = registry.table.rollback(by or account(), live, reason)
+        model = registry.table.get(promotion.digest)
+        _report(registry, model, promotion, plain_promotion(promotion), as_json, f"{model} is live again")
+
+
+def _judge(
+    registry: Registry, model: RegisteredModel, live: Promotion | None, cases: Path | None, margin: float
+) -> GateVerdict:
+    from dicom_node.modelling.choice import registry_choice
+    from dicom_node.modelling.gate import judge
+
+    with stage_bars() as progress:
+        return judge(
+            candidate=registry_choice(registry.settings, model.digest),
+            live=registry_choice(registry.settings, None if live is None else live.digest),
+            runtime=registry.settings.runtime,
+            cases=() if cases is None else _load_cases(cases),
+            margin=margin,
+            progress=progress,
+        )
+
+
+def _load_cases(folder: Path) -> Any:
+    from training.cases import load_cases
+
+    return load_cases(folder)
+
+
+def _report(
+    registry: Registry,
+    model: RegisteredModel,
+    promotion: Promotion,
+    made: dict[str, Any] | None,
+    as_json: bool,
+    words: str,
+) -> None:
+    """What was changed; `made` is the row that was written, None when none was."""
+    if as_json:
+        print_json(
+            {
+                "promoted": made is not None,
+                "model": model.digest,
+                "pinned": registry.settings.model,
+                "gate": promotion.gate,
+                "promotion": made,
+            }
+        )
+    else:
+        out.print(words, markup=False)
+    registry.tell_pinned()
+
+
+def _print_verdict(verdict: GateVerdict) -> None:
+    from dicom_node.cli.model_words import cases_table, checks_table
+
+    if verdict.cases:
+        out.print(cases_table(verdict))
+    out.print(checks_table(verdict))
+
+
+def _card(registry: Registry, model: RegisteredModel) -> str:
+    from segmentation.bundle import CARD_NAME
+
+    return (registry.store.folder_of(model.digest) / CARD_NAME).read_text("utf-8", errors="replace")
+
+
+def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str, Any] | None, live: str | None) -> None:
+    from dicom_node.cli.job_words import shown_time
+    from dicom_node.modelling.evaluation import mean_dsc
+
+    table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    dsc = mean_dsc(model.evaluation)
+    rows: dict[str, Any] = {
+        "name": model.name,
+        "version": model.version,
+        "digest": model.digest,
+        "live": "yes" if model.digest == live else "no",
+        "added": f"{shown_time(model.added_at)} by {model.added_by}",
+        "folder": registry.store.folder_of(model.digest),
+        "size": f"{model.size_bytes / 1e6:.1f} MB",
+        "DSC of its evaluation": "not evaluated" if dsc is None else dsc,
+    }
+    for name, value in (manifest or {}).items():
+        if name not in {"files", "name", "version", "schema_version"} and value is not None:
+            rows[f"manifest {name}"] = value
+    for name, value in rows.items():
+        table.add_row(name, Text(str(value)))
+    out.print(table)
+
+
+def _print_card(card: str) -> None:
+    from dicom_node.cli.model_words import card_summary
+
+    out.print()
+    out.print(card_summary(card), markup=False)
+
+
+def _print_history(promotions: list[Promotion]) -> None:
+    from dicom_node.cli.model_words import promotion_line
+
+    out.print()
+    if not promotions:
+        out.print("never promoted")
+    for promotion in promotions:
+        out.print(promotion_line(promotion), markup=False)

@@ -1,0 +1,65 @@
+"""What the commands about models share: the registry's tables, opened and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dicom_node.cli.context import err, exit_codes, settings_or_exit
+
+if TYPE_CHECKING:
+    from db.models import ModelTable
+    from dicom_node.modelling.store import ModelStore
+    from dicom_node.settings import Settings
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry of this installation."""
+
+    settings: Settings
+    table: ModelTable
+    store: ModelStore
+
+    def tell_pinned(self) -> None:
+        """Say that `MODEL` wins over the registry, when it does."""
+        if self.settings.model is not None:
+            err.print(
+                f"The setting MODEL pins {self.settings.model} and wins over the live model: nothing changes for a "
+                "worker with these settings until MODEL is unset and the worker started again.",
+                markup=False,
+            )
+
+
+@contextmanager
+def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Registry]:
+    """The registry, and errors turned into exit codes.
+
+    Args:
+        config: TOML file with settings.
+        make: make or upgrade an SQLite database on the way, as `serve` does; a question must not make one.
+    """
+    # Imported late: `wmh-node --help` must not wait for SQLAlchemy.
+    from db.engine import open_database
+    from db.models import ModelTable
+    from dicom_node.files import make_folder
+    from dicom_node.modelling.choice import store_of
+
+    settings = settings_or_exit(config)
+    with exit_codes(), closing(open_database(settings.database_url)) as database:
+        if make:
+            make_folder(settings.storage)
+        _require_current(settings.database_url, make=make)
+        yield Registry(settings, ModelTable(database), store_of(settings))
+
+
+def _require_current(url: str, *, make: bool) -> None:
+    from db.errors import SchemaOutOfDate
+    from db.migrate import check, upgrade
+
+    status = upgrade(url) if make and url.startswith("sqlite") else check(url)
+    if not status.is_current:
+        raise SchemaOutOfDate(f"the database's schema is not current ({status}): run `wmh-node db upgrade`")
