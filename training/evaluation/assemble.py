@@ -62,7 +62,7 @@ def assemble(
         representatives=tuple(representatives),
         density=density_figure(drawn),
         triage=triage_figure(drawn, settings, raters),
-        agreement=agreement_figure(drawn),
+        agreement=agreement_figure(drawn, settings),
         baseline=baseline_table(records),
         stratifications=stratifications(drawn),
         training_size=training_size or _NO_SIZES,

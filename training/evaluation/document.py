@@ -194,7 +194,7 @@ class EvaluationSettings(_Frozen):
     """The choices behind the numbers; the report states them."""
 
     surface_tolerance_mm: float = 2.0
-    near_lesion_mm: float = 10.0
+    near_lesion_mm: float = 5.0
     calibration_bins: int = 10
     periventricular_mm: tuple[float, float] = (10.0, 7.5)
     review_above: float = 0.35

@@ -116,9 +116,9 @@ def triage_figure(records: Sequence[CaseRecord], settings: EvaluationSettings, i
     )
 
 
-def agreement_figure(records: Sequence[CaseRecord]) -> AgreementFigure:
+def agreement_figure(records: Sequence[CaseRecord], settings: EvaluationSettings) -> AgreementFigure:
     """Figure 4; the lines are least squares of predicted on manual mL."""
-    found = find_outliers(records)
+    found = find_outliers(records, settings.outlier_p)
     off = {outlier.case for outlier in found.outliers}
     inside = [record for record in records if record.case not in off]
     line = _line(records)

@@ -2,7 +2,7 @@
 
 The paper picked six of 6013 by eye. Here: predicted - manual volume is compared with its mean over the cases by
 externally studentised residuals, and a case is an outlier where their t test, times the number of cases (Bonferroni),
-has P < .05.
+has P < .05 (a setting).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Outliers:
     note: str = ""
 
 
-def find_outliers(records: Sequence[CaseRecord]) -> Outliers:
+def find_outliers(records: Sequence[CaseRecord], alpha: float = ALPHA) -> Outliers:
     """Outliers of predicted - manual volume."""
     if len(records) < FEWEST:
         return Outliers((), f"no search for outliers: at least {FEWEST} cases are needed, there are {len(records)}")
@@ -45,6 +45,6 @@ def find_outliers(records: Sequence[CaseRecord]) -> Outliers:
             score=float(score),
         )
         for record, (score, _, adjusted) in zip(records, np.asarray(influence), strict=True)
-        if adjusted < ALPHA and np.isfinite(score)
+        if adjusted < alpha and np.isfinite(score)
     ]
     return Outliers(tuple(sorted(found, key=lambda outlier: -abs(outlier.residual_ml))))

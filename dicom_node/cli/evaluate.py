@@ -1,0 +1,165 @@
+"""`wmh-node evaluate DATA --out DIR`: how good a model is on labelled cases, set beside the paper."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
+from dicom_node.cli.progress import stage_bars
+from dicom_node.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dicom_node.settings import Settings
+    from segmentation.bundle import ModelBundle
+    from training.cases import LabelledCase
+    from training.evaluation.document import Evaluation, TrainingSizeCurve
+
+SPLITS = ("train", "validation", "test", "external")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def evaluate(
+    data: Annotated[Path, typer.Argument(help="Folder of labelled cases (flair.nii.gz, wmh.nii.gz, ...).")],
+    out_folder: Annotated[Path, typer.Option("--out", help="For report.html, evaluation.json and cases.csv.")],
+    bundle: Annotated[
+        str | None, typer.Option("--bundle", help="Bundle folder, or digest of a registered one; else the live model.")
+    ] = None,
+    patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help=f"Only these patients: {', '.join(SPLITS)}; blanks are drawn.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the split that is drawn: that of the training.")] = 2024,
+    unseen_members: Annotated[
+        bool, typer.Option("--unseen-members", help="Judge each case only by members that never saw its patient.")
+    ] = False,
+    sizes: Annotated[
+        str | None,
+        typer.Option("--sizes", help="Train on so many patients each (2,4,8) for the training-size curve; long."),
+    ] = None,
+    preset: Annotated[str, typer.Option("--preset", help="Recipe of the trainings for --sizes.")] = "paper-2024",
+    runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Evaluate a model on labelled cases: every table and figure of the paper, and what lies beyond it."""
+    settings = settings_or_exit(config, **({} if runtime is None else {"runtime": runtime}))
+    with exit_codes():
+        _refuse_unknown_split(split)
+        wanted = _sizes(sizes)
+        # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
+        from segmentation.ensemble import open_ensemble
+        from training.evaluation.gallery import Gallery
+        from training.evaluation.run import EvaluationRequest, evaluate_cases
+        from training.evaluation.write import write_evaluation
+        from training.report.html import write_report
+
+    with exit_codes(), stage_bars() as progress:
+        progress("cases", 0, 1)
+        cases = _cases(data, patients, split, seed)
+        progress("cases", 1, 1)
+        progress("model", 0, 1)
+        model = _bundle(bundle, settings)
+        ensemble = open_ensemble(model, settings.runtime)
+        progress("model", 1, 1)
+        curve = _training_size(cases, wanted, preset, seed, out_folder, progress) if wanted else None
+        request = EvaluationRequest.of(model, split=split, unseen_members=unseen_members, training_size=curve)
+        gallery = Gallery(request.settings.shown_cases)
+        evaluation = evaluate_cases(
+            cases, ensemble, lambda done, total, _: progress("evaluate", done, total), request, gallery
+        )
+        progress("report", 0, 1)
+        document, table = write_evaluation(evaluation, out_folder)
+        report = write_report(evaluation, out_folder, gallery.shown)
+        progress("report", 1, 1)
+    if as_json:
+        print_json(_summary(evaluation, report, document, table))
+        return
+    _print(evaluation)
+    err.print(f"{report.name}, {document.name} and {table.name} in {out_folder}. Research use only.", markup=False)
+
+
+def _refuse_unknown_split(split: str | None) -> None:
+    if split is not None and split not in SPLITS:
+        raise ConfigurationError(f"--split: expected one of {', '.join(SPLITS)}, came {split!r}")
+
+
+def _sizes(text: str | None) -> tuple[int, ...]:
+    """`2,4,8` as numbers, smallest first.
+
+    Raises:
+        ConfigurationError: not a list of positive whole numbers.
+    """
+    if text is None:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise ConfigurationError(f"--sizes: expected numbers of patients such as 100,200,500, came {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _cases(data: Path, patients: Path | None, split: str | None, seed: int) -> tuple[LabelledCase, ...]:
+    from training.cases import load_cases
+    from training.splits import with_splits
+
+    cases = load_cases(data, patients)
+    # Without a split to choose, a case whose cell is blank stays in no part: nothing is made up for the report.
+    return with_splits(cases, seed) if split is not None and any(not case.split for case in cases) else cases
+
+
+def _bundle(named: str | None, settings: Settings) -> ModelBundle:
+    """The bundle of a folder or digest; without a name the model that would serve.
+
+    Raises:
+        BadBundle: there is none, or it is damaged.
+        ModelError: which model is live cannot be told.
+    """
+    from dicom_node.modelling.choice import choose_model, store_of
+    from segmentation.bundle import load_bundle
+
+    if named is None:
+        return choose_model(settings).load()
+    if _DIGEST.fullmatch(named):
+        return store_of(settings).load(named)
+    return load_bundle(Path(named))
+
+
+def _training_size(
+    cases: tuple[LabelledCase, ...], sizes: tuple[int, ...], preset: str, seed: int, out_folder: Path, progress: Any
+) -> TrainingSizeCurve:
+    from training.evaluation.training_size import train_on_growing_subsets
+
+    return train_on_growing_subsets(cases, sizes, preset, seed, out_folder / "training-size", progress)
+
+
+_SHOWN = ("dsc_mean", "hd_mm_mean", "volume_r", "volume_ccc", "uncertainty_index_mean", "triage_percent_below")
+
+
+def _print(evaluation: Evaluation) -> None:
+    from rich.table import Table
+
+    found = [item for name in _SHOWN if (item := evaluation.statistic(name)) is not None]
+    table = Table("", "here", "95 % CI", "n", "paper", title=f"{evaluation.model.name} {evaluation.model.version}")
+    for item in found:
+        value = item.note if item.value is None else f"{item.value:.3f} {item.unit}".strip()
+        interval = "" if item.ci_low is None or item.ci_high is None else f"{item.ci_low:.3f}-{item.ci_high:.3f}"
+        table.add_row(item.title, value, interval, str(item.n), item.paper.text if item.paper else "")
+    out.print(table)
+    if evaluation.cohort.note:
+        err.print(evaluation.cohort.note, markup=False)
+
+
+def _summary(evaluation: Evaluation, report: Path, document: Path, table: Path) -> dict[str, Any]:
+    """What scripts want at once; the whole document is in evaluation.json."""
+    return {
+        "model": evaluation.model.model_dump(),
+        "cohort": evaluation.cohort.model_dump(),
+        "group": evaluation.figure_group,
+        "statistics": {
+            item.name: item.value for item in evaluation.statistics if item.group == evaluation.figure_group
+        },
+        "files": {"report": str(report), "evaluation": str(document), "cases": str(table)},
+    }
