@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 from db.inbox import StoredInstance
@@ -34,6 +37,17 @@ def first_instances(instances: Iterable[StoredInstance]) -> list[StoredInstance]
 def digest_of(analysed: Iterable[StoredInstance]) -> str:
     """The digest that names a job's input; see `dicom_node.reading.digest`."""
     return instances_digest((one.sop_instance_uid, one.sha256) for one in analysed)
+
+
+def rows_to_json(instances: Iterable[StoredInstance]) -> str:
+    """Instances as one line of text, for a child."""
+    return json.dumps([{**asdict(one), "received_at": one.received_at.isoformat()} for one in instances])
+
+
+def rows_from_json(text: str) -> list[StoredInstance]:
+    """What `rows_to_json` wrote."""
+    rows = json.loads(text)
+    return [StoredInstance(**{**row, "received_at": datetime.fromisoformat(row["received_at"])}) for row in rows]
 
 
 def _one_of(files: Sequence[StoredInstance], storage: Path) -> StoredInstance:

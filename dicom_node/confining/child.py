@@ -1,0 +1,200 @@
+"""The parent's side: a child that answers requests, and is ended when it takes too much.
+
+What a peer sent may be small on the wire and grow without bounds in a parser: some kilobytes of deflated items make
+gigabytes of objects. The parent looks every few milliseconds at what the child holds, and kills it.
+
+The kernel's own limit of address space is set far above that, as a backstop only. Python cannot be relied on to say
+that it ran into it: where memory is short, CPython 3.11 may turn for ever in its interpreter loop, as it needs memory
+to enter an exception handler, and the MemoryError about that enters the same handler (ceval.c, `exception_unwind`).
+
+Protocol: request: one line. Answer: the number of parts (4 bytes), the length of each (8 bytes), the parts; big endian.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from dicom_node.confining.limits import Limits
+from dicom_node.confining.resident import resident_bytes
+from dicom_node.errors import ConfinedChildLost
+
+# A parser fills some GB a second at most: what it can take between two looks is little.
+_LOOK_SECONDS: Final = 0.02
+_CHUNK: Final = 1024**2
+_MOST_PARTS: Final = 1024
+
+
+class ConfinedChild:
+    """Keeps a child for one kind of request; started when first needed, and again after it was lost. Not for several
+    threads at once.
+
+    Args:
+        module: is run in the child, and calls `inside.serve`.
+        limits: of each request.
+        log_level, log_format: for the child's own lines, see `configure_logs`.
+    """
+
+    def __init__(self, module: str, limits: Limits, log_level: str = "info", log_format: str = "text") -> None:
+        self._limits = limits
+        self._command = [
+            sys.executable, "-m", module, str(limits.memory_bytes), str(limits.seconds), log_level, log_format,
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the child that is there now."""
+        return None if self._process is None else self._process.pid
+
+    def ask(self, request: bytes) -> list[bytearray]:
+        """The parts of the child's answer.
+
+        Args:
+            request: without a line feed.
+
+        Raises:
+            ConfinedChildLost: it took too much and was ended, or it ended by itself; the next request starts another.
+        """
+        process = self._running()
+        try:
+            parts = self._exchange(process, request + b"\n")
+        except BaseException:
+            self.close()
+            raise
+        if resident_bytes(process.pid) > self._limits.kept_bytes:
+            self.close()
+        return parts
+
+    def close(self) -> None:
+        """End the child and what it started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # its session is its own, see `_running`
+            self._process.wait()
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._process is None:
+            room = Path(__file__).resolve().parents[2]  # the child must find this very package
+            self._process = subprocess.Popen(
+                self._command,
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONPATH": str(room)},
+                start_new_session=True,  # Ctrl-C in a terminal is for the parent; the end of its input ends the child
+            )
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                os.set_blocking(pipe.fileno(), False)
+        return self._process
+
+    def _exchange(self, process: subprocess.Popen[bytes], request: bytes) -> list[bytearray]:
+        assert process.stdin is not None and process.stdout is not None
+        deadline = time.monotonic() + self._limits.seconds
+        unsent = memoryview(request)
+        answer = _Answer(self._limits.answer_bytes)
+        with selectors.DefaultSelector() as ready:
+            ready.register(process.stdin, selectors.EVENT_WRITE)
+            ready.register(process.stdout, selectors.EVENT_READ)
+            while not answer.is_whole:
+                for key, _ in ready.select(_LOOK_SECONDS):
+                    if key.fileobj is process.stdout:
+                        answer.read(process.stdout.fileno())
+                    else:
+                        unsent = unsent[_written(process.stdin.fileno(), unsent) :]
+                        if not unsent:
+                            ready.unregister(process.stdin)
+                self._require_within_limits(process.pid, deadline)
+        return answer.parts
+
+    def _require_within_limits(self, process_id: int, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            raise ConfinedChildLost(f"took more than {self._limits.seconds:g} s", took_too_much=True)
+        if resident_bytes(process_id) > self._limits.memory_bytes:
+            mebibytes = self._limits.memory_bytes // 1024**2
+            raise ConfinedChildLost(f"took more than {mebibytes} MiB of memory", took_too_much=True)
+
+
+class _Answer:
+    """An answer as it comes in."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._lengths: tuple[int, ...] | None = None
+        self._target = bytearray(4)
+        self._filled = 0
+        self.parts: list[bytearray] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Every part is there."""
+        return self._lengths is not None and len(self.parts) == len(self._lengths)
+
+    def read(self, descriptor: int) -> None:
+        """Take what has come.
+
+        Raises:
+            ConfinedChildLost: the child has ended, or its answer is too long.
+        """
+        with memoryview(self._target) as view:
+            count = os.readv(descriptor, [view[self._filled : self._filled + _CHUNK]])
+        if count == 0:
+            raise ConfinedChildLost("ended before it had answered", took_too_much=False)
+        self._filled += count
+        while self._filled == len(self._target) and not self.is_whole:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        whole, self._filled = self._target, 0
+        if self._lengths is not None:
+            self.parts.append(whole)
+        elif len(whole) == 4:
+            (count,) = struct.unpack(">L", whole)
+            if not 0 < count <= _MOST_PARTS:
+                raise ConfinedChildLost("gave no answer that can be understood", took_too_much=False)
+            self._target = bytearray(8 * count)
+            return
+        else:
+            self._lengths = struct.unpack(f">{len(whole) // 8}Q", whole)
+            if sum(self._lengths) > self._limit_bytes:
+                raise ConfinedChildLost(f"gave more than {self._limit_bytes} bytes", took_too_much=True)
+        if not self.is_whole:
+            self._target = bytearray(self._lengths[len(self.parts)])
+
+
+def _written(descriptor: int, content: memoryview) -> int:
+    try:
+        return os.write(descriptor, content[:_CHUNK])
+    except BrokenPipeError as error:
+        raise ConfinedChildLost("ended before it was asked", took_too_much=False) from error
+
+
+def asked_twice(child: ConfinedChild, request: bytes) -> Sequence[bytearray]:
+    """As `ConfinedChild.ask`; a child that ended by itself is tried once more, since the system may have ended it for
+    reasons that are not the request's.
+
+    Raises:
+        ConfinedChildLost: it took too much, or ended twice.
+    """
+    try:
+        return child.ask(request)
+    except ConfinedChildLost as error:
+        if error.took_too_much:
+            raise
+        return child.ask(request)

@@ -1,0 +1,144 @@
+"""The files of a job are read in a confined child; what comes back is one volume with its headers, or a typed refusal.
+
+The header child of completion has let the series pass. But decoding, and the conversion of every header element, can
+still grow without bounds, and the worker holds a model and a lease.
+
+Protocol: request: rows of the instances, the storage folder and the job's digest as JSON. Answer: a `FlairSeries` as
+pickle with its arrays as further parts (PEP 574), or one part of JSON: ["refused", class, code, reason] or ["failed",
+words]. Unpickling trusts the child as far as this process has trusted its own decoders.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from db.inbox import StoredInstance
+from dicom_node.completing.instances import analysed_instances, digest_of, rows_from_json, rows_to_json
+from dicom_node.confining.child import ConfinedChild, asked_twice
+from dicom_node.confining.inside import serve
+from dicom_node.confining.limits import Limits
+from dicom_node.errors import (
+    ConfinedChildLost,
+    IncompleteSeries,
+    NotAnalysable,
+    NotFlair,
+    UnreadableObject,
+    UnsupportedGeometry,
+    WmhNodeError,
+)
+from dicom_node.logs import describe_error
+from dicom_node.reading.flair_series import FlairSeries
+from dicom_node.reading.pixels import MAX_VOXELS
+from dicom_node.reading.series import read_series
+
+log = structlog.get_logger()
+
+# Headers as pickle; in memory they take some times that. An Enhanced MR of 3000 frames has 80 MB.
+MAX_HEADER_BYTES: Final = 192 * 1024**2
+# Reading holds every frame twice, the files, and the headers.
+LIMITS: Final = Limits(
+    memory_bytes=1024**3 + 12 * MAX_VOXELS, seconds=600.0, answer_bytes=4 * MAX_VOXELS + 2 * MAX_HEADER_BYTES
+)
+
+_REFUSALS: Final = {
+    kind.__name__: kind for kind in (NotAnalysable, NotFlair, IncompleteSeries, UnreadableObject, UnsupportedGeometry)
+}
+
+
+class ReceivedSeriesReader:
+    """Keeps the child.
+
+    Args:
+        limits: of one series.
+        log_level, log_format: for the child's own lines, see `configure_logs`.
+    """
+
+    def __init__(self, limits: Limits = LIMITS, log_level: str = "info", log_format: str = "text") -> None:
+        self._child = ConfinedChild("dicom_node.working.received_series", limits, log_level, log_format)
+
+    def read(self, instances: Sequence[StoredInstance], storage: Path, digest: str) -> FlairSeries:
+        """As `read_received`.
+
+        Raises:
+            NotAnalysable: see `read_series`; also a series that takes more memory or time than any head scan.
+            WmhNodeError: see `read_received`; and whatever was unexpected, in words.
+        """
+        request = json.dumps([rows_to_json(instances), str(storage), digest]).encode()
+        try:
+            answer = asked_twice(self._child, request)
+        except ConfinedChildLost as error:
+            log.warning("series could not be read within the limits", instances=len(instances), trouble=str(error))
+            raise UnreadableObject(
+                "header_too_complex",
+                "The series takes more time or memory to read than any head scan; it may be damaged. Send the series "
+                "again, or report this with the series' UID.",
+            ) from error
+        if len(answer) == 1:
+            raise _error(json.loads(answer[0]))
+        series = pickle.loads(answer[0], buffers=answer[1:])  # noqa: S301 - see above
+        assert isinstance(series, FlairSeries)
+        return series
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
+
+
+def read_received(instances: Sequence[StoredInstance], storage: Path, digest: str) -> FlairSeries:
+    """Read the files that a job was made for, in this process.
+
+    Args:
+        instances: of the job, conflicts included, in order of arrival.
+        storage: where their paths start.
+        digest: the job's.
+
+    Raises:
+        NotAnalysable: see `read_series`.
+        WmhNodeError: the instances are not those that the job was made for.
+    """
+    chosen = analysed_instances(instances, storage)
+    _require_same(digest_of(chosen), digest, "in the table")
+    series = read_series([storage / one.path for one in chosen])
+    _require_same(series.instances_digest, digest, "in the storage")
+    return series
+
+
+def _require_same(found: str, expected: str, where: str) -> None:
+    if found != expected:
+        raise WmhNodeError(
+            f"the series' instances {where} are not those that the job was made for: expected digest {expected[:12]}, "
+            f"found {found[:12]}; a newer job holds what is there now, or the storage was changed by hand"
+        )
+
+
+def _error(words: Sequence[str]) -> WmhNodeError:
+    if words[0] == "refused":
+        return _REFUSALS[words[1]](words[2], words[3])
+    return WmhNodeError(words[1])
+
+
+def _answer(request: bytes) -> list[bytes | memoryview]:
+    rows, storage, digest = json.loads(request)
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        series = read_received(rows_from_json(rows), Path(storage), digest)
+        pickled = pickle.dumps(series, protocol=5, buffer_callback=buffers.append)
+        if len(pickled) > MAX_HEADER_BYTES:
+            raise UnreadableObject("header_too_complex", "The headers of the series are larger than any head scan's.")
+    except NotAnalysable as error:
+        return [json.dumps(["refused", type(error).__name__, error.code, error.reason]).encode()]
+    except WmhNodeError as error:
+        return [json.dumps(["failed", str(error)]).encode()]
+    except Exception as error:  # this is the worker's edge towards received bytes
+        return [json.dumps(["failed", describe_error(error)]).encode()]
+    return [pickled, *(buffer.raw() for buffer in buffers)]
+
+
+if __name__ == "__main__":
+    serve("read", _answer)
