@@ -28,6 +28,8 @@ class AugmentationSettings:
     noise: float = 0.12
     blur_sigma: float = 1.0
     blur_probability: float = 0.3
+    coarsest_resolution: float = 0.5
+    coarse_probability: float = 0.2
 
 
 def augment(
@@ -73,7 +75,16 @@ def _intensity(image: Image, settings: AugmentationSettings, generator: np.rando
     image = unit * span + low
     if generator.random() < settings.blur_probability:
         image = cv2.GaussianBlur(image, (0, 0), generator.uniform(0.3, settings.blur_sigma))
+    if generator.random() < settings.coarse_probability:
+        image = _coarser(image, generator.uniform(settings.coarsest_resolution, 1))
     image = image * (1 + generator.uniform(-1, 1) * settings.contrast)
     image = image + generator.uniform(-1, 1) * settings.brightness
     noise = generator.normal(size=image.shape) * generator.uniform(0, settings.noise)
     return (image + noise).astype(np.float32)
+
+
+def _coarser(image: Image, factor: float) -> Image:
+    """The slice as a matrix of fewer pixels would have taken it, interpolated back."""
+    rows, columns = image.shape
+    small = cv2.resize(image, (round(columns * factor), round(rows * factor)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_CUBIC), np.float32)

@@ -23,9 +23,12 @@ class Recipe:
         steps_per_epoch: None: every slice once an epoch; else this many batches of slices drawn by weight.
         empty_slice_weight: with drawn batches, the weight of a slice without lesions beside 1 for one with.
         crop: side of the random crops that are trained on (cheaper steps); None: whole slices.
-        phantom_share: share of the drawn slices that comes from phantoms, if any, after `real_only_epochs`.
+        target: which mask is learnt.
+        synthetic_share: share of the slices that comes from synthetic scans and phantoms, if any are given, after
+            `real_only_epochs`.
         scalp_factors: each case is also shown with all outside the brain dimmed by these, as fat saturation does.
         compute: Keras dtype policy.
+        start_from: preset whose weights for the same member this one goes on from; None: from random weights.
     """
 
     name: str
@@ -40,10 +43,12 @@ class Recipe:
     steps_per_epoch: int | None = None
     empty_slice_weight: float = 1.0
     crop: int | None = None
-    phantom_share: float = 0.0
+    target: Literal["wmh", "ventricles"] = "wmh"
+    synthetic_share: float = 0.0
     real_only_epochs: int = 0
     scalp_factors: tuple[float, ...] = (1.0,)
     compute: str = "float32"
+    start_from: str | None = None
 
 
 PAPER_2024 = Recipe("paper-2024")
@@ -62,10 +67,34 @@ FIRST_REFERENCE = replace(
     steps_per_epoch=50,
     empty_slice_weight=0.4,
     crop=160,
-    phantom_share=0.4,
+    synthetic_share=0.4,
     real_only_epochs=17,
     scalp_factors=(1.0, 0.6, 0.35, 0.15),
     compute="mixed_bfloat16",
 )
 
-PRESETS = {recipe.name: recipe for recipe in (PAPER_2024, FIRST_REFERENCE)}
+# The shipped bundle: goes on from `first-reference` with synthetic scans of every contrast, which is what other
+# scanners ask for (stack.md: augmentation of one scanner's images does nothing for another's).
+REFERENCE = replace(
+    FIRST_REFERENCE,
+    name="reference",
+    start_from="first-reference",
+    learning_rate=1.5e-3,
+    epochs=24,
+    synthetic_share=0.5,
+    real_only_epochs=0,
+)
+
+# The paper's ventricle network is a UNet; a quarter of its width is enough for a structure so large.
+VENTRICLES = replace(
+    REFERENCE,
+    name="ventricles",
+    target="ventricles",
+    start_from=None,
+    network=NetworkSpecification(squeeze_excitation=False, width=0.25),
+    learning_rate=2e-3,
+    epochs=20,
+    empty_slice_weight=0.5,
+)
+
+PRESETS = {recipe.name: recipe for recipe in (PAPER_2024, FIRST_REFERENCE, REFERENCE, VENTRICLES)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,44 +14,82 @@ from segmentation.preprocessing.case import preprocess
 from segmentation.volume import FlairVolume
 from training.augmentation import augment
 from training.cases import LabelledCase
+from training.errors import BadCase
 from training.presets import Recipe
 
 
 @dataclass(frozen=True)
-class SlicePool:
-    """Slices ready for a network, with their labels.
+class SliceGroup:
+    """Slices of one origin, ready for a network.
 
     Attributes:
-        images: one float32 (slice, row, column) array per scalp variant; all variants have the same slices.
-        labels: float32 (slice, row, column), zeros and ones.
-        weights: float64 (slice,), chance of being drawn, sum 1.
+        share: part of the drawn slices that comes from this group.
+        images: one float (slice, row, column) array per scalp variant; all variants have the same slices.
+        labels: bool (slice, row, column).
+        weights: float64 (slice,), chance of being drawn within the group, sum 1.
     """
 
-    images: tuple[NDArray[np.float32], ...]
-    labels: NDArray[np.float32]
+    share: float
+    images: tuple[NDArray[np.floating[Any]], ...]
+    labels: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
 
-def build_pool(cases: Sequence[LabelledCase], phantoms: Sequence[LabelledCase], recipe: Recipe) -> SlicePool:
-    """Preprocess every case once per scalp factor; slices without brain are left out."""
-    images: list[list[NDArray[np.float32]]] = [[] for _ in recipe.scalp_factors]
+@dataclass(frozen=True)
+class SlicePool:
+    """What batches are drawn from: the real scans first, drawn ones (synthetic scans, phantoms) after them."""
+
+    groups: tuple[SliceGroup, ...]
+
+    def __len__(self) -> int:
+        return sum(len(group.labels) for group in self.groups)
+
+    def real_only(self) -> SlicePool:
+        """The pool without drawn scans."""
+        return SlicePool((replace(self.groups[0], share=1.0),))
+
+
+def build_pool(cases: Sequence[LabelledCase], drawn: Sequence[LabelledCase], recipe: Recipe) -> SlicePool:
+    """Preprocess every case; slices without brain are left out.
+
+    Real scans are shown once per scalp factor. Drawn ones have scalps of every brightness already, and there are many:
+    they are kept in half precision, which is far finer than their noise.
+    """
+    return join_pool(build_group(cases, recipe), build_group(drawn, recipe, is_drawn=True) if drawn else None, recipe)
+
+
+def join_pool(real: SliceGroup, drawn: SliceGroup | None, recipe: Recipe) -> SlicePool:
+    """One pool of both groups, with the recipe's shares."""
+    if drawn is None or recipe.synthetic_share == 0:
+        return SlicePool((real,))
+    return SlicePool((replace(real, share=1 - recipe.synthetic_share), replace(drawn, share=recipe.synthetic_share)))
+
+
+def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = False) -> SliceGroup:
+    """Preprocess cases of one origin."""
+    factors = (1.0,) if is_drawn else recipe.scalp_factors
+    images: list[list[NDArray[Any]]] = [[] for _ in factors]
     labels, weights = [], []
-    for group, share in ((cases, 1 - recipe.phantom_share), (phantoms, recipe.phantom_share)):
-        group_weights = []
-        for case in group:
-            variants = [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in recipe.scalp_factors]
-            kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
-            mask = variants[0].grid.mask_to_square(case.wmh)[kept]
-            labels.append(mask.astype(np.float32))
-            group_weights.append(np.where(mask.any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
-            for index, ready in enumerate(variants):
-                images[index].append(ready.images[kept])
-        if group_weights:
-            joined = np.concatenate(group_weights)
-            weights.append(joined / joined.sum() * (share if phantoms else 1.0))
-    return SlicePool(
-        tuple(np.concatenate(variant) for variant in images), np.concatenate(labels), np.concatenate(weights)
+    for case in cases:
+        variants = [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in factors]
+        kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
+        mask = variants[0].grid.mask_to_square(_target(case, recipe))[kept]
+        labels.append(mask)
+        weights.append(np.where(mask.any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
+        for index, ready in enumerate(variants):
+            images[index].append(ready.images[kept].astype(np.float16 if is_drawn else np.float32))
+    joined = np.concatenate(weights)
+    return SliceGroup(
+        1.0, tuple(np.concatenate(variant) for variant in images), np.concatenate(labels), joined / joined.sum()
     )
+
+
+def _target(case: LabelledCase, recipe: Recipe) -> NDArray[np.bool_]:
+    if recipe.target == "wmh":
+        return case.wmh
+    if case.ventricles is None:
+        raise BadCase(f"{case.name}: expected ventricles.nii.gz to learn ventricles from, found none")
+    return case.ventricles
 
 
 def _dim_scalp(case: LabelledCase, factor: float) -> FlairVolume:
@@ -68,9 +106,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(self, pool: SlicePool, recipe: Recipe, seed: int, epoch: int) -> None:
         super().__init__(workers=1)
         self._pool, self._recipe, self._seed, self._epoch = pool, recipe, seed, epoch
-        count = len(pool.labels)
-        self._steps = recipe.steps_per_epoch or -(-count // recipe.batch_size)
-        order = np.random.default_rng((seed, epoch)).permutation(count)
+        self._steps = recipe.steps_per_epoch or -(-len(pool) // recipe.batch_size)
+        order = np.random.default_rng((seed, epoch)).permutation(len(pool))
         self._order = order if recipe.steps_per_epoch is None else None
 
     def __len__(self) -> int:
@@ -80,15 +117,27 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         generator = np.random.default_rng((self._seed, self._epoch, step))
         size = self._recipe.batch_size
         if self._order is None:
-            chosen = generator.choice(len(self._pool.labels), size, p=self._pool.weights)
+            chosen = [self._draw(generator) for _ in range(size)]
         else:
-            chosen = self._order[step * size : (step + 1) * size]
-        pairs = [self._slice(index, generator) for index in chosen]
+            chosen = [self._place(int(index)) for index in self._order[step * size : (step + 1) * size]]
+        pairs = [self._slice(group, index, generator) for group, index in chosen]
         return np.stack([image for image, _ in pairs])[..., None], np.stack([label for _, label in pairs])[..., None]
 
-    def _slice(self, index: int, generator: np.random.Generator) -> tuple[Any, Any]:
-        variant = self._pool.images[generator.integers(len(self._pool.images))]
-        image, label = variant[index], self._pool.labels[index]
+    def _draw(self, generator: np.random.Generator) -> tuple[SliceGroup, int]:
+        groups = self._pool.groups
+        group = groups[int(generator.choice(len(groups), p=[one.share for one in groups]))]
+        return group, int(generator.choice(len(group.weights), p=group.weights))
+
+    def _place(self, index: int) -> tuple[SliceGroup, int]:
+        for group in self._pool.groups:
+            if index < len(group.labels):
+                return group, index
+            index -= len(group.labels)
+        raise IndexError(index)
+
+    def _slice(self, group: SliceGroup, index: int, generator: np.random.Generator) -> tuple[Any, Any]:
+        variant = group.images[generator.integers(len(group.images))]
+        image, label = variant[index].astype(np.float32), group.labels[index].astype(np.float32)
         if self._recipe.augmentation is not None:
             image, label = augment(image, label, self._recipe.augmentation, generator)
         if self._recipe.crop is None:

@@ -12,7 +12,7 @@ from segmentation.volume import FlairVolume
 from training.augmentation import AugmentationSettings, augment
 from training.cases import LabelledCase
 from training.dice import dice
-from training.errors import BadCohort
+from training.errors import BadCase, BadCohort
 from training.fit import Pools, fit_member
 from training.folds import leave_patients_out
 from training.presets import FIRST_REFERENCE, PAPER_2024, Recipe
@@ -80,16 +80,30 @@ def test_paper_preset_shows_every_slice_once() -> None:
     pool = build_pool([_case("a"), _case("b", seed=1)], [], recipe)
     batches = Batches(pool, recipe, 7, 0)
     seen = np.concatenate([batches[step][0][..., 0] for step in range(len(batches))])
-    assert len(seen) == len(pool.labels)
-    assert sorted(x.sum() for x in seen) == sorted(x.sum() for x in pool.images[0])
+    assert len(seen) == len(pool) == 6
+    assert sorted(x.sum() for x in seen) == sorted(x.sum() for x in pool.groups[0].images[0])
 
 
-def test_phantom_share() -> None:
-    """Phantoms are drawn as often as the recipe says, and never without real scans beside them."""
-    recipe = replace(_small(), phantom_share=0.25)
-    pool = build_pool([_case("a")], [_case("p", seed=2), _case("q", seed=3)], recipe)
-    assert pool.weights[3:].sum() == pytest.approx(0.25)
-    assert pool.weights.sum() == pytest.approx(1)
+def test_synthetic_share() -> None:
+    """Synthetic slices are drawn as often as the recipe says, never without real scans beside them."""
+    recipe = replace(_small(), synthetic_share=0.25, steps_per_epoch=40, crop=None, augmentation=None)
+    dark = [_case("a")]
+    bright = [_case("p", seed=2), _case("q", seed=3)]
+    pool = build_pool(dark, bright, recipe)
+    known = {float(image.astype(np.float32).sum()) for image in pool.groups[1].images[0]}
+    batches = Batches(pool, recipe, 7, 0)
+    drawn = [float(image.sum()) in known for step in range(40) for image in batches[step][0][..., 0]]
+    assert 0.15 < np.mean(drawn) < 0.35
+    assert len(pool.real_only()) == 3
+
+
+def test_ventricles_are_learnt_from_their_own_mask() -> None:
+    """With the target `ventricles` the labels are the ventricles; a case without that mask is named."""
+    recipe = replace(_small(), target="ventricles")
+    case = replace(_case("a"), ventricles=np.ones((3, 32, 32), bool))
+    assert build_pool([case], [], recipe).groups[0].labels.all()
+    with pytest.raises(BadCase, match=r"b: expected ventricles\.nii\.gz"):
+        build_pool([_case("b")], [], recipe)
 
 
 def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
