@@ -20,6 +20,9 @@ class Ensemble:
         bundle: where they are from.
         runtime: the members, compiled.
         open_ventricles: compiles the ventricle network; called when it is first needed, never without one.
+
+    Attributes:
+        ventricle_threshold: probability at or above which a voxel is ventricle; 1 without a ventricle network.
     """
 
     def __init__(
@@ -28,7 +31,7 @@ class Ensemble:
         self._runtime = runtime
         self._open_ventricles = open_ventricles
         self._ventricles: Runtime | None = None
-        self.ventricle_threshold: float | None = None if bundle.ventricles is None else bundle.ventricles.threshold
+        self.ventricle_threshold: float = 1.0 if bundle.ventricles is None else bundle.ventricles.threshold
         self.identity: ModelIdentity = bundle.identity
         self.members: int = bundle.members
         self.size: int = bundle.specification.size
@@ -73,7 +76,7 @@ class Ensemble:
         Returns:
             float32 (slice, size, size) in 0..1; None when the bundle has no such network.
         """
-        if self._open_ventricles is None or self.ventricle_threshold is None:
+        if self._open_ventricles is None:
             return None
         if self._ventricles is None:
             self._ventricles = self._open_ventricles()

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from segmentation.ensemble import Ensemble
 from segmentation.measures import Measures, measure
-from segmentation.preprocessing.case import preprocess
+from segmentation.preprocessing.case import PreprocessedCase, preprocess
+from segmentation.regions import (
+    FLAG_NO_VENTRICLES,
+    PUBLISHED_RULE,
+    RegionRule,
+    Regions,
+    RegionVolumes,
+    clean_ventricles,
+    divide,
+)
 from segmentation.volume import FlairVolume
 
 Progress = Callable[[str, int, int], None]
@@ -37,6 +46,9 @@ class Segmentation:
         measures: volume, lesion count, uncertainty.
         seconds: wall time of the stages.
         flags: what was unusual about the case, sorted slugs such as `blank_slices` or `no_histogram_peak`.
+        ventricles: bool, same shape: the ventricles, cleaned up; None when the bundle has no ventricle network.
+        periventricular: bool, same shape: part of the mask; None when there are no ventricles to measure it from.
+        regions: volumes of periventricular and deep WMH and of the ventricles; None likewise.
     """
 
     mask: NDArray[np.bool_]
@@ -44,13 +56,27 @@ class Segmentation:
     measures: Measures
     seconds: StageSeconds
     flags: tuple[str, ...]
+    ventricles: NDArray[np.bool_] | None = None
+    periventricular: NDArray[np.bool_] | None = None
+    regions: RegionVolumes | None = None
 
 
-def segment_volume(volume: FlairVolume, ensemble: Ensemble, progress: Progress | None = None) -> Segmentation:
-    """Segment white matter hyperintensities.
+def segment_volume(
+    volume: FlairVolume,
+    ensemble: Ensemble,
+    progress: Progress | None = None,
+    region_rule: RegionRule = PUBLISHED_RULE,
+) -> Segmentation:
+    """Segment white matter hyperintensities, and divide them where the bundle has a ventricle network.
 
     The members' probabilities are averaged before they are mapped back: the mapping is linear, so the order makes no
     difference but to the time it takes. The same volume gives the same bits every time on one machine.
+
+    Args:
+        volume: what to segment.
+        ensemble: by which networks.
+        progress: hears of the stages.
+        region_rule: which WMH counts as periventricular.
     """
     report = progress or _silent
 
@@ -61,23 +87,47 @@ def segment_volume(volume: FlairVolume, ensemble: Ensemble, progress: Progress |
     report("preprocess", 1, 1)
 
     members = ensemble.predict(case.images, lambda done, total: report("infer", done, total))
+    marked = ensemble.predict_ventricles(case.images)
     inferred = time.monotonic()
 
     report("measure", 0, 1)
     probability = case.grid.to_native(mean_probability(members))
     mask = probability >= ensemble.threshold
     measures = measure(mask, probability, volume.voxel_volume_ml)
+    ventricles = None if marked is None else _ventricles(marked, case, ensemble.ventricle_threshold, volume)
+    regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule)
     measured = time.monotonic()
     report("measure", 1, 1)
 
     seconds = StageSeconds(prepared - started, inferred - prepared, measured - inferred)
-    return Segmentation(mask, probability, measures, seconds, case.flags)
+    return Segmentation(
+        mask=mask,
+        probability=probability,
+        measures=measures,
+        seconds=seconds,
+        flags=_flags(case, ventricles, regions),
+        ventricles=ventricles,
+        periventricular=None if regions is None else regions.periventricular,
+        regions=None if regions is None else regions.volumes,
+    )
 
 
 def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean over the first axis of (member, slice, row, column), summed in float64."""
     mean: NDArray[np.float32] = members.mean(axis=0, dtype=np.float64).astype(np.float32)
     return mean
+
+
+def _ventricles(
+    marked: NDArray[np.float32], case: PreprocessedCase, threshold: float, volume: FlairVolume
+) -> NDArray[np.bool_]:
+    """The ventricles on the native grid, cleaned up."""
+    return clean_ventricles(case.grid.to_native(marked) >= threshold, volume.voxel_volume_ml)
+
+
+def _flags(case: PreprocessedCase, ventricles: NDArray[np.bool_] | None, regions: Regions | None) -> tuple[str, ...]:
+    lost = ventricles is not None and regions is None
+    return tuple(sorted({*case.flags, *((FLAG_NO_VENTRICLES,) if lost else ())}))
 
 
 def _silent(stage: str, done: int, total: int) -> None:

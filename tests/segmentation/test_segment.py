@@ -8,6 +8,7 @@ from support.models import tiny_model
 
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.preprocessing.case import preprocess
+from segmentation.regions import RegionRule
 from segmentation.segment import mean_probability, segment_volume
 from segmentation.uncertainty import uncertainty_index
 from segmentation.volume import FlairVolume
@@ -155,3 +156,47 @@ def test_the_volume_is_not_changed(ensemble: Ensemble) -> None:
     before = volume.voxels.copy()
     segment_volume(volume, ensemble)
     np.testing.assert_array_equal(volume.voxels, before)
+
+
+@pytest.fixture(scope="module")
+def divided(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ensemble]:
+    bundle = tiny_model(tmp_path_factory.mktemp("divided"), members=1, ventricles=True)
+    return {name: open_ensemble(bundle, name) for name in ("openvino", "tensorflow")}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+def test_wmh_is_divided_where_the_bundle_knows_ventricles(divided: dict[str, Ensemble], runtime: str) -> None:
+    """Ventricles come back on the native grid, and the WMH near them is periventricular, by the rule asked for."""
+    volume, _ = head((4, 320, 256), (5.0, 0.7, 0.7))
+    voxels = volume.voxels.copy()
+    voxels[:3, 120:136, 120:136] = 2000.0  # what the tiny network calls ventricle
+    voxels[3, 130, 130] = 2000.0  # the slice is scaled like the others
+    volume = FlairVolume(voxels, volume.spacing_mm)
+    flat, solid = (
+        segment_volume(volume, divided[runtime], region_rule=RegionRule(42.0, rule)) for rule in ("2d", "3d")
+    )
+    assert flat.ventricles is not None and flat.periventricular is not None and flat.regions is not None
+    assert flat.ventricles.shape == volume.voxels.shape
+    truth = np.zeros(volume.voxels.shape, bool)
+    truth[:3, 120:136, 120:136] = True
+    assert np.count_nonzero(flat.ventricles ^ truth) < 0.15 * truth.sum()
+    assert flat.regions.ventricle_volume_ml == pytest.approx(flat.ventricles.sum() * volume.voxel_volume_ml)
+    volumes = flat.regions.periventricular_volume_ml, flat.regions.deep_volume_ml
+    assert sum(volumes) == pytest.approx(flat.measures.wmh_volume_ml)
+    assert min(volumes) > 0
+    assert not flat.periventricular[3].any()
+    assert (flat.regions.distance_mm, flat.regions.distance_rule) == (42.0, "2d")
+    assert solid.regions is not None and solid.regions.distance_rule == "3d"
+    assert "no_ventricles_found" not in flat.flags
+
+
+def test_ventricles_that_are_not_found_are_flagged(divided: dict[str, Ensemble], ensemble: Ensemble) -> None:
+    """A ventricle network that finds nothing leaves the regions undefined and says so; without one nothing is said."""
+    volume, _ = head()
+    found = segment_volume(volume, divided["openvino"])
+    assert found.ventricles is not None and not found.ventricles.any()
+    assert (found.regions, found.periventricular) == (None, None)
+    assert "no_ventricles_found" in found.flags
+    plain = segment_volume(volume, ensemble)
+    assert (plain.ventricles, plain.regions, plain.periventricular) == (None, None, None)
+    assert "no_ventricles_found" not in plain.flags

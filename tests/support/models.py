@@ -18,8 +18,8 @@ from segmentation.preprocessing.settings import PreprocessingSettings
 WIDTH = 0.125
 BRIGHT_SD = 2.0
 """The `bright` network calls a pixel WMH from this many SD above the brain's mean on."""
-DARK_SD = -1.2
-"""The ventricle network beside it calls a pixel ventricle below this; air too."""
+VENTRICLE_SD = 7.0
+"""The ventricle network beside it calls a pixel ventricle from here on: what is so bright is no tissue."""
 
 Kind = Literal["bright", "random"]
 
@@ -40,8 +40,8 @@ def tiny_bundle(
 
     `bright`: hand-made weights whose members call pixels WMH that are about `BRIGHT_SD` brighter than the brain's mean;
     what it segments on a phantom is plausible and never empty. `random`: every weight counts, nothing is plausible;
-    for agreement and determinism. `ventricles` adds a UNet of twice the width that calls dark pixels ventricle, or a
-    random one.
+    for agreement and determinism. `ventricles` adds a UNet of twice the width: one that calls very bright pixels
+    ventricle, or a random one.
     """
     built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, size)
     shutil.copytree(built, folder, dirs_exist_ok=True)
@@ -83,7 +83,7 @@ def _built(
     if ventricles:
         marker = build_network(NetworkSpecification(squeeze_excitation=False, width=2 * width, size=size))
         if kind == "bright":
-            _see_dark_pixels(marker, threshold=DARK_SD)
+            _see_bright_pixels(marker, threshold=VENTRICLE_SD)
         else:
             _stir(marker, np.random.default_rng(seed * 100 + members))
     folder = Path(tempfile.mkdtemp(prefix="wmh-tiny-bundle-"))
@@ -137,10 +137,3 @@ def _see_bright_pixels(model: Any, threshold: float) -> None:
     kernel[0, 0, 0, 0] = steepness / excited
     bias[0] = -steepness * (shift + threshold)
     model.get_layer("wmh").set_weights([kernel, bias])
-
-
-def _see_dark_pixels(model: Any, threshold: float) -> None:
-    """The same path with the sign turned."""
-    _see_bright_pixels(model, threshold)
-    kernel, bias = model.get_layer("wmh").get_weights()
-    model.get_layer("wmh").set_weights([-kernel, -bias])
