@@ -45,9 +45,9 @@ def plain_promotion(promotion: Promotion) -> dict[str, Any]:
 
 
 def models_table(models: Sequence[RegisteredModel], live: str | None) -> Table:
-    """One line a model; the live one is marked."""
+    """One line a model, with the mean DSC of its evaluation; the live one is marked."""
     table = Table(box=None)
-    for heading in ("", "name", "version", "digest", "added", "DSC of its evaluation"):
+    for heading in ("", "name", "version", "digest", "added", "DSC"):
         table.add_column(heading, no_wrap=True)
     for model in models:
         is_live = model.digest == live
@@ -97,6 +97,14 @@ def card_summary(card: str) -> str:
     blocks = [block.strip() for block in card.split("\n\n") if block.strip()]
     lines = [line for block in blocks[:2] for line in block.splitlines()]
     return "\n".join(line.lstrip("# ").rstrip() for line in lines)
+
+
+def in_words(value: Any) -> str:
+    """A value of the manifest for a reader: `network se-unet, width 0.5`."""
+    if isinstance(value, dict):
+        parts = (f"{key} {in_words(one)}" for key, one in value.items() if one not in (None, [], {}))
+        return ", ".join(parts).replace("_", " ")
+    return "; ".join(map(in_words, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _scores(live: float, found: float) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from dicom_node.modelling.gate import GateVerdict
 
 app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)
+
+_NO_MODELS = "no models: `wmh-node models add FOLDER` registers a bundle"
+_ONE_LINE = 10_000  # characters, more than any model's line has
 
 What = Annotated[
     str, typer.Argument(metavar="DIGEST|NAME[@VERSION]", help="A digest or its first digits (4 or more), or a name.")
@@ -36,7 +40,9 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         print_json({"live": live, "pinned": registry.settings.model, "models": [plain_model(m, live) for m in models]})
         return
-    out.print(models_table(models, live) if models else "no models: `wmh-node models add FOLDER` registers a bundle")
+    # Into a pipe each model is one line, however long: people grep them.
+    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
+    console.print(models_table(models, live) if models else _NO_MODELS)
     if live is None:
         out.print("live: none was promoted yet, so that the shipped reference model is used")
     registry.tell_pinned()
@@ -240,6 +246,7 @@ def _card(registry: Registry, model: RegisteredModel) -> str:
 
 def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str, Any] | None, live: str | None) -> None:
     from dicom_node.cli.job_words import shown_time
+    from dicom_node.cli.model_words import in_words
     from dicom_node.modelling.evaluation import mean_dsc
 
     table = Table(box=None, show_header=False)
@@ -258,7 +265,7 @@ def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str,
     }
     for name, value in (manifest or {}).items():
         if name not in {"files", "name", "version", "schema_version"} and value is not None:
-            rows[f"manifest {name}"] = value
+            rows[name.replace("_", " ")] = in_words(value)
     for name, value in rows.items():
         table.add_row(name, Text(str(value)))
     out.print(table)

@@ -8,8 +8,10 @@ whenever it is loaded.
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -21,7 +23,7 @@ from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle
 from segmentation.errors import BadBundle
 
 MODELS = "models"
-_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+_LOCK = ".lock"
 _READ_ONLY = 0o444
 
 
@@ -120,18 +122,24 @@ class ModelStore:
     def _publish(self, workplace: Path, digest: str, unfinished: Unfinished) -> Stored:
         target = self.folder_of(digest)
         stored = Stored.COPIED
-        if target.exists():
-            stored = Stored.REPAIRED
-            with unfinished.workplace(f"{digest}-damaged") as aside:
-                target.rename(aside / digest)
-        try:
+        with _held(self._folder / _LOCK):  # else two that repair could each take the other's whole copy away
+            if self._is_whole(digest):
+                return Stored.THERE  # another process was first
+            if target.exists():
+                stored = Stored.REPAIRED
+                with unfinished.workplace(f"{digest}-damaged") as aside:
+                    target.rename(aside / digest)
             workplace.rename(target)
-        except OSError as error:
-            if error.errno not in _TAKEN or not self._is_whole(digest):
-                raise
-            stored = Stored.THERE  # another process was first
-        sync_folder(self._folder)
+            sync_folder(self._folder)
         return stored
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    """One process at a time; a process that dies lets go."""
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _copy(source: Path, target: Path) -> None:
