@@ -5,7 +5,7 @@ field names in lower case (`dicom_port = 11112`), destinations and peers are arr
 
 Compact forms, for the environment (JSON works too):
 
-    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:104"
+    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:2762+tls"
     WMH_NODE_PEERS="SCANNER1@10.0.0.7, ORTHANC"
 """
 
@@ -23,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import ConfigurationError
+from dicom_node.tls import ClientTls, TlsFiles
 
 ENVIRONMENT_PREFIX = "WMH_NODE_"
 
@@ -30,7 +31,7 @@ ENVIRONMENT_PREFIX = "WMH_NODE_"
 # (PS3.5 table 6.2-1).
 _AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})$")
+_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<tls>\+tls)?$")
 
 
 def _ae_title(value: str) -> str:
@@ -59,6 +60,10 @@ class Destination(BaseModel):
         host: name or address; IPv6 without brackets.
         port: TCP port of the peer's storage SCP.
         profile: what the destination's viewers can show; "standard" gets SEG and SR.
+        tls: whether to call it over TLS (PS3.15 B.12).
+        tls_ca: whom its certificate has to come from; None: the node's `tls_ca`, and without that the system's CAs.
+        tls_certificate, tls_key: what we show it, in place of the node's own.
+        tls_check_name: whether its certificate has to name `host`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,10 +73,23 @@ class Destination(BaseModel):
     host: Annotated[str, Field(min_length=1)]
     port: Port
     profile: Literal["standard"] = "standard"
+    tls: bool = False
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_check_name: bool = True
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Destination:
+        if not self.tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
+            raise ValueError("expected tls = true beside the other tls settings, came tls = false")
+        if self.tls_key is not None and self.tls_certificate is None:
+            raise ValueError("expected tls_certificate with tls_key, came none")
+        return self
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.name}={self.ae_title}@{host}:{self.port}"
+        return f"{self.name}={self.ae_title}@{host}:{self.port}{'+tls' if self.tls else ''}"
 
 
 class Peer(BaseModel):
@@ -87,7 +105,8 @@ class Peer(BaseModel):
 
 
 def parse_destination(text: str, name: str | None = None) -> Destination:
-    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one.
+    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one; with `+tls`
+    behind it for TLS.
 
     Raises:
         ConfigurationError: another form, a bad AE title or a port out of range.
@@ -95,7 +114,7 @@ def parse_destination(text: str, name: str | None = None) -> Destination:
     try:
         return Destination(**_split_destination(text, name))
     except (ValueError, ValidationError) as error:
-        raise ConfigurationError(f"expected [NAME=]AET@HOST:PORT, came {text!r}: {_first_line(error)}") from error
+        raise ConfigurationError(f"expected [NAME=]AET@HOST:PORT[+tls], came {text!r}: {_first_line(error)}") from error
 
 
 def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
@@ -104,7 +123,7 @@ def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         head, rest = "", text.strip()
     match = _ADDRESS_FORM.match(rest)
     if match is None:
-        raise ValueError(f"expected NAME=AET@HOST:PORT, came {text.strip()!r}")
+        raise ValueError(f"expected NAME=AET@HOST:PORT[+tls], came {text.strip()!r}")
     ae_title = match["ae"].strip()
     default_name = re.sub(r"[^A-Za-z0-9_.-]", "-", ae_title).lstrip("_.-") or "destination"
     return {
@@ -112,6 +131,7 @@ def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         "ae_title": ae_title,
         "host": match["host"].strip("[]"),
         "port": int(match["port"]),
+        **({"tls": True} if match["tls"] else {}),
     }
 
 
@@ -160,7 +180,11 @@ class Settings(BaseSettings):
     # Who we are and where we listen
     ae_title: AeTitle = "WMHNODE"
     bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    dicom_port: Port = 11112
+    dicom_port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: TLS only
+    dicom_tls_port: Port | None = None  # closed until set; 2762 is the one registered for DICOM over TLS
+    tls_certificate: Path | None = None  # ours, PEM; also shown to destinations that ask for one
+    tls_key: Path | None = None  # None: in tls_certificate
+    tls_ca: Path | None = None  # when set, peers that call us need a certificate that it vouches for
     web_port: Port = 8080  # kept for the web page, which this version does not have
 
     # Where things are kept
@@ -187,9 +211,15 @@ class Settings(BaseSettings):
     receiver_processes: Annotated[int, Field(ge=1, le=32)] = 1
     max_associations: Annotated[int, Field(ge=1)] = 50
     max_pdu_bytes: Annotated[int, Field(ge=4096, le=16 * 1024 * 1024)] = 262_144
-    acse_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0
-    dimse_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
-    network_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    max_object_bytes: Annotated[int, Field(ge=1024 * 1024)] = 4 * 1024**3  # a larger one is answered 0xA700
+    reserve_bytes: Annotated[int, Field(ge=0)] = 64 * 1024**2  # free disk that receiving leaves to the rest
+    acse_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0  # TLS handshake and A-ASSOCIATE-RQ together
+    dimse_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0  # silence inside a message
+    # Silence between messages. DICOM names no value, Orthanc waits 30 s, pynetdicom 60 s. A scanner that sends the
+    # slices of a FLAIR as it reconstructs them may be silent for one pass of the acquisition, 2 to 3 minutes. Not
+    # longer: until then an association that stays open holds its series back. A peer that is gone is noticed earlier.
+    network_timeout_seconds: Annotated[float, Field(gt=0)] = 180.0
+    grace_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0  # for objects on their way when the receiver stops
 
     # Delivery: the wait doubles from the first to the longest
     delivery_retry_seconds: Annotated[float, Field(gt=0)] = 30.0
@@ -214,12 +244,35 @@ class Settings(BaseSettings):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"destinations: expected different names, came twice: {', '.join(twice)}")
+        self._check_tls()
         if self.quiet_seconds_incomplete < self.quiet_seconds:
             raise ValueError(
                 "quiet_seconds_incomplete: expected at least quiet_seconds "
                 f"({self.quiet_seconds:g}), came {self.quiet_seconds_incomplete:g}"
             )
         return self
+
+    def _check_tls(self) -> None:
+        if self.dicom_tls_port is None and not self.dicom_port:
+            raise ValueError("dicom_port: expected a port, or dicom_tls_port beside 0, came 0 and nothing")
+        if self.dicom_tls_port == self.dicom_port:  # PS3.15 B.1: a port of its own
+            raise ValueError(f"dicom_tls_port: expected another port than dicom_port, came {self.dicom_tls_port} twice")
+        if self.tls_certificate is None and (self.dicom_tls_port is not None or self.tls_key is not None):
+            raise ValueError("tls_certificate: expected a PEM file beside dicom_tls_port or tls_key, came none")
+
+    @property
+    def tls_files(self) -> TlsFiles:
+        """The node's own certificate and key, and whom it trusts."""
+        return TlsFiles(*map(_absolute, (self.tls_certificate, self.tls_key, self.tls_ca)))
+
+    def client_tls(self, destination: Destination) -> ClientTls | None:
+        """How to call a destination over TLS; None when it is called without."""
+        if not destination.tls:
+            return None
+        own = destination if destination.tls_certificate is not None else self
+        ca = destination.tls_ca or self.tls_ca
+        files = TlsFiles(*map(_absolute, (own.tls_certificate, own.tls_key, ca)))
+        return ClientTls(files, destination.tls_check_name)
 
     @classmethod
     def settings_customise_sources(
@@ -236,6 +289,10 @@ class Settings(BaseSettings):
     def destination(self, name: str) -> Destination | None:
         """The destination of that name, or None when the settings no longer hold it."""
         return next((one for one in self.destinations if one.name == name), None)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:

@@ -28,7 +28,7 @@ _MAGIC_AT = 128  # PS3.10 7.1: preamble, then "DICM"
 
 def send(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders that are searched for them.")],
-    to: Annotated[str, typer.Option("--to", help="AET@HOST:PORT, or the name of a destination in the settings.")],
+    to: Annotated[str, typer.Option("--to", help="AET@HOST:PORT (+tls: over TLS), or the name of a destination.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -42,7 +42,8 @@ def send(
         if not files:
             raise ConfigurationError("found no DICOM file (part 10, with preamble) under the paths given")
         with one_bar("sending") as progress:
-            outcomes = send_files(files, destination, progress, calling_ae_title=settings.ae_title)
+            tls = settings.client_tls(destination)
+            outcomes = send_files(files, destination, progress, calling_ae_title=settings.ae_title, tls=tls)
     failed = [outcome for outcome in outcomes if not outcome.ok]
     if as_json:
         print_json(

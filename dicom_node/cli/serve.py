@@ -29,7 +29,8 @@ def serve(config: ConfigOption = None) -> None:
     configure_logs(settings.log_level, settings.log_format, role="serve")
     with exit_codes():
         make_folder(settings.storage)
-        require_free(settings.bind, settings.dicom_port)
+        for port in _ports(settings):
+            require_free(settings.bind, port)
         prepare_database(settings.database_url)
     stop = stop_when_told()
     commands = {role: role_command(role, None if config is None else str(config)) for role in _ROLES}
@@ -43,10 +44,18 @@ def _announce(settings: Settings, stop: threading.Event) -> None:
     """Say where we listen, once we do."""
     from dicom_node.serving.ports import wait_until_listening
 
-    if not wait_until_listening(settings.bind, settings.dicom_port, _LISTENING_SECONDS, stop.is_set):
-        return
+    for port in _ports(settings):
+        if not wait_until_listening(settings.bind, port, _LISTENING_SECONDS, stop.is_set):
+            return
     peers = compact(settings.peers) or "any AE"
     results = compact(settings.destinations) or "nowhere: set WMH_NODE_DESTINATIONS to send them to a PACS"
-    err.print(f"{settings.ae_title} listens on {settings.bind}:{settings.dicom_port} for {peers}", markup=False)
+    for port, how in _ports(settings).items():
+        err.print(f"{settings.ae_title} listens on {settings.bind}:{port}{how} for {peers}", markup=False)
     err.print(f"results go to {results}", markup=False)
     err.print(f"files in {settings.storage.absolute()}", markup=False)
+
+
+def _ports(settings: Settings) -> dict[int, str]:
+    """DICOM ports that are open, and what to say of them."""
+    ports = {settings.dicom_port: "", settings.dicom_tls_port or 0: " (TLS)"}
+    return {port: how for port, how in ports.items() if port}

@@ -35,7 +35,8 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
     def send(
         paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
     ) -> list[SendOutcome]:
-        return send_files(paths, destination, go_on=go_on, calling_ae_title=settings.ae_title)
+        tls = settings.client_tls(destination)
+        return send_files(paths, destination, go_on=go_on, calling_ae_title=settings.ae_title, tls=tls)
 
     def one(index: int) -> None:
         deliverer = Deliverer(

@@ -7,6 +7,7 @@ starts at 110 MB and passes its budget of 120 MB with a few associations; withou
     connections.py    how many may wait and how many may be associated, and who goes first
     association.py    one connection from A-ASSOCIATE-RQ to its end, driven by state_machine.py (PS3.8 9.2)
     pdu.py associate.py transport.py   the wire: PDUs, association items, sockets with kernel timeouts
+    secure_transport.py                TLS between the two
     negotiation.py    who may associate, and which presentation contexts are accepted
     dimse.py statuses.py               command sets, and what we answer when
     incoming.py part10.py elements.py  an object on its way to disk, and the check of its structure

@@ -4,4 +4,4 @@ import sys
 
 from dicom_node.receiving.run import run_child
 
-run_child(int(sys.argv[1]))
+run_child(*map(int, sys.argv[1:]))

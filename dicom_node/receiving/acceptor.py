@@ -8,7 +8,8 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -16,6 +17,7 @@ import structlog
 from dicom_node.errors import ReceivingError
 from dicom_node.receiving.association import Association, Surroundings
 from dicom_node.receiving.pdu import TEMPORARY_CONGESTION, encode_rejection
+from dicom_node.tls import ServerContext
 
 _LOG = structlog.get_logger()
 
@@ -24,8 +26,8 @@ _NO_LISTENER: Final = {errno.EINVAL, errno.EBADF, errno.ENOTSOCK}
 _OUT_OF_DESCRIPTORS: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-def open_listener(bind: str, port: int) -> socket.socket:
-    """Bind and listen.
+def open_listener(bind: str, port: int, setting: str = "dicom_port") -> socket.socket:
+    """Bind and listen; `setting` names the port in an error.
 
     Without SO_REUSEPORT: with it, a stray process of the same user could sit on the port and take every second
     association. Several receiver processes share this one socket by inheriting it.
@@ -44,7 +46,7 @@ def open_listener(bind: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            message = f"port {port} on {bind} is taken by another program: stop it, or set dicom_port to a free port"
+            message = f"port {port} on {bind} is taken by another program: stop it, or set {setting} to a free port"
             raise ReceivingError(message) from error
         raise ReceivingError(f"cannot listen on {bind} port {port}: {error.strerror}") from error
     return listener
@@ -58,6 +60,14 @@ def _resolve(bind: str, port: int) -> tuple[int, int, int, str, tuple[str, int]]
     return found[0]  # type: ignore[return-value]
 
 
+@dataclass(frozen=True)
+class Listener:
+    """A socket that listens; `tls` None: for DICOM without TLS."""
+
+    socket: socket.socket
+    tls: ServerContext | None = None
+
+
 class Acceptor:
     """Accepts connections until stopped.
 
@@ -65,15 +75,18 @@ class Acceptor:
     a pipe wakes our thread instead.
 
     Args:
+        listeners: one or more sockets that listen.
+        surroundings: what the associations share.
         ended: called from the accepting thread when it ends without `stop`: a receiver that is deaf must not look well.
     """
 
     def __init__(
-        self, listener: socket.socket, surroundings: Surroundings, ended: Callable[[], object] = lambda: None
+        self, listeners: Sequence[Listener], surroundings: Surroundings, ended: Callable[[], object] = lambda: None
     ) -> None:
-        self._listener = listener
-        # Several processes wake for one connection; those that come too late must not sleep in accept().
-        listener.setblocking(False)
+        self._listeners = {one.socket.fileno(): one for one in listeners}
+        for one in listeners:
+            # Several processes wake for one connection; those that come too late must not sleep in accept().
+            one.socket.setblocking(False)
         self._around = surroundings
         self._ended = ended
         self._stopping = False
@@ -89,8 +102,9 @@ class Acceptor:
         self._stopping = True
         os.write(self._wake_writer, b"x")
         self._thread.join()
-        # Our handle alone: what waits in the backlog goes to the processes that share the socket, if there are any.
-        self._listener.close()
+        # Our handles alone: what waits in the backlog goes to the processes that share the socket, if there are any.
+        for listener in self._listeners.values():
+            listener.socket.close()
         for descriptor in (self._wake_reader, self._wake_writer):
             os.close(descriptor)
         self._each(lambda association: association.stop())
@@ -112,34 +126,44 @@ class Acceptor:
 
     def _accept_all(self) -> None:
         poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
         poll.register(self._wake_reader, select.POLLIN)
+        for descriptor in self._listeners:
+            poll.register(descriptor, select.POLLIN)
         while True:
-            poll.poll()
+            ready = poll.poll()
             if self._stopping:
                 return
-            try:
-                connection, address = self._listener.accept()
-            except BlockingIOError:  # another process was quicker
-                continue
-            except OSError as error:
-                if error.errno in _NO_LISTENER:
-                    _LOG.error("the listening socket has ended", reason=error.strerror)
+            for descriptor, _events in ready:
+                if descriptor in self._listeners and not self._accept(self._listeners[descriptor]):
                     return
-                # A connection that was reset before we came, or no descriptors left for a moment.
-                if error.errno in _OUT_OF_DESCRIPTORS:
-                    _LOG.warning("cannot accept a connection", reason=error.strerror)
-                    time.sleep(0.1)
-                continue
-            self._begin(connection, str(address[0]).partition("%")[0])
 
-    def _begin(self, connection: socket.socket, address: str) -> None:
+    def _accept(self, listener: Listener) -> bool:
+        """Accept one connection and begin with it; False when the socket does not listen any more."""
+        try:
+            connection, address = listener.socket.accept()
+        except BlockingIOError:  # another process was quicker
+            return True
+        except OSError as error:
+            if error.errno in _NO_LISTENER:
+                _LOG.error("the listening socket has ended", reason=error.strerror)
+                return False
+            # A connection that was reset before we came, or no descriptors left for a moment.
+            if error.errno in _OUT_OF_DESCRIPTORS:
+                _LOG.warning("cannot accept a connection", reason=error.strerror)
+                time.sleep(0.1)
+            return True
+        self._begin(connection, str(address[0]).partition("%")[0], listener.tls)
+        return True
+
+    def _begin(self, connection: socket.socket, address: str, tls: ServerContext | None) -> None:
+        """Start the connection's thread; nothing is read here, nor any handshake done."""
         try:
             if self._stopping:
-                connection.sendall(encode_rejection(TEMPORARY_CONGESTION))
+                if tls is None:
+                    connection.sendall(encode_rejection(TEMPORARY_CONGESTION))
                 connection.close()
                 return
-            association = Association(connection, address, self._around)
+            association = Association(connection, address, self._around, tls)
             self._around.connections.admit(association)
         except OSError:  # gone already
             connection.close()

@@ -39,11 +39,13 @@ from dicom_node.receiving.pdu import (
     split_pdvs,
 )
 from dicom_node.receiving.receiver_settings import ReceiverSettings
+from dicom_node.receiving.secure_transport import HandshakeFailed, SecureTransport
 from dicom_node.receiving.state_machine import EVENT_OF_PDU, Action, Event, State, StateMachine
 from dicom_node.receiving.statuses import Refusal, Status, refusal_of
 from dicom_node.receiving.store import Store
 from dicom_node.receiving.transport import Transport, TransportClosed, TransportTimeout
 from dicom_node.receiving.uids import STORAGE_CLASSES, TRANSFER_SYNTAXES, VERIFICATION
+from dicom_node.tls import ServerContext
 
 _LOG = structlog.get_logger()
 
@@ -65,15 +67,21 @@ class Surroundings:
 
 
 class Association:
-    """One accepted connection. Its thread calls `run`; `evict` and `stop` come from other threads."""
+    """One accepted connection. Its thread calls `run`; `evict` and `stop` come from other threads.
 
-    def __init__(self, connection: socket.socket, address: str, surroundings: Surroundings) -> None:
+    `tls` None: the connection came on the port without TLS.
+    """
+
+    def __init__(
+        self, connection: socket.socket, address: str, surroundings: Surroundings, tls: ServerContext | None = None
+    ) -> None:
         self.address = address
         self.since = time.monotonic()
         self.busy = False
         self._around = surroundings
         self._settings = surroundings.settings
-        self._transport = Transport(connection, surroundings.settings.message_seconds)
+        seconds = surroundings.settings.message_seconds
+        self._transport = Transport(connection, seconds) if tls is None else SecureTransport(connection, seconds, tls)
         self._machine = StateMachine()
         self._log = _LOG.bind(address=address)
         self._request: AssociateRequest | None = None
@@ -102,8 +110,9 @@ class Association:
     def run(self) -> None:
         """Serve the connection to its end; never raises."""
         try:
-            self._machine.on(Event.CONNECTED)
-            self._serve()
+            if self._shake_hands():
+                self._machine.on(Event.CONNECTED)
+                self._serve()
         except Exception as error:  # the SCP's edge: one peer's trouble, or a fault of ours, must not take others along
             self._log.exception("association failed", error=type(error).__name__)
             with contextlib.suppress(Exception):
@@ -120,10 +129,33 @@ class Association:
         self._transport.close()
         self._around.connections.remove(self)
 
+    # Before the upper layer (PS3.15 B.12)
+
+    def _shake_hands(self) -> bool:
+        """Agree on TLS on a port that asks for it; the time that it takes counts as ARTIM's."""
+        try:
+            agreed = self._transport.handshake(self._artim)
+        except HandshakeFailed as error:
+            self._warn("TLS handshake failed", reason=str(error))
+            self._transport.linger(min(_LINGER_SECONDS, self._settings.handshake_seconds))
+        except TransportTimeout:
+            self._warn("no TLS handshake in time", seconds=self._settings.handshake_seconds)
+        except TransportClosed:
+            self._log.debug("connection closed before a TLS handshake", reason=self._end_reason)
+        else:
+            self._log.debug("transport open", tls=agreed or None)
+            return True
+        return False
+
     # The upper layer (PS3.8)
 
+    @property
+    def _artim(self) -> float:
+        """When a whole A-ASSOCIATE-RQ must have come (PS3.8 9.1.5)."""
+        return self.since + self._settings.handshake_seconds
+
     def _serve(self) -> None:
-        artim = self.since + self._settings.handshake_seconds
+        artim = self._artim
         while self._machine.state is not State.STA1:
             if self._machine.state is State.STA13:
                 self._record_end()

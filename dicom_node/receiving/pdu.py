@@ -15,6 +15,7 @@ from dicom_node.errors import ReceivingError
 
 HEADER_BYTES: Final = 6  # type, reserved, length in four bytes (PS3.8 9.3.1)
 _HEADER: Final = struct.Struct(">BxL")
+_TLS_HANDSHAKE: Final = 0x16  # first byte of a TLS connection (RFC 8446 5.1)
 
 
 class PduType(IntEnum):
@@ -83,6 +84,9 @@ def check_header(header: bytes | bytearray | memoryview, max_data_bytes: int) ->
         InvalidPdu: unknown type, or a length that this type cannot have here.
     """
     number, length = _HEADER.unpack_from(header)
+    if number == _TLS_HANDSHAKE:
+        message = "a TLS handshake on the port without TLS: send to dicom_tls_port, or turn TLS off at the sender"
+        raise InvalidPdu(AbortReason.UNRECOGNIZED_PDU, message)
     try:
         kind = PduType(number)
     except ValueError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_node.errors import ConfigurationError
+from dicom_node.tls import TlsFiles
 
 if TYPE_CHECKING:
     from dicom_node.settings import Settings
@@ -34,6 +35,8 @@ class ReceiverSettings:
     """Sizes in bytes, times in seconds. `peers` empty means that any AE may associate, under any called AE title.
 
     Attributes:
+        port, tls_port: where we listen without and with TLS; 0: not at all.
+        tls: our certificate and key, and the CA that peers' certificates need; None without a `tls_port`.
         storage: folder of the node; instances go to `storage`/inbox.
         max_associations: associations at one time, per receiver process.
         max_pdu_bytes: largest P-DATA-TF that we announce and take (PS3.8 D.1).
@@ -56,6 +59,8 @@ class ReceiverSettings:
     database_url: str
     bind: str = "127.0.0.1"
     port: int = 11112
+    tls_port: int = 0
+    tls: TlsFiles | None = None
     peers: tuple[AllowedPeer, ...] = ()
     processes: int = 1
     max_associations: int = 50
@@ -79,6 +84,10 @@ class ReceiverSettings:
         for name in ("handshake_seconds", "message_seconds", "idle_seconds", "max_associations", "max_object_bytes"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(f"{name}: expected more than 0, came {getattr(self, name)}")
+        if not self.port and not self.tls_port:
+            raise ConfigurationError("dicom_port and dicom_tls_port: expected one of them at least, came none")
+        if self.tls_port and self.tls is None:
+            raise ConfigurationError("dicom_tls_port: expected tls_certificate with it, came none")
         if self.max_pdu_bytes < 4096:
             raise ConfigurationError(f"max_pdu_bytes: expected at least 4096, came {self.max_pdu_bytes}")
 
@@ -91,7 +100,7 @@ class ReceiverSettings:
     def receiver(self) -> str:
         """Name of this receiver process in association rows: the same after a restart, so that it finds its orphans;
         another one in another installation on the same database."""
-        name = f"{self.ae_title}:{self.port}/{self.index}"
+        name = f"{self.ae_title}:{self.port or self.tls_port}/{self.index}"
         return f"{name} of {self.installation}" if self.installation else name
 
     @classmethod
@@ -103,6 +112,8 @@ class ReceiverSettings:
             database_url=settings.database_url,
             bind=settings.bind,
             port=settings.dicom_port,
+            tls_port=settings.dicom_tls_port or 0,
+            tls=settings.tls_files if settings.dicom_tls_port else None,
             peers=tuple(AllowedPeer(peer.ae_title, peer.address) for peer in settings.peers),
             processes=settings.receiver_processes,
             max_associations=settings.max_associations,
@@ -110,13 +121,17 @@ class ReceiverSettings:
             handshake_seconds=settings.acse_timeout_seconds,
             message_seconds=settings.dimse_timeout_seconds,
             idle_seconds=settings.network_timeout_seconds,
+            max_object_bytes=settings.max_object_bytes,
+            max_drained_bytes=2 * settings.max_object_bytes,
+            reserve_bytes=settings.reserve_bytes,
+            grace_seconds=settings.grace_seconds,
             log_level=settings.log_level,
             log_format=settings.log_format,
         )
 
     def to_json(self) -> str:
         """For another process; `from_json` reads it."""
-        return json.dumps({**asdict(self), "storage": str(self.storage)})
+        return json.dumps(asdict(self), default=str)
 
     @classmethod
     def from_json(cls, text: str) -> ReceiverSettings:
@@ -124,4 +139,6 @@ class ReceiverSettings:
         values: dict[str, Any] = json.loads(text)
         values["storage"] = Path(values["storage"])
         values["peers"] = tuple(AllowedPeer(**peer) for peer in values["peers"])
+        if values["tls"] is not None:
+            values["tls"] = TlsFiles(**{name: path and Path(path) for name, path in values["tls"].items()})
         return cls(**values)

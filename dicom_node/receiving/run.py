@@ -14,16 +14,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from dicom_node.errors import ReceivingError
+from dicom_node.errors import ConfigurationError, ReceivingError
 from dicom_node.files import make_folder
-from dicom_node.receiving.acceptor import Acceptor, open_listener
+from dicom_node.receiving.acceptor import Acceptor, Listener, open_listener
 from dicom_node.receiving.association import Surroundings
 from dicom_node.receiving.claim import claimed
 from dicom_node.receiving.connections import Connections
@@ -33,6 +33,7 @@ from dicom_node.receiving.negotiation import Admission
 from dicom_node.receiving.receiver_settings import ReceiverSettings
 from dicom_node.receiving.store import Rows, Store, sync_folder
 from dicom_node.serving.backoff import RestartBackoff
+from dicom_node.tls import ServerContext, TlsFiles, inspect
 
 if TYPE_CHECKING:
     from dicom_node.settings import Settings
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger()
 
 _LOOK_SECONDS: Final = 0.2
+_RENEW_DAYS: Final = 30
 
 
 def run_receiver(settings: Settings, stop: threading.Event) -> None:
@@ -54,19 +56,38 @@ def run_receiver(settings: Settings, stop: threading.Event) -> None:
 
 def receive(settings: ReceiverSettings, stop: threading.Event) -> None:
     """`run_receiver` for settings that are the receiver's already."""
-    with contextlib.closing(open_listener(settings.bind, settings.port)) as listener:
-        if settings.processes == 1:
-            serve(settings, listener, stop)
-        else:
-            _supervise(settings, listener, stop)
+    if settings.tls is not None:
+        _look_at_certificate(settings.tls)
+    with contextlib.ExitStack() as opened:
+        listener = tls_listener = None
+        if settings.port:
+            listener = opened.enter_context(open_listener(settings.bind, settings.port))
+        if settings.tls_port:
+            tls_listener = opened.enter_context(open_listener(settings.bind, settings.tls_port, "dicom_tls_port"))
+        (serve if settings.processes == 1 else _supervise)(settings, listener, stop, tls_listener)
 
 
-def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.Event) -> None:
-    """Receive in this process on a socket that listens, until `stop` is set.
+def serve(
+    settings: ReceiverSettings,
+    listener: socket.socket | None,
+    stop: threading.Event,
+    tls_listener: socket.socket | None = None,
+) -> None:
+    """Receive in this process on sockets that listen, until `stop` is set.
+
+    Args:
+        settings: the receiver's.
+        listener: for DICOM without TLS; None when that is closed.
+        stop: set when it is time to end.
+        tls_listener: for DICOM over TLS; None when that is closed.
 
     Raises:
         ReceivingError: nothing can be accepted any more, or see `run_receiver`.
     """
+    listeners = [] if listener is None else [Listener(listener)]
+    if tls_listener is not None:
+        assert settings.tls is not None
+        listeners.append(Listener(tls_listener, ServerContext(settings.tls)))
     deaf = threading.Event()
 
     def end() -> None:
@@ -90,14 +111,29 @@ def serve(settings: ReceiverSettings, listener: socket.socket, stop: threading.E
             room=Room(folder, settings.max_object_bytes, settings.reserve_bytes),
             temporary_prefix=prefix,
         )
-        acceptor = Acceptor(listener, surroundings, end)
+        acceptor = Acceptor(listeners, surroundings, end)
         acceptor.start()
-        _LOG.info("receiver listens", ae_title=settings.ae_title, bind=settings.bind, port=settings.port)
+        ports = {"port": settings.port or None, "tls_port": settings.tls_port or None}
+        ports = {name: port for name, port in ports.items() if port is not None}
+        _LOG.info("receiver listens", ae_title=settings.ae_title, bind=settings.bind, **ports)
         stop.wait()
         acceptor.stop(settings.grace_seconds)
-        _LOG.info("receiver stopped", port=settings.port)
+        _LOG.info("receiver stopped", **ports)
     if deaf.is_set():
-        raise ReceivingError(f"the receiver accepts no connections on port {settings.port} any more: start it again")
+        where = " or ".join(str(port) for port in ports.values())
+        raise ReceivingError(f"the receiver accepts no connections on port {where} any more: start it again")
+
+
+def _look_at_certificate(tls: TlsFiles) -> None:
+    """Say in the log what an administrator has to do about the certificate; only files that cannot work end us."""
+    ServerContext(tls)
+    try:
+        left = inspect(tls, as_server=True).days_left()
+    except ConfigurationError as error:
+        _LOG.error("peers will not take our certificate", reason=str(error))
+        return
+    if left < _RENEW_DAYS:
+        _LOG.warning("our TLS certificate expires soon", days_left=left, certificate=str(tls.certificate))
 
 
 def _shares_sqlite(settings: ReceiverSettings) -> bool:
@@ -125,9 +161,15 @@ def _make_folders(settings: ReceiverSettings) -> Path:
 # Several processes
 
 
-def _supervise(settings: ReceiverSettings, listener: socket.socket, stop: threading.Event) -> None:
-    """Keep `settings.processes` receiver processes running on one socket."""
-    children = [_Child(replace(settings, index=index), listener) for index in range(settings.processes)]
+def _supervise(
+    settings: ReceiverSettings,
+    listener: socket.socket | None,
+    stop: threading.Event,
+    tls_listener: socket.socket | None,
+) -> None:
+    """Keep `settings.processes` receiver processes running on the same sockets."""
+    listeners = [listener, tls_listener]
+    children = [_Child(replace(settings, index=index), listeners) for index in range(settings.processes)]
     try:
         for child in children:
             child.start()
@@ -137,18 +179,23 @@ def _supervise(settings: ReceiverSettings, listener: socket.socket, stop: thread
     finally:
         for child in children:
             child.tell_to_stop()
-        listener.close()  # each process closes its own handle; with the last of them the port is free
+        for one in listeners:
+            if one is not None:
+                one.close()  # each process closes its own handle; with the last of them the port is free
         for child in children:
             child.wait(settings.grace_seconds + 5.0)
+
+
+_CLOSED: Final = -1  # in place of a listening socket's descriptor
 
 
 class _Child:
     """One receiver process. Its standard input carries the settings (a database URL may hold a password) and, by
     ending, the order to stop; so it also stops when this process is killed."""
 
-    def __init__(self, settings: ReceiverSettings, listener: socket.socket) -> None:
+    def __init__(self, settings: ReceiverSettings, listeners: Sequence[socket.socket | None]) -> None:
         self._settings = settings
-        self._listener = listener
+        self._descriptors = [_CLOSED if one is None else one.fileno() for one in listeners]
         self._process: subprocess.Popen[bytes] | None = None
         self._backoff = RestartBackoff()
         self._started_at = 0.0
@@ -159,9 +206,9 @@ class _Child:
         """Start the process; it accepts as soon as it is ready."""
         self._started_at, self._start_again_at = time.monotonic(), None
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "dicom_node.receiving", str(self._listener.fileno())],
+            [sys.executable, "-m", "dicom_node.receiving", *map(str, self._descriptors)],
             stdin=subprocess.PIPE,
-            pass_fds=[self._listener.fileno()],
+            pass_fds=[one for one in self._descriptors if one != _CLOSED],
             start_new_session=True,  # Ctrl-C in a terminal is for the parent, which stops us in order
         )
         assert self._process.stdin is not None
@@ -205,8 +252,11 @@ class _Child:
             self._process.wait()
 
 
-def run_child(descriptor: int) -> None:
-    """What a receiver process of several does: `python -m dicom_node.receiving DESCRIPTOR`, settings on stdin."""
+def run_child(descriptor: int, tls_descriptor: int = _CLOSED) -> None:
+    """What a receiver process of several does, with its settings on stdin.
+
+    `python -m dicom_node.receiving DESCRIPTOR TLS_DESCRIPTOR`: of the listening sockets, -1 for one that is closed.
+    """
     from dicom_node.logs import configure_logs
 
     settings = ReceiverSettings.from_json(sys.stdin.readline())
@@ -214,10 +264,14 @@ def run_child(descriptor: int) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
-    with contextlib.closing(socket.socket(fileno=descriptor)) as listener:
+    with contextlib.ExitStack() as opened:
+        listener, tls_listener = (
+            None if one == _CLOSED else opened.enter_context(socket.socket(fileno=one))
+            for one in (descriptor, tls_descriptor)
+        )
         try:
-            serve(settings, listener, stop)
-        except ReceivingError as error:
+            serve(settings, listener, stop, tls_listener)
+        except (ReceivingError, ConfigurationError) as error:
             _LOG.error("receiver process cannot go on", reason=str(error))
             raise SystemExit(1) from error
 

@@ -41,13 +41,12 @@ class Transport:
         self._timeout = -1.0
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _keep_alive(connection)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(send_timeout_seconds))
 
-    @property
-    def has_bytes(self) -> bool:
-        """Whether bytes of a next PDU have come already."""
-        return self._end > self._start
+    def handshake(self, deadline: float) -> str:
+        """What comes before the first PDU: nothing without TLS. Gives what was agreed on, for the log."""
+        return ""
 
     def read_pdu(
         self, silence_seconds: float, max_data_bytes: int, artim: float | None = None
@@ -117,28 +116,34 @@ class Transport:
         in time and bytes.
         """
         with contextlib.suppress(OSError, TransportClosed, TransportTimeout):
+            self._say_goodbye()
             self._socket.shutdown(socket.SHUT_WR)
             deadline = time.monotonic() + seconds
             thrown_away = 0
             while thrown_away < _LINGER_BYTES:
-                self._start = self._end = 0
-                self._receive(deadline - time.monotonic())
-                thrown_away += self._end
+                thrown_away += self._receive_into(self._view, deadline - time.monotonic())
 
     def close(self) -> None:
         """Close the connection."""
         with contextlib.suppress(OSError):
             self._socket.close()
 
+    def _say_goodbye(self) -> None:
+        """Last words before our side is shut: none without TLS."""
+
     def _receive(self, seconds: float) -> None:
-        """One recv behind what is buffered; sleeps in the kernel for `seconds` at most."""
+        """Receive something behind what is buffered, within `seconds`."""
+        self._end += self._receive_into(self._view[self._end :], seconds)
+
+    def _receive_into(self, room: memoryview, seconds: float) -> int:
+        """One recv of at least a byte; sleeps in the kernel for `seconds` at most."""
         if seconds <= 0:
             raise TransportTimeout("time is over")
         if seconds != self._timeout:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
             self._timeout = seconds
         try:
-            count = self._socket.recv_into(self._view[self._end :])
+            count = self._socket.recv_into(room)
             if _QUICKACK is not None:
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         except BlockingIOError:
@@ -147,7 +152,7 @@ class Transport:
             raise TransportClosed(str(error)) from None
         if count == 0:
             raise TransportClosed("the connection was closed")
-        self._end += count
+        return count
 
     def _reserve(self, total: int) -> None:
         """Make room for a PDU of `total` bytes from `_start` on; `total` has been checked against the limits."""
@@ -161,6 +166,14 @@ class Transport:
         else:
             self._buffer[:kept] = bytes(self._view[self._start : self._end])
         self._start, self._end = 0, kept
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Notice a peer that has gone without a word after a minute; Linux would begin to ask after two hours."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _timeval(seconds: float) -> bytes:

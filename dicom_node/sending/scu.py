@@ -7,6 +7,7 @@ algorithm here, which pynetdicom leaves on, and our delayed ACK where the peer l
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,10 +19,12 @@ from pydicom import dcmread
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 
-from dicom_node.errors import DeliveryError
+from dicom_node.errors import ConfigurationError, DeliveryError
 from dicom_node.sending.object_file import ObjectFile, read_object_file
 from dicom_node.sending.plan import IMPLICIT_VR_LITTLE_ENDIAN, AssociationPlan, is_native, plan_associations
+from dicom_node.sending.secure import reasoned_context
 from dicom_node.sending.statuses import Answer, answer_of, words_of
+from dicom_node.tls import ClientTls
 
 # Makes `send_c_store(path)` send the file's bytes; it has no effect on anything but paths.
 _config.STORE_SEND_CHUNKED_DATASET = True
@@ -99,6 +102,7 @@ def send_files(
     go_on: Callable[[SendOutcome], bool] | None = None,
     calling_ae_title: str = "WMHNODE",
     timeouts: Timeouts | None = None,
+    tls: ClientTls | None = None,
 ) -> list[SendOutcome]:
     """Send files by C-STORE.
 
@@ -111,6 +115,7 @@ def send_files(
         go_on: asked after each file; where it says no, the files behind it are not tried. All are tried by default.
         calling_ae_title: our AE title.
         timeouts: how long to wait for the peer.
+        tls: how to call it over TLS; None for without.
 
     Returns:
         One outcome per path, in the order of `paths`.
@@ -131,7 +136,8 @@ def send_files(
             if not note(index, SendOutcome(path, None, False, str(error))):
                 break
     index_of = {id(file): index for index, file in readable.items()}
-    sending = _send_all(list(readable.values()), destination, calling_ae_title, timeouts or Timeouts())
+    call = _Call(destination, calling_ae_title, timeouts or Timeouts(), tls)
+    sending = _send_all(list(readable.values()), call)
     with closing(sending):  # which releases the association, also when we stop before the end
         for file, outcome in sending:
             if not note(index_of[id(file)], outcome):
@@ -142,14 +148,20 @@ def send_files(
     return [outcomes[index] for index in range(len(paths))]
 
 
-def echo(destination: Receiver, *, calling_ae_title: str = "WMHNODE", timeouts: Timeouts | None = None) -> None:
+def echo(
+    destination: Receiver,
+    *,
+    calling_ae_title: str = "WMHNODE",
+    timeouts: Timeouts | None = None,
+    tls: ClientTls | None = None,
+) -> None:
     """Ask a peer for a sign of life by C-ECHO.
 
     Raises:
         DeliveryError: no association, or an answer other than 0x0000.
     """
     contexts = ((_VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN),)
-    with _associated(destination, contexts, calling_ae_title, timeouts or Timeouts()) as (association, _course):
+    with _associated(_Call(destination, calling_ae_title, timeouts or Timeouts(), tls), contexts) as (association, _):
         try:
             status = _status_of(association.send_c_echo())
         except (RuntimeError, ValueError) as error:
@@ -158,22 +170,28 @@ def echo(destination: Receiver, *, calling_ae_title: str = "WMHNODE", timeouts: 
             raise DeliveryError(f"{_name(destination)} answered C-ECHO with {words_of(status)}")
 
 
-def _send_all(
-    files: Sequence[ObjectFile], destination: Receiver, calling_ae_title: str, timeouts: Timeouts
-) -> Generator[tuple[ObjectFile, SendOutcome]]:
+@dataclass(frozen=True)
+class _Call:
+    """Whom to call, and how."""
+
+    destination: Receiver
+    calling_ae_title: str
+    timeouts: Timeouts
+    tls: ClientTls | None
+
+
+def _send_all(files: Sequence[ObjectFile], call: _Call) -> Generator[tuple[ObjectFile, SendOutcome]]:
     for plan in plan_associations(files):
-        yield from _send_plan(plan, destination, calling_ae_title, timeouts)
+        yield from _send_plan(plan, call)
 
 
-def _send_plan(
-    plan: AssociationPlan, destination: Receiver, calling_ae_title: str, timeouts: Timeouts
-) -> Iterator[tuple[ObjectFile, SendOutcome]]:
+def _send_plan(plan: AssociationPlan, call: _Call) -> Iterator[tuple[ObjectFile, SendOutcome]]:
     """Send the files of one plan, in as many associations as it takes."""
     left = list(plan.files)
     while left:
         answered = False
         try:
-            with _associated(destination, plan.contexts, calling_ae_title, timeouts) as (association, course):
+            with _associated(call, plan.contexts) as (association, course):
                 # pynetdicom may call an association established for a moment after its connection is gone.
                 while left and association.is_established and not course.closed:
                     file = left.pop(0)
@@ -192,15 +210,14 @@ def _send_plan(
 
 
 @contextmanager
-def _associated(
-    destination: Receiver, contexts: Sequence[tuple[str, str]], calling_ae_title: str, timeouts: Timeouts
-) -> Iterator[tuple[Association, _Course]]:
+def _associated(call: _Call, contexts: Sequence[tuple[str, str]]) -> Iterator[tuple[Association, _Course]]:
     """An association that is released at the end, and how far it got.
 
     Raises:
         DeliveryError: why there is none.
     """
-    ae = AE(ae_title=calling_ae_title)
+    destination, timeouts = call.destination, call.timeouts
+    ae = AE(ae_title=call.calling_ae_title)
     ae.connection_timeout = timeouts.connection
     ae.acse_timeout = timeouts.acse
     ae.dimse_timeout = timeouts.dimse
@@ -213,19 +230,24 @@ def _associated(
         (evt.EVT_CONN_CLOSE, _stop_waiting, [course]),
     ]
     try:
+        context = None if call.tls is None else reasoned_context(call.tls)
         association = ae.associate(
             destination.host,
             destination.port,
             contexts=[build_context(sop_class, syntax) for sop_class, syntax in contexts],
             ae_title=destination.ae_title,
             evt_handlers=handlers,
+            tls_args=None if context is None else (context, destination.host),
         )
+    except ConfigurationError as error:
+        raise DeliveryError(str(error)) from error
     except (OSError, ValueError, RuntimeError) as error:
         raise DeliveryError(f"{_name(destination)}: {error}") from error
     if not association.is_established:
         if len(association.rejected_contexts) == len(contexts):
             raise _NoContextAccepted(f"{_name(destination)} takes none of these objects")
-        raise DeliveryError(f"{_name(destination)}: {_why_not(association, course)}")
+        reason = (context.reason if context is not None else "") or _why_not(association, course)
+        raise DeliveryError(f"{_name(destination)}: {reason}")
     try:
         yield association, course
     finally:
@@ -266,7 +288,10 @@ def _tune(event: Any, course: _Course, network_timeout: float) -> None:
     course.connected = True
     connection = event.assoc.dul.socket.socket
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", max(int(network_timeout), 1), 0))
+    if isinstance(connection, ssl.SSLSocket):
+        connection.settimeout(network_timeout)  # Python's SSL would go on after the kernel's timeout
+    else:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", max(int(network_timeout), 1), 0))
     event.assoc.dul._run_loop_delay = _LOOP_SECONDS
 
 
