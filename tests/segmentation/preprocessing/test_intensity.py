@@ -1,7 +1,13 @@
 """Grey values become what the paper's networks were given."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy import signal
 
 from segmentation.preprocessing.case import (
     FLAG_BLANK_SLICES,
@@ -9,7 +15,14 @@ from segmentation.preprocessing.case import (
     FLAG_NO_HISTOGRAM_PEAK,
     preprocess,
 )
-from segmentation.preprocessing.intensity import brain_mask, histogram_peak, normalise, scale_slices, to_uint8
+from segmentation.preprocessing.intensity import (
+    brain_mask,
+    find_peaks,
+    histogram_peak,
+    normalise,
+    scale_slices,
+    to_uint8,
+)
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
 
@@ -76,3 +89,23 @@ def test_intensity_units_do_not_matter(peak: str) -> None:
     one = preprocess(FlairVolume(voxels, (5.0, 1.0, 1.0)), settings)
     two = preprocess(FlairVolume(voxels * np.float32(8), (5.0, 1.0, 1.0)), settings)
     assert np.array_equal(one.images, two.images)
+
+
+@given(st.lists(st.integers(0, 4), max_size=40))
+@example([])
+@example([3])
+@example([1, 1, 1])
+@example([0, 2, 2, 2, 0])
+@example([0, 2, 2, 2, 2, 1])
+@example([2, 2, 0, 1, 1])
+def test_peaks_are_scipys(values: list[int]) -> None:
+    """Peaks, plateaus and ends are taken as `scipy.signal.find_peaks` takes them."""
+    counts = np.asarray(values, np.int64)
+    assert find_peaks(counts).tolist() == signal.find_peaks(counts)[0].tolist()
+
+
+def test_preprocessing_does_not_load_scipy_signal() -> None:
+    """Importing scipy.signal costs a second, which no command should wait for."""
+    code = "import sys; import segmentation.preprocessing.case; print('scipy.signal' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"
