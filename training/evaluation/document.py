@@ -197,6 +197,7 @@ class EvaluationSettings(_Frozen):
     near_lesion_mm: float = 5.0
     calibration_bins: int = 10
     periventricular_mm: tuple[float, float] = (10.0, 7.5)
+    distance_rule: Literal["2d", "3d"] = "2d"
     review_above: float = 0.35
     outlier_p: Fraction = 0.05
     bootstrap_resamples: int = 2000

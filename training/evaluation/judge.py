@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
+from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation, segment_volume
 from training.cases import LabelledCase
 from training.dice import dice
@@ -112,19 +110,21 @@ def _lesions(case: LabelledCase, found: Segmentation) -> dict[str, float | None]
 
 def _regions(case: LabelledCase, found: Segmentation, settings: EvaluationSettings) -> dict[str, float | str | None]:
     """By the manual ventricles where there are any, else by the predicted ones."""
-    predicted: NDArray[np.bool_] | None = getattr(found, "ventricles", None)
+    predicted = found.ventricles
     ventricles = case.ventricles if case.ventricles is not None else predicted
-    if ventricles is None:
-        return {}
+    overlap = None if case.ventricles is None or predicted is None else dice(predicted, case.ventricles)
+    if ventricles is None or not ventricles.any():
+        return {"ventricle_dsc": overlap}
     wide, narrow = (
-        region_scores(found.mask, case.wmh, ventricles, case.volume.spacing_mm, distance)
+        region_scores(
+            found.mask, case.wmh, ventricles, case.volume.spacing_mm, RegionRule(distance, settings.distance_rule)
+        )
         for distance in settings.periventricular_mm
     )
-    both = case.ventricles is not None and predicted is not None
     return {
         "regions_by": "manual ventricles" if case.ventricles is not None else "predicted ventricles",
         **{name: getattr(wide, name) for name in wide.__dataclass_fields__},
         "pv_dsc_7mm5": narrow.pv_dsc,
         "deep_dsc_7mm5": narrow.deep_dsc,
-        "ventricle_dsc": dice(predicted, case.ventricles) if both else None,  # type: ignore[arg-type]
+        "ventricle_dsc": overlap,
     }

@@ -1,0 +1,59 @@
+"""Statistics of a group, and their words where there is no number."""
+
+from __future__ import annotations
+
+import pytest
+from support.evaluations import made_up_records
+
+from training.evaluation.document import EvaluationSettings, Statistic
+from training.evaluation.statistics import statistics_of
+
+
+def _of(count: int, **columns: object) -> dict[str, Statistic]:
+    records = [record.model_copy(update=columns) for record in made_up_records(count)]
+    return {item.name: item for item in statistics_of({"all": records}, EvaluationSettings())}
+
+
+def test_a_cohort_of_one_says_what_is_missing() -> None:
+    """One case: its DSC without interval, and every other statistic says how many cases it needs."""
+    found = _of(1)
+    assert found["dsc_mean"].value is not None
+    assert "at least 2" in found["dsc_mean"].note
+    for name in ("volume_r", "volume_ccc", "volume_cb", "uncertainty_index_dsc_r", "uncertainty_index_dsc_partial_r"):
+        assert found[name].value is None
+        assert "at least" in found[name].note
+
+
+def test_no_prediction_at_all() -> None:
+    """Nothing predicted in any case: no index, no triage, no distances, each with its reason."""
+    found = _of(
+        6, predicted_ml=0.0, uncertainty_index=None, inverse_volume=None, hd_mm=None, hd95_mm=None, surface_dice=None
+    )
+    for name in ("uncertainty_index_mean", "triage_percent_below", "triage_dsc_below", "hd_mm_mean", "volume_ccc"):
+        assert found[name].value is None
+        assert found[name].note
+
+
+def test_ventricles_are_asked_for_by_name() -> None:
+    """Without a ventricle network or mask the note says which of them is needed."""
+    found = _of(4, ventricle_dsc=None, pv_dsc=None)
+    assert "ventricles.nii.gz" in found["ventricle_dsc_mean"].note
+    assert found["pv_dsc_mean"].value is None
+
+
+def test_triage_share_by_hand() -> None:
+    """All of four cases under the limit: 100 %, Wilson's lower end 51 %."""
+    found = _of(4, uncertainty_index=0.2)["triage_percent_below"]
+    assert found.value == 100
+    assert found.ci_low == pytest.approx(51.01, abs=0.01)
+    assert found.ci_high == pytest.approx(100)
+    assert found.unit == "%"
+
+
+def test_partial_columns_are_counted() -> None:
+    """A mean over some of the cases says over how many."""
+    records = list(made_up_records(5))
+    records[0] = records[0].model_copy(update={"hd_mm": None})
+    found = {item.name: item for item in statistics_of({"all": records}, EvaluationSettings())}
+    assert found["hd_mm_mean"].n == 4
+    assert "1 of 5" in found["hd_mm_mean"].note
