@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
+from dicom_node.cli.tls_check import tls_checks
 from dicom_node.errors import WmhNodeError
 from dicom_node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
 
@@ -26,29 +28,33 @@ app = typer.Typer(help="What is set, and whether it works.", no_args_is_help=Tru
 
 @app.command()
 def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show every setting as it is read; a password in the database URL is hidden."""
+    """Show every setting as it is read, and the model in use; a password in the database URL is hidden."""
     settings = settings_or_exit(config)
     values = redacted(settings)
+    values["model_in_use"] = _model_in_use(settings)
     if as_json:
         print_json(values)
         return
     values["destinations"] = compact(settings.destinations)
     values["peers"] = compact(settings.peers)
     table = Table("variable", "value", box=None)
+    in_use = values.pop("model_in_use")
     for name, value in values.items():
         table.add_row(ENVIRONMENT_PREFIX + name.upper(), "" if value is None else str(value))
     out.print(table)
+    out.print(f"model in use: {in_use.get('error') or _model_words(in_use)}", markup=False)
 
 
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check what the settings name: storage, database, model, destinations. Exit 1 when something is wrong."""
+    """Check what the settings name: storage, database, model, TLS, destinations. Exit 1 when something is wrong."""
     settings = settings_or_exit(config)
     findings = [
         *({"what": name, "ok": False, "detail": "no setting has this name"} for name in unknown_variables()),
         _finding("storage", lambda: _check_storage(settings.storage)),
         _finding("database", lambda: _check_database(settings.database_url)),
         _finding("model", lambda: _check_model(settings)),
+        *(_finding(what, look) for what, look in tls_checks(settings)),
         *(
             _finding(f"destination {one.name}", lambda one=one: _check_destination(settings, one))
             for one in settings.destinations
@@ -98,14 +104,31 @@ def _check_database(url: str) -> str:
 
 
 def _check_model(settings: Settings) -> str:
-    from segmentation.bundle import load_bundle, reference_bundle
+    from dicom_node.modelling.choice import choose_model
 
-    identity = load_bundle(settings.model or reference_bundle()).identity
-    return f"{identity.name} {identity.version}, digest {identity.digest[:12]}"
+    choice = choose_model(settings)
+    identity = choice.load().identity
+    return _model_words({**asdict(identity), "why": str(choice.origin)})
+
+
+def _model_in_use(settings: Settings) -> dict[str, str]:
+    """Which model results would name now, and why; or why that cannot be told. Asking must work without a model."""
+    from dicom_node.modelling.choice import choose_model
+    from segmentation.errors import SegmentationError
+
+    try:
+        choice = choose_model(settings)
+        return {**asdict(choice.load().identity), "why": str(choice.origin)}
+    except (WmhNodeError, SegmentationError) as error:
+        return {"error": str(error)}
+
+
+def _model_words(model: dict[str, str]) -> str:
+    return f"{model['name']} {model['version']}, digest {model['digest'][:12]}, {model['why']}"
 
 
 def _check_destination(settings: Settings, destination: Any) -> str:
     from dicom_node.sending import echo
 
-    echo(destination, calling_ae_title=settings.ae_title)
+    echo(destination, calling_ae_title=settings.ae_title, tls=settings.client_tls(destination))
     return f"{destination} answers C-ECHO"

@@ -102,8 +102,8 @@ def card_summary(card: str) -> str:
 def in_words(value: Any) -> str:
     """A value of the manifest for a reader: `network se-unet, width 0.5`."""
     if isinstance(value, dict):
-        parts = (f"{key} {in_words(one)}" for key, one in value.items() if one not in (None, [], {}))
-        return ", ".join(parts).replace("_", " ")
+        told = {key.replace("_", " "): one for key, one in value.items() if one not in (None, [], {})}
+        return ", ".join(f"{key} {in_words(one)}" for key, one in told.items())
     return "; ".join(map(in_words, value)) if isinstance(value, list | tuple) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""`wmh-node segment PATH --out DIR`: analysis without a database."""
+"""`wmh-node segment PATH --out DIR`: analysis without a job; of the database it asks only which model is live."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def segment(
     series: Annotated[
         str | None, typer.Option("--series", help="SeriesInstanceUID, when the folder holds several FLAIR series.")
     ] = None,
-    model: Annotated[Path | None, typer.Option("--model", help="Model bundle; the reference bundle otherwise.")] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Model bundle; the live model otherwise.")] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -36,7 +36,7 @@ def segment(
     settings = settings_or_exit(config, **overrides)
     with exit_codes():
         # Imported late: `wmh-node --help` must not wait for highdicom and the runtime.
-        from dicom_node.working.analysis import open_model
+        from dicom_node.modelling.choice import open_model
 
         is_nifti = path.name.endswith(_NIFTI_ENDINGS)
         chosen = None if is_nifti else _choose(path, series)

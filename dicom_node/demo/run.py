@@ -22,7 +22,7 @@ from dicom_node.reading.folder import find_series
 from dicom_node.reading.parsing import read_header
 from dicom_node.sending import send_files
 from dicom_node.serving.ports import free_port
-from dicom_node.settings import Destination
+from dicom_node.settings import Destination, load_settings
 from dicom_node.working.outbox import Outbox
 
 Progress = Callable[[str, int, int], None]
@@ -117,12 +117,22 @@ def _node_and_pacs(work: Path, log_file: Path) -> Iterator[tuple[NodeProcess, St
         "DATABASE_URL": _database_url(work),
         "DESTINATIONS": f"pacs={PACS_AE_TITLE}@{_HOST}:{pacs_port}",
         "QUIET_SECONDS_INCOMPLETE": "5",  # we are the sender, and know that nothing else will come
+        **_model_variable(),
     }
     with (
         StandInPacs(work / "pacs", PACS_AE_TITLE, pacs_port) as pacs,
         NodeProcess(variables, log_file, _HOST, node_port) as node,
     ):
         yield node, pacs, Destination(name="node", ae_title=NODE_AE_TITLE, host=_HOST, port=node_port)
+
+
+def _model_variable() -> dict[str, str]:
+    """The demo's node has a registry of its own, where nothing is live: it is told the model of this installation."""
+    # Imported here: the command that only explains itself must not wait for the runtimes.
+    from dicom_node.modelling.choice import Origin, choose_model
+
+    choice = choose_model(load_settings())
+    return {} if choice.origin is Origin.SHIPPED else {"MODEL": str(choice.folder)}
 
 
 def _database_url(work: Path) -> str:

@@ -16,9 +16,7 @@ from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import build_result_set, write_result_set
-from dicom_node.settings import Settings
-from segmentation.bundle import load_bundle, reference_bundle
-from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.segment import Segmentation, segment_volume
 
@@ -58,17 +56,17 @@ class WrittenAnalysis:
         return (*(path.name for path in self.deliverable), MEASUREMENTS_NAME, OVERLAY_NAME)
 
 
-def open_model(settings: Settings) -> Ensemble:
-    """The bundle that the settings name, or the reference bundle, compiled for this machine.
+def analyse(paths: Sequence[Path], ensemble: Ensemble, progress: Progress | None = None) -> Analysis:
+    """Read the files of one series in this process, and segment it.
 
     Raises:
-        BadBundle, RuntimeUnavailable: see `segmentation`.
+        NotAnalysable: the series is refused; the reason is in the error.
     """
-    return open_ensemble(load_bundle(settings.model or reference_bundle()), settings.runtime)
+    return analyse_series(lambda: read_series(paths), ensemble, progress)
 
 
-def analyse(paths: Sequence[Path], ensemble: Ensemble, progress: Progress | None = None) -> Analysis:
-    """Read and segment one series.
+def analyse_series(read: Callable[[], FlairSeries], ensemble: Ensemble, progress: Progress | None = None) -> Analysis:
+    """Read, in whatever way, and segment one series.
 
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
@@ -76,7 +74,7 @@ def analyse(paths: Sequence[Path], ensemble: Ensemble, progress: Progress | None
     report = progress or _silent
     report("read", 0, 1)
     started = time.monotonic()
-    series = read_series(paths)
+    series = read()
     seconds_read = time.monotonic() - started
     report("read", 1, 1)
     try:

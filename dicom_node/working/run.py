@@ -9,6 +9,7 @@ import structlog
 from db.engine import open_database
 from db.inbox import Inbox
 from db.jobs import JobTable
+from db.models import ModelTable
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
 from dicom_node.completing.examiner import Examiner
@@ -33,31 +34,37 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
     inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
     examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
     completer = Completer(inbox, jobs, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine)
-    run_threads([lambda: run_until_stopped(completer.look, stop), lambda: _analyse(settings, inbox, jobs, stop)], stop)
+    run_threads(
+        [
+            lambda: run_until_stopped(completer.look, stop),
+            lambda: _analyse(settings, inbox, jobs, ModelTable(database), stop),
+        ],
+        stop,
+    )
     examiner.close()
     database.close()
 
 
-def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, stop: threading.Event) -> None:
+def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTable, stop: threading.Event) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
-    from dicom_node.working.analysis import open_model
+    from dicom_node.modelling.choice import pinned_choice, registry_choice
+    from dicom_node.modelling.served import ServedModel
+    from dicom_node.working.received_series import ReceivedSeriesReader
     from dicom_node.working.worker import Worker, WorkRules
 
-    ensemble = open_model(settings)
-    log.info(
-        "model ready",
-        model=ensemble.identity.name,
-        version=ensemble.identity.version,
-        runtime=ensemble.runtime,
-        precision=ensemble.precision,
+    owner = lease_owner("work")
+    served = ServedModel(
+        choose=lambda: pinned_choice(settings) or registry_choice(settings, models.live_digest()),
+        open_choice=lambda choice: choice.open(settings.runtime),
+        tell=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
     )
     outbox = Outbox(settings.storage.absolute() / "outbox")
     outbox.clear_unfinished()
     worker = Worker(
-        owner=lease_owner("work"),
+        owner=owner,
         inbox=inbox,
         jobs=jobs,
-        ensemble=ensemble,
+        current_model=served.current,
         storage=settings.storage.absolute(),
         outbox=outbox,
         rules=WorkRules(
@@ -66,5 +73,9 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, stop: threading.E
             limit_seconds=settings.job_limit_seconds,
             destinations=tuple(destination.name for destination in settings.destinations),
         ),
+        reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),
     )
-    run_until_stopped(worker.step, stop)
+    try:
+        run_until_stopped(worker.step, stop)
+    finally:
+        worker.close()

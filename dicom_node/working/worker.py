@@ -11,17 +11,18 @@ from pathlib import Path
 import structlog
 
 from db.errors import LeaseLost
-from db.inbox import Inbox, StoredInstance
+from db.inbox import Inbox
 from db.jobs import Job, JobTable, NewDelivery
-from dicom_node.completing.instances import analysed_instances, digest_of
 from dicom_node.errors import NotAnalysable, UnreadableObject, WmhNodeError
 from dicom_node.logs import describe_error
+from dicom_node.reading.flair_series import FlairSeries
 from dicom_node.reading.parsing import file_sha256
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.storage import StorageProbe
-from dicom_node.working.analysis import analyse, write_analysis
+from dicom_node.working.analysis import analyse_series, write_analysis
 from dicom_node.working.outbox import Outbox
+from dicom_node.working.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 from segmentation.errors import SegmentationError
 
@@ -60,9 +61,11 @@ class Worker:
     Args:
         owner: name of the lease's holder, unique to this process.
         inbox, jobs: tables; the heartbeat's thread uses `jobs` too, on a connection of its own from the pool.
-        ensemble: loaded once.
+        current_model: gives the ensemble to use for the next job, None when no job can be begun; asked before each
+            claim. A job that was begun is finished with the ensemble that it began with.
         storage: where the paths of instances start.
         outbox: where result sets go.
+        reader: reads received files, within limits.
         end_process: called with an exit code when an attempt hangs; a thread that hangs cannot be ended otherwise.
     """
 
@@ -71,19 +74,21 @@ class Worker:
         owner: str,
         inbox: Inbox,
         jobs: JobTable,
-        ensemble: Ensemble,
+        current_model: Callable[[], Ensemble | None],
         storage: Path,
         outbox: Outbox,
         rules: WorkRules,
+        reader: ReceivedSeriesReader | None = None,
         end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self._owner = owner
         self._inbox = inbox
         self._jobs = jobs
-        self._ensemble = ensemble
+        self._current_model = current_model
         self._storage = storage
         self._outbox = outbox
         self._rules = rules
+        self._reader = reader or ReceivedSeriesReader()
         self._end_process = end_process
         self._probe = StorageProbe(storage)
         self._in_trouble = False
@@ -94,9 +99,16 @@ class Worker:
             return 0.0
         return _TROUBLE_SECONDS if self._in_trouble else IDLE_SECONDS
 
+    def close(self) -> None:
+        """End the child that reads files."""
+        self._reader.close()
+
     def work_once(self) -> bool:
-        """Claim one job and finish it in one way or another; False when there is none, or the storage is in trouble."""
+        """Claim one job and finish it in one way or another; False when there is none, or none can be begun now: the
+        storage is in trouble, or there is no model."""
         if self._in_trouble and not self._is_over():
+            return False
+        if (ensemble := self._current_model()) is None:
             return False
         job = self._jobs.claim(self._owner, self._rules.lease_seconds)
         if job is None:
@@ -104,15 +116,15 @@ class Worker:
         log.info("job claimed", job=job.id, series=job.series_instance_uid, attempt=job.attempts)
         with Heartbeat(self._beat(job.id), self._rules.lease_seconds / 3) as heartbeat:
             try:
-                self._attempt(job, heartbeat)
+                self._attempt(job, ensemble, heartbeat)
             except LeaseLost:
                 log.warning("lease lost, result dropped", job=job.id)
         return True
 
-    def _attempt(self, job: Job, heartbeat: Heartbeat) -> None:
+    def _attempt(self, job: Job, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
         """One attempt. This is the worker's edge: every error ends here and is written to the job."""
         try:
-            self._analyse(job, heartbeat)
+            self._analyse(job, ensemble, heartbeat)
         except LeaseLost:
             raise
         except Exception as error:
@@ -156,15 +168,12 @@ class Worker:
         log.error("received files are damaged", job=job.id, files=len(damaged))
         self._jobs.fail(job.id, self._owner, reason)
 
-    def _analyse(self, job: Job, heartbeat: Heartbeat) -> None:
-        paths = self._files_of(job)
-        analysis = analyse(paths, self._ensemble)
-        if analysis.series.instances_digest != job.instances_digest:
-            raise WmhNodeError("the files that were read are not those that the job was made for")
+    def _analyse(self, job: Job, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
+        analysis = analyse_series(lambda: self._read(job), ensemble)
         with self._outbox.workplace(job.id) as workplace:
             # The job's own time, not the clock's: a second attempt must give the same bytes.
             written = write_analysis(
-                analysis, self._ensemble, job.created_at, workplace, predecessor=self._predecessor_of(job)
+                analysis, ensemble, job.created_at, workplace, predecessor=self._predecessor_of(job)
             )
             if heartbeat.lost:
                 raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
@@ -189,12 +198,10 @@ class Worker:
         uids = self._jobs.earlier_report(job)
         return None if uids is None else ReportReference.from_uids(uids)
 
-    def _files_of(self, job: Job) -> list[Path]:
-        """The files that the job was made for: slices that came later belong to a later job."""
-        instances = self._inbox.instances_of(job.series_instance_uid)
-        chosen = analysed_instances(instances[: job.instance_count], self._storage)
-        _require_same(chosen, job)
-        return [self._storage / one.path for one in chosen]
+    def _read(self, job: Job) -> FlairSeries:
+        """The series that the job was made for: slices that came later belong to a later job."""
+        instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
+        return self._reader.read(instances, self._storage, job.instances_digest)
 
     def _retry_later(self, job: Job, reason: str) -> None:
         wait = self._rules.wait_after(job.attempts)
@@ -219,12 +226,3 @@ def _is_as_received(path: Path, sha256: str) -> bool:
         return file_sha256(path) == sha256
     except UnreadableObject:
         return False
-
-
-def _require_same(chosen: Sequence[StoredInstance], job: Job) -> None:
-    if digest_of(chosen) != job.instances_digest:
-        raise WmhNodeError(
-            f"the series' first {job.instance_count} instances are no longer those that the job was made for: expected "
-            f"digest {job.instances_digest[:12]}; a newer job holds what is there now, or the storage was changed by "
-            "hand"
-        )

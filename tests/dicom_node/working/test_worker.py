@@ -27,6 +27,7 @@ from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.working import worker as module
 from dicom_node.working.outbox import Outbox
+from dicom_node.working.received_series import ReceivedSeriesReader
 from dicom_node.working.worker import Worker, WorkRules
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
@@ -44,6 +45,16 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
 
 
+READER = ReceivedSeriesReader()
+"""One child for all workers of these tests."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close_reader() -> Iterator[None]:
+    yield
+    READER.close()
+
+
 class Setting:
     """A worker with its tables, and series that were received."""
 
@@ -56,7 +67,7 @@ class Setting:
         self.jobs = JobTable(self.database, max_attempts=2)
         self.ended: list[int] = []
         values: dict = {"lease_seconds": 60.0, "retry_seconds": 0.0, "limit_seconds": 600.0, "destinations": ("pacs",)}
-        self._ensemble = ensemble
+        self.ensemble: Ensemble | None = ensemble
         self._rules = WorkRules(**{**values, **rules})
         self.worker = self.another("worker")
 
@@ -66,10 +77,11 @@ class Setting:
             owner=owner,
             inbox=self.inbox,
             jobs=self.jobs,
-            ensemble=self._ensemble,
+            current_model=lambda: self.ensemble,
             storage=self.storage,
             outbox=Outbox(self.storage / "outbox"),
             rules=self._rules,
+            reader=READER,
             end_process=self.ended.append,
         )
 
@@ -134,7 +146,7 @@ def test_a_second_attempt_gives_the_same_bytes(setting: Setting, series: list[Pa
     written = []
     for attempt in ("1", "2"):
         job = setting.jobs.claim("worker", 60)
-        setting.worker._analyse(job, _NeverLost())
+        setting.worker._analyse(job, setting.ensemble, _NeverLost())
         folder = setting.storage / "outbox" / str(job_id) / attempt
         written.append({name: (folder / name).read_bytes() for name in ("seg.dcm", "sr.dcm")})
         with setting.database.write() as connection:  # as if the last transaction had not happened
@@ -183,7 +195,7 @@ def test_an_unexpected_error_is_tried_again_then_told(
     def breaks(*_: object) -> None:
         raise ValueError("DOE^JANE")
 
-    monkeypatch.setattr(module, "analyse", breaks)
+    monkeypatch.setattr(module, "analyse_series", breaks)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "queued"
     assert setting.worker.work_once()
@@ -200,13 +212,13 @@ def test_a_cancelled_job_leaves_no_result(
     """A job that is cancelled while it is computed ends as cancelled, with nothing to deliver."""
     setting.receive(series)
     job_id = setting.enqueue(series)
-    real = module.analyse
+    real = module.analyse_series
 
     def cancelled_meanwhile(*arguments: object) -> object:
         setting.jobs.cancel(job_id)
         return real(*arguments)
 
-    monkeypatch.setattr(module, "analyse", cancelled_meanwhile)
+    monkeypatch.setattr(module, "analyse_series", cancelled_meanwhile)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "cancelled"
     assert DeliveryTable(setting.database).list(job_id) == []
@@ -256,7 +268,7 @@ def test_a_hanging_attempt_ends_its_process(
             deadline.wait(0.1)
         raise ValueError("the process would be gone")
 
-    monkeypatch.setattr(module, "analyse", hangs)
+    monkeypatch.setattr(module, "analyse_series", hangs)
     setting.worker.work_once()
     assert setting.ended == [1]
 
@@ -365,3 +377,45 @@ def test_a_late_slice_names_the_earlier_report(setting: Setting, series: list[Pa
         "SOPClassUID": second.SOPClassUID,
         "SOPInstanceUID": second.SOPInstanceUID,
     }
+
+
+def test_a_job_keeps_its_model(
+    setting: Setting, series: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that comes while a job is computed serves the next job; every result names the model that made it, and
+    its UIDs are its own."""
+    first = setting.ensemble
+    other = open_ensemble(load_bundle(tiny_bundle(tmp_path / "other", members=1)), "openvino")
+    real = module.analyse_series
+
+    def swapped_meanwhile(*arguments: object) -> object:
+        setting.ensemble = other
+        return real(*arguments)
+
+    monkeypatch.setattr(module, "analyse_series", swapped_meanwhile)
+    made = []
+    for files in (series[:-1], series[-1:]):
+        setting.receive(files)
+        job_id = setting.enqueue(series)
+        assert setting.worker.work_once()
+        folder = outbox_of(setting.storage, job_id)
+        digest = setting.jobs.get(job_id).measurements["model"]["digest"]
+        for name in ("seg.dcm", "sr.dcm"):
+            (node, *_) = pydicom.dcmread(folder / name).ContributingEquipmentSequence
+            assert node.DeviceSerialNumber == digest
+        made.append((digest, node.DeviceUID))
+    assert [digest for digest, _ in made] == [first.identity.digest, other.identity.digest]
+    assert made[0][1] != made[1][1]
+
+
+def test_no_model_no_job(setting: Setting, series: list[Path]) -> None:
+    """While there is no model to compute with no job is claimed, and none loses an attempt; then work goes on."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    ensemble, setting.ensemble = setting.ensemble, None
+    assert not setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.attempts) == ("queued", 0)
+    setting.ensemble = ensemble
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"
