@@ -38,6 +38,7 @@ COMMANDS = (
     Mount("send", "dicom_node.cli.send", "send"),
     Mount("segment", "dicom_node.cli.segment", "segment"),
     Mount("evaluate", "dicom_node.cli.evaluate", "evaluate"),
+    Mount("compare", "dicom_node.cli.compare", "compare"),
     Mount("jobs", "dicom_node.cli.jobs", "app"),
     Mount("models", "dicom_node.cli.models", "app"),
     Mount("db", "dicom_node.cli.database", "app"),

@@ -121,7 +121,8 @@ def _triage(document: Evaluation) -> FigureView:
 def _agreement(document: Evaluation) -> FigureView:
     agreement = document.agreement
     few = len(agreement.outliers)
-    caption = f"{few} outlier{'' if few == 1 else 's'} (beyond {document.settings.outlier_sd:g} robust SD)."
+    limit = f"studentised residuals, Bonferroni P < {document.settings.outlier_p:g}"
+    caption = f"{few} outlier{'' if few == 1 else 's'} ({limit})."
     if agreement.line_without_outliers is not None and few:
         line = agreement.line_without_outliers
         caption += f" Without: y = {line.intercept:.2f} + {line.slope:.3f} x."

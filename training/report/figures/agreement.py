@@ -25,7 +25,7 @@ from training.report.figures.style import (
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_SIZE: Final = (4.4, 4.3)
+_SIZE: Final = (5.1, 5.0)
 _NAMED: Final = 8
 _NAME_ROOM: Final = 18
 

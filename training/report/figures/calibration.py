@@ -23,7 +23,7 @@ def draw_reliability(curve: ReliabilityCurve) -> Picture:
     filled = [each for each in curve.bins if each.voxels and each.mean_probability is not None]
     if not filled:
         return NotDrawn(curve.note or "no voxel near a lesion")
-    figure, (upper, lower) = new_figure((4.4, 4.3), rows=2, sharex=True, height_ratios=(3, 1))
+    figure, (upper, lower) = new_figure((5.1, 5.0), rows=2, sharex=True, height_ratios=(3, 1))
     x = [each.mean_probability for each in filled]
     upper.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle="--", label="perfectly calibrated")
     upper.plot(

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 ROWS: Final = ("FLAIR", "manual, automatic", "uncertainty")
 SHOWN_AT_MOST: Final = 6
-_WIDTH_IN: Final = 8.6
-_COLUMN_IN: Final = 2.3
+_WIDTH_IN: Final = 10.1
+_COLUMN_IN: Final = 2.2
 _TITLE_IN: Final = 0.5
 _MARGIN_PIXELS: Final = 4
 _NAME_ROOM: Final = 18

@@ -30,9 +30,9 @@ MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 FONT: Final = 9.0
 SMALL: Final = 8.0
-SINGLE: Final = (4.4, 3.3)
+SINGLE: Final = (5.1, 3.5)
 """Width and height in inches of a figure that takes half of the page."""
-WIDE: Final = (8.6, 3.4)
+WIDE: Final = (10.4, 3.5)
 """The same of one that takes the whole width."""
 
 _FAMILY: Final = "DejaVu Sans"  # comes with matplotlib: the same letters on every machine

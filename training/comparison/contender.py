@@ -1,0 +1,76 @@
+"""Who is compared: a bundle, or a baseline behind the same seam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from segmentation.bundle import ModelBundle
+from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.runtimes.choose import RuntimeChoice
+from training.baselines.one_member import with_members
+from training.baselines.threshold import ThresholdMethod
+from training.evaluation.run import EvaluationRequest, describe
+from training.evaluation.seen import TrainingPatients
+
+ONE_MEMBER: Final = "one-member"
+THRESHOLD: Final = "threshold"
+BASELINES: Final = (THRESHOLD, ONE_MEMBER)
+_NOBODY: Final = TrainingPatients(frozenset())
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A contender before it is judged.
+
+    Attributes:
+        label: what it is, in words.
+        architecture: its network, in words.
+        open: compiles it; called when its turn comes, so that one network at a time is in memory.
+        known: on whom it was trained.
+        baseline: a simpler method set beside the models.
+    """
+
+    label: str
+    architecture: str
+    open: Callable[[], Ensemble]
+    known: TrainingPatients = field(default_factory=TrainingPatients)
+    baseline: bool = False
+
+    def request(self, *, unseen_members: bool) -> EvaluationRequest:
+        """How it is to be evaluated. A rule that was never trained has seen nobody."""
+        return EvaluationRequest(known=self.known, architecture=self.architecture, unseen_members=unseen_members)
+
+
+def bundle_candidate(bundle: ModelBundle, runtime: RuntimeChoice = "auto") -> Candidate:
+    """A whole bundle."""
+    return Candidate(
+        _name(bundle), describe(bundle), lambda: open_ensemble(bundle, runtime), TrainingPatients.of(bundle)
+    )
+
+
+def baseline_candidate(name: str, bundle: ModelBundle, runtime: RuntimeChoice = "auto") -> Candidate:
+    """A baseline.
+
+    Args:
+        name: one of `BASELINES`.
+        bundle: whose first member `one-member` is, and whose preprocessing `threshold` uses.
+        runtime: for `one-member`.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name == ONE_MEMBER:
+        one = with_members(bundle)
+        label = f"one member of {_name(bundle)}"
+        return Candidate(label, describe(one), lambda: open_ensemble(one, runtime), TrainingPatients.of(one), True)
+    if name == THRESHOLD:
+        rule = "3.5 robust SD above the slice's mode"
+        return Candidate("plain threshold", rule, lambda: ThresholdMethod(bundle.preprocessing), _NOBODY, True)
+    raise ValueError(f"expected a baseline {' or '.join(BASELINES)}, got {name!r}")
+
+
+def _name(bundle: ModelBundle) -> str:
+    identity = bundle.identity
+    return f"{identity.name} {identity.version} ({identity.digest[:8]})"

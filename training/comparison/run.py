@@ -1,0 +1,80 @@
+"""Judge every contender on the same cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from training.cases import LabelledCase
+from training.comparison.assemble import Entry, assemble
+from training.comparison.contender import Candidate
+from training.comparison.document import Comparison
+from training.errors import BadCohort
+from training.evaluation.document import Evaluation
+from training.evaluation.run import evaluate_cases
+
+Progress = Callable[[str, int, int], None]
+"""Called with (contender's label, cases done, cases in all)."""
+
+
+def compare_candidates(
+    candidates: Sequence[Candidate],
+    cases: Sequence[LabelledCase],
+    progress: Progress | None = None,
+    *,
+    unseen_members: bool = False,
+) -> tuple[Comparison, tuple[Evaluation, ...]]:
+    """Evaluate one contender after the other; one network is in memory at a time.
+
+    Args:
+        candidates: two or more.
+        cases: to judge all of them on.
+        progress: hears of each case.
+        unseen_members: judge each case only by members that never saw its patient, and leave out the cases for which
+            some contender has none.
+
+    Returns:
+        The comparison, and the evaluation of each contender in the same order.
+
+    Raises:
+        BadCohort: fewer than two contenders, or no case that all of them may be judged on.
+    """
+    if len(candidates) < 2:
+        raise BadCohort(f"expected at least 2 contenders, got {len(candidates)}: name a second bundle or --baseline")
+    chosen, notes = (cases, []) if not unseen_members else _fair(candidates, cases)
+    entries = [_judge(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
+    return assemble(entries, datetime.now(UTC), notes), tuple(entry.evaluation for entry in entries)
+
+
+def _judge(
+    candidate: Candidate, cases: Sequence[LabelledCase], progress: Progress | None, *, unseen_members: bool
+) -> Entry:
+    def report(done: int, total: int, _: str) -> None:
+        if progress:
+            progress(candidate.label, done, total)
+
+    request = candidate.request(unseen_members=unseen_members)
+    return Entry(candidate.label, candidate.baseline, evaluate_cases(cases, candidate.open(), report, request))
+
+
+def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tuple[Sequence[LabelledCase], list[str]]:
+    """Cases for which every contender has a member that never saw the patient."""
+    blind = [candidate.label for candidate in candidates if candidate.known.patients is None]
+    if blind:
+        raise BadCohort(f"{', '.join(blind)}: the bundle does not say on whom it was trained; compare on new patients")
+    fair = [case for case in cases if all(one.known.members_that_never_saw(case.patient, _ANY) for one in candidates)]
+    if not fair:
+        raise BadCohort(
+            "expected a case that every contender has a member for that never saw its patient, found none: compare on "
+            "other patients, or without the restriction to unseen members"
+        )
+    notes = [
+        "Each case was judged only by members that never saw its patient, so that members differ from case to case."
+    ]
+    if left_out := sorted({case.name for case in cases} - {case.name for case in fair}):
+        notes.append(f"Left out, since some contender has seen the patient with every member: {', '.join(left_out)}.")
+    return fair, notes
+
+
+_ANY = 1
+"""How many members a bundle has does not matter here: a new patient has at least one."""

@@ -1,0 +1,43 @@
+"""`comparison.json` and `cases.csv` of a comparison."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from training.comparison.document import Comparison
+from training.evaluation.document import Evaluation
+from training.evaluation.write import cases_csv
+
+JSON_NAME: Final = "comparison.json"
+CSV_NAME: Final = "cases.csv"
+
+
+def write_comparison(comparison: Comparison, evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path, Path]:
+    """Write both files into a folder (made if missing), each whole or not at all; their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    document, table = folder / JSON_NAME, folder / CSV_NAME
+    _write_whole(document, comparison.to_json())
+    _write_whole(table, comparison_csv(comparison, evaluations))
+    return document, table
+
+
+def comparison_csv(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
+    """One row a case and contender: its key and digest, then every column of the evaluation's own table."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    for place, (contender, evaluation) in enumerate(zip(comparison.contenders, evaluations, strict=True)):
+        header, *rows = csv.reader(io.StringIO(cases_csv(evaluation.cases), newline=""))
+        if place == 0:
+            writer.writerow(["contender", "digest", *header])
+        writer.writerows([contender.key, contender.model.digest, *row] for row in rows)
+    return text.getvalue()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8", newline="")
+    part.replace(path)
