@@ -3,12 +3,16 @@
 Member k of the ensemble is trained without the patients of fold k, and every patient is in exactly one fold. So each
 shipped member can be judged on patients that it never saw, with the very weights that are shipped, by anyone who has
 the data. The paper draws another random 90 % for each member; with ten patients a fold holds out two, thus 80 %.
+
+The ventricle network is one for all. Five more of it, trained without a fold each, are judged and not shipped.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +23,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from training.cases import load_cases
+from segmentation.preprocessing.case import preprocess
+from training.cases import LabelledCase, load_cases
+from training.errors import BadCohort
 from training.folds import leave_patients_out
-from training.presets import PRESETS
-from training.scores import MemberScore, leave_out_scores
+from training.presets import PRESETS, Recipe
+from training.scores import MemberScore, judge, leave_out_scores
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -43,10 +49,13 @@ def shared_patients() -> Path:
 def fit(
     data: Data,
     out: Annotated[Path, typer.Option(help="folder for checkpoints; a killed run goes on here")],
-    phantoms: Annotated[Path | None, typer.Option(help="folder of phantom cases, never held out")] = None,
+    drawn: Annotated[
+        list[Path] | None, typer.Option(help="folder of synthetic or phantom cases, never held out")
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="`--out` folder of the preset that this one goes on from")] = None,
     patients: Patients = None,
-    preset: Annotated[str, typer.Option(help=f"one of {', '.join(PRESETS)}")] = "first-reference",
-    members: Annotated[str, typer.Option(help="which members to train, from 0")] = "0,1,2,3,4",
+    preset: Annotated[str, typer.Option(help=f"one of {', '.join(PRESETS)}")] = "reference",
+    members: Annotated[str, typer.Option(help="which members to train, from 0; 5 sees every patient")] = "0,1,2,3,4",
     threads: Annotated[int, typer.Option(help="processor threads; 0: all")] = 0,
     stop_after: Annotated[
         int | None, typer.Option(help="stop after this many epochs; the same command goes on")
@@ -57,70 +66,140 @@ def fit(
         os.environ["OMP_NUM_THREADS"] = os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
     # TensorFlow reads its thread settings when it is first imported.
     from training.fit import Pools, fit_member
-    from training.slices import build_pool
+    from training.slices import build_group, join_pool
 
     recipe = PRESETS[preset]
+    if (recipe.start_from is None) != (start is None):
+        raise typer.BadParameter(f"preset {preset} goes on from {recipe.start_from or 'nothing'}", param_hint="--start")
     cases = load_cases(data, patients or shared_patients())
-    drawn = load_cases(phantoms) if phantoms else ()
     folds = leave_patients_out(cases, FOLDS, FOLD_SEED)
     out.mkdir(parents=True, exist_ok=True)
     (out / _FOLDS_FILE).write_text(json.dumps({"preset": preset, "held_out": folds}, indent=2))
+    scans = [case for folder in drawn or () for case in load_cases(folder)]
+    group = build_group(scans, recipe, is_drawn=True) if scans else None
+    del scans
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         for member in map(int, members.split(",")):
-            seen = [case for case in cases if case.patient not in folds[member]]
+            held_out = folds[member] if member < FOLDS else ()
+            seen = [case for case in cases if case.patient not in held_out]
             task = progress.add_task(f"member {member}", total=recipe.epochs)
 
             def advance(epoch: int, _total: int, loss: float, task: Any = task, member: int = member) -> None:
                 progress.update(task, completed=epoch, description=f"member {member} loss {loss:.3f}")
 
-            pools = Pools(build_pool(seen, (), recipe), build_pool(seen, drawn, recipe))
-            fit_member(pools, recipe, FOLD_SEED + member, out / f"member-{member}", advance, stop_after)
+            pool = join_pool(build_group(seen, recipe), group, recipe)
+            begin = _weights(start, member) if start else None
+            seed = FOLD_SEED + member if start is None else 2 * FOLD_SEED + member
+            pools = Pools(pool.real_only(), pool)
+            fit_member(pools, recipe, seed, out / f"member-{member}", advance, stop_after, initial=begin)
 
 
 @app.command()
 def bundle(
     data: Data,
     run: Annotated[Path, typer.Option(help="the `--out` folder of fit")],
+    ventricles: Annotated[Path, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")],
     out: Annotated[Path, typer.Option(help="bundle folder to write")],
     version: Annotated[str, typer.Option(help="model version")],
+    baseline: Annotated[Path | None, typer.Option(help="run of paper-2024 on the same folds, for the card")] = None,
     patients: Patients = None,
 ) -> None:
-    """Write the trained members as a bundle, with a model card that holds the leave-patients-out DSC."""
-    import keras
-
+    """Write the trained members as a bundle, calibrated, with a model card that holds the leave-patients-out DSC."""
     from segmentation.bundle import write_bundle
     from segmentation.manifest import Training
-    from segmentation.networks.unet import build_network
-    from training.fit import predict_slices
-    from training.model_card import DATA_SOURCES, LICENCE, model_card
+    from training.model_card import DATA_SOURCES, LICENCE, Findings, model_card
+    from training.temperature import fold_in
 
-    stand = json.loads((run / _FOLDS_FILE).read_text())
-    recipe = PRESETS[stand["preset"]]
     cases = load_cases(data, patients or shared_patients())
-    keras.config.set_dtype_policy("float32")
-    models = []
-    for member in range(FOLDS):
-        model = build_network(recipe.network)
-        model.load_weights(run / f"member-{member}" / f"epoch-{recipe.epochs:03d}.weights.h5")
-        models.append(model)
-    scores = leave_out_scores(
-        cases, stand["held_out"], lambda member, images: predict_slices(models[member], images), recipe.preprocessing
+    trained = _Trained.load(run)
+    temperature = trained.temperature(cases)
+    for model in trained.models:
+        fold_in(model, temperature)
+    fluid = _Trained.load(ventricles)
+    findings = Findings(
+        wmh=trained.scores(cases),
+        ventricles=fluid.scores(cases),
+        baseline=_Trained.load(baseline).scores(cases) if baseline else (),
+        temperature=temperature,
     )
     software = {name: _version_of(name) for name in ("keras", "tensorflow-cpu", "numpy", "scipy")}
     written = write_bundle(
         out,
-        models,
+        trained.models[:FOLDS],
         name="wmh-se-unet",
         version=version,
-        specification=recipe.network,
-        preprocessing=recipe.preprocessing,
-        training=Training(software=software, recipe=recipe.name, data=DATA_SOURCES),
+        specification=trained.recipe.network,
+        preprocessing=trained.recipe.preprocessing,
+        training=Training(
+            software=software,
+            recipe=trained.recipe.name,
+            data=DATA_SOURCES,
+            patients=tuple(sorted({case.patient for case in cases})),
+            held_out=trained.held_out,
+        ),
         licence=LICENCE,
-        model_card=model_card(recipe, version, scores, stand["held_out"], cases),
+        model_card=model_card(trained.recipe, fluid.recipe, version, findings, trained.held_out, cases),
+        ventricles=fluid.models[FOLDS],
+        temperature=temperature,
     )
-    _print_scores(scores)
+    _print_scores(findings.wmh, "WMH")
+    _print_scores(findings.ventricles, "ventricles")
     typer.echo(f"{written.identity.name} {written.identity.version} {written.identity.digest}")
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """The finished members of a run, in float32; one more than there are folds where one saw every patient."""
+
+    recipe: Recipe
+    held_out: tuple[tuple[str, ...], ...]
+    models: tuple[Any, ...]
+
+    @classmethod
+    def load(cls, run: Path) -> _Trained:
+        import keras
+
+        from segmentation.networks.unet import build_network
+
+        keras.config.set_dtype_policy("float32")
+        stand = json.loads((run / _FOLDS_FILE).read_text())
+        recipe = PRESETS[stand["preset"]]
+        models = []
+        for member in range(FOLDS + (run / f"member-{FOLDS}").exists()):
+            model = build_network(recipe.network)
+            model.load_weights(_weights(run, member))
+            models.append(model)
+        return cls(recipe, tuple(map(tuple, stand["held_out"])), tuple(models))
+
+    def predict(self, member: int, images: Any) -> Any:
+        from training.fit import predict_slices
+
+        return predict_slices(self.models[member], images)
+
+    def scores(self, cases: Sequence[LabelledCase]) -> list[MemberScore]:
+        """Each case by the member that never saw its patient."""
+        return leave_out_scores(cases, self.held_out, self.predict, self.recipe.preprocessing, self.recipe.target)
+
+    def temperature(self, cases: Sequence[LabelledCase]) -> float:
+        """Of all members together, from the brains of the patients that each never saw."""
+        from training.temperature import fit_temperature
+
+        probabilities, labels = [], []
+        for case in cases:
+            ready = preprocess(case.volume, self.recipe.preprocessing)
+            predicted = self.predict(judge(case, self.held_out), ready.images)
+            probabilities.append(predicted[ready.brain_mask])
+            labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
+        return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))
+
+
+def _weights(run: Path, member: int) -> Path:
+    """The weights of a finished member."""
+    found = sorted((run / f"member-{member}").glob("epoch-*.weights.h5"))
+    if not found:
+        raise BadCohort(f"expected trained weights in {run.name}/member-{member}, found none: train that member first")
+    return found[-1]
 
 
 @app.command(name="leave-out")
@@ -145,11 +224,13 @@ def leave_out(
         mean = float(np.mean([score.dsc for score in scores]))
         typer.echo(json.dumps({"mean_dsc": mean, "cases": [score.__dict__ for score in scores]}))
     else:
-        _print_scores(scores)
+        _print_scores(scores, "WMH")
 
 
-def _print_scores(scores: list[MemberScore]) -> None:
-    table = Table("case", "member", "DSC", "manual mL", "predicted mL", title="leave-patients-out, one member a case")
+def _print_scores(scores: Sequence[MemberScore], what: str) -> None:
+    table = Table(
+        "case", "member", "DSC", "manual mL", "predicted mL", title=f"{what}: leave-patients-out, one member a case"
+    )
     for score in scores:
         table.add_row(
             score.case, str(score.member + 1), f"{score.dsc:.3f}", f"{score.manual_ml:.1f}", f"{score.predicted_ml:.1f}"

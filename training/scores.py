@@ -13,6 +13,7 @@ from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.cases import LabelledCase
 from training.dice import dice
+from training.errors import BadCase
 
 # Probabilities float32 (slice, row, column) of one member, counted from 0, for normalised slices of the same shape.
 PredictMember = Callable[[int, NDArray[np.float32]], NDArray[Any]]
@@ -35,17 +36,26 @@ def leave_out_scores(
     held_out: Sequence[Sequence[str]],
     predict: PredictMember,
     settings: PreprocessingSettings,
+    target: str = "wmh",
 ) -> list[MemberScore]:
     """Score every case on its native grid; `held_out` names the patients that each member was trained without."""
-    return [_score(case, _judge(case, held_out), predict, settings) for case in cases]
+    return [_score(case, judge(case, held_out), predict, settings, target) for case in cases]
 
 
-def _judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
+def judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
+    """The member that never saw the case's patient."""
     return next(member for member, patients in enumerate(held_out) if case.patient in patients)
 
 
-def _score(case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings) -> MemberScore:
+def _score(
+    case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings, target: str
+) -> MemberScore:
+    truth = case.wmh if target == "wmh" else case.ventricles
+    if truth is None:
+        raise BadCase(f"{case.name}: expected ventricles.nii.gz to score ventricles by, found none")
     ready = preprocess(case.volume, settings)
     predicted = ready.grid.to_native(predict(member, ready.images)) >= _THRESHOLD
     voxel_ml = case.volume.voxel_volume_ml
-    return MemberScore(case.name, member, dice(predicted, case.wmh), case.wmh_ml, float(predicted.sum()) * voxel_ml)
+    return MemberScore(
+        case.name, member, dice(predicted, truth), float(truth.sum()) * voxel_ml, float(predicted.sum()) * voxel_ml
+    )
