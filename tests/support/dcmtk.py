@@ -14,9 +14,11 @@ PACS_AE_TITLE = "DCMTKPACS"
 ASKER_AE_TITLE = "ASKER"
 
 
-def storescu(files: Sequence[Path], called: str, port: int, *, calling: str = "STORESCU") -> None:
-    """Send files in one association; fails when one is not taken."""
-    command = [peer("storescu"), "-aet", calling, "-aec", called, "+sd", "127.0.0.1", str(port), *map(str, files)]
+def storescu(files: Sequence[Path], called: str, port: int, *options: str, calling: str = "STORESCU") -> None:
+    """Send files in one association; fails when one is not taken. `options` say what is proposed, such as `-xr`."""
+    command = [
+        peer("storescu"), "-aet", calling, "-aec", called, *options, "+sd", "127.0.0.1", str(port), *map(str, files),
+    ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -13,11 +13,23 @@ _EXTRA_PLACES = ["/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob(
 
 
 def peer(program: str) -> str:
-    """Absolute path of a peer program."""
-    found = shutil.which(program) or shutil.which(program, path=os.pathsep.join(_EXTRA_PLACES))
+    """Absolute path of a peer program.
+
+    Never a script of Python: pynetdicom installs `storescu`, `storescp`, `findscu`, ... beside the interpreter, which
+    are not DCMTK's programs of these names, and a `PATH` may begin there.
+    """
+    places = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *_EXTRA_PLACES]
+    candidates = (shutil.which(program, path=place) for place in places if place)
+    found = next((one for one in candidates if one is not None and not _is_python_script(one)), None)
     if found is None:
         message = f"peer program {program} is not installed (make peers)"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+def _is_python_script(path: str) -> bool:
+    with Path(path).open("rb") as stream:
+        first = stream.readline(256)
+    return first.startswith(b"#!") and b"python" in first
