@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import psutil
-import pytest
+from support.peers import peer as dcmtk
 from support.processes import free_port, until
 
 from dicom_node.receiving.acceptor import open_listener
@@ -77,15 +76,17 @@ class ReceiverProcess:
 
     def start(self) -> None:
         """Start it; connections wait in the backlog until it accepts."""
-        listener = open_listener(self.settings.bind, self.port)
         lines_before = self.log_text().count("receiver listens")
-        with listener, self.log.open("ab") as stream:
+        with ExitStack() as opened:
+            ports = [port for port in (self.port, self.settings.tls_port) if port]
+            listeners = [opened.enter_context(open_listener(self.settings.bind, port)).fileno() for port in ports]
+            stream = opened.enter_context(self.log.open("ab"))
             self.process = subprocess.Popen(
-                [sys.executable, *self._program(), str(listener.fileno()), *self._last_words()],
+                [sys.executable, *self._program(), *map(str, listeners), *self._last_words()],
                 stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                pass_fds=[listener.fileno()],
+                pass_fds=listeners,
                 env=self.environment,
             )
             self._dies_at = None
@@ -177,18 +178,6 @@ class ReceiverProcess:
         self.start()
 
 
-def dcmtk(name: str) -> str:
-    """A program of DCMTK; not pynetdicom's of the same name, which lies in the virtual environment."""
-    places = [p for p in os.environ.get("PATH", "").split(os.pathsep) if not p.startswith(sys.prefix)]
-    found = shutil.which(name, path=os.pathsep.join([*places, "/usr/bin"]))
-    if found is None:
-        message = f"peer program {name} of DCMTK is not installed (make peers)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    return found
-
-
 _STATUS = re.compile(r"Received Store Response \((?P<words>.*)\)")
 
 
@@ -199,9 +188,11 @@ def storescu(
     calling: str = "STORESCU",
     called: str = "WMHNODE",
     seconds: float = 60,
+    port: int | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Send with DCMTK; `stdout` holds its verbose log."""
-    command = [dcmtk("storescu"), "-v", "-aet", calling, "-aec", called, *options, "127.0.0.1", str(receiver.port)]
+    """Send with DCMTK, to the port without TLS by default; `stdout` holds its verbose log."""
+    port = receiver.port if port is None else port
+    command = [dcmtk("storescu"), "-v", "-aet", calling, "-aec", called, *options, "127.0.0.1", str(port)]
     return subprocess.run(
         [*command, *map(str, files)],
         stdout=subprocess.PIPE,
@@ -219,16 +210,19 @@ def answers(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 @contextmanager
-def undisturbed(receiver: ReceiverProcess, files: Sequence[Path]) -> Iterator[None]:
+def undisturbed(
+    receiver: ReceiverProcess, files: Sequence[Path], *options: str, port: int | None = None
+) -> Iterator[None]:
     """A real storescu sends before, during and after the block, and everything it sends is taken without delay."""
-    command = [dcmtk("storescu"), "-v", "-aec", "WMHNODE", "--repeat", "4", "127.0.0.1", str(receiver.port)]
+    port = receiver.port if port is None else port
+    command = [dcmtk("storescu"), "-v", "-aec", "WMHNODE", "--repeat", "4", *options, "127.0.0.1", str(port)]
     beside = subprocess.Popen(
         [*command, *map(str, files)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     try:
         yield
         began = time.monotonic()
-        after = storescu(receiver, files[:3], seconds=60)
+        after = storescu(receiver, files[:3], *options, seconds=60, port=port)
         took = time.monotonic() - began
         assert after.returncode == 0, after.stdout
         assert answers(after) == ["Success"] * 3
