@@ -19,8 +19,9 @@ def measurements_json(
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
-    volume_interval_ml, periventricular_volume_ml, deep_volume_ml and ventricle_volume_ml always. Everything but
-    `seconds` is the same, bit for bit, whenever the same series is analysed by the same model on the same machine.
+    volume_interval_ml always; periventricular_volume_ml, deep_volume_ml, ventricle_volume_ml and periventricular_rule
+    when the model has no ventricle network or found no ventricle. Everything but `seconds` is the same, bit for bit,
+    whenever the same series is analysed by the same model on the same machine.
 
     Args:
         series: what was analysed; None for a NIfTI file.
@@ -37,6 +38,14 @@ def measurements_json(
     fields["lesion_count"] = int(measures.lesion_count)
     fields["uncertainty_index"] = None if measures.uncertainty_index is None else float(measures.uncertainty_index)
     fields["review_recommended"] = bool(measures.review_recommended)
+    if (regions := segmentation.regions) is not None:
+        fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
+        fields["deep_volume_ml"] = float(regions.deep_volume_ml)
+        fields["ventricle_volume_ml"] = float(regions.ventricle_volume_ml)
+        fields["periventricular_rule"] = {
+            "distance_mm": float(regions.distance_mm),
+            "distance": regions.distance_rule,
+        }
     fields["model"] = {"name": model.name, "version": model.version, "digest": model.digest}
     fields["seconds"] = {
         "read": float(seconds_read),

@@ -48,10 +48,25 @@ REVIEW_RECOMMENDED: Final = PrivateCode(
     "Review of the segmentation recommended",
     "Yes when the uncertainty index is above 0.35, No otherwise. No does not mean that the segmentation is right.",
 )
-PRIVATE_CODES: Final = (UNCERTAINTY_INDEX, REVIEW_RECOMMENDED)
+# SNOMED CT and DCM (PS3.16 CID 7140, 7710) have cerebral and perilesional, but neither of these two.
+PERIVENTRICULAR: Final = PrivateCode(
+    "WMH-PV",
+    "Periventricular",
+    "Within a distance of the brain ventricles, which the algorithm parameter periventricular_mm gives in mm (10 "
+    "unless it says otherwise): voxel centre to the nearest ventricle voxel's centre, in the plane of the slice "
+    "(periventricular_distance 2d) or in space (3d). Kim, Ryu et al., AJNR 2024;45:1885.",
+)
+DEEP: Final = PrivateCode(
+    "WMH-DEEP",
+    "Deep",
+    "Cerebral white matter farther from the brain ventricles than periventricular (WMH-PV), subcortical included.",
+)
+PRIVATE_CODES: Final = (UNCERTAINTY_INDEX, REVIEW_RECOMMENDED, PERIVENTRICULAR, DEEP)
 
 MORPHOLOGICALLY_ABNORMAL: Final = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
 WHITE_MATTER_HYPERINTENSITY: Final = CodedConcept("110702", "DCM", "White Matter T2 Hyperintensity")  # CID 7140
+ANATOMICAL_STRUCTURE: Final = CodedConcept("91723000", "SCT", "Anatomical Structure")  # CID 7150
+BRAIN_VENTRICLE: Final = CodedConcept("35764002", "SCT", "Brain ventricle")  # CID 7153
 CEREBRAL_WHITE_MATTER: Final = CodedConcept("68523003", "SCT", "Cerebral White Matter")  # CID 7153
 ARTIFICIAL_INTELLIGENCE: Final = CodedConcept("123110", "DCM", "Artificial Intelligence")  # CID 7162
 PROCESSING_EQUIPMENT: Final = CodedConcept("109102", "DCM", "Processing Equipment")  # CID 7005

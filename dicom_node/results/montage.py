@@ -11,17 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.results.display import display_turn, head_mask, to_grey
-from dicom_node.results.seg import DISPLAY_RGB
+from dicom_node.results.outlines import Outlined, draw_outlines
 from segmentation.volume import FlairVolume
 
 FEWEST_PANELS: Final = 10
 MOST_PANELS: Final = 25
 _MARGIN_MM: Final = 6.0
 _OVERSAMPLING: Final = 2  # drawn twice as large and averaged, so that outlines are smooth
-# The outline runs just outside of the lesion, so that a small one is not hidden by its own outline: the pixels that the
-# second, but not the first, reaches from the lesion (at the oversampled size).
-_NEAR: Final = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-_FAR: Final = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
 
 # A slice is blank to the eye when less than this part of it is head.
 _HEAD_FRACTION: Final = 0.01
@@ -89,7 +85,7 @@ def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]
 def draw_montage(
     volume: FlairVolume,
     affine_lps: NDArray[np.float64],
-    mask: NDArray[np.bool_],
+    outlined: Outlined,
     chosen: Sequence[int],
     panel_width: int,
 ) -> Montage:
@@ -98,7 +94,7 @@ def draw_montage(
     Args:
         volume: intensities.
         affine_lps: 4x4, (column, row, slice) indices to mm, LPS.
-        mask: bool (slice, row, column), WMH.
+        outlined: masks (slice, row, column).
         chosen: indices of the slices to draw, ascending, at least one.
         panel_width: in pixels.
     """
@@ -108,14 +104,14 @@ def draw_montage(
     row_mm, column_mm = turn.spacing(volume.spacing_mm)
     rows, columns = _crop(turn.apply(head), row_mm, column_mm)
     grey = turn.apply(to_grey(volume.voxels[places], head))[:, rows, columns]
-    wmh = turn.apply(mask[places])[:, rows, columns]
+    shown = outlined.at(places).turned(turn, rows, columns)
     pixels_per_mm = panel_width / (grey.shape[2] * column_mm)
     size = (panel_width, round(grey.shape[1] * row_mm * pixels_per_mm))
     panels = tuple(
         Panel(
             index=index,
-            image=_draw_slice(grey[place], wmh[place], size),
-            wmh_ml=float(np.count_nonzero(mask[index]) * volume.voxel_volume_ml),
+            image=_draw_slice(grey[place], shown, place, size),
+            wmh_ml=float(np.count_nonzero(outlined.wmh[index]) * volume.voxel_volume_ml),
         )
         for place, index in enumerate(places)
     )
@@ -139,14 +135,11 @@ def _run(flags: NDArray[np.bool_], margin: int) -> slice:
     return slice(max(int(found[0]) - margin, 0), min(int(found[-1]) + margin + 1, len(flags)))
 
 
-def _draw_slice(grey: NDArray[np.uint8], wmh: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """One slice at `size` (width, height) with the outline of its WMH, RGB."""
+def _draw_slice(grey: NDArray[np.uint8], shown: Outlined, place: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """One slice at `size` (width, height) with its outlines, RGB."""
     large = (size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING)
     canvas = cv2.cvtColor(
         cv2.resize(np.ascontiguousarray(grey), large, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB
     )
-    # Linear interpolation rounds the voxels' corners and moves no edge: 0.5 is where voxels meet.
-    inside = cv2.resize(wmh.astype(np.float32), large, interpolation=cv2.INTER_LINEAR) >= 0.5
-    near, far = (cv2.dilate(inside.astype(np.uint8), reach) for reach in (_NEAR, _FAR))
-    canvas[far > near] = DISPLAY_RGB
+    draw_outlines(canvas, shown, place)
     return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)

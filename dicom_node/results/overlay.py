@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dicom_node.errors import ResultError
 from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results.outlines import Outlined
 from dicom_node.results.page import Page, draw_page
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
@@ -63,8 +64,9 @@ def write_volume_overlay(
     page = Page(
         volume=volume,
         affine_lps=affine_lps,
-        mask=segmentation.mask,
+        outlined=Outlined(segmentation.mask, segmentation.periventricular, segmentation.ventricles),
         measures=segmentation.measures,
+        regions=segmentation.regions,
         model=model,
         flags=tuple(sorted({*flags, *segmentation.flags})),
     )

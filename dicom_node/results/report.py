@@ -16,34 +16,39 @@ from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.headers import SR_OFFSET, finish_header, result_series_number
 from dicom_node.results.image_library import image_library
 from dicom_node.results.predecessor import REPLACES
+from dicom_node.results.region_groups import region_groups
+from dicom_node.results.report_items import DECIMALS, algorithm_of, comment, volume_measurement
 from dicom_node.results.seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.results.uids import device_uid
 from dicom_node.results.words import flags_in_words, is_partial, review_in_words
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 from segmentation.measures import Measures
+from segmentation.segment import Segmentation
 
 SERIES_DESCRIPTION: Final = "WMH measurements - RESEARCH USE ONLY"
 REPLACING_DESCRIPTION: Final = "WMH measurements, replace earlier ones - RESEARCH USE ONLY"
 _PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
-_DECIMALS: Final = 6
 
 
 def build_report(
-    series: FlairSeries, measures: Measures, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
+    series: FlairSeries, segmentation: Segmentation, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
 ) -> Dataset:
     """The measurement report that belongs to a SEG.
 
     Args:
         series: the source.
-        measures: what was measured.
+        segmentation: its measures and, where it has them, its regions are reported.
         flags: of reading and segmentation.
         seg: the finished SEG; its segment is what was measured.
         facts: who measured it, when.
     """
+    groups = [_wmh_group(series, segmentation.measures, flags, seg, facts)]
+    if segmentation.regions is not None:
+        groups.extend(region_groups(segmentation.regions, facts))
     content = sr.MeasurementReport(
         observation_context=_observation_context(facts),
         procedure_reported=codes.MR_BRAIN,
-        imaging_measurements=[_wmh_group(series, measures, flags, seg, facts)],
+        imaging_measurements=groups,
     )
     # TID 1500 wants the image library before the measurements, which highdicom has put last.
     content[0].ContentSequence.insert(-1, image_library(series))
@@ -101,35 +106,24 @@ def _wmh_group(
         finding_category=codes.MORPHOLOGICALLY_ABNORMAL,
         finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
         finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],
-        algorithm_id=_algorithm(facts),
+        algorithm_id=algorithm_of(facts),
         measurements=_measurements(measures),
         qualitative_evaluations=_evaluations(measures),
     )
     # TID 1411 is extensible: what cannot be coded follows in words.
-    group[0].ContentSequence.extend(_comment(text) for text in _comments(measures, flags, facts))
+    group[0].ContentSequence.extend(comment(text) for text in _comments(measures, flags, facts))
     return group
-
-
-def _algorithm(facts: AnalysisFacts) -> sr.AlgorithmIdentification:
-    """TID 4019."""
-    return sr.AlgorithmIdentification(
-        name=facts.model.name,
-        version=facts.model.version,
-        parameters=[f"{name}={value}" for name, value in facts.parameters.items()],
-        family=codes.ARTIFICIAL_INTELLIGENCE,
-        manufacturer=MANUFACTURER,
-    )
 
 
 def _measurements(measures: Measures) -> list[sr.Measurement]:
     """TID 300; an undefined uncertainty index is left out, never zero."""
     found = [
-        sr.Measurement(codes.VOLUME, round(measures.wmh_volume_ml, _DECIMALS), codes.MILLILITRE),
+        volume_measurement(measures.wmh_volume_ml),
         _count(measures.lesion_count),
     ]
     if measures.uncertainty_index is not None:
         name = codes.UNCERTAINTY_INDEX.concept
-        found.append(sr.Measurement(name, round(measures.uncertainty_index, _DECIMALS), codes.NO_UNITS))
+        found.append(sr.Measurement(name, round(measures.uncertainty_index, DECIMALS), codes.NO_UNITS))
     return found
 
 
@@ -151,10 +145,6 @@ def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
 def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
     replaces = [] if facts.predecessor is None else [REPLACES]
     return [RESEARCH_USE, *replaces, review_in_words(measures), *flags_in_words(flags)]
-
-
-def _comment(text: str) -> sr.TextContentItem:
-    return sr.TextContentItem(name=codes.COMMENT, value=text, relationship_type=sr.RelationshipTypeValues.CONTAINS)
 
 
 def _bare(instance: Dataset) -> Dataset:

@@ -14,6 +14,7 @@ from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.region_groups import rule_as_text
 from dicom_node.results.report import build_report
 from dicom_node.results.seg import build_seg
 from dicom_node.results.stamp import stamp_of
@@ -69,6 +70,7 @@ def build_result_set(
             precision=precision,
             software_version=SOFTWARE_VERSION,
             predecessor=None if predecessor is None else predecessor.sop_instance_uid,
+            region_rule=None if segmentation.regions is None else rule_as_text(segmentation.regions),
         ),
         model=model,
         runtime=runtime,
@@ -79,7 +81,7 @@ def build_result_set(
     )
     seg = build_seg(series, segmentation.mask, facts)
     flags = (*series.flags, *segmentation.flags)
-    return ResultSet(seg=seg, sr=build_report(series, segmentation.measures, flags, seg, facts))
+    return ResultSet(seg=seg, sr=build_report(series, segmentation, flags, seg, facts))
 
 
 def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:

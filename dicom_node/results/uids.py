@@ -31,6 +31,7 @@ class ResultUids:
         runtime, precision: what the model ran on, see `segmentation.ensemble`.
         software_version: of this node.
         predecessor: SOPInstanceUID of the report that this one names as its predecessor; None where it names none.
+        region_rule: what counts as periventricular; None where the report has no regions.
     """
 
     series_instance_uid: str
@@ -40,6 +41,7 @@ class ResultUids:
     precision: str
     software_version: str
     predecessor: str | None = None
+    region_rule: str | None = None
 
     def of(self, kind: str) -> str:
         """The UID of one thing in the result set; `kind` is a stable slug that no two things share."""
@@ -51,6 +53,8 @@ class ResultUids:
             "precision": self.precision,
             "software": self.software_version,
             "predecessor": self.predecessor or "none",
+            # Left out where there is none, so that results without regions keep the UIDs that they always had.
+            **({"regions": self.region_rule} if self.region_rule is not None else {}),
             "kind": kind,
         }
         return uuid_uid("".join(f"{name}={value}\n" for name, value in parts.items()))
@@ -79,6 +83,21 @@ class ResultUids:
     def wmh_tracking(self) -> str:
         """Tracking UID (0062,0021) that the SEG's segment and the report's measurement group share."""
         return self.of("wmh-tracking")
+
+    @property
+    def periventricular_tracking(self) -> str:
+        """Tracking UID of the periventricular WMH."""
+        return self.of("wmh-periventricular-tracking")
+
+    @property
+    def deep_tracking(self) -> str:
+        """Tracking UID of the deep WMH."""
+        return self.of("wmh-deep-tracking")
+
+    @property
+    def ventricles_tracking(self) -> str:
+        """Tracking UID of the ventricles."""
+        return self.of("ventricles-tracking")
 
     @property
     def dimension_organization(self) -> str:

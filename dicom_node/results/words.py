@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from segmentation.measures import REVIEW_ABOVE, Measures
+from segmentation.regions import RegionVolumes
 
 # Slugs of `FlairSeries.flags` and `Segmentation.flags`.
 _FLAGS: Final = {
@@ -19,6 +20,7 @@ _FLAGS: Final = {
     "monochrome1_inverted": "The images are stored with inverted grey scale; they were inverted for the analysis.",
     "no_frame_of_reference": "The images name no frame of reference; one was derived for the results.",
     "no_histogram_peak": "The intensities have no clear white matter peak; the segmentation may be poor.",
+    "no_ventricles_found": "No ventricles were found in the images; periventricular and deep volumes are not given.",
     "no_inversion_time": "The images do not state the inversion time; they were recognised as FLAIR by other signs.",
     "non_image_instances_ignored": "Objects of the series that are no images were left out.",
     "oblique": "The slices are oblique.",
@@ -46,6 +48,15 @@ def flags_in_words(flags: Iterable[str]) -> list[str]:
 def is_partial(flags: Iterable[str]) -> bool:
     """A flag says that the series is not all that there was to measure."""
     return not _PARTIAL.isdisjoint(flags)
+
+
+def rule_in_words(regions: RegionVolumes) -> str:
+    """What counts as periventricular, as a sentence."""
+    how = "in the plane of each slice" if regions.distance_rule == "2d" else "in space"
+    return (
+        f"Periventricular: within {regions.distance_mm:g} mm of the ventricles, measured {how}; deep: all other white "
+        "matter hyperintensity."
+    )
 
 
 def review_in_words(measures: Measures) -> str:

@@ -6,9 +6,11 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from support.result_cases import CASES, MODEL, segmentation_of, series_of
 
 from dicom_node.measurements import measurements_json
+from segmentation.regions import RegionRule
 
 
 def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
@@ -28,6 +30,25 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert found["model"] == {"name": MODEL.name, "version": MODEL.version, "digest": MODEL.digest}
     assert found["seconds"] == {"read": 1.5, "preprocess": 0.1, "infer": 0.2, "measure": 0.3, "write": 0.25}
     assert found["flags"] == sorted({*series.flags, "blank_slices"})
+
+
+def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
+    """Periventricular, deep and ventricle volumes, with the rule they follow; parts add up to the whole."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series, divided=RegionRule(7.5, "3d"))
+    found = measurements_json(series, segmentation, MODEL, 0.0, 0.0)
+    assert list(found)[5:9] == [
+        "periventricular_volume_ml",
+        "deep_volume_ml",
+        "ventricle_volume_ml",
+        "periventricular_rule",
+    ]
+    parts = found["periventricular_volume_ml"] + found["deep_volume_ml"]
+    assert parts == pytest.approx(found["wmh_volume_ml"])
+    assert segmentation.ventricles is not None
+    voxels = int(segmentation.ventricles.sum())
+    assert found["ventricle_volume_ml"] == pytest.approx(voxels * series.volume().voxel_volume_ml)
+    assert found["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
 
 
 def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, build_result_set
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import measure
+from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation, StageSeconds
 
 MODEL = ModelIdentity("se-unet-test", "0.1.0", "5b" * 32)
@@ -86,8 +87,13 @@ def only_slice(series: FlairSeries, index: int) -> FlairSeries:
     )
 
 
-def segmentation_of(series: FlairSeries, *, empty: bool = False, flags: tuple[str, ...] = ()) -> Segmentation:
-    """A mask with voxels in the corners, none in the second slice, and blobs; probabilities that fit it."""
+def segmentation_of(
+    series: FlairSeries, *, empty: bool = False, flags: tuple[str, ...] = (), divided: RegionRule | None = None
+) -> Segmentation:
+    """A mask with voxels in the corners, none in the second slice, and blobs; probabilities that fit it.
+
+    `divided` puts ventricles beside the blobs and divides the mask by this rule.
+    """
     random = np.random.default_rng(11)
     probability = random.random(series.voxels.shape).astype(np.float32) ** 4
     probability[:, 10:20, 12:25] += 0.4
@@ -97,7 +103,16 @@ def segmentation_of(series: FlairSeries, *, empty: bool = False, flags: tuple[st
         probability[1] = 0.1
     if empty:
         probability *= 0.4
-    return segmentation_from(series, probability, flags)
+    found = segmentation_from(series, probability, flags)
+    return found if divided is None else _with_ventricles(series, found, divided)
+
+
+def _with_ventricles(series: FlairSeries, found: Segmentation, rule: RegionRule) -> Segmentation:
+    ventricles = np.zeros(series.voxels.shape, bool)
+    ventricles[:, 11:19, 20:22] = True
+    regions = divide(found.mask, ventricles, series.volume().spacing_mm, rule)
+    assert regions is not None
+    return replace(found, ventricles=ventricles, periventricular=regions.periventricular, regions=regions.volumes)
 
 
 def segmentation_from(

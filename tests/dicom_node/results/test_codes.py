@@ -25,6 +25,8 @@ def test_standard_codes_mean_what_the_dictionary_says() -> None:
     known = {
         codes.MORPHOLOGICALLY_ABNORMAL: dictionary.SCT.MorphologicallyAbnormalStructure,
         codes.WHITE_MATTER_HYPERINTENSITY: dictionary.DCM.WhiteMatterT2Hyperintensity,
+        codes.ANATOMICAL_STRUCTURE: dictionary.SCT.AnatomicalStructure,
+        codes.BRAIN_VENTRICLE: dictionary.SCT.BrainVentricle,
         codes.CEREBRAL_WHITE_MATTER: dictionary.SCT.CerebralWhiteMatter,
         codes.ARTIFICIAL_INTELLIGENCE: dictionary.DCM.ArtificialIntelligence,
         codes.PROCESSING_EQUIPMENT: dictionary.DCM.ProcessingEquipment,

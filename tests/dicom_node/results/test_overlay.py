@@ -14,10 +14,12 @@ from support.result_cases import CASES, MODEL, Case, segmentation_of, series_of
 from dicom_node.errors import ResultError
 from dicom_node.results.display import display_turn, to_grey
 from dicom_node.results.montage import FEWEST_PANELS, MOST_PANELS, choose_slices, draw_montage
+from dicom_node.results.outlines import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLE_RGB, Outlined
 from dicom_node.results.overlay import write_overlay, write_volume_overlay
 from dicom_node.results.seg import DISPLAY_RGB
 from segmentation.measures import measure
 from segmentation.nifti import read_flair_nifti, read_mask_nifti
+from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation, StageSeconds
 from segmentation.volume import FlairVolume
 
@@ -81,7 +83,7 @@ def test_outlines_lie_around_the_lesion() -> None:
     mask = np.zeros(voxels.shape, bool)
     mask[2, 20:26, 30:34] = True  # in a mirrored array: shown at column 6..9 of 40
     volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
-    montage = draw_montage(volume, affine_of((-1, 0, 0), (0, 1, 0)), mask, [1, 2, 3], 400)
+    montage = draw_montage(volume, affine_of((-1, 0, 0), (0, 1, 0)), Outlined(mask), [1, 2, 3], 400)
     coloured = [
         (np.abs(panel.image.astype(int) - DISPLAY_RGB).sum(axis=2) < 60) for panel in montage.panels
     ]  # (row, column) where the outline is
@@ -94,10 +96,56 @@ def test_outlines_lie_around_the_lesion() -> None:
     assert montage.panels[1].wmh_ml == pytest.approx(24 * 5 / 1000)
 
 
+def test_parts_and_ventricles_have_their_colours() -> None:
+    """Periventricular, deep and ventricles have different colours; the outline of a lesion that is both changes."""
+    voxels = np.full((1, 60, 80), 100.0, np.float32)
+    wmh, inner, ventricles = np.zeros((3, 1, 60, 80), bool)
+    wmh[0, 20:30, 20:60] = True
+    inner[0, 20:30, 20:40] = True
+    ventricles[0, 40:50, 20:40] = True
+    volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
+    (panel,) = draw_montage(volume, AXIAL, Outlined(wmh, inner, ventricles), [0], 800).panels
+
+    def extent(colour: tuple[int, int, int]) -> tuple[list[float], list[float]]:
+        """Rows and columns that this hue spans, in voxels; the slice itself is grey."""
+        hue = np.asarray(colour, float) - np.mean(colour)
+        shown = panel.image - panel.image.mean(axis=2, keepdims=True)
+        strength = np.linalg.norm(shown, axis=2)
+        alike = (shown @ hue) / (np.maximum(strength, 1e-6) * np.linalg.norm(hue)) > 0.95
+        rows, columns = np.nonzero(alike & (strength > 0.5 * np.linalg.norm(hue)))
+        return [rows.min() / 10, rows.max() / 10], [columns.min() / 10, columns.max() / 10]
+
+    assert extent(PERIVENTRICULAR_RGB) == ([approx_voxel(20), approx_voxel(30)], [approx_voxel(20), approx_voxel(40)])
+    assert extent(DEEP_RGB) == ([approx_voxel(20), approx_voxel(30)], [approx_voxel(40), approx_voxel(60)])
+    assert extent(VENTRICLE_RGB) == ([approx_voxel(40), approx_voxel(50)], [approx_voxel(20), approx_voxel(40)])
+
+
+def approx_voxel(edge: float) -> object:
+    return pytest.approx(edge, abs=0.5)
+
+
+def test_the_legend_is_there_when_there_are_parts(tmp_path: Path) -> None:
+    """With regions the page shows both outline colours and is taller by the legend; without, neither."""
+    series = series_of(CASES[0], tmp_path / "source")
+    pictures = []
+    for name, rule in (("plain", None), ("divided", RegionRule(4.0))):
+        segmentation = segmentation_of(series, divided=rule)
+        write_overlay(series, segmentation, tmp_path / name, MODEL)
+        pictures.append(np.asarray(Image.open(tmp_path / name).convert("RGB"), int))
+    plain, divided = (
+        [bool((np.abs(picture - colour).sum(axis=2) < 12).any()) for colour in (PERIVENTRICULAR_RGB, DEEP_RGB)]
+        for picture in pictures
+    )
+    assert plain == [True, False]
+    assert divided == [True, True]
+    assert pictures[1].shape[0] > pictures[0].shape[0]
+
+
 def test_anisotropic_pixels_are_shown_square() -> None:
     """Pixels of 1 x 2 mm give a panel with the proportions of the head, not of the matrix."""
     volume = FlairVolume(np.full((3, 50, 50), 100.0, np.float32), (5.0, 2.0, 1.0))
-    montage = draw_montage(volume, np.diag([1.0, 2.0, 5.0, 1.0]), np.zeros(volume.voxels.shape, bool), [0], 200)
+    nothing = Outlined(np.zeros(volume.voxels.shape, bool))
+    montage = draw_montage(volume, np.diag([1.0, 2.0, 5.0, 1.0]), nothing, [0], 200)
     assert montage.panels[0].image.shape == (400, 200, 3)
     assert montage.pixels_per_mm == pytest.approx(4.0)
 

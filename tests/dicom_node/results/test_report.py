@@ -14,6 +14,7 @@ from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet
 from dicom_node.results.writing import part10_bytes
+from segmentation.regions import RegionRule
 
 AXIAL = CASES[0]
 
@@ -152,6 +153,47 @@ def test_private_codes_name_their_scheme(tmp_path: Path) -> None:
     _, report = report_of(AXIAL, tmp_path)
     (scheme,) = report.CodingSchemeIdentificationSequence
     assert scheme.CodingSchemeDesignator == "99WMHNODE"
+
+
+@pytest.mark.parametrize("rule", [RegionRule(), RegionRule(7.5, "3d")], ids=str)
+def test_regions_have_groups_of_their_own(rule: RegionRule, tmp_path: Path) -> None:
+    """Periventricular, deep and ventricles: one group each with its volume; the rule is coded and told in words."""
+    series = series_of(AXIAL, tmp_path)
+    segmentation = segmentation_of(series, divided=rule)
+    regions = segmentation.regions
+    assert regions is not None and min(regions.periventricular_volume_ml, regions.deep_volume_ml) > 0
+    result = result_set_of(series, segmentation)
+    report = pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
+    groups = highdicom.sr.Comprehensive3DSR.from_dataset(report).content.get_image_measurement_groups()
+    found = {}
+    for group in groups:
+        (volume,) = group.get_measurements()
+        site = group.finding_sites[0].topographical_modifier.value if group.finding_sites else None
+        assert volume.name.value == "118565006" and volume.unit.value == "mL"
+        found[group.tracking_identifier, group.finding_type.value, site] = volume.value
+    assert found == {
+        ("WMH periventricular", "110702", "WMH-PV"): pytest.approx(regions.periventricular_volume_ml, abs=1e-6),
+        ("WMH deep", "110702", "WMH-DEEP"): pytest.approx(regions.deep_volume_ml, abs=1e-6),
+        ("Ventricles", "35764002", None): pytest.approx(regions.ventricle_volume_ml, abs=1e-6),
+    }
+    said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
+    assert said.count(f"periventricular_mm={rule.distance_mm:g}") == 2
+    assert said.count(f"periventricular_distance={rule.distance_rule}") == 2
+    assert any("in the plane of each slice" in text for text in said) == (rule.distance_rule == "2d")
+    assert group_of(report).tracking_uid == result.seg.SegmentSequence[0].TrackingUID
+    assert len(result.seg.SegmentSequence) == 1
+
+
+def test_another_rule_gives_other_uids(tmp_path: Path) -> None:
+    """Reports that say different things never share a UID; without regions the UIDs are those of before."""
+    series = series_of(AXIAL, tmp_path)
+    rules = [None, RegionRule(), RegionRule(7.5), RegionRule(10.0, "3d")]
+    uids = {result_set_of(series, segmentation_of(series, divided=rule)).sr.SOPInstanceUID for rule in rules}
+    assert len(uids) == len(rules)
+    plain = result_set_of(series, segmentation_of(series))
+    assert not highdicom.sr.Comprehensive3DSR.from_dataset(
+        pydicom.dcmread(BytesIO(part10_bytes(plain.sr)))
+    ).content.get_image_measurement_groups()
 
 
 @pytest.mark.parametrize("case", [AXIAL, CASES[3]], ids=str)

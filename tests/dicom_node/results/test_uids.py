@@ -18,6 +18,9 @@ def every(uids: ResultUids) -> list[str]:
         uids.sr_series,
         uids.sr_instance,
         uids.wmh_tracking,
+        uids.periventricular_tracking,
+        uids.deep_tracking,
+        uids.ventricles_tracking,
         uids.dimension_organization,
     ]
 
@@ -44,6 +47,7 @@ def test_anything_that_changes_the_result_changes_every_uid() -> None:
         replace(BASE, precision="bf16"),
         replace(BASE, software_version="0.1.1"),
         replace(BASE, predecessor="1.2.3.4"),
+        replace(BASE, region_rule="2d 10.0 mm"),
     ]
     found = [uid for uids in (BASE, *others) for uid in every(uids)]
     assert len(set(found)) == len(found)

@@ -15,6 +15,7 @@ from support.result_cases import CASES, Case, result_set_of, segmentation_of, se
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import write_result_set
+from segmentation.regions import RegionRule
 
 # A source without a study date cannot give one to its results.
 NOTHING_FOR_DICOMDIR = "Missing attribute or value that would be needed to build DICOMDIR"
@@ -67,6 +68,24 @@ def test_dciodvfy_has_nothing_to_say(case: Case, tmp_path: Path) -> None:
     series = series_of(case, tmp_path / "source")
     for file in written(series, tmp_path / "results", empty=case.empty):
         assert complaints(file) == [], file.name
+
+
+@pytest.mark.peer("dciodvfy")
+@pytest.mark.peer("dsrdump")
+def test_a_report_with_regions_passes_and_is_readable(tmp_path: Path) -> None:
+    """The groups of periventricular, deep and ventricles give dciodvfy nothing to say, and dsrdump shows them."""
+    series = series_of(CASES[0], tmp_path / "source")
+    (tmp_path / "results").mkdir()
+    segmentation = segmentation_of(series, divided=RegionRule())
+    seg, report = write_result_set(result_set_of(series, segmentation), tmp_path / "results")
+    assert complaints(seg) == []
+    assert complaints(report) == []
+    done = subprocess.run([peer("dsrdump"), "+Pl", str(report)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for words in ("WMH-PV", "Periventricular", "Deep", "Brain ventricle", "within 10 mm of the ventricles"):
+        assert words in done.stdout
+    assert segmentation.regions is not None
+    assert f'"Volume")="{segmentation.regions.deep_volume_ml:.6f}'.rstrip("0") in done.stdout
 
 
 @pytest.mark.peer("dciodvfy")
