@@ -202,6 +202,9 @@ class Settings(BaseSettings):
     # Analysis
     model: Path | None = None  # None: the reference bundle that ships with the package
     runtime: Literal["auto", "tensorflow", "openvino"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # CPU threads for inference; None: every core
+    periventricular_mm: Annotated[float, Field(gt=0, le=100)] = 10.0  # from the ventricles; the paper tries 7.5 too
+    periventricular_distance: Literal["2d", "3d"] = "2d"  # in the plane of each slice, as published, or in space
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
     max_attempts: Annotated[int, Field(ge=1)] = 3
     job_retry_seconds: Annotated[float, Field(ge=0)] = 30.0

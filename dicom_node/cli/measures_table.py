@@ -8,6 +8,9 @@ from rich.table import Table
 
 _ROWS = (
     ("wmh_volume_ml", "WMH volume", "{:.2f} mL"),
+    ("periventricular_volume_ml", "  periventricular", "{:.2f} mL"),
+    ("deep_volume_ml", "  deep", "{:.2f} mL"),
+    ("ventricle_volume_ml", "ventricles", "{:.2f} mL"),
     ("lesion_count", "lesions", "{:d}"),
     ("uncertainty_index", "uncertainty index", "{:.3f}"),
     ("review_recommended", "review recommended", "{}"),

@@ -37,6 +37,7 @@ def segment(
     with exit_codes():
         # Imported late: `wmh-node --help` must not wait for highdicom and the runtime.
         from dicom_node.modelling.choice import open_model
+        from dicom_node.working.analysis import region_rule_of
 
         is_nifti = path.name.endswith(_NIFTI_ENDINGS)
         chosen = None if is_nifti else _choose(path, series)
@@ -45,10 +46,11 @@ def segment(
             ensemble = open_model(settings)
             progress("model", 1, 1)
             out_folder.mkdir(parents=True, exist_ok=True)
+            rule = region_rule_of(settings)
             if chosen is None:
-                measurements = _segment_nifti(path, ensemble, out_folder, progress)
+                measurements = _segment_nifti(path, ensemble, out_folder, progress, rule)
             else:
-                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress)
+                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress, rule)
     if as_json:
         print_json(measurements)
         return
@@ -56,17 +58,17 @@ def segment(
     err.print(f"results in {out_folder}. Research use only, not a medical device.", markup=False)
 
 
-def _segment_dicom(paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any) -> dict[str, Any]:
+def _segment_dicom(paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:
     from dicom_node.working.analysis import analyse, write_analysis
 
-    analysis = analyse(paths, ensemble, progress)
+    analysis = analyse(paths, ensemble, progress, rule)
     return write_analysis(analysis, ensemble, _arrival(paths), folder, progress).measurements
 
 
-def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any) -> dict[str, Any]:
+def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:
     from dicom_node.working.nifti import segment_nifti
 
-    return segment_nifti(path, ensemble, folder, progress)
+    return segment_nifti(path, ensemble, folder, progress, rule)
 
 
 def _arrival(paths: tuple[Path, ...]) -> datetime:

@@ -56,13 +56,17 @@ class ModelChoice:
         except BadBundle as error:
             raise BadBundle(f"{error}; or `wmh-node models rollback` makes the model before it live again") from error
 
-    def open(self, runtime: RuntimeChoice) -> Ensemble:
+    def open(self, runtime: RuntimeChoice, threads: int | None = None) -> Ensemble:
         """Load it and compile it for this machine.
+
+        Args:
+            runtime: see `open_ensemble`.
+            threads: CPU threads for inference; None: every core.
 
         Raises:
             BadBundle, RuntimeUnavailable: see `segmentation`.
         """
-        return open_ensemble(self.load(), runtime)
+        return open_ensemble(self.load(), runtime, threads)
 
 
 def store_of(settings: Settings) -> ModelStore:
@@ -98,7 +102,7 @@ def open_model(settings: Settings) -> Ensemble:
         ModelError: see `choose_model`.
         BadBundle, RuntimeUnavailable: see `segmentation`.
     """
-    return choose_model(settings).open(settings.runtime)
+    return choose_model(settings).open(settings.runtime, settings.threads)
 
 
 def _live_digest(database_url: str) -> str | None:

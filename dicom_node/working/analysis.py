@@ -16,8 +16,10 @@ from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import build_result_set, write_result_set
+from dicom_node.settings import Settings
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
+from segmentation.regions import PUBLISHED_RULE, RegionRule
 from segmentation.segment import Segmentation, segment_volume
 
 Progress = Callable[[str, int, int], None]
@@ -56,17 +58,38 @@ class WrittenAnalysis:
         return (*(path.name for path in self.deliverable), MEASUREMENTS_NAME, OVERLAY_NAME)
 
 
-def analyse(paths: Sequence[Path], ensemble: Ensemble, progress: Progress | None = None) -> Analysis:
+def region_rule_of(settings: Settings) -> RegionRule:
+    """Which WMH counts as periventricular on this node."""
+    return RegionRule(settings.periventricular_mm, settings.periventricular_distance)
+
+
+def analyse(
+    paths: Sequence[Path],
+    ensemble: Ensemble,
+    progress: Progress | None = None,
+    region_rule: RegionRule = PUBLISHED_RULE,
+) -> Analysis:
     """Read the files of one series in this process, and segment it.
 
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
     """
-    return analyse_series(lambda: read_series(paths), ensemble, progress)
+    return analyse_series(lambda: read_series(paths), ensemble, progress, region_rule)
 
 
-def analyse_series(read: Callable[[], FlairSeries], ensemble: Ensemble, progress: Progress | None = None) -> Analysis:
+def analyse_series(
+    read: Callable[[], FlairSeries],
+    ensemble: Ensemble,
+    progress: Progress | None = None,
+    region_rule: RegionRule = PUBLISHED_RULE,
+) -> Analysis:
     """Read, in whatever way, and segment one series.
+
+    Args:
+        read: gives the series.
+        ensemble: by which model.
+        progress: hears of the stages.
+        region_rule: which WMH counts as periventricular.
 
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
@@ -78,7 +101,7 @@ def analyse_series(read: Callable[[], FlairSeries], ensemble: Ensemble, progress
     seconds_read = time.monotonic() - started
     report("read", 1, 1)
     try:
-        segmentation = segment_volume(series.volume(), ensemble, progress)
+        segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)
     except BadVolume as error:
         reason = f"The images do not make a volume that can be analysed: {error}"
         raise UnsupportedGeometry("bad_volume", reason) from error

@@ -14,12 +14,19 @@ from dicom_node.working.analysis import MEASUREMENTS_NAME, OVERLAY_NAME, Progres
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.nifti import read_flair_nifti, write_mask_nifti
+from segmentation.regions import PUBLISHED_RULE, RegionRule
 from segmentation.segment import segment_volume
 
 MASK_NAME = "wmh.nii.gz"
 
 
-def segment_nifti(path: Path, ensemble: Ensemble, folder: Path, progress: Progress) -> dict[str, Any]:
+def segment_nifti(
+    path: Path,
+    ensemble: Ensemble,
+    folder: Path,
+    progress: Progress,
+    region_rule: RegionRule = PUBLISHED_RULE,
+) -> dict[str, Any]:
     """Segment one file; writes wmh.nii.gz, measurements.json and overlay.png, and returns the measurements.
 
     Raises:
@@ -31,7 +38,7 @@ def segment_nifti(path: Path, ensemble: Ensemble, folder: Path, progress: Progre
         volume, grid = read_flair_nifti(path)
         seconds_read = time.monotonic() - started
         progress("read", 1, 1)
-        segmentation = segment_volume(volume, ensemble, progress)
+        segmentation = segment_volume(volume, ensemble, progress, region_rule)
     except BadVolume as error:
         raise UnreadableObject("bad_nifti", f"The NIfTI file cannot be analysed: {error}") from error
     progress("write", 0, 1)

@@ -49,13 +49,14 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTabl
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.modelling.choice import pinned_choice, registry_choice
     from dicom_node.modelling.served import ServedModel
+    from dicom_node.working.analysis import region_rule_of
     from dicom_node.working.received_series import ReceivedSeriesReader
     from dicom_node.working.worker import Worker, WorkRules
 
     owner = lease_owner("work")
     served = ServedModel(
         choose=lambda: pinned_choice(settings) or registry_choice(settings, models.live_digest()),
-        open_choice=lambda choice: choice.open(settings.runtime),
+        open_choice=lambda choice: choice.open(settings.runtime, settings.threads),
         tell=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
     )
     outbox = Outbox(settings.storage.absolute() / "outbox")
@@ -72,6 +73,7 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTabl
             retry_seconds=settings.job_retry_seconds,
             limit_seconds=settings.job_limit_seconds,
             destinations=tuple(destination.name for destination in settings.destinations),
+            region_rule=region_rule_of(settings),
         ),
         reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),
     )

@@ -25,6 +25,7 @@ from dicom_node.working.outbox import Outbox
 from dicom_node.working.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 from segmentation.errors import SegmentationError
+from segmentation.regions import PUBLISHED_RULE, RegionRule
 
 log = structlog.get_logger()
 
@@ -43,12 +44,14 @@ class WorkRules:
         retry_seconds: wait after the first failed attempt; doubles with each.
         limit_seconds: an attempt that takes longer hangs, in a decoder say, and takes its process with it.
         destinations: names of the destinations that every result set goes to.
+        region_rule: which WMH counts as periventricular.
     """
 
     lease_seconds: float
     retry_seconds: float
     limit_seconds: float
     destinations: tuple[str, ...]
+    region_rule: RegionRule = PUBLISHED_RULE
 
     def wait_after(self, attempts: int) -> float:
         """Seconds to wait after that many attempts failed."""
@@ -169,7 +172,7 @@ class Worker:
         self._jobs.fail(job.id, self._owner, reason)
 
     def _analyse(self, job: Job, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
-        analysis = analyse_series(lambda: self._read(job), ensemble)
+        analysis = analyse_series(lambda: self._read(job), ensemble, None, self._rules.region_rule)
         with self._outbox.workplace(job.id) as workplace:
             # The job's own time, not the clock's: a second attempt must give the same bytes.
             written = write_analysis(

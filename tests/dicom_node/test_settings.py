@@ -179,3 +179,25 @@ def test_bad_destination_on_the_command_line(text: str) -> None:
 def test_a_destination_without_name_is_named_after_its_ae_title() -> None:
     """`--to AET@HOST:PORT` needs no name."""
     assert parse_destination("MY PACS@h:104") == Destination(name="MY-PACS", ae_title="MY PACS", host="h", port=104)
+
+
+def test_the_published_rule_of_regions_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Periventricular is within 10 mm in plane unless set otherwise; threads are every core's unless set."""
+    settings = load_settings()
+    assert (settings.periventricular_mm, settings.periventricular_distance) == (10.0, "2d")
+    assert settings.threads is None
+    monkeypatch.setenv("WMH_NODE_PERIVENTRICULAR_MM", "7.5")
+    monkeypatch.setenv("WMH_NODE_PERIVENTRICULAR_DISTANCE", "3d")
+    monkeypatch.setenv("WMH_NODE_THREADS", "2")
+    settings = load_settings()
+    assert (settings.periventricular_mm, settings.periventricular_distance, settings.threads) == (7.5, "3d", 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PERIVENTRICULAR_MM", "0"), ("PERIVENTRICULAR_DISTANCE", "4d"), ("THREADS", "0")]
+)
+def test_rules_that_mean_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """A distance of 0, an unknown rule and no thread at all are refused by the setting's name."""
+    monkeypatch.setenv(f"WMH_NODE_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"WMH_NODE_{name}: expected"):
+        load_settings()
