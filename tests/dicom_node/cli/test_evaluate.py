@@ -1,0 +1,72 @@
+"""`wmh-node evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.labelled_cases import write_cohort, write_nifti
+from support.models import tiny_bundle
+from support.node import run_cli
+from typer.testing import CliRunner
+
+from dicom_node.cli.main import build_app
+from training.evaluation.write import read_evaluation
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle for 32 x 32 slices."""
+    return tiny_bundle(tmp_path_factory.mktemp("model"), size=32)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Four cases with patients.csv; two external, one of them of another site."""
+    folder = write_cohort(tmp_path / "data", patients=4)
+    rows = ["patient,site,split,age", "p0,A,test,70", "p1,A,test,66", "p2,B,external,59", "p3,C,external,80"]
+    (folder / "patients.csv").write_text("\n".join(rows))
+    return folder
+
+
+def test_three_files_and_a_summary(data: Path, model: Path, tmp_path: Path) -> None:
+    """report.html, evaluation.json and cases.csv are written, and stdout is one JSON document that scripts can read."""
+    done = run_cli("evaluate", data, "--out", tmp_path / "out", "--bundle", model, "--json")
+    summary = json.loads(done.stdout)
+    evaluation = read_evaluation(tmp_path / "out")
+    assert summary["group"] == evaluation.figure_group == "external"
+    assert summary["cohort"]["cases"] == 4
+    found = evaluation.statistic("dsc_mean")
+    assert found is not None
+    assert summary["statistics"]["dsc_mean"] == found.value
+    assert len((tmp_path / "out" / "cases.csv").read_text().splitlines()) == 5
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "0.722" in report  # the paper's figure beside ours
+    assert str(tmp_path) not in report + (tmp_path / "out" / "evaluation.json").read_text()
+
+
+def test_one_split_at_a_terminal(data: Path, model: Path, tmp_path: Path) -> None:
+    """--split keeps its patients; the table for people names the paper's figure."""
+    arguments = ["evaluate", str(data), "--out", str(tmp_path / "out"), "--bundle", str(model), "--split", "test"]
+    done = CliRunner().invoke(build_app("evaluate"), arguments)
+    assert done.exit_code == 0, done.stderr
+    assert read_evaluation(tmp_path / "out").cohort.splits == {"test": 2}
+    assert "mean DSC" in done.stdout
+    assert "0.675" in done.stdout
+
+
+def test_bad_input_is_exit_3_and_bad_usage_exit_2(data: Path, tmp_path: Path) -> None:
+    """A mask on another grid names its case; an unknown split and broken sizes are usage; nothing is written."""
+    out = tmp_path / "out"
+    write_nifti(data / "p1" / "wmh.nii.gz", np.zeros((3, 16, 16), bool))
+    for options, code, words in (
+        (("--split", "some"), 2, "validation"),
+        (("--sizes", "many"), 2, "100,200"),
+        (("--bundle", "nowhere"), 3, "p1"),  # the cases are read before the model is
+    ):
+        done = CliRunner().invoke(build_app("evaluate"), ["evaluate", str(data), "--out", str(out), *options])
+        assert done.exit_code == code
+        assert words in done.stderr
+    assert not out.exists()

@@ -1,0 +1,125 @@
+"""Cases in, document out, with a real (tiny) ensemble."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.labelled_cases import labelled_case
+from support.models import tiny_model
+
+from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.segment import segment_volume
+from training.cases import LabelledCase
+from training.dice import dice
+from training.errors import BadCohort
+from training.evaluation.document import Evaluation
+from training.evaluation.gallery import Gallery
+from training.evaluation.run import EvaluationRequest, evaluate_cases
+from training.evaluation.seen import TrainingPatients
+
+
+@pytest.fixture(scope="module")
+def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
+    """Two tiny members for 32 x 32 slices, and a ventricle network that knows nothing."""
+    return open_ensemble(tiny_model(tmp_path_factory.mktemp("model"), size=32, ventricles=True))
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[LabelledCase]:
+    """Six patients of two sites: three of train, two of test, one without any lesion."""
+    made = [labelled_case(f"c{index}", lesion=4 + index, seed=index) for index in range(6)]
+    made[5] = replace(made[5], wmh=np.zeros_like(made[5].wmh))
+    splits = ("train", "train", "train", "test", "test", "test")
+    return [
+        replace(case, split=split, site="AB"[index % 2], clinical={"age": 60 + index})
+        for index, (case, split) in enumerate(zip(made, splits, strict=True))
+    ]
+
+
+def test_every_case_is_judged_on_its_own_grid(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """The DSC of each row is that of segmenting the case by itself; volumes, members and time are there."""
+    heard: list[tuple[int, int, str]] = []
+    found = evaluate_cases(cases, ensemble, lambda *told: heard.append(told))
+    for case, record in zip(cases, found.cases, strict=True):
+        alone = segment_volume(case.volume, ensemble)
+        assert record.dsc == pytest.approx(dice(alone.mask, case.wmh))
+        assert record.predicted_ml == pytest.approx(alone.measures.wmh_volume_ml)
+        assert record.uncertainty_index == alone.measures.uncertainty_index
+        assert record.member_dice is not None
+        assert record.regions_by == "manual ventricles"
+        assert record.seconds > 0
+    assert heard[0] == (0, 6, "c0")
+    assert heard[-1] == (6, 6, "")
+    assert found.model.digest == ensemble.identity.digest
+    assert Evaluation.from_json(found.to_json()) == found
+
+
+def test_groups_and_what_is_drawn(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """Splits and sites are summed up apart; figures and pictures hold test patients, never training ones."""
+    gallery = Gallery(2)
+    found = evaluate_cases(cases, ensemble, gallery=gallery)
+    assert {item.group for item in found.statistics} == {"all", "split:train", "split:test", "site:A", "site:B"}
+    assert found.figure_group == "split:test"
+    assert set(found.agreement.cases) == {"c3", "c4", "c5"}
+    assert {shown.case for shown in gallery.shown} <= {"c3", "c4", "c5"}
+    assert [shown.case for shown in gallery.shown] == [item.case for item in found.representatives]
+    assert [shown.level for shown in gallery.shown] == ["low", "high"]
+    assert gallery.shown[0].image.shape == (32, 32)
+
+
+def test_a_case_without_lesions_follows_the_stated_rule(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """DSC 0 when something is predicted; no distance, no recall; it is counted and named."""
+    found = evaluate_cases(cases[5:], ensemble)
+    (record,) = found.cases
+    assert record.dsc == 0
+    assert record.predicted_ml > 0
+    assert (record.hd_mm, record.hd95_mm, record.surface_dice, record.lesion_recall) == (None, None, None, None)
+    assert found.cohort.without_lesions == ("c5",)
+    assert any("without a manual lesion" in note for note in found.notes)
+
+
+def test_one_part_of_the_split(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """`split` keeps its cases only; a part that has none is an error that names those there are."""
+    found = evaluate_cases(cases, ensemble, request=EvaluationRequest(split="train"))
+    assert found.cohort.splits == {"train": 3}
+    with pytest.raises(BadCohort, match=r"external.*test, train"):
+        evaluate_cases(cases, ensemble, request=EvaluationRequest(split="external"))
+    with pytest.raises(BadCohort, match="no case at all"):
+        evaluate_cases([], ensemble)
+
+
+def test_patients_of_the_training_are_announced(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """Evaluated patients that the bundle names as its own are marked, and the first sentence says so."""
+    known = TrainingPatients(frozenset({"c0", "c1"}))
+    found = evaluate_cases(cases, ensemble, request=EvaluationRequest(known=known))
+    assert found.cohort.seen_in_training == ("c0", "c1")
+    assert found.cohort.note.startswith("2 of 6 cases are of patients on which the model was trained")
+    assert [record.seen_in_training for record in found.cases] == [True, True, False, False, False, False]
+    assert evaluate_cases(cases[2:], ensemble, request=EvaluationRequest(known=known)).cohort.note == ""
+    assert "does not say" in evaluate_cases(cases[2:], ensemble).cohort.note
+
+
+def test_unseen_members_judge_alone(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """A training patient is judged by the member that never saw it, a new one by all; one that all saw is refused."""
+    known = TrainingPatients(frozenset({"c0", "c1"}), (frozenset({"c0"}), frozenset()))
+    request = EvaluationRequest(known=known, unseen_members=True)
+    found = evaluate_cases([cases[0], cases[3]], ensemble, request=request)
+    assert found.cases[0].member_dice is None  # one member has no pair
+    assert found.cases[1].member_dice is not None
+    with pytest.raises(BadCohort, match="c1: expected a member that never saw"):
+        evaluate_cases([cases[1]], ensemble, request=request)
+
+
+def test_raters_and_predicted_ventricles(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """Second raters are compared; without manual ventricles the predicted ones divide, or nothing does."""
+    rated = [replace(case, raters={"anna": case.wmh}, ventricles=None) for case in cases[:3]]
+    found = evaluate_cases(rated, ensemble)
+    assert found.inter_rater.mean_dsc == 1
+    assert found.triage.inter_rater_measured
+    for case, record in zip(rated, found.cases, strict=True):
+        marked = segment_volume(case.volume, ensemble).ventricles
+        assert marked is not None
+        assert record.regions_by == ("predicted ventricles" if marked.any() else None)
+        assert record.ventricle_dsc is None
