@@ -12,6 +12,7 @@ from training.evaluation.document import Evaluation, Statistic
 from training.evaluation.shown import ShownCase
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import case_bars, figure_views
+from training.report.overview import overview
 from training.report.page import render
 from training.report.words import UNDEFINED, group_words, interval, number, plural
 
@@ -54,6 +55,7 @@ def report_html(evaluation: Evaluation, cases_shown: Sequence[ShownCase]) -> str
         bars=case_bars(evaluation),
         figures=figure_views(evaluation, cases_shown),
         statistics=by_group(evaluation),
+        overview=overview(evaluation),
         cases=ranked[:LISTED_CASES],
         cases_left_out=max(0, len(ranked) - LISTED_CASES),
         show_site=any(record.site for record in ranked),
@@ -98,14 +100,10 @@ def _card(evaluation: Evaluation, name: str, what: str) -> Card:
         return Card(what, UNDEFINED, ("not computed for this group",))
     if row.value is None:
         return Card(what, UNDEFINED, (row.note,))
-    more = []
-    if row.ci_low is not None:
-        more.append(f"95 % CI {interval(row.ci_low, row.ci_high, row.unit)}, n = {row.n}")
-    else:
-        more.append(f"n = {row.n}")
-    if row.paper is not None:
-        more.append(f"paper: {row.paper.text}")
-    return Card(what, number(row.value, row.unit), tuple(more))
+    spread = "" if row.ci_low is None else f"95 % CI {interval(row.ci_low, row.ci_high, row.unit)}"
+    paper = "" if row.paper is None else f"paper: {row.paper.text}"
+    more = tuple(line for line in (spread, f"n = {row.n}", paper) if line)
+    return Card(what, number(row.value, row.unit), more)
 
 
 def _triage_card(evaluation: Evaluation) -> Card:

@@ -37,7 +37,8 @@ def _environment() -> Environment:
         with_interval=words.with_interval,
         interval=words.interval,
         p_value=words.p_value,
-        paper_words=words.paper_words,
+        paper_number=words.paper_number,
+        sentences=words.sentences,
         group_words=words.group_words,
         plural=words.plural,
         dash=words.UNDEFINED,
@@ -46,5 +47,5 @@ def _environment() -> Environment:
 
 
 def _capitalize_first(text: str) -> str:
-    """First letter large, the rest as it is, no full stop at the end (the page sets it)."""
-    return (text[:1].upper() + text[1:]).rstrip(".")
+    """First letter large (a symbol such as r excepted), the rest as it is, without the full stop that the page sets."""
+    return words.capital(text).rstrip(".")

@@ -41,9 +41,19 @@ def p_value(p: float | None) -> str:
     return "< .001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
-def paper_words(paper: PaperFigure | None, unit: str = "") -> str:
-    """The paper's number with its interval and where it stands; a dash where it has none."""
-    return UNDEFINED if paper is None else f"{paper.text}{suffix(unit)} · {paper.where}"
+def paper_number(paper: PaperFigure | None, unit: str = "") -> str:
+    """The paper's number with its interval and unit; empty where it has none."""
+    return "" if paper is None else f"{paper.text}{suffix(unit)}"
+
+
+def sentences(*parts: str) -> str:
+    """Remarks one after the other, each with a large first letter; empty ones are left out."""
+    return ". ".join(capital(part).rstrip(".") for part in parts if part)
+
+
+def capital(text: str) -> str:
+    """First letter large; a lone letter is a symbol and stays (`r of volumes`)."""
+    return text if text[1:2] == " " else text[:1].upper() + text[1:]
 
 
 def group_words(group: str) -> str:

@@ -44,5 +44,6 @@ def draw_reliability(curve: ReliabilityCurve) -> Picture:
     centres = [(each.low + each.high) / 2 for each in filled]
     lower.bar(centres, [each.voxels for each in filled], width=width, color=PALE, edgecolor=GREY, linewidth=0.6)
     lower.set_yscale("log")
+    lower.minorticks_off()  # within one decade matplotlib would write a label at every minor tick
     dress(lower, "predicted probability", "voxels")
     return svg(figure, f"Reliability curve of {curve.region}; {words}")

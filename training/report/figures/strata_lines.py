@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _DODGE: Final = 0.09
+_LETTERS_IN_A_ROW: Final = 30
 
 
 def draw_lines(lines: LineFigure) -> Picture:
@@ -37,7 +38,8 @@ def draw_lines(lines: LineFigure) -> Picture:
     unit_axis(axes.set_ylim)
     dress(axes, lines.x_label, f"{lines.y_label}, mean and {lines.bars}")
     axes.grid(visible=False, axis="x")
-    columns = 2 if len(lines.series) in (2, 4) or any(len(s.label) > 14 for s in lines.series) else 3
+    in_one_row = sum(len(series.label) for series in lines.series) <= _LETTERS_IN_A_ROW and len(lines.series) <= 3
+    columns = 3 if in_one_row else 2
     legend(axes, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, columnspacing=1.2)
     return svg(figure, f"{lines.title}: {lines.y_label} by {lines.x_label}, one line for each of {_names(lines)}")
 

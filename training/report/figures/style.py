@@ -140,7 +140,7 @@ def p_words(p: float | None) -> str:
     """`P < .001` or `P = .031`, as the paper writes it; `P undefined` without one."""
     if p is None:
         return "P undefined"
-    return "P < .001" if p < 0.001 else f"P = {p:.3f}".replace("0.", ".")
+    return "P < .001" if p < 0.001 else "P = " + f"{p:.3f}".removeprefix("0")
 
 
 def svg(figure: Figure, alt: str) -> Drawing:
