@@ -214,6 +214,12 @@ class Inbox:
         with self._database.read() as connection:
             return _first_instances(connection, series_instance_uid)
 
+    def newest_paths(self, count: int) -> list[str]:
+        """Paths, relative to STORAGE, of the instances that came last; empty when nothing was ever received."""
+        query = select(instances.c.path).order_by(instances.c.received_at.desc()).limit(count)
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def close_series(self, series_instance_uid: str, instance_count: int) -> None:
         """The first so many instances of a series ask for nothing: no job, no rejection. More of them open it again."""
         with self._database.write() as connection:

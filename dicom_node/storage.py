@@ -8,16 +8,60 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
+from db.engine import open_database
+from db.errors import DatabaseUnavailable
+from db.inbox import Inbox
+from db.migrate import check
+from dicom_node.errors import ConfigurationError
 from dicom_node.files import make_folder
 
+INBOX = "inbox"
 OUTBOX = "outbox"
 UNFINISHED = "unfinished"
 # A result set and what other programs write meanwhile.
 _ROOM_BYTES = 32 * 1024**2
 # The disk says so itself. EIO is not among them: one bad sector must not hold up every job, and the probe tells.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+# The receiver makes them when it first starts.
+_SIGNS_OF_USE = ("installation", INBOX)
+_LOOKED_FOR = 20
+
+
+def require_storage(storage: Path, database_url: str) -> None:
+    """At a role's start, before any folder is made: refuse an empty folder where the database knows files.
+
+    Such a folder is the mount point of a disk that is not mounted. To go on would fill the disk below it, and call
+    every known series damaged.
+
+    Raises:
+        ConfigurationError: says what to do.
+    """
+    if any((storage / sign).exists() for sign in _SIGNS_OF_USE):
+        return
+    known = _newest_paths(database_url)
+    if not known or any((storage / path).exists() for path in known):
+        return
+    raise ConfigurationError(
+        f"STORAGE {storage} is empty, but the database knows received files: expected them there, as {known[0]}. "
+        "Probably a disk is not mounted, or STORAGE names another folder than before: mount it, or correct "
+        f"WMH_NODE_STORAGE. If the files are gone for good, make the folder {storage / INBOX} and start again"
+    )
+
+
+def _newest_paths(database_url: str) -> list[str]:
+    """Empty also when there is no database to ask (yet): its own trouble is told elsewhere."""
+    try:
+        if not check(database_url).is_current:
+            return []
+        with closing(open_database(database_url)) as database:
+            return Inbox(database).newest_paths(_LOOKED_FOR)
+    except DatabaseUnavailable:
+        return []
 
 
 class StorageProbe:

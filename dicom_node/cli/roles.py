@@ -11,6 +11,7 @@ from dicom_node.files import make_folder
 from dicom_node.logs import configure_logs
 from dicom_node.serving.role import give_way_to_the_receiver, stop_when_told
 from dicom_node.settings import Settings
+from dicom_node.storage import require_storage
 
 
 def receive(config: ConfigOption = None) -> None:
@@ -39,5 +40,6 @@ def _run(role: str, config: Path | None, body: Callable[[Settings, threading.Eve
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
     with exit_codes():
+        require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
         body(settings, stop_when_told())

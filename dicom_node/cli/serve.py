@@ -24,10 +24,12 @@ def serve(config: ConfigOption = None) -> None:
     from dicom_node.serving.role import stop_when_told
     from dicom_node.serving.schema import prepare_database
     from dicom_node.serving.supervisor import Supervisor, role_command
+    from dicom_node.storage import require_storage
 
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role="serve")
     with exit_codes():
+        require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
         for port in _ports(settings):
             require_free(settings.bind, port)

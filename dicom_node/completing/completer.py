@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import structlog
 from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
 from db.jobs import JobTable
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
-from dicom_node.completing.instances import analysed_instances, digest_of, first_instances
+from dicom_node.completing.instances import analysed_instances, damaged_instances, digest_of, first_instances
 from dicom_node.errors import UnreadableObject
 from dicom_node.logs import describe_error
 from dicom_node.reading.parsing import read_header
@@ -36,12 +36,14 @@ class Examination:
     Attributes:
         digest: names the instances that are analysed.
         own_results: it is a SEG or SR of ours that a PACS has sent back.
+        damaged: it is refused, and files of it are not what was received any more: the verdict is about the disk.
     """
 
     looks_complete: bool
     verdict: Verdict
     digest: str
     own_results: bool = False
+    damaged: bool = False
 
 
 class Completer:
@@ -148,10 +150,11 @@ class Completer:
             self._inbox.close_series(series_uid, count)
             log.info("own result came back, nothing to do", series=series_uid, instances=count)
             return
-        if not verdict.accepted:
+        if not verdict.accepted and not examination.damaged:
             self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
             log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
             return
+        # Of damaged files a job is made too: it fails and says which they are, and a resend has it tried again.
         job = self._jobs.enqueue(series_uid, examination.digest, count)
         log.info("series complete", series=series_uid, instances=count, job=job.id)
 
@@ -161,6 +164,13 @@ def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examina
 
     This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.
     """
+    examination = _examined(instances, storage)
+    if examination.verdict.accepted or examination.own_results:
+        return examination
+    return replace(examination, damaged=bool(damaged_instances(instances, storage)))
+
+
+def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination:
     chosen = first_instances(instances)
     try:
         chosen = analysed_instances(instances, storage)

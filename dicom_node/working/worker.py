@@ -13,10 +13,10 @@ import structlog
 from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import Job, JobTable, NewDelivery
-from dicom_node.errors import NotAnalysable, UnreadableObject, WmhNodeError
+from dicom_node.completing.instances import damaged_instances
+from dicom_node.errors import NotAnalysable, WmhNodeError
 from dicom_node.logs import describe_error
 from dicom_node.reading.flair_series import FlairSeries
-from dicom_node.reading.parsing import file_sha256
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.storage import StorageProbe
@@ -160,13 +160,14 @@ class Worker:
     def _damaged(self, job: Job) -> list[str]:
         """SOPInstanceUIDs of files of the job that are not what was received any more."""
         instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
-        return [one.sop_instance_uid for one in instances if not _is_as_received(self._storage / one.path, one.sha256)]
+        return [one.sop_instance_uid for one in damaged_instances(instances, self._storage)]
 
     def _fail(self, job: Job, damaged: Sequence[str]) -> None:
         some = ", ".join(damaged[:_MOST_UIDS]) + (", ..." if len(damaged) > _MOST_UIDS else "")
         reason = (
             f"{len(damaged)} files of the series in the storage are not what was received any more, or gone: SOP "
-            f"Instance UID {some}. Check the disk, restore the files from a backup, and retry the job"
+            f"Instance UID {some}. Check the disk, then send the "
+            "whole series again (that is enough), or restore the files from a backup and retry the job"
         )
         log.error("received files are damaged", job=job.id, files=len(damaged))
         self._jobs.fail(job.id, self._owner, reason)
@@ -222,10 +223,3 @@ class Worker:
             return self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
 
         return beat
-
-
-def _is_as_received(path: Path, sha256: str) -> bool:
-    try:
-        return file_sha256(path) == sha256
-    except UnreadableObject:
-        return False

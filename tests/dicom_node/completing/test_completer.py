@@ -209,13 +209,13 @@ def test_hostile_bytes_do_not_stop_the_others(setting: Setting, series: list[Pat
 
 
 def test_a_lost_file_does_not_stop_the_others(setting: Setting, series: list[Path], tmp_path: Path) -> None:
-    """A file that was deleted by hand gives a rejection, not a crash."""
+    """A file that was deleted by hand gives a job, which will fail with that reason, and no crash."""
     setting.receive([_changed(series[0], tmp_path / "other", SeriesInstanceUID="1.2.3.4")])
     for path in setting.inbox.instances_of("1.2.3.4"):
         (setting.storage / path.path).unlink()
     setting.receive(series)
     jobs = setting.after(61)
-    assert sorted(job.state for job in jobs) == ["queued", "rejected"]
+    assert [job.state for job in jobs] == ["queued", "queued"]
 
 
 def test_slices_that_come_while_one_looks_are_waited_for(
@@ -325,3 +325,30 @@ def test_our_own_result_comes_back(setting: Setting, series: list[Path], tmp_pat
     setting.receive([_changed(ours, tmp_path / "theirs", Manufacturer="Editor", SeriesInstanceUID="1.2.3.4")])
     (job,) = setting.after(61)
     assert (job.state, job.code) == ("rejected", "segmentation" if kind == "seg" else "not_mr")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_damage_on_the_disk_rejects_nothing(setting: Setting, series: list[Path], gone: bool) -> None:
+    """A file that rotted, or went, before its series was judged gives a job, which fails with that reason, and which a
+    resend has tried again; a rejection would be final."""
+    setting.receive(series)
+    victim = setting.storage / hashlib.sha256(series[3].read_bytes()).hexdigest()
+    victim.write_bytes(bytes(500))
+    if gone:
+        victim.unlink()
+    (job,) = setting.after(61)
+    assert job.state == "queued"
+
+
+def test_a_resend_by_other_bytes_replaces_a_damaged_file(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """Also when the damaged one can still be read: what is analysed is what was received."""
+    setting.receive([*series, _changed(series[3], tmp_path / "touched", InstitutionName="ELSEWHERE")])
+    instances = setting.inbox.instances_of(str(pydicom.dcmread(series[0]).SeriesInstanceUID))
+    stored = tmp_path / hashlib.sha256(series[3].read_bytes()).hexdigest()
+    rotten = bytearray(stored.read_bytes())
+    assert stored.name in {one.sha256 for one in analysed_instances(instances, tmp_path)}
+    rotten[-1000] ^= 0x10
+    stored.write_bytes(rotten)
+    chosen = analysed_instances(instances, tmp_path)
+    assert len(chosen) == len(series)
+    assert stored.name not in {one.sha256 for one in chosen}
