@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
 
 from dicom_node.tls import ClientTls, set_up_client, words_of
+
+_QUESTION = "does it speak TLS on this port?"
 
 
 class ReasonedContext(ssl.SSLContext):
@@ -17,10 +18,10 @@ class ReasonedContext(ssl.SSLContext):
 class SecureSocket(ssl.SSLSocket):
     """Notes in its context what goes wrong with the handshake, on our side or, in TLS 1.3 later on, on the peer's."""
 
-    def connect(self, addr: Any) -> None:
-        """Connect and shake hands within the socket's timeout."""
+    def do_handshake(self, block: bool = False) -> None:
+        """Shake hands within the socket's timeout."""
         try:
-            super().connect(addr)
+            super().do_handshake(block)
         except OSError as error:
             self._note(error)
             raise
@@ -29,7 +30,7 @@ class SecureSocket(ssl.SSLSocket):
         """Receive; an alert of the peer is an error."""
         try:
             return super().recv(buflen, flags)
-        except OSError as error:
+        except ssl.SSLError as error:
             self._note(error)
             raise
 
@@ -39,7 +40,9 @@ class SecureSocket(ssl.SSLSocket):
         if isinstance(error, ssl.SSLError):
             context.reason = f"TLS: {words_of(error)}{_advice(error)}"
         elif isinstance(error, TimeoutError):
-            context.reason = "TLS: no answer to the handshake in time; does the peer speak TLS on this port?"
+            context.reason = f"TLS: no answer to the handshake in time; {_QUESTION}"
+        elif isinstance(error, ConnectionError):
+            context.reason = f"TLS: the peer left during the handshake; {_QUESTION}"
 
 
 def reasoned_context(tls: ClientTls) -> ReasonedContext:

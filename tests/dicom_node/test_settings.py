@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from dicom_node.errors import ConfigurationError
+from dicom_node.receiving.receiver_settings import ReceiverSettings
 from dicom_node.settings import (
     Destination,
     Peer,
@@ -18,6 +19,7 @@ from dicom_node.settings import (
     redacted,
     unknown_variables,
 )
+from dicom_node.tls import ClientTls, TlsFiles
 
 
 @pytest.fixture(autouse=True)
@@ -201,3 +203,39 @@ def test_rules_that_mean_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv(f"WMH_NODE_{name}", value)
     with pytest.raises(ConfigurationError, match=f"WMH_NODE_{name}: expected"):
         load_settings()
+
+
+def test_tls_destinations_and_their_files() -> None:
+    """`+tls` turns TLS on; a destination's own files win over the node's, which stand in for what it does not name."""
+    settings = load_settings(tls_certificate="/n.pem", tls_key="/n.key", tls_ca="/ca.pem")
+    plain, secure = parse_destination("P@h:104"), parse_destination("p=P@h:2762+tls")
+    assert str(secure) == "p=P@h:2762+tls"
+    assert settings.client_tls(plain) is None
+    assert settings.client_tls(secure) == ClientTls(TlsFiles(Path("/n.pem"), Path("/n.key"), Path("/ca.pem")))
+    own = Destination(**{**secure.model_dump(), "tls_certificate": "/d.pem", "tls_check_name": False})
+    assert settings.client_tls(own) == ClientTls(TlsFiles(Path("/d.pem"), None, Path("/ca.pem")), check_name=False)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"dicom_tls_port": 2762}, "tls_certificate: expected a PEM file"),
+        ({"tls_key": "/k.pem"}, "tls_certificate: expected a PEM file"),
+        ({"dicom_tls_port": 11112, "tls_certificate": "/c.pem"}, "expected another port than dicom_port"),
+        ({"dicom_port": 0}, "expected a port, or dicom_tls_port"),
+        ({"destinations": [{"name": "p", "ae_title": "P", "host": "h", "port": 1, "tls_ca": "/c"}]}, "tls = true"),
+    ],
+)
+def test_half_a_tls_setting_is_refused(values: dict[str, object], words: str) -> None:
+    """Settings that only make sense together are asked for together."""
+    with pytest.raises(ConfigurationError, match=words):
+        load_settings(None, **values)
+
+
+def test_the_receivers_limits_can_be_set() -> None:
+    """What an administrator sets reaches the receiver."""
+    settings = load_settings(max_object_bytes=2**30, reserve_bytes=5, grace_seconds=7, network_timeout_seconds=90)
+    receiver = ReceiverSettings.of(settings)
+    assert (receiver.max_object_bytes, receiver.max_drained_bytes, receiver.reserve_bytes) == (2**30, 2**31, 5)
+    assert (receiver.grace_seconds, receiver.idle_seconds) == (7, 90)
+    assert (receiver.tls_port, receiver.tls) == (0, None)

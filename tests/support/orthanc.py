@@ -13,6 +13,8 @@ from typing import Any
 from support.peers import peer
 from support.processes import free_port, listens, program, until
 
+from dicom_node.tls import TlsFiles
+
 AE_TITLE = "ORTHANC"
 
 # Sends every MR series on once nothing new came for StableAge seconds, as a routing rule in a hospital does.
@@ -56,7 +58,12 @@ class Orthanc:
 
 @contextmanager
 def orthanc(
-    folder: Path, modalities: Mapping[str, tuple[str, int]], *, lua: str | None = None, dicom_port: int | None = None
+    folder: Path,
+    modalities: Mapping[str, tuple[str, int]],
+    *,
+    lua: str | None = None,
+    dicom_port: int | None = None,
+    tls: TlsFiles | None = None,
 ) -> Iterator[Orthanc]:
     """Run Orthanc while the block lasts.
 
@@ -65,6 +72,7 @@ def orthanc(
         modalities: symbolic name -> (AE title, loopback port).
         lua: a script to load.
         dicom_port: where it listens; free port by default.
+        tls: when set, it takes and makes connections over TLS only, and both sides show certificates.
     """
     executable = peer("Orthanc")
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,9 +95,18 @@ def orthanc(
         "LuaScripts": scripts,
         "Plugins": [],
         "DicomModalities": {
-            name: {"AET": ae_title, "Host": "127.0.0.1", "Port": port} for name, (ae_title, port) in modalities.items()
+            name: {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": tls is not None}
+            for name, (ae_title, port) in modalities.items()
         },
     }
+    if tls is not None:
+        configuration |= {
+            "DicomTlsEnabled": True,
+            "DicomTlsCertificate": str(tls.certificate),
+            "DicomTlsPrivateKey": str(tls.key),
+            "DicomTlsTrustedCertificates": str(tls.ca),
+            "DicomTlsRemoteCertificateRequired": True,
+        }
     (folder / "orthanc.json").write_text(json.dumps(configuration))
     log = folder / "orthanc.log"
     with program([executable, str(folder / "orthanc.json")], log, running.http_port):
