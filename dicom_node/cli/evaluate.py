@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from training.evaluation.document import Evaluation, TrainingSizeCurve
 
 SPLITS = ("train", "validation", "test", "external")
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+DISTANCE_RULES = ("2d", "3d")
 
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder of labelled cases (flair.nii.gz, wmh.nii.gz, ...).")],
     out_folder: Annotated[Path, typer.Option("--out", help="For report.html, evaluation.json and cases.csv.")],
     bundle: Annotated[
-        str | None, typer.Option("--bundle", help="Bundle folder, or digest of a registered one; else the live model.")
+        str | None,
+        typer.Option("--bundle", help="Bundle folder, digest or name of a registered one; default: what would serve."),
     ] = None,
     patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
     split: Annotated[
@@ -41,6 +42,13 @@ def evaluate(
         typer.Option("--sizes", help="Train on so many patients each (2,4,8) for the training-size curve; long."),
     ] = None,
     preset: Annotated[str, typer.Option("--preset", help="Recipe of the trainings for --sizes.")] = "paper-2024",
+    recipe_settings: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value of that recipe, as epochs=20; repeatable.")
+    ] = None,
+    members: Annotated[int, typer.Option("--members", min=1, help="Networks of each training for --sizes.")] = 5,
+    distance_rule: Annotated[
+        str, typer.Option("--distance-rule", help="Periventricular: 2d in the slice (paper), or 3d in space.")
+    ] = "2d",
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -48,26 +56,34 @@ def evaluate(
     """Evaluate a model on labelled cases: every table and figure of the paper, and what lies beyond it."""
     settings = settings_or_exit(config, **({} if runtime is None else {"runtime": runtime}))
     with exit_codes():
-        _refuse_unknown_split(split)
+        _refuse_other("--split", split, SPLITS)
+        _refuse_other("--distance-rule", distance_rule, DISTANCE_RULES)
         wanted = _sizes(sizes)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
         from segmentation.ensemble import open_ensemble
+        from training.evaluation.document import EvaluationSettings
         from training.evaluation.gallery import Gallery
         from training.evaluation.run import EvaluationRequest, evaluate_cases
         from training.evaluation.write import write_evaluation
         from training.report.html import write_report
 
     with exit_codes(), stage_bars() as progress:
-        progress("cases", 0, 1)
-        cases = _cases(data, patients, split, seed)
-        progress("cases", 1, 1)
+        cases = _cases(data, patients, split if not wanted else split or "test", seed, out_folder, progress)
         progress("model", 0, 1)
-        model = _bundle(bundle, settings)
-        ensemble = open_ensemble(model, settings.runtime)
+        model = _bundle(bundle, settings, config)
         progress("model", 1, 1)
-        curve = _training_size(cases, wanted, preset, seed, out_folder, progress) if wanted else None
-        request = EvaluationRequest.of(model, split=split, unseen_members=unseen_members, training_size=curve)
+        training = _Training(preset, tuple(recipe_settings or ()), members, seed, out_folder / "training-size")
+        # Before the ensemble: training chooses the backend that Keras loads.
+        curve = _training_size(cases, wanted, training, progress) if wanted else None
+        request = EvaluationRequest.of(
+            model,
+            settings=EvaluationSettings(distance_rule=distance_rule),
+            split=split,
+            unseen_members=unseen_members,
+            training_size=curve,
+        )
         gallery = Gallery(request.settings.shown_cases)
+        ensemble = open_ensemble(model, settings.runtime)
         evaluation = evaluate_cases(
             cases, ensemble, lambda done, total, _: progress("evaluate", done, total), request, gallery
         )
@@ -82,9 +98,20 @@ def evaluate(
     err.print(f"{report.name}, {document.name} and {table.name} in {out_folder}. Research use only.", markup=False)
 
 
-def _refuse_unknown_split(split: str | None) -> None:
-    if split is not None and split not in SPLITS:
-        raise ConfigurationError(f"--split: expected one of {', '.join(SPLITS)}, came {split!r}")
+@dataclass(frozen=True)
+class _Training:
+    """How the trainings of --sizes go."""
+
+    preset: str
+    settings: tuple[str, ...]
+    members: int
+    seed: int
+    folder: Path
+
+
+def _refuse_other(option: str, value: str | None, known: tuple[str, ...]) -> None:
+    if value is not None and value not in known:
+        raise ConfigurationError(f"{option}: expected one of {', '.join(known)}, came {value!r}")
 
 
 def _sizes(text: str | None) -> tuple[int, ...]:
@@ -101,38 +128,59 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _cases(data: Path, patients: Path | None, split: str | None, seed: int) -> tuple[LabelledCase, ...]:
+def _cases(
+    data: Path, patients: Path | None, split: str | None, seed: int, out_folder: Path, progress: Any
+) -> tuple[LabelledCase, ...]:
+    """Read the cases; those in DICOM are converted into OUT/cases first."""
+    from dicom_node.casework.prepare import prepare_cases
     from training.cases import load_cases
     from training.splits import with_splits
 
+    if data.is_dir():
+        data = prepare_cases(data, out_folder / "cases", lambda done, total: progress("convert", done, total))
+    progress("cases", 0, 1)
     cases = load_cases(data, patients)
+    progress("cases", 1, 1)
     # Without a split to choose, a case whose cell is blank stays in no part: nothing is made up for the report.
     return with_splits(cases, seed) if split is not None and any(not case.split for case in cases) else cases
 
 
-def _bundle(named: str | None, settings: Settings) -> ModelBundle:
-    """The bundle of a folder or digest; without a name the model that would serve.
+def _bundle(named: str | None, settings: Settings, config: Path | None) -> ModelBundle:
+    """The bundle of a folder or of the registry; without a name the model that would serve.
 
     Raises:
-        BadBundle: there is none, or it is damaged.
+        BadBundle: it is damaged.
+        UnknownModel: no folder and no registered model of that name.
         ModelError: which model is live cannot be told.
     """
-    from dicom_node.modelling.choice import choose_model, store_of
     from segmentation.bundle import load_bundle
 
     if named is None:
+        from dicom_node.modelling.choice import choose_model
+
         return choose_model(settings).load()
-    if _DIGEST.fullmatch(named):
-        return store_of(settings).load(named)
-    return load_bundle(Path(named))
+    if Path(named).is_dir():
+        return load_bundle(Path(named))
+    from dicom_node.cli.registry import open_registry
+
+    with open_registry(config) as registry:
+        return registry.store.load(registry.table.find(named).digest)
 
 
 def _training_size(
-    cases: tuple[LabelledCase, ...], sizes: tuple[int, ...], preset: str, seed: int, out_folder: Path, progress: Any
+    cases: tuple[LabelledCase, ...], sizes: tuple[int, ...], training: _Training, progress: Any
 ) -> TrainingSizeCurve:
+    from training.errors import BackendUnavailable, BadRecipe
     from training.evaluation.training_size import train_on_growing_subsets
+    from training.recipe_settings import preset, with_settings
 
-    return train_on_growing_subsets(cases, sizes, preset, seed, out_folder / "training-size", progress)
+    try:
+        recipe = with_settings(preset(training.preset), training.settings)
+        return train_on_growing_subsets(
+            cases, sizes, recipe, training.seed, training.folder, progress, training.members
+        )
+    except (BadRecipe, BackendUnavailable) as error:
+        raise ConfigurationError(str(error)) from error
 
 
 _SHOWN = ("dsc_mean", "hd_mm_mean", "volume_r", "volume_ccc", "uncertainty_index_mean", "triage_percent_below")

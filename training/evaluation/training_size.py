@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
+from training.backend import choose_backend, prepare_backend
 from training.cases import LabelledCase
 from training.dice import dice
-from training.errors import BadCohort
+from training.errors import BadCohort, BadRecipe, CheckpointLost
 from training.evaluation.document import TrainingSizeCurve, TrainingSizePoint
 from training.evaluation.groups import EXTERNAL
 from training.evaluation.tests_of_difference import mean_with_interval, paired_t
+from training.plan import TrainingPlan, make_plan
+from training.presets import Recipe
+from training.run import Limits, MemberProgress
+from training.run import train as carry_out
+from training.run_folder import RunFolder
 
 MEMBERS: Final = 5
 _THRESHOLD: Final = 0.5
@@ -67,56 +73,46 @@ def training_size_curve(
 def train_on_growing_subsets(
     cases: Sequence[LabelledCase],
     sizes: Sequence[int],
-    preset: str,
+    recipe: Recipe,
     seed: int,
     folder: Path,
     progress: Callable[[str, int, int], None],
     members: int = MEMBERS,
 ) -> TrainingSizeCurve:
-    """The curve of a named recipe; checkpoints go to `folder/<size>-patients/member-<k>`.
+    """The curve of a recipe; each size is a training run of its own in `folder/<size>-patients`.
 
     Raises:
-        BadCohort: see `training_size_curve`; also an unknown preset.
+        BadCohort: see `training_size_curve`, and whatever `training.plan` refuses.
+        BadRecipe: a recipe that cannot be followed, or one that learns something else than WMH.
+        BackendUnavailable: no backend to train on.
     """
-    from training.presets import PRESETS
-
-    if preset not in PRESETS:
-        raise BadCohort(f"expected a preset among {', '.join(PRESETS)}, got {preset!r}")
-    recipe = PRESETS[preset]
+    if recipe.target != "wmh":
+        raise BadRecipe(f"expected a recipe that learns WMH, got {recipe.name}, which learns {recipe.target}")
+    backend = choose_backend()
+    prepare_backend(backend)
 
     def fit(subset: Sequence[LabelledCase], size: int) -> list[Predict]:
-        return _fit_members(subset, recipe, seed, folder / f"{size}-patients", members, progress, f"train {size}")
+        plan = make_plan(subset, (), recipe, members=members, seed=seed)
+
+        def report(stand: MemberProgress) -> None:
+            progress(f"train {size}", stand.member * stand.epochs + stand.epoch, members * stand.epochs)
+
+        run = RunFolder(folder / f"{size}-patients")
+        carry_out(plan, run, backend, Limits(validation_cases=0), report)
+        return [_predictor(plan, run, member) for member in range(members)]
 
     return training_size_curve(cases, sizes, fit, recipe.preprocessing, seed)
 
 
-def _fit_members(
-    cases: Sequence[LabelledCase],
-    recipe: Any,
-    seed: int,
-    folder: Path,
-    members: int,
-    progress: Callable[[str, int, int], None],
-    label: str,
-) -> list[Predict]:
-    """Members on different 90 % subsets with different seeds, as in the paper."""
-    from segmentation.networks.unet import build_network
-    from training.fit import Pools, fit_member, predict_slices
-    from training.slices import build_pool
-    from training.splits import member_parts
+def _predictor(plan: TrainingPlan, run: RunFolder, member: int) -> Predict:
+    # Keras loads its backend when it is imported.
+    from training.fit import load_network, predict_slices
 
-    found: list[Predict] = []
-    for member, part in enumerate(member_parts(cases, members, "subsets", seed)):
-        pool = build_pool([case for case in cases if case.patient in part.seen], (), recipe)
-
-        def advance(epoch: int, epochs: int, _loss: float, member: int = member) -> None:
-            progress(label, member * epochs + epoch, members * epochs)
-
-        weights = fit_member(Pools(pool, pool), recipe, seed + member, folder / f"member-{member}", advance)
-        model = build_network(recipe.network)
-        model.load_weights(weights)
-        found.append(lambda images, model=model: predict_slices(model, images))  # type: ignore[misc]
-    return found
+    weights = run.weights(plan, member)
+    if weights is None:
+        raise CheckpointLost(f"expected the weights of member {member} in {run.member(member).name}, found none")
+    model = load_network(plan.recipe, weights)
+    return lambda images: predict_slices(model, images)
 
 
 def _pool(cases: Sequence[LabelledCase], sizes: Sequence[int]) -> list[LabelledCase]:
