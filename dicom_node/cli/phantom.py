@@ -13,7 +13,7 @@ from dicom_node.cli.context import out as stdout
 
 
 def phantom(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the DICOM files, truth.nii.gz and truth.json.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the DICOM files and the truth.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same series, voxels and UIDs alike.")] = 1,
     slices: Annotated[int, typer.Option(help="Number of axial slices.")] = 24,
     matrix: Annotated[int, typer.Option(help="Rows and columns.")] = 256,
@@ -38,4 +38,4 @@ def phantom(
         print_json(truth)
         return
     stdout.print(f"WMH {truth['wmh_volume_ml']:.2f} mL in {truth['lesion_count']} lesions")
-    err.print(f"{len(files)} DICOM files, truth.nii.gz and truth.json in {out}", markup=False)
+    err.print(f"{len(files)} DICOM files, truth.nii.gz, ventricles.nii.gz and truth.json in {out}", markup=False)

@@ -1,6 +1,7 @@
 """Phantoms as training cases: `python -m dicom_node.phantom.training_cases --out DIR --count N`.
 
-Each case folder holds what `training.cases` reads: flair.nii.gz, wmh.nii.gz and brain_mask.nii.gz on one grid.
+Each case folder holds what `training.cases` reads: flair.nii.gz, wmh.nii.gz, ventricles.nii.gz and brain_mask.nii.gz on
+one grid.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ def write_case(phantom: Phantom, folder: Path) -> None:
     """Write one case folder; arrays (slice, row, column) in LPS become NIfTI in RAS+."""
     folder.mkdir(parents=True, exist_ok=True)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ phantom.affine
-    for name, array in (("flair", phantom.flair), ("wmh", phantom.wmh), ("brain_mask", phantom.brain)):
+    arrays = {
+        "flair": phantom.flair,
+        "wmh": phantom.wmh,
+        "ventricles": phantom.ventricles,
+        "brain_mask": phantom.brain,
+    }
+    for name, array in arrays.items():
         kind = np.float32 if name == "flair" else np.uint8
         image = nibabel.Nifti1Image(np.ascontiguousarray(array.transpose(2, 1, 0)).astype(kind), affine)
         nibabel.save(image, folder / f"{name}.nii.gz")

@@ -11,15 +11,19 @@ import numpy as np
 
 from dicom_node.phantom.dicom_series import SeriesDescription, classic_series, derived_uid, enhanced_instance
 from dicom_node.phantom.phantom import Phantom
+from segmentation.regions import divide
 
+_REGIONS = ("periventricular_volume_ml", "deep_volume_ml", "ventricle_volume_ml")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write_phantom_series(phantom: Phantom, folder: Path) -> list[Path]:
-    """Write the series as *.dcm, and truth.nii.gz and truth.json beside it.
+    """Write the series as *.dcm, and truth.nii.gz, ventricles.nii.gz and truth.json beside it.
 
-    truth.nii.gz is the WMH mask (column, row, slice) with its RAS affine. truth.json holds wmh_volume_ml, lesion_count,
-    spacing_mm (slice, row, column), seed, series_instance_uid, study_instance_uid and the whole spec.
+    truth.nii.gz is the WMH mask, ventricles.nii.gz that of the ventricles, (column, row, slice) with their RAS affine.
+    truth.json holds wmh_volume_ml, periventricular_volume_ml and deep_volume_ml (by the published rule),
+    ventricle_volume_ml, lesion_count, spacing_mm (slice, row, column), seed, series_instance_uid, study_instance_uid
+    and the whole spec. What cannot be told (a slab without ventricles) is absent.
 
     Returns:
         The DICOM files: in slice order (feet to head), or the one Enhanced instance.
@@ -52,11 +56,15 @@ def _about(phantom: Phantom) -> SeriesDescription:
 
 
 def _write_truth(phantom: Phantom, about: SeriesDescription, folder: Path) -> None:
-    image = nibabel.Nifti1Image(phantom.wmh.transpose(2, 1, 0).astype(np.uint8), _LPS_TO_RAS @ phantom.affine)
-    image.header.set_xyzt_units("mm")
-    nibabel.save(image, folder / "truth.nii.gz")
+    for name, mask in (("truth.nii.gz", phantom.wmh), ("ventricles.nii.gz", phantom.ventricles)):
+        image = nibabel.Nifti1Image(mask.transpose(2, 1, 0).astype(np.uint8), _LPS_TO_RAS @ phantom.affine)
+        image.header.set_xyzt_units("mm")
+        nibabel.save(image, folder / name)
+    regions = divide(phantom.wmh, phantom.ventricles, phantom.spec.spacing_mm)
+    volumes = {} if regions is None else asdict(regions.volumes)
     truth = {
         "wmh_volume_ml": phantom.truth_ml,
+        **{name: volumes[name] for name in _REGIONS if name in volumes},
         "lesion_count": phantom.lesion_count,
         "spacing_mm": list(phantom.spec.spacing_mm),
         "seed": phantom.spec.seed,

@@ -49,6 +49,13 @@ def test_the_truth_lies_on_the_same_grid(written: tuple[Phantom, Path, list[Path
     assert truth["series_instance_uid"] == pydicom.dcmread(files[0]).SeriesInstanceUID
     assert truth["wmh_volume_ml"] == pytest.approx(phantom.truth_ml)
     assert truth["lesion_count"] == phantom.lesion_count
+    ventricles = nibabel.load(folder / "ventricles.nii.gz")
+    np.testing.assert_array_equal(np.asarray(ventricles.dataobj).transpose(2, 1, 0), phantom.ventricles)
+    np.testing.assert_array_equal(ventricles.affine, image.affine)
+    assert truth["ventricle_volume_ml"] == pytest.approx(phantom.ventricles.sum() * np.prod(truth["spacing_mm"]) / 1000)
+    assert truth["periventricular_volume_ml"] > truth["deep_volume_ml"] > 0
+    parts = truth["periventricular_volume_ml"] + truth["deep_volume_ml"]
+    assert parts == pytest.approx(truth["wmh_volume_ml"])
     assert truth["seed"] == 4
     assert truth["spacing_mm"] == pytest.approx(list(phantom.spec.spacing_mm))
 

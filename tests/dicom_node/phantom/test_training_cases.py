@@ -11,11 +11,13 @@ from training.cases import load_cases
 
 
 def test_a_written_case_trains_as_it_was_made(tmp_path: Path) -> None:
-    """FLAIR, lesions and brain come back from NIfTI on the phantom's own voxels."""
+    """FLAIR, lesions, ventricles and brain come back from NIfTI on the phantom's own voxels."""
     phantom = make_phantom(replace(random_spec(FIRST_TRAINING_SEED), slices=6, matrix=64))
     write_case(phantom, tmp_path / "phantom")
     (case,) = load_cases(tmp_path)
     assert np.array_equal(case.wmh, phantom.wmh)
+    assert case.ventricles is not None
+    assert np.array_equal(case.ventricles, phantom.ventricles)
     assert case.brain is not None
     assert np.array_equal(case.brain, phantom.brain)
     assert np.array_equal(case.volume.voxels, phantom.flair)
