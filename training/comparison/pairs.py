@@ -39,6 +39,9 @@ def over_all(columns: Mapping[str, Column], patients: Sequence[str]) -> Test:
     means = by_patient(list(columns.values()), patients)
     if len(means) < FEWEST_IN_GROUP:
         return Test(name, None, f"at least {FEWEST_IN_GROUP} patients are needed, there are {len(means)}")
+    values = np.array(list(means.values()))
+    if np.allclose(values, values[:, :1], rtol=0, atol=_NOTHING):
+        return Test(name, None, "undefined: there is no difference in any patient")
     rows = [(patient, key, row[place]) for patient, row in means.items() for place, key in enumerate(columns)]
     table = pd.DataFrame(rows, columns=["patient", "contender", "value"])
     with warnings.catch_warnings():
@@ -57,6 +60,8 @@ def by_patient(columns: Sequence[Column], patients: Sequence[str]) -> dict[str, 
     return {patient: tuple(np.mean(rows, axis=0).tolist()) for patient, rows in scans.items()}
 
 
+_NOTHING: Final = 1e-12  # rounding of the averages, whose F would be a ratio of two errors
+
 _LEAST_P: Final = 2.0
 """A Wilcoxon test of n pairs gives no P under 2 / 2^n: all differences on one side, and the mirror of that."""
 
@@ -72,7 +77,7 @@ def _compare(
     t, wilcoxon = paired_t(a.tolist(), b.tolist()), _wilcoxon(a - b)
     notes = [t.note or wilcoxon.note]
     if left_out := len(set(patients)) - len(means):
-        notes.append(f"{left_out} patients without a value from both left out")
+        notes.append(f"{left_out} {'patient' if left_out == 1 else 'patients'} without a value from both left out")
     if wilcoxon.p is not None and tests * _LEAST_P / 2 ** len(means) > ALPHA:
         notes.append(f"with {len(means)} patients the Wilcoxon test cannot reach P < .05")
     return PairedComparison(
