@@ -5,7 +5,8 @@
     │   ├── NotFlair
     │   ├── IncompleteSeries
     │   ├── UnreadableObject
-    │   └── UnsupportedGeometry
+    │   ├── UnsupportedGeometry
+    │   └── BadTrainingCase    a labelled case in DICOM; its reason begins with the case's name
     ├── ConfinedChildLost      the child that parses what peers sent
     ├── ReceivingError
     ├── ResultError
@@ -63,6 +64,10 @@ class ConfinedChildLost(WmhNodeError):
     def __init__(self, what: str, *, took_too_much: bool) -> None:
         self.took_too_much = took_too_much
         super().__init__(f"the process that reads received files {what}")
+
+
+class BadTrainingCase(NotAnalysable):
+    """A labelled case in DICOM that cannot be used for training or evaluation."""
 
 
 class ReceivingError(WmhNodeError):

@@ -5,6 +5,7 @@ TrainingError
 │   ├── BadCase        a case that cannot be trained on: missing file, other grid, foreign label
 │   └── BadCohort      cases that do not make a cohort: none at all, one patient on two sides, a broken patients.csv
 ├── BadRecipe          a recipe field that does not exist, or a value that it cannot take
+├── BackendUnavailable the backend asked for is not installed, or another one is loaded already
 ├── OtherRun           a run folder that belongs to another training, or that another process is writing
 ├── CheckpointLost     a checkpoint that state.json names cannot be read
 ├── NotSaved           a checkpoint could not be written, for want of space or of a working disk
@@ -32,6 +33,10 @@ class BadCohort(BadInput):
 
 class BadRecipe(TrainingError):
     """A recipe that cannot be followed; the message names the field."""
+
+
+class BackendUnavailable(TrainingError):
+    """The backend asked for cannot be had in this process."""
 
 
 class OtherRun(TrainingError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,52 +12,26 @@ import numpy as np
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
+from training.checkpoint import Checkpoint, EpochRecord
+from training.devices import EvenBatches, data_parallel
+from training.errors import BadRecipe
 from training.losses import LOSSES
 from training.presets import Recipe
 from training.slices import Batches, SlicePool
+from training.validation import ValidationCases
+
+__all__ = ["Checkpoint", "EpochRecord", "Pools", "fit_member", "predict_slices"]
 
 Progress = Callable[[int, int, float], None]
+OnEpoch = Callable[[EpochRecord], None]
 
 
 @dataclass(frozen=True)
 class Pools:
-    """What a member sees: real scans alone in the first `real_only_epochs`, phantoms among them afterwards."""
+    """What a member sees: real scans alone in the first `real_only_epochs`, drawn ones among them afterwards."""
 
     real: SlicePool
     mixed: SlicePool
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """Where a member's fit stands on disk: `weights` and `optimizer` belong to `epoch` finished epochs."""
-
-    folder: Path
-
-    @property
-    def _state(self) -> Path:
-        return self.folder / "state.json"
-
-    def finished_epochs(self) -> int:
-        """Epochs whose weights are on disk."""
-        return int(json.loads(self._state.read_text())["epochs"]) if self._state.exists() else 0
-
-    def weights(self, epochs: int) -> Path:
-        """Weights after that many epochs."""
-        return self.folder / f"epoch-{epochs:03d}.weights.h5"
-
-    def save(self, model: Any, epochs: int) -> None:
-        """Weights and optimizer first, then the state that names them, so that a kill leaves the last good pair."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        model.save_weights(self.weights(epochs))
-        temporary = self.folder / "state.json.tmp"
-        with temporary.open("w") as out:
-            json.dump({"epochs": epochs}, out)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(self._state)
-        for old in self.folder.glob("epoch-*.weights.h5"):
-            if old != self.weights(epochs):
-                old.unlink()
 
 
 def fit_member(
@@ -69,38 +41,92 @@ def fit_member(
     folder: Path,
     progress: Progress | None = None,
     stop_after: int | None = None,
+    *,
+    initial: Path | None = None,
+    validation: ValidationCases | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Path:
     """Train one member and return its weights file (Keras `.weights.h5`).
 
-    The same seed, data and machine give the same weights; a second call goes on where the first was killed or where
-    `stop_after` epochs ended it.
+    The same seed, data, backend and processor give the same weights; a second call goes on where the first was killed
+    or where `stop_after` epochs ended it.
+
+    Args:
+        pools: the slices.
+        recipe: how.
+        seed: of weights, dropout and batches.
+        folder: of the checkpoint.
+        progress: called with (finished epochs, all epochs, loss).
+        stop_after: end after so many epochs.
+        initial: weights to start from in place of random ones; the recipe's optimizer starts anew.
+        validation: cases to score after each epoch.
+        on_epoch: called with the record of each finished epoch, once it is on disk.
+
+    Raises:
+        NotSaved: the disk is full; the last good checkpoint is still there.
+        CheckpointLost: the checkpoint to go on from cannot be read.
+        BadRecipe: the loss was NaN: the weights are of no use, and the checkpoint before is kept.
     """
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(recipe.compute)
     checkpoint = Checkpoint(folder)
-    first = checkpoint.finished_epochs()
-    model = _compile(recipe, seed)
-    if first:
-        model.load_weights(checkpoint.weights(first))
-    last = min(recipe.epochs, stop_after or recipe.epochs)
-    for epoch in range(first, last):
-        _reseed_dropout(model, seed, epoch)
-        pool = pools.real if epoch < recipe.real_only_epochs else pools.mixed
-        batches = Batches(pool, recipe, seed, epoch)
-        history = model.fit(batches, epochs=1, verbose=0, shuffle=False)
-        checkpoint.save(model, epoch + 1)
-        if progress is not None:
-            progress(epoch + 1, recipe.epochs, float(history.history["loss"][-1]))
-    return checkpoint.weights(last)
+    with data_parallel() as devices:
+        model = _compile(recipe, seed, len(Batches(pools.mixed, recipe, seed, 0)))
+        first = checkpoint.restore(model)
+        if not first and initial is not None:
+            # By value: the file's optimizer state belongs to the recipe that made it.
+            model.set_weights(load_network(recipe, initial).get_weights())
+        judge = _Judge(recipe, validation, devices)
+        history = list(checkpoint.history())
+        last = min(recipe.epochs, stop_after or recipe.epochs)
+        for epoch in range(first, last):
+            _reseed_dropout(model, seed, epoch)
+            pool = pools.real if epoch < recipe.real_only_epochs else pools.mixed
+            batches = Batches(pool, recipe, seed, epoch)
+            ran = model.fit(EvenBatches(batches, devices), epochs=1, verbose=0, shuffle=False)
+            loss = float(ran.history["loss"][-1])
+            if not np.isfinite(loss):
+                raise BadRecipe(f"{folder.name}: the loss of epoch {epoch + 1} is {loss}: lower learning_rate")
+            history.append(EpochRecord(epoch + 1, loss, judge.dsc(model)))
+            checkpoint.save(model, epoch + 1, history)
+            if progress is not None:
+                progress(epoch + 1, recipe.epochs, loss)
+            if on_epoch is not None:
+                on_epoch(history[-1])
+    return checkpoint.weights(max(first, last))
 
 
-def _compile(recipe: Recipe, seed: int) -> Any:
+def load_network(recipe: Recipe, weights: Path) -> Any:
+    """The recipe's network for whole slices, with weights that `fit_member` wrote on any backend."""
+    model = build_network(recipe.network)
+    model.load_weights(weights, skip_mismatch=False)
+    return model
+
+
+class _Judge:
+    """Scores a model in training; where it trains on crops, a second one of its weights sees whole slices."""
+
+    def __init__(self, recipe: Recipe, cases: ValidationCases | None, devices: int) -> None:
+        self._cases, self._devices = cases, devices
+        self._whole = build_network(recipe.network) if cases is not None and recipe.crop else None
+
+    def dsc(self, model: Any) -> float | None:
+        if self._cases is None:
+            return None
+        if self._whole is not None:
+            self._whole.set_weights(model.get_weights())
+            model = self._whole
+        return self._cases.dsc(model, self._devices)
+
+
+def _compile(recipe: Recipe, seed: int, steps_per_epoch: int) -> Any:
     """A model for the recipe's crops; the networks are fully convolutional, so its weights serve whole slices too."""
     spec = recipe.network
     size = recipe.crop or recipe.preprocessing.size
     model = build_network(NetworkSpecification(spec.squeeze_excitation, spec.variant, spec.width, size), seed)
-    # XLA costs two to three times on a CPU here, and Keras would choose it by itself.
-    model.compile(keras.optimizers.Adam(_schedule(recipe)), LOSSES[recipe.loss], jit_compile=False)
+    # XLA costs TensorFlow two to three times on a CPU here, and Keras would choose it by itself; JAX needs it.
+    compiled = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.Adam(_schedule(recipe, steps_per_epoch)), LOSSES[recipe.loss], jit_compile=compiled)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -111,10 +137,10 @@ def _reseed_dropout(model: Any, seed: int, epoch: int) -> None:
         layer.seed_generator.state.assign([seed + index, epoch])
 
 
-def _schedule(recipe: Recipe) -> Any:
+def _schedule(recipe: Recipe, steps_per_epoch: int) -> Any:
     if recipe.schedule == "inverse-time":
         return keras.optimizers.schedules.InverseTimeDecay(recipe.learning_rate, 1, recipe.learning_rate / 300)
-    steps = recipe.epochs * (recipe.steps_per_epoch or 1)
+    steps = recipe.epochs * steps_per_epoch
     return keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 10, steps, warmup_target=recipe.learning_rate, warmup_steps=max(1, steps // 20)
     )

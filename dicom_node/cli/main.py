@@ -37,6 +37,7 @@ COMMANDS = (
     Mount("phantom", "dicom_node.cli.phantom", "phantom"),
     Mount("send", "dicom_node.cli.send", "send"),
     Mount("segment", "dicom_node.cli.segment", "segment"),
+    Mount("train", "dicom_node.cli.train", "train"),
     Mount("evaluate", "dicom_node.cli.evaluate", "evaluate"),
     Mount("compare", "dicom_node.cli.compare", "compare"),
     Mount("jobs", "dicom_node.cli.jobs", "app"),

@@ -1,0 +1,1 @@
+"""Labelled cases in DICOM (FLAIR series and segmentation objects) turned into case folders that `training` reads."""

@@ -1,0 +1,291 @@
+"""`wmh-node train DATA --out RUN`: an ensemble from labelled cases, by a named recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dicom_node.cli.context import JsonOption, err, exit_codes, out, print_json
+from dicom_node.cli.progress import stage_bars
+from dicom_node.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from segmentation.bundle import ModelBundle
+    from training.cases import LabelledCase
+    from training.plan import TrainingPlan
+    from training.presets import Recipe
+    from training.run import MemberProgress, Report
+    from training.run_bundle import BundleName
+    from training.run_folder import RunFolder
+
+# Defaults of --members: the paper's ensemble, and its one ventricle network.
+_MEMBERS = {"wmh": 5, "ventricles": 1}
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of cases: NIfTI, or DICOM series with SEG; patients.csv.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Run folder; the same command goes on with it.")],
+    preset: Annotated[str, typer.Option("--preset", help="Named recipe, such as paper-2024.")] = "paper-2024",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="field=value of the recipe, as network.width=0.5; repeatable.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set epochs=N.")] = None,
+    target: Annotated[str | None, typer.Option("--target", help="wmh or ventricles; default: the preset's.")] = None,
+    members: Annotated[int | None, typer.Option("--members", help="Networks; default: 5, for ventricles 1.")] = None,
+    scheme: Annotated[
+        str, typer.Option("--scheme", help="subsets: each member on 90 % (paper); folds: without its fold of patients.")
+    ] = "subsets",
+    patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
+    synthetic: Annotated[
+        Path | None, typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn cases.")
+    ] = None,
+    synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Scans to draw.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same weights (CPU).")] = 2024,
+    backend: Annotated[str, typer.Option("--backend", help="auto, tensorflow or jax.")] = "auto",
+    threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
+    only_members: Annotated[
+        str | None, typer.Option("--only-members", help="Train these now, as 0,2; others elsewhere or later.")
+    ] = None,
+    stop_after: Annotated[
+        int | None, typer.Option("--stop-after", min=1, help="End after so many epochs; the same command goes on.")
+    ] = None,
+    validation_cases: Annotated[
+        int, typer.Option("--validation-cases", min=0, help="Cases to score after each epoch; 0: none.")
+    ] = 8,
+    ventricles: Annotated[
+        Path | None, typer.Option("--ventricles", help="Finished run of --target ventricles, for the bundle.")
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Of the bundle.")] = "wmh-se-unet",
+    version: Annotated[str, typer.Option("--version", help="Of the bundle.")] = "0.1.0",
+    licence: Annotated[str | None, typer.Option("--licence", help="Of the weights, for the bundle.")] = None,
+    data_name: Annotated[str | None, typer.Option("--data-name", help="The cohort in words, for the bundle.")] = None,
+    hide_patients: Annotated[
+        bool, typer.Option("--hide-patients", help="Leave the names of patients.csv out of the bundle.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle. Research use only."""
+    with exit_codes():
+        # Nothing here imports Keras: bad input is told in seconds, and the backend can still be chosen.
+        from training.backend import choose_backend, prepare_backend
+        from training.errors import BackendUnavailable, BadRecipe
+        from training.run import Limits
+        from training.run import train as carry_out
+        from training.run_bundle import BundleName
+        from training.run_folder import RunFolder
+
+        try:
+            recipe = _recipe(preset, settings or (), epochs, target)
+            chosen = choose_backend(_one_of("--backend", backend, ("auto", "tensorflow", "jax")))
+            words = {key: value for key, value in (("licence", licence), ("data", data_name)) if value is not None}
+            bundle_name = BundleName(name, version, tells_patients=not hide_patients, **words)
+            limits = Limits(_numbers(only_members), stop_after, validation_cases)
+            with stage_bars() as progress:
+                plan = _plan(
+                    data, patients, out_folder, recipe, scheme, members, seed, synthetic, synthetic_count, progress
+                )
+            _announce(plan, synthetic)
+            folder = RunFolder(out_folder)
+            prepare_backend(chosen, threads)
+            with _member_bars() as report:
+                finished = carry_out(plan, folder, chosen, limits, report)
+            bundle = None
+            if finished and plan.recipe.target == "wmh":
+                with stage_bars() as progress:
+                    progress("bundle", 0, 1)
+                    bundle = _bundle(plan, folder, bundle_name, chosen, ventricles)
+                    progress("bundle", 1, 1)
+        except (BadRecipe, BackendUnavailable) as error:
+            raise ConfigurationError(str(error)) from error
+    summary = _summary(plan, folder, chosen, finished, bundle)
+    if as_json:
+        print_json(summary)
+        return
+    _print(plan, folder, summary)
+
+
+def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) -> Recipe:
+    from training.recipe_settings import for_target, with_settings
+    from training.recipe_settings import preset as named
+
+    recipe = named(preset)
+    if target is not None:
+        recipe = for_target(recipe, _one_of("--target", target, tuple(_MEMBERS)))
+    return with_settings(recipe, (*settings, *(() if epochs is None else (f"epochs={epochs}",))))
+
+
+def _plan(
+    data: Path,
+    patients: Path | None,
+    run: Path,
+    recipe: Recipe,
+    scheme: str,
+    members: int | None,
+    seed: int,
+    synthetic: Path | None,
+    synthetic_count: int,
+    progress: Any,
+) -> TrainingPlan:
+    from dicom_node.casework.prepare import prepare_cases
+    from training.cases import load_cases
+    from training.plan import make_plan
+    from training.splits import Scheme
+
+    wanted = cast(Scheme, _one_of("--scheme", scheme, get_args(Scheme)))
+    if patients is not None and not patients.is_file():
+        raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
+    folder = prepare_cases(data, run / "cases", lambda done, total: progress("convert", done, total))
+    progress("cases", 0, 1)
+    cases = load_cases(folder, patients)
+    progress("cases", 1, 1)
+    count = _MEMBERS[recipe.target] if members is None else members
+    make_plan(cases, (), recipe, scheme=wanted, members=count, seed=seed)  # before hours of drawing scans
+    drawn = () if synthetic is None else _drawn(synthetic, run / "synthetic", synthetic_count, progress)
+    return make_plan(cases, drawn, recipe, scheme=wanted, members=count, seed=seed)
+
+
+def _drawn(folder: Path, into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
+    """Scans drawn from label maps (kept in the run folder), or those that a folder of cases holds already."""
+    from training.cases import load_cases
+
+    if (folder / "heads").is_dir():
+        from training.drawn import draw_cases
+
+        draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total))
+        folder = into
+    return load_cases(folder)
+
+
+def _bundle(
+    plan: TrainingPlan, folder: RunFolder, name: BundleName, backend: str, ventricles: Path | None
+) -> ModelBundle:
+    from training.run_bundle import bundle_run
+
+    return bundle_run(plan, folder, name, backend, ventricles)
+
+
+def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
+    if value not in allowed:
+        raise ConfigurationError(f"{option}: expected {' or '.join(allowed)}, came {value!r}")
+    return value
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts):
+        raise ConfigurationError(f"--only-members: expected numbers from 0, such as 0,2, came {text!r}")
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
+def _announce(plan: TrainingPlan, synthetic: Path | None) -> None:
+    """What is going to be trained on, in one line or two."""
+    from training.plan import cohort_summary
+
+    cohort = cohort_summary(plan)
+    parts = ", ".join(f"{part} {number}" for part, number in cohort["patients"].items())
+    err.print(
+        f"{cohort['cases']} cases, patients: {parts}; {cohort['cases_without_lesions']} cases without lesions "
+        "(DSC 1 when nothing is found there, else 0)",
+        markup=False,
+    )
+    if synthetic is None and any(stage.synthetic_share for stage in plan.stages):
+        err.print(
+            "the recipe would mix in synthetic scans, but --synthetic was not given: real scans only", markup=False
+        )
+
+
+@contextmanager
+def _member_bars() -> Iterator[Report]:
+    """One bar a member with loss, validation DSC and time left; where stderr is no terminal, one line an epoch."""
+    columns = (
+        TextColumn("member {task.fields[member]}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=err, disable=not err.is_terminal, speed_estimate_period=3600) as progress:
+        tasks: dict[int, Any] = {}
+
+        def report(stand: MemberProgress) -> None:
+            if stand.member not in tasks:
+                tasks[stand.member] = progress.add_task("", total=stand.epochs, member=stand.member, figures="")
+            # Epochs of an earlier call are no speed of this one.
+            where: dict[str, Any] = {"completed": stand.epoch}
+            progress.update(tasks[stand.member], figures=_figures(stand), **where)
+            if stand.resumed:
+                progress.reset(tasks[stand.member], completed=stand.epoch)
+            if not err.is_terminal and (stand.epoch or not stand.resumed):
+                words = "is at" if stand.resumed else "finished"
+                err.print(
+                    f"member {stand.member} {words} epoch {stand.epoch}/{stand.epochs} {_figures(stand)}", markup=False
+                )
+
+        yield report
+
+
+def _figures(stand: MemberProgress) -> str:
+    if stand.last is None:
+        return ""
+    dsc = stand.last.validation_dsc
+    return f"loss {stand.last.loss:.4f}" + ("" if dsc is None else f" validation DSC {dsc:.3f}")
+
+
+def _summary(
+    plan: TrainingPlan, folder: RunFolder, backend: str, finished: bool, bundle: ModelBundle | None
+) -> dict[str, Any]:
+    from training.plan import cohort_summary
+    from training.run import final_records
+
+    records = final_records(plan, folder, range(len(plan.parts)))
+    return {
+        "run": folder.path,
+        "preset": plan.recipe.name,
+        "target": plan.recipe.target,
+        "scheme": plan.scheme,
+        "seed": plan.seed,
+        "backend": backend,
+        "finished": finished,
+        "cohort": cohort_summary(plan),
+        "members": [
+            {
+                "member": member,
+                "epochs": 0 if record is None else record.epoch,
+                "loss": None if record is None else record.loss,
+                "validation_dsc": None if record is None else record.validation_dsc,
+                "patients": len(plan.parts[member].seen),
+                "held_out": len(plan.parts[member].held_out),
+            }
+            for member, record in records.items()
+        ],
+        "bundle": None
+        if bundle is None
+        else {
+            "path": folder.bundle,
+            "name": bundle.identity.name,
+            "version": bundle.identity.version,
+            "digest": bundle.identity.digest,
+        },
+    }
+
+
+def _print(plan: TrainingPlan, folder: RunFolder, summary: dict[str, Any]) -> None:
+    for row in summary["members"]:
+        loss = "-" if row["loss"] is None else f"{row['loss']:.4f}"
+        dsc = "-" if row["validation_dsc"] is None else f"{row['validation_dsc']:.3f}"
+        out.print(f"member {row['member']}: epoch {row['epochs']}/{plan.epochs}, loss {loss}, validation DSC {dsc}")
+    if summary["bundle"] is not None:
+        out.print(f"model {summary['bundle']['name']} {summary['bundle']['version']} {summary['bundle']['digest']}")
+        err.print(f"bundle in {folder.bundle}; next: wmh-node evaluate, wmh-node models add", markup=False)
+    elif summary["finished"]:
+        err.print(f"finished; wmh-node train ... --ventricles {folder.path} puts it into a bundle", markup=False)
+    else:
+        err.print("not finished; the same command goes on", markup=False)
+    err.print("Research use only, not a medical device.", markup=False)

@@ -1,0 +1,157 @@
+"""The bundle of a finished run: its members, the ventricle network of another run, and a model card."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.cohort_card import CardFacts, cohort_card
+from training.errors import BadRecipe, OtherRun
+from training.plan import TrainingPlan
+from training.recipe_settings import recipe_of
+from training.run import final_records
+from training.run_folder import RunFolder, software
+
+if TYPE_CHECKING:
+    from segmentation.bundle import ModelBundle
+    from training.scores import MemberScore
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_VERSION = re.compile(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.-]{1,32})?")
+
+
+@dataclass(frozen=True)
+class BundleName:
+    """What a bundle says of itself.
+
+    Attributes:
+        name: lower-case slug.
+        version: `major.minor.patch`.
+        licence: of the weights.
+        data: the cohort in words, for the manifest and the card.
+        tells_patients: whether the manifest lists the patients' names of patients.csv, so that `evaluate` can tell
+            whom a member never saw. No where these names must not leave the house.
+    """
+
+    name: str = "wmh-se-unet"
+    version: str = "0.1.0"
+    licence: str = "not stated: whoever owns the training data decides"
+    data: str = "own cohort"
+    tells_patients: bool = True
+
+    def __post_init__(self) -> None:
+        """A name that the manifest refuses must be told before days of training, not after."""
+        if not _SLUG.fullmatch(self.name):
+            raise BadRecipe(f"--name: expected lower-case letters, digits and hyphens, got {self.name!r}")
+        if not _VERSION.fullmatch(self.version):
+            raise BadRecipe(f"--version: expected major.minor.patch, got {self.version!r}")
+        if not self.licence or not self.data:
+            raise BadRecipe("--licence, --data-name: expected words, got nothing")
+
+
+def ventricle_weights(run: Path, plan: TrainingPlan) -> tuple[Path, Any]:
+    """Weights of the first member of a finished `--target ventricles` run, and its recipe.
+
+    Raises:
+        OtherRun: not such a run, not finished, or of another input.
+    """
+    try:
+        document = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        recipe = recipe_of(document["recipe"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OtherRun(f"--ventricles: expected the --out folder of a training, got {run.name}/") from error
+    if recipe.target != "ventricles":
+        raise OtherRun(f"--ventricles: expected a training with --target ventricles, got one of {recipe.target}")
+    if recipe.preprocessing != plan.recipe.preprocessing:
+        raise OtherRun("--ventricles: expected a network of the same preprocessing, got another: train both alike")
+    weights = run / "member-0" / f"epoch-{recipe.epochs:03d}.weights.h5"
+    if not weights.exists():
+        raise OtherRun(f"--ventricles: {run.name}/ is not finished; run its command again first")
+    return weights, recipe
+
+
+def bundle_run(
+    plan: TrainingPlan, folder: RunFolder, name: BundleName, backend: str, ventricles: Path | None
+) -> ModelBundle:
+    """Write RUN/bundle whole or not at all; one that is there is replaced.
+
+    Raises:
+        BadBundle: weights that no bundle can hold.
+        OtherRun: `ventricles` is not a finished run of ventricles.
+    """
+    import keras
+
+    from segmentation.bundle import load_bundle, write_bundle
+    from segmentation.manifest import DataSource, Training
+    from training.fit import load_network
+
+    extra = None if ventricles is None else ventricle_weights(ventricles, plan)
+    keras.config.set_dtype_policy("float32")
+    models = [load_network(plan.recipe, _weights(plan, folder, member)) for member in range(len(plan.parts))]
+    software_used = software(backend)
+    facts = CardFacts(
+        name.name,
+        name.version,
+        name.licence,
+        name.data,
+        backend,
+        software_used,
+        tuple(final_records(plan, folder, range(len(models))).values()),
+    )
+    partial = folder.path / f".bundle-{os.getpid()}"
+    try:
+        write_bundle(
+            partial,
+            models,
+            name=name.name,
+            version=name.version,
+            specification=plan.recipe.network,
+            preprocessing=plan.recipe.preprocessing,
+            training=Training(
+                software=software_used,
+                recipe=plan.recipe.name,
+                data=(DataSource(name=name.data, licence=name.licence, source="run.json of the training"),),
+                patients=plan.patients() if name.tells_patients else None,
+                held_out=_held_out(plan) if name.tells_patients else None,
+            ),
+            licence=name.licence,
+            model_card=cohort_card(plan, facts, _held_out_scores(plan, models)),
+            ventricles=None if extra is None else load_network(extra[1], extra[0]),
+        )
+        if folder.bundle.exists():
+            shutil.rmtree(folder.bundle)
+        partial.replace(folder.bundle)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return load_bundle(folder.bundle)
+
+
+def _weights(plan: TrainingPlan, folder: RunFolder, member: int) -> Path:
+    weights = folder.weights(plan, member)
+    if weights is None:
+        raise OtherRun(f"member {member} of {folder.path.name}/ is not finished; run the same command again")
+    return weights
+
+
+def _held_out(plan: TrainingPlan) -> tuple[tuple[str, ...], ...]:
+    return tuple(plan.never_seen_by(member) for member in range(len(plan.parts)))
+
+
+def _held_out_scores(plan: TrainingPlan, models: list[Any]) -> list[MemberScore]:
+    """With folds every training patient has one member that never saw him: that one's DSC, on the native grid."""
+    from training.fit import predict_slices
+    from training.scores import leave_out_scores
+
+    if plan.scheme != "folds":
+        return []
+    return leave_out_scores(
+        [case for case in plan.cases if case.split == "train"],
+        [part.held_out for part in plan.parts],
+        lambda member, images: predict_slices(models[member], images),
+        plan.recipe.preprocessing,
+    )
