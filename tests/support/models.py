@@ -34,6 +34,7 @@ def tiny_bundle(
     width: float = WIDTH,
     seed: int = 1,
     ventricles: bool = False,
+    ventricle_sd: float = VENTRICLE_SD,
     size: int = 256,
 ) -> Path:
     """Write a bundle into `folder` and return it.
@@ -43,7 +44,7 @@ def tiny_bundle(
     for agreement and determinism. `ventricles` adds a UNet of twice the width: one that calls very bright pixels
     ventricle, or a random one.
     """
-    built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, size)
+    built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size)
     shutil.copytree(built, folder, dirs_exist_ok=True)
     return folder
 
@@ -62,6 +63,7 @@ def _built(
     width: float,
     seed: int,
     ventricles: bool,
+    ventricle_sd: float,
     size: int,
 ) -> Path:
     """Once per test session: Keras takes seconds to import."""
@@ -83,7 +85,7 @@ def _built(
     if ventricles:
         marker = build_network(NetworkSpecification(squeeze_excitation=False, width=2 * width, size=size))
         if kind == "bright":
-            _see_bright_pixels(marker, threshold=VENTRICLE_SD)
+            _see_bright_pixels(marker, threshold=ventricle_sd)
         else:
             _stir(marker, np.random.default_rng(seed * 100 + members))
     folder = Path(tempfile.mkdtemp(prefix="wmh-tiny-bundle-"))

@@ -53,6 +53,21 @@ def test_dicom_in_result_set_out(series: list[Path], model: Path, tmp_path: Path
     assert (tmp_path / "overlay.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None:
+    """A model with a ventricle network gives the regions, by the rule of the settings; the terminal shows them."""
+    model = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)  # calls fat ventricle
+    config = tmp_path / "node.toml"
+    config.write_text('periventricular_mm = 7.5\nperiventricular_distance = "3d"\nthreads = 1\n')
+    folders = series[0].parent, "--out", tmp_path / "out"
+    done = run_cli("segment", *folders, "--model", model, "--config", config)
+    measurements = json.loads((tmp_path / "out" / "measurements.json").read_text())
+    assert measurements["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
+    for words in ("periventricular", "deep", "ventricles"):
+        assert words in done.stdout
+    texts = [i.value for i in pydicom.dcmread(tmp_path / "out" / "sr.dcm").iterall() if i.keyword == "TextValue"]
+    assert any("within 7.5 mm of the ventricles, measured in space" in text for text in texts)
+
+
 def test_twice_is_the_same(series: list[Path], model: Path, tmp_path: Path) -> None:
     """Running it twice gives the same bytes of SEG and SR."""
     for folder in ("one", "two"):

@@ -31,6 +31,7 @@ from dicom_node.working.received_series import ReceivedSeriesReader
 from dicom_node.working.worker import Worker, WorkRules
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.regions import RegionRule
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,23 @@ def test_a_job_becomes_a_result_set(setting: Setting, series: list[Path]) -> Non
     (delivery,) = DeliveryTable(setting.database).list(job_id)
     assert [setting.storage / file for file in delivery.files] == [folder / "seg.dcm", folder / "sr.dcm"]
     assert not setting.worker.work_once()
+
+
+def test_the_worker_divides_by_the_nodes_rule(tmp_path: Path, series: list[Path]) -> None:
+    """With a model that knows ventricles, the measurements hold the regions by the rule that the node is set to."""
+    bundle = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)  # calls fat ventricle
+    ensemble = open_ensemble(load_bundle(bundle), "openvino")
+    setting = Setting(tmp_path, ensemble, region_rule=RegionRule(7.5, "3d"))
+    with closing(setting.database):
+        setting.receive(series)
+        job_id = setting.enqueue(series)
+        assert setting.worker.work_once()
+        measurements = setting.jobs.get(job_id).measurements
+        assert measurements is not None
+        assert measurements["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
+        parts = measurements["periventricular_volume_ml"] + measurements["deep_volume_ml"]
+        assert parts == pytest.approx(measurements["wmh_volume_ml"])
+        assert measurements["ventricle_volume_ml"] > 0
 
 
 def test_a_second_attempt_gives_the_same_bytes(setting: Setting, series: list[Path]) -> None:
