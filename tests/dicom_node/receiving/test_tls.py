@@ -15,17 +15,20 @@ import contextlib
 import os
 import socket
 import ssl
+import threading
 import time
 
 import pytest
 from support.certificates import Authority
 from support.mr import encoded, mr_object
-from support.processes import free_port, until
+from support.processes import free_port, listens, until
 from support.raw_scu import RawScu, associate_request, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 
+from db.migrate import upgrade
 from dicom_node.errors import ConfigurationError
 from dicom_node.receiving.receiver_settings import ReceiverSettings
+from dicom_node.receiving.run import receive
 from dicom_node.tls import ClientTls, ServerContext, TlsFiles, client_context, inspect
 
 pytestmark = [pytest.mark.peer("storescu"), pytest.mark.peer("openssl")]
@@ -260,6 +263,29 @@ def test_without_tls_ca_any_client_may_call(tmp_path, series, authority):
         port = receiver.settings.tls_port
         done = storescu(receiver, series[:2], "+tla", "+cf", str(authority.certificate), port=port)
         assert answers(done) == ["Success"] * 2, done.stdout
+
+
+def test_several_processes_behind_a_tls_port_alone(tmp_path, authority, scanner):
+    """Two processes, no port without TLS: associations are answered, and the port is free afterwards."""
+    settings = ReceiverSettings(
+        "WMHNODE", tmp_path, f"sqlite:///{tmp_path / 'node.sqlite'}", port=0, tls_port=free_port(), processes=2,
+        tls=authority.files(authority.issue("double")),
+    )  # fmt: skip
+    upgrade(settings.database_url)
+    stop = threading.Event()
+    thread = threading.Thread(target=receive, args=(settings, stop))
+    thread.start()
+    try:
+        until(lambda: listens(settings.tls_port), "listening", 60)
+        for _ in range(6):
+            with SecureScu(settings.tls_port, authority, scanner) as scu:
+                scu.associate()
+                scu.release()
+    finally:
+        stop.set()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert not listens(settings.tls_port)
 
 
 def test_renewed_files_are_taken_up(authority, tmp_path):
