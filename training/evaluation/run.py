@@ -121,6 +121,11 @@ def _of_split(cases: Sequence[LabelledCase], split: str | None) -> Sequence[Labe
 def _members(case: LabelledCase, request: EvaluationRequest, members: int) -> tuple[int, ...] | None:
     if not request.unseen_members:
         return None
+    if request.known.patients is None:
+        raise BadCohort(
+            "expected a model that names the patients it was trained on, got one that does not: which members never saw "
+            "a patient cannot be told; evaluate without the restriction to unseen members"
+        )
     chosen = request.known.members_that_never_saw(case.patient, members)
     if not chosen:
         raise BadCohort(

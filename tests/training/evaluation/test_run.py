@@ -110,6 +110,8 @@ def test_unseen_members_judge_alone(ensemble: Ensemble, cases: list[LabelledCase
     assert found.cases[1].member_dice is not None
     with pytest.raises(BadCohort, match="c1: expected a member that never saw"):
         evaluate_cases([cases[1]], ensemble, request=request)
+    with pytest.raises(BadCohort, match="names the patients"):
+        evaluate_cases([cases[1]], ensemble, request=EvaluationRequest(unseen_members=True))
 
 
 def test_raters_and_predicted_ventricles(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
