@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _LOG = structlog.get_logger()
 
 _LOOK_SECONDS: Final = 0.2
+_SIGNAL_SECONDS: Final = 1.0
 _RENEW_DAYS: Final = 30
 
 
@@ -116,7 +117,8 @@ def serve(
         ports = {"port": settings.port or None, "tls_port": settings.tls_port or None}
         ports = {name: port for name, port in ports.items() if port is not None}
         _LOG.info("receiver listens", ae_title=settings.ae_title, bind=settings.bind, **ports)
-        stop.wait()
+        while not stop.wait(_SIGNAL_SECONDS):  # a signal that another thread took is acted on when this one wakes
+            pass
         acceptor.stop(settings.grace_seconds)
         _LOG.info("receiver stopped", **ports)
     if deaf.is_set():

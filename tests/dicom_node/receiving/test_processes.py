@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import signal
 import socket
 import subprocess
 import sys
@@ -274,6 +276,15 @@ def test_a_restart_at_once_gets_the_port_back(tmp_path):
             assert answers(storescu(receiver, files)) == ["Success"] * 2
             receiver.stop()
             receiver.start()
+
+
+def test_a_signal_that_another_thread_takes_stops_it(tmp_path):
+    """Linux may hand SIGTERM to any thread; Python acts on it in the main one, which sleeps."""
+    with ReceiverProcess(tmp_path) as receiver:
+        pid = receiver.process.pid
+        other = next(thread.id for thread in receiver.usage().threads() if thread.id != pid)
+        assert ctypes.CDLL(None).tgkill(pid, other, signal.SIGTERM) == 0
+        assert receiver.process.wait(30) == 0
 
 
 def test_settings_travel_as_json():
