@@ -1,0 +1,100 @@
+"""Evaluations to a comparison: the same cases side by side, undefined values left undefined."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from support.evaluations import made_up_evaluation
+
+from training.comparison.assemble import Entry, assemble
+from training.comparison.document import Comparison
+from training.comparison.write import comparison_csv
+from training.errors import BadCohort, BadEvaluation
+from training.evaluation.document import Evaluation
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def _worse(evaluation: Evaluation, by: float) -> Evaluation:
+    """The same cases, each with a lower DSC; the first has no Hausdorff distance."""
+    rows = [
+        row.model_copy(update={"dsc": max(0.0, row.dsc - by), "predicted_ml": row.manual_ml + 2})
+        for row in evaluation.cases
+    ]
+    rows[0] = rows[0].model_copy(update={"hd_mm": None})
+    return evaluation.model_copy(update={"cases": tuple(rows)})
+
+
+@pytest.fixture(scope="module")
+def evaluations() -> tuple[Evaluation, ...]:
+    """Twelve cases by three contenders."""
+    first = made_up_evaluation(12)
+    return first, _worse(first, 0.1), _worse(first, 0.3)
+
+
+@pytest.fixture(scope="module")
+def comparison(evaluations: tuple[Evaluation, ...]) -> Comparison:
+    """Of the three, the last a baseline."""
+    labels = ("five members", "one member", "plain threshold")
+    entries = [Entry(label, label.startswith("plain"), one) for label, one in zip(labels, evaluations, strict=True)]
+    return assemble(entries, AT, ["A note."])
+
+
+def test_values_stand_side_by_side(comparison: Comparison, evaluations: tuple[Evaluation, ...]) -> None:
+    """Each case has a value of each contender, in their order; the volume's error is |automatic - manual|."""
+    assert [one.key for one in comparison.contenders] == ["A", "B", "C"]
+    assert [one.baseline for one in comparison.contenders] == [False, False, True]
+    for place, case in enumerate(comparison.cases):
+        assert case.values["dsc"] == tuple(each.cases[place].dsc for each in evaluations)
+        assert case.values["volume_error_ml"][1] == pytest.approx(2.0)
+    assert comparison.cases[0].values["hd_mm"][1] is None
+
+
+def test_means_and_differences(comparison: Comparison, evaluations: tuple[Evaluation, ...]) -> None:
+    """Means are of all cases, differences of pairs; an undefined value lowers n and is said."""
+    dsc = comparison.measure("dsc")
+    assert [row.mean for row in dsc.summaries] == [
+        pytest.approx(np.mean([c.dsc for c in e.cases])) for e in evaluations
+    ]
+    assert dsc.pairs[0].difference == pytest.approx(0.1)
+    assert dsc.p_all is not None
+    distance = comparison.measure("hd_mm")
+    assert [row.n for row in distance.summaries] == [12, 11, 11]
+    assert distance.pairs[0].n == 11
+    assert "1 patient without a value from both left out" in distance.pairs[0].note
+    with pytest.raises(KeyError):
+        comparison.measure("beauty")
+
+
+def test_there_and_back(comparison: Comparison) -> None:
+    """JSON gives an equal document; a damaged one is refused by name of its field."""
+    assert Comparison.from_json(comparison.to_json()) == comparison
+    with pytest.raises(BadEvaluation, match=r"comparison\.json"):
+        Comparison.from_json("{}")
+    short = comparison.to_json().replace('"volume_error_ml": [', '"volume_error_ml": [0.0,', 1)
+    with pytest.raises(BadEvaluation, match="3 values"):
+        Comparison.from_json(short)
+
+
+def test_csv_has_a_row_a_case_and_contender(comparison: Comparison, evaluations: tuple[Evaluation, ...]) -> None:
+    """Key and digest before the evaluation's own columns."""
+    rows = list(csv.DictReader(io.StringIO(comparison_csv(comparison, evaluations))))
+    assert len(rows) == 3 * 12
+    assert [row["contender"] for row in rows[::12]] == ["A", "B", "C"]
+    assert rows[12]["case"] == rows[0]["case"]
+    assert float(rows[12]["dsc"]) == evaluations[1].cases[0].dsc
+    assert rows[12]["hd_mm"] == ""
+
+
+def test_other_cases_or_one_contender_are_refused(evaluations: tuple[Evaluation, ...]) -> None:
+    """Pairs need the same cases in the same order, and two sides."""
+    first = evaluations[0]
+    turned = first.model_copy(update={"cases": first.cases[::-1]})
+    with pytest.raises(BadCohort, match="same cases"):
+        assemble([Entry("a", False, first), Entry("b", False, turned)], AT)
+    with pytest.raises(BadCohort, match="2 to 26"):
+        assemble([Entry("a", False, first)], AT)
