@@ -10,7 +10,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node, run_cli
+from support.node import AE_TITLE, Node
 from support.processes import until
 from support.results import outbox_of
 
@@ -22,6 +22,8 @@ from dicom_node.modelling.adding import add_model
 from dicom_node.modelling.store import ModelStore
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.sending import send_files
+from dicom_node.settings import Destination
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -37,8 +39,10 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 def _send(node: Node, seed: int, folder: Path) -> None:
     """Send a phantom of its own."""
-    files = write_phantom_series(make_phantom(PhantomSpec(seed=seed, slices=24)), folder / f"series-{seed}")
-    run_cli("send", *files, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+    phantom = make_phantom(PhantomSpec(seed=seed, slices=24, matrix=128))
+    files = write_phantom_series(phantom, folder / f"series-{seed}")
+    destination = Destination(name="node", ae_title=AE_TITLE, host="127.0.0.1", port=node.port)
+    assert all(outcome.ok for outcome in send_files(files, destination, calling_ae_title="SCANNER"))
 
 
 def _made_by(node: Node, job_id: int) -> str:
