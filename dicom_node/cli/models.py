@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,13 +13,14 @@ from rich.text import Text
 
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, complain, out, print_json
-from dicom_node.cli.progress import stage_bars
+from dicom_node.cli.progress import StageProgress, stage_bars
 from dicom_node.cli.registry import Registry, open_registry
 
 if TYPE_CHECKING:
     from db.promotion import Promotion
     from db.registered_model import RegisteredModel
     from dicom_node.modelling.gate import GateVerdict
+    from training.cases import LabelledCase
 
 app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)
 
@@ -189,21 +191,23 @@ def _judge(
     from dicom_node.modelling.choice import registry_choice
     from dicom_node.modelling.gate import judge
 
-    with stage_bars() as progress:
+    with stage_bars() as progress, TemporaryDirectory(prefix="wmh-node-cases-") as cache:
         return judge(
             candidate=registry_choice(registry.settings, model.digest),
             live=registry_choice(registry.settings, None if live is None else live.digest),
             runtime=registry.settings.runtime,
-            cases=() if cases is None else _load_cases(cases),
+            cases=() if cases is None else _load_cases(cases, Path(cache), progress),
             margin=margin,
             progress=progress,
         )
 
 
-def _load_cases(folder: Path) -> Any:
+def _load_cases(folder: Path, cache: Path, progress: StageProgress) -> tuple[LabelledCase, ...]:
+    """Read the cases; those in DICOM are converted into `cache` first."""
+    from dicom_node.casework.prepare import prepare_cases
     from training.cases import load_cases
 
-    return load_cases(folder)
+    return load_cases(prepare_cases(folder, cache, lambda done, total: progress("convert", done, total)))
 
 
 def _report(
