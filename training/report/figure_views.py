@@ -95,8 +95,8 @@ def _lines(figure: LineFigure) -> FigureView:
 def _representative(shown: Sequence[ShownCase]) -> FigureView:
     caption = (
         "The slice with most WMH of cases with low (left) and high (right) uncertainty index. Vermilion line: manual; "
-        "blue, dashed: automatic. Orange: uncertainty, 1 - KL divergence from 0.5 in bits, deeper where the model is "
-        "less sure."
+        "sky blue: automatic, drawn on top. Orange: uncertainty, 1 - KL divergence from 0.5 in bits, deeper where the "
+        "model is less sure."
     )
     picture = draw_representative(shown)
     return FigureView.of("figure-2", "Representative cases", picture, caption, _tag("2"), wide=True)

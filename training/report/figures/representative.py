@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from training.evaluation.shown import ShownCase
 from training.report.figures.style import (
-    BLUE,
     INK,
     ORANGE,
+    SKY,
     SMALL,
     VERMILION,
     NotDrawn,
@@ -32,6 +32,8 @@ _COLUMN_IN: Final = 2.2
 _TITLE_IN: Final = 0.5
 _MARGIN_PIXELS: Final = 4
 _NAME_ROOM: Final = 18
+_THIN: Final = 0.45  # points: a line as wide as a pixel would fill small lesions
+_BROAD: Final = 1.1  # the manual line is seen on both sides of the automatic one where they agree
 
 
 def draw_representative(cases: Sequence[ShownCase]) -> Picture:
@@ -64,10 +66,10 @@ def _draw_column(column: Sequence[Axes], case: ShownCase, box: tuple[slice, slic
         axes.set_xticks([])
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
-    _outline(column[1], case.manual[box], VERMILION)
-    _outline(column[1], case.predicted[box], BLUE, style=(0, (2, 1)))
+    _outline(column[1], case.manual[box], VERMILION, _BROAD)
+    _outline(column[1], case.predicted[box], SKY)
     _shade(column[2], case.uncertainty[box], aspect)
-    _outline(column[2], case.predicted[box], BLUE)
+    _outline(column[2], case.predicted[box], SKY)
     column[0].set_title(_title(case), fontsize=SMALL, color=INK, parse_math=False)
 
 
@@ -75,12 +77,12 @@ def _title(case: ShownCase) -> str:
     return f"{short(case.case, _NAME_ROOM)}\nUI {case.uncertainty_index:.2f} · DSC {case.dsc:.2f}"
 
 
-def _outline(axes: Axes, mask: NDArray[np.bool_], colour: str, style: Any = "-") -> None:
+def _outline(axes: Axes, mask: NDArray[np.bool_], colour: str, width: float = _THIN) -> None:
     """The border of a mask along its pixels' edges: no interpolation that would move it."""
     from matplotlib.collections import LineCollection
 
     if mask.any():
-        axes.add_collection(LineCollection(edges(mask), colors=colour, linewidths=0.8, linestyles=[style]))
+        axes.add_collection(LineCollection(edges(mask), colors=colour, linewidths=width))
 
 
 def edges(mask: NDArray[np.bool_]) -> list[list[tuple[float, float]]]:

@@ -1,0 +1,81 @@
+"""`wmh-node compare`."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from support.labelled_cases import write_cohort
+from support.models import tiny_bundle
+from support.node import clean_environment, run_cli
+
+from training.comparison.document import Comparison
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three cases of three patients."""
+    return write_cohort(tmp_path_factory.mktemp("cases"), patients=3)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle of two members."""
+    return tiny_bundle(tmp_path_factory.mktemp("model"))
+
+
+def test_a_folder_a_registered_name_and_baselines(cases: Path, model: Path, tmp_path: Path) -> None:
+    """A bundle folder, a registered model by name and both baselines in one table: HTML, JSON, CSV, JSON on stdout."""
+    other = tiny_bundle(tmp_path / "other", squeeze_excitation=False)
+    environment = {
+        **clean_environment(),
+        "WMH_NODE_STORAGE": str(tmp_path / "storage"),
+        "WMH_NODE_DATABASE_URL": f"sqlite:///{tmp_path / 'node.sqlite'}",
+    }
+    run_cli("models", "add", other, environment=environment)
+    baselines = ("--baseline", "threshold", "--baseline", "one-member")
+    done = run_cli(
+        "compare", model, "tiny-bright", "--cases", cases, "--out", tmp_path / "out", *baselines, "--json",
+        environment=environment,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    files = said.pop("files")
+    comparison = Comparison.from_json((tmp_path / "out" / "comparison.json").read_text())
+    assert said == json.loads(comparison.to_json())
+    assert [one.model.members for one in comparison.contenders] == [2, 2, 1, 1]
+    assert ["unet" in one.model.architecture for one in comparison.contenders] == [True, True, False, True]
+    assert comparison.contenders[0].model.digest != comparison.contenders[1].model.digest
+    assert [case.case for case in comparison.cases] == ["p0", "p1", "p2"]
+    assert len(comparison.measure("dsc").pairs) == 6
+    assert {Path(path).name for path in files.values()} == {"comparison.html", "comparison.json", "cases.csv"}
+    page = Path(files["report"]).read_text(encoding="utf-8")
+    assert f"{comparison.measure('dsc').summaries[0].mean:.3f}" in page
+    with Path(files["cases"]).open(newline="", encoding="utf-8") as lines:
+        assert len(list(csv.DictReader(lines))) == 4 * 3
+
+
+def test_a_table_for_a_person(cases: Path, model: Path, tmp_path: Path) -> None:
+    """Without --json and --out: a table and a sentence a pair, and no file anywhere."""
+    done = run_cli("compare", model, "--baseline", "threshold", "--cases", cases)
+    assert "plain threshold" in done.stdout
+    assert "n = 3 patients" in done.stdout
+
+
+def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: Path) -> None:
+    """One method alone, and a baseline that there is not: exit 2, and what was expected."""
+    assert "two models" in run_cli("compare", model, "--cases", cases, code=2).stderr
+    done = run_cli("compare", model, "--baseline", "guess", "--cases", cases, code=2)
+    assert "threshold or one-member" in done.stderr
+
+
+def test_what_cannot_be_compared_is_an_error_in_words(cases: Path, model: Path, tmp_path: Path) -> None:
+    """No cases, and a bundle that does not tell whom it knows where only unseen members may judge."""
+    (tmp_path / "empty").mkdir()
+    done = run_cli("compare", model, model, "--cases", tmp_path / "empty", code=None)
+    assert done.returncode in (1, 3)
+    assert "found none" in done.stderr
+    done = run_cli("compare", model, "--baseline", "threshold", "--cases", cases, "--unseen-members", code=None)
+    assert done.returncode in (1, 3)
+    assert "does not say on whom" in done.stderr
