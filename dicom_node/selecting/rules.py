@@ -119,10 +119,27 @@ def _shown_part(evidence: Evidence) -> str:
     return _SHOWN_PARTS.get(evidence.component, "an unknown part")
 
 
+def _is_derived(evidence: Evidence) -> bool:
+    return evidence.image_type[:1] == ("DERIVED",)
+
+
+def _states_flair(evidence: Evidence) -> bool:
+    """By contrast or name, which outlive post-processing; timing may be that of what it was computed from."""
+    return evidence.contrast == "FLUID_ATTENUATED" or "FLUID_ATTENUATED" in evidence.image_type or names_flair(evidence)
+
+
 _MAPS = ("ADC", "FA", "TRACEW", "EADC", "CBF", "CBV", "MTT", "TTP", "TMAX", "T1MAP", "T2MAP", "METABOLITE_MAP", "PDMAP")
+# What no slice of the head is any more: its values belong to no place, or are no signal.
 _PROJECTIONS = (
-    "MIP", "MAX_IP", "MINIP", "MIN_IP", "PROJECTION IMAGE", "SUBTRACTION", "SUB", "MPR", "CSA MPR", "REFORMATTED",
-    "RESAMPLED", "CURVED", "VOLUME RENDERED", "MEAN_IP",
+    "MIP", "MAX_IP", "MAX IP", "MAXIP", "MINIP", "MIN_IP", "MIN IP", "PROJECTION IMAGE", "SUBTRACTION", "SUB", "CURVED",
+    "VOLUME RENDERED", "SCREEN SAVE",
+)  # fmt: skip
+# Plain slices that were computed from a 3D acquisition, thick ones by averaging: the usual way to axial slices of a
+# sagittal 3D FLAIR. They have the contrast and the place of what was acquired.
+_REFORMATS = ("MPR", "CSA MPR", "REFORMATTED", "RESAMPLED", "MEAN_IP")
+_NAMES_OF_FINDINGS = (
+    "mask", "seg", "segmentation", "segmented", "overlay", "fused", "fusion", "map", "maps", "zscore", "z score",
+    "probability", "lesion", "lesions", "result", "results", "report", "quant", "icobrain", "neuroquant", "lesionquant",
 )  # fmt: skip
 _OTHER_CONTRASTS = frozenset((
     "DIFFUSION", "FLOW_ENCODED", "PERFUSION", "PROTON_DENSITY", "STIR", "TAGGING", "T1", "T2_STAR", "TOF",
@@ -221,14 +238,31 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "reformatted",
-        lambda e: _typed(*_PROJECTIONS)(e) or _says("mpr", "mip", "minip", "subtraction", "reformat", "reformatted")(e),
-        lambda e: "The images are reformatted, projected or subtracted; the slices as acquired are expected.",
-        "PS3.3 C.8.16.1.3 and C.8.13.3.1.1 Image Type values 3 and 4",
+        lambda e: _typed(*_PROJECTIONS)(e) or _says("mip", "minip", "subtraction", "curved", "vrt", "screen save")(e),
+        lambda e: (
+            "The images are projected (MIP), curved, subtracted or screen shots; slices, as acquired or as a plain "
+            "MPR, are expected."
+        ),
+        "PS3.3 C.8.16.1.3 and C.8.13.3.1.1 Image Type values 3 and 4; vendors' values",
+    ),
+    Exclusion(
+        "processed",
+        lambda e: _is_derived(e) and _says(*_NAMES_OF_FINDINGS)(e),
+        lambda e: (
+            "The images are the outcome of another program, such as a mask, a map or a fusion (they are DERIVED, and "
+            "their description names one); the FLAIR itself is expected."
+        ),
+        "PS3.3 C.7.6.1.1.2 Image Type value 1; names of products and of what they make",
     ),
     Exclusion(
         "derived",
-        lambda e: e.image_type[:1] == ("DERIVED",) and e.image_type[1:2] == ("SECONDARY",),
-        lambda e: "The images are post-processed (DERIVED, SECONDARY); the slices as acquired are expected.",
+        lambda e: _is_derived(e) and e.image_type[1:2] == ("SECONDARY",) and not _states_flair(e),
+        lambda e: (
+            "The images are post-processed (DERIVED, SECONDARY), and their description does not name FLAIR, so that "
+            "nobody knows what they show; name FLAIR in the description, or send the slices as acquired."
+        ),
+        # DERIVED\\SECONDARY alone says little: reformats of every vendor, denoising, intensity correction, compression
+        # by a PACS and de-identification all set it on images that are FLAIR as before.
         "PS3.3 C.7.6.1.1.2 Image Type values 1 and 2",
     ),
     Exclusion(
@@ -355,7 +389,14 @@ NOTES: tuple[Sign, ...] = (
     ),
     Sign("three_dimensional", lambda e: e.acquisition_type == "3D", "PS3.3 C.8.3.1 MR Acquisition Type"),
     Sign(
-        "derived", lambda e: e.image_type[:1] == ("DERIVED",), "PS3.3 C.7.6.1.1.2: lossy compression also makes DERIVED"
+        "derived",
+        _is_derived,
+        "PS3.3 C.7.6.1.1.2: reformatting, denoising, lossy compression and de-identification also make DERIVED",
+    ),
+    Sign(
+        "reformatted",
+        lambda e: _typed(*_REFORMATS)(e) or _says("mpr", "reformat", "reformatted")(e),
+        "vendors' Image Type values 3 and 4; the slices are interpolated, those of the training data were acquired",
     ),
     Sign("body_part_not_given", lambda e: not e.body_part.strip(), "PS3.3 C.7.3.1: BodyPartExamined is type 3"),
 )

@@ -16,6 +16,7 @@ from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import build_result_set, write_result_set
+from dicom_node.selecting.head import require_head
 from dicom_node.settings import Settings
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
@@ -99,6 +100,7 @@ def analyse_series(
     started = time.monotonic()
     series = read()
     seconds_read = time.monotonic() - started
+    require_head(series.voxels, series.spacing_mm)
     report("read", 1, 1)
     try:
         segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)

@@ -50,6 +50,16 @@ def _series(**elements: object) -> list[Dataset]:
         {"SeriesDescription": "FLAIR", "BodyPartExamined": "HEADNECK"},
         {"SeriesDescription": "FLAIR", "BodyPartExamined": None},
         {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "PRIMARY", "M", "NORM"]},
+        {
+            "SeriesDescription": "t2_spc_dark-fluid_MPR_tra",
+            "ImageType": ["DERIVED", "SECONDARY", "MPR", "CSA MPR", "M"],
+        },
+        {
+            "SeriesDescription": "Ax CUBE FLAIR reformat",
+            "ImageType": ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"],
+        },
+        {"SeriesDescription": "FLAIR denoised", "ImageType": ["DERIVED", "SECONDARY", "OTHER"]},
+        {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "SECONDARY"]},  # as some anonymisers leave it
         {"SeriesDescription": "FLAIR", "InversionTime": "0"},  # some write 0 for "not given"
         {"SeriesDescription": "FLAIR T1 contrast afterwards T2"},
     ],
@@ -73,10 +83,12 @@ def test_flair_as_vendors_name_it_is_accepted(elements: dict[str, object]) -> No
         ("localizer", {"SeriesDescription": "3-plane FLAIR scout"}),
         ("localizer", {"SeriesDescription": "FLAIR", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}),
         ("map", {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "PRIMARY", "ADC"]}),
-        ("reformatted", {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "PRIMARY", "MPR"]}),
+        ("reformatted", {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "SECONDARY", "MPR", "CURVED"]}),
+        ("reformatted", {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "PRIMARY", "PROJECTION IMAGE"]}),
         ("reformatted", {"SeriesDescription": "FLAIR MIP"}),
         ("reformatted", {"SeriesDescription": "FLAIR subtraction"}),
-        ("derived", {"SeriesDescription": "FLAIR", "ImageType": ["DERIVED", "SECONDARY", "OTHER"]}),
+        ("processed", {"SeriesDescription": "FLAIR lesion overlay", "ImageType": ["DERIVED", "SECONDARY", "OTHER"]}),
+        ("derived", {"InversionTime": "2400", "EchoTime": "120", "ImageType": ["DERIVED", "SECONDARY", "OTHER"]}),
         ("not_magnitude", {"SeriesDescription": "FLAIR", "ImageType": ["ORIGINAL", "PRIMARY", "P"]}),
         ("diffusion", {"SeriesDescription": "ep2d_diff_3scan_trace"}),
         ("diffusion", {"SeriesDescription": "FLAIR", "DiffusionBValue": 1000.0}),
@@ -192,3 +204,9 @@ def test_every_rule_names_its_source() -> None:
     codes = [rule.code for rule in EXCLUSIONS]
     assert len(set(codes)) == len(codes)
     assert all(row.source for row in (*EXCLUSIONS, *SIGNS, *NOTES))
+
+
+def test_a_plain_reformat_is_flagged() -> None:
+    """Interpolated slices are analysed, and the reader of the result is told."""
+    verdict = judge_series(_series(SeriesDescription="FLAIR tra", ImageType=["DERIVED", "SECONDARY", "MPR", "M"]))
+    assert {"derived", "reformatted"} <= set(verdict.flags)
