@@ -54,7 +54,7 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(FIT) --preset reference --start runs/first-reference $(DRAWN) --out runs/reference
 	$(FIT) --preset ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/ventricles
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
-	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
+	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --start runs/first-reference \
 		--ventricles runs/ventricles --baseline runs/paper-2024-half --out segmentation/reference --version 0.2.0
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC

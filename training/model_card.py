@@ -98,6 +98,9 @@ told apart into periventricular and deep. Presets `{recipe.name}` and `{ventricl
   no WMH and looks like it: infarcts, lacunes, choroid plexus, flow in the CSF, thin periventricular rims.
 - Phantoms that this project generates.
 
+The members started from the preset `first-reference`, which knows real scans and phantoms only; the weights shipped are
+{recipe.start_share:.0%} those and the rest the ones reached with synthetic scans (Wortsman et al., CVPR 2022).
+
 Each member was trained without the patients of one fold ({len(held_out)} folds; each patient in exactly one; two scans
 of one patient always together). The paper draws another random 90 % for each member.
 The members' logits were divided by {findings.temperature:.2f} (temperature scaling on the patients that each never

@@ -29,6 +29,7 @@ class Recipe:
         scalp_factors: each case is also shown with all outside the brain dimmed by these, as fat saturation does.
         compute: Keras dtype policy.
         start_from: preset whose weights for the same member this one goes on from; None: from random weights.
+        start_share: share of those weights in the final ones, see `training.averaging`.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Recipe:
     scalp_factors: tuple[float, ...] = (1.0,)
     compute: str = "float32"
     start_from: str | None = None
+    start_share: float = 0.0
 
 
 PAPER_2024 = Recipe("paper-2024")
@@ -79,6 +81,7 @@ REFERENCE = replace(
     FIRST_REFERENCE,
     name="reference",
     start_from="first-reference",
+    start_share=0.4,
     learning_rate=1.5e-3,
     epochs=24,
     synthetic_share=0.5,
@@ -91,9 +94,10 @@ VENTRICLES = replace(
     name="ventricles",
     target="ventricles",
     start_from=None,
+    start_share=0.0,
     network=NetworkSpecification(squeeze_excitation=False, width=0.25),
     learning_rate=2e-3,
-    epochs=20,
+    epochs=14,
     empty_slice_weight=0.5,
 )
 

@@ -19,7 +19,7 @@ COMPUTE: Final = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 # Fields that decide what the weights are: a stage that another one starts from must share them.
 _SHARED_BY_STAGES: Final = ("network", "preprocessing", "target", "compute")
 _AT_LEAST_ONE: Final = ("batch_size", "epochs")
-_SHARES: Final = ("synthetic_share",)
+_SHARES: Final = ("synthetic_share", "start_share")
 _NONE: Final = frozenset({"none", "null"})
 
 T = TypeVar("T")
@@ -100,6 +100,12 @@ def check_recipe(recipe: Recipe) -> None:
         _expect(getattr(recipe, name) >= 1, name, "1 or more", getattr(recipe, name))
     for name in _SHARES:
         _expect(0 <= getattr(recipe, name) < 1, name, "0 up to, and below, 1", getattr(recipe, name))
+    _expect(
+        recipe.start_from is not None or recipe.start_share == 0,
+        "start_share",
+        "0 without start_from",
+        recipe.start_share,
+    )
     rate, steps, crop, size = recipe.learning_rate, recipe.steps_per_epoch, recipe.crop, recipe.preprocessing.size
     _expect(math.isfinite(rate) and rate > 0, "learning_rate", "a number above 0", rate)
     _expect(steps is None or steps >= 1, "steps_per_epoch", "1 or more, or none", steps)

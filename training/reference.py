@@ -24,6 +24,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from segmentation.preprocessing.case import preprocess
+from training.averaging import average_with_start
 from training.cases import LabelledCase, load_cases
 from training.errors import BadCohort
 from training.folds import leave_patients_out
@@ -99,6 +100,7 @@ def fit(
 def bundle(
     data: Data,
     run: Annotated[Path, typer.Option(help="the `--out` folder of fit")],
+    start: Annotated[Path, typer.Option(help="the `--out` folder that it went on from")],
     ventricles: Annotated[Path, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")],
     out: Annotated[Path, typer.Option(help="bundle folder to write")],
     version: Annotated[str, typer.Option(help="model version")],
@@ -112,7 +114,7 @@ def bundle(
     from training.temperature import fold_in
 
     cases = load_cases(data, patients or shared_patients())
-    trained = _Trained.load(run)
+    trained = _Trained.load(run, start)
     temperature = trained.temperature(cases)
     for model in trained.models:
         fold_in(model, temperature)
@@ -157,7 +159,7 @@ class _Trained:
     models: tuple[Any, ...]
 
     @classmethod
-    def load(cls, run: Path) -> _Trained:
+    def load(cls, run: Path, start: Path | None = None) -> _Trained:
         import keras
 
         from segmentation.networks.unet import build_network
@@ -169,6 +171,10 @@ class _Trained:
         for member in range(FOLDS + (run / f"member-{FOLDS}").exists()):
             model = build_network(recipe.network)
             model.load_weights(_weights(run, member))
+            if recipe.start_share and start is not None:
+                before = build_network(recipe.network)
+                before.load_weights(_weights(start, member))
+                average_with_start(model, before, recipe.start_share)
             models.append(model)
         return cls(recipe, tuple(map(tuple, stand["held_out"])), tuple(models))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from training.averaging import average_with_start
 from training.cohort_card import CardFacts, cohort_card
 from training.errors import BadRecipe, OtherRun
 from training.plan import TrainingPlan
@@ -92,7 +93,7 @@ def bundle_run(
 
     extra = None if ventricles is None else ventricle_weights(ventricles, plan)
     keras.config.set_dtype_policy("float32")
-    models = [load_network(plan.recipe, _weights(plan, folder, member)) for member in range(len(plan.parts))]
+    models = [_final_network(plan, folder, member) for member in range(len(plan.parts))]
     software_used = software(backend)
     facts = CardFacts(
         name.name,
@@ -129,6 +130,17 @@ def bundle_run(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_bundle(folder.bundle)
+
+
+def _final_network(plan: TrainingPlan, folder: RunFolder, member: int) -> Any:
+    from training.fit import load_network
+
+    model = load_network(plan.recipe, _weights(plan, folder, member))
+    if plan.recipe.start_share:
+        before = len(plan.stages) - 2
+        start = folder.checkpoint(plan, member, before).weights(plan.stages[before].epochs)
+        average_with_start(model, load_network(plan.recipe, start), plan.recipe.start_share)
+    return model
 
 
 def _weights(plan: TrainingPlan, folder: RunFolder, member: int) -> Path:

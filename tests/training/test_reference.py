@@ -34,7 +34,7 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
         real_only_epochs=0,
         compute="float32",
     )
-    second = replace(first, name="tiny", start_from="tiny-first")
+    second = replace(first, name="tiny", start_from="tiny-first", start_share=0.5)
     fluid = replace(
         first,
         name="tiny-ventricles",
@@ -80,7 +80,8 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     _run(*fit, "--out", runs["tiny"], "--preset", "tiny", *drawn, "--start", runs["tiny-first"])
     _run(*fit, "--members", "0,1,2", "--out", runs["tiny-ventricles"], "--preset", "tiny-ventricles", *drawn)
     out = tmp_path / "bundle"
-    chosen = ("--run", runs["tiny"], "--ventricles", runs["tiny-ventricles"], "--baseline", runs["tiny-first"])
+    chosen = ("--run", runs["tiny"], "--start", runs["tiny-first"])
+    chosen = (*chosen, "--ventricles", runs["tiny-ventricles"], "--baseline", runs["tiny-first"])
     _run("bundle", *common, *chosen, "--out", out, "--version", "0.0.1")
     printed = json.loads(_run("leave-out", *common, "--bundle", out, "--json"))
     bundle = load_bundle(out)

@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 def smooth_field(shape: tuple[int, ...], knots: tuple[int, ...], generator: np.random.Generator) -> NDArray[np.float32]:
     """Normal values at `knots` places along each of three axes, interpolated linearly to `shape`; float32."""
     field = generator.normal(size=knots).astype(np.float32)
-    for (
-        size
-    ) in shape:  # each turn interpolates the axis in front and puts it last: after three the order is the old one
+    # Each turn interpolates the axis in front and puts it last: after three the order is the old one.
+    for size in shape:
         field = np.tensordot(field, _hats(size, field.shape[0]), axes=(0, 1))
-    out: NDArray[np.float32] = field.astype(np.float32)
-    return out
+    return np.asarray(field, np.float32)
 
 
 def _hats(size: int, knots: int) -> NDArray[np.float32]:
     """Weights (size, knots) of linear interpolation between evenly spaced knots."""
     places = np.linspace(0, knots - 1, size)[:, None]
-    return np.maximum(0, 1 - np.abs(places - np.arange(knots))).astype(np.float32)
+    return np.asarray(np.maximum(0, 1 - np.abs(places - np.arange(knots))), np.float32)
 
 
 def blurred_noise(shape: tuple[int, int, int], sigma: float, generator: np.random.Generator) -> NDArray[np.float32]:
