@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ def fit_member(
         CheckpointLost: the checkpoint to go on from cannot be read.
         BadRecipe: the loss was NaN: the weights are of no use, and the checkpoint before is kept.
     """
-    keras.utils.set_random_seed(seed)
+    _set_seed(seed)
     keras.config.set_dtype_policy(recipe.compute)
     checkpoint = Checkpoint(folder)
     with data_parallel() as devices:
@@ -101,6 +102,19 @@ def load_network(recipe: Recipe, weights: Path) -> Any:
     model = build_network(recipe.network)
     model.load_weights(weights, skip_mismatch=False)
     return model
+
+
+def _set_seed(seed: int) -> None:
+    """Seed what initial weights are drawn from.
+
+    `keras.utils.set_random_seed` imports TensorFlow wherever it is installed, whatever the backend. On JAX Python's own
+    generator is enough: initializers take their seeds from it, and dropout has seeds of its own (`build_network`).
+    """
+    if keras.backend.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+    else:
+        random.seed(seed)
+        np.random.seed(seed)
 
 
 class _Judge:
