@@ -20,6 +20,7 @@ from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 
 from dicom_node.errors import ConfigurationError, DeliveryError
+from dicom_node.sending.answers import AnswersForTheAsker
 from dicom_node.sending.object_file import ObjectFile, read_object_file
 from dicom_node.sending.plan import IMPLICIT_VR_LITTLE_ENDIAN, AssociationPlan, is_native, plan_associations
 from dicom_node.sending.secure import reasoned_context
@@ -284,8 +285,12 @@ def _status_of(answer: Any) -> int | None:
 
 
 def _tune(event: Any, course: _Course, network_timeout: float) -> None:
-    """Switch Nagle's algorithm off and let the kernel end a send that the peer does not take (EVT_CONN_OPEN)."""
+    """Switch Nagle's algorithm off and let the kernel end a send that the peer does not take (EVT_CONN_OPEN).
+
+    Answers go to us alone from here on: the association's thread does not run yet.
+    """
     course.connected = True
+    event.assoc.dimse = AnswersForTheAsker(event.assoc)
     connection = event.assoc.dul.socket.socket
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if isinstance(connection, ssl.SSLSocket):
