@@ -217,10 +217,8 @@ def _member_bars() -> Iterator[Report]:
         def report(stand: MemberProgress) -> None:
             if stand.member not in tasks:
                 tasks[stand.member] = progress.add_task("", total=stand.epochs, member=stand.member, figures="")
-            # Epochs of an earlier call are no speed of this one.
-            where: dict[str, Any] = {"completed": stand.epoch}
-            progress.update(tasks[stand.member], figures=_figures(stand), **where)
-            if stand.resumed:
+            progress.update(tasks[stand.member], completed=stand.epoch, figures=_figures(stand))
+            if stand.resumed:  # epochs of an earlier call say nothing of this one's speed
                 progress.reset(tasks[stand.member], completed=stand.epoch)
             if not err.is_terminal and (stand.epoch or not stand.resumed):
                 words = "is at" if stand.resumed else "finished"
