@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -12,6 +13,10 @@ from typing import Any, Final
 from training.errors import CheckpointLost, NotSaved
 
 _PARTIAL: Final = "partial.weights.h5"  # Keras insists on the ending
+_BALLAST: Final = "room"
+_BYTES_A_NUMBER: Final = 4
+# What HDF5 and Keras's groups cost beside the numbers (seen: 500), generous: too little asked ends in a crash.
+_BYTES_A_DATASET: Final = 2048
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Checkpoint:
         partial = self.folder / _PARTIAL
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._ask_for_room(model)
             model.save_weights(partial)
             _sync(partial)
             partial.replace(self.weights(epochs))
@@ -96,6 +102,22 @@ class Checkpoint:
             self._drop_others(self._named())
             raise NotSaved(self._not_saved(epochs, error)) from error
         self._drop_others(self.weights(epochs))
+
+    def _ask_for_room(self, model: Any) -> None:
+        """Reserve the disk that the file will need and give it back: HDF5 may end the process when a write fails.
+
+        Raises:
+            OSError: there is not so much.
+        """
+        optimizer = getattr(model, "optimizer", None)
+        variables = [*model.weights, *(optimizer.variables if optimizer is not None else ())]
+        needed = sum(math.prod(variable.shape) * _BYTES_A_NUMBER + _BYTES_A_DATASET for variable in variables)
+        ballast = self.folder / _BALLAST
+        try:
+            with ballast.open("wb") as out:
+                os.posix_fallocate(out.fileno(), 0, needed)
+        finally:
+            ballast.unlink(missing_ok=True)
 
     def _write_state(self, epochs: int, history: Sequence[EpochRecord]) -> None:
         state = {"epochs": epochs, "weights": self.weights(epochs).name, "history": [asdict(one) for one in history]}

@@ -37,7 +37,6 @@ def files_no_larger_than(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # HDF5 complains once a handle
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, pool: SlicePool) -> None:
     """The error names it, and with space again the same call goes on from it."""
     folder = tmp_path / "member-0"
