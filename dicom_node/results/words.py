@@ -27,6 +27,7 @@ _FLAGS: Final = {
     "other_images_ignored": "The series holds other images beside the FLAIR volume; they were left out.",
     "post_contrast": "The images were acquired after contrast agent; enhancement may be taken for hyperintensity.",
     "recognised_by_timing": "The series was recognised as FLAIR by its timing, not by its name.",
+    "reformatted": "The slices were reformatted from another acquisition; the model was trained on slices as acquired.",
     "short_coverage": "The series does not cover the whole brain; the volume is of the part that it covers.",
     "slice_gap": "There are gaps between the slices; the volume assumes that they look like the slices beside them.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
