@@ -52,7 +52,8 @@ DRAWN := --drawn runs/synthetic --drawn runs/phantoms
 reference-model: install runs/phantoms runs/synthetic  ## train the shipped bundle again (some 3 hours on 2 cores)
 	$(FIT) --preset first-reference --drawn runs/phantoms --out runs/first-reference
 	$(FIT) --preset reference --start runs/first-reference $(DRAWN) --out runs/reference
-	$(FIT) --preset ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/ventricles
+	$(FIT) --preset first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/first-ventricles
+	$(FIT) --preset ventricles --start runs/first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/ventricles
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
 	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --start runs/first-reference \
 		--ventricles runs/ventricles --baseline runs/paper-2024-half --out segmentation/reference --version 0.2.0

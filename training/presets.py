@@ -89,9 +89,9 @@ REFERENCE = replace(
 )
 
 # The paper's ventricle network is a UNet; a quarter of its width is enough for a structure so large.
-VENTRICLES = replace(
+FIRST_VENTRICLES = replace(
     REFERENCE,
-    name="ventricles",
+    name="first-ventricles",
     target="ventricles",
     start_from=None,
     start_share=0.0,
@@ -101,9 +101,22 @@ VENTRICLES = replace(
     empty_slice_weight=0.5,
 )
 
+# Label maps count every horn and the fourth ventricle in, the readers of the real masks do not, who have the last word.
+VENTRICLES = replace(
+    FIRST_VENTRICLES,
+    name="ventricles",
+    start_from="first-ventricles",
+    learning_rate=1e-3,
+    epochs=8,
+    synthetic_share=0.1,
+)
+
 # The paper's recipe at a quarter of the cost, to compare the reference preset with on a CPU: half width, bfloat16.
 PAPER_2024_HALF = replace(
     PAPER_2024, name="paper-2024-half", network=NetworkSpecification(width=0.5), compute="mixed_bfloat16"
 )
 
-PRESETS = {recipe.name: recipe for recipe in (PAPER_2024, PAPER_2024_HALF, FIRST_REFERENCE, REFERENCE, VENTRICLES)}
+PRESETS = {
+    recipe.name: recipe
+    for recipe in (PAPER_2024, PAPER_2024_HALF, FIRST_REFERENCE, REFERENCE, FIRST_VENTRICLES, VENTRICLES)
+}
