@@ -27,6 +27,7 @@ from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 
 pytestmark = pytest.mark.peer("storescu")
 
+ACCEPT = 2
 ABORT = 7
 
 
@@ -240,9 +241,17 @@ def test_full_of_busy_associations_the_newcomer_is_told_to_come_again(tmp_path):
             second.send(associate_request())
             assert second.rejection() == (2, 3, 2)
             first.release()
-        with RawScu(small.port) as third:
-            third.associate()
-            third.release()
+        until(lambda: is_accepted(small), "room for the next association")
+
+
+def is_accepted(receiver):
+    """Whether one association is accepted and released. The receiver gives a place back a moment after its release."""
+    with RawScu(receiver.port) as scu:
+        scu.send(associate_request())
+        if scu.pdu()[0] != ACCEPT:
+            return False
+        scu.release()
+        return True
 
 
 def test_fuzzed_associations_leave_the_receiver_whole(receiver, series):

@@ -209,7 +209,7 @@ def test_tls_1_1_is_refused(secure, authority, scanner):
         context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     with RawScu(secure.settings.tls_port) as scu, pytest.raises(ssl.SSLError):
         context.wrap_socket(scu.socket)
-    assert "no TLS version from 1.2 on" in secure.wait_for_line("TLS handshake failed")
+    assert "TLS handshake failed" in secure.wait_for_line("no TLS version from 1.2 on")
 
 
 def test_a_sender_without_tls_on_the_tls_port(secure, series, authority, scanner):
@@ -228,7 +228,7 @@ def test_a_sender_with_tls_on_the_plain_port(secure, series, authority, scanner)
         done = storescu(secure, series[:1], *with_certificate(authority, scanner))
     assert done.returncode != 0
     assert time.monotonic() - began < 30
-    assert "a TLS handshake on the port without TLS" in secure.wait_for_line("invalid PDU")
+    assert "invalid PDU" in secure.wait_for_line("a TLS handshake on the port without TLS")
 
 
 def test_noise_on_the_tls_port(secure, series, authority, scanner):
