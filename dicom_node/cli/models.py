@@ -135,6 +135,7 @@ def promote(
     live model by more than the margin. Exit 1 when it fails.
     """
     from dicom_node.cli.model_words import plain_promotion
+    from dicom_node.modelling.adding import register_shipped
 
     if force and not (reason or "").strip():
         complain("--force: expected --reason TEXT beside it, for the audit; came none")
@@ -154,10 +155,12 @@ def promote(
                 complain(str(check))
             complain(f"{model} was not promoted. --force --reason TEXT promotes it all the same")
             raise typer.Exit(ExitCode.FAILED)
+        who = by or account()
+        before = live.digest if live else register_shipped(registry.store, registry.table, model.digest, who)
         promotion = registry.table.promote(
             model.digest,
-            by or account(),
-            None if live is None else live.digest,
+            who,
+            before,
             reason=reason,
             gate=verdict.plain(),
             overruled=[str(check) for check in verdict.failed],
@@ -173,7 +176,10 @@ def rollback(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the model live again that was live before the last promotion; workers take it between two jobs."""
+    """Make the model live again that was live before the last promotion; workers take it between two jobs.
+
+    Before the first promotion that was the shipped one.
+    """
     from dicom_node.cli.model_words import plain_promotion
 
     with open_registry(config) as registry:
@@ -196,6 +202,7 @@ def _judge(
             candidate=registry_choice(registry.settings, model.digest),
             live=registry_choice(registry.settings, None if live is None else live.digest),
             runtime=registry.settings.runtime,
+            threads=registry.settings.threads,
             cases=() if cases is None else _load_cases(cases, Path(cache), progress),
             margin=margin,
             progress=progress,

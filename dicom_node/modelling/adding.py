@@ -9,7 +9,7 @@ from db.models import ModelTable
 from db.registered_model import NewModel
 from dicom_node.modelling.evaluation import read_evaluation
 from dicom_node.modelling.store import ModelStore, Stored
-from segmentation.bundle import load_bundle
+from segmentation.bundle import load_bundle, reference_bundle
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,24 @@ def add_model(folder: Path, evaluation: Path | None, store: ModelStore, table: M
     new = NewModel(identity.digest, identity.name, identity.version, stored.size_bytes)
     is_new = table.add(new, by, document)
     return AddedModel(identity.digest, is_new, stored.stored, document is not None)
+
+
+def register_shipped(store: ModelStore, table: ModelTable, candidate: str, by: str) -> str | None:
+    """Register the shipped model as the one that was live until the first promotion, so that a rollback leads to it.
+
+    Args:
+        candidate: digest of the model that is about to be promoted.
+        by: who, for the audit.
+
+    Returns:
+        The shipped model's digest; None when it is the candidate itself.
+
+    Raises:
+        BadBundle: the installation's own bundle is damaged.
+        LiveModelChanged: another promotion came in between.
+    """
+    if load_bundle(reference_bundle()).identity.digest == candidate:
+        return None
+    digest = add_model(reference_bundle(), None, store, table, by).digest
+    table.promote(digest, by, None, reason="the shipped model, in use before the first promotion")
+    return digest

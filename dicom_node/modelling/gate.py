@@ -109,6 +109,7 @@ def judge(
     cases: Sequence[LabelledCase],
     margin: float,
     progress: Progress,
+    threads: int | None = None,
 ) -> GateVerdict:
     """Hold a model to every check.
 
@@ -119,12 +120,13 @@ def judge(
         cases: labelled cases to compare on; none: they are not compared.
         margin: how far the mean DSC may lie below the live model's.
         progress: see `Progress`.
+        threads: CPU threads for inference, as configured for the worker; None: every core.
 
     Raises:
         BadCase: a case that cannot be segmented.
     """
     progress("load", 0, 1)
-    loads, opened = _check_loads(candidate, runtime)
+    loads, opened = _check_loads(candidate, runtime, threads)
     progress("load", 1, 1)
     if opened is None:
         not_made = (_not_made(GOLDEN, "it does not load"), _not_made(DSC, "it does not load"))
@@ -134,7 +136,7 @@ def judge(
     progress("golden", 1, 1)
     if not cases:
         return GateVerdict(margin, (loads, golden, _not_made(DSC, "no cases were given: --cases DIR")), ())
-    live_loads, live_opened = _check_loads(live, runtime)
+    live_loads, live_opened = _check_loads(live, runtime, threads)
     if live_opened is None:
         dsc = GateCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)
         return GateVerdict(margin, (loads, golden, dsc), ())
@@ -142,11 +144,13 @@ def judge(
     return GateVerdict(margin, (loads, golden, _check_dsc(compared, margin)), compared)
 
 
-def _check_loads(choice: ModelChoice, runtime: RuntimeChoice) -> tuple[GateCheck, tuple[ModelBundle, Ensemble] | None]:
+def _check_loads(
+    choice: ModelChoice, runtime: RuntimeChoice, threads: int | None
+) -> tuple[GateCheck, tuple[ModelBundle, Ensemble] | None]:
     expected = f"a whole bundle that runtime {runtime} compiles on this machine"
     try:
         bundle = choice.load()
-        ensemble = open_ensemble(bundle, runtime)
+        ensemble = open_ensemble(bundle, runtime, threads)
     except Exception as error:  # whatever a runtime raises: a model that crashes the worker must not get past the gate
         words = str(error) if isinstance(error, SegmentationError) else describe_error(error)
         return GateCheck(LOADS, CheckState.FAILED, expected, words), None

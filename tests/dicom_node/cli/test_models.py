@@ -14,7 +14,7 @@ from support.models import tiny_bundle
 from typer.testing import CliRunner
 
 from dicom_node.cli.main import build_app
-from segmentation.bundle import load_bundle
+from segmentation.bundle import load_bundle, reference_bundle
 
 
 class Cli:
@@ -58,8 +58,9 @@ def wild(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path: Path) -> None:
     """Two models are added and listed; a worse one fails the gate with exit 1 and the words for it, and is promoted by
-    force; a rollback makes the first live again, and the audit has it all. What is used follows."""
-    first, second = (load_bundle(folder).identity.digest for folder in (good, wild))
+    force; a rollback makes the first live again, another one the shipped model, which was in use before, and the audit
+    has it all. What is used follows."""
+    first, second, shipped = (load_bundle(folder).identity.digest for folder in (good, wild, reference_bundle()))
     cases = cases_drawn_by(good, tmp_path / "cases", count=1)
 
     evaluation = made_up_evaluation(count=12)
@@ -83,8 +84,8 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert "head-1" in refused.stdout
     listed = json.loads(cli("models", "list", "--json").stdout)
     assert listed["live"] == first
-    assert [model["digest"] for model in listed["models"]] == [second, first]
-    assert listed["models"][1]["dsc_cases"] == 12
+    assert [model["digest"] for model in listed["models"]] == [shipped, second, first]
+    assert listed["models"][2]["dsc_cases"] == 12
 
     forced = cli("models", "promote", second, "--cases", cases, "--force", "--reason", "only for a test", "--by", "bob")
     assert "is live now, although the gate failed" in forced.stdout
@@ -101,9 +102,12 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert f"({first[:12]}) is live again" in rolled.stdout
     assert "pins" in rolled.stderr
     audit = json.loads(cli("jobs", "audit", "--json").stdout)
-    assert [one["action"] for one in audit] == ["roll back model", *["promote model"] * 2, *["add model"] * 2]
+    promotions = ["promote model", "promote model", "promote model", "add model"]  # the shipped one with the first
+    assert [one["action"] for one in audit] == ["roll back model", *promotions, *["add model"] * 2]
     assert "DSC failed" in audit[1]["detail"]
     assert "only for a test" in audit[1]["detail"]
+    assert f"({shipped[:12]}) is live again" in cli("models", "rollback").stdout
+    assert cli("models", "rollback", code=1).stderr
 
 
 def test_for_a_reader(cli: Cli, good: Path) -> None:
