@@ -134,7 +134,8 @@ class CaseRecord(_Frozen):
         pv_predicted_ml: predicted WMH within 10 mm.
         deep_manual_ml: manual WMH outside.
         deep_predicted_ml: predicted WMH outside.
-        ventricle_dsc: predicted against manual ventricles.
+        ventricle_dsc: predicted against manual ventricles; the ventricle network is one for all members, and with
+            `seen_in_training` counts as having seen the patient, whichever members judged the WMH.
         seconds: preprocessing, inference and measures; reading the files excluded.
         clinical: the other columns of patients.csv.
     """

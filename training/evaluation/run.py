@@ -36,7 +36,8 @@ class EvaluationRequest:
         known: on whom the model was trained; `TrainingPatients.of(bundle)`.
         architecture: the network in words, `describe(bundle)`.
         split: evaluate only this part of the split.
-        unseen_members: judge each case only by members that never saw its patient.
+        unseen_members: judge the WMH of each case only by members that never saw its patient; the ventricle network is
+            one for all.
         training_size: the curve, where one was made.
         evaluated_at: the document's date; the present otherwise.
     """
@@ -97,7 +98,7 @@ def evaluate_cases(
         settings=request.settings,
         representatives=gallery.representatives,
         split=request.split,
-        seen=seen_note(chosen, request.known, request.unseen_members),
+        seen=seen_note([case.record for case in judged], unseen_members=request.unseen_members),
         training_size=request.training_size,
         evaluated_at=request.evaluated_at or datetime.now(UTC),
         software={name: version(name) for name in SOFTWARE},

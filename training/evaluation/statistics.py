@@ -15,28 +15,58 @@ from training.evaluation.document import CaseRecord, EvaluationSettings, Statist
 from training.evaluation.paper import paper_figure
 from training.evaluation.partial import FEWEST as FEWEST_FOR_PARTIAL
 from training.evaluation.partial import partial_correlation
+from training.evaluation.seen import is_by_seen_ventricles, is_divided_by_seen_ventricles, seen_ventricles_note
 from training.evaluation.tests_of_difference import mean_with_interval
 
 Value = Callable[[CaseRecord], float | None]
+Holds = Callable[[CaseRecord], bool]
 
 _T_INTERVAL: Final = "95 % CI by Student's t"
 _FISHER: Final = "Pearson, 95 % CI by Fisher's z"
 
 
+def _never(_: CaseRecord) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class MeanOf:
-    """A column of the cases whose mean is reported; `absent` says why it may be missing."""
+    """A column of the cases whose mean is reported.
+
+    Attributes:
+        absent: why it may be missing.
+        by_seen_ventricles: in which cases it rests on a ventricle network that saw the patient.
+    """
 
     name: str
     title: str
     value: Value
     unit: str = ""
     absent: str = "no case has it"
+    by_seen_ventricles: Holds = _never
+
+
+@dataclass(frozen=True)
+class Volumes:
+    """A manual and a predicted volume whose agreement is reported; `by_seen_ventricles` as in `MeanOf`."""
+
+    name: str
+    title: str
+    manual: Value
+    predicted: Value
+    by_seen_ventricles: Holds = _never
 
 
 _EMPTY_MASK: Final = "undefined for every case: one of the masks is empty"
 _NO_VENTRICLES: Final = "no case has a ventricle mask, and the model predicts none"
 _NO_PREDICTION: Final = "undefined for every case: nothing was predicted"
+
+_REGIONS: Final[tuple[tuple[str, str, Value], ...]] = (
+    ("pv_dsc_mean", "periventricular (10 mm)", lambda r: r.pv_dsc),
+    ("deep_dsc_mean", "deep (10 mm)", lambda r: r.deep_dsc),
+    ("pv_dsc_7mm5_mean", "periventricular (7.5 mm)", lambda r: r.pv_dsc_7mm5),
+    ("deep_dsc_7mm5_mean", "deep (7.5 mm)", lambda r: r.deep_dsc_7mm5),
+)
 
 MEANS: Final = (
     MeanOf("dsc_mean", "mean DSC", lambda r: r.dsc),
@@ -52,16 +82,17 @@ MEANS: Final = (
     MeanOf("member_dice_mean", "mean pairwise member Dice", lambda r: r.member_dice, "", "the model has one member"),
     MeanOf("brier_mean", "mean Brier score near lesions", lambda r: r.brier, "", "no lesion in any case"),
     MeanOf("ece_near_mean", "mean ECE near lesions", lambda r: r.ece_near, "", "no lesion in any case"),
-    MeanOf("pv_dsc_mean", "mean DSC, periventricular (10 mm)", lambda r: r.pv_dsc, "", _NO_VENTRICLES),
-    MeanOf("deep_dsc_mean", "mean DSC, deep (10 mm)", lambda r: r.deep_dsc, "", _NO_VENTRICLES),
-    MeanOf("pv_dsc_7mm5_mean", "mean DSC, periventricular (7.5 mm)", lambda r: r.pv_dsc_7mm5, "", _NO_VENTRICLES),
-    MeanOf("deep_dsc_7mm5_mean", "mean DSC, deep (7.5 mm)", lambda r: r.deep_dsc_7mm5, "", _NO_VENTRICLES),
+    *(
+        MeanOf(name, f"mean DSC, {title}", value, "", _NO_VENTRICLES, is_divided_by_seen_ventricles)
+        for name, title, value in _REGIONS
+    ),
     MeanOf(
         "ventricle_dsc_mean",
         "mean DSC of the ventricles",
         lambda r: r.ventricle_dsc,
         "",
         "needs a model with a ventricle network and cases with ventricles.nii.gz",
+        is_by_seen_ventricles,
     ),
 )
 
@@ -73,11 +104,22 @@ CONFIDENCES: Final[tuple[tuple[str, str, Value], ...]] = (
     ("inverse_volume", "1 / volume", lambda r: r.inverse_volume),
 )
 
-# Pairs of volumes whose agreement is measured.
-VOLUMES: Final[tuple[tuple[str, str, Value, Value], ...]] = (
-    ("volume", "WMH volume", lambda r: r.manual_ml, lambda r: r.predicted_ml),
-    ("pv_volume", "periventricular volume", lambda r: r.pv_manual_ml, lambda r: r.pv_predicted_ml),
-    ("deep_volume", "deep volume", lambda r: r.deep_manual_ml, lambda r: r.deep_predicted_ml),
+VOLUMES: Final = (
+    Volumes("volume", "WMH volume", lambda r: r.manual_ml, lambda r: r.predicted_ml),
+    Volumes(
+        "pv_volume",
+        "periventricular volume",
+        lambda r: r.pv_manual_ml,
+        lambda r: r.pv_predicted_ml,
+        is_divided_by_seen_ventricles,
+    ),
+    Volumes(
+        "deep_volume",
+        "deep volume",
+        lambda r: r.deep_manual_ml,
+        lambda r: r.deep_predicted_ml,
+        is_divided_by_seen_ventricles,
+    ),
 )
 
 
@@ -92,8 +134,8 @@ def _group(group: str, records: Sequence[CaseRecord], settings: EvaluationSettin
         _median("manual_ml_median", "median manual WMH volume", group, [r.manual_ml for r in records]),
         _median("predicted_ml_median", "median predicted WMH volume", group, [r.predicted_ml for r in records]),
     ]
-    for name, title, first, second in VOLUMES:
-        found += _agreement(name, title, group, *_pairs(records, first, second))
+    for volumes in VOLUMES:
+        found += _agreement(volumes, group, records)
     for name, title, value in CONFIDENCES:
         found += [_correlation(f"{name}_dsc_r", f"r of {title} and DSC", group, *_pairs(records, value, _dsc))]
         if name != "inverse_volume":
@@ -105,13 +147,14 @@ def _group(group: str, records: Sequence[CaseRecord], settings: EvaluationSettin
 
 
 def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statistic:
-    values = [value for record in records if (value := column.value(record)) is not None]
-    found = mean_with_interval(values)
+    having = [(record, value) for record in records if (value := column.value(record)) is not None]
+    found = mean_with_interval([value for _, value in having])
     note = column.absent if found.mean is None else ""
     if found.mean is not None and found.low is None:
         note = "no interval: at least 2 cases are needed, there is 1"
     elif found.n < len(records) and found.mean is not None:
         note = f"undefined for {len(records) - found.n} of {len(records)} cases"
+    seen = seen_ventricles_note(sum(column.by_seen_ventricles(record) for record, _ in having), found.n)
     return Statistic(
         name=column.name,
         title=column.title,
@@ -124,7 +167,7 @@ def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statisti
         unit=column.unit,
         method=_T_INTERVAL,
         paper=paper_figure(column.name, group),
-        note=note,
+        note=_joined(note, seen),
     )
 
 
@@ -144,11 +187,11 @@ def _median(name: str, title: str, group: str, values: Sequence[float]) -> Stati
     )
 
 
-def _agreement(
-    name: str, title: str, group: str, first: Sequence[float], second: Sequence[float]
-) -> tuple[Statistic, ...]:
+def _agreement(volumes: Volumes, group: str, records: Sequence[CaseRecord]) -> tuple[Statistic, ...]:
+    name, title = volumes.name, volumes.title
     r_name, ccc_name, cb_name = f"{name}_r", f"{name}_ccc", f"{name}_cb"
     titles = (f"r of {title}, manual and predicted", f"Lin's CCC of {title}", f"bias correction factor C_b of {title}")
+    first, second = _pairs(records, volumes.manual, volumes.predicted)
     found = agreement(np.asarray(first), np.asarray(second))
     if found is None:
         note = _too_few(len(first), FEWEST_FOR_R)
@@ -157,6 +200,7 @@ def _agreement(
             for n, t in zip((r_name, ccc_name, cb_name), titles, strict=True)
         )
     no_interval = "" if found.n >= FEWEST_FOR_CI else f"no interval: {_too_few(found.n, FEWEST_FOR_CI)}"
+    seen = seen_ventricles_note(sum(map(volumes.by_seen_ventricles, records)), found.n)
     return (
         Statistic(
             name=r_name,
@@ -169,7 +213,7 @@ def _agreement(
             p=found.p,
             method=_FISHER,
             paper=paper_figure(r_name, group),
-            note=no_interval,
+            note=_joined(no_interval, seen),
         ),
         Statistic(
             name=ccc_name,
@@ -181,7 +225,7 @@ def _agreement(
             n=found.n,
             method="Lin 1989, 95 % CI by z-transform",
             paper=paper_figure(ccc_name, group),
-            note=no_interval,
+            note=_joined(no_interval, seen),
         ),
         Statistic(
             name=cb_name,
@@ -191,7 +235,7 @@ def _agreement(
             n=found.n,
             method="CCC / r",
             paper=paper_figure(cb_name, group),
-            note="" if found.bias_correction is not None else "undefined: r is 0",
+            note=_joined("" if found.bias_correction is not None else "undefined: r is 0", seen),
         ),
     )
 
@@ -263,6 +307,10 @@ def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSetti
 def _pairs(records: Sequence[CaseRecord], first: Value, second: Value) -> tuple[list[float], list[float]]:
     both = [(a, b) for r in records if (a := first(r)) is not None and (b := second(r)) is not None]
     return [a for a, _ in both], [b for _, b in both]
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _too_few(there: int, needed: int) -> str:

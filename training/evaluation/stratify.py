@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from training.evaluation.document import CaseRecord, Stratification, Stratum
 from training.evaluation.paper import STRATA
+from training.evaluation.seen import is_divided_by_seen_ventricles, seen_ventricles_note
 from training.evaluation.strata import (
     Division,
     by_dsc,
@@ -91,6 +92,7 @@ def _regions(
         note = "no case has a ventricle mask, and the model predicts none"
         return Stratification(name=name, title=title, quantity="DSC", by="region", note=note)
     test = paired_t([a for a, _ in pairs], [b for _, b in pairs])
+    seen = seen_ventricles_note(sum(map(is_divided_by_seen_ventricles, records)), len(records))
     return Stratification(
         name=name,
         title=title,
@@ -99,7 +101,7 @@ def _regions(
         rows=tuple(_row(name, label, numbers) for label, numbers in values.items()),
         p=test.p,
         test=f"{test.name} of {len(pairs)} cases",
-        note=test.note,
+        note="; ".join(note for note in (test.note, seen) if note),
     )
 
 

@@ -125,3 +125,24 @@ def test_raters_and_predicted_ventricles(ensemble: Ensemble, cases: list[Labelle
         assert marked is not None
         assert record.regions_by == ("predicted ventricles" if marked.any() else None)
         assert record.ventricle_dsc is None
+
+
+def test_ventricles_that_the_network_knows_are_announced(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """There is one ventricle network for all members: the first sentences and each number that rests on it say so,
+    whichever members judged the WMH, and only for patients of the training."""
+    known = TrainingPatients(frozenset({"c0", "c1"}), (frozenset({"c0"}), frozenset({"c1"})))
+    three = [cases[0], cases[1], cases[3]]
+    for unseen_members in (False, True):
+        found = evaluate_cases(three, ensemble, request=EvaluationRequest(known=known, unseen_members=unseen_members))
+        assert "ventricle network is one for all members" in found.cohort.note
+        assert "the DSC of the ventricles says nothing about new patients" in found.cohort.note
+        assert ("only by the members that never saw" in found.cohort.note) == unseen_members
+        row = found.statistic("ventricle_dsc_mean", "all")
+        assert row is not None
+        assert row.note == "the ventricle network counts as having seen the patients of 2 of 3 cases"
+        for name in ("dsc_mean", "pv_dsc_mean"):  # WMH, and WMH divided by manual ventricles
+            other = found.statistic(name, "all")
+            assert other is not None
+            assert "ventricle network" not in other.note
+    new = evaluate_cases(cases[2:4], ensemble, request=EvaluationRequest(known=known, unseen_members=True))
+    assert all("counts as having seen" not in item.note for item in new.statistics)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 from support.evaluations import made_up_records
 
-from training.evaluation.document import EvaluationSettings, Statistic
+from training.evaluation.document import CaseRecord, EvaluationSettings, Statistic
 from training.evaluation.statistics import statistics_of
+from training.evaluation.stratify import stratifications
+
+
+def _records(count: int, **columns: object) -> list[CaseRecord]:
+    return [record.model_copy(update=columns) for record in made_up_records(count)]
 
 
 def _of(count: int, **columns: object) -> dict[str, Statistic]:
-    records = [record.model_copy(update=columns) for record in made_up_records(count)]
-    return {item.name: item for item in statistics_of({"all": records}, EvaluationSettings())}
+    return {item.name: item for item in statistics_of({"all": _records(count, **columns)}, EvaluationSettings())}
 
 
 def test_a_cohort_of_one_says_what_is_missing() -> None:
@@ -57,3 +61,21 @@ def test_partial_columns_are_counted() -> None:
     found = {item.name: item for item in statistics_of({"all": records}, EvaluationSettings())}
     assert found["hd_mm_mean"].n == 4
     assert "1 of 5" in found["hd_mm_mean"].note
+
+
+def test_regions_by_ventricles_of_a_network_that_saw_the_patient() -> None:
+    """Predicted ventricles divide WMH: DSC and volumes of the regions say in how many cases they were known."""
+    found = _of(5, seen_in_training=True, regions_by="predicted ventricles", ventricle_dsc=None)
+    words = "the ventricle network counts as having seen the patients of 5 of 5 cases"
+    for name in ("pv_dsc_mean", "deep_dsc_mean", "pv_dsc_7mm5_mean", "deep_dsc_7mm5_mean"):
+        assert found[name].note == words
+    for name in ("pv_volume_r", "pv_volume_ccc", "pv_volume_cb", "deep_volume_ccc"):
+        assert found[name].note == words
+    assert found["volume_ccc"].note == ""
+    divided = {
+        item.name: item
+        for item in stratifications(_records(5, seen_in_training=True, regions_by="predicted ventricles"))
+    }
+    assert words in divided["region_10mm"].note
+    new = _of(5, seen_in_training=False, regions_by="predicted ventricles")
+    assert new["pv_dsc_mean"].note == new["pv_volume_ccc"].note == new["ventricle_dsc_mean"].note == ""
