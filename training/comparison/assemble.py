@@ -11,7 +11,7 @@ from training.comparison.document import ComparedCase, Comparison, Contender, Me
 from training.comparison.pairs import Column, compare_pairs, over_all
 from training.errors import BadCohort
 from training.evaluation.document import CaseRecord, Evaluation
-from training.evaluation.tests_of_difference import mean_with_interval
+from training.evaluation.means import Range, mean_with_interval, range_of
 
 KEYS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -24,6 +24,11 @@ class Measure:
     title: str
     unit: str
     better: Literal["higher", "lower"]
+
+    @property
+    def within(self) -> Range:
+        """What it can be."""
+        return range_of(self.unit)
 
 
 VOLUME_ERROR: Final = "volume_error_ml"
@@ -106,13 +111,13 @@ def _measure(measure: Measure, columns: dict[str, list[float | None]], patients:
         title=measure.title,
         unit=measure.unit,
         better=measure.better,
-        summaries=tuple(_summary(key, column) for key, column in columns.items()),
-        pairs=compare_pairs(columns, patients),
+        summaries=tuple(_summary(key, column, measure.within) for key, column in columns.items()),
+        pairs=compare_pairs(columns, patients, measure.within),
         p_all=all_of_them.p if all_of_them else None,
         note=all_of_them.note if all_of_them else "",
     )
 
 
-def _summary(key: str, column: Column) -> Summary:
-    found = mean_with_interval([value for value in column if value is not None])
+def _summary(key: str, column: Column, within: Range) -> Summary:
+    found = mean_with_interval([value for value in column if value is not None], within)
     return Summary(key=key, n=found.n, mean=found.mean, sd=found.sd, ci_low=found.low, ci_high=found.high)

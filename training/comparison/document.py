@@ -45,7 +45,8 @@ class Contender(_Frozen):
 
 
 class Summary(_Frozen):
-    """A measure of one contender over all cases where it is defined; 95 % CI of the mean (Student's t)."""
+    """A measure of one contender over all cases where it is defined; 95 % CI of the mean (Student's t, cut at what the
+    measure can be)."""
 
     key: str
     n: Count

@@ -16,21 +16,25 @@ from scipy import stats
 from statsmodels.stats.anova import AnovaRM
 
 from training.comparison.document import PairedComparison
-from training.evaluation.tests_of_difference import ALPHA, FEWEST_IN_GROUP, Test, mean_with_interval, paired_t
+from training.evaluation.means import UNLIMITED, Range, mean_with_interval
+from training.evaluation.tests_of_difference import ALPHA, FEWEST_IN_GROUP, Test, paired_t
 
 Column = Sequence[float | None]
 """A measure of one contender, a value a case."""
 
 
-def compare_pairs(columns: Mapping[str, Column], patients: Sequence[str]) -> tuple[PairedComparison, ...]:
+def compare_pairs(
+    columns: Mapping[str, Column], patients: Sequence[str], within: Range = UNLIMITED
+) -> tuple[PairedComparison, ...]:
     """Every pair of contenders; P times the number of pairs (Bonferroni).
 
     Args:
         columns: contender's key -> a value a case; None where the measure is undefined.
         patients: whose case it is, in the same order.
+        within: what the measure can be.
     """
     pairs = list(combinations(columns, 2))
-    return tuple(_compare(a, b, columns[a], columns[b], patients, len(pairs)) for a, b in pairs)
+    return tuple(_compare({a: columns[a], b: columns[b]}, patients, len(pairs), within) for a, b in pairs)
 
 
 def over_all(columns: Mapping[str, Column], patients: Sequence[str]) -> Test:
@@ -66,16 +70,15 @@ _LEAST_P: Final = 2.0
 """A Wilcoxon test of n pairs gives no P under 2 / 2^n: all differences on one side, and the mirror of that."""
 
 
-def _compare(
-    first: str, second: str, first_column: Column, second_column: Column, patients: Sequence[str], tests: int
-) -> PairedComparison:
-    means = by_patient([first_column, second_column], patients)
+def _compare(columns: Mapping[str, Column], patients: Sequence[str], tests: int, within: Range) -> PairedComparison:
+    first, second = columns
+    means = by_patient(list(columns.values()), patients)
     if not means:
         return PairedComparison(first=first, second=second, n=0, note="no patient has a value from both")
     a, b = (np.array(column) for column in zip(*means.values(), strict=True))
-    difference = mean_with_interval(a - b)
+    difference = mean_with_interval(a - b, within.of_differences)
     t, wilcoxon = paired_t(a.tolist(), b.tolist()), _wilcoxon(a - b)
-    notes = [t.note or wilcoxon.note]
+    notes = [t.note or wilcoxon.note, difference.note]
     if left_out := len(set(patients)) - len(means):
         notes.append(f"{left_out} {'patient' if left_out == 1 else 'patients'} without a value from both left out")
     if wilcoxon.p is not None and tests * _LEAST_P / 2 ** len(means) > ALPHA:

@@ -25,6 +25,7 @@ from training.evaluation.document import (
     TriageFigure,
     ViolinFigure,
 )
+from training.evaluation.means import SHARE, mean_with_interval
 from training.evaluation.outliers import find_outliers
 from training.evaluation.paper import STRATA
 from training.evaluation.strata import (
@@ -36,7 +37,7 @@ from training.evaluation.strata import (
     by_volume_quartile,
     by_wmh_tertile,
 )
-from training.evaluation.tests_of_difference import anova, mean_with_interval
+from training.evaluation.tests_of_difference import anova
 
 FEWEST_FOR_DENSITY: Final = 10
 FEWEST_FOR_R: Final = 3
@@ -186,7 +187,7 @@ def _points(
 ) -> tuple[LinePoint, ...]:
     points = []
     for label, members in strata.items():
-        found = mean_with_interval([value for record in members if (value := value_of(record)) is not None])
+        found = mean_with_interval([value for record in members if (value := value_of(record)) is not None], SHARE)
         low, high = found.low, found.high
         if bars == "SD" and found.mean is not None and found.sd is not None:
             low, high = found.mean - found.sd, found.mean + found.sd

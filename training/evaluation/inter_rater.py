@@ -17,8 +17,9 @@ from scipy import stats
 from training.cases import LabelledCase
 from training.dice import dice
 from training.evaluation.document import InterRater
+from training.evaluation.means import SHARE, mean_with_interval
 from training.evaluation.paper import INTER_RATER_DSC
-from training.evaluation.tests_of_difference import mean_with_interval, paired_t
+from training.evaluation.tests_of_difference import paired_t
 
 FIRST_RATER: Final = "wmh"
 FEWEST_FOR_R: Final = 3
@@ -54,11 +55,11 @@ def inter_rater(rated: Sequence[RatedCase]) -> InterRater:
     if not rated:
         note = "no case has a second rater: put masks into <case>/raters/<name>.nii.gz"
         return InterRater(paper_dsc=INTER_RATER_DSC, note=note)
-    found = mean_with_interval([case.mean_dsc for case in rated])
+    found = mean_with_interval([case.mean_dsc for case in rated], SHARE)
     test = paired_t([case.model_dsc for case in rated], [case.mean_dsc for case in rated])
     raters = sorted({name for case in rated for name in case.volumes_ml})
     mean_r = _mean_r(rated, raters)
-    notes = [test.note]
+    notes = [found.note, test.note]
     if mean_r is None:
         notes.append(f"no r: a pair of raters with at least {FEWEST_FOR_R} cases of different volumes is needed")
     return InterRater(

@@ -12,11 +12,11 @@ from statsmodels.stats.proportion import proportion_confint
 
 from training.evaluation.agreement import FEWEST_FOR_CI, FEWEST_FOR_R, agreement
 from training.evaluation.document import CaseRecord, EvaluationSettings, Statistic
+from training.evaluation.means import mean_with_interval, range_of
 from training.evaluation.paper import paper_figure
 from training.evaluation.partial import FEWEST as FEWEST_FOR_PARTIAL
 from training.evaluation.partial import partial_correlation
 from training.evaluation.seen import is_by_seen_ventricles, is_divided_by_seen_ventricles, seen_ventricles_note
-from training.evaluation.tests_of_difference import mean_with_interval
 
 Value = Callable[[CaseRecord], float | None]
 Holds = Callable[[CaseRecord], bool]
@@ -148,12 +148,12 @@ def _group(group: str, records: Sequence[CaseRecord], settings: EvaluationSettin
 
 def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statistic:
     having = [(record, value) for record in records if (value := column.value(record)) is not None]
-    found = mean_with_interval([value for _, value in having])
-    note = column.absent if found.mean is None else ""
-    if found.mean is not None and found.low is None:
+    found = mean_with_interval([value for _, value in having], range_of(column.unit))
+    note = found.note if having else column.absent
+    if found.n == 1:
         note = "no interval: at least 2 cases are needed, there is 1"
-    elif found.n < len(records) and found.mean is not None:
-        note = f"undefined for {len(records) - found.n} of {len(records)} cases"
+    left_out = len(records) - found.n
+    gap = f"undefined for {left_out} of {len(records)} cases" if having and left_out else ""
     seen = seen_ventricles_note(sum(column.by_seen_ventricles(record) for record, _ in having), found.n)
     return Statistic(
         name=column.name,
@@ -167,7 +167,7 @@ def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statisti
         unit=column.unit,
         method=_T_INTERVAL,
         paper=paper_figure(column.name, group),
-        note=_joined(note, seen),
+        note=_joined(note, gap, seen),
     )
 
 

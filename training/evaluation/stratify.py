@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from training.evaluation.document import CaseRecord, Stratification, Stratum
+from training.evaluation.means import SHARE, mean_with_interval
 from training.evaluation.paper import STRATA
 from training.evaluation.seen import is_divided_by_seen_ventricles, seen_ventricles_note
 from training.evaluation.strata import (
@@ -17,7 +18,7 @@ from training.evaluation.strata import (
     by_volume_quartile,
     by_wmh_tertile,
 )
-from training.evaluation.tests_of_difference import anova, bonferroni_pairs, mean_with_interval, paired_t
+from training.evaluation.tests_of_difference import anova, bonferroni_pairs, paired_t
 
 
 def stratifications(records: Sequence[CaseRecord]) -> tuple[Stratification, ...]:
@@ -106,7 +107,7 @@ def _regions(
 
 
 def _row(name: str, label: str, values: Sequence[float]) -> Stratum:
-    found = mean_with_interval(values)
+    found = mean_with_interval(values, SHARE)
     return Stratum(
         label=label,
         n=found.n,

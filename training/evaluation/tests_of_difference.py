@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.weightstats import DescrStatsW
 
 from training.evaluation.document import PairTest
 
@@ -31,31 +30,6 @@ class Test:
     name: str
     p: float | None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Mean:
-    """Mean, SD and 95 % CI (Student's t); all but the mean are None for one value, all for none."""
-
-    n: int
-    mean: float | None
-    sd: float | None
-    low: float | None
-    high: float | None
-
-
-def mean_with_interval(values: Sequence[float] | NDArray[Any]) -> Mean:
-    """Mean of one-dimensional values."""
-    n = len(values)
-    if n == 0:
-        return Mean(0, None, None, None, None)
-    if n == 1:
-        return Mean(1, float(values[0]), None, None, None)
-    described = DescrStatsW(np.asarray(values, np.float64), ddof=1)
-    if described.std == 0:
-        return Mean(n, float(described.mean), 0.0, float(described.mean), float(described.mean))
-    low, high = described.tconfint_mean(alpha=ALPHA)
-    return Mean(n, float(described.mean), float(described.std), float(low), float(high))
 
 
 def paired_t(first: Sequence[float], second: Sequence[float]) -> Test:

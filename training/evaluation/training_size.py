@@ -22,7 +22,8 @@ from training.dice import dice
 from training.errors import BadCohort, BadRecipe, CheckpointLost
 from training.evaluation.document import TrainingSizeCurve, TrainingSizePoint
 from training.evaluation.groups import EXTERNAL
-from training.evaluation.tests_of_difference import mean_with_interval, paired_t
+from training.evaluation.means import SHARE, mean_with_interval
+from training.evaluation.tests_of_difference import paired_t
 from training.plan import TrainingPlan, make_plan
 from training.presets import Recipe
 from training.run import Limits, MemberProgress
@@ -137,5 +138,5 @@ def _score(case: LabelledCase, members: Sequence[Predict], preprocessing: Prepro
 
 
 def _point(size: int, values: Sequence[float]) -> TrainingSizePoint:
-    found = mean_with_interval(values)
+    found = mean_with_interval(values, SHARE)
     return TrainingSizePoint(patients=size, mean_dsc=float(np.mean(values)), sd=found.sd, n=found.n)

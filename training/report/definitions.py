@@ -38,8 +38,9 @@ _LINES: Final = {
     "periventricular, deep": "WMH within 10 mm (or 7.5 mm) of the ventricular surface, and the rest.",
     "risk-coverage": """cases are kept from the surest on; risk is the mean of 1 - DSC of those kept.
         AUGRC: area under the generalised risk (Traub 2024); lower is better.""",
-    "95 % CI, P": """the method of each interval and test stands in its row; P is two-sided, and below .05 is called
-        significant, as in the paper.""",
+    "95 % CI, P": """the method of each interval and test stands in its row; Student's interval of the mean of few cases
+        may pass what the measure can be (0 and 1 for a share, 0 for a distance) and is cut there. P is two-sided, and
+        below .05 is called significant, as in the paper.""",
 }
 
 DEFINITIONS: Final = tuple(Definition(name, " ".join(meaning.split())) for name, meaning in _LINES.items())

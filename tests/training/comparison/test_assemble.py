@@ -98,3 +98,20 @@ def test_other_cases_or_one_contender_are_refused(evaluations: tuple[Evaluation,
         assemble([Entry("a", False, first), Entry("b", False, turned)], AT)
     with pytest.raises(BadCohort, match="2 to 26"):
         assemble([Entry("a", False, first)], AT)
+
+
+def test_a_comparison_of_two_patients_stays_within_its_range() -> None:
+    """Means and differences of a comparison: differences of shares lie in -1 to 1, those of distances anywhere."""
+    made = made_up_evaluation(6)
+    first = made.model_copy(update={"cases": made.cases[:2]})
+    rows = [
+        row.model_copy(update={"dsc": 0.9 * place, "hd_mm": 5 + 40.0 * place}) for place, row in enumerate(first.cases)
+    ]
+    second = first.model_copy(update={"cases": tuple(rows)})
+    comparison = assemble([Entry("a", False, first), Entry("b", False, second)], first.evaluated_at)
+    dsc, distance = comparison.measure("dsc"), comparison.measure("hd_mm")
+    assert (dsc.summaries[1].ci_low, dsc.summaries[1].ci_high) == (0, 1)
+    assert (dsc.pairs[0].ci_low, dsc.pairs[0].ci_high) == (-1, 1)
+    assert "interval cut at -1 and 1" in dsc.pairs[0].note
+    assert distance.summaries[1].ci_low == 0
+    assert (distance.pairs[0].ci_low or 0) < -1

@@ -11,24 +11,8 @@ from training.evaluation.tests_of_difference import (
     bonferroni_pairs,
     chi_square,
     kruskal_wallis,
-    mean_with_interval,
     paired_t,
 )
-
-
-def test_mean_and_interval_by_hand() -> None:
-    """1..5: mean 3, SD 1.5811, 95 % CI 3 -+ 2.7764 * 0.7071."""
-    found = mean_with_interval([1, 2, 3, 4, 5])
-    assert (found.mean, found.sd) == pytest.approx((3, 1.58114), abs=1e-5)
-    assert (found.low, found.high) == pytest.approx((3 - 1.96324, 3 + 1.96324), abs=1e-4)
-
-
-def test_mean_of_none_one_and_equal_values() -> None:
-    """No value: nothing; one: no interval; equal ones: an interval without width."""
-    assert mean_with_interval([]).mean is None
-    assert mean_with_interval([0.5]).low is None
-    same = mean_with_interval([0.5, 0.5])
-    assert (same.low, same.high, same.sd) == (0.5, 0.5, 0.0)
 
 
 def test_paired_t_by_hand() -> None:
