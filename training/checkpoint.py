@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.errors import CheckpointLost, NotSaved
+from training.files import sync, write_whole
 
 _PARTIAL: Final = "partial.weights.h5"  # Keras insists on the ending
 _BALLAST: Final = "room"
@@ -93,9 +94,9 @@ class Checkpoint:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._ask_for_room(model)
             model.save_weights(partial)
-            _sync(partial)
+            sync(partial)
             partial.replace(self.weights(epochs))
-            _sync(self.folder)
+            sync(self.folder)
             self._write_state(epochs, history)
         except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
             partial.unlink(missing_ok=True)
@@ -121,16 +122,7 @@ class Checkpoint:
 
     def _write_state(self, epochs: int, history: Sequence[EpochRecord]) -> None:
         state = {"epochs": epochs, "weights": self.weights(epochs).name, "history": [asdict(one) for one in history]}
-        temporary = self.folder / "state.json.tmp"
-        try:
-            with temporary.open("w", encoding="utf-8") as out:
-                json.dump(state, out)
-                out.flush()
-                os.fsync(out.fileno())
-            temporary.replace(self._state)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync(self.folder)
+        write_whole(self._state, json.dumps(state))
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -164,11 +156,3 @@ def _reason(error: Exception) -> str:
     # h5py keeps the number, but words it as HDF5 does.
     number = getattr(error, "errno", None)
     return os.strerror(number) if number else f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

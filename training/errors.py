@@ -9,7 +9,7 @@ TrainingError
 ├── OtherRun           a run folder that belongs to another training, or that another process is writing
 ├── CheckpointLost     a checkpoint that state.json names cannot be read
 ├── NotSaved           a checkpoint could not be written, for want of space or of a working disk
-└── BadEvaluation      an evaluation document that is damaged or of another version
+└── BadEvaluation      an evaluation or comparison document that is damaged or of another version
 """
 
 from __future__ import annotations
@@ -52,4 +52,4 @@ class NotSaved(TrainingError):
 
 
 class BadEvaluation(TrainingError):
-    """An evaluation document that is damaged or of another version."""
+    """An evaluation or comparison document that is damaged or of another version."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import Any, Final
 
 from training.checkpoint import Checkpoint
 from training.errors import NotSaved, OtherRun
+from training.files import write_whole
 from training.plan import TrainingPlan, cohort_summary
 from training.recipe_settings import as_document, differences
 
@@ -99,7 +99,7 @@ class RunFolder:
         }
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            _write_whole(self.record, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+            write_whole(self.record, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise NotSaved(f"{self.path.name}/run.json could not be written: {error.strerror}") from error
 
@@ -150,15 +150,3 @@ def software(backend: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _write_whole(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -7,26 +7,15 @@ a note says why in words.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from training.errors import BadEvaluation
 from training.evaluation.document import ModelRecord
-
-SCHEMA: Final = 1
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=0)]
+from training.json_document import Count, Fraction, FrozenRecord, JsonDocument
 
 
-class _Frozen(BaseModel):
-    """Nothing unknown, nothing changed afterwards, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Contender(_Frozen):
+class Contender(FrozenRecord):
     """One method.
 
     Attributes:
@@ -44,7 +33,7 @@ class Contender(_Frozen):
     note: str = ""
 
 
-class Summary(_Frozen):
+class Summary(FrozenRecord):
     """A measure of one contender over all cases where it is defined; 95 % CI of the mean (Student's t, cut at what the
     measure can be)."""
 
@@ -56,7 +45,7 @@ class Summary(_Frozen):
     ci_high: float | None = None
 
 
-class PairedComparison(_Frozen):
+class PairedComparison(FrozenRecord):
     """Two contenders on the same patients.
 
     Attributes:
@@ -82,7 +71,7 @@ class PairedComparison(_Frozen):
     note: str = ""
 
 
-class MeasureComparison(_Frozen):
+class MeasureComparison(FrozenRecord):
     """One measure of all contenders.
 
     Attributes:
@@ -104,7 +93,7 @@ class MeasureComparison(_Frozen):
     note: str = ""
 
 
-class ComparedCase(_Frozen):
+class ComparedCase(FrozenRecord):
     """One case; `values` has a row a measure, and in it a number a contender, in the document's order."""
 
     case: str
@@ -113,12 +102,13 @@ class ComparedCase(_Frozen):
     values: dict[str, tuple[float | None, ...]]
 
 
-class Comparison(_Frozen):
+class Comparison(JsonDocument):
     """Everything that `wmh-node compare` found."""
 
-    schema_version: int = SCHEMA
+    FILE_NAME: ClassVar[str] = "comparison.json"
+
     compared_at: datetime
-    software: dict[str, str] = {}
+    software: dict[str, str] = Field(default_factory=dict)
     contenders: tuple[Contender, ...]
     patients: Count
     measures: tuple[MeasureComparison, ...]
@@ -127,8 +117,6 @@ class Comparison(_Frozen):
 
     @model_validator(mode="after")
     def _one_value_a_contender(self) -> Self:
-        if self.schema_version != SCHEMA:
-            raise ValueError(f"expected comparison schema {SCHEMA}, got {self.schema_version}")
         if any(len(row) != len(self.contenders) for case in self.cases for row in case.values.values()):
             raise ValueError(f"expected {len(self.contenders)} values of each measure in every case")
         return self
@@ -143,21 +131,3 @@ class Comparison(_Frozen):
             if each.name == name:
                 return each
         raise KeyError(name)
-
-    def to_json(self) -> str:
-        """The document, indented; `from_json` gives an equal one."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Comparison:
-        """Read a document.
-
-        Raises:
-            BadEvaluation: not JSON, another schema, a field missing or out of range.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "top level"
-            raise BadEvaluation(f"comparison.json, {where}: {first['msg']}") from error

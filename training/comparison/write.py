@@ -6,28 +6,25 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from training.comparison.document import Comparison
 from training.evaluation.document import Evaluation
-from training.evaluation.write import cases_csv
-
-JSON_NAME: Final = "comparison.json"
-CSV_NAME: Final = "cases.csv"
+from training.evaluation.write import CSV_NAME, cases_csv
+from training.files import write_whole
 
 
 def write_comparison(comparison: Comparison, evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path, Path]:
     """Write both files into a folder (made if missing), each whole or not at all; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    document, table = folder / JSON_NAME, folder / CSV_NAME
-    _write_whole(document, comparison.to_json())
-    _write_whole(table, comparison_csv(comparison, evaluations))
+    document, table = folder / Comparison.FILE_NAME, folder / CSV_NAME
+    write_whole(document, comparison.to_json())
+    write_whole(table, comparison_csv(comparison, evaluations))
     return document, table
 
 
 def comparison_csv(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
     """One row a case and contender: its key and digest, then every column of the evaluation's own table."""
-    text = io.StringIO()
+    text = io.StringIO(newline="")
     writer = csv.writer(text)
     for place, (contender, evaluation) in enumerate(zip(comparison.contenders, evaluations, strict=True)):
         header, *rows = csv.reader(io.StringIO(cases_csv(evaluation.cases), newline=""))
@@ -35,9 +32,3 @@ def comparison_csv(comparison: Comparison, evaluations: Sequence[Evaluation]) ->
             writer.writerow(["contender", "digest", *header])
         writer.writerows([contender.key, contender.model.digest, *row] for row in rows)
     return text.getvalue()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)

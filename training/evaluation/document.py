@@ -10,27 +10,16 @@ Groups are texts: `all`, `internal` (train, validation and test patients), `exte
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from training.errors import BadEvaluation
+from training.json_document import Count, Fraction, FrozenRecord, JsonDocument, NotNegative
 
-SCHEMA: Final = 1
-
-Fraction = Annotated[float, Field(ge=0, le=1)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
 ClinicalValue = float | str
 
 
-class _Frozen(BaseModel):
-    """Nothing unknown, nothing changed afterwards, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PaperFigure(_Frozen):
+class PaperFigure(FrozenRecord):
     """What the paper reports for the same quantity.
 
     Attributes:
@@ -55,7 +44,7 @@ class PaperFigure(_Frozen):
         return f"{self.value:g}" if self.sd is None else f"{self.value:g} (SD {self.sd:g})"
 
 
-class Statistic(_Frozen):
+class Statistic(FrozenRecord):
     """One number about one group of cases.
 
     Attributes:
@@ -95,7 +84,7 @@ class Statistic(_Frozen):
         return self
 
 
-class CaseRecord(_Frozen):
+class CaseRecord(FrozenRecord):
     """One case: one row of `cases.csv`.
 
     Volumes lie on the native grid, in mL. None: undefined (no predicted voxel, no manual lesion, no ventricle mask).
@@ -175,10 +164,10 @@ class CaseRecord(_Frozen):
     deep_predicted_ml: NotNegative | None = None
     ventricle_dsc: Fraction | None = None
     seconds: NotNegative
-    clinical: dict[str, ClinicalValue] = {}
+    clinical: dict[str, ClinicalValue] = Field(default_factory=dict)
 
 
-class ModelRecord(_Frozen):
+class ModelRecord(FrozenRecord):
     """Which model was judged, and how it ran."""
 
     name: str
@@ -191,7 +180,7 @@ class ModelRecord(_Frozen):
     precision: str
 
 
-class EvaluationSettings(_Frozen):
+class EvaluationSettings(FrozenRecord):
     """The choices behind the numbers; the report states them."""
 
     surface_tolerance_mm: float = 2.0
@@ -206,7 +195,7 @@ class EvaluationSettings(_Frozen):
     shown_cases: int = 6
 
 
-class Cohort(_Frozen):
+class Cohort(FrozenRecord):
     """Who was evaluated.
 
     Attributes:
@@ -222,15 +211,15 @@ class Cohort(_Frozen):
 
     cases: Count
     patients: Count
-    sites: dict[str, int] = {}
-    splits: dict[str, int] = {}
+    sites: dict[str, int] = Field(default_factory=dict)
+    splits: dict[str, int] = Field(default_factory=dict)
     split_filter: str | None = None
     seen_in_training: tuple[str, ...] = ()
     without_lesions: tuple[str, ...] = ()
     note: str = ""
 
 
-class SampleGroup(_Frozen):
+class SampleGroup(FrozenRecord):
     """The values of one violin."""
 
     label: str
@@ -238,7 +227,7 @@ class SampleGroup(_Frozen):
     paper: PaperFigure | None = None
 
 
-class ViolinFigure(_Frozen):
+class ViolinFigure(FrozenRecord):
     """Figures 1A and 1B: one violin a group, with median and quartiles.
 
     Attributes:
@@ -260,7 +249,7 @@ class ViolinFigure(_Frozen):
     note: str = ""
 
 
-class LinePoint(_Frozen):
+class LinePoint(FrozenRecord):
     """One dot with its error bar."""
 
     label: str
@@ -270,14 +259,14 @@ class LinePoint(_Frozen):
     n: Count = 0
 
 
-class LineSeries(_Frozen):
+class LineSeries(FrozenRecord):
     """One line."""
 
     label: str
     points: tuple[LinePoint, ...]
 
 
-class LineFigure(_Frozen):
+class LineFigure(FrozenRecord):
     """Figures 1C to 1E: dots with error bars, one line a series; every series has the same points."""
 
     figure: str
@@ -289,7 +278,7 @@ class LineFigure(_Frozen):
     note: str = ""
 
 
-class RepresentativeCase(_Frozen):
+class RepresentativeCase(FrozenRecord):
     """One column of figure 2; its pictures are a `training.evaluation.shown.ShownCase` of the same case."""
 
     case: str
@@ -299,7 +288,7 @@ class RepresentativeCase(_Frozen):
     dsc: Fraction
 
 
-class DensityFigure(_Frozen):
+class DensityFigure(FrozenRecord):
     """Figure 3A: uncertainty index against DSC; `density` is a Gaussian kernel estimate at each point."""
 
     cases: tuple[str, ...] = ()
@@ -312,7 +301,7 @@ class DensityFigure(_Frozen):
     note: str = ""
 
 
-class TriageFigure(_Frozen):
+class TriageFigure(FrozenRecord):
     """Figure 3B: patients added in order of their uncertainty index.
 
     Attributes:
@@ -338,14 +327,14 @@ class TriageFigure(_Frozen):
     note: str = ""
 
 
-class FittedLine(_Frozen):
+class FittedLine(FrozenRecord):
     """y = intercept + slope x; x manual mL, y predicted mL."""
 
     intercept: float
     slope: float
 
 
-class Outlier(_Frozen):
+class Outlier(FrozenRecord):
     """A case far off the diagonal; `residual_ml` is predicted - manual, `score` studentised."""
 
     case: str
@@ -355,7 +344,7 @@ class Outlier(_Frozen):
     score: float
 
 
-class AgreementFigure(_Frozen):
+class AgreementFigure(FrozenRecord):
     """Figure 4: predicted against manual volume, the diagonal, the fitted line, outliers."""
 
     cases: tuple[str, ...] = ()
@@ -369,7 +358,7 @@ class AgreementFigure(_Frozen):
     note: str = ""
 
 
-class BaselineRow(_Frozen):
+class BaselineRow(FrozenRecord):
     """One characteristic: a cell a column, already in words (`67.4 (13.0)`, `4 (2-8)`, `1419 (60.4)`)."""
 
     label: str
@@ -380,7 +369,7 @@ class BaselineRow(_Frozen):
     note: str = ""
 
 
-class BaselineTable(_Frozen):
+class BaselineTable(FrozenRecord):
     """The paper's Table: characteristics by data set."""
 
     columns: tuple[str, ...] = ()
@@ -395,7 +384,7 @@ class BaselineTable(_Frozen):
         return self
 
 
-class Stratum(_Frozen):
+class Stratum(FrozenRecord):
     """One row of a stratification."""
 
     label: str
@@ -407,7 +396,7 @@ class Stratum(_Frozen):
     paper: PaperFigure | None = None
 
 
-class PairTest(_Frozen):
+class PairTest(FrozenRecord):
     """Two strata compared; P after Bonferroni."""
 
     first: str
@@ -416,7 +405,7 @@ class PairTest(_Frozen):
     p: Fraction
 
 
-class Stratification(_Frozen):
+class Stratification(FrozenRecord):
     """A quantity by strata, with the test over all of them.
 
     Attributes:
@@ -438,7 +427,7 @@ class Stratification(_Frozen):
     note: str = ""
 
 
-class TrainingSizePoint(_Frozen):
+class TrainingSizePoint(FrozenRecord):
     """Mean DSC on the evaluated patients after training on this many patients."""
 
     patients: Count
@@ -447,7 +436,7 @@ class TrainingSizePoint(_Frozen):
     n: Count
 
 
-class TrainingSizeCurve(_Frozen):
+class TrainingSizeCurve(FrozenRecord):
     """DSC against the number of training patients (paper: 0.659 at 100, 0.699 at 500, 0.722 at 2408)."""
 
     points: tuple[TrainingSizePoint, ...] = ()
@@ -461,7 +450,7 @@ class TrainingSizeCurve(_Frozen):
     note: str = ""
 
 
-class ReliabilityBin(_Frozen):
+class ReliabilityBin(FrozenRecord):
     """Voxels whose probability lies in [low, high)."""
 
     low: Fraction
@@ -471,7 +460,7 @@ class ReliabilityBin(_Frozen):
     voxels: Count
 
 
-class ReliabilityCurve(_Frozen):
+class ReliabilityCurve(FrozenRecord):
     """Probability against frequency, pooled over the voxels near lesions of all cases.
 
     Attributes:
@@ -487,7 +476,7 @@ class ReliabilityCurve(_Frozen):
     note: str = ""
 
 
-class RiskCoverageCurve(_Frozen):
+class RiskCoverageCurve(FrozenRecord):
     """Cases kept in order of a confidence score; risk = 1 - DSC (Traub 2024).
 
     Attributes:
@@ -511,7 +500,7 @@ class RiskCoverageCurve(_Frozen):
     note: str = ""
 
 
-class InterRater(_Frozen):
+class InterRater(FrozenRecord):
     """Agreement of human raters over the cases that have several masks."""
 
     raters: tuple[str, ...] = ()
@@ -527,12 +516,13 @@ class InterRater(_Frozen):
     note: str = ""
 
 
-class Evaluation(_Frozen):
+class Evaluation(JsonDocument):
     """Everything that `wmh-node evaluate` found."""
 
-    schema_version: int = SCHEMA
+    FILE_NAME: ClassVar[str] = "evaluation.json"
+
     evaluated_at: datetime
-    software: dict[str, str] = {}
+    software: dict[str, str] = Field(default_factory=dict)
     model: ModelRecord
     settings: EvaluationSettings
     cohort: Cohort
@@ -555,8 +545,6 @@ class Evaluation(_Frozen):
 
     @model_validator(mode="after")
     def _one_row_a_case(self) -> Self:
-        if self.schema_version != SCHEMA:
-            raise ValueError(f"expected evaluation schema {SCHEMA}, got {self.schema_version}")
         names = [record.case for record in self.cases]
         if len(set(names)) != len(names):
             raise ValueError("expected every case once")
@@ -566,21 +554,3 @@ class Evaluation(_Frozen):
         """The statistic of that name, of `figure_group` unless another group is asked for; None if there is none."""
         wanted = group or self.figure_group
         return next((item for item in self.statistics if item.name == name and item.group == wanted), None)
-
-    def to_json(self) -> str:
-        """The document, indented; `from_json` gives an equal one."""
-        return self.model_dump_json(indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Evaluation:
-        """Read a document.
-
-        Raises:
-            BadEvaluation: not JSON, another schema, a field missing or out of range.
-        """
-        try:
-            return cls.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "top level"
-            raise BadEvaluation(f"evaluation.json, {where}: {first['msg']}") from error

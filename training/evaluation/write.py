@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 from typing import Final
 
 from training.evaluation.document import CaseRecord, Evaluation
+from training.files import write_whole
 
-JSON_NAME: Final = "evaluation.json"
 CSV_NAME: Final = "cases.csv"
 
 _CLINICAL: Final = "clinical"
@@ -17,9 +18,9 @@ _CLINICAL: Final = "clinical"
 def write_evaluation(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """Write both files into a folder (made if missing), each whole or not at all; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    document, table = folder / JSON_NAME, folder / CSV_NAME
-    _write_whole(document, evaluation.to_json())
-    _write_whole(table, cases_csv(evaluation.cases))
+    document, table = folder / Evaluation.FILE_NAME, folder / CSV_NAME
+    write_whole(document, evaluation.to_json())
+    write_whole(table, cases_csv(evaluation.cases))
     return document, table
 
 
@@ -31,13 +32,13 @@ def cases_csv(cases: tuple[CaseRecord, ...]) -> str:
     own = [name for name in CaseRecord.model_fields if name != _CLINICAL]
     clinical = sorted({name for case in cases for name in case.clinical})
     header = [*own, *(f"{_CLINICAL}.{name}" if name in own else name for name in clinical)]
-    lines = _Lines()
-    writer = csv.writer(lines)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
     writer.writerow(header)
     for case in cases:
         values = [getattr(case, name) for name in own] + [case.clinical.get(name) for name in clinical]
         writer.writerow(["" if value is None else _safe(value) for value in values])
-    return lines.text
+    return text.getvalue()
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -46,25 +47,9 @@ def read_evaluation(path: Path) -> Evaluation:
     Raises:
         BadEvaluation: damaged, or of another version.
     """
-    return Evaluation.from_json((path / JSON_NAME if path.is_dir() else path).read_bytes())
-
-
-class _Lines:
-    """What csv.writer writes to."""
-
-    def __init__(self) -> None:
-        self.text = ""
-
-    def write(self, line: str) -> None:
-        self.text += line
+    return Evaluation.from_json((path / Evaluation.FILE_NAME if path.is_dir() else path).read_bytes())
 
 
 def _safe(value: object) -> object:
     """A text that a spreadsheet would run as a formula gets a quote before it (OWASP, CSV injection)."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8", newline="")
-    part.replace(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from training.comparison.document import Comparison, Contender, MeasureComparison, PairedComparison
+from training.files import write_whole
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import FigureView
 from training.report.figures.differences import draw_differences
@@ -23,7 +24,7 @@ def write_comparison_html(comparison: Comparison, folder: Path) -> Path:
     """Write `comparison.html` into a folder (made if missing) and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / COMPARISON_NAME
-    path.write_text(comparison_html(comparison), encoding="utf-8")
+    write_whole(path, comparison_html(comparison))
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from training.evaluation.document import Evaluation, Statistic
 from training.evaluation.shown import ShownCase
+from training.files import write_whole
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import case_bars, figure_views
 from training.report.overview import overview
@@ -40,7 +41,7 @@ def write_report(evaluation: Evaluation, folder: Path, cases_shown: Sequence[Sho
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT_NAME
-    path.write_text(report_html(evaluation, cases_shown), encoding="utf-8")
+    write_whole(path, report_html(evaluation, cases_shown))
     return path
 
 
