@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from training.checkpoint import EpochRecord
+from training.model_card import calibration_in_words
 from training.plan import TrainingPlan, cohort_summary
 from training.presets import PRESETS
 from training.recipe_settings import as_document, differences
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the card tells beside the plan: names, software, and how each member ended."""
+    """What the card tells beside the plan: names, software, how each member ended, and the temperature folded in."""
 
     name: str
     version: str
@@ -29,6 +30,7 @@ class CardFacts:
     backend: str
     software: Mapping[str, str]
     last: tuple[EpochRecord | None, ...]
+    temperature: float | None
 
 
 def cohort_card(plan: TrainingPlan, facts: CardFacts, scores: Sequence[MemberScore]) -> str:
@@ -52,6 +54,7 @@ An ensemble of {len(plan.parts)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2
 - Preset `{recipe.name}`; what differs from it: {_deviations(plan)}.
 - Seed {plan.seed}, scheme `{plan.scheme}`, {plan.epochs} epochs a member, on {facts.backend} ({versions}).
 - Last epoch, loss and validation DSC of each member: {_ends(facts.last)}.
+- {calibration_in_words(facts.temperature)}
 
 ## What it was trained on
 {facts.data}: {counts["cases"]} cases (patients: {parts}){drawn}; sites: {sites}. WMH of the training cases

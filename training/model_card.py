@@ -51,13 +51,13 @@ class Findings:
         wmh: of the shipped members.
         ventricles: of the networks trained like the shipped one, without a fold each.
         baseline: of the preset paper-2024 on the same folds; empty when it was not trained.
-        temperature: folded into the members' last layer.
+        temperature: folded into the members' last layer; None: they are not calibrated.
     """
 
     wmh: Sequence[MemberScore]
     ventricles: Sequence[MemberScore]
     baseline: Sequence[MemberScore]
-    temperature: float
+    temperature: float | None
 
 
 def model_card(
@@ -103,8 +103,7 @@ The members started from the preset `first-reference`, which knows real scans an
 
 Each member was trained without the patients of one fold ({len(held_out)} folds; each patient in exactly one; two scans
 of one patient always together). The paper draws another random 90 % for each member.
-The members' logits were divided by {findings.temperature:.2f} (temperature scaling on the patients that each never
-saw); this is folded into the weights.
+{calibration_in_words(findings.temperature)}
 
 ## Leave-patients-out DSC
 Each case judged by the one member that never saw its patient, at threshold 0.5, with the weights that are shipped
@@ -129,6 +128,16 @@ The shipped ventricle network saw every patient: its column is of five like it, 
 ## Licence
 Weights: CC BY 4.0, with attribution to MS3SEG and to the sources of the label maps and lesions above. Code: Apache-2.0.
 """
+
+
+def calibration_in_words(temperature: float | None) -> str:
+    """What was done so that probabilities mean what they say, for a card."""
+    if temperature is None:
+        return "The members are not calibrated."
+    return (
+        f"The members' logits were divided by {temperature:.2f} (temperature scaling on the patients that each never\n"
+        "saw); this is folded into the weights."
+    )
 
 
 def _row(wmh: MemberScore, ventricles: MemberScore | None, baseline: MemberScore | None) -> str:

@@ -30,6 +30,7 @@ class Recipe:
         compute: Keras dtype policy.
         start_from: preset whose weights for the same member this one goes on from; None: from random weights.
         start_share: share of those weights in the final ones, see `training.averaging`.
+        is_calibrated: a temperature from held-out patients is folded into the members, see `training.temperature`.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Recipe:
     compute: str = "float32"
     start_from: str | None = None
     start_share: float = 0.0
+    is_calibrated: bool = False
 
 
 PAPER_2024 = Recipe("paper-2024")
@@ -82,6 +84,7 @@ REFERENCE = replace(
     name="reference",
     start_from="first-reference",
     start_share=0.4,
+    is_calibrated=True,
     learning_rate=1.5e-3,
     epochs=24,
     synthetic_share=0.5,
@@ -95,6 +98,7 @@ FIRST_VENTRICLES = replace(
     target="ventricles",
     start_from=None,
     start_share=0.0,
+    is_calibrated=False,
     network=NetworkSpecification(squeeze_excitation=False, width=0.25),
     learning_rate=2e-3,
     epochs=14,
@@ -106,8 +110,7 @@ VENTRICLES = replace(
     FIRST_VENTRICLES,
     name="ventricles",
     start_from="first-ventricles",
-    learning_rate=1e-3,
-    epochs=8,
+    epochs=40,
     synthetic_share=0.1,
 )
 

@@ -13,6 +13,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,13 +24,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from segmentation.preprocessing.case import preprocess
 from training.averaging import average_with_start
 from training.cases import LabelledCase, load_cases
 from training.errors import BadCohort
 from training.folds import leave_patients_out
 from training.presets import PRESETS, Recipe
 from training.scores import MemberScore, judge, leave_out_scores
+from training.temperature import fold_in, held_out_temperature
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -111,13 +112,13 @@ def bundle(
     from segmentation.bundle import write_bundle
     from segmentation.manifest import Training
     from training.model_card import DATA_SOURCES, LICENCE, Findings, model_card
-    from training.temperature import fold_in
 
     cases = load_cases(data, patients or shared_patients())
     trained = _Trained.load(run, start)
     temperature = trained.temperature(cases)
-    for model in trained.models:
-        fold_in(model, temperature)
+    if temperature is not None:
+        for model in trained.models:
+            fold_in(model, temperature)
     fluid = _Trained.load(ventricles)
     findings = Findings(
         wmh=trained.scores(cases),
@@ -187,17 +188,12 @@ class _Trained:
         """Each case by the member that never saw its patient."""
         return leave_out_scores(cases, self.held_out, self.predict, self.recipe.preprocessing, self.recipe.target)
 
-    def temperature(self, cases: Sequence[LabelledCase]) -> float:
-        """Of all members together, from the brains of the patients that each never saw."""
-        from training.temperature import fit_temperature
-
-        probabilities, labels = [], []
-        for case in cases:
-            ready = preprocess(case.volume, self.recipe.preprocessing)
-            predicted = self.predict(judge(case, self.held_out), ready.images)
-            probabilities.append(predicted[ready.brain_mask])
-            labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
-        return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))
+    def temperature(self, cases: Sequence[LabelledCase]) -> float | None:
+        """Of all members together, from the patients that each never saw; None where the recipe has none."""
+        if not self.recipe.is_calibrated:
+            return None
+        pairs = ((case, partial(self.predict, judge(case, self.held_out))) for case in cases)
+        return held_out_temperature(pairs, self.recipe.preprocessing)
 
 
 def _weights(run: Path, member: int) -> Path:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +95,7 @@ def bundle_run(
     extra = None if ventricles is None else ventricle_weights(ventricles, plan)
     keras.config.set_dtype_policy("float32")
     models = [_final_network(plan, folder, member) for member in range(len(plan.parts))]
+    temperature = _calibrate(plan, models)
     software_used = software(backend)
     facts = CardFacts(
         name.name,
@@ -103,6 +105,7 @@ def bundle_run(
         backend,
         software_used,
         tuple(final_records(plan, folder, range(len(models))).values()),
+        temperature,
     )
     partial = folder.path / f".bundle-{os.getpid()}"
     try:
@@ -123,6 +126,7 @@ def bundle_run(
             licence=name.licence,
             model_card=cohort_card(plan, facts, _held_out_scores(plan, models)),
             ventricles=None if extra is None else load_network(extra[1], extra[0]),
+            temperature=temperature,
         )
         if folder.bundle.exists():
             shutil.rmtree(folder.bundle)
@@ -141,6 +145,26 @@ def _final_network(plan: TrainingPlan, folder: RunFolder, member: int) -> Any:
         start = folder.checkpoint(plan, member, before).weights(plan.stages[before].epochs)
         average_with_start(model, load_network(plan.recipe, start), plan.recipe.start_share)
     return model
+
+
+def _calibrate(plan: TrainingPlan, models: list[Any]) -> float | None:
+    """Fold a temperature into the members, from the training and validation patients that each never saw."""
+    from training.fit import predict_slices
+    from training.temperature import fold_in, held_out_temperature
+
+    if not plan.recipe.is_calibrated:
+        return None
+    pairs = (
+        (case, partial(predict_slices, model))
+        for member, model in enumerate(models)
+        for case in plan.cases
+        if case.split in ("train", "validation") and case.patient in plan.never_seen_by(member)
+    )
+    temperature = held_out_temperature(pairs, plan.recipe.preprocessing)
+    if temperature is not None:
+        for model in models:
+            fold_in(model, temperature)
+    return temperature
 
 
 def _weights(plan: TrainingPlan, folder: RunFolder, member: int) -> Path:

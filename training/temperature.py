@@ -6,11 +6,19 @@ member does not change, and the uncertainty index means the same for a timid and
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, special
+
+from segmentation.preprocessing.case import preprocess
+from segmentation.preprocessing.settings import PreprocessingSettings
+from training.cases import LabelledCase
+
+Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Normalised slices (slice, row, column) in, one member's probabilities of the same shape out."""
 
 _RANGE: Final = (0.25, 8.0)
 _CERTAIN: Final = 1e-7  # float32 sigmoids end there
@@ -33,6 +41,28 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.bool_]) -> f
 
     found = optimize.minimize_scalar(cross_entropy, bounds=tuple(np.log(_RANGE)), method="bounded")
     return float(np.exp(found.x))
+
+
+def held_out_temperature(
+    pairs: Iterable[tuple[LabelledCase, Predict]], settings: PreprocessingSettings
+) -> float | None:
+    """One temperature for all members, on the brains of cases that each never saw.
+
+    Args:
+        pairs: a case, and a member that was trained without its patient; a case may come with several members.
+        settings: the members' input contract.
+
+    Returns:
+        None when there is no such case.
+    """
+    probabilities, labels = [], []
+    for case, predict in pairs:
+        ready = preprocess(case.volume, settings)
+        probabilities.append(predict(ready.images)[ready.brain_mask])
+        labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
+    if not sum(len(one) for one in labels):
+        return None
+    return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))
 
 
 def fold_in(model: Any, temperature: float) -> None:

@@ -6,7 +6,10 @@ from scipy import special
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
-from training.temperature import fit_temperature, fold_in
+from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.volume import FlairVolume
+from training.cases import LabelledCase
+from training.temperature import fit_temperature, fold_in, held_out_temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -37,3 +40,24 @@ def test_folded_in_it_divides_the_logits() -> None:
     fold_in(model, 2.0)
     after = special.logit(np.asarray(model(images, training=False), np.float64))
     np.testing.assert_allclose(after, before / 2, atol=1e-4)
+
+
+def test_all_members_share_one_temperature_from_the_brains_of_held_out_cases() -> None:
+    """What a member says outside the brain does not count, and without a held-out case there is no temperature."""
+    generator = np.random.default_rng(3)
+    settings = PreprocessingSettings(size=32)
+    voxels = np.zeros((4, 32, 32), np.float32)
+    voxels[:, 6:26, 6:26] = generator.normal(300, 20, (4, 20, 20))
+    wmh = np.zeros(voxels.shape, bool)
+    wmh[:, 6:26, 6:26] = generator.random((4, 20, 20)) < 0.5
+    case = LabelledCase("a", "a", FlairVolume(voxels, (5.0, 1.0, 1.0)), wmh)
+
+    def undecided(images: np.ndarray) -> np.ndarray:
+        """Right half of the time and sure of it in the brain; wrong and certain outside."""
+        inside = np.zeros(images.shape, bool)
+        inside[:, 6:26, 6:26] = True
+        return np.where(inside, 0.9, 0.999999)
+
+    found = held_out_temperature([(case, undecided), (case, undecided)], settings)
+    assert found == pytest.approx(8, rel=0.01)
+    assert held_out_temperature([], settings) is None

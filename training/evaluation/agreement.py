@@ -9,15 +9,13 @@ interval is by Lin's z-transform with the variance as corrected in Lin 2000 (Bio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-FEWEST_FOR_R: Final = 3
-FEWEST_FOR_CI: Final = 4
-"""Fisher's interval divides by n - 3, Lin's by n - 2."""
+from training.evaluation.correlation import FEWEST_FOR_CI, Correlation, correlation
 
 
 @dataclass(frozen=True)
@@ -25,22 +23,14 @@ class Agreement:
     """Agreement of paired values.
 
     Attributes:
-        n: pairs.
-        r: Pearson's correlation.
-        r_low: lower end of its 95 % CI (Fisher); None with fewer than 4 pairs.
-        r_high: upper end.
-        p: two-sided P value of r = 0.
+        linear: Pearson's correlation.
         ccc: Lin's coefficient.
         ccc_low: lower end of its 95 % CI; None where it is undefined (fewer than 4 pairs, |r| = 1 or r = 0).
         ccc_high: upper end.
         bias_correction: C_b; None when r = 0.
     """
 
-    n: int
-    r: float
-    r_low: float | None
-    r_high: float | None
-    p: float
+    linear: Correlation
     ccc: float
     ccc_low: float | None
     ccc_high: float | None
@@ -49,22 +39,16 @@ class Agreement:
 
 def agreement(first: NDArray[Any], second: NDArray[Any]) -> Agreement | None:
     """Agreement of two one-dimensional arrays of one length; None with fewer than 3 pairs or a constant array."""
-    if len(first) < FEWEST_FOR_R or np.ptp(first) == 0 or np.ptp(second) == 0:
+    linear = correlation(first, second)
+    if linear is None:
         return None
-    n = len(first)
-    correlation = stats.pearsonr(first, second)
-    r = float(correlation.statistic)
-    interval = correlation.confidence_interval() if n >= FEWEST_FOR_CI and abs(r) < 1 else None
+    r = linear.r
     var_x, var_y = float(np.var(first)), float(np.var(second))
     shift = float(np.mean(first) - np.mean(second)) ** 2
     ccc = 2 * r * np.sqrt(var_x * var_y) / (var_x + var_y + shift)
-    low, high = _lin_interval(n, r, ccc, shift / np.sqrt(var_x * var_y))
+    low, high = _lin_interval(linear.n, r, ccc, shift / np.sqrt(var_x * var_y))
     return Agreement(
-        n=n,
-        r=r,
-        r_low=float(interval.low) if interval else None,
-        r_high=float(interval.high) if interval else None,
-        p=float(correlation.pvalue),
+        linear=linear,
         ccc=float(ccc),
         ccc_low=low,
         ccc_high=high,

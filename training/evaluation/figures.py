@@ -11,6 +11,8 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy import stats
 
+from training.evaluation.columns import Value, defined, dsc, uncertainty_index
+from training.evaluation.correlation import FEWEST_FOR_R, correlation
 from training.evaluation.document import (
     AgreementFigure,
     CaseRecord,
@@ -40,10 +42,8 @@ from training.evaluation.strata import (
 from training.evaluation.tests_of_difference import anova
 
 FEWEST_FOR_DENSITY: Final = 10
-FEWEST_FOR_R: Final = 3
 
 Divide = Callable[[Sequence[CaseRecord]], Division]
-Value = Callable[[CaseRecord], float | None]
 
 
 def violin_figures(records: Sequence[CaseRecord]) -> tuple[ViolinFigure, ...]:
@@ -57,35 +57,33 @@ def violin_figures(records: Sequence[CaseRecord]) -> tuple[ViolinFigure, ...]:
 def line_figures(records: Sequence[CaseRecord]) -> tuple[LineFigure, ...]:
     """Figures 1C to 1E, and infarct site against uncertainty (the paper's online supplement)."""
     return (
-        _lines("1C", records, by_infarct_volume(records), by_uncertainty, _dsc, "DSC", "SD"),
-        _lines("1D", records, by_wmh_tertile(records), by_uncertainty, _dsc, "DSC", "SD"),
-        _lines("1E", records, by_volume_quartile(records), by_dsc, _uncertainty, "uncertainty index", "95 % CI"),
-        _lines("S1", records, by_infarct_site(records), by_uncertainty, _dsc, "DSC", "SD"),
+        _lines("1C", records, by_infarct_volume(records), by_uncertainty, dsc, "DSC", "SD"),
+        _lines("1D", records, by_wmh_tertile(records), by_uncertainty, dsc, "DSC", "SD"),
+        _lines("1E", records, by_volume_quartile(records), by_dsc, uncertainty_index, "uncertainty index", "95 % CI"),
+        _lines("S1", records, by_infarct_site(records), by_uncertainty, dsc, "DSC", "SD"),
     )
 
 
 def density_figure(records: Sequence[CaseRecord]) -> DensityFigure:
     """Figure 3A."""
     known = _with_uncertainty(records)
-    index, dsc = _columns(known)
+    index, scores = _columns(known)
     notes = []
-    r, p, density = None, None, None
-    if len(known) >= FEWEST_FOR_R and np.ptp(index) > 0 and np.ptp(dsc) > 0:
-        found = stats.pearsonr(index, dsc)
-        r, p = float(found.statistic), float(found.pvalue)
-    else:
+    density = None
+    found = correlation(index, scores)
+    if found is None:
         notes.append(f"no correlation: at least {FEWEST_FOR_R} cases that vary are needed, there are {len(known)}")
     if len(known) >= FEWEST_FOR_DENSITY:
-        density = _density(index, dsc)
+        density = _density(index, scores)
     if density is None:
         notes.append(f"no density: at least {FEWEST_FOR_DENSITY} cases that vary are needed, there are {len(known)}")
     return DensityFigure(
         cases=tuple(record.case for record in known),
         uncertainty_index=tuple(index.tolist()),
-        dsc=tuple(dsc.tolist()),
+        dsc=tuple(scores.tolist()),
         density=density,
-        r=r,
-        p=p,
+        r=found.r if found else None,
+        p=found.p if found else None,
         note="; ".join(notes),
     )
 
@@ -100,17 +98,17 @@ def triage_figure(records: Sequence[CaseRecord], settings: EvaluationSettings, i
         return TriageFigure(
             limit=settings.review_above, inter_rater_dsc=reference, inter_rater_measured=measured, note=note
         )
-    index, dsc = _columns(known)
+    index, scores = _columns(known)
     count = np.arange(1, len(known) + 1)
     below = index < settings.review_above
     left_out = len(records) - len(known)
     return TriageFigure(
         uncertainty_index=tuple(index.tolist()),
         cumulative_percent=tuple((100 * count / len(known)).tolist()),
-        cumulative_dsc=tuple((np.cumsum(dsc) / count).tolist()),
+        cumulative_dsc=tuple((np.cumsum(scores) / count).tolist()),
         limit=settings.review_above,
         percent_below=float(100 * below.mean()),
-        dsc_below=float(dsc[below].mean()) if below.any() else None,
+        dsc_below=float(scores[below].mean()) if below.any() else None,
         inter_rater_dsc=reference,
         inter_rater_measured=measured,
         note=f"{left_out} case(s) with nothing predicted left out" if left_out else "",
@@ -187,7 +185,7 @@ def _points(
 ) -> tuple[LinePoint, ...]:
     points = []
     for label, members in strata.items():
-        found = mean_with_interval([value for record in members if (value := value_of(record)) is not None], SHARE)
+        found = mean_with_interval(defined(members, value_of), SHARE)
         low, high = found.low, found.high
         if bars == "SD" and found.mean is not None and found.sd is not None:
             low, high = found.mean - found.sd, found.mean + found.sd
@@ -220,11 +218,3 @@ def _with_uncertainty(records: Sequence[CaseRecord]) -> list[CaseRecord]:
 def _columns(records: Sequence[CaseRecord]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     index = np.array([record.uncertainty_index for record in records], np.float64)
     return index, np.array([record.dsc for record in records], np.float64)
-
-
-def _dsc(record: CaseRecord) -> float | None:
-    return record.dsc
-
-
-def _uncertainty(record: CaseRecord) -> float | None:
-    return record.uncertainty_index

@@ -12,17 +12,16 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from training.cases import LabelledCase
 from training.dice import dice
+from training.evaluation.correlation import FEWEST_FOR_R, correlation
 from training.evaluation.document import InterRater
 from training.evaluation.means import SHARE, mean_with_interval
 from training.evaluation.paper import INTER_RATER_DSC
 from training.evaluation.tests_of_difference import paired_t
 
 FIRST_RATER: Final = "wmh"
-FEWEST_FOR_R: Final = 3
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,6 @@ def _mean_r(rated: Sequence[RatedCase], raters: Sequence[str]) -> float | None:
     values = []
     for first, second in combinations(raters, 2):
         both = [case.volumes_ml for case in rated if first in case.volumes_ml and second in case.volumes_ml]
-        one, other = [v[first] for v in both], [v[second] for v in both]
-        if len(both) >= FEWEST_FOR_R and np.ptp(one) > 0 and np.ptp(other) > 0:
-            values.append(float(stats.pearsonr(one, other).statistic))
+        if found := correlation([volumes[first] for volumes in both], [volumes[second] for volumes in both]):
+            values.append(found.r)
     return float(np.mean(values)) if values else None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from training.evaluation.agreement import FEWEST_FOR_CI, FEWEST_FOR_R, agreement
+from training.evaluation.agreement import agreement
+from training.evaluation.columns import Value, both_defined, dsc, uncertainty_index
+from training.evaluation.correlation import FEWEST_FOR_CI, FEWEST_FOR_R, correlation
 from training.evaluation.document import CaseRecord, EvaluationSettings, Statistic
 from training.evaluation.means import mean_with_interval, range_of
 from training.evaluation.paper import paper_figure
@@ -18,7 +19,6 @@ from training.evaluation.partial import FEWEST as FEWEST_FOR_PARTIAL
 from training.evaluation.partial import partial_correlation
 from training.evaluation.seen import is_by_seen_ventricles, is_divided_by_seen_ventricles, seen_ventricles_note
 
-Value = Callable[[CaseRecord], float | None]
 Holds = Callable[[CaseRecord], bool]
 
 _T_INTERVAL: Final = "95 % CI by Student's t"
@@ -69,7 +69,7 @@ _REGIONS: Final[tuple[tuple[str, str, Value], ...]] = (
 )
 
 MEANS: Final = (
-    MeanOf("dsc_mean", "mean DSC", lambda r: r.dsc),
+    MeanOf("dsc_mean", "mean DSC", dsc),
     MeanOf("hd_mm_mean", "mean Hausdorff distance", lambda r: r.hd_mm, "mm", _EMPTY_MASK),
     MeanOf("hd_pixels_mean", "mean Hausdorff distance", lambda r: r.hd_pixels, "pixels", _EMPTY_MASK),
     MeanOf("hd95_mm_mean", "mean 95th percentile of surface distances", lambda r: r.hd95_mm, "mm", _EMPTY_MASK),
@@ -78,7 +78,7 @@ MEANS: Final = (
     MeanOf("lesion_precision_mean", "mean share of lesions that are real", lambda r: r.lesion_precision),
     MeanOf("lesion_f1_mean", "mean lesion-wise F1", lambda r: r.lesion_f1),
     MeanOf("milliseconds_mean", "mean time per case", lambda r: 1000 * r.seconds, "ms"),
-    MeanOf("uncertainty_index_mean", "mean uncertainty index", lambda r: r.uncertainty_index, "", _NO_PREDICTION),
+    MeanOf("uncertainty_index_mean", "mean uncertainty index", uncertainty_index, "", _NO_PREDICTION),
     MeanOf("member_dice_mean", "mean pairwise member Dice", lambda r: r.member_dice, "", "the model has one member"),
     MeanOf("brier_mean", "mean Brier score near lesions", lambda r: r.brier, "", "no lesion in any case"),
     MeanOf("ece_near_mean", "mean ECE near lesions", lambda r: r.ece_near, "", "no lesion in any case"),
@@ -98,7 +98,7 @@ MEANS: Final = (
 
 # Scores that are correlated with the DSC, with and without the volume held fixed.
 CONFIDENCES: Final[tuple[tuple[str, str, Value], ...]] = (
-    ("uncertainty_index", "uncertainty index", lambda r: r.uncertainty_index),
+    ("uncertainty_index", "uncertainty index", uncertainty_index),
     ("member_dice", "pairwise member Dice", lambda r: r.member_dice),
     ("soft_dice_confidence", "Soft Dice Confidence", lambda r: r.soft_dice_confidence),
     ("inverse_volume", "1 / volume", lambda r: r.inverse_volume),
@@ -137,12 +137,12 @@ def _group(group: str, records: Sequence[CaseRecord], settings: EvaluationSettin
     for volumes in VOLUMES:
         found += _agreement(volumes, group, records)
     for name, title, value in CONFIDENCES:
-        found += [_correlation(f"{name}_dsc_r", f"r of {title} and DSC", group, *_pairs(records, value, _dsc))]
+        found += [_correlation(f"{name}_dsc_r", f"r of {title} and DSC", group, *both_defined(records, value, dsc))]
         if name != "inverse_volume":
             found += [_partial(name, title, group, records, value)]
     for which, volume in (("manual", _manual), ("predicted", _predicted)):
         name, title = f"uncertainty_index_{which}_volume_r", f"r of uncertainty index and {which} volume"
-        found += [_correlation(name, title, group, *_pairs(records, _uncertainty, volume))]
+        found += [_correlation(name, title, group, *both_defined(records, uncertainty_index, volume))]
     return [*found, *_triage(group, records, settings)]
 
 
@@ -155,10 +155,10 @@ def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statisti
     left_out = len(records) - found.n
     gap = f"undefined for {left_out} of {len(records)} cases" if having and left_out else ""
     seen = seen_ventricles_note(sum(column.by_seen_ventricles(record) for record, _ in having), found.n)
-    return Statistic(
-        name=column.name,
-        title=column.title,
-        group=group,
+    return _statistic(
+        column.name,
+        column.title,
+        group,
         value=found.mean,
         ci_low=found.low,
         ci_high=found.high,
@@ -166,100 +166,74 @@ def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statisti
         n=found.n,
         unit=column.unit,
         method=_T_INTERVAL,
-        paper=paper_figure(column.name, group),
         note=_joined(note, gap, seen),
     )
 
 
 def _median(name: str, title: str, group: str, values: Sequence[float]) -> Statistic:
     low, middle, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
-    return Statistic(
-        name=name,
-        title=title,
-        group=group,
+    return _statistic(
+        name,
+        title,
+        group,
         value=middle,
         ci_low=low,
         ci_high=high,
         n=len(values),
         unit="mL",
         method="median and interquartile range (no confidence interval)",
-        paper=paper_figure(name, group),
     )
 
 
 def _agreement(volumes: Volumes, group: str, records: Sequence[CaseRecord]) -> tuple[Statistic, ...]:
     name, title = volumes.name, volumes.title
-    r_name, ccc_name, cb_name = f"{name}_r", f"{name}_ccc", f"{name}_cb"
-    titles = (f"r of {title}, manual and predicted", f"Lin's CCC of {title}", f"bias correction factor C_b of {title}")
-    first, second = _pairs(records, volumes.manual, volumes.predicted)
+    first, second = both_defined(records, volumes.manual, volumes.predicted)
+    seen = seen_ventricles_note(sum(map(volumes.by_seen_ventricles, records)), len(first))
+    r = _correlation(f"{name}_r", f"r of {title}, manual and predicted", group, first, second, seen)
+    ccc, cb = (f"{name}_ccc", f"Lin's CCC of {title}"), (f"{name}_cb", f"bias correction factor C_b of {title}")
     found = agreement(np.asarray(first), np.asarray(second))
     if found is None:
-        note = _too_few(len(first), FEWEST_FOR_R)
-        return tuple(
-            Statistic(name=n, title=t, group=group, n=len(first), paper=paper_figure(n, group), note=note)
-            for n, t in zip((r_name, ccc_name, cb_name), titles, strict=True)
-        )
-    no_interval = "" if found.n >= FEWEST_FOR_CI else f"no interval: {_too_few(found.n, FEWEST_FOR_CI)}"
-    seen = seen_ventricles_note(sum(map(volumes.by_seen_ventricles, records)), found.n)
+        return r, _undefined(*ccc, group, len(first)), _undefined(*cb, group, len(first))
     return (
-        Statistic(
-            name=r_name,
-            title=titles[0],
-            group=group,
-            value=found.r,
-            ci_low=found.r_low,
-            ci_high=found.r_high,
-            n=found.n,
-            p=found.p,
-            method=_FISHER,
-            paper=paper_figure(r_name, group),
-            note=_joined(no_interval, seen),
-        ),
-        Statistic(
-            name=ccc_name,
-            title=titles[1],
-            group=group,
+        r,
+        _statistic(
+            *ccc,
+            group,
             value=found.ccc,
             ci_low=found.ccc_low,
             ci_high=found.ccc_high,
-            n=found.n,
+            n=len(first),
             method="Lin 1989, 95 % CI by z-transform",
-            paper=paper_figure(ccc_name, group),
-            note=_joined(no_interval, seen),
+            note=_joined(_why_no_interval(len(first), found.ccc_low), seen),
         ),
-        Statistic(
-            name=cb_name,
-            title=titles[2],
-            group=group,
+        _statistic(
+            *cb,
+            group,
             value=found.bias_correction,
-            n=found.n,
+            n=len(first),
             method="CCC / r",
-            paper=paper_figure(cb_name, group),
             note=_joined("" if found.bias_correction is not None else "undefined: r is 0", seen),
         ),
     )
 
 
-def _correlation(name: str, title: str, group: str, first: Sequence[float], second: Sequence[float]) -> Statistic:
-    paper = paper_figure(name, group)
-    if len(first) < FEWEST_FOR_R or np.ptp(first) == 0 or np.ptp(second) == 0:
-        note = _too_few(len(first), FEWEST_FOR_R)
-        return Statistic(name=name, title=title, group=group, n=len(first), paper=paper, note=note)
-    found = stats.pearsonr(first, second)
-    r = float(found.statistic)
-    interval = found.confidence_interval() if len(first) >= FEWEST_FOR_CI and abs(r) < 1 else None
-    return Statistic(
-        name=name,
-        title=title,
-        group=group,
-        value=r,
-        ci_low=float(interval.low) if interval else None,
-        ci_high=float(interval.high) if interval else None,
-        n=len(first),
-        p=float(found.pvalue),
+def _correlation(
+    name: str, title: str, group: str, first: Sequence[float], second: Sequence[float], remark: str = ""
+) -> Statistic:
+    found = correlation(first, second)
+    if found is None:
+        return _undefined(name, title, group, len(first))
+    return _statistic(
+        name,
+        title,
+        group,
+        value=found.r,
+        ci_low=found.low,
+        ci_high=found.high,
+        n=found.n,
+        p=found.p,
         method=_FISHER,
-        paper=paper,
-        note="" if interval else f"no interval: {_too_few(len(first), FEWEST_FOR_CI)}",
+        note=_joined(_why_no_interval(found.n, found.low), remark),
     )
 
 
@@ -268,12 +242,11 @@ def _partial(name: str, title: str, group: str, records: Sequence[CaseRecord], v
     usable = [(x, r.dsc, np.log(r.predicted_ml)) for r in records if (x := value(r)) is not None and r.predicted_ml > 0]
     found = partial_correlation(*np.array(usable).T) if usable else None
     if found is None:
-        note = _too_few(len(usable), FEWEST_FOR_PARTIAL)
-        return Statistic(name=name, title=title, group=group, n=len(usable), note=note)
-    return Statistic(
-        name=name,
-        title=title,
-        group=group,
+        return _undefined(name, title, group, len(usable), FEWEST_FOR_PARTIAL)
+    return _statistic(
+        name,
+        title,
+        group,
         value=found.r,
         ci_low=found.low,
         ci_high=found.high,
@@ -283,48 +256,47 @@ def _partial(name: str, title: str, group: str, records: Sequence[CaseRecord], v
     )
 
 
+def _undefined(name: str, title: str, group: str, n: int, needed: int = FEWEST_FOR_R) -> Statistic:
+    """Of n cases, where `needed` that vary are needed."""
+    return _statistic(name, title, group, n=n, note=_too_few(n, needed))
+
+
+def _statistic(name: str, title: str, group: str, **columns: Any) -> Statistic:
+    """With the paper's number for the same quantity beside it."""
+    return Statistic(name=name, title=title, group=group, paper=paper_figure(name, group), **columns)
+
+
 def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSettings) -> tuple[Statistic, ...]:
     known = [record for record in records if record.uncertainty_index is not None]
     below = [r for r in known if r.uncertainty_index is not None and r.uncertainty_index < settings.review_above]
     limit = f"an uncertainty index under {settings.review_above:g}"
-    share = Statistic(
-        name="triage_percent_below",
-        title=f"cases with {limit}",
-        group=group,
-        n=len(known),
-        unit="%",
-        paper=paper_figure("triage_percent_below", group),
-        note=_NO_PREDICTION,
-    )
+    head = ("triage_percent_below", f"cases with {limit}", group)
+    share = _statistic(*head, n=0, unit="%", note=_NO_PREDICTION)
     if known:
-        low, high = proportion_confint(len(below), len(known), method="wilson")
-        found = {"value": 100 * len(below) / len(known), "ci_low": 100 * float(low), "ci_high": 100 * float(high)}
-        share = share.model_copy(update={**found, "method": "95 % CI by Wilson", "note": ""})
-    column = MeanOf("triage_dsc_below", f"mean DSC of cases with {limit}", _dsc, "", "no case lies under the limit")
+        low, high = (100 * float(end) for end in proportion_confint(len(below), len(known), method="wilson"))
+        percent = 100 * len(below) / len(known)
+        share = _statistic(
+            *head, value=percent, ci_low=low, ci_high=high, n=len(known), unit="%", method="95 % CI by Wilson"
+        )
+    column = MeanOf("triage_dsc_below", f"mean DSC of cases with {limit}", dsc, "", "no case lies under the limit")
     return share, _mean(column, group, below)
-
-
-def _pairs(records: Sequence[CaseRecord], first: Value, second: Value) -> tuple[list[float], list[float]]:
-    both = [(a, b) for r in records if (a := first(r)) is not None and (b := second(r)) is not None]
-    return [a for a, _ in both], [b for _, b in both]
 
 
 def _joined(*notes: str) -> str:
     return "; ".join(note for note in notes if note)
 
 
+def _why_no_interval(n: int, low: float | None) -> str:
+    if low is not None:
+        return ""
+    why = _too_few(n, FEWEST_FOR_CI) if n < FEWEST_FOR_CI else "the cases lie on one line, or r is 0"
+    return f"no interval: {why}"
+
+
 def _too_few(there: int, needed: int) -> str:
     if there >= needed:
         return f"undefined: the values of the {there} cases do not vary enough"
     return f"at least {needed} cases are needed, there {'is' if there == 1 else 'are'} {there}"
-
-
-def _dsc(record: CaseRecord) -> float | None:
-    return record.dsc
-
-
-def _uncertainty(record: CaseRecord) -> float | None:
-    return record.uncertainty_index
 
 
 def _manual(record: CaseRecord) -> float | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from training.evaluation.columns import Value, both_defined, defined, dsc, uncertainty_index
 from training.evaluation.document import CaseRecord, Stratification, Stratum
 from training.evaluation.means import SHARE, mean_with_interval
 from training.evaluation.paper import STRATA
@@ -24,39 +25,28 @@ from training.evaluation.tests_of_difference import anova, bonferroni_pairs, pai
 def stratifications(records: Sequence[CaseRecord]) -> tuple[Stratification, ...]:
     """Every stratification of the paper, and the sites."""
     return (
-        _stratify("infarct_volume", "DSC by infarct volume", "DSC", by_infarct_volume(records), _dsc),
-        _stratify("infarct_site", "DSC by infarct site", "DSC", by_infarct_site(records), _dsc),
-        _stratify("wmh_tertile", "DSC by WMH volume", "DSC", by_wmh_tertile(records), _dsc),
-        _stratify("uncertainty", "DSC by uncertainty index", "DSC", by_uncertainty(records), _dsc),
+        _stratify("infarct_volume", "DSC by infarct volume", "DSC", by_infarct_volume(records), dsc),
+        _stratify("infarct_site", "DSC by infarct site", "DSC", by_infarct_site(records), dsc),
+        _stratify("wmh_tertile", "DSC by WMH volume", "DSC", by_wmh_tertile(records), dsc),
+        _stratify("uncertainty", "DSC by uncertainty index", "DSC", by_uncertainty(records), dsc),
         _regions("region_10mm", "10 mm", records, lambda r: r.pv_dsc, lambda r: r.deep_dsc),
         _regions("region_7mm5", "7.5 mm", records, lambda r: r.pv_dsc_7mm5, lambda r: r.deep_dsc_7mm5),
-        _stratify("uncertainty_by_dsc", "uncertainty index by DSC", "uncertainty index", by_dsc(records), _uncertainty),
+        _stratify(
+            "uncertainty_by_dsc", "uncertainty index by DSC", "uncertainty index", by_dsc(records), uncertainty_index
+        ),
         _stratify(
             "uncertainty_by_volume",
             "uncertainty index by predicted WMH volume",
             "uncertainty index",
             by_volume_quartile(records),
-            _uncertainty,
+            uncertainty_index,
         ),
-        _stratify("site", "DSC by site", "DSC", by_site(records), _dsc),
+        _stratify("site", "DSC by site", "DSC", by_site(records), dsc),
     )
 
 
-def _dsc(record: CaseRecord) -> float | None:
-    return record.dsc
-
-
-def _uncertainty(record: CaseRecord) -> float | None:
-    return record.uncertainty_index
-
-
-def _stratify(
-    name: str, title: str, quantity: str, division: Division, value_of: Callable[[CaseRecord], float | None]
-) -> Stratification:
-    values = {
-        label: [value for record in records if (value := value_of(record)) is not None]
-        for label, records in division.strata.items()
-    }
+def _stratify(name: str, title: str, quantity: str, division: Division, value_of: Value) -> Stratification:
+    values = {label: defined(records, value_of) for label, records in division.strata.items()}
     if not any(values.values()):
         return Stratification(
             name=name, title=title, quantity=quantity, by=division.by, note=division.note or "no case to divide"
@@ -79,20 +69,17 @@ def _regions(
     name: str,
     distance: str,
     records: Sequence[CaseRecord],
-    near: Callable[[CaseRecord], float | None],
-    deep: Callable[[CaseRecord], float | None],
+    near: Value,
+    deep: Value,
 ) -> Stratification:
     """Two values of the same cases, so the test is paired; cases with WMH in one region only are left out of it."""
     title = f"DSC periventricular (within {distance} of the ventricles) and deep"
-    values = {
-        "periventricular": [x for r in records if (x := near(r)) is not None],
-        "deep": [x for r in records if (x := deep(r)) is not None],
-    }
-    pairs = [(a, b) for r in records if (a := near(r)) is not None and (b := deep(r)) is not None]
+    values = {"periventricular": defined(records, near), "deep": defined(records, deep)}
     if not any(values.values()):
         note = "no case has a ventricle mask, and the model predicts none"
         return Stratification(name=name, title=title, quantity="DSC", by="region", note=note)
-    test = paired_t([a for a, _ in pairs], [b for _, b in pairs])
+    first, second = both_defined(records, near, deep)
+    test = paired_t(first, second)
     seen = seen_ventricles_note(sum(map(is_divided_by_seen_ventricles, records)), len(records))
     return Stratification(
         name=name,
@@ -101,7 +88,7 @@ def _regions(
         by="region",
         rows=tuple(_row(name, label, numbers) for label, numbers in values.items()),
         p=test.p,
-        test=f"{test.name} of {len(pairs)} cases",
+        test=f"{test.name} of {len(first)} cases",
         note="; ".join(note for note in (test.note, seen) if note),
     )
 

@@ -60,17 +60,21 @@ def test_a_run_its_resumption_and_its_bundle(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_ventricles_and_folds(tmp_path: Path) -> None:
-    """A ventricle run makes a UNet, which a WMH run by folds puts into its bundle beside the leave-patients-out DSC."""
+    """A ventricle run makes a UNet, which a WMH run by folds puts into its bundle beside the leave-patients-out DSC;
+    its members are calibrated on patients that they never saw, if the recipe says so."""
     data = write_cohort(tmp_path / "data", 3)
     said = json.loads(run(data, "--out", tmp_path / "v", *TINY, "--target", "ventricles", "--epochs", "1", "--json"))
     assert (said["finished"], said["bundle"]) == (True, None)
     common = (*TINY, "--epochs", "1", "--members", "2", "--scheme", "folds", "--hide-patients")
+    common = (*common, "--set", "is_calibrated=true")
     run(data, "--out", tmp_path / "w", *common, "--ventricles", tmp_path / "v")
     bundle = load_bundle(tmp_path / "w" / "bundle")
     assert bundle.ventricles is not None
     assert bundle.manifest.training.patients is None
     card = (tmp_path / "w" / "bundle" / "MODEL_CARD.md").read_text()
     assert all(f"| p{patient} |" in card for patient in range(3))
+    assert bundle.manifest.temperature is not None
+    assert f"divided by {bundle.manifest.temperature:.2f}" in card
 
 
 @pytest.mark.parametrize(

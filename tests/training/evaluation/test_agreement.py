@@ -29,9 +29,9 @@ def test_published_correlation() -> None:
     """r = 0.94, as Bland and Altman print; the meters agree, so C_b is nearly 1 and CCC nearly r."""
     found = agreement(np.array(WRIGHT, float), np.array(MINI, float))
     assert found is not None
-    assert found.r == pytest.approx(0.94, abs=0.005)
+    assert found.linear.r == pytest.approx(0.94, abs=0.005)
     assert found.bias_correction == pytest.approx(0.9994, abs=5e-5)
-    assert found.ccc == pytest.approx(found.r * 0.9994, abs=1e-4)
+    assert found.ccc == pytest.approx(found.linear.r * 0.9994, abs=1e-4)
 
 
 def test_bias_correction_by_lins_formula() -> None:
@@ -53,7 +53,7 @@ def test_too_few_or_constant() -> None:
     assert agreement(np.ones(5), np.arange(5.0)) is None
     three = agreement(np.array([1.0, 2.0, 4.0]), np.array([1.0, 3.0, 3.0]))
     assert three is not None
-    assert three.r_low is None
+    assert three.linear.low is None
     assert three.ccc_low is None
 
 
@@ -65,7 +65,7 @@ def test_ccc_is_never_above_r(pairs: list[tuple[float, float]]) -> None:
     found, swapped = agreement(x, y), agreement(y, x)
     if found is None or swapped is None:
         return
-    assert abs(found.ccc) <= abs(found.r) + 1e-9
+    assert abs(found.ccc) <= abs(found.linear.r) + 1e-9
     assert swapped.ccc == pytest.approx(found.ccc)
     if found.bias_correction is not None:
         assert 0 < found.bias_correction <= 1 + 1e-9
