@@ -16,8 +16,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@bash deploy/scripts/make-environment $(VENV) $(PYTHON)
 	@touch $@
 
-peers:  ## install the real peers that the tests talk to (Debian packages)
+peers:  ## install the real peers that the tests talk to (Debian packages, JavaScript packages)
 	@bash deploy/scripts/install-peers
+	@bash deploy/scripts/install-node-peers
 
 demo: install  ## run the main job on a phantom, or on INPUT=<folder of DICOM>; OUT=<folder>
 	$(BIN)/wmh-node demo $(if $(INPUT),--input "$(INPUT)") --out "$(or $(OUT),wmh-demo)"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 # Debian puts Orthanc in /usr/sbin and the PostgreSQL server programs in a versioned folder: no user's PATH has them.
 _EXTRA_PLACES = ["/usr/sbin", *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))]
+NODE_PEERS = Path(__file__).resolve().parents[2] / ".node-peers"
 
 
 def peer(program: str) -> str:
@@ -22,11 +24,25 @@ def peer(program: str) -> str:
     candidates = (shutil.which(program, path=place) for place in places if place)
     found = next((one for one in candidates if one is not None and not _is_python_script(one)), None)
     if found is None:
-        message = f"peer program {program} is not installed (make peers)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        _missing(f"peer program {program} is not installed (make peers)")
     return found
+
+
+def node_peer(name: str) -> Path:
+    """Folder of a JavaScript peer that deploy/scripts/install-node-peers fetches: `dcmjs`, `playwright-core`, `ohif`.
+
+    `ohif` is the built viewer (its index.html is in the folder); the others are packages for `require`.
+    """
+    folder = NODE_PEERS / "ohif" if name == "ohif" else NODE_PEERS / "node_modules" / name
+    if not folder.is_dir():
+        _missing(f"JavaScript peer {name} is not installed (make peers)")
+    return folder
+
+
+def _missing(message: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def _is_python_script(path: str) -> bool:
