@@ -1,0 +1,148 @@
+"""What a destination is sent: a table of profiles, one for each kind of reader behind a PACS.
+
+Settings import this file, and so does every process: it must stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal, get_args
+
+SegEncoding = Literal["binary", "labelmap"]
+"""SegmentationType (0062,0001) of SEG and REGIONS: one bit for each segment, or one number for each voxel."""
+
+ProfileName = Literal["generic", "ohif", "slicer", "legacy"]
+"""The names in `PROFILES`, for settings."""
+
+
+class ObjectKind(StrEnum):
+    """The kinds of objects that a result set can hold, in the order in which they are sent."""
+
+    SEG = "seg"
+    """The WMH as one segment."""
+    REGIONS = "regions"
+    """Periventricular WMH, deep WMH and the ventricles as segments; absent where no ventricles were found."""
+    SUMMARY = "summary"
+    """The picture for a person (Secondary Capture), one page or a few."""
+    PRESENTATION = "presentation"
+    """The outlines as graphics over the source's own images (GSPS)."""
+    PDF = "pdf"
+    """The summary as an Encapsulated PDF."""
+    PROBABILITY = "probability"
+    """What the ensemble made of each voxel (FRACTIONAL SEG)."""
+    SR = "sr"
+    """The measurement report; last, since it refers to SEG and REGIONS."""
+
+
+@dataclass(frozen=True)
+class SegForm:
+    """One way to write SEG and REGIONS. Each form has UIDs and file names of its own, and an SR that refers to it.
+
+    Attributes:
+        encoding: SegmentationType.
+        empty_frames: whether slices without a voxel of a segment have a frame.
+    """
+
+    encoding: SegEncoding = "binary"
+    empty_frames: bool = True
+
+    @property
+    def suffix(self) -> str:
+        """In file names and derived UIDs; "" for the first form."""
+        labelmap = "-labelmap" if self.encoding == "labelmap" else ""
+        return labelmap + ("" if self.empty_frames else "-nonempty")
+
+
+FIRST_FORM: Final = SegForm()
+"""BINARY with a frame for every slice: what every node keeps of a job, whatever its destinations want."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one kind of reader is sent.
+
+    Attributes:
+        name: as settings call it.
+        objects: which kinds, in sending order. What a series does not give (regions without ventricles) is left out.
+        seg_encoding, empty_frames: the form of SEG and REGIONS.
+        answers_unanalysable: a series that cannot be analysed gets an answer that says why.
+        why: what the profile rests on, in words, with its source.
+
+    Raises:
+        ValueError: kinds that come twice, in another order, or a report without the segmentation that it refers to.
+    """
+
+    name: ProfileName
+    objects: tuple[ObjectKind, ...]
+    seg_encoding: SegEncoding
+    empty_frames: bool
+    answers_unanalysable: bool
+    why: str
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        if self.objects != tuple(kind for kind in ObjectKind if kind in self.objects) or not self.objects:
+            raise ValueError(f"expected each kind once, in sending order, got {', '.join(self.objects)}")
+        if ObjectKind.SR in self.objects and not {ObjectKind.SEG, ObjectKind.REGIONS} <= set(self.objects):
+            raise ValueError("expected SEG and REGIONS with the report that refers to them")
+        if self.seg_encoding not in get_args(SegEncoding):
+            raise ValueError(f"expected binary or labelmap, got {self.seg_encoding}")
+
+    @property
+    def form(self) -> SegForm:
+        """How its SEG and REGIONS are written."""
+        return SegForm(self.seg_encoding, self.empty_frames)
+
+
+_FOR_A_VIEWER: Final = (ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SUMMARY, ObjectKind.SR)
+
+PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            Profile(
+                name="generic",
+                objects=_FOR_A_VIEWER,
+                seg_encoding="binary",
+                empty_frames=True,
+                answers_unanalysable=True,
+                why="For a PACS that nobody has told us about. BINARY, since Orthanc 1.12 and many archives know no "
+                "Label Map Segmentation Storage (Supplement 243, 2024). Every slice has its frame, so that readers "
+                "that pair frames and slices by number are right too. The summary for viewers that show no SEG.",
+            ),
+            Profile(
+                name="ohif",
+                objects=_FOR_A_VIEWER,
+                seg_encoding="binary",
+                empty_frames=True,
+                answers_unanalysable=True,
+                why="OHIF 3 shows SEG as overlay, the report's groups in its panel, and the summary as an image; it "
+                "loads no presentation state of annotations for SEG and needs a plug-in for PDF. Tested in Chromium.",
+            ),
+            Profile(
+                name="slicer",
+                objects=(ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR),
+                seg_encoding="binary",
+                empty_frames=False,
+                answers_unanalysable=False,
+                why="3D Slicer reads SEG through dcmqi, whose own objects leave empty frames out, and measurement "
+                "reports (TID 1500) through its Quantitative Reporting; it is where research reads numbers, not "
+                "pages, and a series without a result needs none there.",
+            ),
+            Profile(
+                name="legacy",
+                objects=(ObjectKind.SUMMARY, ObjectKind.PRESENTATION, ObjectKind.PDF),
+                seg_encoding="binary",
+                empty_frames=True,
+                answers_unanalysable=True,
+                why="For a PACS that shows neither SEG nor SR: pictures (Secondary Capture, PS3.3 A.8), graphics over "
+                "its own images (GSPS, PS3.3 A.33), and a document (Encapsulated PDF, PS3.3 A.45).",
+            ),
+        )
+    }
+)
+
+DEFAULT_PROFILE: Final = PROFILES["generic"]
