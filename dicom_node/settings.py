@@ -5,7 +5,7 @@ field names in lower case (`dicom_port = 11112`), destinations and peers are arr
 
 Compact forms, for the environment (JSON works too):
 
-    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:2762+tls"
+    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:2762+tls+legacy"
     WMH_NODE_PEERS="SCANNER1@10.0.0.7, ORTHANC"
 """
 
@@ -16,13 +16,15 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import ConfigurationError
+from dicom_node.results.profiles import PROFILES, Profile, ProfileName, SegEncoding
 from dicom_node.tls import ClientTls, TlsFiles
 
 ENVIRONMENT_PREFIX = "WMH_NODE_"
@@ -31,7 +33,7 @@ ENVIRONMENT_PREFIX = "WMH_NODE_"
 # (PS3.5 table 6.2-1).
 _AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<tls>\+tls)?$")
+_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
 
 
 def _ae_title(value: str) -> str:
@@ -51,6 +53,15 @@ AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
+# What may stand behind a destination in the compact form, and the fields that it sets.
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "tls": {"tls": True},
+    **{name: {"profile": name} for name in PROFILES},
+    **{encoding: {"seg_encoding": encoding} for encoding in get_args(SegEncoding)},
+    "probability": {"probability_map": True},
+}
+
+
 class Destination(BaseModel):
     """A peer that results are sent to.
 
@@ -59,7 +70,9 @@ class Destination(BaseModel):
         ae_title: called AE title.
         host: name or address; IPv6 without brackets.
         port: TCP port of the peer's storage SCP.
-        profile: what the destination's viewers can show; "standard" gets SEG and SR.
+        profile: what the destination's viewers can show, see `dicom_node.results.profiles`.
+        seg_encoding: of its segmentations, in place of the profile's.
+        probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
         tls: whether to call it over TLS (PS3.15 B.12).
         tls_ca: whom its certificate has to come from; None: the node's `tls_ca`, and without that the system's CAs.
         tls_certificate, tls_key: what we show it, in place of the node's own.
@@ -72,7 +85,9 @@ class Destination(BaseModel):
     ae_title: AeTitle
     host: Annotated[str, Field(min_length=1)]
     port: Port
-    profile: Literal["standard"] = "standard"
+    profile: ProfileName = "generic"
+    seg_encoding: SegEncoding | None = None
+    probability_map: bool = False
     tls: bool = False
     tls_ca: Path | None = None
     tls_certificate: Path | None = None
@@ -87,9 +102,21 @@ class Destination(BaseModel):
             raise ValueError("expected tls_certificate with tls_key, came none")
         return self
 
+    @property
+    def effective_profile(self) -> Profile:
+        """The profile, with the encoding that this destination wants in place of the profile's."""
+        profile = PROFILES[self.profile]
+        return profile if self.seg_encoding is None else replace(profile, seg_encoding=self.seg_encoding)
+
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.name}={self.ae_title}@{host}:{self.port}{'+tls' if self.tls else ''}"
+        options = (f"+{word}" for word, set_to in _OPTIONS.items() if self._departs_by(set_to))
+        return f"{self.name}={self.ae_title}@{host}:{self.port}{''.join(options)}"
+
+    def _departs_by(self, set_to: Mapping[str, Any]) -> bool:
+        """Whether it has these values, and they are not the defaults."""
+        fields = type(self).model_fields
+        return all(value == getattr(self, name) != fields[name].default for name, value in set_to.items())
 
 
 class Peer(BaseModel):
@@ -105,8 +132,8 @@ class Peer(BaseModel):
 
 
 def parse_destination(text: str, name: str | None = None) -> Destination:
-    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one; with `+tls`
-    behind it for TLS.
+    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one; behind it
+    options (`_OPTIONS`): `+tls`, `+<profile>`, `+labelmap`, `+probability`.
 
     Raises:
         ConfigurationError: another form, a bad AE title or a port out of range.
@@ -114,7 +141,9 @@ def parse_destination(text: str, name: str | None = None) -> Destination:
     try:
         return Destination(**_split_destination(text, name))
     except (ValueError, ValidationError) as error:
-        raise ConfigurationError(f"expected [NAME=]AET@HOST:PORT[+tls], came {text!r}: {_first_line(error)}") from error
+        raise ConfigurationError(
+            f"expected [NAME=]AET@HOST:PORT[+OPTION...], came {text!r}: {_first_line(error)}"
+        ) from error
 
 
 def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
@@ -123,7 +152,7 @@ def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         head, rest = "", text.strip()
     match = _ADDRESS_FORM.match(rest)
     if match is None:
-        raise ValueError(f"expected NAME=AET@HOST:PORT[+tls], came {text.strip()!r}")
+        raise ValueError(f"expected NAME=AET@HOST:PORT[+OPTION...], came {text.strip()!r}")
     ae_title = match["ae"].strip()
     default_name = re.sub(r"[^A-Za-z0-9_.-]", "-", ae_title).lstrip("_.-") or "destination"
     return {
@@ -131,8 +160,19 @@ def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         "ae_title": ae_title,
         "host": match["host"].strip("[]"),
         "port": int(match["port"]),
-        **({"tls": True} if match["tls"] else {}),
+        **_set_by_options(match["options"].split("+")[1:]),
     }
+
+
+def _set_by_options(words: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in words:
+        if word not in _OPTIONS:
+            raise ValueError(f"expected of +{', +'.join(_OPTIONS)}, came +{word}")
+        if twice := found.keys() & _OPTIONS[word].keys():
+            raise ValueError(f"expected one value of {', '.join(twice)}, came another one by +{word}")
+        found |= _OPTIONS[word]
+    return found
 
 
 def _split_peer(text: str) -> dict[str, Any]:

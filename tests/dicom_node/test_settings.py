@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from dicom_node.errors import ConfigurationError
 from dicom_node.receiving.receiver_settings import ReceiverSettings
+from dicom_node.results.profiles import PROFILES
 from dicom_node.settings import (
     Destination,
     Peer,
@@ -203,6 +204,31 @@ def test_rules_that_mean_nothing_are_refused(monkeypatch: pytest.MonkeyPatch, na
     monkeypatch.setenv(f"WMH_NODE_{name}", value)
     with pytest.raises(ConfigurationError, match=f"WMH_NODE_{name}: expected"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("p=P@h:104", {"profile": "generic", "seg_encoding": None, "probability_map": False}),
+        ("p=P@h:104+legacy", {"profile": "legacy"}),
+        ("p=P@h:104+tls+slicer+labelmap+probability", {"tls": True, "profile": "slicer", "probability_map": True}),
+    ],
+)
+def test_profiles_of_destinations(text: str, fields: dict[str, object]) -> None:
+    """Behind a destination stands its profile; the compact form is read back as it was written."""
+    destination = parse_destination(text)
+    assert {name: getattr(destination, name) for name in fields} == fields
+    assert str(destination) == text
+    labelmap = "labelmap" in text
+    assert destination.effective_profile.seg_encoding == ("labelmap" if labelmap else "binary")
+    assert destination.effective_profile.objects == PROFILES[destination.profile].objects
+
+
+@pytest.mark.parametrize("options", ["+standard", "+legacy+ohif", "+tls+tls", "+"])
+def test_what_no_profile_is_called_is_refused(options: str) -> None:
+    """An unknown option, or two that contradict each other, is refused with the options that there are."""
+    with pytest.raises(ConfigurationError, match="expected"):
+        parse_destination(f"p=P@h:104{options}")
 
 
 def test_tls_destinations_and_their_files() -> None:
