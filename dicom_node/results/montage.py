@@ -1,4 +1,4 @@
-"""Which slices a picture shows, and each of them drawn with its WMH outlined."""
+"""Which slices a picture shows, and each of them drawn with what was found in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_node.results.display import display_turn, head_mask, to_grey
+from dicom_node.results.display import DisplayTurn, display_turn, head_mask, to_grey
 from dicom_node.results.outlines import Outlined, draw_outlines
 from segmentation.volume import FlairVolume
 
 FEWEST_PANELS: Final = 10
-MOST_PANELS: Final = 25
+MOST_PANELS: Final = 24
+KEY_PANELS: Final = 6
 _MARGIN_MM: Final = 6.0
 _OVERSAMPLING: Final = 2  # drawn twice as large and averaged, so that outlines are smooth
 
@@ -38,20 +39,42 @@ class Panel:
     wmh_ml: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Montage:
-    """The panels of a picture, in slice order, all with the same size and scale.
+    """The slices that the pictures show, cropped to the head they show, ready to be drawn at any size.
 
     Attributes:
-        panels: at least one.
-        left, right: letters of the patient's sides at the panels' edges.
-        pixels_per_mm: scale of the panels.
+        chosen: indices, ascending, at least one.
+        grey: uint8 (place in `chosen`, row, column), turned for display and cropped.
+        shown: masks, likewise.
+        wmh_ml: WMH in each of them.
+        pixel_mm: (row, column) spacing of `grey`.
+        turn: how they were turned; names the patient's sides at the panels' edges.
     """
 
-    panels: tuple[Panel, ...]
-    left: str
-    right: str
-    pixels_per_mm: float
+    chosen: tuple[int, ...]
+    grey: NDArray[np.uint8]
+    shown: Outlined
+    wmh_ml: tuple[float, ...]
+    pixel_mm: tuple[float, float]
+    turn: DisplayTurn
+
+    @property
+    def size_mm(self) -> tuple[float, float]:
+        """(width, height) of a slice."""
+        return self.grey.shape[2] * self.pixel_mm[1], self.grey.shape[1] * self.pixel_mm[0]
+
+    def scale(self, box: tuple[int, int]) -> float:
+        """Pixels per mm at which a slice fits a box (width, height) in pixels."""
+        width, height = self.size_mm
+        return min(box[0] / width, box[1] / height)
+
+    def panel(self, index: int, box: tuple[int, int]) -> Panel:
+        """One of the chosen slices, as large as the box (width, height) allows, in square millimetres."""
+        place = self.chosen.index(index)
+        scale = self.scale(box)
+        size = (max(round(self.size_mm[0] * scale), 1), max(round(self.size_mm[1] * scale), 1))
+        return Panel(index, _draw_slice(self.grey[place], self.shown, place, size), self.wmh_ml[place])
 
 
 def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]:
@@ -65,7 +88,7 @@ def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]
         head: bool, same shape: not air.
     """
     count = len(mask)
-    per_slice = mask.reshape(count, -1).sum(axis=1)
+    per_slice = _per_slice(mask)
     shows_head = head.reshape(count, -1).mean(axis=1) > _HEAD_FRACTION
     wanted = np.flatnonzero(per_slice) if per_slice.any() else np.flatnonzero(shows_head)
     if wanted.size == 0:
@@ -75,47 +98,60 @@ def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]
         first, last = max(first - 1, 0), min(last + 1, count - 1)
     if last - first + 1 <= MOST_PANELS:
         return list(range(first, last + 1))
-    chosen = [round(v) for v in np.linspace(first, last, MOST_PANELS)]
+    chosen = _evenly(first, last, MOST_PANELS)
     fullest = int(per_slice.argmax())
     if per_slice.any() and fullest not in chosen:
         chosen[int(np.argmin(np.abs(np.array(chosen) - fullest)))] = fullest
     return chosen
 
 
-def draw_montage(
-    volume: FlairVolume,
-    affine_lps: NDArray[np.float64],
-    outlined: Outlined,
-    chosen: Sequence[int],
-    panel_width: int,
+def key_slices(mask: NDArray[np.bool_], chosen: Sequence[int]) -> list[int]:
+    """Of the chosen slices the `KEY_PANELS` with most WMH, ascending; without WMH as many at even distances.
+
+    Args:
+        mask: bool (slice, row, column).
+        chosen: what `choose_slices` gave.
+    """
+    per_slice = _per_slice(mask)
+    if len(chosen) <= KEY_PANELS:
+        return list(chosen)
+    if not per_slice.any():
+        return [chosen[place] for place in _evenly(0, len(chosen) - 1, KEY_PANELS)]
+    return sorted(sorted(chosen, key=lambda index: (-per_slice[index], index))[:KEY_PANELS])
+
+
+def lay_montage(
+    volume: FlairVolume, affine_lps: NDArray[np.float64], outlined: Outlined, chosen: Sequence[int]
 ) -> Montage:
-    """Draw slices, cropped to the head and scaled to square millimetres.
+    """Get slices ready to be drawn, in one crop and one grey scale.
 
     Args:
         volume: intensities.
         affine_lps: 4x4, (column, row, slice) indices to mm, LPS.
         outlined: masks (slice, row, column).
-        chosen: indices of the slices to draw, ascending, at least one.
-        panel_width: in pixels.
+        chosen: indices of the slices, ascending, at least one.
     """
     turn = display_turn(affine_lps)
     places = list(chosen)
     head = head_mask(volume.voxels)[places]
-    row_mm, column_mm = turn.spacing(volume.spacing_mm)
-    rows, columns = _crop(turn.apply(head), row_mm, column_mm)
-    grey = turn.apply(to_grey(volume.voxels[places], head))[:, rows, columns]
-    shown = outlined.at(places).turned(turn, rows, columns)
-    pixels_per_mm = panel_width / (grey.shape[2] * column_mm)
-    size = (panel_width, round(grey.shape[1] * row_mm * pixels_per_mm))
-    panels = tuple(
-        Panel(
-            index=index,
-            image=_draw_slice(grey[place], shown, place, size),
-            wmh_ml=float(np.count_nonzero(outlined.wmh[index]) * volume.voxel_volume_ml),
-        )
-        for place, index in enumerate(places)
+    pixel_mm = turn.spacing(volume.spacing_mm)
+    rows, columns = _crop(turn.apply(head), *pixel_mm)
+    return Montage(
+        chosen=tuple(places),
+        grey=turn.apply(to_grey(volume.voxels[places], head))[:, rows, columns],
+        shown=outlined.at(places).turned(turn, rows, columns),
+        wmh_ml=tuple(float(np.count_nonzero(outlined.wmh[index]) * volume.voxel_volume_ml) for index in places),
+        pixel_mm=pixel_mm,
+        turn=turn,
     )
-    return Montage(panels, turn.left, turn.right, pixels_per_mm)
+
+
+def _per_slice(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.asarray(mask.reshape(len(mask), -1).sum(axis=1), np.int64)
+
+
+def _evenly(first: int, last: int, count: int) -> list[int]:
+    return [round(v) for v in np.linspace(first, last, count)]
 
 
 def _crop(head: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[slice, slice]:

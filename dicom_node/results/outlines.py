@@ -1,4 +1,4 @@
-"""Outlines of masks on a slice: whose they are, and in which colours."""
+"""What is drawn over a slice: outlines of masks and a shade where the model is unsure, and in which colours."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from dicom_node.results.display import DisplayTurn
 from dicom_node.results.seg import DISPLAY_RGB
+from segmentation.segment import Segmentation
+from segmentation.uncertainty import UNCERTAIN_BELOW_BITS, confidence_bits
 
 Colour = tuple[int, int, int]
 
@@ -18,6 +20,8 @@ Colour = tuple[int, int, int]
 PERIVENTRICULAR_RGB: Final[Colour] = DISPLAY_RGB
 DEEP_RGB: Final[Colour] = (70, 190, 255)
 VENTRICLE_RGB: Final[Colour] = (150, 210, 150)
+# The shade is a tint: it takes from the green of the grey image and leaves red and blue, so that anatomy shows through.
+UNSURE_RGB: Final[Colour] = (255, 110, 235)
 
 # The outline runs just outside of the lesion, so that a small one is not hidden by its own outline: the pixels that the
 # second, but not the first, reaches from the lesion (at twice the panel's size).
@@ -34,11 +38,23 @@ class Outlined:
         wmh: white matter hyperintensities.
         periventricular: the part of them near the ventricles; None where they are not divided.
         ventricles: None where they are not known.
+        unsure: voxels, in the WMH and beside it, of which the model is unsure; None where that is not known.
     """
 
     wmh: NDArray[np.bool_]
     periventricular: NDArray[np.bool_] | None = None
     ventricles: NDArray[np.bool_] | None = None
+    unsure: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(cls, segmentation: Segmentation) -> Outlined:
+        """What there is to draw of a segmentation."""
+        return cls(
+            segmentation.mask,
+            segmentation.periventricular,
+            segmentation.ventricles,
+            confidence_bits(segmentation.probability) < UNCERTAIN_BELOW_BITS,
+        )
 
     def at(self, places: Any) -> Outlined:
         """Some of the slices."""
@@ -52,12 +68,15 @@ class Outlined:
 
     @property
     def _masks(self) -> tuple[NDArray[np.bool_] | None, ...]:
-        return self.wmh, self.periventricular, self.ventricles
+        return self.wmh, self.periventricular, self.ventricles, self.unsure
 
 
 def draw_outlines(canvas: NDArray[np.uint8], outlined: Outlined, place: int) -> None:
-    """Draw one slice's outlines into an RGB canvas (row, column, 3) that is a multiple of the slice's size."""
+    """Draw one slice's shade and outlines into an RGB canvas (row, column, 3), a multiple of the slice in size."""
     size = (canvas.shape[1], canvas.shape[0])
+    if outlined.unsure is not None:
+        shaded = _enlarged(outlined.unsure[place], size) > 0
+        canvas[shaded] = (canvas[shaded] * (np.array(UNSURE_RGB) / 255.0)).astype(np.uint8)
     if outlined.ventricles is not None:
         ventricle = _enlarged(outlined.ventricles[place], size)
         canvas[cv2.dilate(ventricle, _THIN) > ventricle] = VENTRICLE_RGB

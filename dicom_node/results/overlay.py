@@ -1,4 +1,4 @@
-"""overlay.png: the slices with the WMH outlined, and the numbers, for a person. It shows no name and no ID."""
+"""overlay.png: the pages one below the other, for a person. It shows no name and no ID."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from dicom_node.errors import ResultError
 from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
-from dicom_node.results.outlines import Outlined
-from dicom_node.results.page import Page, draw_page
+from dicom_node.results.content import Content, content_of_series, content_of_volume
+from dicom_node.results.lettering import LINE
+from dicom_node.results.page import SIDE
+from dicom_node.results.pages import draw_pages
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
 
 _COMPRESSION: Final = 3  # of 9: more takes more than twice the time and saves little
+_SEAM: Final = 4
 
 
 def write_overlay(
@@ -35,7 +38,8 @@ def write_overlay(
     Raises:
         ResultError: the segmentation does not fit the series.
     """
-    write_volume_overlay(series.volume(), series.affine, segmentation, path, model, series.flags)
+    flags = (*series.flags, *segmentation.flags)
+    _write(content_of_series(series, segmentation, flags, model), path)
 
 
 def write_volume_overlay(
@@ -59,17 +63,14 @@ def write_volume_overlay(
     Raises:
         ResultError: the segmentation does not fit the volume.
     """
-    if segmentation.mask.shape != volume.voxels.shape:
-        raise ResultError(f"expected a mask of shape {volume.voxels.shape}, got {segmentation.mask.shape}")
-    page = Page(
-        volume=volume,
-        affine_lps=affine_lps,
-        outlined=Outlined(segmentation.mask, segmentation.periventricular, segmentation.ventricles),
-        measures=segmentation.measures,
-        regions=segmentation.regions,
-        model=model,
-        flags=tuple(sorted({*flags, *segmentation.flags})),
-    )
+    _write(content_of_volume(volume, affine_lps, segmentation, (*flags, *segmentation.flags), model), path)
+
+
+def _write(content: Content, path: Path) -> None:
+    pages = draw_pages(content)
+    image = Image.new("RGB", (SIDE, len(pages) * (SIDE + _SEAM) - _SEAM), LINE)
+    for number, page in enumerate(pages):
+        image.paste(page, (0, number * (SIDE + _SEAM)))
     stream = BytesIO()
-    draw_page(page).save(stream, format="PNG", compress_level=_COMPRESSION)
+    image.save(stream, format="PNG", compress_level=_COMPRESSION)
     write_whole(path, stream.getvalue())

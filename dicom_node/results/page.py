@@ -1,213 +1,155 @@
-"""The page around the slices: the numbers above, the small print below."""
+"""What every page for a person has in common: its size, the numbers above, the small print below.
+
+A page is square and 1024 pixels wide, with type that can still be read when a PACS shows it at half of that.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from dicom_node.results.display import head_mask
-from dicom_node.results.montage import Montage, choose_slices, draw_montage
-from dicom_node.results.outlines import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLE_RGB, Outlined
-from dicom_node.results.seg import DISPLAY_RGB
-from dicom_node.results.words import flags_in_words
+from dicom_node.results.content import Content
+from dicom_node.results.headlines import lesions_in_words, review_headline
+from dicom_node.results.lettering import (
+    ALERT,
+    BACKGROUND,
+    BODY,
+    FIGURE,
+    HEADLINE,
+    LARGE,
+    LINE,
+    QUIET,
+    SMALL,
+    TEXT,
+    Colour,
+    font,
+    millilitres,
+    wrap,
+    write,
+)
+from dicom_node.results.outlines import DEEP_RGB, PERIVENTRICULAR_RGB, UNSURE_RGB, VENTRICLE_RGB
 from dicom_node.version import SOFTWARE_NAME, SOFTWARE_VERSION
 from segmentation.bundle import ModelIdentity
-from segmentation.measures import REVIEW_ABOVE, Measures
-from segmentation.regions import RegionVolumes
-from segmentation.volume import FlairVolume
+from segmentation.measures import Measures
 
-Colour = tuple[int, int, int]
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-_BACKGROUND: Final[Colour] = (14, 16, 20)
-_TEXT: Final[Colour] = (236, 238, 242)
-_QUIET: Final[Colour] = (150, 156, 166)
-_LINE: Final[Colour] = (52, 57, 66)
-_WMH: Final[Colour] = DISPLAY_RGB
-
-_WIDTH: Final = 1600
-_EDGE: Final = 28
-_GAP: Final = 8
-_HEADER: Final = 158
-_LEGEND: Final = 46
-_FEW_PANELS: Final = 12  # up to here four in a row, larger
-_SCALE_BAR_MM: Final = 50
+SIDE: Final = 1024
+EDGE: Final = 28
+GAP: Final = 8
+FOOTER: Final = 92
+TITLE: Final = "White matter hyperintensities (WMH) on FLAIR"
+RESEARCH_ONLY: Final = "RESEARCH USE ONLY - not a medical device"
 _DIGEST_CHARACTERS: Final = 12
+_SWATCH: Final = 20
+_LINE_HEIGHT: Final = 1.28
 
 
-@dataclass(frozen=True)
-class Page:
-    """What a page shows.
-
-    Attributes:
-        volume: intensities.
-        affine_lps: 4x4, (column, row, slice) indices to mm, LPS.
-        outlined: masks (slice, row, column).
-        measures: of the WMH mask.
-        regions: volumes of its parts and of the ventricles; None where it is not divided.
-        model: that made it, when it shall be named.
-        flags: slugs, told in words.
-    """
-
-    volume: FlairVolume
-    affine_lps: NDArray[np.float64]
-    outlined: Outlined
-    measures: Measures
-    regions: RegionVolumes | None
-    model: ModelIdentity | None
-    flags: tuple[str, ...]
+def colour_of_whole(content: Content) -> Colour:
+    """Where orange is one of the parts, the whole has no colour."""
+    return ALERT if content.regions is None else TEXT
 
 
-def draw_page(page: Page) -> Image.Image:
-    """Draw the page: RGB, 1600 pixels wide, as high as it needs."""
-    chosen = choose_slices(page.outlined.wmh, head_mask(page.volume.voxels))
-    columns = 4 if len(chosen) <= _FEW_PANELS else 5
-    panel_width = (_WIDTH - 2 * _EDGE - (columns - 1) * _GAP) // columns
-    montage = draw_montage(page.volume, page.affine_lps, page.outlined, chosen, panel_width)
-    notes = _wrap(" ".join(flags_in_words(page.flags)), _font(19), _WIDTH - 2 * _EDGE)
-    rows = math.ceil(len(montage.panels) / columns)
-    panel_height = montage.panels[0].image.shape[0]
-    header = _HEADER + (0 if page.regions is None else _LEGEND)
-    below = header + rows * (panel_height + _GAP)
-    height = below + 28 * len(notes) + 96
-    image = Image.new("RGB", (_WIDTH, height), _BACKGROUND)
-    draw = ImageDraw.Draw(image)
-    # Where orange is one of the parts, the whole has no colour.
-    whole = _WMH if page.regions is None else _TEXT
-    _draw_header(draw, page.measures, whole)
-    if page.regions is not None:
-        _draw_legend(draw, page.regions)
-    for place, _ in enumerate(montage.panels):
-        left = _EDGE + (place % columns) * (panel_width + _GAP)
-        top = header + (place // columns) * (panel_height + _GAP)
-        _draw_panel(image, draw, montage, place, (left, top), len(page.outlined.wmh), whole)
-    _draw_footer(draw, page, montage, notes, below)
-    return image
+def new_page() -> tuple[Image.Image, ImageDraw.ImageDraw]:
+    """An empty page and the pen for it."""
+    image = Image.new("RGB", (SIDE, SIDE), BACKGROUND)
+    return image, ImageDraw.Draw(image)
 
 
-def _draw_header(draw: ImageDraw.ImageDraw, measures: Measures, whole: Colour) -> None:
-    draw.text((_EDGE, 22), "White matter hyperintensities on FLAIR", _QUIET, _font(26))
-    volume = _millilitres(measures.wmh_volume_ml)
-    draw.text((_EDGE, 54), volume, whole, _font(76))
-    after = _EDGE + draw.textlength(volume, _font(76)) + 34
-    lesions = "1 lesion" if measures.lesion_count == 1 else f"{measures.lesion_count} lesions"
-    draw.text((after, 89), lesions, _TEXT, _font(36))
-    right = _WIDTH - _EDGE
-    headline, colour, detail = _review(measures)
-    draw.text((right, 60), headline, colour, _font(32), anchor="ra")
-    draw.text((right, 106), detail, _QUIET, _font(24), anchor="ra")
+def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
+    """The first page's numbers; returns where they end (pixels from the top)."""
+    measures = content.measures
+    write(draw, (EDGE, 22), TITLE, BODY, QUIET)
+    write(draw, (EDGE - 4, 52), millilitres(measures.wmh_volume_ml), FIGURE, colour_of_whole(content))
+    _draw_review(draw, measures)
+    lines: float = 176
+    lines = _draw_legend(draw, content, lines)
+    write(draw, (SIDE - EDGE, 172), lesions_in_words(measures.lesion_count), LARGE, anchor="ra")
+    return round(lines)
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, regions: RegionVolumes) -> None:
-    """One line below the header: each outline's colour, what it surrounds, and its volume."""
-    middle = _HEADER + 12
-    plane = "" if regions.distance_rule == "2d" else " in 3D"
-    entries = (
-        (PERIVENTRICULAR_RGB, f"periventricular (within {regions.distance_mm:g} mm{plane})", 4),
-        (DEEP_RGB, "deep", 4),
-        (VENTRICLE_RGB, "ventricles", 2),
-    )
-    volumes = (regions.periventricular_volume_ml, regions.deep_volume_ml, regions.ventricle_volume_ml)
-    left: float = _EDGE
-    for (colour, words, width), volume in zip(entries, volumes, strict=True):
-        draw.rounded_rectangle((left + 1, middle - 9, left + 19, middle + 9), 5, outline=colour, width=width)
-        left += 30
-        for text, tone in ((f"{words} ", _QUIET), (_millilitres(volume), _TEXT)):
-            draw.text((left, middle), text, tone, _font(24), anchor="lm")
-            left += draw.textlength(text, _font(24))
-        left += 44
+def draw_notes(draw: ImageDraw.ImageDraw, notes: tuple[str, ...], bottom: int) -> int:
+    """Notes that end at `bottom`; returns where they begin (pixels from the top)."""
+    lines = [line for note in notes for line in wrap(note, SMALL, SIDE - 2 * EDGE)]
+    top = bottom - round(SMALL * _LINE_HEIGHT) * len(lines)
+    for number, line in enumerate(lines):
+        write(draw, (EDGE, top + number * round(SMALL * _LINE_HEIGHT)), line, SMALL)
+    return top
 
 
-def _millilitres(volume: float) -> str:
-    """One digit after the point, two below 1 mL; a trace is not shown as nothing."""
-    if 0 < volume < 0.005:
-        return "<0.01 mL"
-    return f"{volume:.2f} mL" if 0 < volume < 1 else f"{volume:.1f} mL"
+def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) -> int:
+    """The head of a page that only shows slices; returns where it ends (pixels from the top)."""
+    measures = content.measures
+    width = write(draw, (EDGE, 18), millilitres(measures.wmh_volume_ml), LARGE, colour_of_whole(content))
+    write(draw, (EDGE + width + 24, 22), what, BODY, QUIET)
+    return 64
 
 
-def _review(measures: Measures) -> tuple[str, Colour, str]:
-    if measures.uncertainty_index is None:
-        return "No WMH segmented", _TEXT, "uncertainty index undefined"
-    detail = f"uncertainty index {measures.uncertainty_index:.2f} (review above {REVIEW_ABOVE:.2f})"
-    if measures.review_recommended:
-        return "Review recommended", _WMH, detail
-    return "Review not flagged", _TEXT, detail
-
-
-def _draw_panel(
-    image: Image.Image,
-    draw: ImageDraw.ImageDraw,
-    montage: Montage,
-    place: int,
-    corner: tuple[int, int],
-    slices: int,
-    whole: Colour,
+def draw_footer(
+    draw: ImageDraw.ImageDraw, model: ModelIdentity | None, number: int, pages: int, pixels_per_mm: float | None
 ) -> None:
-    panel = montage.panels[place]
-    left, top = corner
-    height, width = panel.image.shape[:2]
-    image.paste(Image.fromarray(panel.image), corner)
-    _label(draw, (left + 8, top + 6), f"{panel.index + 1}/{slices}", _QUIET, "la")
-    if panel.wmh_ml > 0:
-        _label(draw, (left + width - 8, top + 6), _millilitres(panel.wmh_ml), whole, "ra")
-    _label(draw, (left + 8, top + height // 2), montage.left, _QUIET, "lm")
-    _label(draw, (left + width - 8, top + height // 2), montage.right, _QUIET, "rm")
+    """Small print of every page: not for clinical use, who made it, which page, a scale bar of 5 cm."""
+    top = SIDE - FOOTER + 14
+    right = SIDE - EDGE
+    draw.line((EDGE, top, right, top), LINE)
+    write(draw, (EDGE, top + 12), RESEARCH_ONLY, BODY, ALERT, bold=True)
+    write(draw, (EDGE, top + 46), made_by(model), SMALL, QUIET)
+    if pages > 1:
+        write(draw, (right, top + 46), f"page {number} of {pages}", SMALL, QUIET, "ra")
+    if pixels_per_mm is not None:
+        bar = round(50 * pixels_per_mm)
+        draw.line((right - bar, top + 24, right, top + 24), TEXT, 3)
+        write(draw, (right - bar - 12, top + 24), "5 cm", SMALL, QUIET, "rm")
 
 
-def _label(draw: ImageDraw.ImageDraw, at: tuple[int, int], text: str, colour: Colour, anchor: str) -> None:
-    """Text that stays readable over a bright image."""
-    draw.text(at, text, colour, _font(19), anchor=anchor, stroke_width=2, stroke_fill=_BACKGROUND)
-
-
-def _draw_footer(draw: ImageDraw.ImageDraw, page: Page, montage: Montage, notes: Sequence[str], top: int) -> None:
-    right = _WIDTH - _EDGE
-    top += 10
-    for line in notes:
-        draw.text((_EDGE, top), line, _TEXT, _font(19))
-        top += 28
-    draw.line((_EDGE, top + 6, right, top + 6), _LINE)
-    top += 18
-    draw.text((_EDGE, top), "RESEARCH USE ONLY - not a medical device", _WMH, _font(22))
-    draw.text((_EDGE, top + 32), f"{_shown(page, montage)}. {_made_by(page)}", _QUIET, _font(19))
-    bar = round(_SCALE_BAR_MM * montage.pixels_per_mm)
-    draw.line((right - bar, top + 34, right, top + 34), _QUIET, 2)
-    draw.text((right, top + 24), "5 cm", _QUIET, _font(19), anchor="rb")
-
-
-def _shown(page: Page, montage: Montage) -> str:
-    shown = {panel.index for panel in montage.panels}
-    with_wmh = {int(index) for index in np.flatnonzero(page.outlined.wmh.any(axis=(1, 2)))}
-    hidden = len(with_wmh - shown)
-    missing = f", {hidden} with WMH not shown" if hidden else ""
-    return f"{len(shown)} of {len(page.outlined.wmh)} slices, feet to head{missing}"
-
-
-def _made_by(page: Page) -> str:
+def made_by(model: ModelIdentity | None) -> str:
+    """The model and this software."""
     software = f"{SOFTWARE_NAME} {SOFTWARE_VERSION}"
-    if page.model is None:
+    if model is None:
         return software
-    return f"Model {page.model.name} {page.model.version} ({page.model.digest[:_DIGEST_CHARACTERS]}), {software}"
+    return f"Model {model.name} {model.version} ({model.digest[:_DIGEST_CHARACTERS]}), {software}"
 
 
-def _wrap(text: str, font: Font, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        longer = f"{lines[-1]} {word}" if lines else word
-        if lines and font.getlength(longer) <= width:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    return lines
+def _draw_review(draw: ImageDraw.ImageDraw, measures: Measures) -> None:
+    """The recommendation, in a box that cannot be overlooked when there is one."""
+    right = SIDE - EDGE
+    headline, detail = review_headline(measures)
+    width = draw.textlength(headline, font(HEADLINE))
+    if measures.review_recommended:
+        draw.rounded_rectangle((right - width - 36, 58, right, 116), 10, fill=ALERT)
+        write(draw, (right - 18, 87), headline, HEADLINE, BACKGROUND, "rm", bold=True)
+    else:
+        write(draw, (right, 87), headline, HEADLINE, TEXT, "rm")
+    write(draw, (right, 128), detail, BODY, QUIET, "ra")
 
 
-@cache
-def _font(size: int) -> Font:
-    """Pillow's own font: the picture looks the same on every machine."""
-    return ImageFont.load_default(size)
+def _draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: float) -> float:
+    """Each outline's colour, what it surrounds, and its volume; returns where it ends."""
+    regions = content.regions
+    entries: list[tuple[Colour, str, str, bool]] = []
+    if regions is not None:
+        entries = [
+            (PERIVENTRICULAR_RGB, "periventricular", millilitres(regions.periventricular_volume_ml), False),
+            (DEEP_RGB, "deep", millilitres(regions.deep_volume_ml), False),
+            (VENTRICLE_RGB, "ventricles", millilitres(regions.ventricle_volume_ml), False),
+        ]
+    left: float = EDGE
+    middle = top + 14
+    for colour, words, volume, _ in entries:
+        draw.rounded_rectangle(
+            (left, middle - _SWATCH / 2, left + _SWATCH, middle + _SWATCH / 2), 5, outline=colour, width=4
+        )
+        left += _SWATCH + 10
+        left += write(draw, (left, middle), f"{words} ", BODY, QUIET, "lm")
+        left += write(draw, (left, middle), volume, BODY, TEXT, "lm") + 26
+    if content.outlined.unsure is not None:
+        below = middle + (36 if entries else 0)
+        left = EDGE
+        draw.rounded_rectangle((left, below - _SWATCH / 2, left + _SWATCH, below + _SWATCH / 2), 5, fill=_tint(190))
+        write(draw, (left + _SWATCH + 10, below), "shaded: the model is unsure", BODY, QUIET, "lm")
+        return below + 26
+    return middle + 26
+
+
+def _tint(grey: int) -> Colour:
+    red, green, blue = (round(grey * part / 255) for part in UNSURE_RGB)
+    return red, green, blue

@@ -1,0 +1,138 @@
+"""The pages about one analysis: first what matters most, then every slice with WMH."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from dicom_node.results.content import Content
+from dicom_node.results.display import head_mask
+from dicom_node.results.lettering import QUIET, SMALL, millilitres, write_over_image
+from dicom_node.results.montage import KEY_PANELS, Montage, choose_slices, key_slices, lay_montage
+from dicom_node.results.page import (
+    EDGE,
+    FOOTER,
+    GAP,
+    SIDE,
+    colour_of_whole,
+    draw_findings,
+    draw_footer,
+    draw_notes,
+    draw_running_head,
+    new_page,
+)
+
+PANELS_A_PAGE: Final = 12
+_LABEL_INSET: Final = 8
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where panels lie on a page, in pixels: `columns` of `box` (width, height) from `top`."""
+
+    columns: int
+    rows: int
+    box: tuple[int, int]
+    top: int
+
+
+def draw_pages(content: Content) -> tuple[Image.Image, ...]:
+    """Draw the pages: RGB, square; one to three of them."""
+    chosen = choose_slices(content.outlined.wmh, head_mask(content.volume.voxels))
+    montage = lay_montage(content.volume, content.affine_lps, content.outlined, chosen)
+    keys = key_slices(content.outlined.wmh, chosen)
+    parts = [] if len(chosen) <= KEY_PANELS else _share(chosen)
+    pages = 1 + len(parts)
+    return (
+        _first_page(content, montage, keys, pages),
+        *(_slices_page(content, montage, part, number, pages) for number, part in enumerate(parts, start=2)),
+    )
+
+
+def _first_page(content: Content, montage: Montage, keys: Sequence[int], pages: int) -> Image.Image:
+    image, draw = new_page()
+    top = draw_findings(draw, content) + GAP
+    bottom = draw_notes(draw, content.notes, SIDE - FOOTER) - GAP
+    grid = _grid(montage, len(keys), top, bottom)
+    _draw_panels(image, draw, content, montage, keys, grid)
+    draw_footer(draw, content.model, 1, pages, montage.scale(grid.box))
+    return image
+
+
+def _slices_page(content: Content, montage: Montage, part: Sequence[int], number: int, pages: int) -> Image.Image:
+    image, draw = new_page()
+    top = draw_running_head(draw, content, _what(content, montage, part))
+    grid = _grid(montage, PANELS_A_PAGE, top, SIDE - FOOTER)
+    _draw_panels(image, draw, content, montage, part, grid)
+    draw_footer(draw, content.model, number, pages, montage.scale(grid.box))
+    return image
+
+
+def _what(content: Content, montage: Montage, part: Sequence[int]) -> str:
+    """What a page of slices shows; slices with WMH that no page shows are told."""
+    with_wmh = {int(index) for index in np.flatnonzero(content.outlined.wmh.any(axis=(1, 2)))}
+    hidden = len(with_wmh - set(montage.chosen))
+    missing = f"; {hidden} with WMH not shown" if hidden else ""
+    return f"slices {part[0] + 1} to {part[-1] + 1} of {len(content.outlined.wmh)}, feet to head{missing}"
+
+
+def _share(chosen: Sequence[int]) -> list[list[int]]:
+    """The slices in page loads of much the same size."""
+    pages = math.ceil(len(chosen) / PANELS_A_PAGE)
+    return [[int(index) for index in part] for part in np.array_split(np.array(chosen), pages)]
+
+
+def _grid(montage: Montage, panels: int, top: int, bottom: int) -> Grid:
+    """The grid on which so many slices are largest."""
+    width, height = SIDE - 2 * EDGE, bottom - top
+
+    def grid(columns: int) -> Grid:
+        rows = math.ceil(panels / columns)
+        box = ((width - (columns - 1) * GAP) // columns, (height - (rows - 1) * GAP) // rows)
+        return Grid(columns, rows, box, top)
+
+    return max((grid(columns) for columns in range(1, panels + 1)), key=lambda one: montage.scale(one.box))
+
+
+def _draw_panels(
+    image: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    content: Content,
+    montage: Montage,
+    indices: Sequence[int],
+    grid: Grid,
+) -> None:
+    for place, index in enumerate(indices):
+        left = EDGE + (place % grid.columns) * (grid.box[0] + GAP)
+        top = grid.top + (place // grid.columns) * (grid.box[1] + GAP)
+        _draw_panel(image, draw, content, montage, index, (left, top), grid.box)
+
+
+def _draw_panel(
+    image: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    content: Content,
+    montage: Montage,
+    index: int,
+    corner: tuple[int, int],
+    box: tuple[int, int],
+) -> None:
+    panel = montage.panel(index, box)
+    left, top = corner
+    right, bottom = left + box[0], top + box[1]
+    draw.rectangle((left, top, right - 1, bottom - 1), fill=(0, 0, 0))
+    height, width = panel.image.shape[:2]
+    image.paste(Image.fromarray(panel.image), (left + (box[0] - width) // 2, top + (box[1] - height) // 2))
+    inset = _LABEL_INSET
+    write_over_image(draw, (left + inset, top + inset), content.slice_names[index], SMALL, QUIET, "la")
+    if panel.wmh_ml > 0:
+        text = millilitres(panel.wmh_ml)
+        write_over_image(draw, (right - inset, top + inset), text, SMALL, colour_of_whole(content), "ra")
+    middle = (top + bottom) // 2
+    write_over_image(draw, (left + inset, middle), montage.turn.left, SMALL, QUIET, "lm")
+    write_over_image(draw, (right - inset, middle), montage.turn.right, SMALL, QUIET, "rm")

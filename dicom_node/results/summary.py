@@ -1,0 +1,47 @@
+"""The summary image of one result: what a radiologist wants to know first, as pages that any PACS shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from dicom_node.reading.series import FlairSeries
+from dicom_node.results.content import content_of_series
+from dicom_node.results.facts import AnalysisFacts
+from dicom_node.results.pages import draw_pages
+from dicom_node.results.secondary_capture import CapturedSeries, capture
+from segmentation.segment import Segmentation
+
+SERIES_DESCRIPTION: Final = "WMH summary - RESEARCH USE ONLY"
+REPLACING_DESCRIPTION: Final = "WMH summary, replaces earlier one - RESEARCH USE ONLY"
+_DERIVATION: Final = "Summary of an automatic segmentation of white matter hyperintensities - RESEARCH USE ONLY"
+
+
+def build_summary(
+    series: FlairSeries, segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts
+) -> tuple[Dataset, ...]:
+    """The pages of a result as Secondary Capture images of one series; the same arguments give the same bytes.
+
+    Args:
+        series: the source.
+        segmentation: what was found.
+        flags: of reading and segmentation.
+        facts: who found it, when.
+
+    Raises:
+        ResultError: the segmentation does not fit the series.
+    """
+    pages = draw_pages(content_of_series(series, segmentation, flags, facts.model))
+    uids = facts.uids
+    about = CapturedSeries(
+        headers=series.headers,
+        model=facts.model,
+        stamp=facts.stamp,
+        series_uid=uids.of("summary-series"),
+        instance_uids=tuple(uids.of(f"summary-instance-{number}") for number in range(1, len(pages) + 1)),
+        description=SERIES_DESCRIPTION if facts.predecessor is None else REPLACING_DESCRIPTION,
+        derivation=_DERIVATION,
+    )
+    return capture(pages, about)
