@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export WMH_NODE_TEST_DATA ?= $(DATA)
 
-.PHONY: help install peers demo test check format bench reference-model reference-dsc clean
+.PHONY: help install peers demo test check format bench reference-model reference-dsc interval-coverage clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -61,6 +61,9 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"
+
+interval-coverage: install  ## print how often the volume interval holds the manual volume, and what else could
+	$(BIN)/python -m training.interval_coverage --data "$(DATA)/flair-wmh"
 
 clean:  ## remove what make and the demo made
 	rm -rf $(VENV) wmh-demo build dist *.egg-info

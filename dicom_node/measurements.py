@@ -19,8 +19,8 @@ def measurements_json(
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
-    volume_interval_ml always; periventricular_volume_ml, deep_volume_ml, ventricle_volume_ml and periventricular_rule
-    when the model has no ventricle network or found no ventricle. Everything but `seconds` is the same, bit for bit,
+    periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
+    the model has no ventricle network or found no ventricle. Everything but `seconds` is the same, bit for bit,
     whenever the same series is analysed by the same model on the same machine.
 
     Args:
@@ -35,6 +35,7 @@ def measurements_json(
     if series is not None:
         fields["series_instance_uid"] = series.series_instance_uid
     fields["wmh_volume_ml"] = float(measures.wmh_volume_ml)
+    fields["volume_interval_ml"] = [*measures.volume_interval_ml]
     fields["lesion_count"] = int(measures.lesion_count)
     fields["uncertainty_index"] = None if measures.uncertainty_index is None else float(measures.uncertainty_index)
     fields["review_recommended"] = bool(measures.review_recommended)
@@ -42,6 +43,9 @@ def measurements_json(
         fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
         fields["deep_volume_ml"] = float(regions.deep_volume_ml)
         fields["ventricle_volume_ml"] = float(regions.ventricle_volume_ml)
+        if regions.periventricular_interval_ml is not None and regions.deep_interval_ml is not None:
+            fields["periventricular_interval_ml"] = [*regions.periventricular_interval_ml]
+            fields["deep_interval_ml"] = [*regions.deep_interval_ml]
         fields["periventricular_rule"] = {
             "distance_mm": float(regions.distance_mm),
             "distance": regions.distance_rule,

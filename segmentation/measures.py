@@ -1,4 +1,4 @@
-"""What is reported of a lesion mask: volume, number of lesions, uncertainty, and whether a person should look."""
+"""What is reported of a lesion mask: volume, its interval, lesions, uncertainty, and whether a person should look."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.interval import Bounds, VolumeInterval, bounds_of
 from segmentation.uncertainty import uncertainty_index
 
 REVIEW_ABOVE: Final = 0.35
@@ -27,12 +28,20 @@ class Measures:
         lesion_count: 26-connected components of the mask.
         uncertainty_index: fraction of the predicted voxels that are uncertain, 0..1; None when nothing is predicted.
         review_recommended: the index lies above `REVIEW_ABOVE`; False when nothing is predicted.
+        volume_interval_ml: from the voxels that the ensemble is sure of to those that it does not rule out, in mL.
     """
 
     wmh_volume_ml: float
     lesion_count: int
     uncertainty_index: float | None
     review_recommended: bool
+    volume_interval_ml: VolumeInterval
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        lower, upper = self.volume_interval_ml.lower_ml, self.volume_interval_ml.upper_ml
+        if not lower <= self.wmh_volume_ml <= upper:
+            raise ValueError(f"expected a volume between {lower} and {upper} mL, got {self.wmh_volume_ml}")
 
 
 def count_lesions(mask: NDArray[np.bool_]) -> int:
@@ -41,13 +50,16 @@ def count_lesions(mask: NDArray[np.bool_]) -> int:
     return int(count)
 
 
-def measure(mask: NDArray[np.bool_], probability: NDArray[Any], voxel_volume_ml: float) -> Measures:
+def measure(
+    mask: NDArray[np.bool_], probability: NDArray[Any], voxel_volume_ml: float, bounds: Bounds | None = None
+) -> Measures:
     """Measure a mask and the probabilities behind it.
 
     Args:
         mask: bool (slice, row, column), native grid.
         probability: the ensemble's mean probability, same shape.
         voxel_volume_ml: volume of one voxel in mL.
+        bounds: `bounds_of` the two, where the caller has them already.
     """
     index = uncertainty_index(probability, mask)
     return Measures(
@@ -55,4 +67,5 @@ def measure(mask: NDArray[np.bool_], probability: NDArray[Any], voxel_volume_ml:
         lesion_count=count_lesions(mask),
         uncertainty_index=index,
         review_recommended=index is not None and index > REVIEW_ABOVE,
+        volume_interval_ml=(bounds or bounds_of(mask, probability)).interval(voxel_volume_ml),
     )

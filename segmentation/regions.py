@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segmentation.errors import BadVolume
+from segmentation.interval import Bounds, VolumeInterval
 
 DistanceRule = Literal["2d", "3d"]
 FLAG_NO_VENTRICLES: Final = "no_ventricles_found"
@@ -61,6 +62,8 @@ class RegionVolumes:
         periventricular_volume_ml, deep_volume_ml: parts of the WMH volume; they add up to it.
         ventricle_volume_ml: of the cleaned ventricles.
         distance_mm, distance_rule: see `RegionRule`.
+        periventricular_interval_ml, deep_interval_ml: the parts of the WMH volume's interval; None when the caller of
+            `divide` gave no bounds.
     """
 
     periventricular_volume_ml: float
@@ -68,6 +71,8 @@ class RegionVolumes:
     ventricle_volume_ml: float
     distance_mm: float
     distance_rule: DistanceRule
+    periventricular_interval_ml: VolumeInterval | None = None
+    deep_interval_ml: VolumeInterval | None = None
 
     @property
     def rule(self) -> RegionRule:
@@ -112,6 +117,7 @@ def divide(
     ventricles: NDArray[np.bool_],
     spacing_mm: tuple[float, float, float],
     rule: RegionRule = PUBLISHED_RULE,
+    bounds: Bounds | None = None,
 ) -> Regions | None:
     """Divide WMH into periventricular and deep.
 
@@ -120,6 +126,7 @@ def divide(
         ventricles: bool, same shape, cleaned.
         spacing_mm: distance of voxel centres in mm, (slice, row, column).
         rule: what counts as periventricular.
+        bounds: `segmentation.interval.bounds_of` the WMH, for the intervals of both parts.
 
     Returns:
         None without a ventricle voxel: the regions are then undefined.
@@ -131,7 +138,8 @@ def divide(
         raise ValueError(f"expected ventricles of shape {wmh.shape}, got {ventricles.shape}")
     if not ventricles.any():
         return None
-    periventricular = wmh & near(ventricles, spacing_mm, rule)
+    inside = near(ventricles, spacing_mm, rule)
+    periventricular = wmh & inside
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0
     inner = int(np.count_nonzero(periventricular))
     return Regions(
@@ -142,6 +150,8 @@ def divide(
             ventricle_volume_ml=int(np.count_nonzero(ventricles)) * voxel_ml,
             distance_mm=rule.distance_mm,
             distance_rule=rule.distance_rule,
+            periventricular_interval_ml=None if bounds is None else bounds.interval(voxel_ml, inside),
+            deep_interval_ml=None if bounds is None else bounds.interval(voxel_ml, ~inside),
         ),
     )
 

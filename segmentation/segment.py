@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.ensemble import Ensemble
+from segmentation.interval import bounds_of
 from segmentation.measures import Measures, measure
 from segmentation.preprocessing.case import PreprocessedCase, preprocess
 from segmentation.regions import (
@@ -93,9 +94,10 @@ def segment_volume(
     report("measure", 0, 1)
     probability = case.grid.to_native(mean_probability(members))
     mask = probability >= ensemble.threshold
-    measures = measure(mask, probability, volume.voxel_volume_ml)
+    bounds = bounds_of(mask, probability)
+    measures = measure(mask, probability, volume.voxel_volume_ml, bounds)
     ventricles = None if marked is None else _ventricles(marked, case, ensemble.ventricle_threshold, volume)
-    regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule)
+    regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
     measured = time.monotonic()
     report("measure", 1, 1)
 

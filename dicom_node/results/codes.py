@@ -86,6 +86,9 @@ SOURCE: Final = CodedConcept("260753009", "SCT", "Source")
 COMMENT: Final = CodedConcept("121106", "DCM", "Comment")  # CID 12101
 YES: Final = CodedConcept("373066001", "SCT", "Yes")  # CID 230
 NO: Final = CodedConcept("373067005", "SCT", "No")  # CID 230
+# TID 310 in TID 300 (CID 225): how far above and below the measured value, in its unit.
+ABOVE_VALUE: Final = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")
+BELOW_VALUE: Final = CodedConcept("371885007", "SCT", "-, range of lower measurement uncertainty")
 MILLILITRE: Final = CodedConcept("mL", "UCUM", "mL")
 LESIONS: Final = CodedConcept("{lesions}", "UCUM", "lesions")
 NO_UNITS: Final = CodedConcept("1", "UCUM", "no units")

@@ -24,8 +24,9 @@ def region_groups(regions: RegionVolumes, facts: AnalysisFacts) -> list[sr.Measu
             uids.periventricular_tracking,
             codes.PERIVENTRICULAR,
             regions.periventricular_volume_ml,
+            regions.periventricular_interval_ml,
         ),
-        ("WMH deep", uids.deep_tracking, codes.DEEP, regions.deep_volume_ml),
+        ("WMH deep", uids.deep_tracking, codes.DEEP, regions.deep_volume_ml, regions.deep_interval_ml),
     ]
     return [
         *(
@@ -36,9 +37,9 @@ def region_groups(regions: RegionVolumes, facts: AnalysisFacts) -> list[sr.Measu
                 category=codes.MORPHOLOGICALLY_ABNORMAL,
                 finding=codes.WHITE_MATTER_HYPERINTENSITY,
                 site=sr.FindingSite(codes.CEREBRAL_WHITE_MATTER, topographical_modifier=where.concept),
-                volume_ml=volume_ml,
+                volume=volume_measurement(volume_ml, interval),
             )
-            for name, uid, where, volume_ml in parts
+            for name, uid, where, volume_ml, interval in parts
         ),
         _group(
             regions,
@@ -47,7 +48,7 @@ def region_groups(regions: RegionVolumes, facts: AnalysisFacts) -> list[sr.Measu
             category=codes.ANATOMICAL_STRUCTURE,
             finding=codes.BRAIN_VENTRICLE,
             site=None,
-            volume_ml=regions.ventricle_volume_ml,
+            volume=volume_measurement(regions.ventricle_volume_ml),
         ),
     ]
 
@@ -64,7 +65,7 @@ def _group(
     category: CodedConcept,
     finding: CodedConcept,
     site: sr.FindingSite | None,
-    volume_ml: float,
+    volume: sr.Measurement,
 ) -> sr.MeasurementsAndQualitativeEvaluations:
     rule = {
         "periventricular_mm": f"{regions.distance_mm:g}",
@@ -76,7 +77,7 @@ def _group(
         finding_type=finding,
         finding_sites=None if site is None else [site],
         algorithm_id=algorithm_of(facts, None if site is None else rule),
-        measurements=[volume_measurement(volume_ml)],
+        measurements=[volume],
     )
     if site is not None:
         group[0].ContentSequence.append(comment(rule_in_words(regions)))

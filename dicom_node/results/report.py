@@ -20,7 +20,7 @@ from dicom_node.results.region_groups import region_groups
 from dicom_node.results.report_items import DECIMALS, algorithm_of, comment, volume_measurement
 from dicom_node.results.seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.results.uids import device_uid
-from dicom_node.results.words import flags_in_words, is_partial, review_in_words
+from dicom_node.results.words import flags_in_words, interval_in_words, is_partial, review_in_words
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 from segmentation.measures import Measures
 from segmentation.segment import Segmentation
@@ -118,7 +118,7 @@ def _wmh_group(
 def _measurements(measures: Measures) -> list[sr.Measurement]:
     """TID 300; an undefined uncertainty index is left out, never zero."""
     found = [
-        volume_measurement(measures.wmh_volume_ml),
+        volume_measurement(measures.wmh_volume_ml, measures.volume_interval_ml),
         _count(measures.lesion_count),
     ]
     if measures.uncertainty_index is not None:
@@ -144,7 +144,8 @@ def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
 
 def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
     replaces = [] if facts.predecessor is None else [REPLACES]
-    return [RESEARCH_USE, *replaces, review_in_words(measures), *flags_in_words(flags)]
+    words = [interval_in_words(measures), review_in_words(measures)]
+    return [RESEARCH_USE, *replaces, *words, *flags_in_words(flags)]
 
 
 def _bare(instance: Dataset) -> Dataset:

@@ -10,8 +10,10 @@ from highdicom import sr
 from dicom_node.results import codes
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.version import MANUFACTURER
+from segmentation.interval import VolumeInterval
 
 DECIMALS: Final = 6
+_HAS_PROPERTIES: Final = sr.RelationshipTypeValues.HAS_PROPERTIES
 
 
 def algorithm_of(facts: AnalysisFacts, more: Mapping[str, str] | None = None) -> sr.AlgorithmIdentification:
@@ -31,9 +33,23 @@ def algorithm_of(facts: AnalysisFacts, more: Mapping[str, str] | None = None) ->
     )
 
 
-def volume_measurement(volume_ml: float) -> sr.Measurement:
-    """A volume in mL (TID 300)."""
-    return sr.Measurement(codes.VOLUME, round(volume_ml, DECIMALS), codes.MILLILITRE)
+def volume_measurement(volume_ml: float, interval: VolumeInterval | None = None) -> sr.Measurement:
+    """A volume in mL (TID 300), with its interval as what lies above and below it (TID 310).
+
+    highdicom's own `MeasurementProperties` gives these two the unit "no units", whatever is measured.
+    """
+    measurement = sr.Measurement(codes.VOLUME, round(volume_ml, DECIMALS), codes.MILLILITRE)
+    if interval is not None:
+        ranges = (
+            (codes.ABOVE_VALUE, interval.upper_ml - volume_ml),
+            (codes.BELOW_VALUE, volume_ml - interval.lower_ml),
+        )
+        properties = [
+            sr.NumContentItem(name, round(range_ml, DECIMALS), codes.MILLILITRE, relationship_type=_HAS_PROPERTIES)
+            for name, range_ml in ranges
+        ]
+        measurement[0].ContentSequence = sr.ContentSequence([*measurement[0].get("ContentSequence", []), *properties])
+    return measurement
 
 
 def comment(text: str) -> sr.TextContentItem:

@@ -60,6 +60,15 @@ def rule_in_words(regions: RegionVolumes) -> str:
     )
 
 
+def interval_in_words(measures: Measures) -> str:
+    """The volume's interval as a sentence, and what it is not."""
+    lower, upper = measures.volume_interval_ml
+    return (
+        f"Volume interval {lower:.1f} to {upper:.1f} mL: from what the model is sure of to what it does not rule out. "
+        "It tells the model's own doubt and is no confidence interval: the true volume may lie outside."
+    )
+
+
 def review_in_words(measures: Measures) -> str:
     """The review recommendation as a sentence."""
     if measures.uncertainty_index is None:

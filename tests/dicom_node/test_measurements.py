@@ -20,6 +20,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert list(found) == [
         "series_instance_uid",
         "wmh_volume_ml",
+        "volume_interval_ml",
         "lesion_count",
         "uncertainty_index",
         "review_recommended",
@@ -37,14 +38,18 @@ def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series, divided=RegionRule(7.5, "3d"))
     found = measurements_json(series, segmentation, MODEL, 0.0, 0.0)
-    assert list(found)[5:9] == [
+    assert list(found)[6:12] == [
         "periventricular_volume_ml",
         "deep_volume_ml",
         "ventricle_volume_ml",
+        "periventricular_interval_ml",
+        "deep_interval_ml",
         "periventricular_rule",
     ]
     parts = found["periventricular_volume_ml"] + found["deep_volume_ml"]
     assert parts == pytest.approx(found["wmh_volume_ml"])
+    intervals = zip(found["periventricular_interval_ml"], found["deep_interval_ml"], strict=True)
+    assert [inner + outer for inner, outer in intervals] == pytest.approx(found["volume_interval_ml"])
     assert segmentation.ventricles is not None
     voxels = int(segmentation.ventricles.sum())
     assert found["ventricle_volume_ml"] == pytest.approx(voxels * series.volume().voxel_volume_ml)
@@ -58,6 +63,7 @@ def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:
     read = json.loads(json.dumps(measurements_json(series, segmentation, MODEL, 0.0, 0.0), allow_nan=False))
     assert read["wmh_volume_ml"] == segmentation.measures.wmh_volume_ml
     assert read["uncertainty_index"] == segmentation.measures.uncertainty_index
+    assert read["volume_interval_ml"] == [*segmentation.measures.volume_interval_ml]
     assert read["lesion_count"] == segmentation.measures.lesion_count
 
 

@@ -14,6 +14,7 @@ from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, build_result_set
 from segmentation.bundle import ModelIdentity
+from segmentation.interval import bounds_of
 from segmentation.measures import measure
 from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation, StageSeconds
@@ -110,7 +111,7 @@ def segmentation_of(
 def _with_ventricles(series: FlairSeries, found: Segmentation, rule: RegionRule) -> Segmentation:
     ventricles = np.zeros(series.voxels.shape, bool)
     ventricles[:, 11:19, 20:22] = True
-    regions = divide(found.mask, ventricles, series.volume().spacing_mm, rule)
+    regions = divide(found.mask, ventricles, series.volume().spacing_mm, rule, bounds_of(found.mask, found.probability))
     assert regions is not None
     return replace(found, ventricles=ventricles, periventricular=regions.periventricular, regions=regions.volumes)
 

@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_of, series_of
 
+from dicom_node.results import codes
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet
 from dicom_node.results.writing import part10_bytes
@@ -208,3 +209,28 @@ def test_the_image_library_lists_what_was_looked_at(case: Case, tmp_path: Path) 
     assert [r.ReferencedSOPInstanceUID for r in references] == [h.SOPInstanceUID for h in series.headers]
     numbers = [list(r.ReferencedFrameNumber) for r in references if "ReferencedFrameNumber" in r]
     assert numbers == ([list(range(1, len(series.frames) + 1))] if case.enhanced else [])
+
+
+def test_volumes_have_their_interval(tmp_path: Path) -> None:
+    """TID 310: what lies above and below each WMH volume, in mL; none for ventricles; a sentence gives both ends."""
+    series = series_of(AXIAL, tmp_path)
+    segmentation = segmentation_of(series, divided=RegionRule())
+    report = pydicom.dcmread(BytesIO(part10_bytes(result_set_of(series, segmentation).sr)))
+    found = []
+    for item in report.iterall():
+        concept = item.value[0].CodeValue if item.keyword == "ConceptNameCodeSequence" else None
+        if concept in {"118565006", "371886008", "371885007"}:
+            found.append(concept)
+    ranges = ["371886008", "371885007"]
+    assert found == ["118565006", *ranges] * 3 + ["118565006"]
+    (volume,) = group_of(report).get_measurements(name=codes.VOLUME)
+    above, below = (float(item.MeasuredValueSequence[0].NumericValue) for item in volume[0].ContentSequence)
+    units = {
+        item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue for item in volume[0].ContentSequence
+    }
+    lower, upper = segmentation.measures.volume_interval_ml
+    assert units == {"mL"}
+    assert volume.value + above == pytest.approx(upper, abs=1e-5)
+    assert volume.value - below == pytest.approx(lower, abs=1e-5)
+    said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
+    assert any(f"{lower:.1f} to {upper:.1f} mL" in text and "no confidence interval" in text for text in said)

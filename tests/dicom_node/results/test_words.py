@@ -9,6 +9,7 @@ from support.data import REPOSITORY
 
 from dicom_node.results.words import flags_in_words, is_partial, review_in_words
 from dicom_node.selecting.rules import NOTES, SIGNS
+from segmentation.interval import VolumeInterval
 from segmentation.measures import Measures
 
 
@@ -45,7 +46,7 @@ def test_words_are_ascii() -> None:
 @pytest.mark.parametrize(("index", "review"), [(0.36, True), (0.2, False), (None, False)])
 def test_the_recommendation_is_a_sentence(index: float | None, review: bool) -> None:
     """The sentence gives the index and the limit, or says that the index is undefined."""
-    sentence = review_in_words(Measures(1.0, 1, index, review))
+    sentence = review_in_words(Measures(1.0, 1, index, review, VolumeInterval(0.5, 1.5)))
     assert sentence.endswith(".")
     assert ("undefined" in sentence) is (index is None)
     if index is not None:

@@ -1,0 +1,81 @@
+"""The volume interval: from the voxels that the ensemble is sure of to those that it does not rule out.
+
+The limit is that of the uncertainty index (`segmentation.uncertainty`): a voxel is uncertain when its confidence is
+under 0.5 bit, 0.1100 < p < 0.8900. The lower end is the volume of the predicted voxels that are certain; the upper end
+adds every voxel that is uncertain, predicted or not. So the lower end is the volume times (1 - uncertainty index).
+
+It is no confidence interval: nothing says how often the volume that a reader would draw lies in it. What was measured
+of that is in docs/adr/0010, and `make interval-coverage` prints it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.uncertainty import UNCERTAIN_BELOW_BITS, confidence_bits
+
+_SURELY_OUTSIDE: Final = 0.1  # well under the limit, 0.1100: those voxels, nearly all, need no logarithm
+
+
+@dataclass(frozen=True)
+class VolumeInterval:
+    """A lower and an upper volume in mL.
+
+    Raises:
+        ValueError: they are not 0 <= lower <= upper.
+    """
+
+    lower_ml: float
+    upper_ml: float
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        if not 0.0 <= self.lower_ml <= self.upper_ml:
+            raise ValueError(f"expected 0 <= lower <= upper in mL, got {self.lower_ml} and {self.upper_ml}")
+
+    def __iter__(self) -> Iterator[float]:
+        """Lower, then upper."""
+        return iter((self.lower_ml, self.upper_ml))
+
+    def overlaps(self, other: VolumeInterval) -> bool:
+        """True when some volume lies in both; touching counts."""
+        return self.lower_ml <= other.upper_ml and other.lower_ml <= self.upper_ml
+
+
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class Bounds:
+    """The two masks behind an interval, bool (slice, row, column): `sure` lies in the predicted mask, `possible` holds
+    it."""
+
+    sure: NDArray[np.bool_]
+    possible: NDArray[np.bool_]
+
+    def interval(self, voxel_volume_ml: float, within: NDArray[np.bool_] | None = None) -> VolumeInterval:
+        """Volumes of the two masks, or of their parts in another mask of the same shape."""
+        sure, possible = (self.sure, self.possible) if within is None else (self.sure & within, self.possible & within)
+        return VolumeInterval(
+            int(np.count_nonzero(sure)) * voxel_volume_ml, int(np.count_nonzero(possible)) * voxel_volume_ml
+        )
+
+
+def bounds_of(mask: NDArray[np.bool_], probability: NDArray[Any]) -> Bounds:
+    """What the ensemble is sure of, and what it does not rule out.
+
+    Args:
+        mask: bool (slice, row, column): the predicted voxels.
+        probability: the ensemble's mean probability, same shape.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if probability.shape != mask.shape:
+        raise ValueError(f"expected a mask of shape {probability.shape}, got {mask.shape}")
+    looked_at = (probability > _SURELY_OUTSIDE) | mask
+    uncertain = np.zeros(mask.shape, bool)
+    uncertain[looked_at] = confidence_bits(probability[looked_at]) < UNCERTAIN_BELOW_BITS
+    return Bounds(sure=mask & ~uncertain, possible=mask | uncertain)
