@@ -10,8 +10,10 @@
     ├── ConfinedChildLost      the child that parses what peers sent
     ├── ReceivingError
     ├── ResultError
+    │   └── ResultNotValid     a finished result set that the gate lets nobody have; carries the findings
     ├── DeliveryError
     ├── ModelError             which model to use cannot be told, or a document about it is another model's
+    ├── ViewerError            a part of `wmh-node viewer` is missing or does not run
     └── ConfigurationError
 
 The other rooms have a root of their own, since rooms may not import each other:
@@ -19,6 +21,8 @@ The other rooms have a root of their own, since rooms may not import each other:
 """
 
 from __future__ import annotations
+
+_MOST_FINDINGS = 5  # in a message
 
 
 class WmhNodeError(Exception):
@@ -78,12 +82,26 @@ class ResultError(WmhNodeError):
     """SEG, SR or picture cannot be built from a segmentation."""
 
 
+class ResultNotValid(ResultError):
+    """A result set that is not as it must be. `findings` has every one in words, without patient data."""
+
+    def __init__(self, findings: tuple[str, ...]) -> None:
+        self.findings = findings
+        told = "; ".join(findings[:_MOST_FINDINGS])
+        more = len(findings) - _MOST_FINDINGS
+        super().__init__(f"the result set is not valid: {told}" + (f"; and {more} more" if more > 0 else ""))
+
+
 class DeliveryError(WmhNodeError):
     """A result could not be handed to a destination."""
 
 
 class ModelError(WmhNodeError):
     """Which model to use cannot be told, or a document about a model is another model's."""
+
+
+class ViewerError(WmhNodeError):
+    """A part of the viewer (Orthanc, OHIF) is missing or does not run."""
 
 
 class ConfigurationError(WmhNodeError):

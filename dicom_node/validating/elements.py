@@ -1,0 +1,114 @@
+"""Every element by itself: value representation, multiplicity, length, characters (PS3.5 6.2, PS3.6)."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any, Final
+
+from pydicom import config
+from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.valuerep import validate_value
+
+from dicom_node.validating.checked import Checked
+
+_UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
+_UID_LENGTH = 64
+_NUMBERS_AS_TEXT: Final = ("DS", "IS")
+_FLOATS: Final = ("DS", "FD", "FL", "OD", "OF")
+_TEXTS: Final = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
+_BULK: Final = ("OB", "OW", "UN")
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def check_elements(checked: Checked) -> Iterator[tuple[str, str]]:
+    """(object, sentence) for each kind of illegal value; what many items have alike is told once."""
+    for one in checked.objects:
+        first: dict[tuple[str, str], str] = {}
+        seen: Counter[tuple[str, str]] = Counter()
+        plain = "SpecificCharacterSet" not in one.dataset
+        for where, element in _elements(one.dataset):
+            for problem in _problems(element, checked.source_uids, plain):
+                kind = (_INDEX.sub("", where), problem)
+                first.setdefault(kind, where)
+                seen[kind] += 1
+        for (_, problem), where in first.items():
+            more = seen[_INDEX.sub("", where), problem] - 1
+            yield one.name, f"{where} {problem}" + (f", and so do {more} more of its kind" if more else "")
+
+
+def _elements(dataset: Dataset, where: str = "") -> Iterator[tuple[str, DataElement]]:
+    for element in dataset:
+        name = element.keyword or str(element.tag)
+        path = f"{where}.{name}" if where else name
+        yield path, element
+        if element.VR == "SQ":
+            for index, item in enumerate(element.value or ()):
+                yield from _elements(item, f"{path}[{index + 1}]")
+
+
+def _problems(element: DataElement, known_uids: Collection[str], plain: bool) -> Iterator[str]:
+    """What is wrong with an element, never with the value in it: that may be a name."""
+    if not element.tag.is_private:
+        if not dictionary_has_tag(element.tag):
+            yield "is no attribute that DICOM knows"
+            return
+        expected = dictionary_VR(element.tag)  # "OB or OW": pydicom decides when it writes
+        if element.VR not in (expected, *expected.split(" or ")):
+            yield f"has value representation {element.VR}, expected {expected}"
+            return
+    if element.VR == "SQ" or element.is_empty:
+        return
+    if not element.tag.is_private and not _fits(element.VM, dictionary_VM(element.tag)):
+        yield f"has {element.VM} values, expected {dictionary_VM(element.tag)}"
+    if element.VR in _BULK or " or " in element.VR:
+        return
+    for value in element.value if isinstance(element.value, list | MultiValue) else [element.value]:
+        if (problem := _value_problem(element.VR, value, known_uids, plain)) is not None:
+            yield problem
+            return
+
+
+def _value_problem(vr: str, value: Any, known_uids: Collection[str], plain: bool) -> str | None:
+    text = str(value)
+    if vr == "UI":
+        legal = text in known_uids or (_UID.fullmatch(text) is not None and len(text) <= _UID_LENGTH)
+        return None if legal else "is no legal UID"
+    if vr in _TEXTS and plain and not text.isascii():
+        return "has characters beyond ASCII, and the object names no Specific Character Set"
+    if vr in _FLOATS and not _is_finite(value):
+        return "is no finite number"
+    try:
+        validate_value(vr, text if vr in (*_NUMBERS_AS_TEXT, "PN") else value, config.RAISE)
+    except (ValueError, TypeError, OverflowError):
+        return f"is not legal as {vr}: too long, out of range, or with characters that {vr} does not allow"
+    return None
+
+
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError):
+        return isinstance(value, bytes)
+
+
+def _fits(count: int, multiplicity: str) -> bool:
+    """Whether so many values are allowed by a multiplicity of PS3.6, such as 1, 1-3, 1-n, 2-2n."""
+    for alternative in multiplicity.split(" or "):
+        low, _, high = alternative.partition("-")
+        if not high:
+            allowed = count == int(low)
+        elif high == "n":
+            allowed = count >= int(low)
+        elif high.endswith("n"):
+            allowed = count >= int(low) and count % int(high[:-1]) == 0
+        else:
+            allowed = int(low) <= count <= int(high)
+        if allowed:
+            return True
+    return False
