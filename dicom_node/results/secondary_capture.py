@@ -15,7 +15,7 @@ from dicom_node.results import codes
 from dicom_node.results.equipment import RESEARCH_USE
 from dicom_node.results.headers import SUMMARY_OFFSET, finish_header, result_series_number
 from dicom_node.results.identity import copy_elements
-from dicom_node.results.references import referenced_series, source_images
+from dicom_node.results.references import reference_to, referenced_series, source_images
 from dicom_node.results.stamp import Stamp
 from segmentation.bundle import ModelIdentity
 
@@ -29,12 +29,12 @@ class CapturedSeries:
     """What the pages of one series of captures have in common.
 
     Attributes:
-        headers: the source's instances; the first one lends patient and study.
+        headers: the source's instances, all of one series; the first one lends patient and study.
         model, stamp: who made the pages, when.
         series_uid: SeriesInstanceUID.
         instance_uids: SOPInstanceUID of each page.
         description: SeriesDescription.
-        derivation: DerivationDescription, in words.
+        derivation: DerivationDescription, in words; None where no pixel of the source went into the pages.
     """
 
     headers: Sequence[Dataset]
@@ -43,7 +43,7 @@ class CapturedSeries:
     series_uid: str
     instance_uids: tuple[str, ...]
     description: str
-    derivation: str
+    derivation: str | None
 
 
 def capture(pages: Sequence[Image.Image], about: CapturedSeries) -> tuple[Dataset, ...]:
@@ -78,9 +78,12 @@ def _capture(page: Image.Image, instance_uid: str, number: int, about: CapturedS
     result.PatientOrientation = ""  # of a page with many slices
     result.BurnedInAnnotation = "NO"
     result.ImageComments = RESEARCH_USE
-    result.DerivationDescription = about.derivation
-    result.DerivationCodeSequence = [codes.SEGMENTATION]
-    result.SourceImageSequence = source_images(about.headers)
+    if about.derivation is not None:
+        result.DerivationDescription = about.derivation
+        result.DerivationCodeSequence = [codes.SEGMENTATION]
+        result.SourceImageSequence = source_images(about.headers)
+    else:
+        result.ReferencedImageSequence = [reference_to(header) for header in about.headers]
     result.ReferencedSeriesSequence = [referenced_series(values.text(source, "SeriesInstanceUID"), about.headers)]
     result.DateOfSecondaryCapture = about.stamp.date
     result.TimeOfSecondaryCapture = about.stamp.time

@@ -1,0 +1,122 @@
+"""What to tell a radiologist about a series that was not analysed: what was expected, and what to do.
+
+By the codes of docs/refusals.md, in families: the reason itself comes with the refusal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What stands below the reason.
+
+    Attributes:
+        expected: what would have been analysed.
+        to_do: what somebody can do now.
+    """
+
+    expected: str
+    to_do: str
+
+
+NOTHING_MEASURED: Final = (
+    "Nothing was measured: this page does not say whether there are white matter hyperintensities or not."
+)
+
+_FLAIR: Final = "An axial FLAIR series of the brain, as the scanner acquired it."
+_NOT_FLAIR: Final = Advice(
+    _FLAIR,
+    "If the examination has an axial FLAIR series, send that one. If this is one, its name and its timing do not say "
+    "so: ask for the protocol's name to be corrected.",
+)
+_PROCESSED: Final = Advice(
+    _FLAIR,
+    "Send the FLAIR as acquired, or plain axial reformats of a 3D FLAIR, and not a projection, a map or another "
+    "program's outcome.",
+)
+_SEVERAL: Final = Advice(
+    "One FLAIR acquisition in a series.",
+    "Send each acquisition as a series of its own.",
+)
+_INCOMPLETE: Final = Advice(
+    "Every slice of the series, at least 5, without a gap in the stack.",
+    "Send the whole series again. Slices that come later are analysed together with those that are here.",
+)
+_NOT_AXIAL: Final = Advice(
+    "Axial slices, the front of the head on top.",
+    "Send an axial FLAIR series of the examination, or plain axial reformats of a 3D FLAIR.",
+)
+_GEOMETRY: Final = Advice(
+    "One stack of parallel axial slices at equal distances of at most 15 mm.",
+    "Send the series as the scanner acquired it, without images that were reformatted, moved or put together.",
+)
+_UNREADABLE: Final = Advice(
+    "Whole MR images in grey scale.",
+    "Send the series again, best uncompressed. If that does not help, show the code below to those who run this node.",
+)
+_FAULT: Final = Advice(
+    _FLAIR,
+    "This is a fault of the program, not of the images. Please show the code below to those who run this node.",
+)
+
+_ADVICE: Final[dict[str, Advice]] = {
+    **dict.fromkeys(
+        (
+            "not_mr",
+            "not_mr_image",
+            "colour",
+            "localizer",
+            "not_magnitude",
+            "diffusion",
+            "other_technique",
+            "body_part",
+            "t1_weighted",
+            "fat_nulled",
+            "other_contrast",
+            "short_echo",
+            "short_inversion",
+            "no_head_visible",
+            "not_flair",
+            "too_many_images",
+        ),
+        _NOT_FLAIR,
+    ),
+    **dict.fromkeys(("segmentation", "map", "reformatted", "processed", "derived"), _PROCESSED),
+    **dict.fromkeys(("several_flair_volumes", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL),
+    **dict.fromkeys(("empty", "too_few_slices", "slices_missing"), _INCOMPLETE),
+    **dict.fromkeys(("not_axial", "rotated_in_plane"), _NOT_AXIAL),
+    **dict.fromkeys(
+        ("no_geometry", "irregular_spacing", "slices_too_far_apart", "slices_shifted", "sheared", "bad_volume"),
+        _GEOMETRY,
+    ),
+    **dict.fromkeys(
+        (
+            "not_dicom",
+            "file_unreadable",
+            "file_too_large",
+            "deflated_too_large",
+            "matrix_too_large",
+            "header_too_complex",
+            "no_uid",
+            "several_series",
+            "several_studies",
+            "frame_count_mismatch",
+            "frames_in_single_frame",
+            "not_grey",
+            "bits_contradictory",
+            "pixels_undecodable",
+            "rescale_slope_zero",
+            "intensity_out_of_range",
+            "blank",
+        ),
+        _UNREADABLE,
+    ),
+}
+
+
+def advice_for(code: str) -> Advice:
+    """What to tell with a refusal; a code that is in no family is taken for a fault of ours."""
+    return _ADVICE.get(code, _FAULT)

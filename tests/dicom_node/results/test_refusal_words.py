@@ -1,0 +1,34 @@
+"""What a radiologist is told about a series that was not analysed."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from support.data import REPOSITORY
+
+from dicom_node.results.refusal_words import advice_for
+
+FAULT = "unexpected_error"
+
+
+def documented_codes() -> list[str]:
+    """The codes in the tables of docs/refusals.md, without those of analysed series."""
+    text = (REPOSITORY / "docs" / "refusals.md").read_text().split("## Flags of an analysed series")[0]
+    return [code for row in re.findall(r"^\|(.*?)\|", text, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)]
+
+
+@pytest.mark.parametrize("code", documented_codes())
+def test_every_refusal_has_advice(code: str) -> None:
+    """Every documented code has advice that is meant for it, and only a fault of ours is called one."""
+    assert len(documented_codes()) > 40
+    assert (advice_for(code) == advice_for("no such code")) == (code == FAULT)
+
+
+@pytest.mark.parametrize("code", documented_codes())
+def test_advice_is_ascii_and_short(code: str) -> None:
+    """Advice holds what every character set and the page's font hold, and two or three sentences of it."""
+    for words in (advice_for(code).expected, advice_for(code).to_do):
+        assert words.isascii()
+        assert words.endswith(".")
+        assert len(words) < 220
