@@ -4,6 +4,8 @@ A result set is written in a folder of its own (outbox/unfinished, see `dicom_no
 one rename, to a number that no attempt of the job had before: nothing is ever replaced, so that a worker that was
 paused and lost its lease cannot touch what is being delivered. What makes a result set count is the row that
 `JobTable.deliver` commits afterwards.
+
+STORAGE/outbox/held/<job id>/ holds a result set that the gate let nobody have, for a look; nothing is sent from there.
 """
 
 from __future__ import annotations
@@ -15,9 +17,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dicom_node.errors import ResultError
-from dicom_node.files import sync_file, sync_folder
+from dicom_node.files import make_folder, sync_file, sync_folder
 from dicom_node.storage import UNFINISHED
 from dicom_node.unfinished import Unfinished
+
+HELD = "held"
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -69,6 +73,22 @@ class Outbox:
         sync_folder(of_job)
         sync_folder(self.folder)
         return target
+
+    def hold(self, job_id: int, workplace: Path) -> Path:
+        """Keep what the gate let nobody have, synced, in place of what an earlier attempt left; returns the folder."""
+        target = self.folder / HELD / str(job_id)
+        make_folder(target.parent)
+        for file in workplace.iterdir():
+            sync_file(file)
+        sync_folder(workplace)
+        self.release(job_id)
+        workplace.rename(target)
+        sync_folder(target.parent)
+        return target
+
+    def release(self, job_id: int) -> None:
+        """Remove what is held of a job, whose result is right by now."""
+        shutil.rmtree(self.folder / HELD / str(job_id), ignore_errors=True)
 
     def withdraw(self, published: Path) -> None:
         """Remove a result set that came to nothing, its job being another's by now."""

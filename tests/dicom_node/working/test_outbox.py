@@ -104,3 +104,18 @@ def test_what_another_machine_writes_stays(tmp_path: Path) -> None:
     os.utime(workplace.with_name(f"{workplace.name}.lock"), (old, old))
     Outbox(tmp_path, "here").clear_unfinished()
     assert unfinished(tmp_path) == []
+
+
+def test_what_is_held_is_kept_and_never_the_jobs_result(tmp_path: Path) -> None:
+    """A held set is kept under held/<job>, the newest one only, until the job has a right one; it is no result."""
+    outbox = Outbox(tmp_path)
+    for content in (b"one", b"two"):
+        with outbox.workplace(7) as workplace:
+            (workplace / "seg.dcm").write_bytes(content)
+            held = outbox.hold(7, workplace)
+    assert held == tmp_path / "held" / "7"
+    assert (held / "seg.dcm").read_bytes() == b"two"
+    assert outbox.of_job(7) is None
+    assert unfinished(tmp_path) == []
+    outbox.release(7)
+    assert not held.exists()
