@@ -4,9 +4,10 @@
                                              series ~~< jobs --< job_events
                                                         jobs --< deliveries
     models --< promotions                    the newest promotion says which model is live
+    instances ~~ feedback >~~ series         a received segmentation, and the series that it corrects
     audit                                    what people did
 
-`~~`: by SeriesInstanceUID, without a foreign key: a job may outlive the rows of its series.
+`~~`: by UID, without a foreign key: a job or a correction may outlive the rows of its series.
 """
 
 from __future__ import annotations
@@ -231,6 +232,43 @@ promotions = Table(
     # Where a rollback from this row leads, so that two rollbacks go back two promotions and not back and forth.
     Column("previous_id", Integer, ForeignKey("promotions.id")),
     # The newest row is the live model: a number that was used must never come again.
+    sqlite_autoincrement=True,
+)
+
+# Segmentations that came over C-STORE, one row a file: what a person corrected, or what could not be taken as that.
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_instance_uid", _UID, nullable=False),
+    Column("sha256", _DIGEST, nullable=False),
+    Column("series_instance_uid", _UID, nullable=False),
+    Column("study_instance_uid", _UID, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("calling_ae_title", _AE_TITLE, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    # What the object says of itself; null before it was read. Names of people stay in these two columns.
+    Column("content_creator", Text),
+    Column("operator", Text),
+    Column("content_time", String(40)),
+    Column("made_with", Text),
+    Column("refers_to", JSON(none_as_null=True)),
+    # What it is about, and what came of it.
+    Column("source_series_uid", _UID),
+    Column("job_id", Integer, ForeignKey("jobs.id")),
+    Column("code", String(64)),
+    Column("reason", Text),
+    Column("notes", JSON(none_as_null=True)),
+    Column("comparison", JSON(none_as_null=True)),
+    Column("decided_at", UtcDateTime),
+    UniqueConstraint("sop_instance_uid", "sha256"),
+    Index("ix_feedback_queue", "state", "not_before", "id"),
+    Index("ix_feedback_source", "source_series_uid", "id"),
+    Index("ix_feedback_series", "series_instance_uid"),
+    # The number is shown to people, and orders corrections of one series: it must never come again.
     sqlite_autoincrement=True,
 )
 
