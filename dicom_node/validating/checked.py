@@ -44,11 +44,13 @@ class Finding:
     Attributes:
         name: of the object.
         sentence: what is wrong, without patient data.
+        rule: the rule's name.
         source: where it is demanded.
     """
 
     name: str
     sentence: str
+    rule: str
     source: str
 
     def __str__(self) -> str:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from pydicom import config
+from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_has_tag, dictionary_VM, dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.valuerep import validate_value
 
+from dicom_node.reading import values
 from dicom_node.validating.checked import Checked
 
 _UID = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")
@@ -23,6 +25,7 @@ _NUMBERS_AS_TEXT: Final = ("DS", "IS")
 _FLOATS: Final = ("DS", "FD", "FL", "OD", "OF")
 _TEXTS: Final = ("LO", "LT", "PN", "SH", "ST", "UC", "UT")
 _BULK: Final = ("OB", "OW", "UN")
+_DEFAULT_REPERTOIRE: Final = "iso8859"
 _INDEX = re.compile(r"\[\d+\]")
 
 
@@ -31,9 +34,9 @@ def check_elements(checked: Checked) -> Iterator[tuple[str, str]]:
     for one in checked.objects:
         first: dict[tuple[str, str], str] = {}
         seen: Counter[tuple[str, str]] = Counter()
-        plain = "SpecificCharacterSet" not in one.dataset
+        encodings = _encodings(one.dataset)
         for where, element in _elements(one.dataset):
-            for problem in _problems(element, checked.source_uids, plain):
+            for problem in _problems(element, checked.source_uids, encodings):
                 kind = (_INDEX.sub("", where), problem)
                 first.setdefault(kind, where)
                 seen[kind] += 1
@@ -52,7 +55,7 @@ def _elements(dataset: Dataset, where: str = "") -> Iterator[tuple[str, DataElem
                 yield from _elements(item, f"{path}[{index + 1}]")
 
 
-def _problems(element: DataElement, known_uids: Collection[str], plain: bool) -> Iterator[str]:
+def _problems(element: DataElement, known_uids: Collection[str], encodings: Sequence[str]) -> Iterator[str]:
     """What is wrong with an element, never with the value in it: that may be a name."""
     if not element.tag.is_private:
         if not dictionary_has_tag(element.tag):
@@ -69,18 +72,18 @@ def _problems(element: DataElement, known_uids: Collection[str], plain: bool) ->
     if element.VR in _BULK or " or " in element.VR:
         return
     for value in element.value if isinstance(element.value, list | MultiValue) else [element.value]:
-        if (problem := _value_problem(element.VR, value, known_uids, plain)) is not None:
+        if (problem := _value_problem(element.VR, value, known_uids, encodings)) is not None:
             yield problem
             return
 
 
-def _value_problem(vr: str, value: Any, known_uids: Collection[str], plain: bool) -> str | None:
+def _value_problem(vr: str, value: Any, known_uids: Collection[str], encodings: Sequence[str]) -> str | None:
     text = str(value)
     if vr == "UI":
         legal = text in known_uids or (_UID.fullmatch(text) is not None and len(text) <= _UID_LENGTH)
         return None if legal else "is no legal UID"
-    if vr in _TEXTS and plain and not text.isascii():
-        return "has characters beyond ASCII, and the object names no Specific Character Set"
+    if vr in _TEXTS and not all(_encodes(character, encodings) for character in text if not character.isascii()):
+        return "has characters that the Specific Character Set of the object does not have"
     if vr in _FLOATS and not _is_finite(value):
         return "is no finite number"
     try:
@@ -88,6 +91,21 @@ def _value_problem(vr: str, value: Any, known_uids: Collection[str], plain: bool
     except (ValueError, TypeError, OverflowError):
         return f"is not legal as {vr}: too long, out of range, or with characters that {vr} does not allow"
     return None
+
+
+def _encodings(dataset: Dataset) -> tuple[str, ...]:
+    """Python's names of the character sets of an object (PS3.5 6.1)."""
+    named = values.texts(dataset, "SpecificCharacterSet")
+    try:
+        found = convert_encodings(list(named)) if any(named) else []
+    except LookupError:
+        return ()
+    # pydicom reads the default repertoire as Latin 1; it is ASCII (PS3.5 6.1.1).
+    return tuple("ascii" if one == _DEFAULT_REPERTOIRE else one for one in found)
+
+
+def _encodes(character: str, encodings: Sequence[str]) -> bool:
+    return any(character in character.encode(encoding, "ignore").decode(encoding) for encoding in encodings)
 
 
 def _is_finite(value: Any) -> bool:

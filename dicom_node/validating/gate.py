@@ -87,9 +87,9 @@ def _findings(rule: Rule, checked: Checked) -> Iterator[Finding]:
     """A rule that stumbles over a broken object has found something, too: a gate that raises would hide the others."""
     try:
         for name, sentence in rule.check(checked):
-            yield Finding(name, sentence, rule.source)
+            yield Finding(name, sentence, rule.name, rule.source)
     except PARSER_ERRORS as error:
-        yield Finding("the set", f"cannot be checked for {rule.name}: {type(error).__name__}", rule.source)
+        yield Finding("the set", f"cannot be checked for {rule.name}: {type(error).__name__}", rule.name, rule.source)
 
 
 def check_result_set(objects: Sequence[NamedObject], source: Sequence[Dataset]) -> None:

@@ -57,6 +57,12 @@ class SegFrame:
         found = None if item is None else values.numbers(item, keyword, count)
         return None if found is None else np.array(found)
 
+    @property
+    def slice_distance_mm(self) -> float | None:
+        """SpacingBetweenSlices."""
+        item = self.macro("PixelMeasuresSequence")
+        return None if item is None else values.number(item, "SpacingBetweenSlices")
+
     def source_keys(self) -> tuple[FrameKey, ...]:
         """The source frames that it was made from."""
         derivation = self.macro("DerivationImageSequence")
@@ -152,8 +158,7 @@ def _fault_of_position(frame: SegFrame, origin: Frame, direction: NDArray[np.flo
         away = position - np.array(stated)
         along = abs(float(away @ np.cross(direction[:3], direction[3:])))
         aside = float(np.sqrt(max(0.0, away @ away - along**2)))
-        distance = frame.numbers("PixelMeasuresSequence", "SpacingBetweenSlices", 1)
-        allowed = SAME_PLACE_MM if distance is None else max(SAME_PLACE_MM, STRAYING * float(distance[0]))
+        allowed = max(SAME_PLACE_MM, STRAYING * (frame.slice_distance_mm or 0.0))
         if aside > SAME_PLACE_MM or along > allowed:
             yield (
                 "position",

@@ -78,5 +78,5 @@ def _voxel_ml(frames: list[SegFrame]) -> float | None:
     if not frames:
         return None
     spacing = frames[0].numbers("PixelMeasuresSequence", "PixelSpacing", 2)
-    distance = frames[0].numbers("PixelMeasuresSequence", "SpacingBetweenSlices", 1)
-    return None if spacing is None or distance is None else float(spacing.prod() * distance[0]) / 1000.0
+    distance = frames[0].slice_distance_mm
+    return None if spacing is None or distance is None else float(spacing.prod()) * distance / 1000.0
