@@ -3,6 +3,7 @@
     associations --< series_associations >-- series --< instances
                                              series ~~< jobs --< job_events
                                                         jobs --< deliveries
+                                                        jobs --- scans        whose and when, as keyed hashes
     models --< promotions                    the newest promotion says which model is live
     instances ~~ feedback >~~ series         a received segmentation, and the series that it corrects
     audit                                    what people did
@@ -20,6 +21,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -193,6 +195,21 @@ deliveries = Table(
     Column("settled_at", UtcDateTime),
     UniqueConstraint("job_id", "destination"),
     Index("ix_deliveries_queue", "state", "not_before", "id"),
+)
+
+# Which patient's and when, without saying whose: what later scans of the patient are compared with.
+scans = Table(
+    "scans",
+    metadata,
+    Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
+    Column("study_instance_uid", _UID, nullable=False),
+    # Keyed hashes (dicom_node/followup/patient_key.py); the key is not in the database.
+    Column("patient_key", _DIGEST, nullable=False),
+    Column("birth_key", _DIGEST),
+    Column("acquired_on", Date, nullable=False),
+    Column("description", JSON, nullable=False),
+    Column("compared_with_id", Integer, ForeignKey("jobs.id")),
+    Index("ix_scans_patient", "patient_key", "acquired_on"),
 )
 
 job_events = Table(

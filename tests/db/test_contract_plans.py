@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +14,8 @@ from db.deliveries import claim_query
 from db.engine import Database
 from db.inbox import OPEN_SERIES
 from db.jobs import RESENT, claim_queries
-from db.schema import deliveries, jobs, series
+from db.scans import Scan, earlier_query
+from db.schema import deliveries, jobs, scans, series
 
 ROWS = 6_000
 
@@ -27,6 +28,7 @@ def full(database: Database, clock: ManualClock) -> Database:
         connection.execute(insert(jobs), [_job(number, now) for number in range(ROWS)])
         connection.execute(insert(deliveries), [_delivery(number, now) for number in range(ROWS)])
         connection.execute(insert(series), [_series(number, now) for number in range(ROWS)])
+        connection.execute(insert(scans), [_scan(number) for number in range(ROWS)])
         connection.execute(text("ANALYZE"))
     return database
 
@@ -38,6 +40,13 @@ def _job(number: int, now: Any) -> dict[str, Any]:
         "attempts": 1, "max_attempts": 3, "not_before": now - timedelta(seconds=number),
         "lease_owner": "w" if state == "running" else None, "lease_expires": now if state == "running" else None,
         "created_at": now, "updated_at": now,
+    }  # fmt: skip
+
+
+def _scan(number: int) -> dict[str, Any]:
+    return {
+        "job_id": number + 1, "study_instance_uid": f"1.9.{number}", "patient_key": f"{number // 3:064d}",
+        "acquired_on": date(2024, 1, 1 + number % 3), "description": {},
     }  # fmt: skip
 
 
@@ -106,3 +115,11 @@ class TestPlans:
         with full.read() as connection:
             plan = _plan(connection, RESENT)
         assert "ix_jobs_queue" in plan, plan
+
+    def test_earlier_scans_are_found_by_their_patient(self, full: Database) -> None:
+        """The scans of one patient are looked up, not searched for among all."""
+        scan = Scan(1, "1.9.1", f"{7:064d}", None, date(2025, 1, 1), {})
+        with full.read() as connection:
+            plan = _plan(connection, earlier_query(scan))
+        assert "ix_scans_patient" in plan, plan
+        assert "Seq Scan on jobs" not in plan and "SCAN jobs" not in plan, plan
