@@ -76,12 +76,17 @@ def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
     return mask
 
 
-def to_grey(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Intensities as 0..255, in a window that shows lesions of the white matter well."""
+def grey_window(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> tuple[float, float]:
+    """(black, white) intensities between which lesions of the white matter show well."""
     inside = voxels[head] if head.any() else voxels.ravel()
     lowest, brain = np.percentile(inside, (_BLACK_PERCENTILE, _BRAIN_PERCENTILE))
     black = 0.25 * lowest if lowest > 0 else lowest
-    white = black + _WHITE_BY_BRAIN * (brain - black)
-    scaled = (voxels - black) / max(white - black, np.finfo(np.float32).eps)
+    return float(black), float(black + _WHITE_BY_BRAIN * (brain - black))
+
+
+def to_grey(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Intensities as 0..255, in a window that shows lesions of the white matter well."""
+    black, white = grey_window(voxels, head)
+    scaled = (voxels - black) / max(white - black, float(np.finfo(np.float32).eps))
     grey: NDArray[np.uint8] = np.rint(255.0 * np.clip(scaled, 0.0, 1.0)).astype(np.uint8)
     return grey

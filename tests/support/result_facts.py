@@ -1,0 +1,28 @@
+"""What objects say about an analysis, for tests that build one object and not a result set."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from dicom_node.reading.series import FlairSeries
+from dicom_node.results.facts import AnalysisFacts
+from dicom_node.results.stamp import stamp_of
+from dicom_node.results.uids import ResultUids
+from segmentation.bundle import ModelIdentity
+
+MODEL = ModelIdentity("se-unet-test", "0.1.0", "5b" * 32)
+ANALYSED_AT = datetime(2026, 3, 29, 1, 30, 15, 250_000, tzinfo=UTC)
+
+
+def facts_of(series: FlairSeries, **more: Any) -> AnalysisFacts:
+    """An analysis of the series by `MODEL` at `ANALYSED_AT`; `more` as the fields of AnalysisFacts."""
+    return AnalysisFacts(
+        uids=ResultUids(series.series_instance_uid, series.instances_digest, MODEL.digest, "openvino", "bf16", "0.1.0"),
+        model=MODEL,
+        runtime="openvino",
+        precision="bf16",
+        threshold=0.5,
+        stamp=stamp_of(ANALYSED_AT, series.headers[0]),
+        **more,
+    )
