@@ -11,11 +11,14 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4.1"
 SEGMENTATION_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.66.4"
+LABEL_MAP_SEGMENTATION_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.66.7"
+# Feedback: what a radiologist corrected.
+SEGMENTATION_CLASSES: Final = frozenset({SEGMENTATION_STORAGE, LABEL_MAP_SEGMENTATION_STORAGE})
 
-# Only what the node reads, or will read as feedback. A routed study brings more (SR, presentation states, CT): their
+# Only what the node reads, feedback among it. A routed study brings more (SR, presentation states, CT): their
 # presentation contexts are rejected as "abstract syntax not supported" (PS3.8 table 9-18), so that the sender knows
 # that we do not hold them. Accepting and dropping them would let a PACS believe in a copy that does not exist.
-STORAGE_CLASSES: Final = frozenset({MR_IMAGE_STORAGE, ENHANCED_MR_IMAGE_STORAGE, SEGMENTATION_STORAGE})
+STORAGE_CLASSES: Final = frozenset({MR_IMAGE_STORAGE, ENHANCED_MR_IMAGE_STORAGE}) | SEGMENTATION_CLASSES
 
 # Random constants, never derived from a version: the file meta information that we write must stay the same for the
 # same object, or a resend after an upgrade would count as other bytes.

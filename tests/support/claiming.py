@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 from support.received import instance, series_uid
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database
+from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable, NewDelivery
 
@@ -93,3 +94,24 @@ def die_inside(url: str, step: str) -> None:
         assert job is not None
         database.write = write_and_die  # type: ignore[method-assign]
         jobs.deliver(job.id, "victim", {"wmh_volume_ml": 1.0}, [NewDelivery("pacs", ["seg.dcm"])])
+
+
+def receive_feedback(url: str, sop_class: str) -> list[int]:
+    """Make the rows of a segmentation series as every other worker does; returns those made here."""
+    with closing(open_database(url)) as database:
+        return FeedbackTable(database).receive(series_uid("seg"), 4, [sop_class], closes=True)
+
+
+def die_receiving_feedback(url: str, sop_class: str) -> None:
+    """The same, killed after the statements and before the commit."""
+    database = open_database(url)
+    real = database.write
+
+    @contextmanager
+    def write_and_die():  # type: ignore[no-untyped-def]
+        with real() as connection:
+            yield connection
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    database.write = write_and_die  # type: ignore[method-assign]
+    FeedbackTable(database).receive(series_uid("seg"), 1, [sop_class], closes=True)

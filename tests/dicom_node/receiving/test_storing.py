@@ -14,8 +14,7 @@ from support.receiver import answers, dcmtk, storescu
 
 from dicom_node.receiving.uids import (
     ENHANCED_MR_IMAGE_STORAGE,
-    MR_IMAGE_STORAGE,
-    SEGMENTATION_STORAGE,
+    STORAGE_CLASSES,
     TRANSFER_SYNTAXES,
 )
 from dicom_node.sending import send_files
@@ -85,11 +84,13 @@ def test_our_own_sender_leaves_no_byte_different(receiver, tmp_path):
     assert data_set_bytes(stored) == data_set_bytes(path)
 
 
-@pytest.mark.parametrize("sop_class", [MR_IMAGE_STORAGE, ENHANCED_MR_IMAGE_STORAGE, SEGMENTATION_STORAGE])
+@pytest.mark.parametrize("sop_class", sorted(STORAGE_CLASSES))
 def test_each_storage_class_is_taken(receiver, tmp_path, sop_class):
-    """MR, Enhanced MR and Segmentation."""
+    """MR, Enhanced MR, Segmentation and Label Map Segmentation (which DCMTK's storescu does not know)."""
     path = write_object(mr_object(sop_class=sop_class, frames=3), tmp_path / "object.dcm")
-    assert answers(storescu(receiver, [path], "-R")) == ["Success"]
+    assert send_files([path], receiver.address)[0].ok
+    if sop_class != LABEL_MAP_SEGMENTATION_STORAGE:
+        assert answers(storescu(receiver, [path], "-R")) == ["Success"]
 
 
 def test_other_classes_of_a_study_are_rejected_and_the_rest_is_taken(receiver, tmp_path):
