@@ -13,6 +13,7 @@ from support.mr import data_set_bytes, mr_object, mr_series, write_object
 from support.receiver import answers, dcmtk, storescu
 
 from dicom_node.receiving.uids import (
+    ENHANCED_MR_IMAGE_STORAGE,
     LABEL_MAP_SEGMENTATION_STORAGE,
     STORAGE_CLASSES,
     TRANSFER_SYNTAXES,
