@@ -1,13 +1,13 @@
 """A segmentation object of any tool as a mask on the grid of a FLAIR series.
 
-BINARY only (PS3.3 C.8.20.2): a FRACTIONAL value or a label map is no manual outline. Frames may come in any order, be
-turned or mirrored in their plane, cover a part of the slice, or be left out where they are empty; each voxel of a frame
-must lie on a voxel of the FLAIR.
+BINARY and LABELMAP (PS3.3 C.8.20.2); a FRACTIONAL value is no outline. Frames may come in any order, be turned or
+mirrored in their plane, cover a part of the slice, or be left out where they are empty; each voxel of a frame must lie
+on a voxel of the FLAIR.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,9 +23,12 @@ from dicom_node.reading.parsing import guarded, read_object
 from dicom_node.reading.pixels import MAX_VOXELS
 from dicom_node.reading.series import FlairSeries
 
+# The second is Label Map Segmentation Storage (PS3.4 B.5), which pydicom 3.0 has no name for.
+SEGMENTATION_CLASSES: Final = frozenset({str(SegmentationStorage), "1.2.840.10008.5.1.4.1.1.66.7"})
 # How far a voxel of the segmentation may lie from the centre of the FLAIR's, in voxels.
 _OFF_GRID: Final = 0.1
-_OTHER_TYPES: Final = ("FRACTIONAL", "LABELMAP")
+_LABELMAP: Final = "LABELMAP"
+_OUTLINES: Final = ("BINARY", _LABELMAP)
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,104 @@ class SegmentWords:
     codes: frozenset[str]
     words: tuple[str, ...]
 
+    def fits(self, segment: Segment) -> bool:
+        """By code, or by a word."""
+        return segment.type_code in self.codes or any(word in segment.words for word in self.words)
+
 
 # DCM 110702 White Matter T2 Hyperintensity; SCT 35764002 Brain ventricle, 66720007 Lateral ventricle.
 WMH: Final = SegmentWords("WMH", frozenset({"110702"}), ("wmh", "white matter", "hyperintens", "lesion"))
 VENTRICLES: Final = SegmentWords("ventricles", frozenset({"35764002", "66720007"}), ("ventric",))
 BRAIN: Final = SegmentWords("brain", frozenset({"12738006"}), ("brain",))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One item of the SegmentSequence (PS3.3 C.8.20.4).
+
+    Attributes:
+        number: SegmentNumber.
+        type_code: code value of its property type; "" when not given.
+        words: its label and the type's meaning, lower case; free text, so never for an error or a log.
+        algorithm_type: AUTOMATIC, SEMIAUTOMATIC or MANUAL.
+    """
+
+    number: int
+    type_code: str
+    words: str
+    algorithm_type: str
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationObject:
+    """A segmentation whose frames were decoded.
+
+    Attributes:
+        header: everything of it.
+        name: of its file, for errors.
+        segments: in the order in which it lists them.
+        frames: unsigned (frame, row, column): 0 and 1, or segment numbers in a label map.
+        groups: the functional groups of each frame.
+    """
+
+    header: Dataset
+    name: str
+    segments: tuple[Segment, ...]
+    frames: NDArray[np.unsignedinteger]
+    groups: tuple[Dataset, ...]
+
+    def mask(self, numbers: Collection[int], series: FlairSeries) -> NDArray[np.bool_]:
+        """The voxels of any of these segments, bool (slice, row, column) on the grid of `series`.
+
+        Raises:
+            UnsupportedGeometry: another frame of reference, or voxels off the FLAIR's grid.
+        """
+        if values.text(self.header, "FrameOfReferenceUID") != series.frame_of_reference_uid:
+            raise UnsupportedGeometry(
+                "other_frame_of_reference",
+                f"{self.name} and the FLAIR have different frames of reference; expected a segmentation of this FLAIR.",
+            )
+        mask = np.zeros(series.voxels.shape, bool)
+        for group, frame in zip(self.groups, self.frames, strict=True):
+            chosen = self._chosen(group, frame, numbers)
+            if chosen.any():
+                _place(mask, chosen, group, self.header, series, self.name)
+        return mask
+
+    def _chosen(
+        self, group: Dataset, frame: NDArray[np.unsignedinteger], numbers: Collection[int]
+    ) -> NDArray[np.bool_]:
+        if values.text(self.header, "SegmentationType") == _LABELMAP:
+            return np.isin(frame, sorted(numbers))
+        if _frame_segment(group, self.header) in numbers:
+            return np.asarray(frame > 0)
+        return np.zeros(frame.shape, bool)
+
+
+def read_segmentation(path: Path) -> SegmentationObject:
+    """Read and decode a segmentation.
+
+    Raises:
+        UnreadableObject: no readable BINARY or LABELMAP segmentation.
+    """
+    seg = read_object(path)
+    if values.text(seg, "SOPClassUID") not in SEGMENTATION_CLASSES:
+        raise UnreadableObject("not_seg", f"Expected a DICOM segmentation; {path.name} is another kind of object.")
+    kind = values.text(seg, "SegmentationType")
+    if kind not in _OUTLINES:
+        raise UnreadableObject(
+            "seg_not_binary",
+            f"Expected SegmentationType BINARY, got {kind if kind == 'FRACTIONAL' else 'another'}; export the "
+            "outline as a binary segmentation.",
+        )
+    frames = guarded(lambda: _pixels(seg), "seg_pixels", f"The pixels of {path.name} cannot be decoded.")
+    groups = values.items(seg, "PerFrameFunctionalGroupsSequence")
+    if len(groups) != len(frames):
+        raise UnreadableObject(
+            "frame_count_mismatch", f"{path.name} holds {len(frames)} frames and describes {len(groups)}."
+        )
+    segments = tuple(map(_segment, values.items(seg, "SegmentSequence")))
+    return SegmentationObject(seg, path.name, segments, frames, groups)
 
 
 def read_seg_mask(path: Path, series: FlairSeries, wanted: SegmentWords) -> NDArray[np.bool_]:
@@ -55,66 +151,44 @@ def read_seg_mask(path: Path, series: FlairSeries, wanted: SegmentWords) -> NDAr
     An object with a single segment is taken as that one, whatever its label.
 
     Raises:
-        UnreadableObject: no readable BINARY segmentation, or no such segment.
+        UnreadableObject: no readable BINARY or LABELMAP segmentation, or no such segment.
         UnsupportedGeometry: another frame of reference, or voxels off the FLAIR's grid.
     """
-    seg = read_object(path)
-    if values.text(seg, "SOPClassUID") != SegmentationStorage:
-        raise UnreadableObject("not_seg", f"Expected a DICOM segmentation; {path.name} is another kind of object.")
-    kind = values.text(seg, "SegmentationType")
-    if kind != "BINARY":
-        raise UnreadableObject(
-            "seg_not_binary",
-            f"Expected SegmentationType BINARY, got {kind if kind in _OTHER_TYPES else 'another'}; export the "
-            "outline as a binary segmentation.",
-        )
-    if values.text(seg, "FrameOfReferenceUID") != series.frame_of_reference_uid:
-        raise UnsupportedGeometry(
-            "other_frame_of_reference",
-            f"{path.name} and the FLAIR have different frames of reference; expected a segmentation of this FLAIR.",
-        )
-    number = _segment_number(seg, wanted)
-    frames = guarded(lambda: _pixels(seg), "seg_pixels", f"The pixels of {path.name} cannot be decoded.")
-    groups = values.items(seg, "PerFrameFunctionalGroupsSequence")
-    if len(groups) != len(frames):
-        raise UnreadableObject(
-            "frame_count_mismatch", f"{path.name} holds {len(frames)} frames and describes {len(groups)}."
-        )
-    mask = np.zeros(series.voxels.shape, bool)
-    for group, frame in zip(groups, frames, strict=True):
-        if _frame_segment(group, seg) == number and frame.any():
-            _place(mask, frame, group, seg, series, path.name)
-    return mask
+    seg = read_segmentation(path)
+    return seg.mask([_the_one(seg, wanted).number], series)
 
 
-def _segment_number(seg: Dataset, wanted: SegmentWords) -> int:
-    segments = values.items(seg, "SegmentSequence")
-    if len(segments) == 1:
-        return values.whole(segments[0], "SegmentNumber") or 1
-    matching = [segment for segment in segments if _matches(segment, wanted)]
+def _the_one(seg: SegmentationObject, wanted: SegmentWords) -> Segment:
+    matching = seg.segments if len(seg.segments) == 1 else [one for one in seg.segments if wanted.fits(one)]
     if len(matching) != 1:
         raise UnreadableObject(
             "no_such_segment",
-            f"Expected one segment of {wanted.what} (by its type code or label) among {len(segments)}, found "
+            f"Expected one segment of {wanted.what} (by its type code or label) among {len(seg.segments)}, found "
             f"{len(matching)}; export it alone.",
         )
-    return values.whole(matching[0], "SegmentNumber") or 1
+    return matching[0]
 
 
-def _matches(segment: Dataset, wanted: SegmentWords) -> bool:
-    kind = values.first_item(segment, "SegmentedPropertyTypeCodeSequence")
-    if kind is not None and values.text(kind, "CodeValue") in wanted.codes:
-        return True
-    texts = [values.text(segment, "SegmentLabel"), "" if kind is None else values.text(kind, "CodeMeaning")]
-    return any(word in text.lower() for word in wanted.words for text in texts)
+def _segment(item: Dataset) -> Segment:
+    kind = values.first_item(item, "SegmentedPropertyTypeCodeSequence")
+    meaning = "" if kind is None else values.text(kind, "CodeMeaning")
+    return Segment(
+        number=values.whole(item, "SegmentNumber") or 1,
+        type_code="" if kind is None else values.text(kind, "CodeValue"),
+        words=f"{values.text(item, 'SegmentLabel')} {meaning}".lower().strip(),
+        algorithm_type=values.text(item, "SegmentAlgorithmType"),
+    )
 
 
-def _pixels(seg: Dataset) -> NDArray[np.bool_]:
+def _pixels(seg: Dataset) -> NDArray[np.unsignedinteger]:
     rows, columns = values.whole(seg, "Rows") or 0, values.whole(seg, "Columns") or 0
     count = values.whole(seg, "NumberOfFrames") or 0
     if min(rows, columns, count) < 1 or rows * columns * count > MAX_VOXELS:
         raise UnreadableObject("matrix_too_large", f"Expected at most {MAX_VOXELS} voxels in a segmentation.")
-    return np.asarray(seg.pixel_array).reshape(count, rows, columns) > 0
+    frames = np.asarray(seg.pixel_array).reshape(count, rows, columns)
+    if frames.dtype.kind not in "ub":
+        raise UnreadableObject("seg_pixels", "Expected unsigned pixels in a segmentation.")
+    return frames
 
 
 def _frame_segment(group: Dataset, seg: Dataset) -> int | None:
@@ -143,18 +217,29 @@ def _place(
     cosines = _numbers(group, seg, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
     row_mm, column_mm = _numbers(group, seg, "PixelMeasuresSequence", "PixelSpacing", 2)
     rows, columns = np.nonzero(frame)
-    places = position + np.outer(columns * column_mm, cosines[:3]) + np.outer(rows * row_mm, cosines[3:])
+    along_row, along_column = cosines[:3] * column_mm, cosines[3:] * row_mm
+    places = position + np.outer(columns, along_row) + np.outer(rows, along_column)
     inverse = np.linalg.inv(series.affine)
     indices = places @ inverse[:3, :3].T + inverse[:3, 3]
     nearest = np.rint(indices).astype(int)
     column, row, slice_ = nearest.T
-    if np.abs(indices - nearest).max() > _OFF_GRID or not _inside(nearest, mask.shape):
+    if (
+        # Coarser voxels may lie on the FLAIR's and leave holes between them.
+        not all(_is_one_voxel(inverse[:3, :3] @ step) for step in (along_row, along_column))
+        or np.abs(indices - nearest).max() > _OFF_GRID
+        or not _inside(nearest, mask.shape)
+    ):
         raise UnsupportedGeometry(
             "seg_on_other_grid",
             f"Voxels of {name} do not lie on those of the FLAIR; expected a segmentation on the FLAIR's own grid: "
             "resample it to the FLAIR.",
         )
     mask[slice_, row, column] = True
+
+
+def _is_one_voxel(step: NDArray[np.float64]) -> bool:
+    """A step of (column, row, slice) indices leads to a neighbour along one axis."""
+    return bool(np.abs(np.sort(np.abs(step)) - (0.0, 0.0, 1.0)).max() <= _OFF_GRID)
 
 
 def _inside(indices: NDArray[np.int_], shape: Sequence[int]) -> bool:
