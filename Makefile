@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export WMH_NODE_TEST_DATA ?= $(DATA)
 
-.PHONY: help install peers demo test check format bench reference-model reference-dsc interval-coverage clean
+.PHONY: help install peers demo viewer test check format bench reference-model reference-dsc interval-coverage clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -22,6 +22,9 @@ peers:  ## install the real peers that the tests talk to (Debian packages, JavaS
 
 demo: install  ## run the main job on a phantom, or on INPUT=<folder of DICOM>; OUT=<folder>
 	$(BIN)/wmh-node demo $(if $(INPUT),--input "$(INPUT)") --out "$(or $(OUT),wmh-demo)"
+
+viewer: install peers  ## look at a phantom, or INPUT=<folder of DICOM>, and its results in OHIF; OUT=<folder>, PORT=3000
+	$(BIN)/wmh-node viewer $(if $(INPUT),--input "$(INPUT)") --out "$(or $(OUT),wmh-viewer)" --port $(or $(PORT),3000)
 
 test: install peers  ## every test, against the real peers
 	$(BIN)/python -m pytest $(ARGS)
@@ -65,5 +68,5 @@ reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 interval-coverage: install  ## print how often the volume interval holds the manual volume, and what else could
 	$(BIN)/python -m training.interval_coverage --data "$(DATA)/flair-wmh"
 
-clean:  ## remove what make and the demo made
-	rm -rf $(VENV) wmh-demo build dist *.egg-info
+clean:  ## remove what make, demo and viewer made
+	rm -rf $(VENV) wmh-demo wmh-viewer build dist *.egg-info

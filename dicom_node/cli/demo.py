@@ -36,7 +36,7 @@ def demo(
         elif not as_json:
             out.print(f"series {series.series_instance_uid}", markup=False)
             out.print(measures_table(series.measurements, outcome.truth))
-            out.print(f"seg.dcm, sr.dcm, measurements.json, overlay.png in {series.folder}", markup=False)
+            out.print(f"{', '.join(series.objects)}, measurements.json, overlay.png in {series.folder}", markup=False)
     err.print(f"{outcome.seconds:.0f} s in all. Research use only, not a medical device.", markup=False)
     if not analysed:
         raise typer.Exit(ExitCode.NOT_ANALYSABLE)

@@ -34,6 +34,7 @@ COMMANDS = (
     Mount("work", "dicom_node.cli.roles", "work"),
     Mount("deliver", "dicom_node.cli.roles", "deliver"),
     Mount("demo", "dicom_node.cli.demo", "demo"),
+    Mount("viewer", "dicom_node.cli.viewer", "viewer"),
     Mount("phantom", "dicom_node.cli.phantom", "phantom"),
     Mount("send", "dicom_node.cli.send", "send"),
     Mount("segment", "dicom_node.cli.segment", "segment"),

@@ -11,12 +11,42 @@ from types import TracebackType
 from dicom_node.errors import WmhNodeError
 from dicom_node.serving.ports import wait_until_listening
 from dicom_node.serving.supervisor import role_command
-from dicom_node.settings import ENVIRONMENT_PREFIX
+from dicom_node.settings import ENVIRONMENT_PREFIX, load_settings
 
 # What a user may set for the demo; everything else must not leak in from a real installation.
 _KEPT_VARIABLES = (ENVIRONMENT_PREFIX + "MODEL", ENVIRONMENT_PREFIX + "RUNTIME")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
+
+
+def node_variables(work: Path, ae_title: str, port: int, destinations: str) -> dict[str, str]:
+    """Settings, without prefix, of a node for one demo: everything that it keeps lies in `work`, STORAGE in its folder
+    "storage". It uses the model of this installation.
+
+    Args:
+        work: an existing folder.
+        ae_title, port: where it listens, on the loopback address only.
+        destinations: where results go, in the form of `DESTINATIONS`.
+    """
+    return {
+        "AE_TITLE": ae_title,
+        "BIND": "127.0.0.1",
+        "DICOM_PORT": str(port),
+        "STORAGE": str(work / "storage"),
+        "DATABASE_URL": f"sqlite:///{work / 'node.sqlite'}",
+        "DESTINATIONS": destinations,
+        "QUIET_SECONDS_INCOMPLETE": "5",  # we are the sender, and know that nothing else will come
+        **_model_variable(),
+    }
+
+
+def _model_variable() -> dict[str, str]:
+    """The demo's node has a registry of its own, where nothing is live: it is told the model of this installation."""
+    # Imported here: the command that only explains itself must not wait for the runtimes.
+    from dicom_node.modelling.choice import Origin, choose_model
+
+    choice = choose_model(load_settings())
+    return {} if choice.origin is Origin.SHIPPED else {"MODEL": str(choice.folder)}
 
 
 class NodeProcess:

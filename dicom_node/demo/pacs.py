@@ -45,10 +45,11 @@ class StandInPacs:
     ) -> None:
         self._server.shutdown()
 
-    def kept(self, sop_instance_uid: str) -> Path | None:
+    def instance(self, sop_instance_uid: str) -> bytes | None:
         """The file of an instance that arrived, or None."""
         with self._lock:
-            return self._kept.get(sop_instance_uid)
+            path = self._kept.get(sop_instance_uid)
+        return None if path is None else path.read_bytes()
 
     def _keep(self, event: evt.Event) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dicom_node.errors import ConfigurationError
 
 
-def require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int, remedy: str = "set WMH_NODE_BIND or WMH_NODE_DICOM_PORT") -> None:
     """Check before anything starts that we can listen there.
+
+    Args:
+        remedy: how a person chooses another port.
 
     Raises:
         ConfigurationError: the port is taken, is privileged, or the address is not ours.
@@ -24,8 +27,7 @@ def require_free(host: str, port: int) -> None:
             probe.listen(1)
         except OSError as error:
             raise ConfigurationError(
-                f"cannot listen on {host}:{port}: {error.strerror}; set WMH_NODE_BIND or WMH_NODE_DICOM_PORT, "
-                "or stop the program that holds it"
+                f"cannot listen on {host}:{port}: {error.strerror}; {remedy}, or stop the program that holds it"
             ) from error
 
 

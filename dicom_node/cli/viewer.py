@@ -1,0 +1,72 @@
+"""`wmh-node viewer`: the whole way, with OHIF at its end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dicom_node.cli.context import JsonOption, complain, err, exit_codes, out, print_json
+from dicom_node.cli.measures_table import measures_table
+from dicom_node.cli.progress import stage_bars
+
+if TYPE_CHECKING:
+    from dicom_node.viewer.run import Viewer
+
+_LOOK_SECONDS = 1.0
+
+
+def viewer(
+    input_folder: Annotated[
+        Path | None,
+        typer.Option("--input", exists=True, file_okay=False, help="Folder of your own DICOM; a phantom otherwise."),
+    ] = None,
+    out_folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("wmh-viewer"),
+    ohif: Annotated[Path, typer.Option("--ohif", help="Folder of OHIF's built viewer.")] = Path(".node-peers/ohif"),
+    configuration: Annotated[
+        Path, typer.Option("--configuration", help="Folder with app-config.js, orthanc.json, routing.lua.")
+    ] = Path("deploy/viewer"),
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the browser finds it.")] = 3000,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a FLAIR series and its results in OHIF, with Orthanc as the PACS, on this machine only; Ctrl-C ends it."""
+    # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
+    from dicom_node.viewer.run import find_parts, open_viewer
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with exit_codes(), ExitStack() as stack:
+        parts = find_parts(ohif, configuration)
+        with stage_bars() as progress:
+            opened = stack.enter_context(open_viewer(parts, out_folder, input_folder, port, progress))
+        _tell(opened, as_json)
+        with suppress(KeyboardInterrupt):
+            while True:
+                opened.require_alive()
+                time.sleep(_LOOK_SECONDS)
+
+
+def _tell(opened: Viewer, as_json: bool) -> None:
+    """What was measured, and where to look at it; the address comes last."""
+    if as_json:
+        print_json({"url": opened.url, "series": [asdict(one) for one in opened.series], "truth": opened.truth})
+        sys.stdout.flush()
+    for series in opened.series:
+        if series.measurements is None:
+            complain(f"series {series.series_instance_uid} {series.state}: {series.reason}")
+        elif not as_json:
+            out.print(f"series {series.series_instance_uid}", markup=False)
+            out.print(measures_table(series.measurements, opened.truth))
+    orthanc = opened.orthanc
+    err.print(
+        f"More studies: wmh-node send FOLDER --to {orthanc.ae_title}@127.0.0.1:{orthanc.dicom_port}. "
+        "Research use only, not a medical device.",
+        markup=False,
+    )
+    if not as_json:
+        out.print(f"Open {opened.url} (Ctrl-C ends it)", markup=False)
