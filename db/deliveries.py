@@ -17,6 +17,7 @@ from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 from db.rows import delivery_of
 from db.schema import deliveries
+from db.supersede import forget_deliveries
 from db.text import storable
 from db.timeline import note
 
@@ -159,8 +160,11 @@ class DeliveryTable:
             if job.attempts >= job.max_attempts:
                 _give_up(connection, job, delivery, f"{reason}, and the attempts to analyse are spent", now)
                 return False
-            unsent = deliveries.c.state != DeliveryState.SENT.value
-            connection.execute(delete(deliveries).where(deliveries.c.job_id == job.id, unsent))
+            if job.state is JobState.REJECTED:
+                forget_deliveries(connection, job.id)  # it is judged anew, and everybody hears what comes of it
+            else:
+                unsent = deliveries.c.state != DeliveryState.SENT.value
+                connection.execute(delete(deliveries).where(deliveries.c.job_id == job.id, unsent))
             detail = f"{reason}; it is analysed again"
             move(connection, job, JobAction.MAKE_AGAIN, JobState.QUEUED, now, "results lost", detail, not_before=now)
             return True
@@ -228,7 +232,12 @@ def _settle(
 
 
 def _end_job(connection: Connection, job: Job, now: datetime) -> None:
-    """End a job whose deliveries have all ended: done, or failed with the reasons of those that were given up."""
+    """End a job whose deliveries have all ended: done, or failed with the reasons of those that were given up.
+
+    A rejected job has ended before; what came of its answers is in their rows and in its timeline.
+    """
+    if job.state is JobState.REJECTED:
+        return
     pending = connection.execute(
         select(func.count()).where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.PENDING.value)
     ).scalar_one()

@@ -24,7 +24,7 @@ from db.received import (
     StoredInstance,
 )
 from db.schema import associations, instances, series, series_associations
-from db.supersede import supersede_queued
+from db.supersede import supersede
 from db.text import storable
 from db.timeline import note
 from db.upsert import upsert
@@ -273,7 +273,7 @@ class Inbox:
             }
             job = insert_job(connection, JobAction.TURN_AWAY, JobState.REJECTED, now, values)
             assert job is not None, "the lock on the series keeps others out"
-            supersede_queued(connection, earlier, job, now)
+            supersede(connection, earlier, job, now)
             note(connection, job.id, now, "rejected", f"{reason} [{code}]")
             return job
 

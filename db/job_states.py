@@ -20,12 +20,13 @@ analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two co
 | deliver     | running                     | done       | the same, and there is no destination                       |
 | settle      | delivering                  | done       | every destination has it                                    |
 | settle      | delivering                  | failed     | every delivery has ended, at least one was given up         |
-| make again  | delivering                  | queued     | the result set is gone from the outbox                      |
+| make again  | delivering, rejected        | queued     | the result set, or the answer, is gone from the outbox      |
 | cancel      | queued, running, delivering | cancelled  | an administrator cancels; a worker notices by its heartbeat |
 | retry       | failed, cancelled, rejected | queued     | an administrator retries; there is no result yet            |
 | retry       | failed, cancelled           | delivering | an administrator retries; the result is there: only sent    |
 
-`done` has no way out: a late slice gives a new job. A rejected job that is retried is judged anew by its worker.
+`done` has no way out: a late slice gives a new job. A rejected job that is retried is judged anew by its worker. Its
+answer may still be on its way to destinations: that is their delivery rows' state, and changes nothing about the job's.
 """
 
 from __future__ import annotations
@@ -88,7 +89,10 @@ TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobStat
     JobAction.REJECT: {JobState.RUNNING: frozenset({JobState.REJECTED})},
     JobAction.DELIVER: {JobState.RUNNING: frozenset({JobState.DELIVERING, JobState.DONE})},
     JobAction.SETTLE: {JobState.DELIVERING: frozenset({JobState.DONE, JobState.FAILED})},
-    JobAction.MAKE_AGAIN: {JobState.DELIVERING: frozenset({JobState.QUEUED})},
+    JobAction.MAKE_AGAIN: {
+        JobState.DELIVERING: frozenset({JobState.QUEUED}),
+        JobState.REJECTED: frozenset({JobState.QUEUED}),
+    },
     JobAction.CANCEL: {
         JobState.QUEUED: frozenset({JobState.CANCELLED}),
         JobState.RUNNING: frozenset({JobState.CANCELLED}),

@@ -20,7 +20,7 @@ from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
 from db.rows import job_of
 from db.schema import associations, deliveries, instances, jobs, series, series_associations
-from db.supersede import supersede_queued
+from db.supersede import forget_deliveries, supersede
 from db.timeline import note, timeline
 from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 
@@ -48,7 +48,8 @@ class JobTable:
     def enqueue(self, series_instance_uid: str, instances_digest: str, instance_count: int) -> Job:
         """Make the job about this state of the series, or give the one that is there.
 
-        An earlier job of the series becomes the predecessor; one that is only queued is superseded. When another
+        An earlier job of the series becomes the predecessor; one that is only queued is superseded, and so is the
+        answer of a rejected one that is still on its way. When another
         process has judged more instances meanwhile, its job is given and nothing changes.
 
         Args:
@@ -75,7 +76,7 @@ class JobTable:
             job = insert_job(connection, JobAction.ENQUEUE, JobState.QUEUED, now, values)
             if job is None:  # the series has no row, so nothing kept the other process out
                 return get_job_of(connection, series_instance_uid, instances_digest)
-            supersede_queued(connection, earlier, job, now)
+            supersede(connection, earlier, job, now)
             waited = None if row is None else (now - row.last_received_at).total_seconds()
             note(connection, job.id, now, "queued", _queued_words(job, waited))
             return job
@@ -154,10 +155,7 @@ class JobTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
-            settled = _destinations_of(connection, job_id)  # when the results are made a second time
-            due = [one for one in new_deliveries if one.destination not in settled]
-            for one in due:
-                connection.execute(insert(deliveries), _delivery_values(job_id, one, now))
+            due = _make_due(connection, job_id, new_deliveries, now)
             state = JobState.DELIVERING if due else JobState.DONE
             names = ", ".join(one.destination for one in due)
             detail = f"goes to {names}" if names else "no destination waits for them, so they stay in the outbox"
@@ -226,26 +224,34 @@ class JobTable:
                 not_before=now + timedelta(seconds=delay_seconds),
             )
 
-    def reject(self, job_id: int, owner: str, code: str, reason: str) -> Job:
-        """The series is not analysable.
+    def reject(
+        self,
+        job_id: int,
+        owner: str,
+        code: str,
+        reason: str,
+        answers: Sequence[NewDelivery] = (),
+        report: Mapping[str, str] | None = None,
+    ) -> Job:
+        """The series is not analysable. The job has ended with this, also while its answers are still on their way.
+
+        Args:
+            answers: what lies in the outbox for the destinations that are told why; one that was told already, before
+                the answer was made again, is left out.
+            report: the UIDs of the report among the answers, for `earlier_report` of a later job.
 
         Raises:
-            LeaseLost: the job is not the owner's any more.
+            LeaseLost: the job is not the owner's any more; nothing was written.
         """
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
+            due = _make_due(connection, job_id, answers, now)
+            told = f"; {', '.join(one.destination for one in due)} will be told" if due else ""
             return move(
-                connection,
-                job,
-                JobAction.REJECT,
-                JobState.REJECTED,
-                now,
-                "rejected",
-                f"{reason} [{code}]",
-                code=code,
-                reason=reason,
-            )
+                connection, job, JobAction.REJECT, JobState.REJECTED, now, "rejected", f"{reason} [{code}]{told}",
+                code=code, reason=reason, report=None if report is None else dict(report),
+            )  # fmt: skip
 
     def fail(self, job_id: int, owner: str, reason: str) -> Job:
         """Give up at once, whatever attempts are left.
@@ -311,6 +317,8 @@ class JobTable:
             lock_series(connection, get_job(connection, job_id).series_instance_uid)  # no newer job in between
             job = lock_job(connection, job_id)
             _require_newest(connection, job)
+            if job.state is JobState.REJECTED:
+                forget_deliveries(connection, job_id)  # it is judged anew, and whoever was told hears what comes of it
             state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
             what = "its results are sent again" if state is JobState.DELIVERING else "it is analysed again"
             detail = f"by {by or 'an administrator'}, who found it {job.state}: {what}"
@@ -473,6 +481,17 @@ def _model_in(measurements: Mapping[str, Any] | None) -> str | None:
     if not isinstance(model, Mapping) or not {"name", "version", "digest"} <= set(model):
         return None
     return f"{model['name']} {model['version']} ({model['digest'][:12]})"
+
+
+def _make_due(
+    connection: Connection, job_id: int, new_deliveries: Sequence[NewDelivery], now: datetime
+) -> builtins.list[NewDelivery]:
+    """Insert a row for each destination that has none; returns those. The others have it from before it was lost."""
+    settled = _destinations_of(connection, job_id)
+    due = [one for one in new_deliveries if one.destination not in settled]
+    for one in due:
+        connection.execute(insert(deliveries), _delivery_values(job_id, one, now))
+    return due
 
 
 def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:

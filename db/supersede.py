@@ -1,4 +1,4 @@
-"""A queued job about an older state of its series is not worth computing."""
+"""A queued job about an older state of its series is not worth computing, nor is an older verdict worth sending."""
 
 from __future__ import annotations
 
@@ -6,31 +6,49 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete, update
 
+from db.delivery import DeliveryState
 from db.job import Job
 from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
+from db.schema import deliveries
+from db.timeline import note
 
 SUPERSEDED: Final = "superseded"
 
 
-def supersede_queued(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
-    """Cancel the earlier jobs of a series that nobody has begun."""
-    reason = f"more instances came before it was begun; job {newer.id} takes its place"
+def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
+    """Cancel the earlier jobs of a series that nobody has begun, and the answers of rejected ones that are not sent."""
     for job in earlier:
-        if job.state is not JobState.QUEUED:
-            continue
-        current = lock_job(connection, job.id)
-        if current.state is JobState.QUEUED:  # else a worker took it meanwhile
-            move(
-                connection,
-                current,
-                JobAction.SUPERSEDE,
-                JobState.CANCELLED,
-                now,
-                SUPERSEDED,
-                reason,
-                code=SUPERSEDED,
-                reason=reason,
-            )
+        if job.state is JobState.QUEUED:
+            _cancel_queued(connection, job, newer, now)
+        elif job.state is JobState.REJECTED:
+            _take_back_answers(connection, job, newer, now)
+
+
+def forget_deliveries(connection: Connection, job_id: int) -> None:
+    """Remove the delivery rows of a job whose verdict is open again; the timeline keeps what they came to."""
+    connection.execute(delete(deliveries).where(deliveries.c.job_id == job_id))
+
+
+def _cancel_queued(connection: Connection, job: Job, newer: Job, now: datetime) -> None:
+    current = lock_job(connection, job.id)
+    if current.state is not JobState.QUEUED:  # a worker took it meanwhile
+        return
+    reason = f"more instances came before it was begun; job {newer.id} takes its place"
+    move(
+        connection, current, JobAction.SUPERSEDE, JobState.CANCELLED, now, SUPERSEDED, reason,
+        code=SUPERSEDED, reason=reason,
+    )  # fmt: skip
+
+
+def _take_back_answers(connection: Connection, job: Job, newer: Job, now: datetime) -> None:
+    lock_job(connection, job.id)  # a sender that has just sent it is waited for
+    taken_back = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.PENDING.value)
+        .values(state=DeliveryState.CANCELLED.value, settled_at=now, lease_owner=None, lease_expires=None)
+    ).rowcount
+    if taken_back:
+        note(connection, job.id, now, SUPERSEDED, f"not told any more: job {newer.id} is about more images")

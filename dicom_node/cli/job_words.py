@@ -36,7 +36,7 @@ def job_standing(job: Job, deliveries: Sequence[Delivery], now: datetime) -> lis
         case JobState.DONE:
             return ["Done.", *delivery_lines(deliveries)]
         case JobState.REJECTED:
-            return [f"Not analysed: {job.reason} [{job.code}]"]
+            return [f"Not analysed: {job.reason} [{job.code}]", *delivery_lines(deliveries)]
         case JobState.FAILED | JobState.CANCELLED:
             again = f"`wmh-node jobs retry {job.id}` tries again."
             return [f"{job.state.capitalize()}: {job.reason}.", *delivery_lines(deliveries), again]

@@ -1,0 +1,117 @@
+"""A rejected job whose destinations are told why: the answers' deliveries, on both databases."""
+
+from __future__ import annotations
+
+import pytest
+from support.clock import ManualClock
+from support.received import instance, series_uid
+
+from db.deliveries import Delivery, DeliveryState, DeliveryTable
+from db.engine import Database
+from db.errors import LeaseLost
+from db.inbox import Inbox
+from db.job import Job
+from db.job_states import JobState
+from db.jobs import JobTable, NewDelivery
+
+REASON = "A slice is missing inside the stack."
+
+
+class TestAnswers:
+    """The job has ended; its answers go their own way."""
+
+    @pytest.fixture(autouse=True)
+    def _tables(self, database: Database, clock: ManualClock) -> None:
+        self.clock = clock
+        self.jobs = JobTable(database)
+        self.deliveries = DeliveryTable(database)
+        self.inbox = Inbox(database)
+
+    def rejected(self, *destinations: str) -> Job:
+        """A job that a worker rejects, with an answer to these destinations."""
+        self.jobs.enqueue(series_uid(1), "a" * 64, 24)
+        return self.reject_next(*destinations)
+
+    def reject_next(self, *destinations: str) -> Job:
+        job = self.jobs.claim("worker-1", 60)
+        assert job is not None
+        answers = [NewDelivery(name, [f"outbox/{job.id}/{job.attempts}/sr.dcm"]) for name in destinations]
+        return self.jobs.reject(job.id, "worker-1", "slices_missing", REASON, answers, {"SOPInstanceUID": "1.2.3"})
+
+    def claimed(self) -> Delivery:
+        delivery = self.deliveries.claim("sender-1", 60)
+        assert delivery is not None
+        return delivery
+
+    def standing(self, job_id: int) -> list[tuple[str, DeliveryState]]:
+        return [(one.destination, one.state) for one in self.deliveries.list(job_id)]
+
+    def whats(self, job_id: int) -> list[str]:
+        return [event.what for event in self.jobs.events(job_id)]
+
+    def test_the_job_stays_rejected_whatever_comes_of_its_answers(self) -> None:
+        """Sent or given up, the verdict is the same; the rows and the timeline say what came of each answer."""
+        job = self.rejected("pacs", "archive")
+        assert (job.state, job.code, job.reason, job.measurements) == (
+            JobState.REJECTED, "slices_missing", REASON, None,
+        )  # fmt: skip
+        assert "pacs, archive will be told" in self.jobs.events(job.id)[-1].detail
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        self.deliveries.give_up(self.claimed().id, "sender-1", "refused 3 times")
+        after = self.jobs.get(job.id)
+        assert (after.state, after.code, after.ended_at) == (JobState.REJECTED, "slices_missing", job.ended_at)
+        assert self.standing(job.id) == [("pacs", DeliveryState.SENT), ("archive", DeliveryState.GIVEN_UP)]
+        assert self.whats(job.id)[-3:] == ["rejected", "sent", "given up"]
+        assert self.deliveries.claim("sender-1", 60) is None
+
+    def test_nobody_is_told_unless_asked(self) -> None:
+        """Without answers there is no delivery, as ever."""
+        job = self.rejected()
+        assert self.standing(job.id) == []
+        assert "told" not in self.jobs.events(job.id)[-1].detail
+
+    def test_a_lost_lease_tells_nobody(self) -> None:
+        """A worker that lost the job writes neither verdict nor delivery."""
+        self.jobs.enqueue(series_uid(1), "a" * 64, 24)
+        job = self.jobs.claim("worker-1", 60)
+        assert job is not None
+        self.jobs.cancel(job.id)
+        with pytest.raises(LeaseLost):
+            self.jobs.reject(job.id, "worker-1", "blank", REASON, [NewDelivery("pacs", ["x"])])
+        assert self.standing(job.id) == []
+
+    def test_a_lost_answer_is_made_again_for_everybody(self) -> None:
+        """The job is judged anew; should it be rejected again, each destination is told, also who was told before."""
+        job = self.rejected("pacs", "archive")
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        assert self.deliveries.files_lost(self.claimed().id, "sender-1", "sr.dcm is gone from the outbox")
+        assert self.jobs.get(job.id).state is JobState.QUEUED
+        again = self.reject_next("pacs", "archive")
+        assert again.id == job.id
+        assert self.standing(job.id) == [("pacs", DeliveryState.PENDING), ("archive", DeliveryState.PENDING)]
+
+    def test_a_retried_job_that_is_analysed_reaches_who_was_told_otherwise(self) -> None:
+        """An administrator retries (a new version reads the series): the result goes to everybody."""
+        job = self.rejected("pacs")
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        assert self.jobs.retry(job.id).state is JobState.QUEUED
+        assert self.jobs.claim("worker-1", 60) is not None
+        self.jobs.deliver(job.id, "worker-1", {}, [NewDelivery("pacs", ["seg.dcm"])])
+        (delivery,) = self.deliveries.list(job.id)
+        assert (delivery.state, delivery.files) == (DeliveryState.PENDING, ("seg.dcm",))
+
+    def test_later_images_take_back_an_answer_that_is_not_sent(self) -> None:
+        """A newer job is about more images; the older verdict, still on its way, would contradict it."""
+        association = self.inbox.open_association("SCANNER", "WMHNODE", "127.0.0.1", "receiver-1")
+        self.inbox.record([instance(series_uid(1), number, association) for number in range(24)])
+        job = self.rejected("pacs", "archive")
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        leased = self.claimed()
+        self.inbox.record([instance(series_uid(1), 24, association)])
+        newer = self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        assert newer.predecessor_id == job.id
+        assert self.standing(job.id) == [("pacs", DeliveryState.SENT), ("archive", DeliveryState.CANCELLED)]
+        with pytest.raises(LeaseLost):
+            self.deliveries.sent(leased.id, "sender-1")
+        assert self.whats(job.id)[-1] == "superseded"
+        assert self.jobs.earlier_report(newer) == {"SOPInstanceUID": "1.2.3"}
