@@ -14,7 +14,7 @@ from db.correction import Feedback, FeedbackDecision, FeedbackFacts, FeedbackSta
 from db.documents import require_json
 from db.engine import Database
 from db.errors import IllegalTransition, UnknownRow
-from db.schema import associations, feedback, instances
+from db.schema import associations, feedback, instances, jobs
 from db.text import storable
 from db.upsert import upsert
 from db.verdicts import mark_judged
@@ -177,6 +177,14 @@ class FeedbackTable:
         """SeriesInstanceUIDs of received instances with one of these SOPInstanceUIDs, sorted."""
         query = select(instances.c.series_instance_uid).where(
             instances.c.sop_instance_uid.in_(sorted(sop_instance_uids))
+        )
+        with self._database.read() as connection:
+            return sorted(set(connection.execute(query).scalars()))
+
+    def analysed_series(self, study_instance_uid: str) -> builtins.list[str]:
+        """SeriesInstanceUIDs of a study that have a result, sorted."""
+        query = select(jobs.c.series_instance_uid).where(
+            jobs.c.study_instance_uid == study_instance_uid, jobs.c.measurements.is_not(None)
         )
         with self._database.read() as connection:
             return sorted(set(connection.execute(query).scalars()))

@@ -15,16 +15,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import SegmentationStorage
 
 from dicom_node.errors import UnreadableObject, UnsupportedGeometry
 from dicom_node.reading import values
 from dicom_node.reading.parsing import guarded, read_object
 from dicom_node.reading.pixels import MAX_VOXELS
 from dicom_node.reading.series import FlairSeries
+from dicom_node.receiving.uids import SEGMENTATION_CLASSES
 
-# The second is Label Map Segmentation Storage (PS3.4 B.5), which pydicom 3.0 has no name for.
-SEGMENTATION_CLASSES: Final = frozenset({str(SegmentationStorage), "1.2.840.10008.5.1.4.1.1.66.7"})
 # How far a voxel of the segmentation may lie from the centre of the FLAIR's, in voxels.
 _OFF_GRID: Final = 0.1
 _LABELMAP: Final = "LABELMAP"

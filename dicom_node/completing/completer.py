@@ -1,4 +1,4 @@
-"""The loop that turns received series into jobs or rejections."""
+"""The loop that turns received series into jobs or rejections, and segmentations into feedback."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from db.feedback import FeedbackTable
 from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
 from db.jobs import JobTable
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
@@ -16,6 +17,7 @@ from dicom_node.completing.instances import analysed_instances, damaged_instance
 from dicom_node.errors import UnreadableObject
 from dicom_node.logs import describe_error
 from dicom_node.reading.parsing import read_header
+from dicom_node.receiving.uids import SEGMENTATION_CLASSES
 from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.geometry import slice_completeness
 from dicom_node.selecting.own_results import are_own_results
@@ -35,8 +37,9 @@ class Examination:
 
     Attributes:
         digest: names the instances that are analysed.
-        own_results: it is a SEG or SR of ours that a PACS has sent back.
+        own_results: it is a report of ours that a PACS has sent back.
         damaged: it is refused, and files of it are not what was received any more: the verdict is about the disk.
+        feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
     looks_complete: bool
@@ -44,14 +47,20 @@ class Examination:
     digest: str
     own_results: bool = False
     damaged: bool = False
+    feedback: bool = False
+
+
+# Every object counts by itself, and none is missing that anybody could know of.
+_FEEDBACK = Examination(True, Verdict(True, "feedback", "This is a segmentation."), digest="", feedback=True)
 
 
 class Completer:
-    """Decides which open series are complete, and makes each a job or a rejection.
+    """Decides which open series are complete, and makes each a job, a rejection, or feedback.
 
-    Safe to run in several processes: `enqueue` and `reject_series` are idempotent for the same set of instances.
+    Safe to run in several processes: `enqueue`, `reject_series` and `receive` are idempotent for the same instances.
 
     Args:
+        feedback: where segmentations are entered, whatever series they lie in.
         examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`.
     """
 
@@ -59,6 +68,7 @@ class Completer:
         self,
         inbox: Inbox,
         jobs: JobTable,
+        feedback: FeedbackTable,
         storage: Path,
         patience: Patience,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -66,6 +76,7 @@ class Completer:
     ) -> None:
         self._inbox = inbox
         self._jobs = jobs
+        self._feedback = feedback
         self._storage = storage
         self._probe = StorageProbe(storage)
         self._away: str | None = None
@@ -101,7 +112,8 @@ class Completer:
         """Close the series if it is complete; returns the seconds to wait."""
         examination = self._known_examination(activity)
         if examination is None:
-            examination = self._examine(activity, instances)
+            feedback = all(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances)
+            examination = _FEEDBACK if feedback else self._examine(activity, instances)
             if examination is None:
                 return IDLE_SECONDS
             if self._inbox.look_into(activity.series_instance_uid) != (activity, instances):
@@ -115,7 +127,10 @@ class Completer:
         wait = seconds_to_wait(evidence, self._patience) - (now - activity.last_received_at).total_seconds()
         if wait > 0:
             return wait
-        self._close(activity, examination)
+        if any(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances):
+            self._enter_feedback(activity, closes=examination.feedback)
+        if not examination.feedback:
+            self._close(activity, examination)
         return IDLE_SECONDS
 
     def _wait_of_the_busy(self, activity: SeriesActivity, now: datetime) -> float | None:
@@ -143,6 +158,12 @@ class Completer:
             self._examined.pop(next(iter(self._examined)))
         self._examined[activity.series_instance_uid, activity.instance_count] = examination
         return examination
+
+    def _enter_feedback(self, activity: SeriesActivity, *, closes: bool) -> None:
+        series_uid, count = activity.series_instance_uid, activity.instance_count
+        entered = self._feedback.receive(series_uid, count, SEGMENTATION_CLASSES, closes=closes)
+        if entered:
+            log.info("segmentations received", series=series_uid, instances=count, feedback=entered)
 
     def _close(self, activity: SeriesActivity, examination: Examination) -> None:
         series_uid, count, verdict = activity.series_instance_uid, activity.instance_count, examination.verdict

@@ -1,4 +1,4 @@
-"""The role `work`: decides which series are complete, and analyses them."""
+"""The role `work`: decides which series are complete, analyses them, and attends to corrections that come back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import threading
 import structlog
 
 from db.engine import open_database
+from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.models import ModelTable
@@ -24,25 +25,42 @@ log = structlog.get_logger()
 
 
 def run_work(settings: Settings, stop: threading.Event) -> None:
-    """Complete and analyse until `stop` is set; a job that was begun is finished first.
+    """Complete, analyse and attend to feedback until `stop` is set; what was begun is finished first.
 
     Completion runs beside analysis in one process, since a node that only receives has nothing to decide, and a node
-    that works must find work. It begins before the model is loaded.
+    that works must find work. It begins before the model is loaded. Feedback needs no model either.
     """
     require_current(settings.database_url)
     database = open_database(settings.database_url)
     inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
     examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
-    completer = Completer(inbox, jobs, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine)
+    feedback = FeedbackTable(database)
+    completer = Completer(
+        inbox, jobs, feedback, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine
+    )
     run_threads(
         [
             lambda: run_until_stopped(completer.look, stop),
+            lambda: _attend(settings, feedback, inbox, jobs, stop),
             lambda: _analyse(settings, inbox, jobs, ModelTable(database), stop),
         ],
         stop,
     )
     examiner.close()
     database.close()
+
+
+def _attend(settings: Settings, feedback: FeedbackTable, inbox: Inbox, jobs: JobTable, stop: threading.Event) -> None:
+    from dicom_node.feedback.desk import FeedbackDesk
+    from dicom_node.feedback.reading import FeedbackReader
+
+    storage = settings.storage.absolute()
+    reader = FeedbackReader(log_level=settings.log_level, log_format=settings.log_format)
+    desk = FeedbackDesk(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
+    try:
+        run_until_stopped(desk.step, stop)
+    finally:
+        desk.close()
 
 
 def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTable, stop: threading.Event) -> None:

@@ -14,6 +14,7 @@ from support.databases import sqlite_url
 from support.result_cases import result_set_of, segmentation_of
 
 from db.engine import open_database
+from db.feedback import FeedbackTable
 from db.inbox import AssociationEnd, Inbox, ReceivedInstance
 from db.jobs import Job, JobTable
 from db.migrate import upgrade
@@ -46,7 +47,8 @@ class Setting:
         self.inbox = Inbox(self.database)
         self.jobs = JobTable(self.database)
         self.storage = folder
-        self.completer = Completer(self.inbox, self.jobs, folder, PATIENCE, self.clock)
+        self.feedback = FeedbackTable(self.database)
+        self.completer = Completer(self.inbox, self.jobs, self.feedback, folder, PATIENCE, self.clock)
 
     def receive(self, files: Sequence[Path], end: AssociationEnd | None = AssociationEnd.RELEASED) -> int:
         """Record files as the receiver does; the association stays open when `end` is None."""
@@ -312,19 +314,52 @@ def test_the_whole_series_again_retries_a_failed_job(setting: Setting, series: l
     assert [(one.id, one.state) for one in setting.after(1)] == [(job.id, "queued")]
 
 
-@pytest.mark.parametrize("kind", ["seg", "sr"])
-def test_our_own_result_comes_back(setting: Setting, series: list[Path], tmp_path: Path, kind: str) -> None:
-    """A PACS that forwards our result to us makes no job; a segmentation that somebody has made is said to be one."""
-    source = read_series(series)
-    (tmp_path / "result").mkdir()
-    write_result_set(result_set_of(source, segmentation_of(source)), tmp_path / "result")
-    ours = tmp_path / "result" / f"{kind}.dcm"
+def test_our_own_report_comes_back(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A PACS that forwards our report to us makes no job; another's is said to be no image."""
+    (ours,) = _results(series, tmp_path / "result", "sr")
     setting.receive([ours])
     assert setting.after(61) == []
     assert setting.inbox.open_series() == []
     setting.receive([_changed(ours, tmp_path / "theirs", Manufacturer="Editor", SeriesInstanceUID="1.2.3.4")])
     (job,) = setting.after(61)
-    assert (job.state, job.code) == ("rejected", "segmentation" if kind == "seg" else "not_mr")
+    assert (job.state, job.code) == ("rejected", "not_mr")
+
+
+def test_a_segmentation_is_feedback(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """It makes no job and is not rejected: it is entered once, whoever made it and whatever is in it, and its file is
+    not opened here."""
+    (ours,) = _results(series, tmp_path / "result", "seg")
+    setting.receive([ours])
+    assert setting.after(1.9) == []
+    assert setting.feedback.list() == []
+    assert setting.after(0.2) == []
+    (one,) = setting.feedback.list()
+    assert (one.state, one.calling_ae_title) == ("waiting", "SCANNER")
+    assert setting.inbox.open_series() == []
+    setting.receive([ours])
+    assert setting.after(61) == []
+    assert [again.id for again in setting.feedback.list()] == [one.id]
+    (setting.storage / one.path).unlink()
+    setting.receive([_changed(ours, tmp_path / "theirs", SOPInstanceUID="1.2.3.4")])
+    assert setting.after(61) == []
+    assert len(setting.feedback.list()) == 2
+
+
+def test_a_segmentation_in_the_series_of_its_images(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A tool that reuses the series' UID does not lose the correction; what becomes of the series is said as ever."""
+    (ours,) = _results(series, tmp_path / "result", "seg")
+    uid = str(pydicom.dcmread(series[0]).SeriesInstanceUID)
+    setting.receive([*series, _changed(ours, tmp_path / "theirs", SeriesInstanceUID=uid)])
+    assert len(setting.after(61)) == 1
+    assert [one.series_instance_uid for one in setting.feedback.list()] == [uid]
+    assert setting.inbox.open_series() == []
+
+
+def _results(series: list[Path], folder: Path, name: str) -> list[Path]:
+    source = read_series(series)
+    folder.mkdir()
+    write_result_set(result_set_of(source, segmentation_of(source)), folder)
+    return [folder / f"{name}.dcm"]
 
 
 @pytest.mark.parametrize("gone", [False, True])

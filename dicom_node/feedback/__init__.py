@@ -1,0 +1,1 @@
+"""Corrections from radiologists: a segmentation that comes back is matched, checked, compared and exported."""
