@@ -24,7 +24,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import ConfigurationError
-from dicom_node.results.profiles import PROFILES, Profile, ProfileName, SegEncoding
+from dicom_node.results.profiles import PROFILES, ProfileName, SegEncoding, Wish
 from dicom_node.tls import ClientTls, TlsFiles
 
 ENVIRONMENT_PREFIX = "WMH_NODE_"
@@ -103,10 +103,12 @@ class Destination(BaseModel):
         return self
 
     @property
-    def effective_profile(self) -> Profile:
-        """The profile, with the encoding that this destination wants in place of the profile's."""
+    def wish(self) -> Wish:
+        """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
         profile = PROFILES[self.profile]
-        return profile if self.seg_encoding is None else replace(profile, seg_encoding=self.seg_encoding)
+        if self.seg_encoding is not None:
+            profile = replace(profile, seg_encoding=self.seg_encoding)
+        return Wish(profile, self.probability_map)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

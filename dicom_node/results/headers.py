@@ -21,8 +21,10 @@ from segmentation.bundle import ModelIdentity
 SUMMARY_OFFSET: Final = 900  # pictures come first behind their source: a radiologist looks at them first
 SEG_OFFSET: Final = 901
 SR_OFFSET: Final = 902
+REGIONS_OFFSET: Final = 903
 PRESENTATION_OFFSET: Final = 904
 PDF_OFFSET: Final = 905
+PROBABILITY_OFFSET: Final = 906
 _LARGEST_SOURCE_NUMBER: Final = 2_000_000  # a thousand of it still fits IS (PS3.5 6.2: below 2^31)
 
 

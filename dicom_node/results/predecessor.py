@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pydicom.dataset import Dataset
+
+from dicom_node.results.profiles import SegForm
+from dicom_node.results.uids import in_form
 
 REPLACES: Final = (
     "This result takes the place of an earlier one about the same series: images of the series came after that one was "
@@ -32,6 +35,14 @@ class ReportReference:
     def from_uids(cls, uids: Mapping[str, str]) -> ReportReference:
         """What `uids` gave."""
         return cls(*(uids[keyword] for keyword in _KEYWORDS))
+
+    def in_form(self, form: SegForm) -> ReportReference:
+        """The report of the same analysis about its segmentations in another form."""
+        return replace(
+            self,
+            series_instance_uid=in_form(self.series_instance_uid, form),
+            sop_instance_uid=in_form(self.sop_instance_uid, form),
+        )
 
     @property
     def uids(self) -> dict[str, str]:

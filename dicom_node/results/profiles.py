@@ -97,6 +97,20 @@ class Profile:
         return SegForm(self.seg_encoding, self.empty_frames)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """What one destination is sent: a profile's objects, and the probability map where it wants that too."""
+
+    profile: Profile
+    probability_map: bool = False
+
+    @property
+    def kinds(self) -> tuple[ObjectKind, ...]:
+        """In sending order."""
+        kinds = {*self.profile.objects, *((ObjectKind.PROBABILITY,) if self.probability_map else ())}
+        return tuple(kind for kind in ObjectKind if kind in kinds)
+
+
 _FOR_A_VIEWER: Final = (ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SUMMARY, ObjectKind.SR)
 
 PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
@@ -146,3 +160,4 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
 )
 
 DEFAULT_PROFILE: Final = PROFILES["generic"]
+DEFAULT_WISH: Final = Wish(DEFAULT_PROFILE)

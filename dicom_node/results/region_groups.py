@@ -1,56 +1,47 @@
-"""The report's groups for periventricular WMH, deep WMH and the ventricles.
-
-TID 1501 and not TID 1411: that wants a segment of its own for each, and the SEG has one, the whole WMH.
-"""
+"""The report's groups for periventricular WMH, deep WMH and the ventricles: TID 1411, each with its segment."""
 
 from __future__ import annotations
 
 from highdicom import sr
-from highdicom.sr import CodedConcept
+from pydicom.dataset import Dataset
 
-from dicom_node.results import codes
+from dicom_node.reading.series import FlairSeries
 from dicom_node.results.facts import AnalysisFacts
-from dicom_node.results.report_items import algorithm_of, comment, volume_measurement
-from dicom_node.results.words import rule_in_words
+from dicom_node.results.profiles import FIRST_FORM, SegForm
+from dicom_node.results.regions_seg import DEEP, PERIVENTRICULAR, VENTRICLES, Region, region_masks
+from dicom_node.results.report_items import algorithm_of, comment, referenced_segment, volume_measurement
+from dicom_node.results.words import rule_in_words, shared_voxels_in_words
 from segmentation.regions import RegionVolumes
+from segmentation.segment import Segmentation
 
 
-def region_groups(regions: RegionVolumes, facts: AnalysisFacts) -> list[sr.MeasurementsAndQualitativeEvaluations]:
-    """The three groups, in this order: periventricular WMH, deep WMH, ventricles."""
-    uids = facts.uids
-    parts = [
-        (
-            "WMH periventricular",
-            uids.periventricular_tracking,
-            codes.PERIVENTRICULAR,
-            regions.periventricular_volume_ml,
-            regions.periventricular_interval_ml,
-        ),
-        ("WMH deep", uids.deep_tracking, codes.DEEP, regions.deep_volume_ml, regions.deep_interval_ml),
-    ]
-    return [
-        *(
-            _group(
-                regions,
-                facts,
-                tracking=sr.TrackingIdentifier(uid=uid, identifier=name),
-                category=codes.MORPHOLOGICALLY_ABNORMAL,
-                finding=codes.WHITE_MATTER_HYPERINTENSITY,
-                site=sr.FindingSite(codes.CEREBRAL_WHITE_MATTER, topographical_modifier=where.concept),
-                volume=volume_measurement(volume_ml, interval),
-            )
-            for name, uid, where, volume_ml, interval in parts
-        ),
-        _group(
-            regions,
-            facts,
-            tracking=sr.TrackingIdentifier(uid=uids.ventricles_tracking, identifier="Ventricles"),
-            category=codes.ANATOMICAL_STRUCTURE,
-            finding=codes.BRAIN_VENTRICLE,
-            site=None,
-            volume=volume_measurement(regions.ventricle_volume_ml),
-        ),
-    ]
+def region_groups(
+    series: FlairSeries,
+    segmentation: Segmentation,
+    regions: RegionVolumes,
+    seg: Dataset,
+    facts: AnalysisFacts,
+    form: SegForm = FIRST_FORM,
+) -> list[sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
+    """The three groups, in the order of their segments: periventricular WMH, deep WMH, ventricles.
+
+    Args:
+        series: the source.
+        segmentation: what was found.
+        regions: its volumes.
+        seg: the finished SEG of the regions.
+        facts: who measured it, when.
+        form: of the SEG.
+    """
+    hidden = _hidden_voxels(segmentation) if form.encoding == "labelmap" else 0
+    inside_ml = regions.ventricle_volume_ml - hidden * series.volume().voxel_volume_ml
+    shown = [shared_voxels_in_words(hidden)] if hidden else []
+    rule = [rule_in_words(regions)]
+    near = volume_measurement(regions.periventricular_volume_ml, regions.periventricular_interval_ml)
+    far = volume_measurement(regions.deep_volume_ml, regions.deep_interval_ml)
+    inside = volume_measurement(inside_ml)
+    groups = ((PERIVENTRICULAR, near, rule), (DEEP, far, rule), (VENTRICLES, inside, shown))
+    return [_group(series, regions, region, volume, words, seg, facts) for region, volume, words in groups]
 
 
 def rule_as_text(regions: RegionVolumes) -> str:
@@ -59,26 +50,39 @@ def rule_as_text(regions: RegionVolumes) -> str:
 
 
 def _group(
+    series: FlairSeries,
     regions: RegionVolumes,
-    facts: AnalysisFacts,
-    tracking: sr.TrackingIdentifier,
-    category: CodedConcept,
-    finding: CodedConcept,
-    site: sr.FindingSite | None,
+    region: Region,
     volume: sr.Measurement,
-) -> sr.MeasurementsAndQualitativeEvaluations:
+    words: list[str],
+    seg: Dataset,
+    facts: AnalysisFacts,
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     rule = {
         "periventricular_mm": f"{regions.distance_mm:g}",
         "periventricular_distance": regions.distance_rule,
     }
-    group = sr.MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=tracking,
-        finding_category=category,
-        finding_type=finding,
-        finding_sites=None if site is None else [site],
-        algorithm_id=algorithm_of(facts, None if site is None else rule),
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=facts.uids.of(region.kind), identifier=region.name),
+        referenced_segment=referenced_segment(series, seg, region.number),
+        finding_category=region.category,
+        finding_type=region.finding,
+        finding_sites=_sites(region),
+        algorithm_id=algorithm_of(facts, None if region.site is None else rule),
         measurements=[volume],
     )
-    if site is not None:
-        group[0].ContentSequence.append(comment(rule_in_words(regions)))
+    group[0].ContentSequence.extend(comment(text) for text in words)
     return group
+
+
+def _hidden_voxels(segmentation: Segmentation) -> int:
+    """LABELMAP has one number for each voxel, so that the ventricles' segment lacks what is WMH too."""
+    masks = region_masks(segmentation)
+    return 0 if masks is None else masks.shared_voxels
+
+
+def _sites(region: Region) -> list[sr.FindingSite] | None:
+    if region.site is None:
+        return None
+    modifier = None if region.modifier is None else region.modifier.concept
+    return [sr.FindingSite(region.site, topographical_modifier=modifier)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from highdicom import sr
@@ -13,38 +14,58 @@ from dicom_node.reading.series import FlairSeries
 from dicom_node.results import codes
 from dicom_node.results.equipment import RESEARCH_USE
 from dicom_node.results.facts import AnalysisFacts
-from dicom_node.results.headers import SR_OFFSET, finish_header, result_series_number
+from dicom_node.results.headers import finish_header
 from dicom_node.results.image_library import image_library
 from dicom_node.results.predecessor import REPLACES
+from dicom_node.results.profiles import FIRST_FORM, ObjectKind, SegForm
 from dicom_node.results.region_groups import region_groups
-from dicom_node.results.report_items import DECIMALS, algorithm_of, comment, volume_measurement
+from dicom_node.results.report_items import DECIMALS, algorithm_of, comment, referenced_segment, volume_measurement
 from dicom_node.results.seg import SEGMENT_NUMBER, TRACKING_ID
+from dicom_node.results.series_names import series_description, series_number
 from dicom_node.results.uids import device_uid
 from dicom_node.results.words import flags_in_words, interval_in_words, is_partial, review_in_words
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 from segmentation.measures import Measures
 from segmentation.segment import Segmentation
 
-SERIES_DESCRIPTION: Final = "WMH measurements - RESEARCH USE ONLY"
-REPLACING_DESCRIPTION: Final = "WMH measurements, replace earlier ones - RESEARCH USE ONLY"
 _PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
 
 
+@dataclass(frozen=True)
+class ReportedSegs:
+    """The finished segmentation objects that a report is about, in one form.
+
+    Attributes:
+        wmh: the whole WMH.
+        regions: periventricular and deep WMH and the ventricles; None where there are none.
+        form: how both are written.
+    """
+
+    wmh: Dataset
+    regions: Dataset | None = None
+    form: SegForm = FIRST_FORM
+
+
 def build_report(
-    series: FlairSeries, segmentation: Segmentation, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
+    series: FlairSeries,
+    segmentation: Segmentation,
+    flags: Sequence[str],
+    segs: ReportedSegs,
+    facts: AnalysisFacts,
 ) -> Dataset:
-    """The measurement report that belongs to a SEG.
+    """The measurement report that belongs to segmentation objects.
 
     Args:
         series: the source.
         segmentation: its measures and, where it has them, its regions are reported.
         flags: of reading and segmentation.
-        seg: the finished SEG; its segment is what was measured.
+        segs: what was measured.
         facts: who measured it, when.
     """
-    groups = [_wmh_group(series, segmentation.measures, flags, seg, facts)]
-    if segmentation.regions is not None:
-        groups.extend(region_groups(segmentation.regions, facts))
+    form = segs.form
+    groups = [_wmh_group(series, segmentation.measures, flags, segs.wmh, facts)]
+    if segmentation.regions is not None and segs.regions is not None:
+        groups.extend(region_groups(series, segmentation, segmentation.regions, segs.regions, facts, form))
     content = sr.MeasurementReport(
         observation_context=_observation_context(facts),
         procedure_reported=codes.MR_BRAIN,
@@ -52,19 +73,19 @@ def build_report(
     )
     # TID 1500 wants the image library before the measurements, which highdicom has put last.
     content[0].ContentSequence.insert(-1, image_library(series))
-    evidence = [*map(_bare, series.headers), _bare(seg)]
+    evidence = [_bare(one) for one in (*series.headers, segs.wmh, segs.regions) if one is not None]
     report = sr.Comprehensive3DSR(
         evidence=evidence,
         content=content[0],
-        series_instance_uid=facts.uids.sr_series,
-        series_number=result_series_number(series.headers[0], SR_OFFSET),
-        sop_instance_uid=facts.uids.sr_instance,
+        series_instance_uid=facts.uids.series_of(ObjectKind.SR, form),
+        series_number=series_number(ObjectKind.SR, series.headers[0], form),
+        sop_instance_uid=facts.uids.instance_of(ObjectKind.SR, form),
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=not is_partial(flags),
         is_final=False,
         is_verified=False,
-        series_description=SERIES_DESCRIPTION if facts.predecessor is None else REPLACING_DESCRIPTION,
+        series_description=series_description(ObjectKind.SR, facts),
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     result = Dataset()
@@ -72,7 +93,7 @@ def build_report(
     if is_partial(flags):
         result.CompletionFlagDescription = _PARTIAL_DESCRIPTION
     if facts.predecessor is not None:
-        result.PredecessorDocumentsSequence = [facts.predecessor.predecessor_item()]
+        result.PredecessorDocumentsSequence = [facts.predecessor.in_form(form).predecessor_item()]
     finish_header(result, series.headers[0], facts.model, facts.stamp)
     result.CodingSchemeIdentificationSequence = [codes.private_coding_scheme()]
     return result
@@ -96,13 +117,7 @@ def _wmh_group(
     """TID 1411: the whole of the segment."""
     group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=facts.uids.wmh_tracking, identifier=TRACKING_ID),
-        # from_segmentation() fails on a SEG with one segment, whose number stands in the shared groups.
-        referenced_segment=sr.ReferencedSegment(
-            sop_class_uid=seg.SOPClassUID,
-            sop_instance_uid=seg.SOPInstanceUID,
-            segment_number=SEGMENT_NUMBER,
-            source_series=sr.SourceSeriesForSegmentation(series.series_instance_uid),
-        ),
+        referenced_segment=referenced_segment(series, seg, SEGMENT_NUMBER),
         finding_category=codes.MORPHOLOGICALLY_ABNORMAL,
         finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
         finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],

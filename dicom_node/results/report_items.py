@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from highdicom import sr
+from highdicom.sr import CodedConcept
+from pydicom.dataset import Dataset
 
+from dicom_node.reading.series import FlairSeries
 from dicom_node.results import codes
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.version import MANUFACTURER
@@ -33,23 +36,39 @@ def algorithm_of(facts: AnalysisFacts, more: Mapping[str, str] | None = None) ->
     )
 
 
-def volume_measurement(volume_ml: float, interval: VolumeInterval | None = None) -> sr.Measurement:
+def volume_measurement(
+    volume_ml: float, interval: VolumeInterval | None = None, name: CodedConcept = codes.VOLUME
+) -> sr.Measurement:
     """A volume in mL (TID 300), with its interval as what lies above and below it (TID 310).
 
     highdicom's own `MeasurementProperties` gives these two the unit "no units", whatever is measured.
     """
-    measurement = sr.Measurement(codes.VOLUME, round(volume_ml, DECIMALS), codes.MILLILITRE)
+    measurement = sr.Measurement(name, round(volume_ml, DECIMALS), codes.MILLILITRE)
     if interval is not None:
         ranges = (
             (codes.ABOVE_VALUE, interval.upper_ml - volume_ml),
             (codes.BELOW_VALUE, volume_ml - interval.lower_ml),
         )
         properties = [
-            sr.NumContentItem(name, round(range_ml, DECIMALS), codes.MILLILITRE, relationship_type=_HAS_PROPERTIES)
-            for name, range_ml in ranges
+            sr.NumContentItem(which, round(range_ml, DECIMALS), codes.MILLILITRE, relationship_type=_HAS_PROPERTIES)
+            for which, range_ml in ranges
         ]
         measurement[0].ContentSequence = sr.ContentSequence([*measurement[0].get("ContentSequence", []), *properties])
     return measurement
+
+
+def referenced_segment(series: FlairSeries, seg: Dataset, number: int) -> sr.ReferencedSegment:
+    """What was measured (TID 1411, row 7): a segment of a SEG, and the series that it was made from.
+
+    Built by hand: highdicom's `from_segmentation` fails where a segment's number stands in the shared groups (a SEG of
+    one segment) or in no groups at all (LABELMAP).
+    """
+    return sr.ReferencedSegment(
+        sop_class_uid=seg.SOPClassUID,
+        sop_instance_uid=seg.SOPInstanceUID,
+        segment_number=number,
+        source_series=sr.SourceSeriesForSegmentation(series.series_instance_uid),
+    )
 
 
 def comment(text: str) -> sr.TextContentItem:

@@ -1,10 +1,12 @@
-"""The result set of one series: SEG and SR that belong together."""
+"""The result set of one series: every object that some destination is sent, and the ones that every node keeps."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -14,10 +16,14 @@ from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.probability_map import build_probability_map
+from dicom_node.results.profiles import DEFAULT_WISH, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
 from dicom_node.results.region_groups import rule_as_text
-from dicom_node.results.report import build_report
+from dicom_node.results.regions_seg import build_regions, region_masks
+from dicom_node.results.report import ReportedSegs, build_report
 from dicom_node.results.seg import build_seg
 from dicom_node.results.stamp import stamp_of
+from dicom_node.results.summary import build_summary
 from dicom_node.results.uids import ResultUids
 from dicom_node.results.writing import part10_bytes
 from dicom_node.version import SOFTWARE_VERSION
@@ -27,13 +33,88 @@ from segmentation.segment import Segmentation
 SEG_NAME: Final = "seg.dcm"
 SR_NAME: Final = "sr.dcm"
 
+# Kinds whose objects depend on the form of the segmentations, and what every other kind's files are called.
+_FORMED: Final = frozenset({ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR})
+_NAMES: Final[Mapping[ObjectKind, str]] = MappingProxyType(
+    {
+        ObjectKind.SEG: "seg",
+        ObjectKind.REGIONS: "regions",
+        ObjectKind.SUMMARY: "summary",
+        ObjectKind.PRESENTATION: "presentation",
+        ObjectKind.PDF: "report-pdf",
+        ObjectKind.PROBABILITY: "probability",
+        ObjectKind.SR: "sr",
+    }
+)
+Builder = Callable[[FlairSeries, Segmentation, Sequence[str], AnalysisFacts], Sequence[Dataset]]
+"""Gives the instances of one kind from the series, its segmentation, the flags of both, and the facts."""
+
+_BUILDERS: Final[Mapping[ObjectKind, Builder]] = MappingProxyType(
+    {
+        ObjectKind.SUMMARY: build_summary,
+        ObjectKind.PROBABILITY: lambda series, segmentation, _, facts: (
+            build_probability_map(series, segmentation, facts),
+        ),
+    }
+)
+# What a series may not give, or nothing builds yet.
+_OPTIONAL: Final = frozenset(ObjectKind) - _FORMED - _BUILDERS.keys() | {ObjectKind.REGIONS}
+
+
+@dataclass(frozen=True)
+class ResultObject:
+    """One instance of a result set.
+
+    Attributes:
+        kind: what it is.
+        name: of its file.
+        dataset: with its file meta information.
+        form: of the segmentations, where the kind depends on it.
+    """
+
+    kind: ObjectKind
+    name: str
+    dataset: Dataset
+    form: SegForm = FIRST_FORM
+
 
 @dataclass(frozen=True)
 class ResultSet:
-    """What is sent to the destinations, in this order: a report must not arrive before what it refers to."""
+    """Everything that was made of one analysis.
 
-    seg: Dataset
-    sr: Dataset
+    Attributes:
+        objects: in sending order: a report must not arrive before what it refers to.
+    """
+
+    objects: tuple[ResultObject, ...]
+
+    def of(self, profile: Profile, probability_map: bool = False) -> tuple[ResultObject, ...]:
+        """What a destination of this profile is sent, in sending order.
+
+        Raises:
+            ResultError: the set was built without something that the profile wants.
+        """
+        chosen: list[ResultObject] = []
+        for kind in Wish(profile, probability_map).kinds:
+            form = profile.form if kind in _FORMED else FIRST_FORM
+            found = [one for one in self.objects if (one.kind, one.form) == (kind, form)]
+            if not found and kind not in _OPTIONAL:
+                raise ResultError(f"expected {kind} for the profile {profile.name} in the result set, it has none")
+            chosen.extend(found)
+        return tuple(chosen)
+
+    @property
+    def seg(self) -> Dataset:
+        """The SEG of the whole WMH in the first form, which every result set has."""
+        return self._first(ObjectKind.SEG)
+
+    @property
+    def sr(self) -> Dataset:
+        """The report about the segmentations in the first form, which every result set has."""
+        return self._first(ObjectKind.SR)
+
+    def _first(self, kind: ObjectKind) -> Dataset:
+        return next(one.dataset for one in self.objects if one.kind is kind and one.form == FIRST_FORM)
 
 
 def build_result_set(
@@ -45,17 +126,22 @@ def build_result_set(
     analysed_at: datetime,
     threshold: float | None = None,
     predecessor: ReportReference | None = None,
+    wishes: Collection[Wish] = (),
 ) -> ResultSet:
-    """Build SEG and SR; the same arguments give the same bytes.
+    """Build what the wishes ask for; the same arguments give the same bytes.
+
+    What the default profile has is always built: this is what the node keeps of an analysis, whatever its destinations
+    want, so that another can be sent it later.
 
     Args:
         series: the source.
         segmentation: what was found in it.
         model: what found it.
         runtime, precision: what the model ran on, see `segmentation.ensemble`.
-        analysed_at: with a time zone; the time that both objects carry.
+        analysed_at: with a time zone; the time that every object carries.
         threshold: mean probability at or above which a voxel is WMH; not told when None.
         predecessor: the report about an earlier state of the series, which this one takes the place of.
+        wishes: what the destinations are sent.
 
     Raises:
         ResultError: the segmentation does not fit the series.
@@ -79,18 +165,64 @@ def build_result_set(
         stamp=stamp_of(analysed_at, series.headers[0]),
         predecessor=predecessor,
     )
-    seg = build_seg(series, segmentation.mask, facts)
     flags = (*series.flags, *segmentation.flags)
-    return ResultSet(seg=seg, sr=build_report(series, segmentation, flags, seg, facts))
+    wanted = (DEFAULT_WISH, *wishes)
+    found = [
+        *_formed(series, segmentation, flags, facts, _forms(wanted)),
+        *_pictures(series, segmentation, flags, facts, {kind for wish in wanted for kind in wish.kinds}),
+    ]
+    order = list(ObjectKind)
+    return ResultSet(tuple(sorted(found, key=lambda one: order.index(one.kind))))
 
 
 def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:
-    """Write seg.dcm and sr.dcm into an existing folder, each whole or not there; returns them in sending order."""
+    """Write every object into an existing folder, each whole or not there; returns the files in sending order."""
     files = []
-    for name, dataset in ((SEG_NAME, result_set.seg), (SR_NAME, result_set.sr)):
-        write_whole(folder / name, part10_bytes(dataset))
-        files.append(folder / name)
+    for one in result_set.objects:
+        write_whole(folder / one.name, part10_bytes(one.dataset))
+        files.append(folder / one.name)
     return files
+
+
+def _forms(wishes: Collection[Wish]) -> list[SegForm]:
+    """Those that some wish needs, each once."""
+    return list(dict.fromkeys(wish.profile.form for wish in wishes if ObjectKind.SEG in wish.kinds))
+
+
+def _formed(
+    series: FlairSeries,
+    segmentation: Segmentation,
+    flags: Sequence[str],
+    facts: AnalysisFacts,
+    forms: Collection[SegForm],
+) -> Iterator[ResultObject]:
+    """SEG, REGIONS where there are any, and the report about both; once for each form."""
+    masks = region_masks(segmentation)
+    for form in forms:
+        segs = ReportedSegs(
+            wmh=build_seg(series, segmentation.mask, facts, form),
+            regions=None if masks is None else build_regions(series, masks, facts, form),
+            form=form,
+        )
+        report = build_report(series, segmentation, flags, segs, facts)
+        for kind, dataset in ((ObjectKind.SEG, segs.wmh), (ObjectKind.REGIONS, segs.regions), (ObjectKind.SR, report)):
+            if dataset is not None:
+                yield ResultObject(kind, f"{_NAMES[kind]}{form.suffix}.dcm", dataset, form)
+
+
+def _pictures(
+    series: FlairSeries,
+    segmentation: Segmentation,
+    flags: Sequence[str],
+    facts: AnalysisFacts,
+    kinds: Collection[ObjectKind],
+) -> Iterator[ResultObject]:
+    """The kinds that are the same whatever the form."""
+    for kind, build in _BUILDERS.items():
+        if kind in kinds:
+            for number, dataset in enumerate(build(series, segmentation, flags, facts), start=1):
+                more = "" if number == 1 else f"-{number}"
+                yield ResultObject(kind, f"{_NAMES[kind]}{more}.dcm", dataset)
 
 
 def _check(series: FlairSeries, segmentation: Segmentation) -> None:

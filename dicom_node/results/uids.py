@@ -6,6 +6,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
+from dicom_node.results.profiles import FIRST_FORM, ObjectKind, SegForm
+
 # A random constant: with another one, every result of every past series would get another UID.
 _NAMESPACE: Final = uuid.UUID("6d7b3c1e-6f5b-4a35-9c58-0a7d1f1c9e42")
 
@@ -20,6 +22,14 @@ def device_uid(model_digest: str) -> str:
     return uuid_uid(f"device\n{model_digest}")
 
 
+def in_form(uid: str, form: SegForm) -> str:
+    """The UID of the same thing in another form of the segmentations: other bytes, other UID.
+
+    Made of the first form's UID, so that whoever knows that (a later report that names its predecessor) knows all.
+    """
+    return uid if form == FIRST_FORM else uuid_uid(f"{uid}\nform={form.suffix}\n")
+
+
 @dataclass(frozen=True)
 class ResultUids:
     """The UIDs of one result set, from everything that decides what it says (docs/adr/0004).
@@ -31,6 +41,7 @@ class ResultUids:
         runtime, precision: what the model ran on, see `segmentation.ensemble`.
         software_version: of this node.
         predecessor: SOPInstanceUID of the report that this one names as its predecessor; None where it names none.
+        comparison: `identity` of what it says about an earlier result of the patient; None where it says nothing.
         region_rule: what counts as periventricular; None where the report has no regions.
     """
 
@@ -42,6 +53,7 @@ class ResultUids:
     software_version: str
     predecessor: str | None = None
     region_rule: str | None = None
+    comparison: str | None = None
 
     def of(self, kind: str) -> str:
         """The UID of one thing in the result set; `kind` is a stable slug that no two things share."""
@@ -55,51 +67,24 @@ class ResultUids:
             "predecessor": self.predecessor or "none",
             # Left out where there is none, so that results without regions keep the UIDs that they always had.
             **({"regions": self.region_rule} if self.region_rule is not None else {}),
+            **({"comparison": self.comparison} if self.comparison is not None else {}),
             "kind": kind,
         }
         return uuid_uid("".join(f"{name}={value}\n" for name, value in parts.items()))
 
-    @property
-    def seg_series(self) -> str:
-        """SeriesInstanceUID of the SEG."""
-        return self.of("seg-series")
+    def series_of(self, kind: ObjectKind, form: SegForm = FIRST_FORM) -> str:
+        """SeriesInstanceUID of one kind of object."""
+        return in_form(self.of(f"{kind}-series"), form)
 
-    @property
-    def seg_instance(self) -> str:
-        """SOPInstanceUID of the SEG."""
-        return self.of("seg-instance")
+    def instance_of(self, kind: ObjectKind, form: SegForm = FIRST_FORM) -> str:
+        """SOPInstanceUID of the only instance of its kind."""
+        return in_form(self.of(f"{kind}-instance"), form)
 
-    @property
-    def sr_series(self) -> str:
-        """SeriesInstanceUID of the measurement report."""
-        return self.of("sr-series")
-
-    @property
-    def sr_instance(self) -> str:
-        """SOPInstanceUID of the measurement report."""
-        return self.of("sr-instance")
+    def organization_of(self, kind: ObjectKind, form: SegForm = FIRST_FORM) -> str:
+        """DimensionOrganizationUID of a segmentation object."""
+        return in_form(self.of(f"{kind}-dimension-organization"), form)
 
     @property
     def wmh_tracking(self) -> str:
         """Tracking UID (0062,0021) that the SEG's segment and the report's measurement group share."""
         return self.of("wmh-tracking")
-
-    @property
-    def periventricular_tracking(self) -> str:
-        """Tracking UID of the periventricular WMH."""
-        return self.of("wmh-periventricular-tracking")
-
-    @property
-    def deep_tracking(self) -> str:
-        """Tracking UID of the deep WMH."""
-        return self.of("wmh-deep-tracking")
-
-    @property
-    def ventricles_tracking(self) -> str:
-        """Tracking UID of the ventricles."""
-        return self.of("ventricles-tracking")
-
-    @property
-    def dimension_organization(self) -> str:
-        """DimensionOrganizationUID of the SEG."""
-        return self.of("seg-dimension-organization")

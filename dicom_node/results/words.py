@@ -60,6 +60,14 @@ def rule_in_words(regions: RegionVolumes) -> str:
     )
 
 
+def shared_voxels_in_words(voxels: int) -> str:
+    """That voxels are ventricle by one network and WMH by the other, and count as one of them only."""
+    return (
+        f"{voxels} voxels are ventricle as well as white matter hyperintensity; here they count as the latter only, "
+        "since this segmentation holds one label for each voxel."
+    )
+
+
 def interval_in_words(measures: Measures) -> str:
     """The volume's interval as a sentence, and what it is not."""
     lower, upper = measures.volume_interval_ml

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dicom_node.errors import UnsupportedGeometry
@@ -15,6 +16,7 @@ from dicom_node.measurements import measurements_json
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import Wish
 from dicom_node.results.result_set import build_result_set, write_result_set
 from dicom_node.selecting.head import require_head
 from dicom_node.settings import Settings
@@ -44,19 +46,21 @@ class WrittenAnalysis:
     """What was written.
 
     Attributes:
-        deliverable: the DICOM files that go to destinations, in sending order.
+        objects: names of the DICOM files, in sending order.
+        deliverable: which of these files each destination is sent, in sending order.
         measurements: the content of measurements.json.
-        report: refers to the SR.
+        report: refers to the SR that every result set has.
     """
 
-    deliverable: tuple[Path, ...]
+    objects: tuple[str, ...]
+    deliverable: Mapping[str, tuple[str, ...]]
     measurements: dict[str, Any]
     report: ReportReference
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every file of the result set."""
-        return (*(path.name for path in self.deliverable), MEASUREMENTS_NAME, OVERLAY_NAME)
+        return (*self.objects, MEASUREMENTS_NAME, OVERLAY_NAME)
 
 
 def region_rule_of(settings: Settings) -> RegionRule:
@@ -117,20 +121,22 @@ def write_analysis(
     folder: Path,
     progress: Progress | None = None,
     predecessor: ReportReference | None = None,
+    wishes: Mapping[str, Wish] = MappingProxyType({}),
 ) -> WrittenAnalysis:
-    """Write SEG, SR, measurements.json and overlay.png into a folder, each synced.
+    """Write the objects of the default profile and of every wish, measurements.json and overlay.png into a folder,
+    each synced.
 
     Args:
         analysis: what `analyse` gave.
         ensemble: the model that made it; named in every result.
-        analysed_at: the time that SEG and SR carry. The same when the step is repeated,
-            so that the bytes are.
+        analysed_at: the time that every object carries. The same when the step is repeated, so that the bytes are.
         folder: must exist.
         progress: stage "write".
         predecessor: the report about an earlier state of the series.
+        wishes: what each destination is sent, by its name.
 
     Raises:
-        ResultError: SEG or SR cannot be built.
+        ResultError: an object cannot be built.
     """
     report = progress or _silent
     report("write", 0, 1)
@@ -144,8 +150,9 @@ def write_analysis(
         analysed_at=analysed_at,
         threshold=ensemble.threshold,
         predecessor=predecessor,
+        wishes=tuple(wishes.values()),
     )
-    deliverable = write_result_set(result_set, folder)
+    write_result_set(result_set, folder)
     write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME, ensemble.identity)
     seconds_write = time.monotonic() - started
     measurements = measurements_json(
@@ -157,7 +164,15 @@ def write_analysis(
     )
     write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
     report("write", 1, 1)
-    return WrittenAnalysis(tuple(deliverable), measurements, ReportReference.to(result_set.sr))
+    return WrittenAnalysis(
+        objects=tuple(one.name for one in result_set.objects),
+        deliverable={
+            name: tuple(one.name for one in result_set.of(wish.profile, wish.probability_map))
+            for name, wish in wishes.items()
+        },
+        measurements=measurements,
+        report=ReportReference.to(result_set.sr),
+    )
 
 
 def _silent(stage: str, done: int, total: int) -> None:

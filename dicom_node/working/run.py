@@ -90,7 +90,7 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTabl
             lease_seconds=settings.lease_seconds,
             retry_seconds=settings.job_retry_seconds,
             limit_seconds=settings.job_limit_seconds,
-            destinations=tuple(destination.name for destination in settings.destinations),
+            destinations={destination.name: destination.wish for destination in settings.destinations},
             region_rule=region_rule_of(settings),
         ),
         reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from dicom_node.errors import NotAnalysable, WmhNodeError
 from dicom_node.logs import describe_error
 from dicom_node.reading.flair_series import FlairSeries
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import Wish
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.storage import StorageProbe
 from dicom_node.working.analysis import analyse_series, write_analysis
@@ -43,14 +44,14 @@ class WorkRules:
         lease_seconds: how long a claim holds without a heartbeat.
         retry_seconds: wait after the first failed attempt; doubles with each.
         limit_seconds: an attempt that takes longer hangs, in a decoder say, and takes its process with it.
-        destinations: names of the destinations that every result set goes to.
+        destinations: what each destination is sent of every result set, by its name.
         region_rule: which WMH counts as periventricular.
     """
 
     lease_seconds: float
     retry_seconds: float
     limit_seconds: float
-    destinations: tuple[str, ...]
+    destinations: Mapping[str, Wish]
     region_rule: RegionRule = PUBLISHED_RULE
 
     def wait_after(self, attempts: int) -> float:
@@ -177,13 +178,21 @@ class Worker:
         with self._outbox.workplace(job.id) as workplace:
             # The job's own time, not the clock's: a second attempt must give the same bytes.
             written = write_analysis(
-                analysis, ensemble, job.created_at, workplace, predecessor=self._predecessor_of(job)
+                analysis,
+                ensemble,
+                job.created_at,
+                workplace,
+                predecessor=self._predecessor_of(job),
+                wishes=self._rules.destinations,
             )
             if heartbeat.lost:
                 raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
             folder = self._outbox.publish(job.id, workplace, written.names)
-        files = [str((folder / path.name).relative_to(self._storage)) for path in written.deliverable]
-        deliveries = [NewDelivery(destination=name, files=files) for name in self._rules.destinations]
+        inside = folder.relative_to(self._storage)
+        deliveries = [
+            NewDelivery(destination=destination, files=[str(inside / name) for name in names])
+            for destination, names in written.deliverable.items()
+        ]
         try:
             self._jobs.deliver(job.id, self._owner, written.measurements, deliveries, written.report.uids)
         except LeaseLost:

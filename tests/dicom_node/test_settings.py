@@ -220,8 +220,9 @@ def test_profiles_of_destinations(text: str, fields: dict[str, object]) -> None:
     assert {name: getattr(destination, name) for name in fields} == fields
     assert str(destination) == text
     labelmap = "labelmap" in text
-    assert destination.effective_profile.seg_encoding == ("labelmap" if labelmap else "binary")
-    assert destination.effective_profile.objects == PROFILES[destination.profile].objects
+    assert destination.wish.profile.seg_encoding == ("labelmap" if labelmap else "binary")
+    assert destination.wish.profile.objects == PROFILES[destination.profile].objects
+    assert destination.wish.probability_map == destination.probability_map
 
 
 @pytest.mark.parametrize("options", ["+standard", "+legacy+ohif", "+tls+tls", "+"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from support.dicom_series import small_scan, write_scan
 
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import Wish
 from dicom_node.results.result_set import ResultSet, build_result_set
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import bounds_of
@@ -132,6 +134,9 @@ def result_set_of(
     model: ModelIdentity = MODEL,
     at: datetime = ANALYSED_AT,
     predecessor: ReportReference | None = None,
+    wishes: Collection[Wish] = (),
 ) -> ResultSet:
     """The result set of a segmentation by `MODEL` at `ANALYSED_AT`."""
-    return build_result_set(series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor)
+    return build_result_set(
+        series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor, wishes=wishes
+    )

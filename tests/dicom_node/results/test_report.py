@@ -13,6 +13,7 @@ from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation
 
 from dicom_node.results import codes
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import ObjectKind
 from dicom_node.results.result_set import ResultSet
 from dicom_node.results.writing import part10_bytes
 from segmentation.regions import RegionRule
@@ -27,11 +28,15 @@ def report_of(case: Case, folder: Path, flags: tuple[str, ...] = ()) -> tuple[Re
     return result, pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
 
 
-def group_of(report: Dataset) -> highdicom.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
-    """The one TID 1411 group, as highdicom reads it."""
+def groups_of(report: Dataset) -> list[highdicom.sr.VolumetricROIMeasurementsAndQualitativeEvaluations]:
+    """The TID 1411 groups, as highdicom reads them."""
     read = highdicom.sr.Comprehensive3DSR.from_dataset(report)
-    (group,) = read.content.get_volumetric_roi_measurement_groups()
-    return group
+    return list(read.content.get_volumetric_roi_measurement_groups())
+
+
+def group_of(report: Dataset) -> highdicom.sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """The group of the whole WMH, which comes first."""
+    return groups_of(report)[0]
 
 
 def texts(report: Dataset) -> list[str]:
@@ -158,16 +163,25 @@ def test_private_codes_name_their_scheme(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rule", [RegionRule(), RegionRule(7.5, "3d")], ids=str)
 def test_regions_have_groups_of_their_own(rule: RegionRule, tmp_path: Path) -> None:
-    """Periventricular, deep and ventricles: one group each with its volume; the rule is coded and told in words."""
+    """Periventricular, deep and ventricles: one group each with its volume and its segment, under one Tracking UID; the
+    rule is coded and told in words."""
     series = series_of(AXIAL, tmp_path)
     segmentation = segmentation_of(series, divided=rule)
     regions = segmentation.regions
     assert regions is not None and min(regions.periventricular_volume_ml, regions.deep_volume_ml) > 0
     result = result_set_of(series, segmentation)
     report = pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
-    groups = highdicom.sr.Comprehensive3DSR.from_dataset(report).content.get_image_measurement_groups()
+    (seg,) = (one.dataset for one in result.objects if one.kind is ObjectKind.REGIONS)
     found = {}
-    for group in groups:
+    for number, group in enumerate(groups_of(report)[1:], start=1):
+        segment = seg.SegmentSequence[number - 1]
+        assert (segment.SegmentNumber, segment.TrackingUID) == (number, group.tracking_uid)
+        assert segment.TrackingID == segment.SegmentLabel == group.tracking_identifier
+        reference = group.referenced_segment
+        assert (reference.referenced_sop_instance_uid, reference.referenced_segment_numbers) == (
+            seg.SOPInstanceUID,
+            [number],
+        )
         (volume,) = group.get_measurements()
         site = group.finding_sites[0].topographical_modifier.value if group.finding_sites else None
         assert volume.name.value == "118565006" and volume.unit.value == "mL"
@@ -192,9 +206,8 @@ def test_another_rule_gives_other_uids(tmp_path: Path) -> None:
     uids = {result_set_of(series, segmentation_of(series, divided=rule)).sr.SOPInstanceUID for rule in rules}
     assert len(uids) == len(rules)
     plain = result_set_of(series, segmentation_of(series))
-    assert not highdicom.sr.Comprehensive3DSR.from_dataset(
-        pydicom.dcmread(BytesIO(part10_bytes(plain.sr)))
-    ).content.get_image_measurement_groups()
+    assert len(groups_of(pydicom.dcmread(BytesIO(part10_bytes(plain.sr))))) == 1
+    assert not [one for one in plain.objects if one.kind is ObjectKind.REGIONS]
 
 
 @pytest.mark.parametrize("case", [AXIAL, CASES[3]], ids=str)

@@ -67,18 +67,17 @@ def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_written_files_are_what_was_built(tmp_path: Path) -> None:
-    """seg.dcm comes before sr.dcm, both are complete DICOM files, and nothing else stays in the folder."""
+    """sr.dcm comes behind what it refers to, all are complete DICOM files, and nothing else stays in the folder."""
     series = series_of(CASES[0], tmp_path / "source")
     folder = tmp_path / "results"
     folder.mkdir()
     result = result_set_of(series, segmentation_of(series))
     files = write_result_set(result, folder)
-    assert files == [folder / "seg.dcm", folder / "sr.dcm"]
+    assert (files[0], files[-1]) == (folder / "seg.dcm", folder / "sr.dcm")
     assert sorted(folder.iterdir()) == sorted(files)
-    assert [file.read_bytes() for file in files] == [part10_bytes(result.seg), part10_bytes(result.sr)]
+    assert [file.read_bytes() for file in files] == [part10_bytes(one.dataset) for one in result.objects]
     assert [pydicom.dcmread(file).SOPInstanceUID for file in files] == [
-        result.seg.SOPInstanceUID,
-        result.sr.SOPInstanceUID,
+        one.dataset.SOPInstanceUID for one in result.objects
     ]
 
 

@@ -5,23 +5,24 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from dicom_node.results.profiles import FIRST_FORM, ObjectKind, SegForm
 from dicom_node.results.uids import ResultUids, device_uid
 
 BASE = ResultUids("1.2.3", "a" * 64, "b" * 64, "openvino", "f32", "0.1.0")
+
+FORMS = (FIRST_FORM, SegForm(empty_frames=False), SegForm("labelmap"), SegForm("labelmap", empty_frames=False))
 
 
 def every(uids: ResultUids) -> list[str]:
     """All UIDs of a result set."""
     return [
-        uids.seg_series,
-        uids.seg_instance,
-        uids.sr_series,
-        uids.sr_instance,
         uids.wmh_tracking,
-        uids.periventricular_tracking,
-        uids.deep_tracking,
-        uids.ventricles_tracking,
-        uids.dimension_organization,
+        *(
+            uid_of(kind, form)
+            for uid_of in (uids.series_of, uids.instance_of, uids.organization_of)
+            for kind in ObjectKind
+            for form in FORMS
+        ),
     ]
 
 
@@ -34,7 +35,7 @@ def test_uids_are_legal_and_different() -> None:
 
 def test_uids_never_change() -> None:
     """The UIDs of a series that was analysed before stay what they were: a resend must not make a second result."""
-    assert BASE.seg_instance == "2.25.27803966495568657463944590358844755042"
+    assert BASE.instance_of(ObjectKind.SEG) == "2.25.27803966495568657463944590358844755042"
 
 
 def test_anything_that_changes_the_result_changes_every_uid() -> None:

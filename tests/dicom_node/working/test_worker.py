@@ -7,7 +7,7 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from support.models import tiny_bundle
 from support.results import outbox_of
 
 from db.deliveries import DeliveryTable
+from db.delivery import Delivery
 from db.engine import open_database
 from db.inbox import Inbox, ReceivedInstance
 from db.jobs import JobTable
@@ -25,6 +26,7 @@ from db.migrate import upgrade
 from dicom_node.completing.instances import digest_of
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, Wish
 from dicom_node.working import worker as module
 from dicom_node.working.outbox import Outbox
 from dicom_node.working.received_series import ReceivedSeriesReader
@@ -56,6 +58,10 @@ def _close_reader() -> Iterator[None]:
     READER.close()
 
 
+# What the default profile has of a series without ventricles, in sending order.
+GENERIC = ("seg.dcm", "summary.dcm", "summary-2.dcm", "sr.dcm")
+
+
 class Setting:
     """A worker with its tables, and series that were received."""
 
@@ -67,7 +73,12 @@ class Setting:
         self.inbox = Inbox(self.database)
         self.jobs = JobTable(self.database, max_attempts=2)
         self.ended: list[int] = []
-        values: dict = {"lease_seconds": 60.0, "retry_seconds": 0.0, "limit_seconds": 600.0, "destinations": ("pacs",)}
+        values: dict = {
+            "lease_seconds": 60.0,
+            "retry_seconds": 0.0,
+            "limit_seconds": 600.0,
+            "destinations": {"pacs": DEFAULT_WISH},
+        }
         self.ensemble: Ensemble | None = ensemble
         self._rules = WorkRules(**{**values, **rules})
         self.worker = self.another("worker")
@@ -110,6 +121,10 @@ class Setting:
             )
         self.inbox.record(batch)
 
+    def deliveries(self, job_id: int) -> Sequence[Delivery]:
+        """What the job's destinations are sent."""
+        return DeliveryTable(self.database).list(job_id)
+
     def enqueue(self, files: list[Path]) -> int:
         """A job about what was received of the files' series; returns its id."""
         uid = str(pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID)
@@ -133,11 +148,32 @@ def test_a_job_becomes_a_result_set(setting: Setting, series: list[Path]) -> Non
     job = setting.jobs.get(job_id)
     folder = outbox_of(setting.storage, job_id)
     assert job.state == "delivering"
-    assert {path.name for path in folder.iterdir()} == {"seg.dcm", "sr.dcm", "measurements.json", "overlay.png"}
+    assert {path.name for path in folder.iterdir()} == {*GENERIC, "measurements.json", "overlay.png"}
     assert json.loads((folder / "measurements.json").read_text()) == job.measurements
-    (delivery,) = DeliveryTable(setting.database).list(job_id)
-    assert [setting.storage / file for file in delivery.files] == [folder / "seg.dcm", folder / "sr.dcm"]
+    (delivery,) = setting.deliveries(job_id)
+    assert [setting.storage / file for file in delivery.files] == [folder / name for name in GENERIC]
     assert not setting.worker.work_once()
+
+
+def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: list[Path], ensemble: Ensemble) -> None:
+    """Each delivery has the files of its destination's profile in sending order; the outbox holds each file once."""
+    wishes = {
+        "pacs": DEFAULT_WISH,
+        "slicer": Wish(PROFILES["slicer"], probability_map=True),
+        "old": Wish(PROFILES["legacy"]),
+    }
+    setting = Setting(tmp_path, ensemble, destinations=wishes)
+    with closing(setting.database):
+        setting.receive(series)
+        job_id = setting.enqueue(series)
+        assert setting.worker.work_once()
+        folder = outbox_of(setting.storage, job_id)
+        sent = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
+    assert sent["pacs"] == list(GENERIC)
+    assert sent["slicer"] == ["seg-nonempty.dcm", "probability.dcm", "sr-nonempty.dcm"]
+    assert sent["old"] and not {"seg.dcm", "sr.dcm"} & set(sent["old"])
+    everything = {name for names in sent.values() for name in names}
+    assert {path.name for path in folder.iterdir()} == everything | {"measurements.json", "overlay.png"}
 
 
 def test_the_worker_divides_by_the_nodes_rule(tmp_path: Path, series: list[Path]) -> None:
@@ -266,7 +302,7 @@ def test_a_worker_that_was_paused_touches_nothing_of_the_next(
     monkeypatch.setattr(Outbox, "publish", overtaken)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "delivering"
-    assert len(inodes) == 4
+    assert len(inodes) == len(GENERIC) + 2
     assert {path: path.stat().st_ino for path in outbox_of(setting.storage, job_id).iterdir()} == inodes
 
 
