@@ -1,0 +1,80 @@
+"""A `FlairSeries` as plain bytes between two processes, and back: nothing in them is run.
+
+Parts: one of JSON (what has no DICOM form, with the voxels' shape and the headers' lengths), one with all headers
+(data sets in Explicit VR Little Endian, PS3.5 A.2, one behind the other), one with the voxels (float32, C order).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from pydicom import config
+from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
+
+from dicom_node.reading.flair_series import FlairSeries, SourceFrame
+
+_TEXTS = ("series_instance_uid", "study_instance_uid", "frame_of_reference_uid", "instances_digest")
+
+
+def to_parts(series: FlairSeries) -> list[bytes | memoryview]:
+    """The three parts of a series.
+
+    Raises:
+        the `PARSER_ERRORS` of `dicom_node.reading.parsing`: a header that pydicom has read cannot be written.
+    """
+    headers = [_header_bytes(header) for header in series.headers]
+    facts: dict[str, Any] = {name: getattr(series, name) for name in _TEXTS}
+    facts |= {
+        "shape": series.voxels.shape,
+        "affine": series.affine.tolist(),
+        "spacing_mm": series.spacing_mm,
+        "flags": series.flags,
+        "frames": [asdict(frame) for frame in series.frames],
+        "header_lengths": [len(header) for header in headers],
+    }
+    voxels = np.ascontiguousarray(series.voxels)
+    return [json.dumps(facts).encode(), b"".join(headers), voxels.data.cast("B")]
+
+
+def from_parts(parts: Sequence[bytearray]) -> FlairSeries:
+    """The series of three parts; its voxels can be written to.
+
+    Raises:
+        ValueError, KeyError, TypeError and the like: these are no such parts.
+    """
+    described, headers, voxels = parts
+    facts = json.loads(described)
+    return FlairSeries(
+        voxels=np.frombuffer(voxels, np.float32).reshape(facts["shape"]),
+        affine=np.array(facts["affine"], np.float64),
+        spacing_mm=tuple(facts["spacing_mm"]),
+        frames=tuple(SourceFrame(**frame) for frame in facts["frames"]),
+        headers=tuple(_parsed(headers, facts["header_lengths"])),
+        flags=tuple(facts["flags"]),
+        **{name: facts[name] for name in _TEXTS},
+    )
+
+
+def _header_bytes(header: Dataset) -> bytes:
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, False
+    # A scanner's own values go as they came, sound or not: `dicom_node.reading.values` looks at them.
+    with config.disable_value_validation():
+        write_dataset(stream, header)
+    content: bytes = stream.getvalue()
+    return content
+
+
+def _parsed(content: bytearray, lengths: Sequence[int]) -> Iterator[Dataset]:
+    start = 0
+    for length in lengths:
+        yield read_dataset(BytesIO(content[start : start + length]), False, True)
+        start += length
