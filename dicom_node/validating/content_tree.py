@@ -31,6 +31,27 @@ _VALUE_IN: Final = {
 }
 _NAMELESS: Final = ("IMAGE", "COMPOSITE")  # their concept name is type 1C
 _CODES: Final = ("ConceptNameCodeSequence", "ConceptCodeSequence", "MeasurementUnitsCodeSequence")
+# What a coded entry may have (PS3.3 Table 8.8-1).
+_OF_A_CODE: Final = frozenset(
+    {
+        "CodeValue",
+        "LongCodeValue",
+        "URNCodeValue",
+        "CodingSchemeDesignator",
+        "CodingSchemeVersion",
+        "CodeMeaning",
+        "ContextIdentifier",
+        "ContextUID",
+        "MappingResource",
+        "MappingResourceUID",
+        "MappingResourceName",
+        "ContextGroupVersion",
+        "ContextGroupExtensionFlag",
+        "ContextGroupLocalVersion",
+        "ContextGroupExtensionCreatorUID",
+        "EquivalentCodeSequence",
+    }
+)
 _PRIVATE: Final = "99"
 
 
@@ -91,5 +112,7 @@ def _faults_of_code(code: Dataset, schemes: set[str]) -> Iterator[str]:
     value, scheme = values.text(code, "CodeValue"), values.text(code, "CodingSchemeDesignator")
     if not (value and scheme and values.text(code, "CodeMeaning")):
         yield "has a code without value, scheme or meaning"
+    if foreign := {element.keyword for element in code} - _OF_A_CODE:
+        yield f"has a code with {min(foreign)} in it, which no code has"
     if scheme.startswith(_PRIVATE) and scheme not in schemes:
         yield f"uses the private scheme {scheme}, which CodingSchemeIdentificationSequence does not name"

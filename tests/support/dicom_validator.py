@@ -22,6 +22,7 @@ from dicom_node.validating.make_required import SOP_CLASSES
 
 FUNCTIONAL_GROUPS = "segmentation-multi-frame-functional-groups"
 SR_CONTENT = "sr-document-content"
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"  # its pixels tell the segment
 # Functional group macros of a SEG of slices in a patient (PS3.3 Table A.51-2); what is not here may be there or not.
 MACROS = {
     "PixelMeasuresSequence": "M",
@@ -80,12 +81,20 @@ def _tables() -> DicomInfo:
             uid: {
                 "title": SOP_CLASSES[uid],
                 "modules": {module["key"]: _usage(uid, module) for module in iod},
-                "group_macros": macros if SOP_CLASSES[uid] == "segmentation" else {},
+                "group_macros": _macros_of(uid, macros),
             }
             for uid, iod in wanted.items()
         },
         modules=trees,
     )
+
+
+def _macros_of(uid: str, macros: dict[str, Any]) -> dict[str, Any]:
+    if SOP_CLASSES[uid] != "segmentation":
+        return {}
+    if uid != LABEL_MAP:
+        return macros
+    return {**macros, "SegmentIdentificationSequence": {**macros["SegmentIdentificationSequence"], "use": "U"}}
 
 
 def _usage(uid: str, module: dict[str, str]) -> dict[str, str]:

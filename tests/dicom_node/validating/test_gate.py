@@ -359,6 +359,11 @@ BREAKS = {
         "without value, scheme or meaning",
         lambda s: put(s.item("121071").ConceptCodeSequence[0], CodeMeaning=""),
     ),
+    "a code with more in it": Break(
+        "content-items",
+        "AnatomicRegionModifierSequence in it",
+        lambda s: put(s.item("121071").ConceptCodeSequence[0], AnatomicRegionModifierSequence=[]),
+    ),
     "private scheme untold": Break(
         "content-items", "private scheme 99WMHNODE", lambda s: delete("CodingSchemeIdentificationSequence")(s.sr)
     ),
