@@ -159,7 +159,7 @@ class JobTable:
             state = JobState.DELIVERING if due else JobState.DONE
             names = ", ".join(one.destination for one in due)
             detail = f"goes to {names}" if names else "no destination waits for them, so they stay in the outbox"
-            detail = "; ".join([*_made_by(connection, job, measurements), detail])
+            detail = "; ".join([*_made_by(connection, job, measurements), *_compared(measurements), detail])
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
                 measurements=dict(measurements), report=None if report is None else dict(report),
@@ -473,6 +473,14 @@ def _made_by(connection: Connection, job: Job, measurements: Mapping[str, Any]) 
     if before is None or before == model:
         return [f"by model {model}"]
     return [f"by model {model}, where the earlier result was by {before}"]
+
+
+def _compared(measurements: Mapping[str, Any]) -> list[str]:
+    """That the result tells a change since an earlier scan, and how far back that is."""
+    follow_up = measurements.get("follow_up")
+    if not isinstance(follow_up, Mapping) or not {"change_ml", "days"} <= set(follow_up):
+        return []
+    return [f"compared with a scan {follow_up['days']} days earlier ({follow_up['change_ml']:+.1f} mL)"]
 
 
 def _model_in(measurements: Mapping[str, Any] | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results.comparison import Comparison, Told
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 
@@ -15,12 +16,14 @@ def measurements_json(
     model: ModelIdentity,
     seconds_read: float,
     seconds_write: float,
+    comparison: Told | None = None,
 ) -> dict[str, Any]:
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
-    the model has no ventricle network or found no ventricle. Everything but `seconds` is the same, bit for bit,
+    the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
+    compare with. Everything but `seconds` is the same, bit for bit,
     whenever the same series is analysed by the same model on the same machine.
 
     Args:
@@ -28,6 +31,7 @@ def measurements_json(
         segmentation: what was found.
         model: what found it.
         seconds_read, seconds_write: wall time of the stages around `segment_volume`, in seconds.
+        comparison: with an earlier result of the patient.
     """
     measures = segmentation.measures
     seconds = segmentation.seconds
@@ -50,6 +54,8 @@ def measurements_json(
             "distance_mm": float(regions.distance_mm),
             "distance": regions.distance_rule,
         }
+    if isinstance(comparison, Comparison):
+        fields["follow_up"] = comparison.as_json
     fields["model"] = {"name": model.name, "version": model.version, "digest": model.digest}
     fields["seconds"] = {
         "read": float(seconds_read),

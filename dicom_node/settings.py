@@ -250,6 +250,7 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[float, Field(ge=1)] = 60.0
     max_attempts: Annotated[int, Field(ge=1)] = 3
     job_retry_seconds: Annotated[float, Field(ge=0)] = 30.0
+    follow_up: bool = True  # compare with an earlier result of the same patient; False: enter nothing of patients
     job_limit_seconds: Annotated[float, Field(ge=1)] = 1800.0  # an attempt that takes longer hangs
 
     # Receiver

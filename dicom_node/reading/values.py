@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from datetime import date
+from typing import Final
 
 from pydicom.dataset import Dataset
 
 from dicom_node.reading.parsing import PARSER_ERRORS
+
+_DAY_DIGITS: Final = 8
 
 
 def raw(header: Dataset, keyword: str) -> object:
@@ -88,3 +92,14 @@ def whole(header: Dataset, keyword: str) -> int | None:
     """One whole number, or None."""
     found = number(header, keyword)
     return int(found) if found is not None and found == int(found) else None
+
+
+def day(header: Dataset, keyword: str) -> date | None:
+    """The day of a DA or DT element (PS3.5 6.2), or None when it holds none of the calendar."""
+    found = text(header, keyword)[:_DAY_DIGITS]
+    if len(found) != _DAY_DIGITS or not found.isdigit() or not found.isascii():
+        return None
+    try:
+        return date(int(found[:4]), int(found[4:6]), int(found[6:]))
+    except ValueError:
+        return None

@@ -61,7 +61,39 @@ DEEP: Final = PrivateCode(
     "Deep",
     "Cerebral white matter farther from the brain ventricles than periventricular (WMH-PV), subcortical included.",
 )
-PRIVATE_CODES: Final = (UNCERTAINTY_INDEX, REVIEW_RECOMMENDED, PERIVENTRICULAR, DEEP)
+# CID 7465 and 12303 (fractional change) have no change between two dates; CID 225 is about one measurement.
+EARLIER_VOLUME: Final = PrivateCode(
+    "WMH-EARLIER",
+    "WMH volume in the earlier scan",
+    "Volume of the white matter hyperintensities that the named prior report of the same patient gives.",
+)
+VOLUME_CHANGE: Final = PrivateCode(
+    "WMH-CHANGE",
+    "Change of WMH volume since the earlier scan",
+    "Volume of this report minus WMH-EARLIER.",
+)
+VOLUME_CHANGE_PERCENT: Final = PrivateCode(
+    "WMH-CHANGE-PCT",
+    "Change of WMH volume in percent of the earlier volume",
+    "100 times WMH-CHANGE divided by WMH-EARLIER; absent where WMH-EARLIER is 0.",
+)
+CHANGE_BEYOND_INTERVALS: Final = PrivateCode(
+    "WMH-BEYOND",
+    "Change of WMH volume is beyond the intervals of both volumes",
+    "Yes when no volume lies in the intervals of both, No otherwise. An interval goes from the voxels that the model "
+    "is sure of to those that it does not rule out; it is no confidence interval. Yes does not mean that the change is "
+    "real: the comments say what else differs between the two scans.",
+)
+PRIVATE_CODES: Final = (
+    UNCERTAINTY_INDEX,
+    REVIEW_RECOMMENDED,
+    PERIVENTRICULAR,
+    DEEP,
+    EARLIER_VOLUME,
+    VOLUME_CHANGE,
+    VOLUME_CHANGE_PERCENT,
+    CHANGE_BEYOND_INTERVALS,
+)
 
 MORPHOLOGICALLY_ABNORMAL: Final = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
 WHITE_MATTER_HYPERINTENSITY: Final = CodedConcept("110702", "DCM", "White Matter T2 Hyperintensity")  # CID 7140
@@ -85,12 +117,14 @@ MAGNETIC_RESONANCE: Final = CodedConcept("MR", "DCM", "Magnetic Resonance")  # C
 FRAME_OF_REFERENCE: Final = CodedConcept("112227", "DCM", "Frame of Reference UID")  # TID 1602
 SOURCE: Final = CodedConcept("260753009", "SCT", "Source")
 COMMENT: Final = CodedConcept("121106", "DCM", "Comment")  # CID 12101
+PRIOR_REPORT: Final = CodedConcept("122075", "DCM", "Prior report for current patient")  # CID 3407
 YES: Final = CodedConcept("373066001", "SCT", "Yes")  # CID 230
 NO: Final = CodedConcept("373067005", "SCT", "No")  # CID 230
 # TID 310 in TID 300 (CID 225): how far above and below the measured value, in its unit.
 ABOVE_VALUE: Final = CodedConcept("371886008", "SCT", "+, range of upper measurement uncertainty")
 BELOW_VALUE: Final = CodedConcept("371885007", "SCT", "-, range of lower measurement uncertainty")
 MILLILITRE: Final = CodedConcept("mL", "UCUM", "mL")
+PERCENT: Final = CodedConcept("%", "UCUM", "%")
 LESIONS: Final = CodedConcept("{lesions}", "UCUM", "lesions")
 NO_UNITS: Final = CodedConcept("1", "UCUM", "no units")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dicom_node.results.comparison import Told
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.stamp import Stamp
 from dicom_node.results.uids import ResultUids
@@ -22,6 +23,7 @@ class AnalysisFacts:
         threshold: mean probability at or above which a voxel is WMH; None when the caller does not tell.
         stamp: time of the analysis.
         predecessor: the report about an earlier state of the series; None when there is none.
+        comparison: the change since an earlier result of the same patient, or why it is not told; None without one.
     """
 
     uids: ResultUids
@@ -31,6 +33,7 @@ class AnalysisFacts:
     threshold: float | None
     stamp: Stamp
     predecessor: ReportReference | None = None
+    comparison: Told | None = None
 
     @property
     def parameters(self) -> dict[str, str]:

@@ -12,6 +12,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results import codes
+from dicom_node.results.comparison import NotCompared
+from dicom_node.results.comparison_group import comparison_evidence, comparison_items
 from dicom_node.results.equipment import RESEARCH_USE
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.headers import finish_header
@@ -66,6 +68,7 @@ def build_report(
     groups = [_wmh_group(series, segmentation.measures, flags, segs.wmh, facts)]
     if segmentation.regions is not None and segs.regions is not None:
         groups.extend(region_groups(series, segmentation, segmentation.regions, segs.regions, facts, form))
+    groups.extend(comparison_items(facts, form))
     content = sr.MeasurementReport(
         observation_context=_observation_context(facts),
         procedure_reported=codes.MR_BRAIN,
@@ -73,7 +76,8 @@ def build_report(
     )
     # TID 1500 wants the image library before the measurements, which highdicom has put last.
     content[0].ContentSequence.insert(-1, image_library(series))
-    evidence = [_bare(one) for one in (*series.headers, segs.wmh, segs.regions) if one is not None]
+    referred_to = (*series.headers, segs.wmh, segs.regions, *comparison_evidence(facts, form))
+    evidence = [_bare(one) for one in referred_to if one is not None]
     report = sr.Comprehensive3DSR(
         evidence=evidence,
         content=content[0],
@@ -160,7 +164,8 @@ def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
 def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
     replaces = [] if facts.predecessor is None else [REPLACES]
     words = [interval_in_words(measures), review_in_words(measures)]
-    return [RESEARCH_USE, *replaces, *words, *flags_in_words(flags)]
+    told = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
+    return [RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
 
 
 def _bare(instance: Dataset) -> Dataset:

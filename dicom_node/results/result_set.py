@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from dicom_node.errors import ResultError
 from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results.comparison import Told
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.probability_map import build_probability_map
@@ -127,6 +128,7 @@ def build_result_set(
     threshold: float | None = None,
     predecessor: ReportReference | None = None,
     wishes: Collection[Wish] = (),
+    comparison: Told | None = None,
 ) -> ResultSet:
     """Build what the wishes ask for; the same arguments give the same bytes.
 
@@ -142,6 +144,7 @@ def build_result_set(
         threshold: mean probability at or above which a voxel is WMH; not told when None.
         predecessor: the report about an earlier state of the series, which this one takes the place of.
         wishes: what the destinations are sent.
+        comparison: the change since an earlier result of the patient, or why it is not told.
 
     Raises:
         ResultError: the segmentation does not fit the series.
@@ -157,6 +160,7 @@ def build_result_set(
             software_version=SOFTWARE_VERSION,
             predecessor=None if predecessor is None else predecessor.sop_instance_uid,
             region_rule=None if segmentation.regions is None else rule_as_text(segmentation.regions),
+            comparison=None if comparison is None else comparison.identity,
         ),
         model=model,
         runtime=runtime,
@@ -164,6 +168,7 @@ def build_result_set(
         threshold=threshold,
         stamp=stamp_of(analysed_at, series.headers[0]),
         predecessor=predecessor,
+        comparison=comparison,
     )
     flags = (*series.flags, *segmentation.flags)
     wanted = (DEFAULT_WISH, *wishes)

@@ -14,6 +14,7 @@ from dicom_node.errors import UnsupportedGeometry
 from dicom_node.files import json_bytes, write_whole
 from dicom_node.measurements import measurements_json
 from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.results.comparison import FollowUp
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
@@ -122,6 +123,7 @@ def write_analysis(
     progress: Progress | None = None,
     predecessor: ReportReference | None = None,
     wishes: Mapping[str, Wish] = MappingProxyType({}),
+    follow_up: FollowUp | None = None,
 ) -> WrittenAnalysis:
     """Write the objects of the default profile and of every wish, measurements.json and overlay.png into a folder,
     each synced.
@@ -134,6 +136,7 @@ def write_analysis(
         progress: stage "write".
         predecessor: the report about an earlier state of the series.
         wishes: what each destination is sent, by its name.
+        follow_up: the earlier result of the patient to compare with.
 
     Raises:
         ResultError: an object cannot be built.
@@ -141,6 +144,7 @@ def write_analysis(
     report = progress or _silent
     report("write", 0, 1)
     started = time.monotonic()
+    comparison = None if follow_up is None else follow_up.against(analysis.segmentation.measures)
     result_set = build_result_set(
         series=analysis.series,
         segmentation=analysis.segmentation,
@@ -151,6 +155,7 @@ def write_analysis(
         threshold=ensemble.threshold,
         predecessor=predecessor,
         wishes=tuple(wishes.values()),
+        comparison=comparison,
     )
     write_result_set(result_set, folder)
     write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME, ensemble.identity)
@@ -161,6 +166,7 @@ def write_analysis(
         model=ensemble.identity,
         seconds_read=analysis.seconds_read,
         seconds_write=seconds_write,
+        comparison=comparison,
     )
     write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
     report("write", 1, 1)

@@ -11,6 +11,7 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.models import ModelTable
+from db.scans import ScanTable
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
 from dicom_node.completing.examiner import Examiner
@@ -42,7 +43,7 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
         [
             lambda: run_until_stopped(completer.look, stop),
             lambda: _attend(settings, feedback, inbox, jobs, stop),
-            lambda: _analyse(settings, inbox, jobs, ModelTable(database), stop),
+            lambda: _analyse(settings, inbox, jobs, ModelTable(database), ScanTable(database), stop),
         ],
         stop,
     )
@@ -63,8 +64,12 @@ def _attend(settings: Settings, feedback: FeedbackTable, inbox: Inbox, jobs: Job
         desk.close()
 
 
-def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTable, stop: threading.Event) -> None:
+def _analyse(
+    settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTable, scans: ScanTable, stop: threading.Event
+) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
+    from dicom_node.followup.finder import FollowUps
+    from dicom_node.followup.patient_key import open_hasher
     from dicom_node.modelling.choice import pinned_choice, registry_choice
     from dicom_node.modelling.served import ServedModel
     from dicom_node.working.analysis import region_rule_of
@@ -94,6 +99,7 @@ def _analyse(settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTabl
             region_rule=region_rule_of(settings),
         ),
         reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),
+        follow_ups=FollowUps(scans, open_hasher(settings.storage.absolute())) if settings.follow_up else None,
     )
     try:
         run_until_stopped(worker.step, stop)

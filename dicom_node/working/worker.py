@@ -15,13 +15,15 @@ from db.inbox import Inbox
 from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import damaged_instances
 from dicom_node.errors import NotAnalysable, WmhNodeError
+from dicom_node.followup.finder import FollowUps
 from dicom_node.logs import describe_error
 from dicom_node.reading.flair_series import FlairSeries
+from dicom_node.results.comparison import FollowUp
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.storage import StorageProbe
-from dicom_node.working.analysis import analyse_series, write_analysis
+from dicom_node.working.analysis import Analysis, analyse_series, write_analysis
 from dicom_node.working.outbox import Outbox
 from dicom_node.working.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
@@ -70,6 +72,7 @@ class Worker:
         storage: where the paths of instances start.
         outbox: where result sets go.
         reader: reads received files, within limits.
+        follow_ups: finds earlier results of the patient; None: results say nothing of such.
         end_process: called with an exit code when an attempt hangs; a thread that hangs cannot be ended otherwise.
     """
 
@@ -84,6 +87,7 @@ class Worker:
         rules: WorkRules,
         reader: ReceivedSeriesReader | None = None,
         end_process: Callable[[int], object] = os._exit,
+        follow_ups: FollowUps | None = None,
     ) -> None:
         self._owner = owner
         self._inbox = inbox
@@ -94,6 +98,7 @@ class Worker:
         self._rules = rules
         self._reader = reader or ReceivedSeriesReader()
         self._end_process = end_process
+        self._follow_ups = follow_ups
         self._probe = StorageProbe(storage)
         self._in_trouble = False
 
@@ -184,6 +189,7 @@ class Worker:
                 workplace,
                 predecessor=self._predecessor_of(job),
                 wishes=self._rules.destinations,
+                follow_up=self._follow_up_of(job, analysis, ensemble),
             )
             if heartbeat.lost:
                 raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
@@ -210,6 +216,9 @@ class Worker:
         """The report that is there now. Should an earlier job still give one, a second attempt has other UIDs."""
         uids = self._jobs.earlier_report(job)
         return None if uids is None else ReportReference.from_uids(uids)
+
+    def _follow_up_of(self, job: Job, analysis: Analysis, ensemble: Ensemble) -> FollowUp | None:
+        return None if self._follow_ups is None else self._follow_ups.find(job, analysis.series, ensemble.identity)
 
     def _read(self, job: Job) -> FlairSeries:
         """The series that the job was made for: slices that came later belong to a later job."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from support.dicom_series import small_scan, write_scan
 
 from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.results.comparison import FollowUp
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
 from dicom_node.results.result_set import ResultSet, build_result_set
@@ -135,8 +136,10 @@ def result_set_of(
     at: datetime = ANALYSED_AT,
     predecessor: ReportReference | None = None,
     wishes: Collection[Wish] = (),
+    follow_up: FollowUp | None = None,
 ) -> ResultSet:
     """The result set of a segmentation by `MODEL` at `ANALYSED_AT`."""
     return build_result_set(
-        series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor, wishes=wishes
-    )
+        series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor, wishes=wishes,
+        comparison=None if follow_up is None else follow_up.against(segmentation.measures),
+    )  # fmt: skip

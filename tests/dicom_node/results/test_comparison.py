@@ -1,0 +1,180 @@
+"""The change since an earlier result: numbers, words, and items of the report."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+
+import highdicom
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from support.peers import peer
+from support.result_cases import CASES, MODEL, result_set_of, segmentation_of, series_of
+
+from dicom_node.measurements import measurements_json
+from dicom_node.results import codes
+from dicom_node.results.comparison import Comparison, EarlierResult, NotCompared, in_words
+from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import PROFILES, SegForm, Wish
+from dicom_node.results.uids import in_form
+from dicom_node.results.writing import part10_bytes
+from dicom_node.validating.gate import check_result_set
+from segmentation.interval import VolumeInterval
+
+REPORT = ReportReference("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.3")
+EARLIER = EarlierResult(
+    REPORT, date(2024, 2, 1), date(2025, 3, 1), 10.0, VolumeInterval(7.0, 14.0), ("Another scanner: A now, B then.",)
+)
+OTHER_PERSON = NotCompared(REPORT, "An earlier result has another date of birth.")
+
+
+def against(volume_ml: float, lower_ml: float, upper_ml: float, earlier: EarlierResult = EARLIER) -> Comparison:
+    return Comparison(earlier, volume_ml, VolumeInterval(lower_ml, upper_ml))
+
+
+def test_the_change_in_ml_and_percent() -> None:
+    """Now minus earlier, in parts of the earlier; beyond the intervals only when they do not meet."""
+    grown = against(25.0, 15.0, 30.0)
+    assert (grown.change_ml, grown.change_percent, grown.is_beyond_intervals, grown.days) == (15.0, 150.0, True, 394)
+    shrunk = against(8.0, 6.0, 9.0)
+    assert (shrunk.change_ml, shrunk.change_percent, shrunk.is_beyond_intervals) == (-2.0, -20.0, False)
+    assert not against(20.0, 14.0, 30.0).is_beyond_intervals
+
+
+def test_from_nothing_there_is_no_percentage() -> None:
+    """An earlier volume of 0 has no percentage, in numbers and in words."""
+    first = against(3.0, 2.0, 5.0, replace(EARLIER, volume_ml=0.0, interval_ml=VolumeInterval(0.0, 0.5)))
+    assert first.change_percent is None and first.as_json["change_percent"] is None
+    assert "+3.0 mL (nothing was segmented then): beyond the intervals" in in_words(first)[1]
+
+
+def test_words_give_both_volumes_with_intervals_and_what_the_change_is_worth() -> None:
+    """A reader gets the dates, both volumes, the change, and every warning; ASCII, whatever the character set."""
+    words = in_words(against(12.0, 9.0, 15.0))
+    assert words == (
+        "Compared with the scan of 2024-02-01, 394 days earlier: 12.0 mL (interval 9.0 to 15.0) now, 10.0 mL (interval "
+        "7.0 to 14.0) then.",
+        "Change +2.0 mL (+20 %): no change beyond the intervals of both volumes, which overlap.",
+        "Another scanner: A now, B then.",
+    )
+    assert in_words(OTHER_PERSON) == (OTHER_PERSON.reason,)
+    assert in_words(None) == ()
+
+
+def test_a_later_scan_is_no_earlier_one() -> None:
+    """Neither the same day nor a later one."""
+    for day in (date(2025, 3, 1), date(2025, 3, 2)):
+        with pytest.raises(ValueError, match="expected an earlier day"):
+            replace(EARLIER, acquired_on=day)
+
+
+def test_measurements_hold_the_change(tmp_path: Path) -> None:
+    """The object follow_up of measurements.json; absent without an earlier result, or without comparison."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+    arguments = (series, segmentation, MODEL, 0.0, 0.0)
+    told = EARLIER.against(segmentation.measures)
+    volume = segmentation.measures.wmh_volume_ml
+    assert measurements_json(*arguments, comparison=told)["follow_up"] == {
+        "earlier_study_instance_uid": "2.25.1",
+        "earlier_report_sop_instance_uid": "2.25.3",
+        "earlier_acquired_on": "2024-02-01",
+        "days": 394,
+        "earlier_volume_ml": 10.0,
+        "earlier_volume_interval_ml": [7.0, 14.0],
+        "change_ml": volume - 10.0,
+        "change_percent": pytest.approx(10 * volume - 100),
+        "beyond_intervals": told.is_beyond_intervals,
+        "warnings": ["Another scanner: A now, B then."],
+    }
+    assert "follow_up" not in measurements_json(*arguments)
+    assert "follow_up" not in measurements_json(*arguments, comparison=OTHER_PERSON)
+
+
+def test_the_report_has_a_group_of_the_change(tmp_path: Path) -> None:
+    """TID 1501 with concepts of its own, the earlier report as COMPOSITE and as pertinent other evidence only."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+    result = result_set_of(series, segmentation, follow_up=EARLIER)
+    report = pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
+    (group,) = highdicom.sr.Comprehensive3DSR.from_dataset(report).content.get_image_measurement_groups()
+    change = segmentation.measures.wmh_volume_ml - 10.0
+    assert group.tracking_identifier == "WMH change"
+    assert {one.name.value: (one.value, one.unit.value) for one in group.get_measurements()} == {
+        "WMH-EARLIER": (10.0, "mL"),
+        "WMH-CHANGE": (pytest.approx(change, abs=1e-6), "mL"),
+        "WMH-CHANGE-PCT": (pytest.approx(10 * change, abs=1e-5), "%"),
+    }
+    (beyond,) = [one for one in group.get_qualitative_evaluations() if one.name.value == "WMH-BEYOND"]
+    assert beyond.value == (codes.YES if EARLIER.against(segmentation.measures).is_beyond_intervals else codes.NO)
+    assert evidence(report, "PertinentOtherEvidenceSequence") == {"2.25.3"}
+    assert "2.25.3" not in evidence(report, "CurrentRequestedProcedureEvidenceSequence")
+    assert set(in_words(EARLIER.against(segmentation.measures))) <= set(said(report))
+
+
+def test_each_form_names_the_earlier_report_of_its_form(tmp_path: Path) -> None:
+    """A destination is sent one form of every report, so that the earlier one there has that form too."""
+    series = series_of(CASES[0], tmp_path)
+    wishes = [Wish(PROFILES["slicer"])]
+    result = result_set_of(series, segmentation_of(series), follow_up=EARLIER, wishes=wishes)
+    named = {
+        one.form: evidence(one.dataset, "PertinentOtherEvidenceSequence") for one in result.objects if one.kind == "sr"
+    }
+    other = SegForm(empty_frames=False)
+    assert named == {SegForm(): {"2.25.3"}, other: {in_form("2.25.3", other)}}
+
+
+def test_two_that_may_be_two_people_are_not_compared(tmp_path: Path) -> None:
+    """The report says why in words, gives no number of the other result, and refers to it nowhere."""
+    series = series_of(CASES[0], tmp_path)
+    report = result_set_of(series, segmentation_of(series), follow_up=OTHER_PERSON).sr
+    assert OTHER_PERSON.reason in said(report)
+    assert "PertinentOtherEvidenceSequence" not in report
+    assert "WMH-EARLIER" not in str(report)
+
+
+def test_what_is_compared_with_enters_the_uids(tmp_path: Path) -> None:
+    """Different bytes never share a UID; without an earlier result they are those of before."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+    other = replace(EARLIER, report=replace(REPORT, sop_instance_uid="2.25.4"))
+    found = [result_set_of(series, segmentation, follow_up=one) for one in (None, EARLIER, other, OTHER_PERSON)]
+    assert len({one.sr.SOPInstanceUID for one in found}) == 4
+    again = result_set_of(series, segmentation, follow_up=EARLIER)
+    assert part10_bytes(again.sr) == part10_bytes(found[1].sr)
+
+
+@pytest.mark.peer("dciodvfy")
+@pytest.mark.peer("dsrdump")
+def test_validators_take_the_report(tmp_path: Path) -> None:
+    """The gate has nothing to say, dciodvfy no error and no warning but the expected ones, dsrdump shows the change."""
+    series = series_of(CASES[0], tmp_path / "source")
+    result = result_set_of(series, segmentation_of(series), follow_up=EARLIER)
+    check_result_set(result.objects, series.headers)
+    file = tmp_path / "sr.dcm"
+    file.write_bytes(part10_bytes(result.sr))
+    done = subprocess.run([peer("dciodvfy"), "-new", str(file)], capture_output=True, text=True, check=False)
+    complaints = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Warning"))]
+    assert [one for one in complaints if "99WMHNODE" not in one and "DeviceUID" not in one] == []
+    shown = subprocess.run([peer("dsrdump"), str(file)], capture_output=True, text=True, check=True).stdout
+    assert "Change of WMH volume since the earlier scan" in shown
+    assert "Prior report for current patient" in shown
+
+
+def evidence(report: Dataset, keyword: str) -> set[str]:
+    """SOPInstanceUIDs in one of the two evidence sequences."""
+    return {
+        str(instance.ReferencedSOPInstanceUID)
+        for study in report.get(keyword, [])
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+
+
+def said(report: Dataset) -> list[str]:
+    """Every text of the report."""
+    return [item.value for item in report.iterall() if item.keyword == "TextValue"]
