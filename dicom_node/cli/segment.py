@@ -12,6 +12,7 @@ from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, ou
 from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
 from dicom_node.errors import ConfigurationError, NotFlair, UnreadableObject
+from dicom_node.results.profiles import DEFAULT_PROFILE, PROFILES, Wish
 
 if TYPE_CHECKING:
     from dicom_node.reading.folder import SeriesFiles
@@ -28,10 +29,18 @@ def segment(
     ] = None,
     model: Annotated[Path | None, typer.Option("--model", help="Model bundle; the live model otherwise.")] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
+    profile: Annotated[
+        str, typer.Option("--profile", help=f"What else a destination of this profile gets: {', '.join(PROFILES)}.")
+    ] = DEFAULT_PROFILE.name,
+    probability_map: Annotated[
+        bool, typer.Option("--probability-map", help="The ensemble's probabilities too, as FRACTIONAL SEG.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Segment one FLAIR series: seg.dcm, sr.dcm, measurements.json, overlay.png (wmh.nii.gz for a NIfTI)."""
+    """Segment one FLAIR series: seg.dcm, sr.dcm, measurements.json, overlay.png and what the profile has beside them
+    (for a NIfTI: wmh.nii.gz, measurements.json, overlay.png)."""
+    wish = _wish(profile, probability_map)
     overrides = {name: value for name, value in (("model", model), ("runtime", runtime)) if value is not None}
     settings = settings_or_exit(config, **overrides)
     with exit_codes():
@@ -50,7 +59,7 @@ def segment(
             if chosen is None:
                 measurements = _segment_nifti(path, ensemble, out_folder, progress, rule)
             else:
-                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress, rule)
+                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress, rule, wish)
     if as_json:
         print_json(measurements)
         return
@@ -58,11 +67,19 @@ def segment(
     err.print(f"results in {out_folder}. Research use only, not a medical device.", markup=False)
 
 
-def _segment_dicom(paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:
+def _wish(profile: str, probability_map: bool) -> Wish:
+    if profile not in PROFILES:
+        raise typer.BadParameter(f"expected {', '.join(PROFILES)}, came {profile!r}", param_hint="--profile")
+    return Wish(PROFILES[profile], probability_map)
+
+
+def _segment_dicom(
+    paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any, wish: Wish
+) -> dict[str, Any]:
     from dicom_node.working.analysis import analyse, write_analysis
 
     analysis = analyse(paths, ensemble, progress, rule)
-    return write_analysis(analysis, ensemble, _arrival(paths), folder, progress).measurements
+    return write_analysis(analysis, ensemble, _arrival(paths), folder, progress, wishes={"files": wish}).measurements
 
 
 def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:

@@ -53,6 +53,19 @@ def test_dicom_in_result_set_out(series: list[Path], model: Path, tmp_path: Path
     assert (tmp_path / "overlay.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_profile_adds_its_objects(series: list[Path], tmp_path: Path) -> None:
+    """`--profile` writes what a destination of that profile gets beside what is always written; an unknown one is a
+    usage error."""
+    model = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)
+    arguments = "segment", series[0].parent, "--model", model, "--out", tmp_path / "out"
+    run_cli(*arguments, "--profile", "slicer", "--probability-map")
+    found = {path.name: pydicom.dcmread(path) for path in (tmp_path / "out").glob("*.dcm")}
+    assert {"seg.dcm", "regions.dcm", "summary.dcm", "sr.dcm"} <= set(found)
+    assert {"seg-nonempty.dcm", "regions-nonempty.dcm", "sr-nonempty.dcm", "probability.dcm"} <= set(found)
+    assert len({str(one.SOPInstanceUID) for one in found.values()}) == len(found)
+    assert "expected generic, ohif, slicer, legacy" in run_cli(*arguments, "--profile", "osirix", code=2).stderr
+
+
 def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None:
     """A model with a ventricle network gives the regions, by the rule of the settings; the terminal shows them."""
     model = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)  # calls fat ventricle
