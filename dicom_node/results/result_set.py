@@ -15,8 +15,10 @@ from dicom_node.errors import ResultError
 from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.comparison import Told
+from dicom_node.results.encapsulated_pdf import build_pdf
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.presentation import build_presentation_state
 from dicom_node.results.probability_map import build_probability_map
 from dicom_node.results.profiles import DEFAULT_WISH, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
 from dicom_node.results.region_groups import rule_as_text
@@ -53,13 +55,17 @@ Builder = Callable[[FlairSeries, Segmentation, Sequence[str], AnalysisFacts], Se
 _BUILDERS: Final[Mapping[ObjectKind, Builder]] = MappingProxyType(
     {
         ObjectKind.SUMMARY: build_summary,
+        ObjectKind.PRESENTATION: lambda series, segmentation, _, facts: (
+            build_presentation_state(series, segmentation, facts),
+        ),
+        ObjectKind.PDF: lambda *source: (build_pdf(*source),),
         ObjectKind.PROBABILITY: lambda series, segmentation, _, facts: (
             build_probability_map(series, segmentation, facts),
         ),
     }
 )
-# What a series may not give, or nothing builds yet.
-_OPTIONAL: Final = frozenset(ObjectKind) - _FORMED - _BUILDERS.keys() | {ObjectKind.REGIONS}
+# What a series may not give.
+_OPTIONAL: Final = frozenset({ObjectKind.REGIONS})
 
 
 @dataclass(frozen=True)
