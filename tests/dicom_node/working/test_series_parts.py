@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from dicom_node.reading.parsing import PARSER_ERRORS, read_header
 from dicom_node.reading.series import read_series
 from dicom_node.working.series_parts import from_parts, to_parts
 
+_LARGEST = 4_000_000  # bytes
+
 
 @pytest.fixture(name="series")
 def _series(tmp_path: Path) -> FlairSeries:
@@ -29,20 +32,21 @@ def _there_and_back(series: FlairSeries) -> FlairSeries:
     return from_parts([bytearray(part) for part in to_parts(series)])
 
 
-def _readable(folder: Path) -> Iterator[tuple[Path, Dataset]]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            try:
-                yield path, read_header(path)
-            except UnreadableObject:
-                continue
+def _one_of_each(folder: Path) -> Iterator[tuple[Path, Dataset]]:
+    """The first readable file of each folder; Enhanced MR of thousands of elements are slow to compare."""
+    for place in sorted({path.parent for path in folder.rglob("*") if path.is_file()}):
+        for path in sorted(place.iterdir()):
+            if path.is_file() and path.stat().st_size < _LARGEST:
+                with suppress(UnreadableObject):
+                    yield path, read_header(path)
+                    break
 
 
 @pytest.mark.shared_data
 def test_headers_of_vendors_come_through(series: FlairSeries) -> None:
     """Every element that the dictionary knows, of every vendor, also after it was looked at."""
     count = 0
-    for path, header in _readable(shared_data("dicom")):
+    for path, header in _one_of_each(shared_data("dicom")):
         header.to_json(suppress_invalid_tags=True)  # looks at every element
         (back,) = _there_and_back(replace(series, headers=(header,))).headers
         untouched = read_header(path)
@@ -52,7 +56,7 @@ def test_headers_of_vendors_come_through(series: FlairSeries) -> None:
                 del one[group_length]  # retired: no writer keeps them
         assert back.to_json(suppress_invalid_tags=True) == untouched.to_json(suppress_invalid_tags=True), path.name
         count += 1
-    assert count > 100
+    assert count > 10
 
 
 @pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO 2022 IR 87", "ISO_IR 192"])
