@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dicom_node.errors import UnsupportedGeometry
+from dicom_node.errors import ResultNotValid, UnsupportedGeometry
 from dicom_node.files import json_bytes, write_whole
 from dicom_node.measurements import measurements_json
 from dicom_node.reading.series import FlairSeries, read_series
@@ -18,9 +18,11 @@ from dicom_node.results.comparison import FollowUp
 from dicom_node.results.overlay import write_overlay
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
-from dicom_node.results.result_set import build_result_set, write_result_set
+from dicom_node.results.result_set import ResultSet, build_result_set, write_result_set
 from dicom_node.selecting.head import require_head
 from dicom_node.settings import Settings
+from dicom_node.validating.gate import check_result_set
+from dicom_node.working.held import NOT_VALID_NAME, keep_invalid
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.regions import PUBLISHED_RULE, RegionRule
@@ -140,6 +142,7 @@ def write_analysis(
 
     Raises:
         ResultError: an object cannot be built.
+        ResultNotValid: the set is not as it must be; it was kept in `folder`/not-valid, and nothing else was written.
     """
     report = progress or _silent
     report("write", 0, 1)
@@ -157,6 +160,7 @@ def write_analysis(
         wishes=tuple(wishes.values()),
         comparison=comparison,
     )
+    _require_valid(result_set, analysis.series, folder)
     write_result_set(result_set, folder)
     write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME, ensemble.identity)
     seconds_write = time.monotonic() - started
@@ -179,6 +183,14 @@ def write_analysis(
         measurements=measurements,
         report=ReportReference.to(result_set.sr),
     )
+
+
+def _require_valid(result_set: ResultSet, series: FlairSeries, folder: Path) -> None:
+    try:
+        check_result_set(result_set.objects, series.headers)
+    except ResultNotValid as error:
+        keep_invalid(result_set, error, folder / NOT_VALID_NAME)
+        raise
 
 
 def _silent(stage: str, done: int, total: int) -> None:

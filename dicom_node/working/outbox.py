@@ -52,6 +52,8 @@ class Outbox:
     def publish(self, job_id: int, workplace: Path, names: Collection[str]) -> Path:
         """Move a finished workplace to where it is delivered from, synced; returns the folder.
 
+        What was held of the job goes.
+
         Args:
             names: the files that make the result set.
 
@@ -72,6 +74,7 @@ class Outbox:
         target = _move_to_free_number(workplace, of_job)
         sync_folder(of_job)
         sync_folder(self.folder)
+        self.release(job_id)
         return target
 
     def hold(self, job_id: int, workplace: Path) -> Path:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import damaged_instances
-from dicom_node.errors import NotAnalysable, WmhNodeError
+from dicom_node.errors import NotAnalysable, ResultNotValid, WmhNodeError
 from dicom_node.followup.finder import FollowUps
 from dicom_node.logs import describe_error
 from dicom_node.reading.flair_series import FlairSeries
@@ -24,7 +25,8 @@ from dicom_node.results.profiles import Wish
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.storage import StorageProbe
 from dicom_node.working.analysis import Analysis, analyse_series, write_analysis
-from dicom_node.working.outbox import Outbox
+from dicom_node.working.held import FINDINGS_NAME, NOT_VALID_NAME
+from dicom_node.working.outbox import HELD, Outbox
 from dicom_node.working.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 from segmentation.errors import SegmentationError
@@ -151,6 +153,8 @@ class Worker:
         elif isinstance(error, NotAnalysable):
             self._jobs.reject(job.id, self._owner, error.code, error.reason)
             log.info("job rejected", job=job.id, code=error.code)
+        elif isinstance(error, ResultNotValid):
+            self._hold_back(job, error)
         elif isinstance(error, WmhNodeError | SegmentationError):
             self._retry_later(job, str(error))
         else:
@@ -178,9 +182,25 @@ class Worker:
         log.error("received files are damaged", job=job.id, files=len(damaged))
         self._jobs.fail(job.id, self._owner, reason)
 
+    def _hold_back(self, job: Job, error: ResultNotValid) -> None:
+        """Another attempt would give the same bytes: the job waits for a person."""
+        place = f"outbox/{HELD}/{job.id}"
+        log.error("result set held", job=job.id, findings=len(error.findings), place=place)
+        reason = f"{error}. Nothing was sent; the set and {FINDINGS_NAME} are in {place} of the storage"
+        self._jobs.fail(job.id, self._owner, reason)
+
+    @contextmanager
+    def _holding(self, job: Job, workplace: Path) -> Iterator[None]:
+        """Keep what the gate does not let pass before the workplace goes."""
+        try:
+            yield
+        except ResultNotValid:
+            self._outbox.hold(job.id, workplace / NOT_VALID_NAME)
+            raise
+
     def _analyse(self, job: Job, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
         analysis = analyse_series(lambda: self._read(job), ensemble, None, self._rules.region_rule)
-        with self._outbox.workplace(job.id) as workplace:
+        with self._outbox.workplace(job.id) as workplace, self._holding(job, workplace):
             # The job's own time, not the clock's: a second attempt must give the same bytes.
             written = write_analysis(
                 analysis,

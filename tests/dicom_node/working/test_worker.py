@@ -23,10 +23,12 @@ from db.engine import open_database
 from db.inbox import Inbox, ReceivedInstance
 from db.jobs import JobTable
 from db.migrate import upgrade
+from dicom_node.cli.job_words import job_standing
 from dicom_node.completing.instances import digest_of
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, Wish
+from dicom_node.working import analysis
 from dicom_node.working import worker as module
 from dicom_node.working.outbox import Outbox
 from dicom_node.working.received_series import ReceivedSeriesReader
@@ -171,7 +173,7 @@ def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: 
         sent = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
     assert sent["pacs"] == list(GENERIC)
     assert sent["slicer"] == ["seg-nonempty.dcm", "probability.dcm", "sr-nonempty.dcm"]
-    assert sent["old"] and not {"seg.dcm", "sr.dcm"} & set(sent["old"])
+    assert sent["old"] == ["summary.dcm", "summary-2.dcm", "presentation.dcm", "report-pdf.dcm"]
     everything = {name for names in sent.values() for name in names}
     assert {path.name for path in folder.iterdir()} == everything | {"measurements.json", "overlay.png"}
 
@@ -473,3 +475,41 @@ def test_no_model_no_job(setting: Setting, series: list[Path]) -> None:
     setting.ensemble = ensemble
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "delivering"
+
+
+def test_a_set_that_is_not_right_is_held(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing of it is delivered; the job fails at once with the reason, the set is kept, and a retry builds again."""
+    built = analysis.build_result_set
+
+    def broken(**facts: object) -> object:
+        result_set = built(**facts)  # type: ignore[arg-type]
+        result_set.sr.PatientID = "ANOTHER-PATIENT"
+        return result_set
+
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    with monkeypatch.context() as patched:
+        patched.setattr(analysis, "build_result_set", broken)
+        assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.attempts) == ("failed", 1)
+    assert job.reason is not None
+    assert "sr.dcm: PatientID is not that of the source" in job.reason
+    assert f"in outbox/held/{job_id} of the storage" in job.reason
+    assert setting.deliveries(job_id) == []
+    held = setting.storage / "outbox" / "held" / str(job_id)
+    assert {path.name for path in held.iterdir()} == {*GENERIC, "findings.txt"}
+    assert "PatientID is not that of the source" in (held / "findings.txt").read_text()
+    assert pydicom.dcmread(held / "sr.dcm").PatientID == "ANOTHER-PATIENT"
+    (explained, *_) = job_standing(job, [], job.created_at)
+    assert "Nothing was sent" in explained
+    logged = [line for line in capsys.readouterr().out.splitlines() if "result set held" in line]
+    assert len(logged) == 1
+    assert "ANOTHER-PATIENT" not in logged[0] + job.reason
+
+    setting.jobs.retry(job_id)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"
+    assert not held.exists()
