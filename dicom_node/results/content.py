@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.errors import ResultError
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results.comparison import Comparison, Told
 from dicom_node.results.outlines import Outlined
 from dicom_node.results.slice_names import counted_names, slice_names
 from dicom_node.results.words import flags_in_words
@@ -18,6 +20,18 @@ from segmentation.measures import Measures
 from segmentation.regions import RegionVolumes
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
+
+# Flags that come first on a page.
+_WEIGHTY: Final = frozenset(
+    {
+        "empty_brain_mask",
+        "fewer_images_than_announced",
+        "no_histogram_peak",
+        "no_ventricles_found",
+        "post_contrast",
+        "short_coverage",
+    }
+)
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -32,7 +46,8 @@ class Content:
         regions: volumes of its parts and of the ventricles; None where it is not divided.
         model: that made it, when it shall be named.
         slice_names: per slice, what the PACS calls it, such as "image 12".
-        notes: sentences about the series and the analysis.
+        follow_up: the change since an earlier scan; None where there is none to tell.
+        notes: sentences about the comparison, the series and the analysis.
 
     Raises:
         ResultError: the masks do not fit the volume.
@@ -45,6 +60,7 @@ class Content:
     regions: RegionVolumes | None
     model: ModelIdentity | None
     slice_names: tuple[str, ...]
+    follow_up: Told | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -54,14 +70,18 @@ class Content:
 
 
 def content_of_series(
-    series: FlairSeries, segmentation: Segmentation, flags: Iterable[str], model: ModelIdentity | None
+    series: FlairSeries,
+    segmentation: Segmentation,
+    flags: Iterable[str],
+    model: ModelIdentity | None,
+    follow_up: Told | None = None,
 ) -> Content:
     """What there is to say about a DICOM series.
 
     Raises:
         ResultError: the segmentation does not fit the series.
     """
-    return _content(series.volume(), series.affine, segmentation, flags, model, slice_names(series))
+    return _content(series.volume(), series.affine, segmentation, flags, model, slice_names(series), follow_up)
 
 
 def content_of_volume(
@@ -86,6 +106,7 @@ def _content(
     flags: Iterable[str],
     model: ModelIdentity | None,
     names: tuple[str, ...],
+    follow_up: Told | None = None,
 ) -> Content:
     return Content(
         volume=volume,
@@ -95,5 +116,19 @@ def _content(
         regions=segmentation.regions,
         model=model,
         slice_names=names,
-        notes=tuple(flags_in_words(flags)),
+        follow_up=follow_up,
+        notes=(*_notes_of(follow_up), *_flags_by_weight(flags)),
     )
+
+
+def _notes_of(follow_up: Told | None) -> tuple[str, ...]:
+    """What a reader of the comparison must know, or why there is none."""
+    if follow_up is None:
+        return ()
+    return follow_up.warnings if isinstance(follow_up, Comparison) else (follow_up.reason,)
+
+
+def _flags_by_weight(flags: Iterable[str]) -> list[str]:
+    """Sentences, first those that may change what a reader makes of the numbers."""
+    found = set(flags)
+    return [*flags_in_words(found & _WEIGHTY), *flags_in_words(found - _WEIGHTY)]

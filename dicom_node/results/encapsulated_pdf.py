@@ -36,7 +36,7 @@ def build_pdf(series: FlairSeries, segmentation: Segmentation, flags: Sequence[s
         ResultError: the segmentation does not fit the series.
     """
     source = series.headers[0]
-    pages = draw_pages(content_of_series(series, segmentation, flags, facts.model))
+    pages = draw_pages(content_of_series(series, segmentation, flags, facts.model, facts.comparison))
     result = Dataset()
     result.SOPClassUID = EncapsulatedPDFStorage
     result.SOPInstanceUID = facts.uids.of("pdf-instance")

@@ -7,16 +7,15 @@ from typing import Final
 
 from PIL import ImageDraw, ImageFont
 
-from dicom_node.results.seg import DISPLAY_RGB
+from dicom_node.results.colours import WMH_RGB, Colour
 
-Colour = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 BACKGROUND: Final[Colour] = (14, 16, 20)
 TEXT: Final[Colour] = (240, 242, 245)
 QUIET: Final[Colour] = (168, 174, 184)
 LINE: Final[Colour] = (60, 66, 76)
-ALERT: Final[Colour] = DISPLAY_RGB
+ALERT: Final[Colour] = WMH_RGB
 
 SMALL: Final = 20
 BODY: Final = 24
@@ -69,4 +68,14 @@ def millilitres(volume: float) -> str:
     """One digit after the point, two below 1 mL; a trace is not shown as nothing."""
     if 0 < volume < 0.005:
         return "<0.01 mL"
-    return f"{volume:.2f} mL" if 0 < volume < 1 else f"{volume:.1f} mL"
+    return f"{_digits(volume, 2 if volume < 1 else 1)} mL"
+
+
+def interval_millilitres(lower: float, upper: float) -> str:
+    """Both ends with as many digits as the upper one alone would have."""
+    digits = 2 if upper < 1 else 1
+    return f"{_digits(lower, digits)} to {_digits(upper, digits)} mL"
+
+
+def _digits(volume: float, digits: int) -> str:
+    return f"{volume:.{digits}f}" if volume > 0 else "0"

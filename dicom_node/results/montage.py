@@ -81,7 +81,8 @@ def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]
     """The slices to show, ascending.
 
     The run of slices from below the lowest WMH to above the highest, widened to `FEWEST_PANELS`; without WMH all slices
-    that show a head. Of more than `MOST_PANELS`, as many at even distances, the one with most WMH among them.
+    that show a head. Where that is more than `MOST_PANELS`: the slices with WMH alone, and of more than so many, as
+    many at even distances, the one with most WMH among them.
 
     Args:
         mask: bool (slice, row, column).
@@ -98,11 +99,7 @@ def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]
         first, last = max(first - 1, 0), min(last + 1, count - 1)
     if last - first + 1 <= MOST_PANELS:
         return list(range(first, last + 1))
-    chosen = _evenly(first, last, MOST_PANELS)
-    fullest = int(per_slice.argmax())
-    if per_slice.any() and fullest not in chosen:
-        chosen[int(np.argmin(np.abs(np.array(chosen) - fullest)))] = fullest
-    return chosen
+    return _thinned([int(index) for index in wanted], int(per_slice.argmax()))
 
 
 def key_slices(mask: NDArray[np.bool_], chosen: Sequence[int]) -> list[int]:
@@ -116,7 +113,8 @@ def key_slices(mask: NDArray[np.bool_], chosen: Sequence[int]) -> list[int]:
     if len(chosen) <= KEY_PANELS:
         return list(chosen)
     if not per_slice.any():
-        return [chosen[place] for place in _evenly(0, len(chosen) - 1, KEY_PANELS)]
+        # The ends of the head show little: one more on either side is counted and left out.
+        return [chosen[place] for place in _evenly(0, len(chosen) - 1, KEY_PANELS + 2)[1:-1]]
     return sorted(sorted(chosen, key=lambda index: (-per_slice[index], index))[:KEY_PANELS])
 
 
@@ -144,6 +142,16 @@ def lay_montage(
         pixel_mm=pixel_mm,
         turn=turn,
     )
+
+
+def _thinned(wanted: list[int], fullest: int) -> list[int]:
+    """At most `MOST_PANELS` of the slices; the fullest stays where it is one of them."""
+    if len(wanted) <= MOST_PANELS:
+        return wanted
+    chosen = [wanted[place] for place in _evenly(0, len(wanted) - 1, MOST_PANELS)]
+    if fullest in wanted and fullest not in chosen:
+        chosen[int(np.argmin(np.abs(np.array(chosen) - fullest)))] = fullest
+    return chosen
 
 
 def _per_slice(mask: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -9,25 +9,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from dicom_node.results.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, Colour
 from dicom_node.results.display import DisplayTurn
-from dicom_node.results.seg import DISPLAY_RGB
+from segmentation.interval import bounds_of
 from segmentation.segment import Segmentation
-from segmentation.uncertainty import UNCERTAIN_BELOW_BITS, confidence_bits
 
-Colour = tuple[int, int, int]
-
-# Orange and blue stay apart for people who cannot tell red from green; orange is the SEG's own colour.
-PERIVENTRICULAR_RGB: Final[Colour] = DISPLAY_RGB
-DEEP_RGB: Final[Colour] = (70, 190, 255)
-VENTRICLE_RGB: Final[Colour] = (150, 210, 150)
 # The shade is a tint: it takes from the green of the grey image and leaves red and blue, so that anatomy shows through.
 UNSURE_RGB: Final[Colour] = (255, 110, 235)
 
 # The outline runs just outside of the lesion, so that a small one is not hidden by its own outline: the pixels that the
-# second, but not the first, reaches from the lesion (at twice the panel's size).
-_NEAR: Final = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-_FAR: Final = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))
-_THIN: Final = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (5, 5))
+# second, but not the first, of these reaches from the lesion, in a canvas up to so wide; in a wider one it is wider.
+_NEAR: Final = 1
+_FAR: Final = 4
+_THIN: Final = 2
+_WIDEST: Final = 500
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -38,7 +33,8 @@ class Outlined:
         wmh: white matter hyperintensities.
         periventricular: the part of them near the ventricles; None where they are not divided.
         ventricles: None where they are not known.
-        unsure: voxels, in the WMH and beside it, of which the model is unsure; None where that is not known.
+        unsure: voxels, in the WMH and beside it, of which the model is unsure: they lie between the ends of the volume
+            interval; None where that is not known.
     """
 
     wmh: NDArray[np.bool_]
@@ -49,11 +45,12 @@ class Outlined:
     @classmethod
     def of(cls, segmentation: Segmentation) -> Outlined:
         """What there is to draw of a segmentation."""
+        bounds = bounds_of(segmentation.mask, segmentation.probability)
         return cls(
             segmentation.mask,
             segmentation.periventricular,
             segmentation.ventricles,
-            confidence_bits(segmentation.probability) < UNCERTAIN_BELOW_BITS,
+            bounds.possible & ~bounds.sure,
         )
 
     def at(self, places: Any) -> Outlined:
@@ -77,11 +74,12 @@ def draw_outlines(canvas: NDArray[np.uint8], outlined: Outlined, place: int) -> 
     if outlined.unsure is not None:
         shaded = _enlarged(outlined.unsure[place], size) > 0
         canvas[shaded] = (canvas[shaded] * (np.array(UNSURE_RGB) / 255.0)).astype(np.uint8)
+    by = max(1, round(size[0] / _WIDEST))
     if outlined.ventricles is not None:
         ventricle = _enlarged(outlined.ventricles[place], size)
-        canvas[cv2.dilate(ventricle, _THIN) > ventricle] = VENTRICLE_RGB
+        canvas[_grown(ventricle, _THIN * by) > ventricle] = VENTRICLES_RGB
     wmh = _enlarged(outlined.wmh[place], size)
-    outline = cv2.dilate(wmh, _FAR) > cv2.dilate(wmh, _NEAR)
+    outline = _grown(wmh, _FAR * by) > _grown(wmh, _NEAR * by)
     canvas[outline] = PERIVENTRICULAR_RGB
     if outlined.periventricular is not None:
         inner = outlined.periventricular[place]
@@ -93,6 +91,11 @@ def _enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.uint
     """Linear interpolation rounds the voxels' corners and moves no edge: 0.5 is where voxels meet."""
     grown = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(grown >= 0.5, np.uint8)
+
+
+def _grown(mask: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return np.asarray(cv2.dilate(mask, disc), np.uint8)
 
 
 def _distance(mask: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -9,8 +9,10 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
+from dicom_node.results.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, Colour
+from dicom_node.results.comparison import Comparison, Told, change_in_words
 from dicom_node.results.content import Content
-from dicom_node.results.headlines import lesions_in_words, review_headline
+from dicom_node.results.headlines import UNSURE_WORDS, earlier_in_words, lesions_in_words, review_headline
 from dicom_node.results.lettering import (
     ALERT,
     BACKGROUND,
@@ -22,13 +24,13 @@ from dicom_node.results.lettering import (
     QUIET,
     SMALL,
     TEXT,
-    Colour,
     font,
+    interval_millilitres,
     millilitres,
     wrap,
     write,
 )
-from dicom_node.results.outlines import DEEP_RGB, PERIVENTRICULAR_RGB, UNSURE_RGB, VENTRICLE_RGB
+from dicom_node.results.outlines import UNSURE_RGB
 from dicom_node.version import SOFTWARE_NAME, SOFTWARE_VERSION
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import Measures
@@ -41,6 +43,7 @@ TITLE: Final = "White matter hyperintensities (WMH) on FLAIR"
 RESEARCH_ONLY: Final = "RESEARCH USE ONLY - not a medical device"
 _DIGEST_CHARACTERS: Final = 12
 _SWATCH: Final = 20
+_OWN_LINES: Final = 5  # so many notes have a line each; more are one paragraph, which is shorter
 _LINE_HEIGHT: Final = 1.28
 
 
@@ -59,17 +62,54 @@ def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
     """The first page's numbers; returns where they end (pixels from the top)."""
     measures = content.measures
     write(draw, (EDGE, 22), TITLE, BODY, QUIET)
-    write(draw, (EDGE - 4, 52), millilitres(measures.wmh_volume_ml), FIGURE, colour_of_whole(content))
+    # Digits stand a little right of where their box begins.
+    write(draw, (EDGE - 5, 50), millilitres(measures.wmh_volume_ml), FIGURE, colour_of_whole(content))
     _draw_review(draw, measures)
-    lines: float = 176
-    lines = _draw_legend(draw, content, lines)
-    write(draw, (SIDE - EDGE, 172), lesions_in_words(measures.lesion_count), LARGE, anchor="ra")
-    return round(lines)
+    width = write(draw, (EDGE, 167), "interval ", BODY, QUIET)
+    write(draw, (EDGE + width, 162), interval_millilitres(*measures.volume_interval_ml), LARGE)
+    write(draw, (SIDE - EDGE, 162), lesions_in_words(measures.lesion_count), LARGE, anchor="ra")
+    top = draw_follow_up(draw, content.follow_up, 206)
+    return draw_legend(draw, content, top)
+
+
+def draw_follow_up(draw: ImageDraw.ImageDraw, told: Told | None, top: int) -> int:
+    """The change since an earlier scan, where there is one to tell; returns where it ends."""
+    if not isinstance(told, Comparison):
+        return top
+    draw.line((EDGE, top + 2, SIDE - EDGE, top + 2), LINE)
+    width = write(draw, (EDGE, top + 10), change_in_words(told), LARGE)
+    write(draw, (EDGE + width + 12, top + 15), f"since {told.earlier.acquired_on.isoformat()}", BODY, QUIET)
+    write(draw, (SIDE - EDGE, top + 15), earlier_in_words(told), BODY, QUIET, "ra")
+    return top + 52
+
+
+def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
+    """What is outlined in which colour, with its volume, and what is shaded; returns where it ends."""
+    middle = top + 14
+    regions = content.regions
+    if regions is not None:
+        left: float = EDGE
+        for colour, words, volume in (
+            (PERIVENTRICULAR_RGB, "periventricular", regions.periventricular_volume_ml),
+            (DEEP_RGB, "deep", regions.deep_volume_ml),
+            (VENTRICLES_RGB, "ventricles", regions.ventricle_volume_ml),
+        ):
+            _swatch(draw, (left, middle), outline=colour)
+            left += _SWATCH + 10
+            left += write(draw, (left, middle), f"{words} ", BODY, QUIET, "lm")
+            left += write(draw, (left, middle), millilitres(volume), BODY, TEXT, "lm") + 26
+        middle += 34
+    if content.outlined.unsure is not None:
+        _swatch(draw, (EDGE, middle), fill=_tint(190))
+        write(draw, (EDGE + _SWATCH + 10, middle), UNSURE_WORDS, BODY, QUIET, "lm")
+        middle += 34
+    return middle - 8
 
 
 def draw_notes(draw: ImageDraw.ImageDraw, notes: tuple[str, ...], bottom: int) -> int:
     """Notes that end at `bottom`; returns where they begin (pixels from the top)."""
-    lines = [line for note in notes for line in wrap(note, SMALL, SIDE - 2 * EDGE)]
+    paragraphs = notes if len(notes) <= _OWN_LINES else (" ".join(notes),)
+    lines = [line for paragraph in paragraphs for line in wrap(paragraph, SMALL, SIDE - 2 * EDGE)]
     top = bottom - round(SMALL * _LINE_HEIGHT) * len(lines)
     for number, line in enumerate(lines):
         write(draw, (EDGE, top + number * round(SMALL * _LINE_HEIGHT)), line, SMALL)
@@ -78,10 +118,35 @@ def draw_notes(draw: ImageDraw.ImageDraw, notes: tuple[str, ...], bottom: int) -
 
 def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) -> int:
     """The head of a page that only shows slices; returns where it ends (pixels from the top)."""
-    measures = content.measures
-    width = write(draw, (EDGE, 18), millilitres(measures.wmh_volume_ml), LARGE, colour_of_whole(content))
-    write(draw, (EDGE + width + 24, 22), what, BODY, QUIET)
+    middle = 36
+    volume = millilitres(content.measures.wmh_volume_ml)
+    width = write(draw, (EDGE, middle), volume, LARGE, colour_of_whole(content), "lm")
+    write(draw, (EDGE + width + 20, middle), what, SMALL, QUIET, "lm")
+    right: float = SIDE - EDGE
+    if content.outlined.unsure is not None:
+        right = _right_key(draw, (right, middle), "unsure", fill=_tint(190))
+    if content.regions is not None:
+        for words, colour in (
+            ("ventricles", VENTRICLES_RGB),
+            ("deep", DEEP_RGB),
+            ("periventricular", PERIVENTRICULAR_RGB),
+        ):
+            right = _right_key(draw, (right, middle), words, outline=colour)
     return 64
+
+
+def _right_key(
+    draw: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    words: str,
+    outline: Colour | None = None,
+    fill: Colour | None = None,
+) -> float:
+    """A swatch and its words that end at a place; returns where the next may end."""
+    right, middle = at
+    left = right - write(draw, at, words, SMALL, QUIET, "rm") - 8 - _SWATCH
+    _swatch(draw, (left, middle), outline, fill)
+    return left - 18
 
 
 def draw_footer(
@@ -122,32 +187,13 @@ def _draw_review(draw: ImageDraw.ImageDraw, measures: Measures) -> None:
     write(draw, (right, 128), detail, BODY, QUIET, "ra")
 
 
-def _draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: float) -> float:
-    """Each outline's colour, what it surrounds, and its volume; returns where it ends."""
-    regions = content.regions
-    entries: list[tuple[Colour, str, str, bool]] = []
-    if regions is not None:
-        entries = [
-            (PERIVENTRICULAR_RGB, "periventricular", millilitres(regions.periventricular_volume_ml), False),
-            (DEEP_RGB, "deep", millilitres(regions.deep_volume_ml), False),
-            (VENTRICLE_RGB, "ventricles", millilitres(regions.ventricle_volume_ml), False),
-        ]
-    left: float = EDGE
-    middle = top + 14
-    for colour, words, volume, _ in entries:
-        draw.rounded_rectangle(
-            (left, middle - _SWATCH / 2, left + _SWATCH, middle + _SWATCH / 2), 5, outline=colour, width=4
-        )
-        left += _SWATCH + 10
-        left += write(draw, (left, middle), f"{words} ", BODY, QUIET, "lm")
-        left += write(draw, (left, middle), volume, BODY, TEXT, "lm") + 26
-    if content.outlined.unsure is not None:
-        below = middle + (36 if entries else 0)
-        left = EDGE
-        draw.rounded_rectangle((left, below - _SWATCH / 2, left + _SWATCH, below + _SWATCH / 2), 5, fill=_tint(190))
-        write(draw, (left + _SWATCH + 10, below), "shaded: the model is unsure", BODY, QUIET, "lm")
-        return below + 26
-    return middle + 26
+def _swatch(
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], outline: Colour | None = None, fill: Colour | None = None
+) -> None:
+    """A square whose left side's middle is at a place, in an outline's or a shade's colour."""
+    left, middle = at
+    box = (left, middle - _SWATCH / 2, left + _SWATCH, middle + _SWATCH / 2)
+    draw.rounded_rectangle(box, 5, fill=fill, outline=outline, width=4)
 
 
 def _tint(grey: int) -> Colour:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -29,6 +29,7 @@ from dicom_node.results.page import (
 
 PANELS_A_PAGE: Final = 12
 _LABEL_INSET: Final = 8
+_AS_LARGE: Final = 0.95
 
 
 @dataclass(frozen=True)
@@ -44,14 +45,19 @@ class Grid:
 def draw_pages(content: Content) -> tuple[Image.Image, ...]:
     """Draw the pages: RGB, square; one to three of them."""
     chosen = choose_slices(content.outlined.wmh, head_mask(content.volume.voxels))
-    montage = lay_montage(content.volume, content.affine_lps, content.outlined, chosen)
     keys = key_slices(content.outlined.wmh, chosen)
     parts = [] if len(chosen) <= KEY_PANELS else _share(chosen)
     pages = 1 + len(parts)
+    montage = _lay(content, chosen)
     return (
-        _first_page(content, montage, keys, pages),
+        # Key slices lie near each other, so that their own crop shows them larger.
+        _first_page(content, _lay(content, keys), keys, pages),
         *(_slices_page(content, montage, part, number, pages) for number, part in enumerate(parts, start=2)),
     )
+
+
+def _lay(content: Content, chosen: Sequence[int]) -> Montage:
+    return lay_montage(content.volume, content.affine_lps, content.outlined, chosen)
 
 
 def _first_page(content: Content, montage: Montage, keys: Sequence[int], pages: int) -> Image.Image:
@@ -66,19 +72,23 @@ def _first_page(content: Content, montage: Montage, keys: Sequence[int], pages: 
 
 def _slices_page(content: Content, montage: Montage, part: Sequence[int], number: int, pages: int) -> Image.Image:
     image, draw = new_page()
-    top = draw_running_head(draw, content, _what(content, montage, part))
-    grid = _grid(montage, PANELS_A_PAGE, top, SIDE - FOOTER)
+    top = draw_running_head(draw, content, _what(content, montage))
+    largest = math.ceil(len(montage.chosen) / (pages - 1))  # so that all pages have one scale
+    grid = _grid(montage, largest, top, SIDE - FOOTER)
     _draw_panels(image, draw, content, montage, part, grid)
     draw_footer(draw, content.model, number, pages, montage.scale(grid.box))
     return image
 
 
-def _what(content: Content, montage: Montage, part: Sequence[int]) -> str:
-    """What a page of slices shows; slices with WMH that no page shows are told."""
+def _what(content: Content, montage: Montage) -> str:
+    """What the pages of slices show; slices with WMH that no page shows are told."""
     with_wmh = {int(index) for index in np.flatnonzero(content.outlined.wmh.any(axis=(1, 2)))}
-    hidden = len(with_wmh - set(montage.chosen))
-    missing = f"; {hidden} with WMH not shown" if hidden else ""
-    return f"slices {part[0] + 1} to {part[-1] + 1} of {len(content.outlined.wmh)}, feet to head{missing}"
+    shown = len(with_wmh & set(montage.chosen))
+    if not with_wmh:
+        return "slices, feet to head"
+    if shown < len(with_wmh):
+        return f"{shown} of {len(with_wmh)} slices with WMH, feet to head"
+    return "all slices with WMH, feet to head"
 
 
 def _share(chosen: Sequence[int]) -> list[list[int]]:
@@ -88,7 +98,7 @@ def _share(chosen: Sequence[int]) -> list[list[int]]:
 
 
 def _grid(montage: Montage, panels: int, top: int, bottom: int) -> Grid:
-    """The grid on which so many slices are largest."""
+    """The grid that shows so many slices largest."""
     width, height = SIDE - 2 * EDGE, bottom - top
 
     def grid(columns: int) -> Grid:
@@ -96,7 +106,13 @@ def _grid(montage: Montage, panels: int, top: int, bottom: int) -> Grid:
         box = ((width - (columns - 1) * GAP) // columns, (height - (rows - 1) * GAP) // rows)
         return Grid(columns, rows, box, top)
 
-    return max((grid(columns) for columns in range(1, panels + 1)), key=lambda one: montage.scale(one.box))
+    grids = [grid(columns) for columns in range(1, panels + 1)]
+    largest = max(montage.scale(one.box) for one in grids)
+    # Of those that show them about as large, the one with the fewest columns fills the page best.
+    best = next(one for one in grids if montage.scale(one.box) >= _AS_LARGE * largest)
+    # What a slice leaves free above and below is better free under all of them; beside it the letters stand.
+    tall = min(best.box[1], math.ceil(montage.size_mm[1] * montage.scale(best.box)))
+    return replace(best, box=(best.box[0], tall))
 
 
 def _draw_panels(

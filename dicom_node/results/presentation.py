@@ -17,12 +17,11 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from pydicom.valuerep import format_number_as_ds
 
 from dicom_node.reading.series import FlairSeries, SourceFrame
+from dicom_node.results.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, WMH_RGB, Colour
 from dicom_node.results.contours import contours_of, pieces
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.grid import grid_of
 from dicom_node.results.headers import PRESENTATION_OFFSET, finish_header, result_series_number
-from dicom_node.results.outlines import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLE_RGB, Colour
-from dicom_node.results.seg import DISPLAY_RGB
 from dicom_node.results.source_display import SourceDisplay, Window, source_display
 from dicom_node.version import SOFTWARE_NAME
 from segmentation.segment import Segmentation
@@ -59,12 +58,12 @@ def layers_of(segmentation: Segmentation) -> tuple[Layer, ...]:
     """What there is to outline; WMH that is not divided has one layer."""
     wmh, inner, ventricles = segmentation.mask, segmentation.periventricular, segmentation.ventricles
     if inner is None:
-        return (Layer("WMH", "White matter hyperintensities", DISPLAY_RGB, wmh),)
+        return (Layer("WMH", "White matter hyperintensities", WMH_RGB, wmh),)
     parts = (
         Layer("WMH_PERIVENTRIC", "Periventricular white matter hyperintensities", PERIVENTRICULAR_RGB, inner),
         Layer("WMH_DEEP", "Deep white matter hyperintensities", DEEP_RGB, wmh & ~inner),
     )
-    return parts if ventricles is None else (*parts, Layer("VENTRICLES", "Ventricles", VENTRICLE_RGB, ventricles))
+    return parts if ventricles is None else (*parts, Layer("VENTRICLES", "Ventricles", VENTRICLES_RGB, ventricles))
 
 
 def build_presentation_state(series: FlairSeries, segmentation: Segmentation, facts: AnalysisFacts) -> Dataset:
@@ -207,7 +206,7 @@ def _note(words: str) -> Dataset:
 def _graphic_layers(layers: Sequence[Layer]) -> list[Dataset]:
     """Items of the Graphic Layer module (PS3.3 C.10.7), in drawing order."""
     described = [(layer.name, layer.description, layer.colour) for layer in layers]
-    described.append((_NOTE_LAYER, "What the lines are", DISPLAY_RGB))
+    described.append((_NOTE_LAYER, "What the lines are", WMH_RGB))
     items = []
     for order, (name, description, colour) in enumerate(described, start=1):
         item = Dataset()

@@ -7,7 +7,8 @@ from typing import Final
 from PIL import Image, ImageDraw
 
 from dicom_node.errors import NotAnalysable
-from dicom_node.results.lettering import BODY, LARGE, QUIET, SMALL, TEXT, Colour, wrap, write
+from dicom_node.results.colours import Colour
+from dicom_node.results.lettering import BODY, LARGE, QUIET, SMALL, TEXT, wrap, write
 from dicom_node.results.page import EDGE, FOOTER, SIDE, TITLE, draw_footer, new_page
 from dicom_node.results.refusal_words import NOTHING_MEASURED, advice_for
 

@@ -37,7 +37,7 @@ def build_summary(
     Raises:
         ResultError: the segmentation does not fit the series.
     """
-    pages = draw_pages(content_of_series(series, segmentation, flags, facts.model))
+    pages = draw_pages(content_of_series(series, segmentation, flags, facts.model, facts.comparison))
     uids = facts.uids
     about = CapturedSeries(
         headers=series.headers,

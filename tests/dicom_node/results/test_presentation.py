@@ -91,6 +91,7 @@ def test_images_keep_their_window(tmp_path: Path) -> None:
     state = pydicom.dcmread(written(series, tmp_path))
     (voi,) = state.SoftcopyVOILUTSequence
     assert (voi.WindowCenter, voi.WindowWidth) == (600, 1200)
+    assert state.PresentationLUTShape == "IDENTITY"
     assert (state.RescaleSlope, state.RescaleIntercept) == (2.5, -7)
 
     for number, header in enumerate(series.headers):
@@ -104,6 +105,17 @@ def test_images_keep_their_window(tmp_path: Path) -> None:
         del header.WindowCenter
     (voi, *_) = pydicom.dcmread(written(series, tmp_path)).SoftcopyVOILUTSequence
     assert 0 < voi.WindowWidth < 4 * 4096
+
+
+def test_inverted_images_stay_inverted(tmp_path: Path) -> None:
+    """Of MONOCHROME1 images the state says so; one without a window gets none, since ours is for turned values."""
+    series = series_of(CASES[0], tmp_path / "source")
+    for header in series.headers:
+        header.PhotometricInterpretation = "MONOCHROME1"
+        del header.WindowCenter
+    state = pydicom.dcmread(written(series, tmp_path))
+    assert state.PresentationLUTShape == "INVERSE"
+    assert "SoftcopyVOILUTSequence" not in state
 
 
 @pytest.mark.peer("dciodvfy")
