@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
+from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from dicom_node.settings import Settings
-    from segmentation.bundle import ModelBundle
     from training.cases import LabelledCase
     from training.comparison.contender import Candidate
     from training.comparison.document import Comparison
 
 BASELINES = ("threshold", "one-member")
-SHIPPED = "shipped"
 _FEWEST = 2
 
 
@@ -30,7 +31,7 @@ def compare(
             metavar="MODEL...", help="Bundle folders, digests or names of registered models, or `shipped`; 1 to 26."
         ),
     ],
-    cases_folder: Annotated[Path, typer.Option("--cases", help="Folder of labelled cases (flair.nii.gz, wmh.nii.gz).")],
+    cases_folder: Annotated[Path, typer.Option("--cases", help="Folder of labelled cases: NIfTI, or DICOM with SEG.")],
     out_folder: Annotated[
         Path | None, typer.Option("--out", help="For comparison.html, comparison.json and cases.csv.")
     ] = None,
@@ -58,10 +59,9 @@ def compare(
         from training.comparison.write import write_comparison
         from training.report.comparison_html import write_comparison_html
 
-    with exit_codes(), stage_bars() as progress:
-        progress("cases", 0, 1)
-        cases = _cases(cases_folder, patients, split, seed)
-        progress("cases", 1, 1)
+    with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
+        cache = Path(scratch) if out_folder is None else out_folder / "cases"
+        cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress), split)
         candidates = _candidates(models, baselines, settings, config)
         comparison, evaluations = compare_candidates(candidates, cases, progress, unseen_members=unseen_members)
         files: dict[str, Path] = {}
@@ -86,16 +86,10 @@ def _refuse_unknown(models: list[str], baselines: tuple[str, ...]) -> None:
         raise ConfigurationError("expected two models, or one and a --baseline: one method has nothing to compare with")
 
 
-def _cases(folder: Path, patients: Path | None, split: str | None, seed: int) -> tuple[LabelledCase, ...]:
-    from training.cases import load_cases
+def _chosen(cases: tuple[LabelledCase, ...], split: str | None) -> tuple[LabelledCase, ...]:
     from training.errors import BadCohort
-    from training.splits import with_splits
 
-    cases = load_cases(folder, patients)
-    if split is None:
-        return cases
-    drawn = with_splits(cases, seed) if any(not case.split for case in cases) else cases
-    chosen = tuple(case for case in drawn if case.split == split)
+    chosen = cases if split is None else tuple(case for case in cases if case.split == split)
     if not chosen:
         raise BadCohort(f"expected cases of the split {split!r}, found none: see the column split of patients.csv")
     return chosen
@@ -106,30 +100,11 @@ def _candidates(
 ) -> list[Candidate]:
     from training.comparison.contender import baseline_candidate, bundle_candidate
 
-    bundles = [_bundle(name, config) for name in models]
+    bundles = [load_named(name, config) for name in models]
     return [
-        *(bundle_candidate(bundle, settings.runtime) for bundle in bundles),
-        *(baseline_candidate(name, bundles[0], settings.runtime) for name in baselines),
+        *(bundle_candidate(bundle, settings.runtime, settings.threads) for bundle in bundles),
+        *(baseline_candidate(name, bundles[0], settings.runtime, settings.threads) for name in baselines),
     ]
-
-
-def _bundle(named: str, config: Path | None) -> ModelBundle:
-    """The bundle of a folder, of the registry, or the shipped one.
-
-    Raises:
-        BadBundle: it is damaged.
-        UnknownModel: no folder and no registered model of that name.
-    """
-    from segmentation.bundle import load_bundle, reference_bundle
-
-    if Path(named).is_dir():
-        return load_bundle(Path(named))
-    if named == SHIPPED:
-        return load_bundle(reference_bundle())
-    from dicom_node.cli.registry import open_registry
-
-    with open_registry(config) as registry:
-        return registry.store.load(registry.table.find(named).digest)
 
 
 def _print(comparison: Comparison) -> None:

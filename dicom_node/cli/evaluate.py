@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
+from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.errors import ConfigurationError
 
@@ -23,11 +25,14 @@ DISTANCE_RULES = ("2d", "3d")
 
 
 def evaluate(
-    data: Annotated[Path, typer.Argument(help="Folder of labelled cases (flair.nii.gz, wmh.nii.gz, ...).")],
+    data: Annotated[Path, typer.Argument(help="Folder of labelled cases: NIfTI, or DICOM with SEG.")],
     out_folder: Annotated[Path, typer.Option("--out", help="For report.html, evaluation.json and cases.csv.")],
     bundle: Annotated[
         str | None,
-        typer.Option("--bundle", help="Bundle folder, digest or name of a registered one; default: what would serve."),
+        typer.Option(
+            "--bundle",
+            help="Bundle folder, registered digest or name, or `shipped`; default: the live one.",
+        ),
     ] = None,
     patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
     split: Annotated[
@@ -68,7 +73,9 @@ def evaluate(
         from training.report.html import write_report
 
     with exit_codes(), stage_bars() as progress:
-        cases = _cases(data, patients, split if not wanted else split or "test", seed, out_folder, progress)
+        cases = read_cases(
+            data, patients, split if not wanted else split or "test", seed, out_folder / "cases", progress
+        )
         progress("model", 0, 1)
         model = _bundle(bundle, settings, config)
         progress("model", 1, 1)
@@ -83,7 +90,7 @@ def evaluate(
             training_size=curve,
         )
         gallery = Gallery(request.settings.shown_cases)
-        ensemble = open_ensemble(model, settings.runtime)
+        ensemble = open_ensemble(model, settings.runtime, settings.threads)
         evaluation = evaluate_cases(
             cases, ensemble, lambda done, total, _: progress("evaluate", done, total), request, gallery
         )
@@ -128,43 +135,17 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _cases(
-    data: Path, patients: Path | None, split: str | None, seed: int, out_folder: Path, progress: Any
-) -> tuple[LabelledCase, ...]:
-    """Read the cases; those in DICOM are converted into OUT/cases first."""
-    from dicom_node.casework.prepare import prepare_cases
-    from training.cases import load_cases
-    from training.splits import with_splits
-
-    if data.is_dir():
-        data = prepare_cases(data, out_folder / "cases", lambda done, total: progress("convert", done, total))
-    progress("cases", 0, 1)
-    cases = load_cases(data, patients)
-    progress("cases", 1, 1)
-    # Without a split to choose, a case whose cell is blank stays in no part: nothing is made up for the report.
-    return with_splits(cases, seed) if split is not None and any(not case.split for case in cases) else cases
-
-
 def _bundle(named: str | None, settings: Settings, config: Path | None) -> ModelBundle:
-    """The bundle of a folder or of the registry; without a name the model that would serve.
+    """The bundle of that name; without one the model that would serve.
 
     Raises:
-        BadBundle: it is damaged.
-        UnknownModel: no folder and no registered model of that name.
-        ModelError: which model is live cannot be told.
+        see `load_named`; ModelError: which model is live cannot be told.
     """
-    from segmentation.bundle import load_bundle
+    if named is not None:
+        return load_named(named, config)
+    from dicom_node.modelling.choice import choose_model
 
-    if named is None:
-        from dicom_node.modelling.choice import choose_model
-
-        return choose_model(settings).load()
-    if Path(named).is_dir():
-        return load_bundle(Path(named))
-    from dicom_node.cli.registry import open_registry
-
-    with open_registry(config) as registry:
-        return registry.store.load(registry.table.find(named).digest)
+    return choose_model(settings).load()
 
 
 def _training_size(

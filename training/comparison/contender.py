@@ -43,20 +43,22 @@ class Candidate:
         return EvaluationRequest(known=self.known, architecture=self.architecture, unseen_members=unseen_members)
 
 
-def bundle_candidate(bundle: ModelBundle, runtime: RuntimeChoice = "auto") -> Candidate:
-    """A whole bundle."""
+def bundle_candidate(bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads: int | None = None) -> Candidate:
+    """A whole bundle, on so many CPU threads; None: all."""
     return Candidate(
-        _name(bundle), describe(bundle), lambda: open_ensemble(bundle, runtime), TrainingPatients.of(bundle)
+        _name(bundle), describe(bundle), lambda: open_ensemble(bundle, runtime, threads), TrainingPatients.of(bundle)
     )
 
 
-def baseline_candidate(name: str, bundle: ModelBundle, runtime: RuntimeChoice = "auto") -> Candidate:
+def baseline_candidate(
+    name: str, bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads: int | None = None
+) -> Candidate:
     """A baseline.
 
     Args:
         name: one of `BASELINES`.
         bundle: whose first member `one-member` is, and whose preprocessing `threshold` uses.
-        runtime: for `one-member`.
+        runtime, threads: for `one-member`.
 
     Raises:
         ValueError: an unknown name.
@@ -64,7 +66,8 @@ def baseline_candidate(name: str, bundle: ModelBundle, runtime: RuntimeChoice = 
     if name == ONE_MEMBER:
         one = with_members(bundle)
         label = f"one member of {_name(bundle)}"
-        return Candidate(label, describe(one), lambda: open_ensemble(one, runtime), TrainingPatients.of(one), True)
+        seen = TrainingPatients.of(one)
+        return Candidate(label, describe(one), lambda: open_ensemble(one, runtime, threads), seen, True)
     if name == THRESHOLD:
         rule = "3.5 robust SD above the slice's mode"
         return Candidate("plain threshold", rule, lambda: ThresholdMethod(bundle.preprocessing), _NOBODY, True)

@@ -10,7 +10,9 @@ import pytest
 from support.labelled_cases import write_cohort
 from support.models import tiny_bundle
 from support.node import clean_environment, run_cli
+from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 
+from dicom_node.results.writing import part10_bytes
 from training.comparison.document import Comparison
 
 
@@ -56,11 +58,17 @@ def test_a_folder_a_registered_name_and_baselines(cases: Path, model: Path, tmp_
         assert len(list(csv.DictReader(lines))) == 4 * 3
 
 
-def test_a_table_for_a_person(cases: Path, model: Path, tmp_path: Path) -> None:
-    """Without --json and --out: a table and a sentence a pair, and no file anywhere."""
-    done = run_cli("compare", model, "--baseline", "threshold", "--cases", cases)
+def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
+    """Without --json and --out: a table and a sentence a pair, and no file anywhere; a case in DICOM counts."""
+    folder = write_cohort(tmp_path / "data", patients=2)
+    series = series_of(CASES[0], folder / "d0" / "flair")
+    seg = result_set_of(series, segmentation_of(series)).seg
+    (folder / "d0" / "wmh.dcm").write_bytes(part10_bytes(seg))
+    before = sorted(tmp_path.rglob("*"))
+    done = run_cli("compare", model, "--baseline", "threshold", "--cases", folder)
     assert "plain threshold" in done.stdout
     assert "n = 3 patients" in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""A model bundle by what a person calls it: folder, digest or name in the registry, or `shipped`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from segmentation.bundle import ModelBundle
+
+SHIPPED: Final = "shipped"
+
+
+def load_named(named: str, config: Path | None) -> ModelBundle:
+    """The bundle.
+
+    Args:
+        named: bundle folder, `shipped`, or digest or name of a registered one.
+        config: the settings' file; the registry is where the settings say.
+
+    Raises:
+        BadBundle: it is damaged.
+        UnknownModel: no folder and no registered model of that name.
+    """
+    from segmentation.bundle import load_bundle, reference_bundle
+
+    if Path(named).is_dir():
+        return load_bundle(Path(named))
+    if named == SHIPPED:
+        return load_bundle(reference_bundle())
+    from dicom_node.cli.registry import open_registry
+
+    with open_registry(config) as registry:
+        return registry.store.load(registry.table.find(named).digest)
