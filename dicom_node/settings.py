@@ -1,7 +1,8 @@
 """The node's settings: read once from the environment and an optional TOML file into a frozen object.
 
-Order of precedence: environment (`WMH_NODE_...`) over the TOML file over the defaults below. In TOML the names are the
-field names in lower case (`dicom_port = 11112`), destinations and peers are arrays of tables.
+Order of precedence: options of the command line over the environment (`WMH_NODE_...`) over the TOML file over the
+defaults below. In TOML the names are the field names in lower case (`dicom_port = 11112`), destinations and peers are
+arrays of tables.
 
 Compact forms, for the environment (JSON works too):
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.errors import ConfigurationError
 from dicom_node.results.profiles import PROFILES, ProfileName, SegEncoding, Wish
@@ -329,8 +330,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment first: what the file says arrives as init values and gives way (`load_settings`)."""
-        return (env_settings, init_settings)
+        """What is handed in and nothing else: `load_settings` says what wins over what."""
+        return (init_settings,)
 
     def destination(self, name: str) -> Destination | None:
         """The destination of that name, or None when the settings no longer hold it."""
@@ -346,14 +347,14 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
 
     Args:
         config: TOML file; None for environment and defaults only.
-        overrides: values of the command line, used where the environment says nothing about the field.
+        overrides: values of the command line.
 
     Raises:
         ConfigurationError: names the setting, what was expected and what came.
     """
-    values = {**(_read_toml(config) if config is not None else {}), **overrides}
+    of_file = _read_toml(config) if config is not None else {}
     try:
-        return Settings(**values)
+        return Settings(**{**of_file, **EnvSettingsSource(Settings)(), **overrides})
     except ValidationError as error:
         raise ConfigurationError(_explain(error, config)) from error
 

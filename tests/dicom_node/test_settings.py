@@ -45,13 +45,14 @@ def test_settings_do_not_change() -> None:
         load_settings().dicom_port = 1
 
 
-def test_environment_wins_over_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable beats the TOML file, the file beats the default."""
+def test_command_line_then_environment_then_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An option of the command line beats a variable, that beats the TOML file, the file beats the default."""
     config = tmp_path / "node.toml"
-    config.write_text('ae_title = "FILE"\ndicom_port = 104\n')
+    config.write_text('ae_title = "FILE"\ndicom_port = 104\nruntime = "tensorflow"\n')
     monkeypatch.setenv("WMH_NODE_AE_TITLE", "ENV")
-    settings = load_settings(config)
-    assert (settings.ae_title, settings.dicom_port) == ("ENV", 104)
+    monkeypatch.setenv("WMH_NODE_RUNTIME", "tensorflow")
+    settings = load_settings(config, runtime="openvino")
+    assert (settings.ae_title, settings.dicom_port, settings.runtime) == ("ENV", 104, "openvino")
 
 
 @pytest.mark.parametrize(
