@@ -21,8 +21,9 @@ class AuditEntry:
 
     Attributes:
         who: account, as `user@host` from the command line; "unknown" when nobody was named.
-        action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; or a
-            worker's "live model not loaded".
+        action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; "look
+            at feedback again"; or a worker's "live model not loaded", "feedback accepted", "feedback refused" and
+            "feedback fits no series yet", where `who` is the AE title that sent it.
         job_id: None when it is about no job.
     """
 

@@ -189,6 +189,13 @@ class FeedbackTable:
         with self._database.read() as connection:
             return sorted(set(connection.execute(query).scalars()))
 
+    def first_job_of_study(self, study_instance_uid: str) -> int | None:
+        """The lowest number of a job about a series of that study: a name for the study that never changes."""
+        query = select(func.min(jobs.c.id)).where(jobs.c.study_instance_uid == study_instance_uid)
+        with self._database.read() as connection:
+            found: int | None = connection.execute(query).scalar_one()
+            return found
+
 
 def _superseded_by() -> Any:
     """The last accepted correction of the row's series, when it came after the row (itself an accepted one)."""

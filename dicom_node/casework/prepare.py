@@ -82,11 +82,11 @@ def convert_case(case: Path, target: Path) -> None:
             raise BadTrainingCase("no_wmh", f"expected {_WMH_SEG} (a DICOM segmentation) beside {FLAIR_FOLDER}/")
         series = _read_flair(case / FLAIR_FOLDER)
         target.mkdir(parents=True, exist_ok=True)
-        _write(target / _FLAIR_NIFTI, series.voxels, series)
+        write_nifti(target / _FLAIR_NIFTI, series.voxels, series)
         for source, words in _sources(case):
             name = source.relative_to(case).with_suffix(".nii.gz")
             (target / name).parent.mkdir(exist_ok=True)
-            _write(target / name, read_seg_mask(source, series, words).astype(np.uint8), series)
+            write_nifti(target / name, read_seg_mask(source, series, words).astype(np.uint8), series)
     except NotAnalysable as error:
         raise BadTrainingCase(error.code, f"{case.name}: {error.reason}") from error
 
@@ -142,7 +142,7 @@ def _digest(case: Path) -> str:
     return digest.hexdigest()
 
 
-def _write(path: Path, voxels: NDArray[np.float32] | NDArray[np.uint8], series: FlairSeries) -> None:
+def write_nifti(path: Path, voxels: NDArray[np.float32] | NDArray[np.uint8], series: FlairSeries) -> None:
     """(slice, row, column) in LPS as NIfTI (column, row, slice) in RAS+."""
     image = nibabel.Nifti1Image(np.ascontiguousarray(voxels.transpose(2, 1, 0)), _LPS_TO_RAS @ series.affine)
     nibabel.save(image, path)

@@ -78,7 +78,7 @@ class SegmentationObject:
     Attributes:
         header: everything of it.
         name: of its file, for errors.
-        segments: in the order in which it lists them.
+        segments: in the order in which it lists them, without a label map's background.
         frames: unsigned (frame, row, column): 0 and 1, or segment numbers in a label map.
         groups: the functional groups of each frame.
     """
@@ -139,7 +139,9 @@ def read_segmentation(path: Path) -> SegmentationObject:
         raise UnreadableObject(
             "frame_count_mismatch", f"{path.name} holds {len(frames)} frames and describes {len(groups)}."
         )
-    segments = tuple(map(_segment, values.items(seg, "SegmentSequence")))
+    listed = map(_segment, values.items(seg, "SegmentSequence"))
+    # A label map lists its background as segment 0 (PS3.3 C.8.20.2).
+    segments = tuple(one for one in listed if one.number != 0)
     return SegmentationObject(seg, path.name, segments, frames, groups)
 
 
@@ -170,8 +172,9 @@ def _the_one(seg: SegmentationObject, wanted: SegmentWords) -> Segment:
 def _segment(item: Dataset) -> Segment:
     kind = values.first_item(item, "SegmentedPropertyTypeCodeSequence")
     meaning = "" if kind is None else values.text(kind, "CodeMeaning")
+    number = values.whole(item, "SegmentNumber")
     return Segment(
-        number=values.whole(item, "SegmentNumber") or 1,
+        number=1 if number is None else number,
         type_code="" if kind is None else values.text(kind, "CodeValue"),
         words=f"{values.text(item, 'SegmentLabel')} {meaning}".lower().strip(),
         algorithm_type=values.text(item, "SegmentAlgorithmType"),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from db.deliveries import DeliveryTable
     from db.engine import Database
+    from db.feedback import Feedback, FeedbackTable
     from db.inbox import Inbox
     from db.jobs import Job, JobEvent, JobTable
 
@@ -52,6 +53,7 @@ class _Tables:
     inbox: Inbox
     jobs: JobTable
     deliveries: DeliveryTable
+    feedback: FeedbackTable
     now: datetime
 
 
@@ -151,7 +153,7 @@ def audit(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what people did to jobs and models: who, when, what."""
+    """List what people did to jobs and models, and what they corrected: who, when, what."""
     from db.audit import audit_entries
     from dicom_node.cli.job_words import plain, shown_time
 
@@ -169,22 +171,24 @@ def audit(
 def _tables(config: Path | None) -> Iterator[_Tables]:
     from db.deliveries import DeliveryTable
     from db.engine import open_database
+    from db.feedback import FeedbackTable
     from db.inbox import Inbox
     from db.jobs import JobTable
 
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:
-        _require_schema(settings.database_url)
+        require_schema(settings.database_url)
         yield _Tables(
             database=database,
             inbox=Inbox(database),
             jobs=JobTable(database, settings.max_attempts),
             deliveries=DeliveryTable(database),
+            feedback=FeedbackTable(database),
             now=database.clock(),
         )
 
 
-def _require_schema(url: str) -> None:
+def require_schema(url: str) -> None:
     """A question must not make an empty database file."""
     from db.errors import SchemaOutOfDate
     from db.migrate import check
@@ -259,12 +263,33 @@ def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
 
     told = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
     waiting = [one for one in tables.inbox.open_series() if one.series_instance_uid == series_uid]
-    if not told and not waiting:
+    feedback = tables.feedback.of_series(series_uid)
+    if not told and not waiting and not feedback:
         raise UnknownRow(f"nothing of series {series_uid} was received")
     if as_json:
-        print_json({"jobs": [one.plain() for one in told], "waiting": [plain(one) for one in waiting]})
+        print_json(
+            {
+                "jobs": [one.plain() for one in told],
+                "waiting": [plain(one) for one in waiting],
+                "feedback": [_plain_feedback(one) for one in feedback],
+            }
+        )
         return
     for one in told:
         one.print()
     for activity in waiting:
         out.print(f"Series {series_uid}, not judged yet: {series_standing(activity, tables.now)}", markup=False)
+    for correction in feedback:
+        out.print(_feedback_line(correction), markup=False)
+
+
+def _plain_feedback(one: Feedback) -> dict[str, Any]:
+    from dicom_node.cli.feedback_words import plain
+
+    return plain(one)
+
+
+def _feedback_line(one: Feedback) -> str:
+    from dicom_node.cli.feedback_words import explained
+
+    return explained(one)

@@ -42,6 +42,7 @@ COMMANDS = (
     Mount("evaluate", "dicom_node.cli.evaluate", "evaluate"),
     Mount("compare", "dicom_node.cli.compare", "compare"),
     Mount("jobs", "dicom_node.cli.jobs", "app"),
+    Mount("feedback", "dicom_node.cli.feedback", "app"),
     Mount("models", "dicom_node.cli.models", "app"),
     Mount("db", "dicom_node.cli.database", "app"),
     Mount("config", "dicom_node.cli.config", "app"),

@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 
 from db.feedback import FeedbackFacts
 from dicom_node.reading import values
+from dicom_node.reading.parsing import PARSER_ERRORS
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)+")
@@ -65,8 +67,14 @@ def _creator(header: Dataset) -> str | None:
 
 
 def _name(header: Dataset, keyword: str) -> str | None:
-    """Readable: `Doe^Jane^^Dr` is stored as it is, without empty parts at its end."""
-    return values.text(header, keyword).rstrip("^= ") or None
+    """Names as they are written (`Doe^Jane^^Dr`), without empty parts at their end; several joined by "; "."""
+    value = values.raw(header, keyword)
+    several = value if isinstance(value, MultiValue) else [value] if value is not None else []
+    try:
+        names = [str(one).rstrip("^= ").strip() for one in several]
+    except PARSER_ERRORS:  # bytes that are not of the character set that the object names
+        return None
+    return "; ".join(name for name in names if name) or None
 
 
 def _content_time(header: Dataset) -> str | None:

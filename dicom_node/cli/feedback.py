@@ -1,0 +1,173 @@
+"""`wmh-node feedback list | show | export | retry`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dicom_node.cli.account import ByOption, account
+from dicom_node.cli.context import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    complain,
+    err,
+    exit_codes,
+    out,
+    print_json,
+    settings_or_exit,
+)
+
+if TYPE_CHECKING:
+    from db.engine import Database
+    from db.feedback import FeedbackTable
+    from dicom_node.settings import Settings
+
+app = typer.Typer(help="Segmentations that radiologists corrected and sent back.", no_args_is_help=True)
+
+_ONE_LINE = 10_000  # characters, more than any line has
+
+FeedbackIds = Annotated[list[int], typer.Argument(metavar="FEEDBACK...", help="Numbers of corrections.")]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    settings: Settings
+    database: Database
+    feedback: FeedbackTable
+
+
+@app.command("list")
+def list_feedback(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also superseded corrections, and our own results that came back.")
+    ] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List corrections, newest first: who sent which, and how it compares with the model's own mask."""
+    from dicom_node.cli.feedback_words import figures, plain, standing
+    from dicom_node.cli.job_words import shown_time
+
+    with _opened(config) as opened:
+        found = opened.feedback.list(everything=everything, limit=limit)
+    if as_json:
+        print_json([plain(one) for one in found])
+        return
+    table = Table(box=None)
+    for heading in ("feedback", "state", "received", "who", "DSC", "model mL", "corrected mL", "model"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("series", overflow="fold")  # never cut: it is there to be copied
+    table.add_column("reason")
+    for one in found:
+        table.add_row(
+            str(one.id), Text(standing(one)), shown_time(one.received_at), Text(one.who), *figures(one),
+            Text(_model(one.comparison)), Text(one.source_series_uid or "-"), Text(one.reason or ""),
+        )  # fmt: skip
+    # Into a pipe each is one line, however long: people grep them.
+    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
+    console.print(table if found else "no feedback")
+
+
+@app.command()
+def show(
+    feedback_id: Annotated[int, typer.Argument(metavar="FEEDBACK", help="Number of the correction.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything that is known of one correction."""
+    from dicom_node.cli.feedback_words import plain, standing
+
+    with _opened(config) as opened:
+        one = opened.feedback.get(feedback_id)
+    if as_json:
+        print_json(plain(one))
+        return
+    table = Table(box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in plain(one).items():
+        if name == "comparison" and value is not None:
+            for figure, number in value.items():
+                table.add_row(f"compared {figure}", Text(str(number)))
+        elif name == "notes":
+            for note in value:
+                table.add_row("note", Text(note))
+        elif value is not None:
+            table.add_row(name, Text(standing(one) if name == "state" else str(value)))
+    out.print(table)
+
+
+@app.command()
+def export(
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder of training cases; may hold an earlier export.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the corrections that count as training cases, ready for `wmh-node train`; without patient data."""
+    from db.inbox import Inbox
+    from db.jobs import JobTable
+    from dicom_node.cli.progress import stage_bars
+    from dicom_node.feedback.export import Exporter
+    from dicom_node.followup.patient_key import open_hasher
+    from dicom_node.working.received_series import ReceivedSeriesReader
+
+    with _opened(config) as opened, closing(ReceivedSeriesReader()) as reader, stage_bars() as progress:
+        storage = opened.settings.storage.absolute()
+        exporter = Exporter(
+            opened.feedback, Inbox(opened.database), JobTable(opened.database), storage, open_hasher(storage), reader
+        )
+        done = exporter.export(out_folder, lambda count, total: progress("cases", count, total))
+    if as_json:
+        print_json(
+            {
+                "folder": out_folder,
+                "written": done.written,
+                "unchanged": done.unchanged,
+                "failed": [{"feedback": number, "reason": reason} for number, reason in done.failed],
+            }
+        )
+    else:
+        out.print(f"{len(done.written)} cases written, {len(done.unchanged)} unchanged, in {out_folder}", markup=False)
+        err.print("Check patients.csv (site, split); next: wmh-node train. Research use only.", markup=False)
+    for number, reason in done.failed:
+        complain(f"feedback {number} was not exported: {reason}")
+    if done.failed:
+        raise typer.Exit(ExitCode.FAILED)
+
+
+@app.command()
+def retry(feedback_ids: FeedbackIds, by: ByOption = None, config: ConfigOption = None) -> None:
+    """Look again at corrections that wait or were refused."""
+    with _opened(config) as opened:
+        for number in feedback_ids:
+            opened.feedback.look_again(number, by or account())
+            out.print(f"feedback {number} is looked at again")
+
+
+@contextmanager
+def _opened(config: Path | None) -> Iterator[_Opened]:
+    from db.engine import open_database
+    from db.feedback import FeedbackTable
+    from dicom_node.cli.jobs import require_schema
+
+    settings = settings_or_exit(config)
+    with exit_codes(), closing(open_database(settings.database_url)) as database:
+        require_schema(settings.database_url)
+        yield _Opened(settings, database, FeedbackTable(database))
+
+
+def _model(comparison: Any) -> str:
+    if comparison is None:
+        return ""
+    model = comparison["model"]
+    return f"{model['name']} {model['version']} ({model['digest'][:12]})"
