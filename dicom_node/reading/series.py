@@ -75,7 +75,7 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     frame_of_reference, reference_flags = _frame_of_reference(files, choice.volume)
     kept, voxels, pixel_flags = _pixels(files, stacked)
     sources = list(dict.fromkeys(plane.frame.source for plane in kept))
-    headers = tuple(_clean(files.headers[source], frame_of_reference) for source in sources)
+    headers = tuple(_with_reference(clean_header(files.headers[source]), frame_of_reference) for source in sources)
     copies = ("duplicate_slices_dropped",) if files.had_copies else ()
     flags = (*choice.verdict.flags, *stacked.flags, *reference_flags, *copies, *pixel_flags)
     return FlairSeries(
@@ -211,11 +211,10 @@ def _source_frame(frame: Frame) -> SourceFrame:
     )
 
 
-def _clean(header: FileDataset, frame_of_reference: str) -> FileDataset:
-    """Make a header safe to copy from: drop what cannot be converted, empty what breaks its own VR.
+def clean_header(header: FileDataset) -> FileDataset:
+    """Make a header safe to copy from, in place: drop what cannot be converted, empty what breaks its own VR.
 
-    Names and identifiers keep what they hold, valid or not: results must go to the same patient. The reference UID is
-    filled in where it was missing.
+    Names and identifiers keep what they hold, valid or not: results must go to the same patient.
     """
     for tag in list(header.keys()):
         try:
@@ -225,6 +224,11 @@ def _clean(header: FileDataset, frame_of_reference: str) -> FileDataset:
             continue
         if element.VR in _STRICT_VRS and not _valid(element):
             element.value = None
+    return header
+
+
+def _with_reference(header: FileDataset, frame_of_reference: str) -> FileDataset:
+    """The reference UID is filled in where it was missing."""
     header.FrameOfReferenceUID = frame_of_reference
     return header
 

@@ -84,6 +84,12 @@ CHANGE_BEYOND_INTERVALS: Final = PrivateCode(
     "is sure of to those that it does not rule out; it is no confidence interval. Yes does not mean that the change is "
     "real: the comments say what else differs between the two scans.",
 )
+NOT_ANALYSED: Final = PrivateCode(
+    "WMH-NO-ANALYSIS",
+    "Reason why white matter hyperintensities were not analysed",
+    "The images were looked at and not analysed, for a reason of CID 9300: nothing is said about whether there are "
+    "white matter hyperintensities.",
+)
 PRIVATE_CODES: Final = (
     UNCERTAINTY_INDEX,
     REVIEW_RECOMMENDED,
@@ -93,6 +99,7 @@ PRIVATE_CODES: Final = (
     VOLUME_CHANGE,
     VOLUME_CHANGE_PERCENT,
     CHANGE_BEYOND_INTERVALS,
+    NOT_ANALYSED,
 )
 
 MORPHOLOGICALLY_ABNORMAL: Final = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150
@@ -110,6 +117,15 @@ IMAGING_MEASUREMENT_REPORT: Final = CodedConcept("126000", "DCM", "Imaging Measu
 MR_BRAIN: Final = CodedConcept("24590-2", "LN", "MR Brain")  # extends CID 100
 VOLUME: Final = CodedConcept("118565006", "SCT", "Volume")  # CID 7469
 NUMBER_OF_LESIONS: Final = CodedConcept("246206008", "SCT", "Number of lesions")
+MEASUREMENT_REPORT: Final = CodedConcept("126000", "DCM", "Imaging Measurement Report")  # CID 7021
+QUALITATIVE_EVALUATIONS: Final = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500, row 12
+PROCEDURE_REPORTED: Final = CodedConcept("121058", "DCM", "Procedure Reported")  # TID 1500, row 4
+ENGLISH: Final = CodedConcept("en-US", "RFC5646", "English (United States)")  # CID 5000
+# CID 9300, why a procedure was discontinued: what was wrong with the objects.
+OBJECTS_INCORRECTLY_FORMATTED: Final = CodedConcept("110521", "DCM", "Objects incorrectly formatted")
+OBJECT_TYPES_NOT_SUPPORTED: Final = CodedConcept("110522", "DCM", "Object Types not supported")
+OBJECT_SET_INCOMPLETE: Final = CodedConcept("110523", "DCM", "Object Set incomplete")
+UNSPECIFIED_REASON: Final = CodedConcept("110513", "DCM", "Discontinued for unspecified reason")
 IMAGE_LIBRARY: Final = CodedConcept("111028", "DCM", "Image Library")  # TID 1600
 IMAGE_LIBRARY_GROUP: Final = CodedConcept("126200", "DCM", "Image Library Group")  # TID 1600
 MODALITY: Final = CodedConcept("121139", "DCM", "Modality")  # TID 1602

@@ -70,14 +70,14 @@ def build_report(
         groups.extend(region_groups(series, segmentation, segmentation.regions, segs.regions, facts, form))
     groups.extend(comparison_items(facts, form))
     content = sr.MeasurementReport(
-        observation_context=_observation_context(facts),
+        observation_context=observation_context(facts),
         procedure_reported=codes.MR_BRAIN,
         imaging_measurements=groups,
     )
     # TID 1500 wants the image library before the measurements, which highdicom has put last.
     content[0].ContentSequence.insert(-1, image_library(series))
     referred_to = (*series.headers, segs.wmh, segs.regions, *comparison_evidence(facts, form))
-    evidence = [_bare(one) for one in referred_to if one is not None]
+    evidence = [bare_reference(one) for one in referred_to if one is not None]
     report = sr.Comprehensive3DSR(
         evidence=evidence,
         content=content[0],
@@ -103,7 +103,7 @@ def build_report(
     return result
 
 
-def _observation_context(facts: AnalysisFacts) -> sr.ObservationContext:
+def observation_context(facts: AnalysisFacts) -> sr.ObservationContext:
     """The observer is the device (TID 1002, TID 1004): no person has seen the result."""
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=device_uid(facts.model.digest),
@@ -168,7 +168,7 @@ def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) ->
     return [RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
 
 
-def _bare(instance: Dataset) -> Dataset:
+def bare_reference(instance: Dataset) -> Dataset:
     """What highdicom needs of an instance to refer to it; patient and study are set when the report is finished."""
     bare = Dataset()
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):

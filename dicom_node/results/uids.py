@@ -42,6 +42,7 @@ class ResultUids:
         software_version: of this node.
         predecessor: SOPInstanceUID of the report that this one names as its predecessor; None where it names none.
         comparison: `identity` of what it says about an earlier result of the patient; None where it says nothing.
+        refusal: why the series was not analysed, code and words; None where it was.
         region_rule: what counts as periventricular; None where the report has no regions.
     """
 
@@ -54,6 +55,7 @@ class ResultUids:
     predecessor: str | None = None
     region_rule: str | None = None
     comparison: str | None = None
+    refusal: str | None = None
 
     def of(self, kind: str) -> str:
         """The UID of one thing in the result set; `kind` is a stable slug that no two things share."""
@@ -68,6 +70,7 @@ class ResultUids:
             # Left out where there is none, so that results without regions keep the UIDs that they always had.
             **({"regions": self.region_rule} if self.region_rule is not None else {}),
             **({"comparison": self.comparison} if self.comparison is not None else {}),
+            **({"refusal": self.refusal} if self.refusal is not None else {}),
             "kind": kind,
         }
         return uuid_uid("".join(f"{name}={value}\n" for name, value in parts.items()))

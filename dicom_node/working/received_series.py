@@ -4,7 +4,8 @@ The header child of completion has let the series pass. But decoding, and the co
 still grow without bounds, and the worker holds a model and a lease.
 
 Protocol: request: rows of the instances, the storage folder and the job's digest as JSON. Answer: a series as
-`series_parts` writes it, or one part of JSON: ["refused", class, code, reason] or ["failed", words]. A decoder that a
+`series_parts` writes it, or one part of JSON: ["refused", class, code, reason] or ["failed", words]. With null for the
+digest only one header is asked for: two parts, of which the first is empty, or null as JSON. A decoder that a
 hostile file has taken over can thus give wrong images, which it could before; it cannot run code in this process.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from pydicom.dataset import Dataset
 
 from db.inbox import StoredInstance
 from dicom_node.completing.instances import analysed_instances, digest_of, rows_from_json, rows_to_json
@@ -32,11 +34,12 @@ from dicom_node.errors import (
     WmhNodeError,
 )
 from dicom_node.logs import describe_error
+from dicom_node.reading import values
 from dicom_node.reading.flair_series import FlairSeries
-from dicom_node.reading.parsing import guarded
+from dicom_node.reading.parsing import guarded, read_header
 from dicom_node.reading.pixels import MAX_VOXELS
-from dicom_node.reading.series import read_series
-from dicom_node.working.series_parts import from_parts, to_parts
+from dicom_node.reading.series import clean_header, read_series
+from dicom_node.working.series_parts import from_parts, header_bytes, header_from, to_parts
 
 log = structlog.get_logger()
 
@@ -46,6 +49,8 @@ MAX_HEADER_BYTES: Final = 192 * 1024**2
 LIMITS: Final = Limits(
     memory_bytes=1024**3 + 12 * MAX_VOXELS, seconds=600.0, answer_bytes=4 * MAX_VOXELS + 2 * MAX_HEADER_BYTES
 )
+
+_LARGE: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
 _REFUSALS: Final = {
     kind.__name__: kind for kind in (NotAnalysable, NotFlair, IncompleteSeries, UnreadableObject, UnsupportedGeometry)
@@ -86,6 +91,18 @@ class ReceivedSeriesReader:
             lambda: from_parts(answer), "unreadable", "The series could not be read: its reader gave no sense."
         )
 
+    def first_header(self, instances: Sequence[StoredInstance], storage: Path) -> Dataset | None:
+        """As `first_header`; None also when not even that can be read within the limits."""
+        request = json.dumps([rows_to_json(instances), str(storage), None]).encode()
+        try:
+            answer = asked_twice(self._child, request)
+            if len(answer) == 1:
+                return None
+            return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
+        except (ConfinedChildLost, UnreadableObject) as error:
+            log.warning("no header could be read", instances=len(instances), trouble=str(error))
+            return None
+
     def close(self) -> None:
         """End the child."""
         self._child.close()
@@ -110,6 +127,38 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
     return series
 
 
+def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset | None:
+    """The header of the first instance of a series that can be read, to answer about a series that cannot.
+
+    Functional groups, which may be as large as the image, are left out.
+
+    Returns:
+        with the UIDs that it was received under; None when none can be read and names the series.
+    """
+    for one in instances:
+        try:
+            header = clean_header(read_header(storage / one.path))
+        except NotAnalysable:
+            continue
+        if values.text(header, "SeriesInstanceUID") == one.series_instance_uid:
+            for keyword in _LARGE:
+                header.pop(keyword, None)
+            for keyword, uid in uids_of(one).items():
+                setattr(header, keyword, uid)
+            return header
+    return None
+
+
+def uids_of(one: StoredInstance) -> dict[str, str]:
+    """What refers to an instance, by DICOM keyword."""
+    return {
+        "SOPClassUID": one.sop_class_uid,
+        "SOPInstanceUID": one.sop_instance_uid,
+        "StudyInstanceUID": one.study_instance_uid,
+        "SeriesInstanceUID": one.series_instance_uid,
+    }
+
+
 def _require_same(found: str, expected: str, where: str) -> None:
     if found != expected:
         raise WmhNodeError(
@@ -126,6 +175,8 @@ def _error(words: Sequence[str]) -> WmhNodeError:
 
 def _answer(request: bytes) -> list[bytes | memoryview]:
     rows, storage, digest = json.loads(request)
+    if digest is None:
+        return _answer_with_header(rows, Path(storage))
     try:
         parts = to_parts(read_received(rows_from_json(rows), Path(storage), digest))
         if len(parts[1]) > MAX_HEADER_BYTES:
@@ -137,6 +188,15 @@ def _answer(request: bytes) -> list[bytes | memoryview]:
     except Exception as error:  # this is the worker's edge towards received bytes
         return [json.dumps(["failed", describe_error(error)]).encode()]
     return parts
+
+
+def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
+    try:
+        header = first_header(rows_from_json(rows), storage)
+        return [b"null"] if header is None else [b"", header_bytes(header)]
+    except Exception as error:  # likewise
+        log.warning("no header could be read", trouble=describe_error(error))
+        return [b"null"]
 
 
 if __name__ == "__main__":

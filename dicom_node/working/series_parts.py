@@ -30,7 +30,7 @@ def to_parts(series: FlairSeries) -> list[bytes | memoryview]:
     Raises:
         the `PARSER_ERRORS` of `dicom_node.reading.parsing`: a header that pydicom has read cannot be written.
     """
-    headers = [_header_bytes(header) for header in series.headers]
+    headers = [header_bytes(header) for header in series.headers]
     facts: dict[str, Any] = {name: getattr(series, name) for name in _TEXTS}
     facts |= {
         "shape": series.voxels.shape,
@@ -63,7 +63,12 @@ def from_parts(parts: Sequence[bytearray]) -> FlairSeries:
     )
 
 
-def _header_bytes(header: Dataset) -> bytes:
+def header_bytes(header: Dataset) -> bytes:
+    """A header as a data set in Explicit VR Little Endian, without file meta information.
+
+    Raises:
+        the `PARSER_ERRORS` of `dicom_node.reading.parsing`: it cannot be written.
+    """
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, False
     # A scanner's own values go as they came, sound or not: `dicom_node.reading.values` looks at them.
@@ -73,8 +78,13 @@ def _header_bytes(header: Dataset) -> bytes:
     return content
 
 
+def header_from(content: bytes | bytearray) -> Dataset:
+    """What `header_bytes` wrote."""
+    return read_dataset(BytesIO(content), False, True)
+
+
 def _parsed(content: bytearray, lengths: Sequence[int]) -> Iterator[Dataset]:
     start = 0
     for length in lengths:
-        yield read_dataset(BytesIO(content[start : start + length]), False, True)
+        yield header_from(content[start : start + length])
         start += length
