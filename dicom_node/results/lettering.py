@@ -52,6 +52,15 @@ def write_over_image(
     draw.text(at, text, colour, font(size), anchor=anchor, stroke_width=2, stroke_fill=BACKGROUND)
 
 
+def shortened(text: str, size: int, width: float) -> str:
+    """The text, cut where it is wider; three dots say so."""
+    if font(size).getlength(text) <= width:
+        return text
+    while text and font(size).getlength(f"{text}...") > width:
+        text = text[:-1]
+    return f"{text}..."
+
+
 def wrap(text: str, size: int, width: float) -> list[str]:
     """The text in lines that fit the width, broken between words."""
     lines: list[str] = []

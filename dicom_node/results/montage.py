@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_node.results.display import DisplayTurn, display_turn, head_mask, to_grey
+from dicom_node.results.display import DisplayTurn, display_turn, to_grey
 from dicom_node.results.outlines import Outlined, draw_outlines
 from segmentation.volume import FlairVolume
 
@@ -41,40 +42,70 @@ class Panel:
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Montage:
-    """The slices that the pictures show, cropped to the head they show, ready to be drawn at any size.
+    """The slices that the pictures show, in one grey scale, ready to be drawn at any size.
+
+    All arrays are (place in `chosen`, row, column), turned for display.
 
     Attributes:
         chosen: indices, ascending, at least one.
-        grey: uint8 (place in `chosen`, row, column), turned for display and cropped.
-        shown: masks, likewise.
+        grey: uint8.
+        head: bool: not air; pictures are cropped to it.
+        shown: masks.
         wmh_ml: WMH in each of them.
-        pixel_mm: (row, column) spacing of `grey`.
+        pixel_mm: (row, column) spacing.
         turn: how they were turned; names the patient's sides at the panels' edges.
     """
 
     chosen: tuple[int, ...]
     grey: NDArray[np.uint8]
+    head: NDArray[np.bool_]
     shown: Outlined
     wmh_ml: tuple[float, ...]
     pixel_mm: tuple[float, float]
     turn: DisplayTurn
 
+    @cached_property
+    def crop(self) -> tuple[slice, slice]:
+        """Rows and columns that hold the head in all slices, with a margin; everything where there is none."""
+        seen = self.head.any(axis=0)
+        row_mm, column_mm = self.pixel_mm
+        # A row counts when two per cent of it is head: noise in air must not widen the crop.
+        return (
+            _run(seen.mean(axis=1) > 0.02, round(_MARGIN_MM / row_mm)),
+            _run(seen.mean(axis=0) > 0.02, round(_MARGIN_MM / column_mm)),
+        )
+
     @property
     def size_mm(self) -> tuple[float, float]:
-        """(width, height) of a slice."""
-        return self.grey.shape[2] * self.pixel_mm[1], self.grey.shape[1] * self.pixel_mm[0]
+        """(width, height) of a cropped slice."""
+        rows, columns = self.crop
+        row_mm, column_mm = self.pixel_mm
+        return (columns.stop - columns.start) * column_mm, (rows.stop - rows.start) * row_mm
 
     def scale(self, box: tuple[int, int]) -> float:
         """Pixels per mm at which a slice fits a box (width, height) in pixels."""
         width, height = self.size_mm
         return min(box[0] / width, box[1] / height)
 
+    def only(self, indices: Sequence[int]) -> Montage:
+        """Some of the slices, in the same grey scale and a crop of their own."""
+        places = [self.chosen.index(index) for index in indices]
+        return replace(
+            self,
+            chosen=tuple(indices),
+            grey=self.grey[places],
+            head=self.head[places],
+            shown=self.shown.at(places),
+            wmh_ml=tuple(self.wmh_ml[place] for place in places),
+        )
+
     def panel(self, index: int, box: tuple[int, int]) -> Panel:
         """One of the chosen slices, as large as the box (width, height) allows, in square millimetres."""
         place = self.chosen.index(index)
         scale = self.scale(box)
         size = (max(round(self.size_mm[0] * scale), 1), max(round(self.size_mm[1] * scale), 1))
-        return Panel(index, _draw_slice(self.grey[place], self.shown, place, size), self.wmh_ml[place])
+        image = _draw_slice(self.grey[place][self.crop], self.shown.at([place]).cropped(*self.crop), size)
+        return Panel(index, image, self.wmh_ml[place])
 
 
 def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]:
@@ -119,27 +150,30 @@ def key_slices(mask: NDArray[np.bool_], chosen: Sequence[int]) -> list[int]:
 
 
 def lay_montage(
-    volume: FlairVolume, affine_lps: NDArray[np.float64], outlined: Outlined, chosen: Sequence[int]
+    volume: FlairVolume,
+    affine_lps: NDArray[np.float64],
+    outlined: Outlined,
+    chosen: Sequence[int],
+    head: NDArray[np.bool_],
 ) -> Montage:
-    """Get slices ready to be drawn, in one crop and one grey scale.
+    """Get slices ready to be drawn.
 
     Args:
         volume: intensities.
         affine_lps: 4x4, (column, row, slice) indices to mm, LPS.
         outlined: masks (slice, row, column).
         chosen: indices of the slices, ascending, at least one.
+        head: bool (slice, row, column): not air.
     """
     turn = display_turn(affine_lps)
     places = list(chosen)
-    head = head_mask(volume.voxels)[places]
-    pixel_mm = turn.spacing(volume.spacing_mm)
-    rows, columns = _crop(turn.apply(head), *pixel_mm)
     return Montage(
         chosen=tuple(places),
-        grey=turn.apply(to_grey(volume.voxels[places], head))[:, rows, columns],
-        shown=outlined.at(places).turned(turn, rows, columns),
+        grey=turn.apply(to_grey(volume.voxels[places], head[places])),
+        head=turn.apply(head[places]),
+        shown=outlined.at(places).turned(turn),
         wmh_ml=tuple(float(np.count_nonzero(outlined.wmh[index]) * volume.voxel_volume_ml) for index in places),
-        pixel_mm=pixel_mm,
+        pixel_mm=turn.spacing(volume.spacing_mm),
         turn=turn,
     )
 
@@ -162,16 +196,6 @@ def _evenly(first: int, last: int, count: int) -> list[int]:
     return [round(v) for v in np.linspace(first, last, count)]
 
 
-def _crop(head: NDArray[np.bool_], row_mm: float, column_mm: float) -> tuple[slice, slice]:
-    """Rows and columns that hold the head in all shown slices, with a margin; everything where there is none."""
-    seen = head.any(axis=0)
-    # A row counts when two per cent of it is head: noise in air must not widen the crop.
-    return (
-        _run(seen.mean(axis=1) > 0.02, round(_MARGIN_MM / row_mm)),
-        _run(seen.mean(axis=0) > 0.02, round(_MARGIN_MM / column_mm)),
-    )
-
-
 def _run(flags: NDArray[np.bool_], margin: int) -> slice:
     found = np.flatnonzero(flags)
     if found.size == 0:
@@ -179,11 +203,11 @@ def _run(flags: NDArray[np.bool_], margin: int) -> slice:
     return slice(max(int(found[0]) - margin, 0), min(int(found[-1]) + margin + 1, len(flags)))
 
 
-def _draw_slice(grey: NDArray[np.uint8], shown: Outlined, place: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """One slice at `size` (width, height) with its outlines, RGB."""
+def _draw_slice(grey: NDArray[np.uint8], shown: Outlined, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """One slice at `size` (width, height) with what is drawn over it, RGB."""
     large = (size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING)
     canvas = cv2.cvtColor(
         cv2.resize(np.ascontiguousarray(grey), large, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB
     )
-    draw_outlines(canvas, shown, place)
+    draw_outlines(canvas, shown, 0)
     return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -57,11 +57,13 @@ class Outlined:
         """Some of the slices."""
         return Outlined(*(None if mask is None else mask[places] for mask in self._masks))  # type: ignore[arg-type]
 
-    def turned(self, turn: DisplayTurn, rows: slice, columns: slice) -> Outlined:
-        """Turned for display and cropped."""
-        return Outlined(
-            *(None if mask is None else turn.apply(mask)[:, rows, columns] for mask in self._masks)  # type: ignore[arg-type]
-        )
+    def turned(self, turn: DisplayTurn) -> Outlined:
+        """Turned for display."""
+        return Outlined(*(None if mask is None else turn.apply(mask) for mask in self._masks))  # type: ignore[arg-type]
+
+    def cropped(self, rows: slice, columns: slice) -> Outlined:
+        """Some rows and columns."""
+        return Outlined(*(None if mask is None else mask[:, rows, columns] for mask in self._masks))  # type: ignore[arg-type]
 
     @property
     def _masks(self) -> tuple[NDArray[np.bool_] | None, ...]:

@@ -27,6 +27,7 @@ from dicom_node.results.lettering import (
     font,
     interval_millilitres,
     millilitres,
+    shortened,
     wrap,
     write,
 )
@@ -78,9 +79,13 @@ def draw_follow_up(draw: ImageDraw.ImageDraw, told: Told | None, top: int) -> in
         return top
     draw.line((EDGE, top + 2, SIDE - EDGE, top + 2), LINE)
     width = write(draw, (EDGE, top + 10), change_in_words(told), LARGE)
-    write(draw, (EDGE + width + 12, top + 15), f"since {told.earlier.acquired_on.isoformat()}", BODY, QUIET)
-    write(draw, (SIDE - EDGE, top + 15), earlier_in_words(told), BODY, QUIET, "ra")
-    return top + 52
+    width += write(draw, (EDGE + width + 12, top + 15), f"since {told.earlier.acquired_on.isoformat()}", BODY, QUIET)
+    earlier = earlier_in_words(told)
+    if width + 40 + draw.textlength(earlier, font(BODY)) <= SIDE - 2 * EDGE:
+        write(draw, (SIDE - EDGE, top + 15), earlier, BODY, QUIET, "ra")
+        return top + 52
+    write(draw, (EDGE, top + 49), earlier, BODY, QUIET)
+    return top + 86
 
 
 def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
@@ -157,9 +162,9 @@ def draw_footer(
     right = SIDE - EDGE
     draw.line((EDGE, top, right, top), LINE)
     write(draw, (EDGE, top + 12), RESEARCH_ONLY, BODY, ALERT, bold=True)
-    write(draw, (EDGE, top + 46), made_by(model), SMALL, QUIET)
-    if pages > 1:
-        write(draw, (right, top + 46), f"page {number} of {pages}", SMALL, QUIET, "ra")
+    page = f"page {number} of {pages}" if pages > 1 else ""
+    room = right - EDGE - write(draw, (right, top + 46), page, SMALL, QUIET, "ra") - 20
+    write(draw, (EDGE, top + 46), shortened(made_by(model), SMALL, room), SMALL, QUIET)
     if pixels_per_mm is not None:
         bar = round(50 * pixels_per_mm)
         draw.line((right - bar, top + 24, right, top + 24), TEXT, 3)

@@ -44,28 +44,25 @@ class Grid:
 
 def draw_pages(content: Content) -> tuple[Image.Image, ...]:
     """Draw the pages: RGB, square; one to three of them."""
-    chosen = choose_slices(content.outlined.wmh, head_mask(content.volume.voxels))
+    head = head_mask(content.volume.voxels)
+    chosen = choose_slices(content.outlined.wmh, head)
     keys = key_slices(content.outlined.wmh, chosen)
     parts = [] if len(chosen) <= KEY_PANELS else _share(chosen)
     pages = 1 + len(parts)
-    montage = _lay(content, chosen)
+    montage = lay_montage(content.volume, content.affine_lps, content.outlined, chosen, head)
     return (
         # Key slices lie near each other, so that their own crop shows them larger.
-        _first_page(content, _lay(content, keys), keys, pages),
+        _first_page(content, montage.only(keys), pages),
         *(_slices_page(content, montage, part, number, pages) for number, part in enumerate(parts, start=2)),
     )
 
 
-def _lay(content: Content, chosen: Sequence[int]) -> Montage:
-    return lay_montage(content.volume, content.affine_lps, content.outlined, chosen)
-
-
-def _first_page(content: Content, montage: Montage, keys: Sequence[int], pages: int) -> Image.Image:
+def _first_page(content: Content, montage: Montage, pages: int) -> Image.Image:
     image, draw = new_page()
     top = draw_findings(draw, content) + GAP
     bottom = draw_notes(draw, content.notes, SIDE - FOOTER) - GAP
-    grid = _grid(montage, len(keys), top, bottom)
-    _draw_panels(image, draw, content, montage, keys, grid)
+    grid = _grid(montage, len(montage.chosen), top, bottom)
+    _draw_panels(image, draw, content, montage, montage.chosen, grid)
     draw_footer(draw, content.model, 1, pages, montage.scale(grid.box))
     return image
 

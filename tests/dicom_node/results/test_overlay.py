@@ -84,7 +84,7 @@ def test_outlines_lie_around_the_lesion() -> None:
     mask = np.zeros(voxels.shape, bool)
     mask[2, 20:26, 30:34] = True  # in a mirrored array: shown at column 6..9 of 40
     volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
-    montage = lay_montage(volume, affine_of((-1, 0, 0), (0, 1, 0)), Outlined(mask), [1, 2, 3])
+    montage = lay_montage(volume, affine_of((-1, 0, 0), (0, 1, 0)), Outlined(mask), [1, 2, 3], mask | True)
     panels = [montage.panel(index, (400, 600)) for index in (1, 2, 3)]
     coloured = [
         (np.abs(panel.image.astype(int) - DISPLAY_RGB).sum(axis=2) < 60) for panel in panels
@@ -106,7 +106,7 @@ def test_parts_and_ventricles_have_their_colours() -> None:
     inner[0, 20:30, 20:40] = True
     ventricles[0, 40:50, 20:40] = True
     volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
-    panel = lay_montage(volume, AXIAL, Outlined(wmh, inner, ventricles), [0]).panel(0, (800, 600))
+    panel = lay_montage(volume, AXIAL, Outlined(wmh, inner, ventricles), [0], wmh | True).panel(0, (800, 600))
 
     def extent(colour: tuple[int, int, int]) -> tuple[list[float], list[float]]:
         """Rows and columns that this hue spans, in voxels; the slice itself is grey."""
@@ -135,7 +135,7 @@ def test_what_the_model_is_unsure_of_is_shaded() -> None:
     measures = measure(mask, probability, 0.005)
     outlined = Outlined.of(Segmentation(mask, probability, measures, StageSeconds(0, 0, 0), ()))
     volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
-    image = lay_montage(volume, AXIAL, outlined, [0]).panel(0, (800, 600)).image.astype(int)
+    image = lay_montage(volume, AXIAL, outlined, [0], mask | True).panel(0, (800, 600)).image.astype(int)
     assert image.shape[:2] == (600, 800)
 
     def green_lost(row: int, column: int) -> int:
@@ -186,7 +186,7 @@ def test_anisotropic_pixels_are_shown_square() -> None:
     """Pixels of 1 x 2 mm give a panel with the proportions of the head, not of the matrix."""
     volume = FlairVolume(np.full((3, 50, 50), 100.0, np.float32), (5.0, 2.0, 1.0))
     nothing = Outlined(np.zeros(volume.voxels.shape, bool))
-    montage = lay_montage(volume, np.diag([1.0, 2.0, 5.0, 1.0]), nothing, [0])
+    montage = lay_montage(volume, np.diag([1.0, 2.0, 5.0, 1.0]), nothing, [0], np.ones(volume.voxels.shape, bool))
     assert montage.panel(0, (200, 1000)).image.shape == (400, 200, 3)
     assert montage.scale((200, 1000)) == pytest.approx(4.0)
 
