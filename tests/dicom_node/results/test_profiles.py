@@ -1,0 +1,163 @@
+"""What each profile is sent, and that what it is sent belongs together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from io import BytesIO
+
+import pydicom
+import pytest
+from pydicom.dataset import Dataset
+from support.result_cases import CASES, result_set_of, segmentation_of, series_of
+
+from dicom_node.errors import ResultError
+from dicom_node.reading.series import FlairSeries
+from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, ObjectKind, Profile, SegForm, Wish
+from dicom_node.results.result_set import ResultObject, ResultSet
+from dicom_node.results.uids import in_form
+from dicom_node.results.writing import part10_bytes
+from segmentation.regions import RegionRule
+from segmentation.segment import Segmentation
+
+LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
+EVERY = (*PROFILES.values(), LABELMAP, replace(PROFILES["slicer"], seg_encoding="labelmap"))
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> FlairSeries:
+    """An axial series."""
+    return series_of(CASES[0], tmp_path_factory.mktemp("series"))
+
+
+@pytest.fixture(scope="module")
+def segmentation(series: FlairSeries) -> Segmentation:
+    """WMH in two regions."""
+    return segmentation_of(series, divided=RegionRule())
+
+
+@pytest.fixture(scope="module")
+def everything(series: FlairSeries, segmentation: Segmentation) -> ResultSet:
+    """What all profiles ask for."""
+    return result_set_of(series, segmentation, wishes=[Wish(one, probability_map=True) for one in EVERY])
+
+
+def uids_in(dataset: Dataset, *keywords: str) -> set[str]:
+    """Values of these elements anywhere in an object."""
+    return {str(one.value) for one in dataset.iterall() if one.keyword in keywords}
+
+
+@pytest.mark.parametrize("profile", EVERY, ids=lambda one: f"{one.name}-{one.seg_encoding}")
+def test_a_destination_gets_one_consistent_set(profile: Profile, everything: ResultSet) -> None:
+    """The objects of a profile come in sending order, the report last, and it refers to the very SEG and REGIONS of the
+    same set, under their Tracking UIDs."""
+    sent = everything.of(profile)
+    assert list(dict.fromkeys(one.kind for one in sent)) == list(profile.objects)
+    by_kind = {one.kind: one.dataset for one in sent}
+    if ObjectKind.SR not in by_kind:
+        return
+    seg, regions, report = (by_kind[kind] for kind in (ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR))
+    assert sent[-1].dataset is report
+    mentioned = uids_in(report, "ReferencedSOPInstanceUID")
+    all_segs = {
+        str(one.dataset.SOPInstanceUID)
+        for one in everything.objects
+        if one.kind in (ObjectKind.SEG, ObjectKind.REGIONS)
+    }
+    assert mentioned & all_segs == {str(seg.SOPInstanceUID), str(regions.SOPInstanceUID)}
+    tracked = [str(one.TrackingUID) for seq in (seg, regions) for one in seq.SegmentSequence if one.SegmentNumber > 0]
+    assert len(set(tracked)) == len(tracked) == 4
+    assert set(tracked) <= uids_in(report, "UID")
+    for one in (seg, regions):
+        assert one.SegmentationType == profile.seg_encoding.upper()
+
+
+def test_no_two_objects_share_a_uid_or_a_series(everything: ResultSet) -> None:
+    """Each file has its own name and SOPInstanceUID; each kind and form its own series and SeriesNumber."""
+    objects = everything.objects
+    for values in ([one.name for one in objects], [one.dataset.SOPInstanceUID for one in objects]):
+        assert len(set(values)) == len(values)
+    series = {(one.kind, one.form): one.dataset.SeriesInstanceUID for one in objects}
+    assert len(set(series.values())) == len(series)
+    numbers = {(one.kind, one.form): int(one.dataset.SeriesNumber) for one in objects}
+    assert len(set(numbers.values())) == len(numbers)
+    for one in objects:
+        assert "RESEARCH USE ONLY" in one.dataset.SeriesDescription
+        assert len(one.dataset.SeriesDescription) <= 64
+
+
+def test_probability_map_is_off_unless_asked_for(everything: ResultSet) -> None:
+    """A wish for the probability map adds it to whatever the profile has, and nothing else does."""
+    for profile in PROFILES.values():
+        without, with_it = everything.of(profile), everything.of(profile, probability_map=True)
+        added = set(map(name_of, with_it)) - set(map(name_of, without))
+        assert added == {"probability.dcm"}
+        assert DEFAULT_WISH.probability_map is False
+
+
+def name_of(one: ResultObject) -> str:
+    """Its file name."""
+    return one.name
+
+
+def test_what_was_not_built_is_not_left_out_silently(series: FlairSeries, segmentation: Segmentation) -> None:
+    """A set that was built for other profiles says that it lacks something."""
+    plain = result_set_of(series, segmentation)
+    assert [one.kind for one in plain.of(PROFILES["generic"])] == [one.kind for one in plain.objects]
+    for profile, probability_map in ((PROFILES["slicer"], False), (LABELMAP, False), (PROFILES["generic"], True)):
+        with pytest.raises(ResultError, match="expected"):
+            plain.of(profile, probability_map)
+
+
+def test_what_a_wish_adds_changes_nothing_else(
+    series: FlairSeries, segmentation: Segmentation, everything: ResultSet
+) -> None:
+    """The generic set has the same bytes whatever the other destinations want."""
+    plain = {one.name: part10_bytes(one.dataset) for one in result_set_of(series, segmentation).objects}
+    many = {one.name: one.dataset for one in everything.objects}
+    assert {name: part10_bytes(many[name]) for name in plain} == plain
+
+
+def test_a_report_names_its_predecessor_in_its_own_form(series: FlairSeries, segmentation: Segmentation) -> None:
+    """After a late slice the report of each form refers to the earlier report of that form."""
+    wishes = [Wish(PROFILES["slicer"])]
+    earlier = result_set_of(series, segmentation, wishes=wishes)
+    later = result_set_of(series, segmentation, wishes=wishes, predecessor=ReportReference.to(earlier.sr))
+    for before, after in zip(earlier.objects, later.objects, strict=True):
+        if before.kind is ObjectKind.SR:
+            report = pydicom.dcmread(BytesIO(part10_bytes(after.dataset)))
+            (study,) = report.PredecessorDocumentsSequence
+            assert uids_in(study, "ReferencedSOPInstanceUID") == {str(before.dataset.SOPInstanceUID)}
+            assert uids_in(study, "SeriesInstanceUID") == {str(before.dataset.SeriesInstanceUID)}
+
+
+def test_other_forms_have_uids_of_the_first_forms_uids() -> None:
+    """Each form derives another UID from one UID, always the same."""
+    forms = [SegForm(), SegForm(empty_frames=False), SegForm("labelmap"), SegForm("labelmap", empty_frames=False)]
+    found = [in_form("1.2.3", form) for form in forms]
+    assert found[0] == "1.2.3"
+    assert len(set(found)) == len(forms)
+    assert found == [in_form("1.2.3", form) for form in forms]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"objects": ()},
+        {"objects": (ObjectKind.SR,)},
+        {"objects": (ObjectKind.REGIONS, ObjectKind.SEG)},
+        {"seg_encoding": "fractional"},
+    ],
+    ids=["nothing", "a report without what it refers to", "another order", "no such encoding"],
+)
+def test_a_profile_is_valid_once_constructed(changes: dict[str, object]) -> None:
+    """A row of the table that could not be sent is refused when it is written."""
+    with pytest.raises(ValueError, match="expected"):
+        replace(PROFILES["generic"], **changes)  # type: ignore[arg-type]
+
+
+def test_every_profile_says_why() -> None:
+    """Each row of the table tells what it rests on."""
+    for name, profile in PROFILES.items():
+        assert profile.name == name
+        assert len(profile.why) > 80
