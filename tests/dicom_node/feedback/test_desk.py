@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -26,31 +24,6 @@ from segmentation.volume import FlairVolume
 ACCEPTED, REFUSED, WAITING, OWN = (
     FeedbackState.ACCEPTED, FeedbackState.REFUSED, FeedbackState.WAITING, FeedbackState.OWN
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def reader() -> Iterator[FeedbackReader]:
-    """One child for all."""
-    with closing(FeedbackReader()) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def analysed(tmp_path_factory: pytest.TempPathFactory, reader: FeedbackReader) -> AnalysedNode:
-    """An axial FLAIR, received and analysed; to copy."""
-    made = AnalysedNode(tmp_path_factory.mktemp("analysed"), reader=reader)
-    made.receive_series()
-    made.analyse()
-    made.database.close()
-    return made
-
-
-@pytest.fixture
-def node(tmp_path: Path, analysed: AnalysedNode, reader: FeedbackReader) -> Iterator[AnalysedNode]:
-    """A copy of it."""
-    made = analysed.copy(tmp_path, reader)
-    with closing(made.database):
-        yield made
 
 
 def _dsc(one: Mask, other: Mask) -> float:
