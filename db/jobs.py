@@ -232,6 +232,7 @@ class JobTable:
         reason: str,
         answers: Sequence[NewDelivery] = (),
         report: Mapping[str, str] | None = None,
+        remark: str = "",
     ) -> Job:
         """The series is not analysable. The job has ended with this, also while its answers are still on their way.
 
@@ -239,6 +240,7 @@ class JobTable:
             answers: what lies in the outbox for the destinations that are told why; one that was told already, before
                 the answer was made again, is left out.
             report: the UIDs of the report among the answers, for `earlier_report` of a later job.
+            remark: what else the timeline says.
 
         Raises:
             LeaseLost: the job is not the owner's any more; nothing was written.
@@ -248,6 +250,7 @@ class JobTable:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, answers, now)
             told = f"; {', '.join(one.destination for one in due)} will be told" if due else ""
+            told += f"; {remark}" if remark else ""
             return move(
                 connection, job, JobAction.REJECT, JobState.REJECTED, now, "rejected", f"{reason} [{code}]{told}",
                 code=code, reason=reason, report=None if report is None else dict(report),

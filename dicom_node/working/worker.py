@@ -15,7 +15,7 @@ from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import damaged_instances
-from dicom_node.errors import NotAnalysable, ResultNotValid, WmhNodeError
+from dicom_node.errors import NotAnalysable, ResultError, ResultNotValid, WmhNodeError
 from dicom_node.followup.finder import FollowUps
 from dicom_node.logs import describe_error
 from dicom_node.reading.flair_series import FlairSeries
@@ -28,6 +28,7 @@ from dicom_node.working.analysis import Analysis, analyse_series, write_analysis
 from dicom_node.working.held import FINDINGS_NAME, NOT_VALID_NAME
 from dicom_node.working.outbox import HELD, Outbox
 from dicom_node.working.received_series import ReceivedSeriesReader
+from dicom_node.working.refusal import WrittenAnswer, refused_series, who_is_told, write_answer
 from segmentation.ensemble import Ensemble
 from segmentation.errors import SegmentationError
 from segmentation.regions import PUBLISHED_RULE, RegionRule
@@ -139,26 +140,83 @@ class Worker:
         except LeaseLost:
             raise
         except Exception as error:
-            self._end_attempt(job, error)
+            self._end_attempt(job, error, ensemble, heartbeat)
 
-    def _end_attempt(self, job: Job, error: Exception) -> None:
+    def _end_attempt(self, job: Job, error: Exception, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
         """Find out what was wrong: the storage, the files in it, the series, or the attempt; in this order, since each
         looks like the next."""
         if (trouble := self._probe.trouble(error)) is not None:
-            self._in_trouble = True
-            log.error("storage in trouble, no job is begun until that is over", job=job.id, trouble=trouble)
-            self._jobs.put_back(job.id, self._owner, trouble, self._rules.retry_seconds)
+            self._wait_for_storage(job, trouble)
         elif damaged := self._damaged(job):
             self._fail(job, damaged)
         elif isinstance(error, NotAnalysable):
-            self._jobs.reject(job.id, self._owner, error.code, error.reason)
-            log.info("job rejected", job=job.id, code=error.code)
+            self._reject(job, error, ensemble, heartbeat)
         elif isinstance(error, ResultNotValid):
             self._hold_back(job, error)
         elif isinstance(error, WmhNodeError | SegmentationError):
             self._retry_later(job, str(error))
         else:
             self._retry_later(job, describe_error(error))
+
+    def _wait_for_storage(self, job: Job, trouble: str) -> None:
+        self._in_trouble = True
+        log.error("storage in trouble, no job is begun until that is over", job=job.id, trouble=trouble)
+        self._jobs.put_back(job.id, self._owner, trouble, self._rules.retry_seconds)
+
+    def _reject(self, job: Job, error: NotAnalysable, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
+        """End the job, and tell the destinations that want it why. Should no answer come about, the verdict stands."""
+        told = who_is_told(self._rules.destinations)
+        answer, remark = None, ""
+        try:
+            answer = self._publish_answer(job, error, ensemble, told) if told else None
+        except Exception as trouble:  # a part of the worker's edge
+            if (away := self._probe.trouble(trouble)) is not None:
+                self._wait_for_storage(job, away)
+                return
+            what = str(trouble) if isinstance(trouble, WmhNodeError) else describe_error(trouble)
+            remark = f"no answer could be made: {what}"
+            log.error("no answer could be made", job=job.id, what=what)  # noqa: TRY400 - a traceback may quote values
+        folder, written = answer or (None, None)
+        try:
+            if heartbeat.lost:
+                raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it answered")
+            self._jobs.reject(
+                job.id, self._owner, error.code, error.reason,
+                answers=[] if folder is None or written is None else self._deliveries(folder, written.deliverable),
+                report=None if written is None or written.report is None else written.report.uids,
+                remark=remark,
+            )  # fmt: skip
+        except LeaseLost:
+            if folder is not None:
+                self._outbox.withdraw(folder)
+            raise
+        log.info("job rejected", job=job.id, code=error.code, told=len(told) if written is not None else 0)
+
+    def _publish_answer(
+        self, job: Job, error: NotAnalysable, ensemble: Ensemble, told: Mapping[str, Wish]
+    ) -> tuple[Path, WrittenAnswer]:
+        """Write what is told and move it to where it is delivered from.
+
+        Raises:
+            ResultError: not one header can be read; or see `write_answer`.
+        """
+        instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
+        header = self._reader.first_header(instances, self._storage)
+        if header is None:
+            raise ResultError("no image of the series can be read, so that nobody knows whose it is")
+        refused = refused_series(header, instances, job.instances_digest, error)
+        with self._outbox.workplace(job.id) as workplace:
+            written = write_answer(
+                refused, ensemble, job.created_at, told, workplace, predecessor=self._predecessor_of(job)
+            )
+            return self._outbox.publish(job.id, workplace, written.names), written
+
+    def _deliveries(self, folder: Path, deliverable: Mapping[str, Sequence[str]]) -> list[NewDelivery]:
+        inside = folder.relative_to(self._storage)
+        return [
+            NewDelivery(destination=destination, files=[str(inside / name) for name in names])
+            for destination, names in deliverable.items()
+        ]
 
     def _is_over(self) -> bool:
         if self._probe.trouble() is not None:
@@ -214,11 +272,7 @@ class Worker:
             if heartbeat.lost:
                 raise LeaseLost(f"job {job.id}: the lease of {self._owner} was lost while it computed")
             folder = self._outbox.publish(job.id, workplace, written.names)
-        inside = folder.relative_to(self._storage)
-        deliveries = [
-            NewDelivery(destination=destination, files=[str(inside / name) for name in names])
-            for destination, names in written.deliverable.items()
-        ]
+        deliveries = self._deliveries(folder, written.deliverable)
         try:
             self._jobs.deliver(job.id, self._owner, written.measurements, deliveries, written.report.uids)
         except LeaseLost:

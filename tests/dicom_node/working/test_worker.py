@@ -7,32 +7,24 @@ import json
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pydicom
 import pytest
-from support.databases import sqlite_url
 from support.models import tiny_bundle
 from support.results import outbox_of
+from support.worker_setting import READER, Setting
 
 from db.deliveries import DeliveryTable
-from db.delivery import Delivery
-from db.engine import open_database
-from db.inbox import Inbox, ReceivedInstance
-from db.jobs import JobTable
-from db.migrate import upgrade
 from dicom_node.cli.job_words import job_standing
-from dicom_node.completing.instances import digest_of
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, Wish
 from dicom_node.working import analysis
 from dicom_node.working import worker as module
 from dicom_node.working.outbox import Outbox
-from dicom_node.working.received_series import ReceivedSeriesReader
-from dicom_node.working.worker import Worker, WorkRules
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.regions import RegionRule
@@ -50,10 +42,6 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
 
 
-READER = ReceivedSeriesReader()
-"""One child for all workers of these tests."""
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _close_reader() -> Iterator[None]:
     yield
@@ -62,76 +50,6 @@ def _close_reader() -> Iterator[None]:
 
 # What the default profile has of a series without ventricles, in sending order.
 GENERIC = ("seg.dcm", "summary.dcm", "summary-2.dcm", "sr.dcm")
-
-
-class Setting:
-    """A worker with its tables, and series that were received."""
-
-    def __init__(self, folder: Path, ensemble: Ensemble, **rules: object) -> None:
-        url = sqlite_url(folder)
-        upgrade(url)
-        self.storage = folder
-        self.database = open_database(url)
-        self.inbox = Inbox(self.database)
-        self.jobs = JobTable(self.database, max_attempts=2)
-        self.ended: list[int] = []
-        values: dict = {
-            "lease_seconds": 60.0,
-            "retry_seconds": 0.0,
-            "limit_seconds": 600.0,
-            "destinations": {"pacs": DEFAULT_WISH},
-        }
-        self.ensemble: Ensemble | None = ensemble
-        self._rules = WorkRules(**{**values, **rules})
-        self.worker = self.another("worker")
-
-    def another(self, owner: str) -> Worker:
-        """A worker of that name."""
-        return Worker(
-            owner=owner,
-            inbox=self.inbox,
-            jobs=self.jobs,
-            current_model=lambda: self.ensemble,
-            storage=self.storage,
-            outbox=Outbox(self.storage / "outbox"),
-            rules=self._rules,
-            reader=READER,
-            end_process=self.ended.append,
-        )
-
-    def receive(self, files: list[Path]) -> None:
-        """Record files as the receiver does."""
-        association = self.inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
-        batch = []
-        for file in files:
-            content = file.read_bytes()
-            sha256 = hashlib.sha256(content).hexdigest()
-            (self.storage / sha256).write_bytes(content)
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-            batch.append(
-                ReceivedInstance(
-                    sop_instance_uid=str(header.SOPInstanceUID),
-                    sop_class_uid=str(header.SOPClassUID),
-                    series_instance_uid=str(header.SeriesInstanceUID),
-                    study_instance_uid=str(header.StudyInstanceUID),
-                    transfer_syntax_uid="1.2.840.10008.1.2.1",
-                    path=sha256,
-                    sha256=sha256,
-                    size_bytes=len(content),
-                    association_id=association,
-                )
-            )
-        self.inbox.record(batch)
-
-    def deliveries(self, job_id: int) -> Sequence[Delivery]:
-        """What the job's destinations are sent."""
-        return DeliveryTable(self.database).list(job_id)
-
-    def enqueue(self, files: list[Path]) -> int:
-        """A job about what was received of the files' series; returns its id."""
-        uid = str(pydicom.dcmread(files[0], stop_before_pixels=True).SeriesInstanceUID)
-        instances = self.inbox.instances_of(uid)
-        return self.jobs.enqueue(uid, digest_of(instances), len(instances)).id
 
 
 @pytest.fixture

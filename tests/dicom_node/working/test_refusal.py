@@ -1,0 +1,171 @@
+"""A job that is rejected, and what destinations are told, on a real database with a real outbox."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+from support.received import instance
+from support.results import outbox_of
+from support.worker_setting import READER, Setting
+
+from db.delivery import DeliveryState
+from db.job_states import JobState
+from dicom_node.completing.instances import digest_of
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.results.profiles import PROFILES, Wish
+from dicom_node.working import worker as module
+from segmentation.ensemble import Ensemble
+
+DESTINATIONS = {name: Wish(PROFILES[name]) for name in ("generic", "legacy", "slicer")}
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A small phantom series."""
+    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close_reader() -> Iterator[None]:
+    yield
+    READER.close()
+
+
+@pytest.fixture
+def setting(tmp_path: Path, tiny_ensemble: Ensemble) -> Iterator[Setting]:
+    """One destination of each kind; the series came without one of its middle slices."""
+    made = Setting(tmp_path, tiny_ensemble, destinations=DESTINATIONS)
+    with closing(made.database):
+        yield made
+
+
+def gap_in(series: list[Path]) -> list[Path]:
+    """The series without one of its middle slices."""
+    return [*series[:5], *series[6:]]
+
+
+def test_each_destination_is_told_as_its_profile_wants(setting: Setting, series: list[Path]) -> None:
+    """The job is rejected; report and page, the page alone, or nothing; the report names the reason and the patient."""
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+    assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.code, job.measurements) == (JobState.REJECTED, "slices_missing", None)
+    told = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
+    assert told == {"generic": ["summary.dcm", "sr.dcm"], "legacy": ["summary.dcm"]}
+    assert "generic, legacy will be told" in setting.jobs.events(job_id)[-1].detail
+    folder = outbox_of(setting.storage, job_id)
+    report, source = pydicom.dcmread(folder / "sr.dcm"), pydicom.dcmread(series[0], stop_before_pixels=True)
+    assert (report.PatientID, report.StudyInstanceUID) == (source.PatientID, source.StudyInstanceUID)
+    assert any(job.reason in item.value for item in report.iterall() if item.keyword == "TextValue")
+    assert job.report == {
+        keyword: str(report[keyword].value)
+        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
+    }
+
+
+def test_nobody_who_does_not_ask_is_told(tmp_path: Path, tiny_ensemble: Ensemble, series: list[Path]) -> None:
+    """Without a destination that wants answers nothing is written."""
+    setting = Setting(tmp_path, tiny_ensemble, destinations={"slicer": DESTINATIONS["slicer"]})
+    with closing(setting.database):
+        setting.receive(gap_in(series))
+        job_id = setting.enqueue(gap_in(series))
+        assert setting.worker.work_once()
+        assert setting.jobs.get(job_id).state is JobState.REJECTED
+        assert list(setting.deliveries(job_id)) == []
+        assert not (setting.storage / "outbox" / str(job_id)).exists()
+
+
+def test_a_worker_that_dies_after_answering_leaves_one_answer(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the outbox and the verdict: the next worker gives the same bytes, and one delivery each."""
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+
+    def die(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(setting.jobs, "reject", die)
+        with pytest.raises(KeyboardInterrupt):
+            setting.worker.work_once()
+    left = outbox_of(setting.storage, job_id)
+    assert list(setting.deliveries(job_id)) == [] and setting.jobs.get(job_id).state is JobState.RUNNING
+    setting.jobs.put_back(job_id, "worker", "its lease ran out", 0.0)
+    assert setting.another("second").work_once()
+    assert [one.destination for one in setting.deliveries(job_id)] == ["generic", "legacy"]
+    for one in setting.deliveries(job_id):
+        for file in map(Path, one.files):
+            assert (setting.storage / file).read_bytes() == (left / file.name).read_bytes()
+
+
+def test_a_lost_lease_tells_nobody(setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancelled while the answer is written: no verdict, no delivery, and the outbox is as before."""
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+    real = module.write_answer
+
+    def cancel_meanwhile(*args: Any, **more: Any) -> Any:
+        setting.jobs.cancel(job_id)
+        return real(*args, **more)
+
+    monkeypatch.setattr(module, "write_answer", cancel_meanwhile)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state is JobState.CANCELLED
+    assert list(setting.deliveries(job_id)) == []
+    assert not (setting.storage / "outbox" / str(job_id)).exists()
+
+
+def test_the_verdict_stands_when_no_answer_comes_about(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault in the answer's making is told in the timeline, and the job is rejected all the same."""
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+    monkeypatch.setattr(module, "write_answer", lambda *_, **__: {}["no such key"])
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state is JobState.REJECTED
+    assert "no answer could be made: unexpected KeyError" in setting.jobs.events(job_id)[-1].detail
+    assert list(setting.deliveries(job_id)) == []
+
+
+def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path]) -> None:
+    """The missing slice comes: the result names the answer as its predecessor, and what was not sent is not sent."""
+    setting.receive(gap_in(series))
+    rejected = setting.enqueue(gap_in(series))
+    assert setting.worker.work_once()
+    answer = setting.jobs.get(rejected).report
+    setting.receive([series[5]])
+    job_id = setting.enqueue(series)
+    assert {one.state for one in setting.deliveries(rejected)} == {DeliveryState.CANCELLED}
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state is JobState.DELIVERING
+    report = pydicom.dcmread(outbox_of(setting.storage, job_id) / "sr.dcm")
+    named = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
+    assert answer is not None and named.ReferencedSOPInstanceUID == answer["SOPInstanceUID"]
+
+
+def test_a_series_of_which_no_header_can_be_read_has_no_answer(setting: Setting) -> None:
+    """Nobody knows whose it is; the timeline says so."""
+    content = b"no DICOM"
+    (setting.storage / "file").write_bytes(content)
+    association = setting.inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
+    one = replace(
+        instance("1.2.3", 1, association),
+        path="file", sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content),
+    )  # fmt: skip
+    setting.inbox.record([one])
+    job_id = setting.jobs.enqueue("1.2.3", digest_of(setting.inbox.instances_of("1.2.3")), 1).id
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).code == "not_dicom"
+    assert "no image of the series can be read" in setting.jobs.events(job_id)[-1].detail
+    assert list(setting.deliveries(job_id)) == []
