@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.results import codes
+from dicom_node.results.grid import grid_of
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import ObjectKind
 from dicom_node.results.result_set import ResultSet
@@ -217,6 +218,22 @@ def test_the_image_library_lists_what_was_looked_at(case: Case, tmp_path: Path) 
     report = pydicom.dcmread(BytesIO(part10_bytes(result_set_of(series, segmentation_of(series)).sr)))
     meanings = [item.ConceptNameCodeSequence[0].CodeMeaning for item in report.ContentSequence]
     assert meanings[-2:] == ["Image Library", "Imaging Measurements"]
+    group = report.ContentSequence[-2].ContentSequence[0].ContentSequence
+    grid = {
+        i.ConceptNameCodeSequence[0].CodeMeaning: float(i.MeasuredValueSequence[0].NumericValue)
+        for i in group
+        if i.ValueType == "NUM"
+    }
+    rows, columns = series.voxels.shape[1:]
+    between, down, along = series.spacing_mm
+    assert grid == {
+        "Pixel Data Rows": rows,
+        "Pixel Data Columns": columns,
+        "Horizontal Pixel Spacing": pytest.approx(along, abs=1e-6),
+        "Vertical Pixel Spacing": pytest.approx(down, abs=1e-6),
+        "Spacing between slices": pytest.approx(between, abs=1e-6),
+        "Slice Thickness": pytest.approx(grid_of(series).slice_thickness_mm, abs=1e-6),
+    }
     images = [i for i in report.ContentSequence[-2].ContentSequence[0].ContentSequence if i.ValueType == "IMAGE"]
     references = [image.ReferencedSOPSequence[0] for image in images]
     assert [r.ReferencedSOPInstanceUID for r in references] == [h.SOPInstanceUID for h in series.headers]
