@@ -10,11 +10,12 @@ from pydicom.dataset import Dataset
 from dicom_node.reading import values
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 
-_MODALITIES: Final = frozenset({"SEG", "SR"})
+# Segmentations, reports, pages (OT: Secondary Capture), graphics and documents: what `results` makes.
+_MODALITIES: Final = frozenset({"SEG", "SR", "OT", "PR", "DOC"})
 
 
 def are_own_results(headers: Sequence[Dataset]) -> bool:
-    """True when every instance is a SEG or SR that this software made.
+    """True when every instance is a result that this software made.
 
     Whoever changes such an object names their own equipment (PS3.3 C.7.5.1): a corrected segmentation is none of ours.
     """

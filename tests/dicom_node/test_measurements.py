@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
+from support.data import REPOSITORY
 from support.result_cases import CASES, MODEL, segmentation_of, series_of
 
 from dicom_node.measurements import measurements_json
+from dicom_node.results.comparison import EarlierResult
+from dicom_node.results.predecessor import ReportReference
+from segmentation.interval import VolumeInterval
 from segmentation.regions import RegionRule
 
 
@@ -54,6 +60,19 @@ def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
     voxels = int(segmentation.ventricles.sum())
     assert found["ventricle_volume_ml"] == pytest.approx(voxels * series.volume().voxel_volume_ml)
     assert found["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
+
+
+def test_every_field_is_documented(tmp_path: Path) -> None:
+    """docs/measurements.md names each field, those of follow_up too, and no others."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series, divided=RegionRule())
+    report = ReportReference("1.1", "1.2", "1.3", "1.4")
+    earlier = EarlierResult(report, date(2024, 1, 1), date(2025, 1, 1), 1.0, VolumeInterval(0.5, 2.0))
+    found = measurements_json(series, segmentation, MODEL, 0.0, 0.0, earlier.against(segmentation.measures))
+    page = (REPOSITORY / "docs" / "measurements.md").read_text()
+    rows = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == {*found, *found["follow_up"]}
 
 
 def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:

@@ -314,10 +314,10 @@ def test_the_whole_series_again_retries_a_failed_job(setting: Setting, series: l
     assert [(one.id, one.state) for one in setting.after(1)] == [(job.id, "queued")]
 
 
-def test_our_own_report_comes_back(setting: Setting, series: list[Path], tmp_path: Path) -> None:
-    """A PACS that forwards our report to us makes no job; another's is said to be no image."""
+def test_our_own_results_come_back(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A PACS that forwards our report and pages to us makes no job; another's report is said to be no image."""
     (ours,) = _results(series, tmp_path / "result", "sr")
-    setting.receive([ours])
+    setting.receive([ours, *(tmp_path / "result").glob("summary*.dcm")])
     assert setting.after(61) == []
     assert setting.inbox.open_series() == []
     setting.receive([_changed(ours, tmp_path / "theirs", Manufacturer="Editor", SeriesInstanceUID="1.2.3.4")])
