@@ -1,4 +1,4 @@
-"""Random changes of one slice that keep its label true: geometry, contrast, bias field, noise, resolution."""
+"""Random changes of a slice that keep its label true: geometry, contrast, bias field, noise, resolution, thickness."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """Ranges of the random changes; intensities are those of normalised images (SD 1 in the brain mask)."""
+    """Ranges of the random changes; intensities are those of normalised images (SD 1 in the brain mask).
+
+    Attributes:
+        thickness_share: most of a neighbouring slice that is mixed in, below 0.5; 0: no slice is made thicker.
+    """
 
     rotation_degrees: float = 20.0
     scale: float = 0.15
@@ -30,6 +34,13 @@ class AugmentationSettings:
     blur_probability: float = 0.3
     coarsest_resolution: float = 0.5
     coarse_probability: float = 0.2
+    thickness_share: float = 0.0
+    thickness_probability: float = 0.3
+
+    def __post_init__(self) -> None:
+        """The slice's own label holds only while most of it is the slice's own."""
+        if not 0 <= self.thickness_share < 0.5:
+            raise ValueError(f"thickness_share: expected 0 to below 0.5, came {self.thickness_share:g}")
 
 
 def augment(
@@ -38,6 +49,17 @@ def augment(
     """One random variant of a normalised slice (row, column) and its label of zeros and ones."""
     image, label = _warp(image, label, settings, generator)
     return _intensity(image, settings, generator), label
+
+
+def thicken(image: Image, neighbour: Image, settings: AugmentationSettings, generator: np.random.Generator) -> Image:
+    """A slice (row, column) as a scanner with thicker or more slanted slices would have taken it, or as it is.
+
+    Partial volume: signal of the slice beside it is in it. What fills most of the slice, its label, stays.
+    """
+    if settings.thickness_share == 0 or generator.random() >= settings.thickness_probability:
+        return image
+    share = np.float32(generator.uniform(0, settings.thickness_share))
+    return (1 - share) * image + share * neighbour
 
 
 def _warp(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
 from segmentation.volume import FlairVolume
-from training.augmentation import augment
+from training.augmentation import augment, thicken
 from training.cases import LabelledCase
 from training.errors import BadCase
 from training.presets import Recipe
@@ -27,12 +27,20 @@ class SliceGroup:
         images: one float (slice, row, column) array per scalp variant; all variants have the same slices.
         labels: bool (slice, row, column).
         weights: float64 (slice,), chance of being drawn within the group, sum 1.
+        scans: int (slice,), number of the scan that each slice is of; slices of a scan stand in their order in it.
     """
 
     share: float
     images: tuple[NDArray[np.floating[Any]], ...]
     labels: NDArray[np.bool_]
     weights: NDArray[np.float64]
+    scans: NDArray[np.int_]
+
+    def beside(self, index: int, generator: np.random.Generator) -> int:
+        """One of the (at most two) slices beside a slice; the slice itself where its scan has no other."""
+        near = [one for one in (index - 1, index + 1) if 0 <= one < len(self.scans)]
+        near = [one for one in near if self.scans[one] == self.scans[index]]
+        return near[generator.integers(len(near))] if near else index
 
 
 @dataclass(frozen=True)
@@ -69,18 +77,23 @@ def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = 
     """Preprocess cases of one origin."""
     factors = (1.0,) if is_drawn else recipe.scalp_factors
     images: list[list[NDArray[Any]]] = [[] for _ in factors]
-    labels, weights = [], []
-    for case in cases:
+    labels, weights, scans = [], [], []
+    for number, case in enumerate(cases):
         variants = [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in factors]
         kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
         mask = variants[0].grid.mask_to_square(_target(case, recipe))[kept]
         labels.append(mask)
+        scans.append(np.full(len(mask), number))
         weights.append(np.where(mask.any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
         for index, ready in enumerate(variants):
             images[index].append(ready.images[kept].astype(np.float16 if is_drawn else np.float32))
     joined = np.concatenate(weights)
     return SliceGroup(
-        1.0, tuple(np.concatenate(variant) for variant in images), np.concatenate(labels), joined / joined.sum()
+        share=1.0,
+        images=tuple(np.concatenate(variant) for variant in images),
+        labels=np.concatenate(labels),
+        weights=joined / joined.sum(),
+        scans=np.concatenate(scans),
     )
 
 
@@ -138,8 +151,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def _slice(self, group: SliceGroup, index: int, generator: np.random.Generator) -> tuple[Any, Any]:
         variant = group.images[generator.integers(len(group.images))]
         image, label = variant[index].astype(np.float32), group.labels[index].astype(np.float32)
-        if self._recipe.augmentation is not None:
-            image, label = augment(image, label, self._recipe.augmentation, generator)
+        if (settings := self._recipe.augmentation) is not None:
+            if settings.thickness_share:
+                image = thicken(image, variant[group.beside(index, generator)], settings, generator)
+            image, label = augment(image, label, settings, generator)
         if self._recipe.crop is None:
             return image, label
         return _crop_around_head(image, label, self._recipe.crop, generator)
