@@ -81,8 +81,8 @@ def millilitres(volume: float) -> str:
 
 
 def interval_millilitres(lower: float, upper: float) -> str:
-    """Both ends with as many digits as the upper one alone would have."""
-    digits = 2 if upper < 1 else 1
+    """Both ends with the same digits: two where the interval is of small volumes."""
+    digits = 2 if upper < 2 else 1
     return f"{_digits(lower, digits)} to {_digits(upper, digits)} mL"
 
 

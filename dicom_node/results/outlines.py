@@ -14,8 +14,9 @@ from dicom_node.results.display import DisplayTurn
 from segmentation.interval import bounds_of
 from segmentation.segment import Segmentation
 
-# The shade is a tint: it takes from the green of the grey image and leaves red and blue, so that anatomy shows through.
-UNSURE_RGB: Final[Colour] = (255, 110, 235)
+# The shade is a tint of the grey image, so that anatomy shows through: violet, which is no outline's colour, and a blue
+# to eyes that do not tell red from green.
+UNSURE_RGB: Final[Colour] = (185, 90, 255)
 
 # The outline runs just outside of the lesion, so that a small one is not hidden by its own outline: the pixels that the
 # second, but not the first, of these reaches from the lesion, in a canvas up to so wide; in a wider one it is wider.

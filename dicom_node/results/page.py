@@ -105,7 +105,7 @@ def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
             left += write(draw, (left, middle), millilitres(volume), BODY, TEXT, "lm") + 26
         middle += 34
     if content.outlined.unsure is not None:
-        _swatch(draw, (EDGE, middle), fill=_tint(190))
+        _swatch(draw, (EDGE, middle), fill=_tint(220))
         write(draw, (EDGE + _SWATCH + 10, middle), UNSURE_WORDS, BODY, QUIET, "lm")
         middle += 34
     return middle - 8
@@ -129,7 +129,7 @@ def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) ->
     write(draw, (EDGE + width + 20, middle), what, SMALL, QUIET, "lm")
     right: float = SIDE - EDGE
     if content.outlined.unsure is not None:
-        right = _right_key(draw, (right, middle), "unsure", fill=_tint(190))
+        right = _right_key(draw, (right, middle), "unsure", fill=_tint(220))
     if content.regions is not None:
         for words, colour in (
             ("ventricles", VENTRICLES_RGB),
