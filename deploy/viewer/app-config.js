@@ -31,6 +31,7 @@ window.config = {
         supportsWildcard: true,
         qidoSupportsIncludeField: false, // Orthanc 1.10 answers 400
         omitQuotationForMultipartRequest: true,
+        loadMultiframeAsPart10: false,
         bulkDataURI: { enabled: true, relativeResolution: 'studies' },
       },
     },

@@ -101,7 +101,7 @@ def open_viewer(
         sent = given(input_folder, work / "phantom", progress)
         routed = _routed(sent.files)
         node_port, dicom_port, http_port = free_port(), free_port(), free_port()
-        destination = f"orthanc=ORTHANC@{_HOST}:{dicom_port}"
+        destination = f"orthanc=ORTHANC@{_HOST}:{dicom_port}+ohif"
         variables = node_variables(work, NODE_AE_TITLE, node_port, destination)
         # Whom Orthanc takes objects from; the sender's port is never called.
         peers = {"wmhnode": (NODE_AE_TITLE, node_port), "sender": (SENDER_AE_TITLE, node_port)}
