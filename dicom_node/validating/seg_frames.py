@@ -143,7 +143,7 @@ def _fault_of_place(dataset: Dataset, frame: SegFrame, origin: Frame) -> Iterato
         yield "spacing", f"PixelSpacing of frame {frame.number} is not that of its source frame"
     direction = frame.numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
     towards = origin.numbers_of("ImageOrientationPatient", 6)
-    if direction is None or (towards is not None and np.abs(direction - _unit(towards)).max() > SAME_DIRECTION):
+    if direction is None or (towards is not None and not _same_direction(direction, np.array(towards))):
         yield "direction", f"ImageOrientationPatient of frame {frame.number} is not that of its source frame"
         return
     yield from _fault_of_position(frame, origin, direction)
@@ -166,8 +166,10 @@ def _fault_of_position(frame: SegFrame, origin: Frame, direction: NDArray[np.flo
             )
 
 
-def _unit(cosines: tuple[float, ...]) -> NDArray[np.float64]:
-    """Headers may round cosines; results have unit vectors where theirs are none."""
-    row, column = np.array(cosines[:3]), np.array(cosines[3:])
-    lengths = np.linalg.norm(row), np.linalg.norm(column)
-    return np.concatenate([row / (lengths[0] or 1.0), column / (lengths[1] or 1.0)])
+def _same_direction(ours: NDArray[np.float64], stated: NDArray[np.float64]) -> bool:
+    """Headers may round cosines until they are neither of length 1 nor at right angles; results always are. What the
+    stated ones lack of that is allowed on top."""
+    row, column = stated[:3], stated[3:]
+    lengths = [float(np.linalg.norm(one)) for one in (row, column)]
+    lacking = max(*(abs(length - 1.0) for length in lengths), abs(float(row @ column)))
+    return bool(np.abs(ours - stated).max() <= SAME_DIRECTION + lacking)

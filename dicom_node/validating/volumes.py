@@ -50,24 +50,27 @@ def _volumes(group: Dataset) -> Iterator[float]:
 
 
 def volume_ml(dataset: Dataset, segment_number: int) -> float | None:
-    """A segment's volume from the SEG alone; None where it cannot be told (compressed, FRACTIONAL, broken)."""
+    """A segment's volume from the SEG alone; None where it cannot be told (compressed, probabilities, broken)."""
     frames = frames_of_segmentation(dataset)
     pixels = _pixels(dataset, len(frames))
     voxel = _voxel_ml(frames)
     if pixels is None or voxel is None:
         return None
-    if values.text(dataset, "SegmentationType") == "LABELMAP":
+    kind = values.text(dataset, "SegmentationType")
+    if kind == "LABELMAP":
         return int(np.count_nonzero(pixels == segment_number)) * voxel
     mine = [index for index, frame in enumerate(frames) if frame.segment_number == segment_number]
-    return int(np.count_nonzero(pixels[mine])) * voxel
+    full = (values.whole(dataset, "MaximumFractionalValue") or 1) if kind == "FRACTIONAL" else 1
+    return int(pixels[mine].sum(dtype=np.int64)) / full * voxel
 
 
 def _pixels(dataset: Dataset, count: int) -> NDArray[np.uint8] | None:
-    """(frame, voxel) of a BINARY or LABELMAP segmentation."""
+    """(frame, voxel) of a segmentation whose voxels are a part of space: BINARY, LABELMAP, occupancy."""
     kind = values.text(dataset, "SegmentationType")
     size = (values.whole(dataset, "Rows") or 0) * (values.whole(dataset, "Columns") or 0)
     encapsulated = UID(values.text(dataset.file_meta, "TransferSyntaxUID")).is_encapsulated
-    if kind not in ("BINARY", "LABELMAP") or encapsulated or values.whole(dataset, "BitsAllocated") not in (1, 8):
+    occupied = kind in ("BINARY", "LABELMAP") or values.text(dataset, "SegmentationFractionalType") == "OCCUPANCY"
+    if not occupied or encapsulated or values.whole(dataset, "BitsAllocated") not in (1, 8):
         return None
     stored = np.frombuffer(dataset.PixelData, np.uint8)
     voxels = np.unpackbits(stored, bitorder="little") if kind == "BINARY" else stored

@@ -468,6 +468,14 @@ def test_a_set_that_cannot_be_read_is_held_too(whole: Set) -> None:
     assert "study" in {finding.rule for finding in found}
 
 
+def test_rounded_cosines_of_the_source_are_no_fault(tmp_path: Path) -> None:
+    """A source may state cosines with two digits, which are neither of length 1 nor at right angles; results are."""
+    one = set_of(CASES[1], tmp_path)
+    for header in one.source:
+        header.ImageOrientationPatient = [round(float(cosine), 2) for cosine in header.ImageOrientationPatient]
+    assert [str(finding) for finding in findings_of(one.objects, one.source)] == []
+
+
 def test_malformed_uids_of_the_source_are_passed_on(tmp_path: Path) -> None:
     """UIDs that the source brought are repeated as they are, and are no fault of the result's."""
     series = series_of(CASES[0], tmp_path)
