@@ -113,7 +113,6 @@ ACQUISITION_EQUIPMENT: Final = CodedConcept("109101", "DCM", "Acquisition Equipm
 SEGMENTATION: Final = CodedConcept("113076", "DCM", "Segmentation")  # CID 7203
 SOURCE_IMAGE: Final = CodedConcept("121322", "DCM", "Source image for image processing operation")  # CID 7202
 DEVICE_OBSERVER: Final = CodedConcept("121007", "DCM", "Device")  # CID 270
-IMAGING_MEASUREMENT_REPORT: Final = CodedConcept("126000", "DCM", "Imaging Measurement Report")  # CID 7021
 MR_BRAIN: Final = CodedConcept("24590-2", "LN", "MR Brain")  # extends CID 100
 VOLUME: Final = CodedConcept("118565006", "SCT", "Volume")  # CID 7469
 NUMBER_OF_LESIONS: Final = CodedConcept("246206008", "SCT", "Number of lesions")

@@ -50,7 +50,7 @@ def build_pdf(series: FlairSeries, segmentation: Segmentation, flags: Sequence[s
     result.BurnedInAnnotation = "NO"  # the pages hold no name, no ID and no birth date
     result.SourceInstanceSequence = source_images(series.headers)
     result.DocumentTitle = TITLE
-    result.ConceptNameCodeSequence = [codes.IMAGING_MEASUREMENT_REPORT]
+    result.ConceptNameCodeSequence = [codes.MEASUREMENT_REPORT]
     result.MIMETypeOfEncapsulatedDocument = "application/pdf"
     _set_document(result, pdf_of(pages, TITLE))
     finish_header(result, source, facts.model, facts.stamp)

@@ -37,7 +37,7 @@ class AnalysisFacts:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The algorithm's parameters by name, as both objects carry them."""
+        """The parameters of the networks that found the WMH, by name, as every object carries them."""
         known = {
             "runtime": self.runtime,
             "precision": self.precision,
@@ -45,3 +45,8 @@ class AnalysisFacts:
             "model_digest": self.model.digest,
         }
         return {name: value for name, value in known.items() if value is not None}
+
+    @property
+    def ventricle_parameters(self) -> dict[str, str]:
+        """Those of the ventricle network: the threshold is not its own."""
+        return {name: value for name, value in self.parameters.items() if name != "threshold"}

@@ -62,13 +62,14 @@ def _group(
         "periventricular_mm": f"{regions.distance_mm:g}",
         "periventricular_distance": regions.distance_rule,
     }
+    parameters = {**region.parameters(facts), **({} if region.site is None else rule)}
     group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid=facts.uids.of(region.kind), identifier=region.name),
         referenced_segment=referenced_segment(series, seg, region.number),
         finding_category=region.category,
         finding_type=region.finding,
         finding_sites=_sites(region),
-        algorithm_id=algorithm_of(facts, None if region.site is None else rule),
+        algorithm_id=algorithm_of(facts, parameters),
         measurements=[volume],
     )
     group[0].ContentSequence.extend(comment(text) for text in words)

@@ -46,6 +46,10 @@ class Region:
     site: CodedConcept | None = None
     modifier: codes.PrivateCode | None = None
 
+    def parameters(self, facts: AnalysisFacts) -> dict[str, str]:
+        """Of the algorithm that found it."""
+        return facts.parameters if self.finding is codes.WHITE_MATTER_HYPERINTENSITY else facts.ventricle_parameters
+
 
 PERIVENTRICULAR: Final = Region(
     1,
@@ -108,6 +112,7 @@ def build_regions(series: FlairSeries, masks: RegionMasks, facts: AnalysisFacts,
             category=region.category,
             property_type=region.finding,
             colour=colour,
+            parameters=region.parameters(facts),
             region=region.site,
             region_modifier=region.modifier,
         )

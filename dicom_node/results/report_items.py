@@ -19,14 +19,14 @@ DECIMALS: Final = 6
 _HAS_PROPERTIES: Final = sr.RelationshipTypeValues.HAS_PROPERTIES
 
 
-def algorithm_of(facts: AnalysisFacts, more: Mapping[str, str] | None = None) -> sr.AlgorithmIdentification:
+def algorithm_of(facts: AnalysisFacts, parameters: Mapping[str, str] | None = None) -> sr.AlgorithmIdentification:
     """TID 4019: the model and the parameters that it ran with.
 
     Args:
         facts: who measured it.
-        more: parameters of this group alone.
+        parameters: of this group; those of the WMH where it has none of its own.
     """
-    parameters = {**facts.parameters, **(more or {})}
+    parameters = facts.parameters if parameters is None else parameters
     return sr.AlgorithmIdentification(
         name=facts.model.name,
         version=facts.model.version,

@@ -51,5 +51,6 @@ def wmh_segment(facts: AnalysisFacts, label: str = SEGMENT_LABEL) -> Segment:
         category=codes.MORPHOLOGICALLY_ABNORMAL,
         property_type=codes.WHITE_MATTER_HYPERINTENSITY,
         colour=WMH_RGB,
+        parameters=facts.parameters,
         region=codes.CEREBRAL_WHITE_MATTER,
     )

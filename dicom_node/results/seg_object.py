@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Final
@@ -45,6 +45,7 @@ class Segment:
         category, property_type: what it is.
         region: AnatomicRegionSequence; None for what is a structure itself.
         region_modifier: which part of the region.
+        parameters: of the algorithm that found it, by name.
         colour: RecommendedDisplayCIELabValue, given as RGB.
     """
 
@@ -54,6 +55,7 @@ class Segment:
     category: CodedConcept
     property_type: CodedConcept
     colour: Colour
+    parameters: Mapping[str, str]
     region: CodedConcept | None = None
     region_modifier: codes.PrivateCode | None = None
 
@@ -209,7 +211,7 @@ def _describe(segment: Segment, number: int, facts: AnalysisFacts) -> SegmentDes
         family=codes.ARTIFICIAL_INTELLIGENCE,
         version=model.version,
         source=MANUFACTURER,
-        parameters=facts.parameters,
+        parameters=dict(segment.parameters),
     )
     described = SegmentDescription(
         segment_number=number,

@@ -195,6 +195,7 @@ def test_regions_have_groups_of_their_own(rule: RegionRule, tmp_path: Path) -> N
     said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
     assert said.count(f"periventricular_mm={rule.distance_mm:g}") == 2
     assert said.count(f"periventricular_distance={rule.distance_rule}") == 2
+    assert said.count("threshold=0.5") == 3  # that of the ventricles is another network's
     assert any("in the plane of each slice" in text for text in said) == (rule.distance_rule == "2d")
     assert group_of(report).tracking_uid == result.seg.SegmentSequence[0].TrackingUID
     assert len(result.seg.SegmentSequence) == 1
