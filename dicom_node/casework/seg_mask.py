@@ -1,6 +1,7 @@
 """A segmentation object of any tool as a mask on the grid of a FLAIR series.
 
-BINARY and LABELMAP (PS3.3 C.8.20.2); a FRACTIONAL value is no outline. Frames may come in any order, be turned or
+BINARY and LABELMAP (PS3.3 C.8.20.2). A FRACTIONAL value is no outline, unless every voxel is none or all: dcmjs writes
+outlines so to compress them (PS3.5 8.2.2: no RLE of single bits). Frames may come in any order, be turned or
 mirrored in their plane, cover a part of the slice, or be left out where they are empty; each voxel of a frame must lie
 on a voxel of the FLAIR.
 """
@@ -26,6 +27,7 @@ from dicom_node.receiving.uids import SEGMENTATION_CLASSES
 # How far a voxel of the segmentation may lie from the centre of the FLAIR's, in voxels.
 _OFF_GRID: Final = 0.1
 _LABELMAP: Final = "LABELMAP"
+_FRACTIONAL: Final = "FRACTIONAL"
 _OUTLINES: Final = ("BINARY", _LABELMAP)
 
 
@@ -121,19 +123,17 @@ def read_segmentation(path: Path) -> SegmentationObject:
     """Read and decode a segmentation.
 
     Raises:
-        UnreadableObject: no readable BINARY or LABELMAP segmentation.
+        UnreadableObject: no readable segmentation of outlines.
     """
     seg = read_object(path)
     if values.text(seg, "SOPClassUID") not in SEGMENTATION_CLASSES:
         raise UnreadableObject("not_seg", f"Expected a DICOM segmentation; {path.name} is another kind of object.")
     kind = values.text(seg, "SegmentationType")
-    if kind not in _OUTLINES:
-        raise UnreadableObject(
-            "seg_not_binary",
-            f"Expected SegmentationType BINARY, got {kind if kind == 'FRACTIONAL' else 'another'}; export the "
-            "outline as a binary segmentation.",
-        )
+    if kind not in (*_OUTLINES, _FRACTIONAL):
+        raise _no_outline("another")
     frames = guarded(lambda: _pixels(seg), "seg_pixels", f"The pixels of {path.name} cannot be decoded.")
+    if kind == _FRACTIONAL and not _is_none_or_all(frames, values.whole(seg, "MaximumFractionalValue")):
+        raise _no_outline(_FRACTIONAL)
     groups = values.items(seg, "PerFrameFunctionalGroupsSequence")
     if len(groups) != len(frames):
         raise UnreadableObject(
@@ -143,6 +143,18 @@ def read_segmentation(path: Path) -> SegmentationObject:
     # A label map lists its background as segment 0 (PS3.3 C.8.20.2).
     segments = tuple(one for one in listed if one.number != 0)
     return SegmentationObject(seg, path.name, segments, frames, groups)
+
+
+def _no_outline(came: str) -> UnreadableObject:
+    return UnreadableObject(
+        "seg_not_binary",
+        f"Expected SegmentationType BINARY, got {came}; export the outline as a binary segmentation.",
+    )
+
+
+def _is_none_or_all(frames: NDArray[np.unsignedinteger], maximum: int | None) -> bool:
+    """All is the maximum, or 1, which dcmjs 0.51 writes beside a maximum of 255."""
+    return maximum is not None and any(bool(((frames == 0) | (frames == all_)).all()) for all_ in (1, maximum))
 
 
 def read_seg_mask(path: Path, series: FlairSeries, wanted: SegmentWords) -> NDArray[np.bool_]:

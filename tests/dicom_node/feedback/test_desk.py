@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -14,6 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 from support.dicom_series import small_scan, write_scan
 from support.feedback import WMH_CODE, AnalysedNode, Mask, packed
+from support.peers import node_peer, peer
 from support.result_cases import MODEL
 
 from db.audit import audit_entries
@@ -24,6 +27,7 @@ from segmentation.volume import FlairVolume
 ACCEPTED, REFUSED, WAITING, OWN = (
     FeedbackState.ACCEPTED, FeedbackState.REFUSED, FeedbackState.WAITING, FeedbackState.OWN
 )  # fmt: skip
+_EXPORT = Path(__file__).resolve().parents[2] / "support" / "export_seg.js"
 
 
 def _dsc(one: Mask, other: Mask) -> float:
@@ -130,6 +134,23 @@ class TestAccepted:
         whole = read_corrected(node.storage / one.path, node.series).wmh
         np.testing.assert_array_equal(whole[3:6, 8:40, 8:36], mask)
         assert whole.sum() == mask.sum()
+
+    @pytest.mark.peer("node")
+    @pytest.mark.parametrize("rle", ["false", "true"])
+    def test_dcmjs(self, node: AnalysedNode, tmp_path: Path, rle: str) -> None:
+        """What the library under OHIF writes, plain, and compressed, which it does as FRACTIONAL of none and all."""
+        mask = node.corrected_mask()
+        # From head to feet, as dcmjs sorts images (and OHIF shows them), whatever order they are given in.
+        (tmp_path / "labels").write_bytes(mask[::-1].astype(np.uint8).tobytes())
+        command = [
+            peer("node"), str(_EXPORT), str(node_peer("dcmjs")), str(tmp_path / "ohif.dcm"), rle,
+            str(tmp_path / "labels"), *map(str, node.files[::-1]),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        one = node.corrected(tmp_path / "ohif.dcm")
+        assert one.state is ACCEPTED, one.reason
+        np.testing.assert_array_equal(read_corrected(node.storage / one.path, node.series).wmh, mask)
 
     @pytest.mark.parametrize("kind", [SegmentationTypeValues.BINARY, SegmentationTypeValues.LABELMAP])
     def test_generic_codes(self, node: AnalysedNode, kind: SegmentationTypeValues) -> None:
