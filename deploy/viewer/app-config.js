@@ -31,6 +31,8 @@ window.config = {
         supportsWildcard: true,
         qidoSupportsIncludeField: false, // Orthanc 1.10 answers 400
         omitQuotationForMultipartRequest: true,
+        // Read whole, a BINARY segmentation whose frames do not end at a byte is scrambled without a word (OHIF 3.13).
+        // Frame by frame it is right, or not shown.
         loadMultiframeAsPart10: false,
         bulkDataURI: { enabled: true, relativeResolution: 'studies' },
       },
