@@ -49,7 +49,7 @@ def write_over_image(
     draw: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: int, colour: Colour, anchor: str
 ) -> None:
     """Text that stays readable over a bright image."""
-    draw.text(at, text, colour, font(size), anchor=anchor, stroke_width=2, stroke_fill=BACKGROUND)
+    draw.text(at, text, colour, font(size), anchor=anchor, stroke_width=3, stroke_fill=BACKGROUND)
 
 
 def shortened(text: str, size: int, width: float) -> str:

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 
 from dicom_node.results.content import Content
 from dicom_node.results.display import head_mask
-from dicom_node.results.lettering import QUIET, SMALL, millilitres, write_over_image
+from dicom_node.results.lettering import SMALL, TEXT, millilitres, write_over_image
 from dicom_node.results.montage import KEY_PANELS, Montage, choose_slices, key_slices, lay_montage
 from dicom_node.results.page import (
     EDGE,
@@ -142,10 +142,10 @@ def _draw_panel(
     height, width = panel.image.shape[:2]
     image.paste(Image.fromarray(panel.image), (left + (box[0] - width) // 2, top + (box[1] - height) // 2))
     inset = _LABEL_INSET
-    write_over_image(draw, (left + inset, top + inset), content.slice_names[index], SMALL, QUIET, "la")
+    write_over_image(draw, (left + inset, top + inset), content.slice_names[index], SMALL, TEXT, "la")
     if panel.wmh_ml > 0:
         text = millilitres(panel.wmh_ml)
         write_over_image(draw, (right - inset, top + inset), text, SMALL, colour_of_whole(content), "ra")
     middle = (top + bottom) // 2
-    write_over_image(draw, (left + inset, middle), montage.turn.left, SMALL, QUIET, "lm")
-    write_over_image(draw, (right - inset, middle), montage.turn.right, SMALL, QUIET, "rm")
+    write_over_image(draw, (left + inset, middle), montage.turn.left, SMALL, TEXT, "lm")
+    write_over_image(draw, (right - inset, middle), montage.turn.right, SMALL, TEXT, "rm")
