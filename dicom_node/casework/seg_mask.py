@@ -26,6 +26,8 @@ from dicom_node.receiving.uids import SEGMENTATION_CLASSES
 
 # How far a voxel of the segmentation may lie from the centre of the FLAIR's, in voxels.
 _OFF_GRID: Final = 0.1
+# How far apart its slices may say to be, in the FLAIR's: some tools write the thickness where there is a gap.
+_COARSER: Final = 1.5
 _LABELMAP: Final = "LABELMAP"
 _FRACTIONAL: Final = "FRACTIONAL"
 _OUTLINES: Final = ("BINARY", _LABELMAP)
@@ -239,6 +241,7 @@ def _place(
     if (
         # Coarser voxels may lie on the FLAIR's and leave holes between them.
         not all(_is_one_voxel(inverse[:3, :3] @ step) for step in (along_row, along_column))
+        or np.abs(inverse[:3, :3] @ _to_the_next_slice(group, seg, cosines)).max() > _COARSER
         or np.abs(indices - nearest).max() > _OFF_GRID
         or not _inside(nearest, mask.shape)
     ):
@@ -248,6 +251,15 @@ def _place(
             "resample it to the FLAIR.",
         )
     mask[slice_, row, column] = True
+
+
+def _to_the_next_slice(group: Dataset, seg: Dataset, cosines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """As far as the object tells (SpacingBetweenSlices, PS3.3 C.7.6.16.2.1), mm; nothing where it does not."""
+    for holder in (group, *values.items(seg, "SharedFunctionalGroupsSequence")):
+        item = values.first_item(holder, "PixelMeasuresSequence")
+        if item is not None:
+            return np.cross(cosines[:3], cosines[3:]) * (values.number(item, "SpacingBetweenSlices") or 0.0)
+    return np.zeros(3)
 
 
 def _is_one_voxel(step: NDArray[np.float64]) -> bool:

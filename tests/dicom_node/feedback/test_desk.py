@@ -370,6 +370,15 @@ class TestRefused:
         assert "resample it to the FLAIR" in (one.reason or "")
         assert ".dcm" not in (one.reason or "")
 
+    def test_slices_twice_as_far_apart(self, node: AnalysedNode) -> None:
+        """Drawn on every second slice of a coarser volume: between them nobody looked."""
+
+        def coarse(seg: Dataset) -> None:
+            measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+            measures.SpacingBetweenSlices = 2 * node.series.spacing_mm[0]
+
+        assert node.corrected(node.edited(node.corrected_mask(), coarse)).code == "seg_on_other_grid"
+
     def test_another_frame_of_reference(self, node: AnalysedNode) -> None:
         """Registered to something else."""
         seg = node.edited(node.corrected_mask(), lambda seg: setattr(seg, "FrameOfReferenceUID", generate_uid()))
