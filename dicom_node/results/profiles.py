@@ -11,8 +11,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-SegEncoding = Literal["binary", "labelmap"]
-"""SegmentationType (0062,0001) of SEG and REGIONS: one bit for each segment, or one number for each voxel."""
+SegEncoding = Literal["binary", "labelmap", "occupancy"]
+"""How SEG and REGIONS hold their voxels: one bit for each segment; one number for all segments; one byte for each
+segment that is 0 or 255 (SegmentationType BINARY, LABELMAP, FRACTIONAL with SegmentationFractionalType OCCUPANCY)."""
 
 ProfileName = Literal["generic", "ohif", "slicer", "legacy"]
 """The names in `PROFILES`, for settings."""
@@ -52,8 +53,8 @@ class SegForm:
     @property
     def suffix(self) -> str:
         """In file names and derived UIDs; "" for the first form."""
-        labelmap = "-labelmap" if self.encoding == "labelmap" else ""
-        return labelmap + ("" if self.empty_frames else "-nonempty")
+        encoding = "" if self.encoding == "binary" else f"-{self.encoding}"
+        return encoding + ("" if self.empty_frames else "-nonempty")
 
 
 FIRST_FORM: Final = SegForm()
@@ -70,6 +71,7 @@ class Profile:
         seg_encoding, empty_frames: the form of SEG and REGIONS.
         answers_unanalysable: a series that cannot be analysed gets an answer that says why.
         why: what the profile rests on, in words, with its source.
+        whole_bytes: where a frame of bits would not end at a byte, OCCUPANCY takes the place of BINARY.
 
     Raises:
         ValueError: kinds that come twice, in another order, or a report without the segmentation that it refers to.
@@ -81,6 +83,7 @@ class Profile:
     empty_frames: bool
     answers_unanalysable: bool
     why: str
+    whole_bytes: bool = False
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
@@ -89,12 +92,17 @@ class Profile:
         if ObjectKind.SR in self.objects and not {ObjectKind.SEG, ObjectKind.REGIONS} <= set(self.objects):
             raise ValueError("expected SEG and REGIONS with the report that refers to them")
         if self.seg_encoding not in get_args(SegEncoding):
-            raise ValueError(f"expected binary or labelmap, got {self.seg_encoding}")
+            raise ValueError(f"expected {', '.join(get_args(SegEncoding))}, got {self.seg_encoding}")
 
     @property
     def form(self) -> SegForm:
-        """How its SEG and REGIONS are written."""
+        """How its SEG and REGIONS are written, unless the size of the frames says otherwise."""
         return SegForm(self.seg_encoding, self.empty_frames)
+
+    def form_for(self, rows: int, columns: int) -> SegForm:
+        """How its SEG and REGIONS are written, for frames of this size."""
+        uneven = self.whole_bytes and self.seg_encoding == "binary" and rows * columns % 8 != 0
+        return SegForm("occupancy", self.empty_frames) if uneven else self.form
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,10 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 empty_frames=True,
                 answers_unanalysable=True,
                 why="OHIF 3 shows SEG as overlay, the report's groups in its panel, and the summary as an image; it "
-                "loads no presentation state of annotations for SEG and needs a plug-in for PDF. Tested in Chromium.",
+                "loads no presentation state of annotations for SEG and needs a plug-in for PDF. Tested in Chromium. "
+                "Unless told to load frame by frame, OHIF 3.13 scrambles a BINARY SEG whose frames do not end at a "
+                "byte (measured: docs/interoperability.md), and reads the same as OCCUPANCY exactly.",
+                whole_bytes=True,
             ),
             Profile(
                 name="slicer",

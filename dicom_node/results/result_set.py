@@ -102,8 +102,9 @@ class ResultSet:
             ResultError: the set was built without something that the profile wants.
         """
         chosen: list[ResultObject] = []
+        size = self.seg.Rows, self.seg.Columns
         for kind in Wish(profile, probability_map).kinds:
-            form = profile.form if kind in _FORMED else FIRST_FORM
+            form = profile.form_for(*size) if kind in _FORMED else FIRST_FORM
             found = [one for one in self.objects if (one.kind, one.form) == (kind, form)]
             if not found and kind not in _OPTIONAL:
                 raise ResultError(f"expected {kind} for the profile {profile.name} in the result set, it has none")
@@ -179,7 +180,7 @@ def build_result_set(
     flags = (*series.flags, *segmentation.flags)
     wanted = (DEFAULT_WISH, *wishes)
     found = [
-        *_formed(series, segmentation, flags, facts, _forms(wanted)),
+        *_formed(series, segmentation, flags, facts, _forms(wanted, *series.voxels.shape[1:])),
         *_pictures(series, segmentation, flags, facts, {kind for wish in wanted for kind in wish.kinds}),
     ]
     order = list(ObjectKind)
@@ -195,9 +196,9 @@ def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:
     return files
 
 
-def _forms(wishes: Collection[Wish]) -> list[SegForm]:
+def _forms(wishes: Collection[Wish], rows: int, columns: int) -> list[SegForm]:
     """Those that some wish needs, each once."""
-    return list(dict.fromkeys(wish.profile.form for wish in wishes if ObjectKind.SEG in wish.kinds))
+    return list(dict.fromkeys(wish.profile.form_for(rows, columns) for wish in wishes if ObjectKind.SEG in wish.kinds))
 
 
 def _formed(

@@ -11,7 +11,12 @@ from typing import Any, Final
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.color import CIELabColor
-from highdicom.seg import SegmentAlgorithmTypeValues, SegmentationTypeValues, SegmentDescription
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    SegmentationFractionalTypeValues,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
 from highdicom.seg import Segmentation as HighdicomSegmentation
 from highdicom.sr import CodedConcept
 from numpy.typing import NDArray
@@ -27,12 +32,17 @@ from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.grid import SourceGrid, grid_of
 from dicom_node.results.headers import finish_header
 from dicom_node.results.identity import copy_elements
-from dicom_node.results.profiles import FIRST_FORM, ObjectKind, SegForm
+from dicom_node.results.profiles import FIRST_FORM, ObjectKind, SegEncoding, SegForm
 from dicom_node.results.series_names import series_description, series_number
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 
 _LOSS: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _FULL: Final = 255  # MaximumFractionalValue
+_TYPES: Final[Mapping[SegEncoding, SegmentationTypeValues]] = {
+    "binary": SegmentationTypeValues.BINARY,
+    "labelmap": SegmentationTypeValues.LABELMAP,
+    "occupancy": SegmentationTypeValues.FRACTIONAL,
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ def build_masks(
     facts: AnalysisFacts,
     form: SegForm = FIRST_FORM,
 ) -> Dataset:
-    """A BINARY or LABELMAP SEG.
+    """A BINARY or LABELMAP SEG, or one of OCCUPANCY whose voxels are wholly in or out.
 
     Args:
         series: the source.
@@ -94,13 +104,11 @@ def build_masks(
         facts: who found it, when.
         form: how it is written. Without a single voxel every slice has its frame, for a SEG has at least one.
     """
-    if form.encoding == "labelmap":
+    if form.encoding == "labelmap" or len(masks) == 1:
         pixels = _labels(masks)
-        encoding = SegmentationTypeValues.LABELMAP
     else:
-        pixels = np.stack([mask.view(np.uint8) for mask in masks], axis=-1) if len(masks) > 1 else _labels(masks)
-        encoding = SegmentationTypeValues.BINARY
-    return _build(series, content, pixels, encoding, facts, form, form.empty_frames or not pixels.any())
+        pixels = np.stack([mask.view(np.uint8) for mask in masks], axis=-1)
+    return _build(series, content, pixels, _TYPES[form.encoding], facts, form, form.empty_frames or not pixels.any())
 
 
 def build_fractional(
@@ -114,7 +122,8 @@ def build_fractional(
         probability: 0..1 (slice, row, column) on the grid of `series`.
         facts: who found it, when.
     """
-    return _build(series, content, probability, SegmentationTypeValues.FRACTIONAL, facts, FIRST_FORM, True)
+    kind = SegmentationFractionalTypeValues.PROBABILITY
+    return _build(series, content, probability, SegmentationTypeValues.FRACTIONAL, facts, FIRST_FORM, True, kind)
 
 
 def _labels(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
@@ -133,12 +142,14 @@ def _build(
     facts: AnalysisFacts,
     form: SegForm,
     empty_frames: bool,
+    fractional: SegmentationFractionalTypeValues = SegmentationFractionalTypeValues.OCCUPANCY,
 ) -> Dataset:
     grid, source = grid_of(series), series.headers[0]
     seg = HighdicomSegmentation(
         source_images=_slices_for_highdicom(series, grid),
         pixel_array=pixels,
         segmentation_type=encoding,
+        fractional_type=fractional,
         max_fractional_value=_FULL,
         segment_descriptions=[_describe(one, number, facts) for number, one in enumerate(content.segments, start=1)],
         series_instance_uid=facts.uids.series_of(content.kind, form),

@@ -50,7 +50,14 @@ _SERIES: Final = {
     ),
 }
 # Should two forms meet in one archive, their numbers tell them apart.
-_FORM_STEPS: Final = {"": 0, "-nonempty": 10, "-labelmap": 20, "-labelmap-nonempty": 30}
+_FORM_STEPS: Final = {
+    "": 0,
+    "-nonempty": 10,
+    "-labelmap": 20,
+    "-labelmap-nonempty": 30,
+    "-occupancy": 40,
+    "-occupancy-nonempty": 50,
+}
 
 
 def series_description(kind: ObjectKind, facts: AnalysisFacts) -> str:

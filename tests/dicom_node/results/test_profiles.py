@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -13,7 +16,7 @@ from support.result_cases import CASES, result_set_of, segmentation_of, series_o
 from dicom_node.errors import ResultError
 from dicom_node.reading.series import FlairSeries
 from dicom_node.results.predecessor import ReportReference
-from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, ObjectKind, Profile, SegForm, Wish
+from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, ObjectKind, Profile, SegEncoding, SegForm, Wish
 from dicom_node.results.result_set import ResultObject, ResultSet
 from dicom_node.results.uids import in_form
 from dicom_node.results.writing import part10_bytes
@@ -21,7 +24,10 @@ from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation
 
 LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
-EVERY = (*PROFILES.values(), LABELMAP, replace(PROFILES["slicer"], seg_encoding="labelmap"))
+OCCUPANCY = replace(PROFILES["slicer"], seg_encoding="occupancy")
+WISH = Wish(PROFILES["ohif"])
+EVERY = (*PROFILES.values(), LABELMAP, replace(PROFILES["slicer"], seg_encoding="labelmap"), OCCUPANCY)
+TYPES = {"binary": "BINARY", "labelmap": "LABELMAP", "occupancy": "FRACTIONAL"}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def test_a_destination_gets_one_consistent_set(profile: Profile, everything: Res
     assert len(set(tracked)) == len(tracked) == 4
     assert set(tracked) <= uids_in(report, "UID")
     for one in (seg, regions):
-        assert one.SegmentationType == profile.seg_encoding.upper()
+        assert one.SegmentationType == TYPES[profile.seg_encoding]
 
 
 def test_no_two_objects_share_a_uid_or_a_series(everything: ResultSet) -> None:
@@ -133,7 +139,7 @@ def test_a_report_names_its_predecessor_in_its_own_form(series: FlairSeries, seg
 
 def test_other_forms_have_uids_of_the_first_forms_uids() -> None:
     """Each form derives another UID from one UID, always the same."""
-    forms = [SegForm(), SegForm(empty_frames=False), SegForm("labelmap"), SegForm("labelmap", empty_frames=False)]
+    forms = [SegForm(encoding, empty) for encoding in get_args(SegEncoding) for empty in (True, False)]
     found = [in_form("1.2.3", form) for form in forms]
     assert found[0] == "1.2.3"
     assert len(set(found)) == len(forms)
@@ -154,6 +160,34 @@ def test_a_profile_is_valid_once_constructed(changes: dict[str, object]) -> None
     """A row of the table that could not be sent is refused when it is written."""
     with pytest.raises(ValueError, match="expected"):
         replace(PROFILES["generic"], **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "suffix"), [(512, 512, ""), (230, 230, "-occupancy"), (47, 41, "-occupancy"), (250, 252, "")]
+)
+def test_ohif_gets_whole_bytes(rows: int, columns: int, suffix: str) -> None:
+    """OHIF is never sent frames of bits that do not end at a byte, which it scrambles; the others get what they get."""
+    assert PROFILES["ohif"].form_for(rows, columns).suffix == suffix
+    assert {PROFILES[name].form_for(rows, columns).suffix for name in ("generic", "legacy")} == {""}
+    assert PROFILES["slicer"].form_for(rows, columns).suffix == "-nonempty"
+
+
+def test_an_odd_matrix_for_ohif(tmp_path: Path) -> None:
+    """What OHIF is sent of a 47 x 41 matrix: bytes of 0 and 255, and the report that refers to them."""
+    odd = series_of(CASES[2], tmp_path)
+    found = segmentation_of(odd)
+    sent = {one.name: one.dataset for one in result_set_of(odd, found, wishes=[WISH]).of(PROFILES["ohif"])}
+    assert list(sent) == ["seg-occupancy.dcm", "summary.dcm", "summary-2.dcm", "sr-occupancy.dcm"]
+    seg = sent["seg-occupancy.dcm"]
+    assert (seg.SegmentationType, seg.SegmentationFractionalType, seg.MaximumFractionalValue) == (
+        "FRACTIONAL",
+        "OCCUPANCY",
+        255,
+    )
+    read = pydicom.dcmread(BytesIO(part10_bytes(seg))).pixel_array
+    assert set(np.unique(read)) == {0, 255}
+    assert int((read > 0).sum()) == int(found.mask.sum())
+    assert str(seg.SOPInstanceUID) in uids_in(sent["sr-occupancy.dcm"], "ReferencedSOPInstanceUID")
 
 
 def test_every_profile_says_why() -> None:

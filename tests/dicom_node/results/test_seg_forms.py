@@ -25,7 +25,8 @@ from segmentation.segment import Segmentation
 NONEMPTY = PROFILES["slicer"]
 LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
 SPARSE_LABELMAP = replace(PROFILES["slicer"], seg_encoding="labelmap")
-WISHES = (Wish(NONEMPTY, probability_map=True), Wish(LABELMAP), Wish(SPARSE_LABELMAP))
+OCCUPANCY = replace(PROFILES["generic"], seg_encoding="occupancy")
+WISHES = (Wish(NONEMPTY, probability_map=True), Wish(LABELMAP), Wish(SPARSE_LABELMAP), Wish(OCCUPANCY))
 FORMS = (SegForm(), *(wish.profile.form for wish in WISHES))
 SOME = tuple(case for case in CASES if case.name in ("axial", "enhanced oblique odd", "one slice enhanced odd"))
 

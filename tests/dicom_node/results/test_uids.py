@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 
-from dicom_node.results.profiles import FIRST_FORM, ObjectKind, SegForm
+from dicom_node.results.profiles import ObjectKind, SegEncoding, SegForm
 from dicom_node.results.uids import ResultUids, device_uid
 
 BASE = ResultUids("1.2.3", "a" * 64, "b" * 64, "openvino", "f32", "0.1.0")
 
-FORMS = (FIRST_FORM, SegForm(empty_frames=False), SegForm("labelmap"), SegForm("labelmap", empty_frames=False))
+FORMS = tuple(SegForm(encoding, empty) for encoding in get_args(SegEncoding) for empty in (True, False))
 
 
 def every(uids: ResultUids) -> list[str]:
