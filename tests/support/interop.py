@@ -27,13 +27,15 @@ from segmentation.segment import Segmentation
 Mask = NDArray[np.bool_]
 
 _LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
+_OCCUPANCY = replace(PROFILES["generic"], seg_encoding="occupancy")
 EVERYTHING = (
     Wish(PROFILES["generic"], probability_map=True),
     Wish(PROFILES["slicer"]),
     Wish(PROFILES["legacy"]),
     Wish(_LABELMAP),
+    Wish(_OCCUPANCY),
 )
-WITHOUT_PICTURES = (Wish(PROFILES["slicer"]), Wish(_LABELMAP))
+WITHOUT_PICTURES = (Wish(PROFILES["slicer"]), Wish(_LABELMAP), Wish(_OCCUPANCY))
 
 
 @dataclass(frozen=True)
