@@ -4,7 +4,10 @@ window.config = {
   routerBasename: null,
   extensions: [],
   modes: [],
-  customizationService: { 'ohif.tours': { $set: [] } }, // its tour of 11 steps would cover the first study
+  customizationService: {
+    'ohif.tours': { $set: [] }, // its tour of 11 steps would cover the first study
+    autoCineModalities: { $set: [] }, // and a film player the pages of the summary
+  },
   showStudyList: true,
   // A double click on a segmentation shows it, without a question in between.
   disableConfirmationPrompts: true,

@@ -118,12 +118,16 @@ async function photograph(page, name) {
   await page.screenshot({ path: path.join(plan.out, name) });
 }
 
-// Every slice of the plan with the overlay, then without: two passes, so that it is switched once.
+// Every slice of the plan with the overlay, then without: two passes, so that it is switched once. Of the one in the
+// middle a picture of the whole window too.
 async function eachSlice(page, study) {
   const slices = [];
   for (const [index, slice] of study.slices.entries()) {
     const shown = await page.evaluate(showSlice, slice);
-    slices.push({ ...shown, with: save(`${study.name}-${index}-with.png`, shown.picture), picture: undefined });
+    slices.push({ points: shown.points, with: save(`${study.name}-${index}-with.png`, shown.picture) });
+    if (index === Math.floor(study.slices.length / 2)) {
+      await photograph(page, `${study.name}-overlay.png`);
+    }
   }
   if (slices.length) {
     await page.evaluate(hideSegments);
