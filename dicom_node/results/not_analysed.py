@@ -80,17 +80,20 @@ class Answer:
         objects: in sending order; the reports in every form that some destination has its segmentations in, so that a
             later report names the one that is there.
         report: the report in the first form; None when no destination takes reports.
+        size: rows and columns of the images, on which the form depends.
     """
 
     objects: tuple[ResultObject, ...]
     report: ReportReference | None
+    size: tuple[int, int]
 
     def of(self, wish: Wish) -> tuple[ResultObject, ...]:
         """What one destination is sent: the page, the report, or both, as its profile has them of a result."""
         return tuple(
             one
             for one in self.objects
-            if one.kind in wish.kinds and (one.kind is not ObjectKind.SR or one.form == wish.profile.form)
+            if one.kind in wish.kinds
+            and (one.kind is not ObjectKind.SR or one.form == wish.profile.form_for(*self.size))
         )
 
 
@@ -134,11 +137,17 @@ def build_answer(
     objects = []
     if any(ObjectKind.SUMMARY in wish.kinds for wish in wishes):
         objects += [ResultObject(ObjectKind.SUMMARY, "summary.dcm", page) for page in _pages(refused, facts)]
-    forms = dict.fromkeys(wish.profile.form for wish in wishes if ObjectKind.SR in wish.kinds)
+    size = _size(source)
+    forms = dict.fromkeys(wish.profile.form_for(*size) for wish in wishes if ObjectKind.SR in wish.kinds)
     for form in forms:
         objects.append(ResultObject(ObjectKind.SR, f"sr{form.suffix}.dcm", _report(refused, facts, form), form))
     reference = ReportReference.to(_report(refused, facts, SegForm())) if forms else None
-    return Answer(tuple(objects), reference)
+    return Answer(tuple(objects), reference, size)
+
+
+def _size(source: Dataset) -> tuple[int, int]:
+    """Rows and columns; without them the images are of no use, and any form is as good."""
+    return values.whole(source, "Rows") or 0, values.whole(source, "Columns") or 0
 
 
 def _pages(refused: RefusedSeries, facts: AnalysisFacts) -> tuple[Dataset, ...]:

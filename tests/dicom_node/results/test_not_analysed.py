@@ -108,10 +108,10 @@ def test_each_profile_is_told_as_it_can_show(tmp_path: Path) -> None:
 def test_a_form_has_its_own_report(tmp_path: Path) -> None:
     """A later report of that form names the answer of that form as its predecessor."""
     answer = answer_to(refused(tmp_path), GENERIC, SLICER)
-    (report,) = answer.of(SLICER)
+    (report,) = answer.of(SLICER)  # the page is not among its kinds
     assert report.name == "sr-nonempty.dcm" and answer.report is not None
     assert str(report.dataset.SOPInstanceUID) == in_form(answer.report.sop_instance_uid, report.form)
-    assert answer.report == ReportReference.to(report_of(Answer((answer.of(GENERIC)[-1],), None)))
+    assert answer.report == ReportReference.to(report_of(Answer((answer.of(GENERIC)[-1],), None, (0, 0))))
 
 
 def test_the_same_refusal_has_the_same_bytes_and_another_has_other_uids(tmp_path: Path) -> None:
