@@ -98,11 +98,12 @@ def show(
     for name, value in plain(one).items():
         if name == "comparison" and value is not None:
             for figure, number in value.items():
-                table.add_row(f"compared {figure}", Text(str(number)))
+                shown = f"{number:.3f}" if isinstance(number, float) else str(number)
+                table.add_row(f"compared {figure}", Text(_model(value) if figure == "model" else shown))
         elif name == "notes":
             for note in value:
                 table.add_row("note", Text(note))
-        elif value is not None:
+        elif value is not None and name != "refers_to":
             table.add_row(name, Text(standing(one) if name == "state" else str(value)))
     out.print(table)
 

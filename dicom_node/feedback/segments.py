@@ -126,7 +126,8 @@ def _refusal(segments: tuple[Segment, ...]) -> str:
         return "The segmentation lists no segment; expected one of white matter hyperintensities."
     types = sorted({one.type_code for one in segments if _CODE.fullmatch(one.type_code)})
     coded = f" (type codes {', '.join(types)})" if types else ""
+    which = "The only segment does not say" if len(segments) == 1 else f"None of the {len(segments)} segments says"
     return (
-        f"None of the {len(segments)} segments{coded} says that it is of white matter hyperintensities; expected the "
+        f"{which} that it is of white matter hyperintensities{coded}; expected the "
         'type DCM 110702 or a label such as "WMH". Name the segment, or export it alone, and send it again.'
     )

@@ -17,11 +17,12 @@ from pydicom.uid import generate_uid
 from support.dicom_series import small_scan, write_scan
 from support.feedback import WMH_CODE, AnalysedNode, Mask, packed
 from support.peers import node_peer, peer
-from support.result_cases import MODEL
+from support.result_cases import MODEL, segmentation_of
 
 from db.audit import audit_entries
 from db.feedback import FeedbackState
 from dicom_node.feedback.reading import FeedbackReader, read_corrected
+from segmentation.regions import PUBLISHED_RULE
 from segmentation.volume import FlairVolume
 
 ACCEPTED, REFUSED, WAITING, OWN = (
@@ -167,6 +168,26 @@ class TestAccepted:
         one = node.corrected(node.by_tool({"a": first, "b": second}, property_type=WMH_CODE))
         assert (one.comparison or {})["dsc"] == pytest.approx(_dsc(mask, node.segmentation.mask))
         assert "Segments 1, 2 of 2" in one.notes[0]
+
+    def test_edited_regions(self, tmp_path: Path, reader: FeedbackReader) -> None:
+        """The node's second segmentation, edited: periventricular and deep together are the WMH, and its ventricles
+        are ventricles."""
+        node = AnalysedNode(tmp_path, reader=reader)
+        with closing(node.database):
+            node.segmentation = segmentation_of(node.series, divided=PUBLISHED_RULE)
+            node.receive_series()
+            node.analyse()
+            folder = node.outbox.of_job(1)
+            assert folder is not None
+            seg = pydicom.dcmread(folder / "regions.dcm")
+            assert node.corrected(folder / "regions.dcm").state is OWN
+            seg.SOPInstanceUID = seg.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            one = node.corrected(seg)
+            assert (one.comparison or {})["dsc"] == 1, one.reason
+            assert "Segments 1, 2 of 3" in one.notes[0]
+            masks = read_corrected(node.storage / one.path, node.series)
+            np.testing.assert_array_equal(masks.wmh, node.segmentation.mask)
+            np.testing.assert_array_equal(masks.ventricles, node.segmentation.ventricles)
 
     def test_nothing_left(self, node: AnalysedNode) -> None:
         """A correction that wipes out everything is one: DSC 0, all removed."""
@@ -335,7 +356,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("labels", "words"),
         [
-            (("tumour",), "says that it is of white matter hyperintensities"),
+            (("tumour",), "The only segment does not say that it is of white matter hyperintensities"),
             (("left", "right"), "Name the segment"),
             (("White matter", "Grey matter", "CSF"), "None of the 3 segments"),
         ],
