@@ -45,7 +45,7 @@ _LONGEST_WAIT: Final = 6 * 3600.0
 _WAIT_OF_AGE: Final = 8.0  # what has waited for eight minutes is looked at again in one
 _MOST_ATTEMPTS: Final = 5
 _RETRY_SECONDS: Final = 10.0
-_MODEL_SEG: Final = "seg*.dcm"
+_MODEL_SEG: Final = "seg.dcm"  # every result set has it in this form (`dicom_node.results.result_set`)
 
 
 @dataclass(frozen=True)
@@ -139,9 +139,9 @@ class FeedbackDesk:
 
     def _source(self, job: Job) -> Source:
         folder = self._outbox.of_job(job.id)
-        found = sorted(folder.glob(_MODEL_SEG)) if folder is not None else []
+        model_seg = None if folder is None or not (folder / _MODEL_SEG).exists() else folder / _MODEL_SEG
         instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
-        return Source(instances, job.instances_digest, found[0] if found else None, folder)
+        return Source(instances, job.instances_digest, model_seg, folder)
 
     # Matching
 
