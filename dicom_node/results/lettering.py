@@ -20,7 +20,7 @@ ALERT: Final[Colour] = WMH_RGB
 SMALL: Final = 20
 BODY: Final = 24
 LARGE: Final = 30
-HEADLINE: Final = 40
+HEADLINE: Final = 36
 FIGURE: Final = 96
 
 

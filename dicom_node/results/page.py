@@ -41,6 +41,8 @@ EDGE: Final = 28
 GAP: Final = 8
 FOOTER: Final = 92
 TITLE: Final = "White matter hyperintensities (WMH) on FLAIR"
+_NAME: Final = ("White matter", "hyperintensities", "(WMH) on FLAIR")
+_BESIDE_NAME: Final = 194
 RESEARCH_ONLY: Final = "RESEARCH USE ONLY - not a medical device"
 _DIGEST_CHARACTERS: Final = 12
 _SWATCH: Final = 20
@@ -62,14 +64,15 @@ def new_page() -> tuple[Image.Image, ImageDraw.ImageDraw]:
 def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
     """The first page's numbers; returns where they end (pixels from the top)."""
     measures = content.measures
-    write(draw, (EDGE, 22), TITLE, BODY, QUIET)
-    # Digits stand a little right of where their box begins.
-    write(draw, (EDGE - 5, 50), millilitres(measures.wmh_volume_ml), FIGURE, colour_of_whole(content))
+    # Viewers write the series' date and description over the upper left corner: the number stands clear of it.
+    for line, words in enumerate(_NAME):
+        write(draw, (EDGE, 42 + 26 * line), words, SMALL, QUIET)
+    write(draw, (_BESIDE_NAME, 22), millilitres(measures.wmh_volume_ml), FIGURE, colour_of_whole(content))
     _draw_review(draw, measures)
-    width = write(draw, (EDGE, 167), "interval ", BODY, QUIET)
-    write(draw, (EDGE + width, 162), interval_millilitres(*measures.volume_interval_ml), LARGE)
-    write(draw, (SIDE - EDGE, 162), lesions_in_words(measures.lesion_count), LARGE, anchor="ra")
-    top = draw_follow_up(draw, content.follow_up, 206)
+    left = EDGE + write(draw, (EDGE, 141), "interval ", BODY, QUIET)
+    left += write(draw, (left, 136), interval_millilitres(*measures.volume_interval_ml), LARGE)
+    write(draw, (left + 32, 136), lesions_in_words(measures.lesion_count), LARGE)
+    top = draw_follow_up(draw, content.follow_up, 182)
     return draw_legend(draw, content, top)
 
 
@@ -185,11 +188,11 @@ def _draw_review(draw: ImageDraw.ImageDraw, measures: Measures) -> None:
     headline, detail = review_headline(measures)
     width = draw.textlength(headline, font(HEADLINE))
     if measures.review_recommended:
-        draw.rounded_rectangle((right - width - 36, 58, right, 116), 10, fill=ALERT)
-        write(draw, (right - 18, 87), headline, HEADLINE, BACKGROUND, "rm", bold=True)
+        draw.rounded_rectangle((right - width - 28, 40, right, 98), 10, fill=ALERT)
+        write(draw, (right - 14, 69), headline, HEADLINE, BACKGROUND, "rm", bold=True)
     else:
-        write(draw, (right, 87), headline, HEADLINE, TEXT, "rm")
-    write(draw, (right, 128), detail, BODY, QUIET, "ra")
+        write(draw, (right, 69), headline, HEADLINE, TEXT, "rm")
+    write(draw, (right, 144), detail, SMALL, QUIET, "ra")
 
 
 def _swatch(

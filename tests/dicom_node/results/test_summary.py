@@ -93,7 +93,7 @@ def test_a_recommendation_cannot_be_overlooked(tmp_path: Path) -> None:
     """Where a review is recommended, a box in the first page's upper right corner has the alert's colour."""
     series = series_of(CASES[0], tmp_path / "source")
     recommended, not_flagged = (
-        pages_of(series, review_recommended=flag, uncertainty_index=0.36 if flag else 0.1)[0][58:116, 600:]
+        pages_of(series, review_recommended=flag, uncertainty_index=0.36 if flag else 0.1)[0][40:98, 630:]
         for flag in (True, False)
     )
     alert = [(np.abs(box.astype(int) - WMH_RGB).sum(axis=2) < 12).mean() for box in (recommended, not_flagged)]
