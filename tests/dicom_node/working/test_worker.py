@@ -24,6 +24,7 @@ from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, Wish
 from dicom_node.working import analysis
 from dicom_node.working import worker as module
+from dicom_node.working.analysis import analyse, write_analysis
 from dicom_node.working.outbox import Outbox
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
@@ -94,6 +95,23 @@ def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: 
     assert sent["old"] == ["summary.dcm", "summary-2.dcm", "presentation.dcm", "report-pdf.dcm"]
     everything = {name for names in sent.values() for name in names}
     assert {path.name for path in folder.iterdir()} == everything | {"measurements.json", "overlay.png"}
+
+
+def test_the_served_result_is_what_segment_writes(tmp_path: Path, series: list[Path], ensemble: Ensemble) -> None:
+    """The worker and `wmh-node segment` write the same bytes of every object, given the same time."""
+    wishes = {"pacs": Wish(PROFILES["slicer"], probability_map=True)}
+    setting = Setting(tmp_path, ensemble, destinations=wishes)
+    with closing(setting.database):
+        setting.receive(series)
+        job_id = setting.enqueue(series)
+        assert setting.worker.work_once()
+        served, created_at = outbox_of(setting.storage, job_id), setting.jobs.get(job_id).created_at
+    offline = tmp_path / "offline"
+    offline.mkdir()
+    written = write_analysis(analyse(series, ensemble), ensemble, created_at, offline, wishes=wishes)
+    assert {"seg-nonempty.dcm", "probability.dcm", "summary.dcm"} <= set(written.objects)
+    for name in (*written.objects, "overlay.png"):
+        assert (served / name).read_bytes() == (offline / name).read_bytes(), name
 
 
 def test_the_worker_divides_by_the_nodes_rule(tmp_path: Path, series: list[Path]) -> None:
