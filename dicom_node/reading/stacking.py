@@ -97,8 +97,8 @@ def stack(volume: CandidateVolume) -> Stack:
         lost = round(sum(volume.steps_mm) / step) - len(volume.steps_mm)
         raise IncompleteSeries(
             "slices_missing",
-            f"{lost} slices are missing inside the stack ({volume.slice_count} came, {step:.2f} mm apart); send the "
-            "whole series again.",
+            f"{'1 slice is' if lost == 1 else f'{lost} slices are'} missing inside the stack ({volume.slice_count} came, "
+            f"{step:.2f} mm apart); send the whole series again.",
         )
     if kind is Regularity.IRREGULAR:
         low, high = min(volume.steps_mm), max(volume.steps_mm)
