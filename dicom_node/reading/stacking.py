@@ -95,10 +95,10 @@ def stack(volume: CandidateVolume) -> Stack:
     kind, step = regularity(volume)
     if kind is Regularity.MISSING:
         lost = round(sum(volume.steps_mm) / step) - len(volume.steps_mm)
+        missing = "1 slice is missing" if lost == 1 else f"{lost} slices are missing"
         raise IncompleteSeries(
             "slices_missing",
-            f"{'1 slice is' if lost == 1 else f'{lost} slices are'} missing inside the stack ({volume.slice_count} came, "
-            f"{step:.2f} mm apart); send the whole series again.",
+            f"{missing} inside the stack ({volume.slice_count} came, {step:.2f} mm apart); send the whole series again.",
         )
     if kind is Regularity.IRREGULAR:
         low, high = min(volume.steps_mm), max(volume.steps_mm)
