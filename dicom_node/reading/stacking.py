@@ -98,7 +98,8 @@ def stack(volume: CandidateVolume) -> Stack:
         missing = "1 slice is missing" if lost == 1 else f"{lost} slices are missing"
         raise IncompleteSeries(
             "slices_missing",
-            f"{missing} inside the stack ({volume.slice_count} came, {step:.2f} mm apart); send the whole series again.",
+            f"{missing} inside the stack ({volume.slice_count} came, {step:.2f} mm apart); send the "
+            "whole series again.",
         )
     if kind is Regularity.IRREGULAR:
         low, high = min(volume.steps_mm), max(volume.steps_mm)
