@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 from support.ohif import Open, Plan, Seen, artefacts, centroid_shift_of, files_of, look, ohif_beside_orthanc, shift_of
 from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.reading.series import FlairSeries
+from dicom_node.results.profiles import PROFILES, ObjectKind, Wish
+from segmentation.segment import Segmentation
 
 pytestmark = [
     pytest.mark.peer("Orthanc"),
@@ -22,14 +25,15 @@ pytestmark = [
     pytest.mark.timeout(600),
 ]
 
-# Pixels of 1.5 x 2 mm, 48 x 40 of them; frames of these end at a byte. Where they do not, OHIF 3.13 scrambles BINARY
-# segmentations (docs/interoperability.md).
+# Pixels of 1.5 x 2 mm, 48 x 40 of them. The frames of an odd matrix (47 x 41) do not end at a byte: OHIF 3.13 scrambles
+# BINARY segmentations of these, for which its profile has another form (docs/interoperability.md).
 CASES = (
     Case("anisotropic"),
     Case("oblique-gapped", tilt=(17.0, 9.0), gap=True),
     Case("enhanced-oblique", enhanced=True, tilt=(-11.0, 4.0)),
+    Case("odd-matrix", odd=True),
 )
-SERIES_NUMBER_OF_SEG = 1901  # of a source whose number is 1
+PROFILE = PROFILES["ohif"]
 HALF_A_PIXEL = 0.5
 
 
@@ -53,17 +57,24 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Looked]:
         for case in CASES:
             series = series_of(case, folder / case.name, uid_root=f"wmh-node e2e {case.name}")
             segmentation = segmentation_of(series)
-            for file in files_of(folder / case.name, [result_set_of(series, segmentation).seg]):
+            seg = _seg(series, segmentation)
+            for file in files_of(folder / case.name, [seg]):
                 request = urllib.request.Request(f"http://127.0.0.1:{orthanc.http_port}/instances", file)
                 urllib.request.urlopen(request, timeout=60).close()
             with_wmh = np.flatnonzero(segmentation.mask.any(axis=(1, 2)))
             slices = (int(with_wmh[0]), int(with_wmh[len(with_wmh) // 2]), int(with_wmh[-1]))
             made[case.name] = (series, segmentation.mask, slices)
             shown = tuple((series, index) for index in (*slices, 1))
-            to_open = (Open("SEG", SERIES_NUMBER_OF_SEG),)
+            to_open = (Open("SEG", int(seg.SeriesNumber)),)
             plans.append(Plan(case.name, url, series.study_instance_uid, to_open, shown))
         seen = look(plans, artefacts(folder / "pictures") / "overlay")
     return {name: Looked(*made[name], seen[name]) for name in made}
+
+
+def _seg(series: FlairSeries, segmentation: Segmentation) -> Dataset:
+    """The SEG of the whole WMH as a destination with OHIF gets it."""
+    sent = result_set_of(series, segmentation, wishes=(Wish(PROFILE),)).of(PROFILE)
+    return next(one.dataset for one in sent if one.kind is ObjectKind.SEG)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
