@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export WMH_NODE_TEST_DATA ?= $(DATA)
+# Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
+PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: help install peers demo viewer test check format bench reference-model reference-dsc interval-coverage clean
 
@@ -27,7 +29,7 @@ viewer: install peers  ## look at a phantom, or INPUT=<folder of DICOM>, and its
 	$(BIN)/wmh-node viewer $(if $(INPUT),--input "$(INPUT)") --out "$(or $(OUT),wmh-viewer)" --port $(or $(PORT),3000)
 
 test: install peers  ## every test, against the real peers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 check: install  ## ruff, mypy, import rules
 	$(BIN)/ruff check .
