@@ -100,11 +100,14 @@ def fit(
 @app.command()
 def bundle(
     data: Data,
-    run: Annotated[Path, typer.Option(help="the `--out` folder of fit")],
-    start: Annotated[Path, typer.Option(help="the `--out` folder that it went on from")],
     ventricles: Annotated[Path, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")],
     out: Annotated[Path, typer.Option(help="bundle folder to write")],
     version: Annotated[str, typer.Option(help="model version")],
+    run: Annotated[Path | None, typer.Option(help="the `--out` folder of fit")] = None,
+    start: Annotated[Path | None, typer.Option(help="the `--out` folder that it went on from")] = None,
+    members_of: Annotated[
+        Path | None, typer.Option(help="in place of --run and --start: a bundle whose WMH members are kept as they are")
+    ] = None,
     baseline: Annotated[Path | None, typer.Option(help="run of paper-2024 on the same folds, for the card")] = None,
     patients: Patients = None,
 ) -> None:
@@ -114,11 +117,13 @@ def bundle(
     from training.model_card import DATA_SOURCES, LICENCE, Findings, model_card
 
     cases = load_cases(data, patients or shared_patients())
-    trained = _Trained.load(run, start)
-    temperature = trained.temperature(cases)
-    if temperature is not None:
-        for model in trained.models:
-            fold_in(model, temperature)
+    if run is not None and start is not None and members_of is None:
+        trained = _Trained.load(run, start)
+        temperature = trained.calibrate(cases)
+    elif members_of is not None and run is None and start is None:
+        trained, temperature = _Trained.of_bundle(members_of)
+    else:
+        raise typer.BadParameter("expected --run with --start, or --members-of alone", param_hint="--run")
     fluid = _Trained.load(ventricles)
     findings = Findings(
         wmh=trained.scores(cases),
@@ -179,6 +184,19 @@ class _Trained:
             models.append(model)
         return cls(recipe, tuple(map(tuple, stand["held_out"])), tuple(models))
 
+    @classmethod
+    def of_bundle(cls, folder: Path) -> tuple[_Trained, float | None]:
+        """The WMH members of a bundle, and the temperature that is folded into them."""
+        from segmentation.bundle import load_bundle
+        from segmentation.networks.rebuild import keras_network
+
+        bundle = load_bundle(folder)
+        training = bundle.manifest.training
+        if training.held_out is None:
+            raise BadCohort(f"expected a bundle that tells whom each member never saw, got {folder.name}")
+        models = tuple(keras_network(bundle.specification, bundle.graph, weights) for weights in bundle.weights)
+        return cls(PRESETS[training.recipe], training.held_out, models), bundle.manifest.temperature
+
     def predict(self, member: int, images: Any) -> Any:
         from training.fit import predict_slices
 
@@ -188,12 +206,19 @@ class _Trained:
         """Each case by the member that never saw its patient."""
         return leave_out_scores(cases, self.held_out, self.predict, self.recipe.preprocessing, self.recipe.target)
 
-    def temperature(self, cases: Sequence[LabelledCase]) -> float | None:
-        """Of all members together, from the patients that each never saw; None where the recipe has none."""
+    def calibrate(self, cases: Sequence[LabelledCase]) -> float | None:
+        """Fold the temperature of all members together into each, where the recipe has one.
+
+        It is fitted on the patients that each never saw.
+        """
         if not self.recipe.is_calibrated:
             return None
         pairs = ((case, partial(self.predict, judge(case, self.held_out))) for case in cases)
-        return held_out_temperature(pairs, self.recipe.preprocessing)
+        temperature = held_out_temperature(pairs, self.recipe.preprocessing)
+        if temperature is not None:
+            for model in self.models:
+                fold_in(model, temperature)
+        return temperature
 
 
 def _weights(run: Path, member: int) -> Path:

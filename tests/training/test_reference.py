@@ -94,6 +94,21 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     # float16 weights and another runtime: the third digit may move.
     mean = float(card.split("| **mean (95 % CI)** | **")[1].split(" ")[0])
     assert printed["mean_dsc"] == pytest.approx(mean, abs=0.02)
+    # Another ventricle network beside the same members: the WMH that the bundle marks stays the same to the bit.
+    again = tmp_path / "again"
+    _run("bundle", *common, "--members-of", out, *chosen[-4:], "--out", again, "--version", "0.0.2")
+    for member in ("member-1.npz", "member-2.npz"):
+        assert (again / member).read_bytes() == (out / member).read_bytes()
+    assert load_bundle(again).manifest.training.held_out == bundle.manifest.training.held_out
+
+
+def test_members_come_from_a_run_or_from_a_bundle(tmp_path: Path) -> None:
+    """Which members are meant is never guessed."""
+    arguments = ["--data", _cohort(tmp_path, 1), "--patients", tmp_path / "patients.csv", "--ventricles", tmp_path]
+    arguments += ["--run", tmp_path, "--members-of", tmp_path, "--out", tmp_path / "bundle", "--version", "0.0.1"]
+    result = CliRunner().invoke(reference.app, ["bundle", *map(str, arguments)])
+    assert result.exit_code == 2
+    assert "--members-of" in result.output
 
 
 def test_a_preset_that_goes_on_from_another_asks_for_it(tmp_path: Path) -> None:
