@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from support.identifiers import check_no_identifier
 from support.processes import free_port, listens, until
 
 AE_TITLE = "WMHNODE"
@@ -18,6 +19,8 @@ AE_TITLE = "WMHNODE"
 
 class Node:
     """A node that can be killed and started again; use as a context manager.
+
+    At its end no name and no ID of a patient that it was sent may be in its log, whatever a test sent and broke.
 
     Args:
         folder: storage, database and log go here.
@@ -59,8 +62,10 @@ class Node:
         self.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, failed: object, *_: object) -> None:
         self.stop()
+        if failed is None:
+            check_no_identifier(self.log.read_text(errors="replace"), self.storage / "inbox")
 
     def start(self) -> None:
         """Start `serve` and wait until it listens."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import pearsonr
 
 from training.evaluation.agreement import agreement
 
@@ -23,6 +24,13 @@ def test_published_ccc_and_interval() -> None:
     found = agreement(np.array(ZOU_X), np.array(ZOU_Y))
     assert found is not None
     assert (found.ccc, found.ccc_low, found.ccc_high) == pytest.approx((0.4791, 0.1276, 0.7237), abs=5e-5)
+
+
+def test_bias_correction_of_a_published_ccc() -> None:
+    """C_b = CCC / r (Lin 1989): the printed CCC of the same data over their Pearson r, both from elsewhere."""
+    found = agreement(np.array(ZOU_X), np.array(ZOU_Y))
+    assert found is not None
+    assert found.bias_correction == pytest.approx(0.4791 / pearsonr(ZOU_X, ZOU_Y).statistic, abs=1e-4)
 
 
 def test_published_correlation() -> None:
