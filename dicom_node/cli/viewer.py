@@ -39,7 +39,9 @@ def viewer(
     # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
     from dicom_node.viewer.run import find_parts, open_viewer
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Said for SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     with exit_codes(), ExitStack() as stack:
         parts = find_parts(ohif, configuration)
         with stage_bars() as progress:

@@ -44,16 +44,18 @@ def test_pacs_down_then_up(series: list[Path], model: Path, tmp_path: Path) -> N
         destinations = f"down=TESTPACS@127.0.0.1:{port}, up=TESTPACS@127.0.0.1:{up.port}"
         with Node(tmp_path / "node", destinations, model) as node:
             _send(series, node)
-            until(lambda: len(up.datasets) == 2, "delivery to the healthy destination", 120, node.log)
+            # The report goes last.
+            until(lambda: up.of_modality("SR"), "delivery to the healthy destination", 120, node.log)
             job = node.wait_for_state("delivering")
             written = (outbox_of(node.storage, job.id) / "seg.dcm").stat().st_mtime_ns
             time.sleep(3)
             with RecordingScp(port) as late:
                 (ended,) = node.ended_jobs()
                 assert str(ended.state) == "done"
-                assert sorted(one.Modality for one in late.datasets) == ["SEG", "SR"]
+                assert {one.Modality for one in late.datasets} == {"OT", "SEG", "SR"}
+                assert late.kept == up.kept
             assert (outbox_of(node.storage, job.id) / "seg.dcm").stat().st_mtime_ns == written
-            assert len(up.datasets) == 2, "the healthy destination was sent to once"
+            assert len({one.SOPInstanceUID for one in up.datasets}) == len(up.datasets), "the healthy one got it twice"
 
 
 def test_out_of_resources_is_not_sent(series: list[Path], model: Path, tmp_path: Path) -> None:
@@ -67,8 +69,8 @@ def test_out_of_resources_is_not_sent(series: list[Path], model: Path, tmp_path:
         assert str(node.jobs.list()[0].state) == "delivering"
         (job,) = node.ended_jobs()
         assert str(job.state) == "done"
-        assert pacs.asked >= 6
-        assert sorted({one.Modality for one in pacs.datasets}) == ["SEG", "SR"]
+        assert pacs.asked >= 4 + len(pacs.kept)
+        assert sorted({one.Modality for one in pacs.datasets}) == ["OT", "SEG", "SR"]
 
 
 def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> None:

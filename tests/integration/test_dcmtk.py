@@ -29,9 +29,11 @@ def test_storescu_in_dcmqrscp_out(tmp_path: Path) -> None:
         storescu(files, AE_TITLE, node.port)
         (job,) = node.ended_jobs()
         assert str(job.state) == "done", job.reason
-        fetched = {}
-        for modality in ("SEG", "SR"):
-            (series_uid,) = findscu_series(pacs_port, study_uid, modality)
-            (file,) = movescu_series(pacs_port, asker_port, study_uid, series_uid, tmp_path / modality)
-            fetched[modality] = pydicom.dcmread(file)
-    check_refers_to(fetched["SEG"], fetched["SR"], source)
+        fetched: dict[str, list[pydicom.Dataset]] = {"SEG": [], "SR": []}
+        for modality, found in fetched.items():
+            for series_uid in findscu_series(pacs_port, study_uid, modality):
+                (file,) = movescu_series(pacs_port, asker_port, study_uid, series_uid, tmp_path / series_uid)
+                found.append(pydicom.dcmread(file))
+    (sr,) = fetched["SR"]
+    assert len(fetched["SEG"]) == 2  # of the WMH; of their regions and the ventricles
+    check_refers_to(fetched["SEG"], sr, source)

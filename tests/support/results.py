@@ -23,16 +23,35 @@ def outbox_of(storage: Path, job_id: int) -> Path:
     return folder
 
 
-def check_refers_to(seg: Dataset, sr: Dataset, source: Sequence[Dataset]) -> None:
-    """SEG and SR belong to the source's patient and study, and refer to its series and to nothing but its instances."""
+def check_refers_to(segs: Sequence[Dataset], sr: Dataset, source: Sequence[Dataset]) -> None:
+    """SEGs and SR belong to the source's patient and study, and refer to its series and to nothing but its instances;
+    the SR refers to every SEG too."""
     first = source[0]
-    uids = {str(one.SOPInstanceUID) for one in source}
-    assert seg.SOPClassUID == SEGMENTATION_STORAGE
     assert sr.SOPClassUID == COMPREHENSIVE_3D_SR
-    for result in (seg, sr):
+    for result in (*segs, sr):
         assert result.PatientID == first.PatientID
         assert result.StudyInstanceUID == first.StudyInstanceUID
         assert result.SeriesInstanceUID != first.SeriesInstanceUID
+    for seg in segs:
+        _check_frames(seg, source)
+
+    mentioned = {
+        str(instance.ReferencedSOPInstanceUID)
+        for study in sr.get("CurrentRequestedProcedureEvidenceSequence", [])
+        for series in study.ReferencedSeriesSequence
+        for instance in series.ReferencedSOPSequence
+    }
+    uids = {str(one.SOPInstanceUID) for one in source}
+    ours = {str(seg.SOPInstanceUID) for seg in segs}
+    assert ours <= mentioned
+    assert mentioned - ours <= uids
+    assert mentioned & uids
+
+
+def _check_frames(seg: Dataset, source: Sequence[Dataset]) -> None:
+    first = source[0]
+    uids = {str(one.SOPInstanceUID) for one in source}
+    assert seg.SOPClassUID == SEGMENTATION_STORAGE
     assert seg.FrameOfReferenceUID == first.FrameOfReferenceUID
 
     (referenced,) = seg.ReferencedSeriesSequence
@@ -48,13 +67,3 @@ def check_refers_to(seg: Dataset, sr: Dataset, source: Sequence[Dataset]) -> Non
         if "ReferencedFrameNumber" not in origin:
             theirs = by_uid[str(origin.ReferencedSOPInstanceUID)]
             assert position == [float(x) for x in theirs.ImagePositionPatient]
-
-    mentioned = {
-        str(instance.ReferencedSOPInstanceUID)
-        for study in sr.get("CurrentRequestedProcedureEvidenceSequence", [])
-        for series in study.ReferencedSeriesSequence
-        for instance in series.ReferencedSOPSequence
-    }
-    assert str(seg.SOPInstanceUID) in mentioned
-    assert mentioned - {str(seg.SOPInstanceUID)} <= uids
-    assert mentioned & uids

@@ -164,4 +164,4 @@ def test_results_refer_to_their_source_and_to_nothing_else(case: Case, tmp_path:
     """What the integration tests ask of results that come back from a PACS holds for what is built."""
     series = series_of(case, tmp_path)
     result = result_set_of(series, segmentation_of(series))
-    check_refers_to(result.seg, result.sr, headers(sorted(tmp_path.iterdir())))
+    check_refers_to([result.seg], result.sr, headers(sorted(tmp_path.iterdir())))
