@@ -61,8 +61,10 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(FIT) --preset first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/first-ventricles
 	$(FIT) --preset ventricles --start runs/first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/ventricles
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
+	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
+		--out docs/evidence/paper-2024-half.json
 	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --start runs/first-reference \
-		--ventricles runs/ventricles --baseline runs/paper-2024-half --out segmentation/reference --version 0.2.0
+		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-half.json --out segmentation/reference --version 0.2.0
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"

@@ -1,4 +1,4 @@
-"""Make and judge the reference bundle: `python -m training.reference fit | bundle | leave-out`.
+"""Make and judge the reference bundle: `python -m training.reference fit | scores | bundle | leave-out`.
 
 Member k of the ensemble is trained without the patients of fold k, and every patient is in exactly one fold. So each
 shipped member can be judged on patients that it never saw, with the very weights that are shipped, by anyone who has
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import resources
@@ -29,6 +29,7 @@ from training.cases import LabelledCase, load_cases
 from training.errors import BadCohort
 from training.folds import leave_patients_out
 from training.presets import PRESETS, Recipe
+from training.score_file import ScoreFile
 from training.scores import MemberScore, judge, leave_out_scores
 from training.temperature import fold_in, held_out_temperature
 
@@ -91,10 +92,33 @@ def fit(
                 progress.update(task, completed=epoch, description=f"member {member} loss {loss:.3f}")
 
             pool = join_pool(build_group(seen, recipe), group, recipe)
-            begin = _weights(start, member) if start else None
+            begin = _weights(start, PRESETS[str(recipe.start_from)], member) if start else None
             seed = FOLD_SEED + member if start is None else 2 * FOLD_SEED + member
             pools = Pools(pool.real_only(), pool)
             fit_member(pools, recipe, seed, out / f"member-{member}", advance, stop_after, initial=begin)
+
+
+@app.command()
+def scores(
+    data: Data,
+    run: Annotated[Path, typer.Option(help="the `--out` folder of fit")],
+    out: Annotated[Path, typer.Option(help="JSON file to write; what it holds of other members is kept")],
+    patients: Patients = None,
+) -> None:
+    """Judge the finished members of a run on the patients that each never saw, and keep the scores.
+
+    Members of a recipe that takes long are trained on different days, and their weights need not be kept.
+    """
+    trained = _Trained.load(run)
+    held_out = trained.held_out
+    cases = [
+        case for case in load_cases(data, patients or shared_patients()) if judge(case, held_out) in trained.models
+    ]
+    found = ScoreFile.of(trained.recipe.name, trained.scores(cases))
+    if out.exists():
+        found = _scores_of(out, trained.recipe.name).updated(found)
+    out.write_text(found.to_json(), encoding="utf-8")
+    _print_scores(found.scores, trained.recipe.name)
 
 
 @app.command()
@@ -108,7 +132,9 @@ def bundle(
     members_of: Annotated[
         Path | None, typer.Option(help="in place of --run and --start: a bundle whose WMH members are kept as they are")
     ] = None,
-    baseline: Annotated[Path | None, typer.Option(help="run of paper-2024 on the same folds, for the card")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(help="file of `scores`: paper-2024 on the same folds, for the card")
+    ] = None,
     patients: Patients = None,
 ) -> None:
     """Write the trained members as a bundle, calibrated, with a model card that holds the leave-patients-out DSC."""
@@ -125,16 +151,18 @@ def bundle(
     else:
         raise typer.BadParameter("expected --run with --start, or --members-of alone", param_hint="--run")
     fluid = _Trained.load(ventricles)
+    fluid.require(range(FOLDS + 1))
+    trained.require(range(FOLDS))
     findings = Findings(
         wmh=trained.scores(cases),
         ventricles=fluid.scores(cases),
-        baseline=_Trained.load(baseline).scores(cases) if baseline else (),
+        baseline=ScoreFile.from_json(baseline.read_bytes()).scores if baseline else (),
         temperature=temperature,
     )
     software = {name: _version_of(name) for name in ("keras", "tensorflow-cpu", "numpy", "scipy")}
     written = write_bundle(
         out,
-        trained.models[:FOLDS],
+        [trained.models[member] for member in range(FOLDS)],
         name="wmh-se-unet",
         version=version,
         specification=trained.recipe.network,
@@ -158,11 +186,11 @@ def bundle(
 
 @dataclass(frozen=True)
 class _Trained:
-    """The finished members of a run, in float32; one more than there are folds where one saw every patient."""
+    """The finished members of a run, by number, in float32; number `FOLDS` saw every patient."""
 
     recipe: Recipe
     held_out: tuple[tuple[str, ...], ...]
-    models: tuple[Any, ...]
+    models: Mapping[int, Any]
 
     @classmethod
     def load(cls, run: Path, start: Path | None = None) -> _Trained:
@@ -173,16 +201,18 @@ class _Trained:
         keras.config.set_dtype_policy("float32")
         stand = json.loads((run / _FOLDS_FILE).read_text())
         recipe = PRESETS[stand["preset"]]
-        models = []
-        for member in range(FOLDS + (run / f"member-{FOLDS}").exists()):
+        models = {}
+        for member in range(FOLDS + 1):
+            if not _weights_file(run, recipe, member).exists():
+                continue
             model = build_network(recipe.network)
-            model.load_weights(_weights(run, member))
+            model.load_weights(_weights(run, recipe, member))
             if recipe.start_share and start is not None:
                 before = build_network(recipe.network)
-                before.load_weights(_weights(start, member))
+                before.load_weights(_weights(start, PRESETS[str(recipe.start_from)], member))
                 average_with_start(model, before, recipe.start_share)
-            models.append(model)
-        return cls(recipe, tuple(map(tuple, stand["held_out"])), tuple(models))
+            models[member] = model
+        return cls(recipe, tuple(map(tuple, stand["held_out"])), models)
 
     @classmethod
     def of_bundle(cls, folder: Path) -> tuple[_Trained, float | None]:
@@ -194,8 +224,21 @@ class _Trained:
         training = bundle.manifest.training
         if training.held_out is None:
             raise BadCohort(f"expected a bundle that tells whom each member never saw, got {folder.name}")
-        models = tuple(keras_network(bundle.specification, bundle.graph, weights) for weights in bundle.weights)
+        networks = (keras_network(bundle.specification, bundle.graph, weights) for weights in bundle.weights)
+        models = dict(enumerate(networks))
         return cls(PRESETS[training.recipe], training.held_out, models), bundle.manifest.temperature
+
+    def require(self, members: Iterable[int]) -> None:
+        """All of these are finished.
+
+        Raises:
+            BadCohort: which are not.
+        """
+        if missing := sorted(set(members) - self.models.keys()):
+            raise BadCohort(
+                f"{self.recipe.name}: expected members {_numbers(members)} trained to the end, "
+                f"{_numbers(missing)} are not: run the same fit command again"
+            )
 
     def predict(self, member: int, images: Any) -> Any:
         from training.fit import predict_slices
@@ -216,17 +259,35 @@ class _Trained:
         pairs = ((case, partial(self.predict, judge(case, self.held_out))) for case in cases)
         temperature = held_out_temperature(pairs, self.recipe.preprocessing)
         if temperature is not None:
-            for model in self.models:
+            for model in self.models.values():
                 fold_in(model, temperature)
         return temperature
 
 
-def _weights(run: Path, member: int) -> Path:
+def _scores_of(file: Path, recipe: str) -> ScoreFile:
+    found = ScoreFile.from_json(file.read_bytes())
+    if found.recipe != recipe:
+        raise BadCohort(f"expected scores of {recipe} in {file.name}, got {found.recipe}: name another file")
+    return found
+
+
+def _weights_file(run: Path, recipe: Recipe, member: int) -> Path:
+    return run / f"member-{member}" / f"epoch-{recipe.epochs:03d}.weights.h5"
+
+
+def _weights(run: Path, recipe: Recipe, member: int) -> Path:
     """The weights of a finished member."""
-    found = sorted((run / f"member-{member}").glob("epoch-*.weights.h5"))
-    if not found:
-        raise BadCohort(f"expected trained weights in {run.name}/member-{member}, found none: train that member first")
-    return found[-1]
+    file = _weights_file(run, recipe, member)
+    if not file.exists():
+        raise BadCohort(
+            f"expected the weights of {recipe.name} after epoch {recipe.epochs} in {run.name}/member-{member}, "
+            "found none: train that member first"
+        )
+    return file
+
+
+def _numbers(members: Iterable[int]) -> str:
+    return ", ".join(map(str, members))
 
 
 @app.command(name="leave-out")

@@ -15,9 +15,11 @@ from segmentation.bundle import load_bundle
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.volume import FlairVolume
 from training import reference
-from training.cases import LabelledCase
+from training.cases import LabelledCase, load_cases
+from training.errors import BadCohort
 from training.presets import FIRST_REFERENCE, PRESETS
-from training.scores import leave_out_scores
+from training.score_file import ScoreFile
+from training.scores import judge, leave_out_scores
 
 
 @pytest.fixture
@@ -81,7 +83,9 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     _run(*fit, "--members", "0,1,2", "--out", runs["tiny-ventricles"], "--preset", "tiny-ventricles", *drawn)
     out = tmp_path / "bundle"
     chosen = ("--run", runs["tiny"], "--start", runs["tiny-first"])
-    chosen = (*chosen, "--ventricles", runs["tiny-ventricles"], "--baseline", runs["tiny-first"])
+    baseline = tmp_path / "paper.json"
+    _run("scores", *common, "--run", runs["tiny-first"], "--out", baseline)
+    chosen = (*chosen, "--ventricles", runs["tiny-ventricles"], "--baseline", baseline)
     _run("bundle", *common, *chosen, "--out", out, "--version", "0.0.1")
     printed = json.loads(_run("leave-out", *common, "--bundle", out, "--json"))
     bundle = load_bundle(out)
@@ -100,6 +104,28 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     for member in ("member-1.npz", "member-2.npz"):
         assert (again / member).read_bytes() == (out / member).read_bytes()
     assert load_bundle(again).manifest.training.held_out == bundle.manifest.training.held_out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_scores_of_members_trained_on_different_days(tmp_path: Path, tiny_presets: None) -> None:
+    """Scores of members that are finished join those that the file holds; unfinished members are in no bundle."""
+    data = _cohort(tmp_path / "data", patients=3)
+    common = ("--data", data, "--patients", data / "patients.csv")
+    for member in "01":
+        run = tmp_path / f"day-{member}"
+        _run("fit", *common, "--members", member, "--out", run, "--preset", "tiny-first")
+        _run("scores", *common, "--run", run, "--out", tmp_path / "paper.json")
+    scores = ScoreFile.from_json((tmp_path / "paper.json").read_bytes())
+    assert [(score.case, score.member) for score in scores.scores] == [
+        (case.name, judge(case, json.loads((run / "folds.json").read_text())["held_out"])) for case in load_cases(data)
+    ]
+    another = ("--ventricles", run, "--out", tmp_path / "bundle", "--version", "0.0.1")
+    result = CliRunner().invoke(
+        reference.app, list(map(str, ("bundle", *common, "--run", run, "--start", run, *another)))
+    )
+    assert isinstance(result.exception, BadCohort)
+    assert "run the same fit command again" in str(result.exception)
 
 
 def test_members_come_from_a_run_or_from_a_bundle(tmp_path: Path) -> None:
