@@ -91,7 +91,8 @@ REFERENCE = replace(
     real_only_epochs=0,
 )
 
-# The paper's ventricle network is a UNet; a quarter of its width is enough for a structure so large.
+# The paper's ventricle network is a UNet; a quarter of its width is enough for a structure so large. So few filters
+# fill no bfloat16 tile: float32 is faster (0.23 s a step against 0.31 s or more).
 FIRST_VENTRICLES = replace(
     REFERENCE,
     name="first-ventricles",
@@ -103,6 +104,7 @@ FIRST_VENTRICLES = replace(
     learning_rate=2e-3,
     epochs=14,
     empty_slice_weight=0.5,
+    compute="float32",
 )
 
 # Label maps count every horn and the fourth ventricle in, the readers of the real masks do not, who have the last word.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -9,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from pydicom.dataset import Dataset
 
 from dicom_node.files import write_whole
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.content import Content, content_of_series, content_of_volume
+from dicom_node.results.content import content_of_volume
 from dicom_node.results.lettering import LINE
 from dicom_node.results.page import SIDE
 from dicom_node.results.pages import draw_pages
@@ -24,22 +25,15 @@ _COMPRESSION: Final = 3  # of 9: more takes more than twice the time and saves l
 _SEAM: Final = 4
 
 
-def write_overlay(
-    series: FlairSeries, segmentation: Segmentation, path: Path, model: ModelIdentity | None = None
-) -> None:
-    """Write overlay.png for a DICOM series, whole or not at all.
+def write_overlay(summary: Sequence[Dataset], path: Path) -> None:
+    """Write overlay.png of what the PACS gets, whole or not at all.
 
     Args:
-        series: what was segmented.
-        segmentation: what was found.
+        summary: the pages, as `build_summary` gave them.
         path: where to write; its folder must exist.
-        model: named in the picture when given.
-
-    Raises:
-        ResultError: the segmentation does not fit the series.
     """
-    flags = (*series.flags, *segmentation.flags)
-    _write(content_of_series(series, segmentation, flags, model), path)
+    pages = [Image.frombytes("RGB", (page.Columns, page.Rows), page.PixelData) for page in summary]
+    write_whole(path, _one_below_the_other(pages))
 
 
 def write_volume_overlay(
@@ -63,14 +57,15 @@ def write_volume_overlay(
     Raises:
         ResultError: the segmentation does not fit the volume.
     """
-    _write(content_of_volume(volume, affine_lps, segmentation, (*flags, *segmentation.flags), model), path)
+    content = content_of_volume(volume, affine_lps, segmentation, (*flags, *segmentation.flags), model)
+    write_whole(path, _one_below_the_other(draw_pages(content)))
 
 
-def _write(content: Content, path: Path) -> None:
-    pages = draw_pages(content)
+def _one_below_the_other(pages: Sequence[Image.Image]) -> bytes:
+    """A PNG."""
     image = Image.new("RGB", (SIDE, len(pages) * (SIDE + _SEAM) - _SEAM), LINE)
     for number, page in enumerate(pages):
         image.paste(page, (0, number * (SIDE + _SEAM)))
     stream = BytesIO()
     image.save(stream, format="PNG", compress_level=_COMPRESSION)
-    write_whole(path, stream.getvalue())
+    return stream.getvalue()

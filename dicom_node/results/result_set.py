@@ -121,6 +121,11 @@ class ResultSet:
         """The report about the segmentations in the first form, which every result set has."""
         return self._first(ObjectKind.SR)
 
+    @property
+    def summary(self) -> tuple[Dataset, ...]:
+        """The pages for a person, which every result set has."""
+        return tuple(one.dataset for one in self.objects if one.kind is ObjectKind.SUMMARY)
+
     def _first(self, kind: ObjectKind) -> Dataset:
         return next(one.dataset for one in self.objects if one.kind is kind and one.form == FIRST_FORM)
 

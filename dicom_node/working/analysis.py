@@ -162,7 +162,7 @@ def write_analysis(
     )
     _require_valid(result_set, analysis.series, folder)
     write_result_set(result_set, folder)
-    write_overlay(analysis.series, analysis.segmentation, folder / OVERLAY_NAME, ensemble.identity)
+    write_overlay(result_set.summary, folder / OVERLAY_NAME)
     seconds_write = time.monotonic() - started
     measurements = measurements_json(
         series=analysis.series,

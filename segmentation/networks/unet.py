@@ -6,6 +6,7 @@ from typing import Any
 
 from keras import KerasTensor, Model, layers
 
+from segmentation.networks.batch_normalization import BatchNormalization
 from segmentation.networks.specification import (
     BOTTLENECK_FILTERS,
     CONVOLUTIONS_PER_BLOCK,
@@ -57,7 +58,7 @@ def build_network(specification: NetworkSpecification, seed: int | None = None) 
 
 def _convolution(features: KerasTensor, filters: int, name: str, strides: int = 1) -> KerasTensor:
     features = layers.Conv2D(filters, 3, strides=strides, padding="same", name=f"{name}_conv")(features)
-    features = layers.BatchNormalization(name=f"{name}_bn")(features)
+    features = BatchNormalization(name=f"{name}_bn")(features)
     return layers.ReLU(name=f"{name}_relu")(features)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.data import shared_data
 from support.result_cases import CASES, MODEL, Case, segmentation_of, series_of
+from support.result_facts import facts_of
 
 from dicom_node.errors import ResultError
 from dicom_node.results.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB
@@ -18,6 +19,7 @@ from dicom_node.results.montage import FEWEST_PANELS, KEY_PANELS, MOST_PANELS, c
 from dicom_node.results.outlines import Outlined
 from dicom_node.results.overlay import write_overlay, write_volume_overlay
 from dicom_node.results.seg import DISPLAY_RGB
+from dicom_node.results.summary import build_summary
 from segmentation.measures import measure
 from segmentation.nifti import read_flair_nifti, read_mask_nifti
 from segmentation.regions import RegionRule
@@ -172,7 +174,7 @@ def test_the_legend_is_there_when_there_are_parts(tmp_path: Path) -> None:
     pictures = []
     for name, rule in (("plain", None), ("divided", RegionRule(4.0))):
         segmentation = segmentation_of(series, divided=rule)
-        write_overlay(series, segmentation, tmp_path / name, MODEL)
+        write_overlay(build_summary(series, segmentation, (), facts_of(series)), tmp_path / name)
         pictures.append(np.asarray(Image.open(tmp_path / name).convert("RGB"), int))
     plain, divided = (
         [bool((np.abs(picture - colour).sum(axis=2) < 12).any()) for colour in (PERIVENTRICULAR_RGB, DEEP_RGB)]
@@ -238,7 +240,7 @@ def test_every_geometry_has_its_picture(case: Case, tmp_path: Path) -> None:
     path = tmp_path / "out" / "overlay.png"
     contents = set()
     for _ in range(2):
-        write_overlay(series, segmentation, path, MODEL)
+        write_overlay(build_summary(series, segmentation, (), facts_of(series)), path)
         contents.add(path.read_bytes())
     assert len(contents) == 1
     assert list(path.parent.iterdir()) == [path]
