@@ -11,7 +11,8 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
     """The same function with the same weights under the same name; a training step takes a third of the time.
 
     Keras 3 writes batch statistics out as a dozen elementwise operations, which on a processor cost more than the
-    convolutions. Measured at half width, 8 slices of 256 x 256, bfloat16 with AMX, one core: 2.1 s a step against 0.68 s.
+    convolutions. Measured at half width with 8 slices of 256 x 256, bfloat16 with AMX, one core: a step took 2.1 s and
+    takes 0.68 s.
     Only training on TensorFlow differs; predictions and JAX go Keras's way. Files of weights hold the class's name.
     """
 
