@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
+Window = tuple[slice, slice]
+WHOLE: Final[Window] = (slice(None), slice(None))
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,22 @@ class AugmentationSettings:
 
 
 def augment(
-    image: Image, label: Image, settings: AugmentationSettings, generator: np.random.Generator
+    image: Image,
+    label: Image,
+    settings: AugmentationSettings,
+    generator: np.random.Generator,
+    window: Window = WHOLE,
 ) -> tuple[Image, Image]:
-    """One random variant of a normalised slice (row, column) and its label of zeros and ones."""
-    image, label = _warp(image, label, settings, generator)
+    """One random variant of a normalised slice (row, column) and its label of zeros and ones.
+
+    Args:
+        image: the slice.
+        label: of the same shape.
+        settings: ranges of the changes.
+        generator: what the variant depends on.
+        window: the part of the moved slice that is wanted; the rest is not computed.
+    """
+    image, label = _warp(image, label, settings, generator, window)
     return _intensity(image, settings, generator), label
 
 
@@ -63,7 +79,7 @@ def thicken(image: Image, neighbour: Image, settings: AugmentationSettings, gene
 
 
 def _warp(
-    image: Image, label: Image, settings: AugmentationSettings, generator: np.random.Generator
+    image: Image, label: Image, settings: AugmentationSettings, generator: np.random.Generator, window: Window
 ) -> tuple[Image, Image]:
     rows, columns = image.shape
     angle = np.deg2rad(generator.uniform(-1, 1) * settings.rotation_degrees)
@@ -74,11 +90,13 @@ def _warp(
     linear = np.array([[cosine, -sine], [sine, cosine]]) @ np.diag([mirror * scale * stretch, scale / stretch])
     centre = np.array([(columns - 1) / 2, (rows - 1) / 2])
     shift = centre - linear @ centre + generator.uniform(-1, 1, 2) * settings.shift_pixels
-    grid = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)
-    places = (grid @ linear.T.astype(np.float32) + shift.astype(np.float32)).astype(np.float32)
+    across = np.arange(columns, dtype=np.float32)[None, window[1], None]
+    down = np.arange(rows, dtype=np.float32)[window[0], None, None]
+    affine = linear.astype(np.float32)
+    places = across * affine[:, 0] + down * affine[:, 1] + shift.astype(np.float32)
     if settings.elastic_pixels:
-        bend = generator.normal(size=(5, 5, 2)).astype(np.float32) * settings.elastic_pixels
-        places += cv2.resize(bend, (columns, rows), interpolation=cv2.INTER_CUBIC)
+        bend = generator.normal(size=(5, 5, 2)).astype(np.float32) * np.float32(settings.elastic_pixels)
+        places += cv2.resize(bend, (columns, rows), interpolation=cv2.INTER_CUBIC)[window]
     background = float(image.min())
     warped = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=background)
     moved = cv2.remap(label, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
@@ -90,7 +108,8 @@ def _intensity(image: Image, settings: AugmentationSettings, generator: np.rando
     low, high = float(image.min()), float(image.max())
     span = max(high - low, 1e-6)
     unit = (image - low) / span
-    gamma = np.exp(generator.uniform(-1, 1) * settings.gamma)
+    # Numbers of Python's, not NumPy's: those would make a double of every pixel.
+    gamma = math.exp(generator.uniform(-1, 1) * settings.gamma)
     unit = np.power(np.clip(unit, 0, 1), gamma)
     field = generator.normal(size=(3, 3)).astype(np.float32) * settings.bias_field
     unit = unit * np.exp(cv2.resize(field, (columns, rows), interpolation=cv2.INTER_CUBIC))
@@ -101,8 +120,8 @@ def _intensity(image: Image, settings: AugmentationSettings, generator: np.rando
         image = _coarser(image, generator.uniform(settings.coarsest_resolution, 1))
     image = image * (1 + generator.uniform(-1, 1) * settings.contrast)
     image = image + generator.uniform(-1, 1) * settings.brightness
-    noise = generator.normal(size=image.shape) * generator.uniform(0, settings.noise)
-    return (image + noise).astype(np.float32)
+    noise = generator.standard_normal(image.shape, np.float32) * generator.uniform(0, settings.noise)
+    return np.asarray(image + noise, np.float32)
 
 
 def _coarser(image: Image, factor: float) -> Image:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
 from segmentation.volume import FlairVolume
-from training.augmentation import augment, thicken
+from training.augmentation import WHOLE, Window, augment, thicken
 from training.cases import LabelledCase
 from training.errors import BadCase
 from training.presets import Recipe
@@ -151,18 +151,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def _slice(self, group: SliceGroup, index: int, generator: np.random.Generator) -> tuple[Any, Any]:
         variant = group.images[generator.integers(len(group.images))]
         image, label = variant[index].astype(np.float32), group.labels[index].astype(np.float32)
-        if (settings := self._recipe.augmentation) is not None:
-            if settings.thickness_share:
-                image = thicken(image, variant[group.beside(index, generator)], settings, generator)
-            image, label = augment(image, label, settings, generator)
-        if self._recipe.crop is None:
-            return image, label
-        return _crop_around_head(image, label, self._recipe.crop, generator)
+        window = WHOLE if self._recipe.crop is None else _window_on_head(len(image), self._recipe.crop, generator)
+        if (settings := self._recipe.augmentation) is None:
+            return image[window], label[window]
+        if settings.thickness_share:
+            image = thicken(image, variant[group.beside(index, generator)], settings, generator)
+        return augment(image, label, settings, generator, window)
 
 
-def _crop_around_head(image: Any, label: Any, side: int, generator: np.random.Generator) -> tuple[Any, Any]:
+def _window_on_head(size: int, side: int, generator: np.random.Generator) -> Window:
     """A random square that stays off the empty margins: heads fill the middle of the field of view."""
-    slack = image.shape[0] - side
+    slack = size - side
     top, left = (int(np.clip(generator.normal(slack / 2, slack / 4), 0, slack)) for _ in range(2))
-    window = np.s_[top : top + side, left : left + side]
-    return image[window], label[window]
+    return slice(top, top + side), slice(left, left + side)

@@ -9,7 +9,7 @@ import pytest
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
-from training.augmentation import AugmentationSettings, augment
+from training.augmentation import WHOLE, AugmentationSettings, augment
 from training.cases import LabelledCase
 from training.dice import dice
 from training.errors import BadCase, BadCohort
@@ -62,6 +62,17 @@ def test_augmentation_moves_image_and_label_together() -> None:
     for seed in range(5):
         moved, moved_label = augment(image, label, settings, np.random.default_rng(seed))
         assert dice(moved > 1, moved_label > 0) > 0.9
+
+
+def test_a_window_of_the_augmented_slice() -> None:
+    """Only a window is computed where only a window is wanted: it moves as the whole slice does."""
+    image = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+    label = (image > 0.8).astype(np.float32)
+    settings = AugmentationSettings(noise=0, blur_probability=0, coarse_probability=0, bias_field=0, gamma=0)
+    window = (slice(7, 47), slice(20, 60))
+    whole, part = (augment(image, label, settings, np.random.default_rng(3), one) for one in (WHOLE, window))
+    np.testing.assert_array_equal(part[1], whole[1][window])
+    np.testing.assert_allclose(part[0], whole[0][window], atol=1e-5)
 
 
 def test_batches_are_a_function_of_seed_epoch_and_step() -> None:
