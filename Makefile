@@ -29,7 +29,7 @@ viewer: install peers  ## look at a phantom, or INPUT=<folder of DICOM>, and its
 	$(BIN)/wmh-node viewer $(if $(INPUT),--input "$(INPUT)") --out "$(or $(OUT),wmh-viewer)" --port $(or $(PORT),3000)
 
 test: install peers  ## every test, against the real peers
-	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) --durations=15 $(ARGS)
 
 check: install  ## ruff, mypy, import rules
 	$(BIN)/ruff check .
