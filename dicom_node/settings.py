@@ -12,6 +12,7 @@ Compact forms, for the environment (JSON works too):
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -34,6 +35,10 @@ ENVIRONMENT_PREFIX = "WMH_NODE_"
 # (PS3.5 table 6.2-1).
 _AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+# RFC 1123 2.1, with the underscores that local names have. All digits at the end is a mistyped IP address.
+_HOST_NAME = re.compile(
+    r"^(?=.{1,253}$)(?:[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.)*(?!\d+\.?$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.?$"
+)
 _ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
 
 
@@ -48,6 +53,26 @@ def _name(value: str) -> str:
     if not _NAME.match(value):
         raise ValueError("expected a short name of letters, digits, '_', '.', '-'")
     return value
+
+
+def _peer_address(value: str | None) -> str | None:
+    if value is None or _is_ip(value) or _HOST_NAME.match(value):
+        return value
+    raise ValueError(
+        "expected an IP address, a network (10.0.0.0/24) or a host name, without a port: a scanner calls from any "
+        f"port; came {value!r}"
+    )
+
+
+def _is_ip(value: str) -> bool:
+    """An address or a network, either version; as the receiver reads it."""
+    for read in (ipaddress.ip_address, lambda text: ipaddress.ip_network(text, strict=False)):
+        try:
+            read(value)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
@@ -123,12 +148,17 @@ class Destination(BaseModel):
 
 
 class Peer(BaseModel):
-    """A calling AE that may send to us; `address` None means from anywhere."""
+    """A calling AE that may send to us.
+
+    Attributes:
+        ae_title: calling AE title.
+        address: IP address, network or host name that it calls from, without a port; None: from anywhere.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ae_title: AeTitle
-    address: str | None = None
+    address: Annotated[str | None, AfterValidator(_peer_address)] = None
 
     def __str__(self) -> str:
         return self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
@@ -182,7 +212,8 @@ def _split_peer(text: str) -> dict[str, Any]:
     ae_title, separator, address = text.strip().rpartition("@")
     if not separator:
         return {"ae_title": text.strip()}
-    return {"ae_title": ae_title, "address": address.strip("[]") or None}
+    bracketed = address.startswith("[") and address.endswith("]")
+    return {"ae_title": ae_title, "address": (address[1:-1] if bracketed else address).strip() or None}
 
 
 def _many(value: Any) -> Any:

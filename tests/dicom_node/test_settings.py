@@ -76,6 +76,40 @@ def test_destinations_from_the_environment(text: str, monkeypatch: pytest.Monkey
     )
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.7:104", "[::1]:104", "10.0.0.0/33", "10.0.0.300", "scanner:104", "scanner/24", "two words", "a..b"],
+)
+def test_a_peer_whose_address_no_sender_can_have(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer with a port or a mistyped address would refuse every sender: said at once, with what came."""
+    monkeypatch.setenv("WMH_NODE_PEERS", f"SCANNER1@{address}")
+    with pytest.raises(ConfigurationError, match="without a port") as caught:
+        load_settings()
+    assert repr(address) in str(caught.value)
+    assert "WMH_NODE_PEERS" in str(caught.value)
+    with pytest.raises(ValidationError, match="without a port"):
+        Peer(ae_title="SCANNER1", address=address)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("10.0.0.7", "10.0.0.7"),
+        ("10.0.0.7/24", "10.0.0.7/24"),
+        ("fe80::1", "fe80::1"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("2001:db8::/32", "2001:db8::/32"),
+        ("ct1", "ct1"),
+        ("3t-scanner_2.radiology.example.", "3t-scanner_2.radiology.example."),
+    ],
+)
+def test_a_peer_by_address_network_or_name(written: str, read: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """IPv4, IPv6 with and without brackets, networks and host names are taken as the receiver compares them."""
+    monkeypatch.setenv("WMH_NODE_PEERS", f"SCANNER1@{written}, ORTHANC")
+    assert load_settings().peers == (Peer(ae_title="SCANNER1", address=read), Peer(ae_title="ORTHANC"))
+
+
 def test_destinations_and_peers_from_toml(tmp_path: Path) -> None:
     """In TOML, destinations are an array of tables and peers may be written in the compact form."""
     config = tmp_path / "node.toml"
