@@ -19,6 +19,7 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
+from dicom_node.cli.network_check import Said, network_checks
 from dicom_node.cli.tls_check import tls_checks
 from dicom_node.errors import WmhNodeError
 from dicom_node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
@@ -47,14 +48,20 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Check what the settings name: storage, database, model, TLS, destinations. Exit 1 when something is wrong."""
+    """Check what the settings name: storage, database, model, network, TLS, destinations.
+
+    Exit 1 when something is wrong; what may be meant so is a note (`warning` in JSON), and no failure.
+    """
     settings = settings_or_exit(config)
     findings = [
-        *({"what": name, "ok": False, "detail": "no setting has this name"} for name in unknown_variables()),
+        *(
+            {"what": name, "ok": False, "warning": False, "detail": "no setting has this name"}
+            for name in unknown_variables()
+        ),
         _finding("storage", lambda: _check_storage(settings.storage)),
         _finding("database", lambda: _check_database(settings.database_url)),
         _finding("model", lambda: _check_model(settings)),
-        *(_finding(what, look) for what, look in tls_checks(settings)),
+        *(_finding(what, look) for what, look in (*network_checks(settings), *tls_checks(settings))),
         *(
             _finding(f"destination {one.name}", lambda one=one: _check_destination(settings, one))
             for one in settings.destinations
@@ -64,8 +71,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         print_json(findings)
     else:
         for finding in findings:
-            mark = "[green]ok[/]  " if finding["ok"] else "[red]no[/]  "
-            out.print(mark, end="")
+            out.print(_mark(finding), end="")
             out.print(f"{finding['what']}: {finding['detail']}", markup=False)
     if not all(finding["ok"] for finding in findings):
         raise typer.Exit(ExitCode.FAILED)
@@ -76,9 +82,17 @@ def _finding(what: str, look: Any) -> dict[str, Any]:
     from segmentation.errors import SegmentationError
 
     try:
-        return {"what": what, "ok": True, "detail": look()}
+        said = look()
     except (WmhNodeError, DatabaseError, SegmentationError, OSError) as error:
-        return {"what": what, "ok": False, "detail": str(error)}
+        return {"what": what, "ok": False, "warning": False, "detail": str(error)}
+    said = said if isinstance(said, Said) else Said(said)
+    return {"what": what, "ok": True, "warning": said.warning, "detail": said.words}
+
+
+def _mark(finding: dict[str, Any]) -> str:
+    if not finding["ok"]:
+        return "[red]no[/]    "
+    return "[yellow]note[/]  " if finding["warning"] else "[green]ok[/]    "
 
 
 def _check_storage(storage: Path) -> str:
