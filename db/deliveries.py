@@ -16,10 +16,11 @@ from db.job import Job
 from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 from db.rows import delivery_of
-from db.schema import deliveries
+from db.schema import deliveries, jobs
 from db.supersede import forget_deliveries
 from db.text import storable
 from db.timeline import note
+from db.verdicts import jobs_of_series
 
 __all__ = ["Delivery", "DeliveryState", "DeliveryTable", "NewDelivery"]
 
@@ -145,7 +146,8 @@ class DeliveryTable:
         """The result set is not in the outbox any more: the job is queued again, for those who have not got it yet.
 
         Only while the job has attempts left: else the delivery is given up, so that an outbox that loses everything
-        does not keep a worker busy for ever.
+        does not keep a worker busy for ever. It is given up too when a newer job of the series is there: an older result
+        must not follow a newer one.
 
         Returns:
             whether the job is queued again.
@@ -159,6 +161,10 @@ class DeliveryTable:
             job, delivery = _owned(connection, delivery_id, owner)
             if job.attempts >= job.max_attempts:
                 _give_up(connection, job, delivery, f"{reason}, and the attempts to analyse are spent", now)
+                return False
+            newest = jobs_of_series(connection, job.series_instance_uid)[-1]
+            if newest.id != job.id:
+                _give_up(connection, job, delivery, f"{reason}, and job {newest.id}, about more instances, is there", now)
                 return False
             if job.state is JobState.REJECTED:
                 forget_deliveries(connection, job.id)  # it is judged anew, and everybody hears what comes of it
@@ -177,13 +183,31 @@ class DeliveryTable:
 
 
 def claim_query(now: datetime, skip: Collection[str]) -> Any:
-    """The delivery that is due longest and not being sent."""
+    """The delivery that is due longest and not being sent.
+
+    It waits for one of an earlier job of its series to the same destination: a PACS that was down gets the older result
+    first, so that the newest there is the one of the whole series.
+    """
+    own, before, earlier = jobs.alias(), jobs.alias(), deliveries.alias()
+    ahead = (
+        select(earlier.c.id)
+        .join(before, before.c.id == earlier.c.job_id)
+        .join(own, own.c.series_instance_uid == before.c.series_instance_uid)
+        .where(
+            own.c.id == deliveries.c.job_id,
+            before.c.id < own.c.id,
+            earlier.c.destination == deliveries.c.destination,
+            earlier.c.state == DeliveryState.PENDING.value,
+        )
+        .correlate(deliveries)
+    )
     query = (
         select(deliveries)
         .where(
             deliveries.c.state == DeliveryState.PENDING.value,
             deliveries.c.not_before <= now,
             or_(deliveries.c.lease_expires.is_(None), deliveries.c.lease_expires <= now),
+            ~ahead.exists(),
         )
         .order_by(deliveries.c.not_before, deliveries.c.id)
         .limit(1)

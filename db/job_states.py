@@ -11,6 +11,7 @@ analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two co
 | claim       | running                     | running    | the lease ran out, another worker takes it                  |
 | claim       | running                     | failed     | the lease ran out in the last attempt                       |
 | supersede   | queued                      | cancelled  | a later slice made a newer job                              |
+| supersede   | running                     | cancelled  | the same, and the attempt ended without a result            |
 | retry later | running                     | queued     | the attempt failed and others are left                      |
 | retry later | running                     | failed     | the last attempt failed                                     |
 | put back    | running                     | queued     | the attempt met trouble that is not the job's; not counted  |
@@ -82,7 +83,10 @@ TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobStat
         JobState.QUEUED: frozenset({JobState.RUNNING}),
         JobState.RUNNING: frozenset({JobState.RUNNING, JobState.FAILED}),
     },
-    JobAction.SUPERSEDE: {JobState.QUEUED: frozenset({JobState.CANCELLED})},
+    JobAction.SUPERSEDE: {
+        JobState.QUEUED: frozenset({JobState.CANCELLED}),
+        JobState.RUNNING: frozenset({JobState.CANCELLED}),
+    },
     JobAction.RETRY_LATER: {JobState.RUNNING: frozenset({JobState.QUEUED, JobState.FAILED})},
     JobAction.PUT_BACK: {JobState.RUNNING: frozenset({JobState.QUEUED})},
     JobAction.FAIL: {JobState.RUNNING: frozenset({JobState.FAILED})},

@@ -20,7 +20,7 @@ from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
 from db.rows import job_of
 from db.schema import associations, deliveries, instances, jobs, series, series_associations
-from db.supersede import forget_deliveries, supersede
+from db.supersede import forget_deliveries, supersede, supersede_ended_attempt
 from db.timeline import note, timeline
 from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 
@@ -86,7 +86,9 @@ class JobTable:
     def claim(self, owner: str, lease_seconds: float) -> Job | None:
         """Take a job: one whose worker went silent, else the one that is due longest; None when there is none.
 
-        A job whose workers went silent in all its attempts fails here, with that reason.
+        A job whose workers went silent in all its attempts fails here, with that reason; one whose worker went silent
+        is superseded here when a newer one of its series is there. A job waits for the earlier one of its series that
+        is running: it names its result as the one before.
 
         Args:
             owner: name of the lease's holder, unique to this process.
@@ -97,6 +99,9 @@ class JobTable:
             return None  # looked without the write lock, so that idle workers are in nobody's way
         with self._database.write() as connection:
             while (job := _next_due(connection, now)) is not None:
+                silent = f"the worker {job.lease_owner} went silent"
+                if job.state is JobState.RUNNING and supersede_ended_attempt(connection, job, silent, now):
+                    continue
                 if job.attempts < job.max_attempts:
                     return self._lease(connection, job, owner, now, lease_seconds)
                 _fail_silent(connection, job, now)
@@ -167,7 +172,8 @@ class JobTable:
             )  # fmt: skip
 
     def retry_later(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
-        """The attempt failed: queue the job again, or fail it when its attempts are spent.
+        """The attempt failed: queue the job again, or fail it when its attempts are spent, or when a newer one of its
+        series is there cancel it as superseded.
 
         Raises:
             LeaseLost: the job is not the owner's any more.
@@ -175,6 +181,8 @@ class JobTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
+            if superseded := supersede_ended_attempt(connection, job, f"the attempt failed: {reason}", now):
+                return superseded
             if job.attempts >= job.max_attempts:
                 spent = f"{_attempts(job)} spent, the last one failed: {reason}"
                 return move(
@@ -205,12 +213,16 @@ class JobTable:
     def put_back(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
         """The attempt met trouble that is not the job's, as a full disk: queue it again, the attempt not counted.
 
+        When a newer one of its series is there, the job is cancelled as superseded.
+
         Raises:
             LeaseLost: the job is not the owner's any more.
         """
         now = self._database.clock()
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
+            if superseded := supersede_ended_attempt(connection, job, reason, now):
+                return superseded
             return move(
                 connection,
                 job,
@@ -358,10 +370,14 @@ class JobTable:
             return get_job(connection, job_id)
 
     def earlier_report(self, job: Job) -> Mapping[str, str] | None:
-        """The report of the last job about an earlier state of the series that gave one; None when none did."""
+        """The report of the last job about an earlier state of the series that gave one; None when none did.
+
+        One that no destination has or will get is none: no PACS could find it.
+        """
         with self._database.read() as connection:
             earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
-        return next((one.report for one in reversed(earlier) if one.report is not None), None)
+            reports = (one.report for one in reversed(earlier) if one.report and _is_out(connection, one))
+            return next(reports, None)
 
     def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
         """Jobs of a series, oldest first."""
@@ -389,7 +405,8 @@ class JobTable:
 
 
 def _resent() -> Any:
-    """Failed jobs whose instances were all sent again by associations that began after the failure."""
+    """Failed jobs, the newest of their series, all of whose instances were sent again by associations that began after
+    the failure."""
     sent_again = (
         select(func.sum(series_associations.c.duplicate_count))
         .join(associations, associations.c.id == series_associations.c.association_id)
@@ -411,6 +428,10 @@ def _resent() -> Any:
         .correlate(jobs)
         .scalar_subquery()
     )
+    others = jobs.alias()
+    later = select(others.c.id).where(
+        others.c.series_instance_uid == jobs.c.series_instance_uid, others.c.id > jobs.c.id
+    )
     return (
         select(jobs.c.id)
         .join(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
@@ -418,6 +439,7 @@ def _resent() -> Any:
             jobs.c.state == JobState.FAILED.value,
             series.c.last_received_at > jobs.c.ended_at,  # cheap, and false for almost all
             sent_again >= analysed,
+            ~later.exists(),
         )
     )
 
@@ -432,9 +454,13 @@ def claim_queries(now: datetime) -> tuple[Any, Any]:
         .where(jobs.c.state == JobState.RUNNING.value, jobs.c.lease_expires <= now)
         .order_by(jobs.c.lease_expires)
     )
+    others = jobs.alias()
+    under_way = select(others.c.id).where(
+        others.c.series_instance_uid == jobs.c.series_instance_uid, others.c.state == JobState.RUNNING.value
+    )
     queued = (
         select(jobs)
-        .where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now)
+        .where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now, ~under_way.exists())
         .order_by(jobs.c.not_before, jobs.c.id)
     )
     return expired.limit(1), queued.limit(1)
@@ -452,6 +478,14 @@ def _next_due(connection: Connection, now: datetime) -> Job | None:
 def _fail_silent(connection: Connection, job: Job, now: datetime) -> None:
     reason = f"{_attempts(job)} spent: the worker {job.lease_owner} went silent during the last one"
     move(connection, job, JobAction.CLAIM, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
+
+
+def _is_out(connection: Connection, job: Job) -> bool:
+    """Whether a destination has the job's report or will get it; where there was no destination, the outbox has it."""
+    states = set(connection.execute(select(deliveries.c.state).where(deliveries.c.job_id == job.id)).scalars())
+    if not states:
+        return job.state is JobState.DONE
+    return bool(states & {DeliveryState.SENT.value, DeliveryState.PENDING.value})
 
 
 def _attempts(job: Job) -> str:

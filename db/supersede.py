@@ -14,6 +14,7 @@ from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 from db.schema import deliveries
 from db.timeline import note
+from db.verdicts import jobs_of_series
 
 SUPERSEDED: Final = "superseded"
 
@@ -25,6 +26,25 @@ def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: d
             _cancel_queued(connection, job, newer, now)
         elif job.state is JobState.REJECTED:
             _take_back_answers(connection, job, newer, now)
+
+
+def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: datetime) -> Job | None:
+    """Cancel a job whose attempt ended without a result, when a newer one of its series is there; else None.
+
+    It would be tried again after the newer one: an older result must not follow a newer one.
+
+    Args:
+        job: running, locked.
+        why: what ended the attempt.
+    """
+    newest = jobs_of_series(connection, job.series_instance_uid)[-1]
+    if newest.id == job.id:
+        return None
+    reason = f"{why}; more instances have come since, and job {newest.id} takes its place"
+    return move(
+        connection, job, JobAction.SUPERSEDE, JobState.CANCELLED, now, SUPERSEDED, reason,
+        code=SUPERSEDED, reason=reason,
+    )  # fmt: skip
 
 
 def forget_deliveries(connection: Connection, job_id: int) -> None:

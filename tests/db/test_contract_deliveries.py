@@ -53,6 +53,33 @@ class TestDeliveryTable:
         assert self.jobs.get(job_id).state is JobState.DONE
         assert self.deliveries.claim("sender-1", 60) is None
 
+    def test_an_older_result_does_not_follow_a_newer_one(self) -> None:
+        """A destination that was down gets the older result of a series first; others need not wait for it."""
+        first = self.delivering("pacs", "archive")
+        self.deliveries.postpone(self.claimed().id, "sender-1", "connection refused", 600)
+        self.deliveries.sent(self.claimed().id, "sender-1")  # the archive is up
+        self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        second = self.jobs.claim("worker-1", 60)
+        assert second is not None
+        self.jobs.deliver(second.id, "worker-1", {}, [NewDelivery("pacs", ["f"]), NewDelivery("archive", ["f"])])
+        other = self.claimed()
+        assert (other.job_id, other.destination) == (second.id, "archive")
+        self.deliveries.sent(other.id, "sender-1")
+        assert self.deliveries.claim("sender-1", 60) is None
+        self.clock.pass_seconds(600)
+        older = self.claimed()
+        assert (older.job_id, older.destination) == (first, "pacs")
+        assert self.deliveries.claim("sender-2", 60) is None
+        self.deliveries.sent(older.id, "sender-1")
+        assert self.claimed().job_id == second.id
+
+    def test_lost_files_of_an_older_result_are_not_made_again(self) -> None:
+        """When a newer job of the series is there, an older result that is gone from the outbox is given up."""
+        first = self.delivering("pacs")
+        self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        assert not self.deliveries.files_lost(self.claimed().id, "sender-1", "seg.dcm is gone")
+        assert self.jobs.get(first).state is JobState.FAILED
+
     def test_a_dead_pacs_repeats_no_inference(self) -> None:
         """While results wait for a destination no worker gets the job, however long it takes."""
         job_id = self.delivering("pacs")

@@ -101,8 +101,43 @@ class TestJobTable:
         """A job that is under way is finished, though more slices came."""
         self.jobs.enqueue(SERIES, DIGEST, 24)
         running = self.claimed()
-        self.jobs.enqueue(SERIES, LATER_DIGEST, 25)
+        later = self.jobs.enqueue(SERIES, LATER_DIGEST, 25)
         assert self.jobs.get(running.id).state is JobState.RUNNING
+        assert self.jobs.claim("worker-2", 60) is None, "the newer one waits: it names the older one's report"
+        self.jobs.deliver(running.id, "worker-1", {}, [], {"sop_instance_uid": "1.2.3"})
+        assert self.claimed("worker-2").id == later.id
+        assert self.jobs.earlier_report(later) == {"sop_instance_uid": "1.2.3"}
+
+    @pytest.mark.parametrize("end", ["silence", "failure", "full disk"])
+    def test_an_older_job_does_not_follow_a_newer_one(self, end: str) -> None:
+        """A job whose attempt ends without a result gives way to the one with more slices, however it ended."""
+        first = self.jobs.enqueue(SERIES, DIGEST, 24)
+        self.claimed("worker-1", lease_seconds=60)
+        later = self.jobs.enqueue(SERIES, LATER_DIGEST, 25)
+        match end:
+            case "silence":
+                self.clock.pass_seconds(61)
+            case "failure":
+                assert self.jobs.retry_later(first.id, "worker-1", "trouble", 0).state is JobState.CANCELLED
+            case "full disk":
+                assert self.jobs.put_back(first.id, "worker-1", "disk full", 0).state is JobState.CANCELLED
+        assert self.claimed("worker-2").id == later.id
+        old = self.jobs.get(first.id)
+        assert (old.state, old.code) == (JobState.CANCELLED, "superseded")
+        assert f"job {later.id} takes its place" in (old.reason or "")
+        with pytest.raises(LeaseLost):
+            self.jobs.deliver(first.id, "worker-1", {}, [])
+        assert self.jobs.claim("worker-3", 60) is None
+
+    def test_a_report_that_nobody_got_is_no_predecessor(self) -> None:
+        """A report that no destination took and none will get is not named by a later one."""
+        report = {"sop_instance_uid": "1.2.3"}
+        first = self.jobs.enqueue(SERIES, DIGEST, 24)
+        self.jobs.deliver(self.claimed().id, "worker-1", {}, [NewDelivery("pacs", ["sr.dcm"])], report)
+        second = self.jobs.enqueue(SERIES, LATER_DIGEST, 25)
+        assert self.jobs.earlier_report(second) == report  # on its way
+        self.jobs.cancel(first.id)
+        assert self.jobs.earlier_report(second) is None
 
     def test_claim_is_first_come_first_served(self) -> None:
         """Jobs are claimed in the order in which they became due."""

@@ -168,6 +168,13 @@ class Histories(RuleBasedStateMachine):
                 assert DeliveryState.PENDING not in states
 
     @invariant()
+    def an_older_result_never_follows_a_newer_one(self) -> None:
+        for series in range(1, 4):
+            *older, _ = self.jobs.of_series(series_uid(series)) or [None]
+            assert JobState.QUEUED not in {job.state for job in older}
+            assert sum(job.state is JobState.RUNNING for job in self.jobs.of_series(series_uid(series))) <= 1
+
+    @invariant()
     def the_newest_state_of_a_series_is_never_superseded(self) -> None:
         for series in range(1, 4):
             of_series = self.jobs.of_series(series_uid(series))
