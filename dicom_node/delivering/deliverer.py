@@ -11,10 +11,11 @@ import structlog
 
 from db.deliveries import Delivery, DeliveryTable
 from db.errors import LeaseLost, UnknownRow
+from dicom_node.delivering.attempt import Attempt
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
 from dicom_node.logs import describe_error
-from dicom_node.sending import Answer, SendOutcome, answer_of
+from dicom_node.sending import SendOutcome
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.settings import Destination
 
@@ -103,38 +104,37 @@ class Deliverer:
             self._make_again(delivery, f"{', '.join(missing)} is gone from the outbox")
             return
         with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
-            last = self._send_in_order(files, destination)
-        self._settle(delivery, last)
+            attempt = self._send_in_order(files, destination)
+        self._settle(delivery, attempt)
 
-    def _send_in_order(self, files: Sequence[Path], destination: Destination) -> SendOutcome:
-        """Send one file after the other and stop at the first that is not stored; returns the last outcome.
-
-        The SR refers to the SEG: a PACS that has not taken the SEG must not get a report about it.
-        """
+    def _send_in_order(self, files: Sequence[Path], destination: Destination) -> Attempt:
+        """Send one file after the other, as far as the answers allow."""
+        attempt = Attempt(files)
         try:
-            outcomes = self._send(files, destination, _is_sent)
+            self._send(files, destination, attempt.go_on)
         except Exception as error:
             # The edge towards peers: what an unforeseen answer breaks must not end the deliveries to the others.
-            return SendOutcome(files[0], None, False, describe_error(error))
-        return next((outcome for outcome in outcomes if not _is_sent(outcome)), outcomes[-1])
+            attempt.broke(describe_error(error))
+        return attempt
 
     def _beat(self, delivery_id: int) -> Callable[[], bool]:
         return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
-    def _settle(self, delivery: Delivery, last: SendOutcome) -> None:
-        if _is_sent(last):
+    def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
+        if attempt.sent:
             self._left_alone.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
-        refused = answer_of(last.status) is Answer.REFUSED
+        # What had trouble may be taken later: only where nothing else is wrong does a refusal count.
+        refused = attempt.trouble is None and bool(attempt.refused)
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
-            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {_words(last)}")
+            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {attempt.words()}")
             return
-        if last.status is None:
+        if attempt.silent:
             seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
             self._left_alone.down(delivery.destination, seconds)
-        self._again(delivery, _words(last), refused=refused)
+        self._again(delivery, attempt.words(), refused=refused)
 
     def _again(self, delivery: Delivery, reason: str, *, refused: bool = False) -> None:
         waited = (self._clock() - delivery.created_at).total_seconds()
@@ -169,13 +169,3 @@ class Deliverer:
             destination=delivery.destination,
             reason=reason,
         )
-
-
-def _is_sent(outcome: SendOutcome) -> bool:
-    # A duplicate is there already: our UIDs stand for the content (docs/adr/0004).
-    return answer_of(outcome.status) in (Answer.STORED, Answer.ALREADY_THERE)
-
-
-def _words(outcome: SendOutcome) -> str:
-    status = "no answer" if outcome.status is None else f"status 0x{outcome.status:04X}"
-    return f"{outcome.path.name}: {status}" + (f" ({outcome.detail})" if outcome.detail else "")

@@ -38,6 +38,31 @@ class ObjectKind(StrEnum):
     """The measurement report; last, since it refers to SEG and REGIONS."""
 
 
+FILE_STEMS: Final[Mapping[ObjectKind, str]] = MappingProxyType(
+    {
+        ObjectKind.SEG: "seg",
+        ObjectKind.REGIONS: "regions",
+        ObjectKind.SUMMARY: "summary",
+        ObjectKind.PRESENTATION: "presentation",
+        ObjectKind.PDF: "report-pdf",
+        ObjectKind.PROBABILITY: "probability",
+        ObjectKind.SR: "sr",
+    }
+)
+"""How the names of a kind's files begin; a form, a page's number and the ending follow."""
+
+REFERS_TO: Final[Mapping[ObjectKind, frozenset[ObjectKind]]] = MappingProxyType(
+    {kind: frozenset[ObjectKind]() for kind in ObjectKind}
+    | {ObjectKind.SR: frozenset({ObjectKind.SEG, ObjectKind.REGIONS})}
+)
+"""Other results that an object points at: who has not got these must not get it. All others stand on their own."""
+
+
+def kind_of_file(name: str) -> ObjectKind | None:
+    """What a file of a result set holds; None for a name that is none of ours."""
+    return next((kind for kind, stem in FILE_STEMS.items() if name.startswith((f"{stem}.", f"{stem}-"))), None)
+
+
 @dataclass(frozen=True)
 class SegForm:
     """One way to write SEG and REGIONS. Each form has UIDs and file names of its own, and an SR that refers to it.
@@ -89,7 +114,7 @@ class Profile:
         """Check once, so that nothing after has to."""
         if self.objects != tuple(kind for kind in ObjectKind if kind in self.objects) or not self.objects:
             raise ValueError(f"expected each kind once, in sending order, got {', '.join(self.objects)}")
-        if ObjectKind.SR in self.objects and not {ObjectKind.SEG, ObjectKind.REGIONS} <= set(self.objects):
+        if ObjectKind.SR in self.objects and not REFERS_TO[ObjectKind.SR] <= set(self.objects):
             raise ValueError("expected SEG and REGIONS with the report that refers to them")
         if self.seg_encoding not in get_args(SegEncoding):
             raise ValueError(f"expected {', '.join(get_args(SegEncoding))}, got {self.seg_encoding}")

@@ -20,7 +20,7 @@ from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.presentation import build_presentation_state
 from dicom_node.results.probability_map import build_probability_map
-from dicom_node.results.profiles import DEFAULT_WISH, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
+from dicom_node.results.profiles import DEFAULT_WISH, FILE_STEMS, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
 from dicom_node.results.region_groups import rule_as_text
 from dicom_node.results.regions_seg import build_regions, region_masks
 from dicom_node.results.report import ReportedSegs, build_report
@@ -36,19 +36,8 @@ from segmentation.segment import Segmentation
 SEG_NAME: Final = "seg.dcm"
 SR_NAME: Final = "sr.dcm"
 
-# Kinds whose objects depend on the form of the segmentations, and what every other kind's files are called.
+# Kinds whose objects depend on the form of the segmentations.
 _FORMED: Final = frozenset({ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR})
-_NAMES: Final[Mapping[ObjectKind, str]] = MappingProxyType(
-    {
-        ObjectKind.SEG: "seg",
-        ObjectKind.REGIONS: "regions",
-        ObjectKind.SUMMARY: "summary",
-        ObjectKind.PRESENTATION: "presentation",
-        ObjectKind.PDF: "report-pdf",
-        ObjectKind.PROBABILITY: "probability",
-        ObjectKind.SR: "sr",
-    }
-)
 Builder = Callable[[FlairSeries, Segmentation, Sequence[str], AnalysisFacts], Sequence[Dataset]]
 """Gives the instances of one kind from the series, its segmentation, the flags of both, and the facts."""
 
@@ -224,7 +213,7 @@ def _formed(
         report = build_report(series, segmentation, flags, segs, facts)
         for kind, dataset in ((ObjectKind.SEG, segs.wmh), (ObjectKind.REGIONS, segs.regions), (ObjectKind.SR, report)):
             if dataset is not None:
-                yield ResultObject(kind, f"{_NAMES[kind]}{form.suffix}.dcm", dataset, form)
+                yield ResultObject(kind, f"{FILE_STEMS[kind]}{form.suffix}.dcm", dataset, form)
 
 
 def _pictures(
@@ -239,7 +228,7 @@ def _pictures(
         if kind in kinds:
             for number, dataset in enumerate(build(series, segmentation, flags, facts), start=1):
                 more = "" if number == 1 else f"-{number}"
-                yield ResultObject(kind, f"{_NAMES[kind]}{more}.dcm", dataset)
+                yield ResultObject(kind, f"{FILE_STEMS[kind]}{more}.dcm", dataset)
 
 
 def _check(series: FlairSeries, segmentation: Segmentation) -> None:

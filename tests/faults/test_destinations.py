@@ -74,7 +74,8 @@ def test_out_of_resources_is_not_sent(series: list[Path], model: Path, tmp_path:
 
 
 def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> None:
-    """A PACS that does not support SEG is asked three times; then the job fails with a reason that names it."""
+    """A PACS that does not support SEG gets the summary, and no report about a segmentation that it has not got; it is
+    asked three times, then the job fails with a reason that names it."""
     with (
         RecordingScp(free_port(), lambda _, sop_class: 0x0122 if sop_class == SEG_CLASS else 0x0000) as pacs,
         Node(tmp_path / "node", f"oldpacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,
@@ -84,7 +85,11 @@ def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> No
         assert str(job.state) == "failed"
         assert "oldpacs" in job.reason
         assert "0x0122" in job.reason
-        assert pacs.asked == 3, "a report was sent of a segmentation that the PACS has not got"
+        assert "seg.dcm" in job.reason
+        assert {one.Modality for one in pacs.datasets} == {"OT"}, "a report was sent without its segmentation"
+        pages = len({one.SOPInstanceUID for one in pacs.datasets})
+        assert pages >= 1
+        assert pacs.asked == 3 * (1 + pages)
         explained = node.cli("jobs", "explain", job.id).stdout
         assert "oldpacs" in explained
 

@@ -22,13 +22,21 @@ from dicom_node.settings import Destination
 
 DAY = 86_400
 FILES = ["seg.dcm", "sr.dcm"]
+GENERIC = ["seg.dcm", "regions.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]
+LEGACY = ["summary.dcm", "presentation.dcm", "report-pdf.dcm"]
 BREAKS = -1  # an answer on which sending raises an error that nobody foresaw
 
 
 class Setting:
     """A job that is delivering to some destinations, and a deliverer."""
 
-    def __init__(self, folder: Path, names: Sequence[str], known: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        known: Sequence[str] | None = None,
+        files: Sequence[str] = FILES,
+    ) -> None:
         url = sqlite_url(folder)
         upgrade(url)
         self.clock = ManualClock()
@@ -36,14 +44,16 @@ class Setting:
         self.jobs = JobTable(self.database)
         self.table = DeliveryTable(self.database)
         self.answers: dict[str, int | None] = dict.fromkeys(names, 0x0000)
+        self.answers_to: dict[str, int | None] = {}
+        """By the file's name, at every destination."""
         self.asked: list[str] = []
         self.sent: list[tuple[str, str]] = []
-        for name in ("seg.dcm", "sr.dcm"):
+        for name in files:
             (folder / name).write_bytes(b"dicom")
         self.folder = folder
         job = self.jobs.enqueue("1.2.3", "0" * 64, 1)
         self.jobs.claim("worker", 60)
-        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, FILES) for name in names])
+        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, files) for name in names])
         self.job_id = job.id
         self.left_alone = LeftAlone(self.clock)
         self._known = known or names
@@ -85,10 +95,15 @@ class Setting:
             raise ValueError("DOE^JANE")
         outcomes = []
         for path in paths:
-            outcomes.append(SendOutcome(path, status, status == 0x0000, "as the test says"))
+            answer = self.answers_to.get(path.name, status)
+            outcomes.append(SendOutcome(path, answer, answer == 0x0000, "as the test says"))
+            if answer == 0x0000:
+                self.sent.append((destination.name, path.name))
             if not go_on(outcomes[-1]):
                 break
-            self.sent.append((destination.name, path.name))
+        for path in paths[len(outcomes) :]:
+            outcomes.append(SendOutcome(path, None, False, "not tried"))
+            go_on(outcomes[-1])
         return outcomes
 
 
@@ -235,6 +250,70 @@ def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> 
     setting.answers["archive"] = 0xA700
     setting.run()
     assert setting.sent == [("pacs", "seg.dcm"), ("pacs", "sr.dcm")]
+
+
+@pytest.mark.parametrize(
+    ("files", "refused", "taken"),
+    [
+        (GENERIC, ["seg.dcm"], ["regions.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm"]),
+        (GENERIC, ["regions.dcm"], ["seg.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm"]),
+        (GENERIC, ["seg.dcm", "regions.dcm", "probability.dcm"], ["summary.dcm", "summary-2.dcm"]),
+        (GENERIC, ["summary.dcm"], ["seg.dcm", "regions.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]),
+        (LEGACY, ["presentation.dcm"], ["summary.dcm", "report-pdf.dcm"]),
+        (["seg-labelmap.dcm", "summary.dcm", "sr-labelmap.dcm"], ["seg-labelmap.dcm"], ["summary.dcm"]),
+        (["seg.dcm", "other.dcm"], ["seg.dcm"], []),
+    ],
+)
+def test_what_a_refusal_keeps_back(tmp_path: Path, files: list[str], refused: list[str], taken: list[str]) -> None:
+    """A PACS that refuses one object gets every other but the report that refers to it; the delivery is never "sent":
+    it is given up the third time, and the reason names what was refused, what was kept back and what is there."""
+    setting = Setting(tmp_path, ["pacs"], files=files)
+    with closing(setting.database):
+        setting.answers_to = dict.fromkeys(refused, 0x0122)
+        setting.run()
+        assert [name for _, name in setting.sent] == taken
+        assert setting.job.state == "delivering"
+        setting.run(31)
+        setting.run(61)
+        assert setting.asked == ["pacs"] * 3
+        assert setting.job.state == "failed"
+        said = (setting.job.reason or "").split("; ")
+        assert f"{', '.join(refused)}: status 0x0122 (as the test says)" in said[0]
+        assert (f"{', '.join(taken)} stored" in said) == bool(taken)
+        kept = [name for name in files if name not in {*refused, *taken}]
+        assert any(f"{', '.join(kept)} not sent, since it refers" in one for one in said) == bool(kept)
+        assert [one.state for one in setting.table.list(setting.job_id)] == ["given up"]
+
+
+def test_trouble_beside_a_refusal(tmp_path: Path) -> None:
+    """Where a page may be taken later, the refusal of the SEG ends nothing yet; what was stored before is not lost."""
+    setting = Setting(tmp_path, ["pacs"], files=GENERIC)
+    with closing(setting.database):
+        setting.answers_to = {"seg.dcm": 0x0122, "summary-2.dcm": 0xA700}
+        for _ in range(5):
+            setting.run(3600)
+        assert setting.job.state == "delivering"
+        (waiting,) = setting.table.list(setting.job_id)
+        assert "summary-2.dcm: status 0xA700" in (waiting.reason or "")
+        assert "seg.dcm: status 0x0122" in (waiting.reason or "")
+        del setting.answers_to["summary-2.dcm"]
+        for _ in range(3):
+            setting.run(3600)
+        assert setting.job.state == "failed"
+        assert ("pacs", "summary-2.dcm") in setting.sent
+        assert ("pacs", "sr.dcm") not in setting.sent
+
+
+def test_taken_after_a_refusal(tmp_path: Path) -> None:
+    """A PACS that is taught SEG between two attempts gets the rest; what it has already is no trouble."""
+    setting = Setting(tmp_path, ["pacs"], files=GENERIC)
+    with closing(setting.database):
+        setting.answers_to = {"seg.dcm": 0x0122}
+        setting.run()
+        setting.answers_to = {"summary.dcm": 0x0111}
+        setting.run(31)
+        assert setting.job.state == "done"
+        assert ("pacs", "sr.dcm") in setting.sent
 
 
 def test_an_unforeseen_error_with_one_destination(setting: Setting) -> None:
