@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
     from db.deliveries import DeliveryTable
     from db.engine import Database
+    from db.errors import SchemaOutOfDate
     from db.feedback import Feedback, FeedbackTable
     from db.inbox import Inbox
     from db.jobs import Job, JobEvent, JobTable
+    from db.migrate import SchemaStatus
 
 app = typer.Typer(help="What became of each series, and why.", no_args_is_help=True)
 
@@ -190,11 +192,22 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
 
 def require_schema(url: str) -> None:
     """A question must not make an empty database file."""
-    from db.errors import SchemaOutOfDate
     from db.migrate import check
 
     if url.startswith("sqlite") and (status := check(url)).current is None:
-        raise SchemaOutOfDate(f"there is no database yet ({status}): run `wmh-node serve` or `wmh-node db upgrade`")
+        raise no_database(url, status)
+
+
+def no_database(url: str, status: SchemaStatus) -> SchemaOutOfDate:
+    """What to say where nothing of ours is: mostly the shell lacks the settings that the node runs with."""
+    from db.errors import SchemaOutOfDate
+    from db.url import parse_url, shown
+
+    return SchemaOutOfDate(
+        f"there is no database yet at {shown(parse_url(url))} ({status}). Does the node keep it there? If not, this "
+        "shell lacks the node's settings: set WMH_NODE_CONFIG (or give --config) or WMH_NODE_STORAGE as for "
+        "`wmh-node serve`. If so: run `wmh-node serve` or `wmh-node db upgrade`"
+    )
 
 
 def _state(name: str) -> Any:

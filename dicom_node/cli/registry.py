@@ -59,7 +59,10 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
 def _require_current(url: str, *, make: bool) -> None:
     from db.errors import SchemaOutOfDate
     from db.migrate import check, upgrade
+    from dicom_node.cli.jobs import no_database
 
     status = upgrade(url) if make and url.startswith("sqlite") else check(url)
+    if status.current is None:
+        raise no_database(url, status)
     if not status.is_current:
         raise SchemaOutOfDate(f"the database's schema is not current ({status}): run `wmh-node db upgrade`")

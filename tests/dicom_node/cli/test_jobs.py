@@ -50,11 +50,30 @@ def _failed_delivery(database: Database) -> int:
 
 
 def test_no_database_yet(environment: dict[str, str], tmp_path: Path) -> None:
-    """Asking before there is a database says what to run, makes no file, and is no traceback."""
-    done = run_cli("jobs", "list", environment=environment, code=1)
-    assert "wmh-node db upgrade" in done.stderr
-    assert "Traceback" not in done.stderr
+    """Asking where no database is names it, asks for the shell's settings, says what to run, and makes no file."""
+    for command in (("jobs", "list"), ("feedback", "list"), ("models", "list")):
+        done = run_cli(*command, environment=environment, code=1)
+        for words in (
+            f"sqlite:///{tmp_path}/node.sqlite",
+            "WMH_NODE_CONFIG",
+            "WMH_NODE_STORAGE",
+            "wmh-node db upgrade",
+        ):
+            assert words in done.stderr
+        assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_settings_of_the_next_shell(environment: dict[str, str], tmp_path: Path) -> None:
+    """WMH_NODE_CONFIG names the settings file for every command, as --config does."""
+    of_node = tmp_path / "elsewhere"
+    upgrade(f"sqlite:///{of_node / 'node.sqlite'}")
+    config = tmp_path / "node.toml"
+    config.write_text(f'storage = "{of_node}"\n')
+    del environment["WMH_NODE_STORAGE"]
+    for known in ({"environment": {**environment, "WMH_NODE_CONFIG": str(config)}}, {"environment": environment}):
+        option = () if "WMH_NODE_CONFIG" in known["environment"] else ("--config", config)
+        assert "no jobs" in run_cli("jobs", "list", *option, **known).stdout
 
 
 def test_upgrade_and_check(environment: dict[str, str]) -> None:
