@@ -16,7 +16,9 @@ from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.pacs import StandInPacs
 from dicom_node.errors import DeliveryError
+from dicom_node.reading import values
 from dicom_node.reading.folder import find_series
+from dicom_node.receiving.uids import SEGMENTATION_CLASSES
 from dicom_node.sending import send_files
 from dicom_node.serving.ports import free_port
 from dicom_node.settings import Destination
@@ -71,7 +73,8 @@ def send_series(files: Sequence[Path], destination: Destination, progress: Progr
     """Send everything (stage "sending").
 
     Returns:
-        SeriesInstanceUIDs of which at least one instance was taken.
+        SeriesInstanceUIDs that end as jobs: at least one instance was taken, and it is no segmentation, which the node
+        takes for a correction.
 
     Raises:
         DeliveryError: nothing was taken.
@@ -84,4 +87,8 @@ def send_series(files: Sequence[Path], destination: Destination, progress: Progr
         raise DeliveryError(
             f"{destination.ae_title} took none of {len(files)} files; the first answer: {outcomes[0].detail}"
         )
-    return {series.series_instance_uid for series in find_series(taken).series}
+    return {
+        series.series_instance_uid
+        for series in find_series(taken).series
+        if any(values.text(header, "SOPClassUID") not in SEGMENTATION_CLASSES for header in series.headers)
+    }

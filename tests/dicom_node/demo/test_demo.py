@@ -8,6 +8,7 @@ import shutil
 import uuid
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pydicom
 import pytest
@@ -15,6 +16,11 @@ from support.data import shared_data
 from support.dicom_series import series_from_nifti
 from support.models import tiny_bundle
 from support.node import run_cli
+from support.result_facts import facts_of
+
+from dicom_node.reading.series import read_series
+from dicom_node.results.seg import build_seg
+from dicom_node.results.writing import part10_bytes
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -31,10 +37,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_phantom_there_and_back(environment: dict[str, str], tmp_path: Path) -> None:
-    """The demo ends by itself with SEG, SR, measurements and picture, prints the truth beside the measurement, and
-    leaves no process behind."""
+    """With the shipped model the demo ends by itself with SEG, SR, measurements and picture, prints the truth beside
+    the measurement, and leaves no process behind."""
     token = uuid.uuid4().hex
-    done = run_cli("demo", "--out", tmp_path / "out", environment={**environment, "DEMO_TEST": token})
+    model = ("WMH_NODE_MODEL", "WMH_NODE_DATABASE_URL")  # without them the shipped one
+    shipped = {name: value for name, value in environment.items() if name not in model}
+    done = run_cli("demo", "--out", tmp_path / "out", environment={**shipped, "DEMO_TEST": token})
     assert "truth" in done.stdout
     assert "WMH volume" in done.stdout
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -63,8 +71,13 @@ def test_users_own_dicom_that_is_no_flair(environment: dict[str, str], tmp_path:
 
 
 def test_users_own_study(environment: dict[str, str], tmp_path: Path) -> None:
-    """Of a user's own study the FLAIR comes back with its results, and the rest with a reason."""
-    series_from_nifti(shared_data("flair-wmh", "105911", "flair.nii.gz"), tmp_path / "in" / "flair")
+    """Of a user's own study the FLAIR comes back with its results, and the rest with a reason; an earlier segmentation
+    in it, which is no job, is not waited for."""
+    flair = read_series(
+        series_from_nifti(shared_data("flair-wmh", "105911", "flair.nii.gz"), tmp_path / "in" / "flair")
+    )
+    seg = build_seg(flair, flair.voxels > np.quantile(flair.voxels, 0.99), facts_of(flair))
+    (tmp_path / "in" / "earlier.dcm").write_bytes(part10_bytes(seg))
     shutil.copy(next(shared_data("dicom", "dcm_qa_ts").rglob("*.dcm")), tmp_path / "in")
     done = run_cli("demo", "--input", tmp_path / "in", "--out", tmp_path / "out", "--json", environment=environment)
     outcome = json.loads(done.stdout)
