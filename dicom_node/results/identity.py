@@ -1,15 +1,16 @@
-"""Patient and study of a result: the source's own values, with what cannot be right left empty.
+"""Patient and study of a result: the source's own names and identifiers, and of the rest what is legal.
 
-A PACS files a result by these values, so that they are copied byte for byte where they are legal, and never mended by
-guessing. Real headers lack type 2 attributes, or hold dates that are none: those become empty (PS3.3 allows it), never
-an error.
+A PACS files a result by these values, as it has filed the images: names and identifiers are copied byte for byte, legal
+or not (too long, several values, undeclared characters), and nothing is mended by guessing. What files nothing is
+copied only where it is legal. Real headers lack type 2 attributes, or hold dates that are none: those become empty
+(PS3.3 allows it), never an error.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from datetime import date
 from typing import Final
@@ -23,6 +24,7 @@ from pydicom.filewriter import write_dataset
 
 from dicom_node.reading import values
 from dicom_node.reading.parsing import PARSER_ERRORS
+from dicom_node.results.legality import encodings_of, problems_of
 
 # Type 2: always there, empty when unknown (PS3.3 C.7.1.1 Patient, C.7.2.1 General Study).
 REQUIRED: Final = (
@@ -59,7 +61,33 @@ OPTIONAL: Final = (
     "ClinicalTrialTimePointID",
     "ClinicalTrialTimePointDescription",
 )
+# Names and identifiers: a PACS that took the images with them matches results by them, so that they are never judged.
+AS_IT_IS: Final = frozenset(
+    {
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "ReferringPhysicianName",
+        "StudyID",
+        "AccessionNumber",
+        "StudyDescription",
+        "ClinicalTrialSponsorName",
+        "ClinicalTrialProtocolID",
+        "ClinicalTrialProtocolName",
+        "ClinicalTrialSiteID",
+        "ClinicalTrialSiteName",
+        "ClinicalTrialSubjectID",
+        "ClinicalTrialSubjectReadingID",
+        "ClinicalTrialTimePointID",
+        "ClinicalTrialTimePointDescription",
+    }
+)
 _ENUMERATED: Final = {"PatientSex": ("M", "F", "O"), "PatientIdentityRemoved": ("YES", "NO")}
+
+# Type 1 in the items of a sequence (PS3.3 C.7.1.1); of a code: PS3.3 Table 8.8-1.
+ITEMS_NEED: Final = {"OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID")}
+_CODES: Final = "CodeSequence"  # so end the keywords of all sequences of codes
+_CODE_VALUES: Final = ("CodeValue", "LongCodeValue", "URNCodeValue")
 
 _TIME = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d(\.\d{1,6})?|60(\.\d{1,6})?)?)?")
 _AGE = re.compile(r"\d{3}[DWMY]")
@@ -67,7 +95,10 @@ _CHARACTER_SET = re.compile(r"ISO[ _-]*IR[ _-]*(\d+)", re.IGNORECASE)
 
 
 def copy_elements(source: Dataset, target: Dataset, keywords: tuple[str, ...]) -> None:
-    """Copy the elements that are there, legal and encodable; the others stay away. No value is changed."""
+    """Copy the elements that are there, legal and encodable; the others stay away. No value is changed.
+
+    Those of `AS_IT_IS` are copied even where they are illegal.
+    """
     for keyword in keywords:
         element = _legal_element(source, keyword)
         if element is not None:
@@ -84,10 +115,7 @@ def identity_of(header: Dataset) -> Dataset:
         A data set with StudyInstanceUID, all of `REQUIRED`, what is there of `OPTIONAL`, and SpecificCharacterSet where
         the source names a known one.
     """
-    identity = Dataset()
-    character_set = character_set_of(header)
-    if character_set:
-        identity.SpecificCharacterSet = character_set
+    identity = _in_character_set_of(header)
     identity.StudyInstanceUID = values.text(header, "StudyInstanceUID")
     copy_elements(header, identity, REQUIRED + OPTIONAL)
     for keyword in REQUIRED:
@@ -125,10 +153,40 @@ def _legal_element(source: Dataset, keyword: str) -> DataElement | None:
 
 
 def _is_legal(keyword: str, source: Dataset) -> bool:
+    """Whether the value may stand in a result. Names and identifiers always may."""
+    if keyword in AS_IT_IS:
+        return True
+    try:
+        sound = _is_sound(source[keyword], encodings_of(_in_character_set_of(source)))
+    except PARSER_ERRORS:  # something in an item cannot be understood
+        sound = False
+    if not sound:
+        return False
     if keyword in _ENUMERATED:
         return values.text(source, keyword) in _ENUMERATED[keyword]
     check = _CHECKS.get(dictionary_VR(keyword))
     return check is None or all(map(check, values.texts(source, keyword)))
+
+
+def _is_sound(element: DataElement, encodings: Sequence[str]) -> bool:
+    """Whether the gate would let the element pass, with everything below it."""
+    if any(problems_of(element, (), encodings)):
+        return False
+    if element.VR != "SQ":
+        return True
+    return all(
+        _is_whole(item, element.keyword) and all(_is_sound(inner, encodings) for inner in item)
+        for item in element.value
+    )
+
+
+def _is_whole(item: Dataset, keyword: str) -> bool:
+    """Whether an item of this sequence has what it must have; an empty one says nothing."""
+    if keyword.endswith(_CODES):
+        has_value = any(values.text(item, one) for one in _CODE_VALUES)
+        has_scheme = bool(values.text(item, "CodingSchemeDesignator") or values.text(item, "URNCodeValue"))
+        return has_value and has_scheme and bool(values.text(item, "CodeMeaning"))
+    return len(item) > 0 and all(values.text(item, one) for one in ITEMS_NEED.get(keyword, ()))
 
 
 def _is_date(text: str) -> bool:
@@ -159,10 +217,7 @@ _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
 
 def _is_encodable(element: DataElement, source: Dataset) -> bool:
     """The writer can write it; a parser that forgave a broken value does not promise that."""
-    alone = Dataset()
-    character_set = character_set_of(source)
-    if character_set:
-        alone.SpecificCharacterSet = character_set
+    alone = _in_character_set_of(source)
     alone.add(element)
     stream = DicomBytesIO()
     stream.is_little_endian, stream.is_implicit_VR = True, False
@@ -171,3 +226,12 @@ def _is_encodable(element: DataElement, source: Dataset) -> bool:
     except PARSER_ERRORS:
         return False
     return True
+
+
+def _in_character_set_of(source: Dataset) -> Dataset:
+    """A data set with nothing but the source's SpecificCharacterSet, if that is known."""
+    alone = Dataset()
+    character_set = character_set_of(source)
+    if character_set:
+        alone.SpecificCharacterSet = character_set
+    return alone

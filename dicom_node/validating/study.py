@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from dicom_node.reading import values
-from dicom_node.results.identity import OPTIONAL, REQUIRED, identity_of
+from dicom_node.results.identity import AS_IT_IS, OPTIONAL, REQUIRED, identity_of
 from dicom_node.validating.checked import Checked, NamedObject
 
 _OF_A_SERIES = ("Modality", "SeriesNumber", "SeriesDescription", "SeriesDate", "SeriesTime", "FrameOfReferenceUID")
@@ -28,6 +29,17 @@ def check_study(checked: Checked) -> Iterator[tuple[str, str]]:
         for keyword in (*REQUIRED, *OPTIONAL, "SpecificCharacterSet"):
             if not _same(one.dataset, expected, keyword):
                 yield one.name, f"{keyword} is not that of the source"  # never its value
+
+
+def is_as_in_source(where: str, element: DataElement, checked: Checked) -> bool:
+    """Whether an element at the root identifies patient or study, and holds what the source holds, legal or not.
+
+    Args:
+        where: the path to it; its keyword at the root.
+        element: of a result.
+        checked: the set with its source.
+    """
+    return where in AS_IT_IS and values.raw(checked.source[0], where) == element.value
 
 
 def _same(found: Dataset, expected: Dataset, keyword: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from support.dicom_validator import complaints_of
+from support.dirty_headers import item
 from support.interop import NAMES, WrittenSet
 from support.peers import peer
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
@@ -49,6 +50,23 @@ DIRTY = {
     "PatientSex": "Male",
     "PatientAge": "45",
     "PatientWeight": "",
+    "PatientSize": ["1.7", "1.8"],
+    "Manufacturer": "Maker of scanners " * 5,
+    "StationName": "AWP-ROOM-2-MAGNETOM",
+    "SoftwareVersions": "syngo MR E11 " * 6,
+    "DeidentificationMethod": "all that names a person was taken out " * 3,
+    "DeidentificationMethodCodeSequence": [item(CodeValue="113100", CodingSchemeDesignator="DCM")],
+    "OtherPatientIDsSequence": [item(PatientID="OTHER-7"), item()],
+    "IssuerOfAccessionNumberSequence": [item()],
+}
+# What a result repeats because the PACS files by it, though it breaks its value representation or multiplicity.
+ILLEGAL_IDENTITY = {
+    "PatientName": "Nemo" * 17 + "^Captain",
+    "PatientID": ["P-1", "P" * 70],
+    "AccessionNumber": "A2026032900000017",
+    "StudyID": "STUDY-0123456789-0123456789",
+    "StudyDescription": "MR head " * 12,
+    "ReferringPhysicianName": ["House^Gregory", "Wilson^James"],
 }
 REQUIRED_BUT_BROKEN = ("StudyID", "AccessionNumber", "StudyDate", "StudyTime", "PatientBirthDate", "PatientSex")
 
@@ -159,3 +177,17 @@ def test_dirty_headers_do_not_reach_the_results(enhanced: bool, tmp_path: Path) 
     for file in files:
         result = pydicom.dcmread(file)
         assert all(keyword in result and result[keyword].is_empty for keyword in REQUIRED_BUT_BROKEN)
+
+
+@pytest.mark.peer("dciodvfy")
+@pytest.mark.filterwarnings("ignore:(Invalid value|The value length)")  # the test writes such values on purpose
+def test_an_illegal_identity_is_all_that_dciodvfy_finds(tmp_path: Path) -> None:
+    """Names and identifiers are repeated as the images have them, and nothing else of a result is illegal for it."""
+    series = series_of(CASES[0], tmp_path / "source", extra=ILLEGAL_IDENTITY)
+    files = written(series, tmp_path / "results")
+    found = [line for lines in dciodvfy(known(files)).values() for line in lines]
+    assert found
+    assert [line for line in found if not any(keyword in line for keyword in ILLEGAL_IDENTITY)] == []
+    for file in files:
+        result = pydicom.dcmread(file)
+        assert all(result[keyword].value == series.headers[0][keyword].value for keyword in ILLEGAL_IDENTITY)

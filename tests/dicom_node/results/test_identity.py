@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.reading.series import read_series
-from dicom_node.results.identity import OPTIONAL, REQUIRED, character_set_of, identity_of
+from dicom_node.results.identity import ITEMS_NEED, OPTIONAL, REQUIRED, character_set_of, identity_of
 from dicom_node.results.writing import part10_bytes
+from dicom_node.validating.make_required import TABLE
 
 
 def raw_values(data: bytes, *keywords: str) -> list[bytes]:
@@ -107,16 +111,43 @@ def test_undeclared_characters_keep_their_bytes(tmp_path: Path) -> None:
         assert description.strip() == b"Sch\xe4del"
 
 
+@pytest.mark.filterwarnings("ignore:(Invalid value|The value length)")  # the test writes such values on purpose
+@pytest.mark.parametrize("times", [1, 9], ids=["legal", "too long"])
 def test_nothing_of_the_patient_is_logged(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+    times: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Neither log records of any level and library nor warnings hold the patient's name or ID."""
-    extra = {"PatientName": "SECRETNAME", "PatientID": "SECRETID", "AccessionNumber": "SECRETACC"}
+    """Neither log records of any level and library nor warnings hold the patient's name or ID, legal or not."""
+    extra = {
+        "PatientName": "SECRETNAME" * times,
+        "PatientID": "SECRETID" * times,
+        "AccessionNumber": "SECRETACC" * times,
+    }
     series = series_of(Case("secret"), tmp_path, extra=extra)
+    recwarn.clear()
     with caplog.at_level("DEBUG"):
         result = result_set_of(series, segmentation_of(series))
         part10_bytes(result.seg)
         part10_bytes(result.sr)
-    assert result.seg.PatientName == "SECRETNAME"
+    assert result.seg.PatientName == extra["PatientName"]
     assert "SECRET" not in caplog.text
     assert not any("SECRET" in str(warning.message) for warning in recwarn.list)
+
+
+def test_an_item_that_cannot_be_understood_stays_with_the_images() -> None:
+    """A sequence with a corrupt value deep in it is left out, and nothing is raised."""
+    item, header = Dataset(), Dataset()
+    item.PatientID, item.TypeOfPatientID = "OTHER-7", "TEXT"
+    header.OtherPatientIDsSequence = [item]
+    assert "OtherPatientIDsSequence" in identity_of(header)
+    rows = Tag("Rows")
+    item[rows] = RawDataElement(rows, "US", 1, b"\x07", 0, False, True)
+    assert "OtherPatientIDsSequence" not in identity_of(header)
+
+
+def test_items_have_what_the_standard_demands() -> None:
+    """What the gate asks of the items of a copied sequence is asked before they are copied."""
+    modules = json.loads(TABLE.read_text())["modules"]
+    for path, keyword, _ in (*modules["patient"], *modules["general-study"]):
+        inside = path.split(".")
+        if inside[0] in OPTIONAL:
+            assert inside[-1].endswith("CodeSequence") or keyword in ITEMS_NEED[inside[-1]]

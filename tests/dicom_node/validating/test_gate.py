@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from support.dirty_headers import DIRTY, with_undeclared_latin
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 from support.validity import Named, objects_of
 
@@ -489,6 +490,50 @@ def test_rounded_cosines_of_the_source_are_no_fault(tmp_path: Path) -> None:
     for header in one.source:
         header.ImageOrientationPatient = [round(float(cosine), 2) for cosine in header.ImageOrientationPatient]
     assert [str(finding) for finding in findings_of(one.objects, one.source)] == []
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # the test writes such values on purpose
+@pytest.mark.parametrize("name", DIRTY)
+def test_dirty_headers_of_the_source_hold_nothing_back(name: str, tmp_path: Path) -> None:
+    """Whatever the scanner or the RIS wrote: the results can be sent, under the very identity that the images have."""
+    series = series_of(CASES[0], tmp_path, extra=DIRTY[name].elements)
+    objects = objects_of(result_set_of(series, segmentation_of(series)))
+    assert [str(finding) for finding in findings_of(objects, series.headers)] == []
+    for one in objects:
+        sent = pydicom.dcmread(BytesIO(part10_bytes(one.dataset)))
+        for keyword in DIRTY[name].passed_on:
+            assert sent.get_item(keyword).value == raw_of(tmp_path, keyword), keyword
+        for keyword in DIRTY[name].left_out:
+            assert keyword not in sent, keyword
+            assert all(keyword not in item for item in sent.ContributingEquipmentSequence[1:]), keyword
+
+
+def test_undeclared_characters_of_the_source_hold_nothing_back(tmp_path: Path) -> None:
+    """Latin-1 without SpecificCharacterSet: names pass with their bytes, a station's name stays away."""
+    series = with_undeclared_latin(CASES[0], tmp_path)
+    objects = objects_of(result_set_of(series, segmentation_of(series)))
+    assert [str(finding) for finding in findings_of(objects, series.headers)] == []
+    for one in objects:
+        sent = pydicom.dcmread(BytesIO(part10_bytes(one.dataset)))
+        assert sent.get_item("PatientName").value.strip() == b"M\xfcller^J\xfcrg"
+        assert all("StationName" not in item for item in sent.ContributingEquipmentSequence[1:])
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("keyword", ["PatientName", "PatientID", "StudyDescription"])
+def test_an_illegal_identity_of_our_own_is_still_found(whole: Set, keyword: str) -> None:
+    """Only what the source holds word for word is let pass; and neither value is told."""
+    one = broken(whole, lambda s: put(s.seg, **{keyword: "WRONG" * 20}))
+    found = findings_of(one.objects, one.source)
+    assert {"elements", "study"} <= {finding.rule for finding in found}
+    assert "WRONG" not in " ".join(map(str, found))
+
+
+def raw_of(folder: Path, keyword: str) -> object:
+    """The undecoded bytes of an element of the source."""
+    element = pydicom.dcmread(min(folder.iterdir())).get_item(keyword)
+    assert element is not None
+    return element.value
 
 
 def test_malformed_uids_of_the_source_are_passed_on(tmp_path: Path) -> None:
