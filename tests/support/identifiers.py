@@ -12,8 +12,8 @@ _NAMES = ["PatientName", "ReferringPhysicianName", "OperatorsName"]
 _OTHERS = ["PatientID", "PatientBirthDate", "AccessionNumber", "PatientAddress", "OtherPatientIDsSequence"]
 # Shorter ones, such as an ID of 1, are in every log.
 _SHORTEST = 5
-# Names of nobody, which folders of tests have too.
-_NOBODY = {"phantom", "anonymized"}
+# Parts of names of nobody in public samples, which are words that a log may have.
+_NOBODY = {"phantom", "anonymized", "brain", "slice", "stacks", "timing", "development"}
 
 
 def identifiers_in(folder: Path) -> set[str]:
