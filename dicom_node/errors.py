@@ -62,11 +62,13 @@ class ConfinedChildLost(WmhNodeError):
     """A confined child gave no answer.
 
     `took_too_much`: it reached a limit and was ended, so that the same request would end it again; else it ended by
-    itself, or the system ended it.
+    itself, the system ended it, or it waited without end, none of which needs to be the request's fault.
+    `ended`: not by us.
     """
 
-    def __init__(self, what: str, *, took_too_much: bool) -> None:
+    def __init__(self, what: str, *, took_too_much: bool, ended: bool = False) -> None:
         self.took_too_much = took_too_much
+        self.ended = ended
         super().__init__(f"the process that reads received files {what}")
 
 

@@ -14,7 +14,8 @@ from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
 from db.jobs import JobTable
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
 from dicom_node.completing.instances import analysed_instances, damaged_instances, digest_of, first_instances
-from dicom_node.errors import UnreadableObject
+from dicom_node.completing.postponed import Postponed
+from dicom_node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.logs import describe_error
 from dicom_node.reading.parsing import read_header
 from dicom_node.receiving.uids import SEGMENTATION_CLASSES
@@ -39,6 +40,7 @@ class Examination:
         digest: names the instances that are analysed.
         own_results: it is a report of ours that a PACS has sent back.
         damaged: it is refused, and files of it are not what was received any more: the verdict is about the disk.
+        lost: it was not judged, since the process that reads was lost: the verdict is about this machine.
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
@@ -47,6 +49,7 @@ class Examination:
     digest: str
     own_results: bool = False
     damaged: bool = False
+    lost: bool = False
     feedback: bool = False
 
 
@@ -61,7 +64,8 @@ class Completer:
 
     Args:
         feedback: where segmentations are entered, whatever series they lie in.
-        examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`.
+        examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`. Where
+            it raises ConfinedChildLost the series is looked at again later, see `Postponed`.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Completer:
         self._clock = clock
         self._examine_files = examine or examine_files
         self._examined: dict[tuple[str, int], Examination] = {}
+        self._postponed = Postponed()
 
     def look(self) -> float:
         """Look at every open series once.
@@ -112,6 +117,8 @@ class Completer:
         """Close the series if it is complete; returns the seconds to wait."""
         examination = self._known_examination(activity)
         if examination is None:
+            if (left := self._postponed.seconds_left(activity.series_instance_uid, now)) > 0:
+                return left
             feedback = all(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances)
             examination = _FEEDBACK if feedback else self._examine(activity, instances)
             if examination is None:
@@ -146,18 +153,38 @@ class Completer:
         return self._examined.get((activity.series_instance_uid, activity.instance_count))
 
     def _examine(self, activity: SeriesActivity, instances: Sequence[StoredInstance]) -> Examination | None:
-        """None while the storage is away: that makes every series look unreadable, and says nothing about any."""
-        examination = self._examine_files(instances, self._storage)
+        """None while the storage is away: that makes every series look unreadable, and says nothing about any. And
+        none while the series is put off, see `Postponed`."""
+        examination = self._tried(instances)
         away = None if examination.verdict.accepted else self._probe.away()
         if away is not None and self._away is None:
             log.error("storage is away, no series is judged until it is back", trouble=away)
         self._away = away
-        if away is not None:
+        if away is not None or self._is_put_off(activity.series_instance_uid, examination):
             return None
         while len(self._examined) >= _REMEMBERED_SERIES:
             self._examined.pop(next(iter(self._examined)))
         self._examined[activity.series_instance_uid, activity.instance_count] = examination
         return examination
+
+    def _tried(self, instances: Sequence[StoredInstance]) -> Examination:
+        try:
+            return self._examine_files(instances, self._storage)
+        except ConfinedChildLost as error:
+            verdict = Verdict(False, "not_read", f"The files of the series could not be read: {error}.")
+            return Examination(True, verdict, digest_of(first_instances(instances)), lost=True)
+
+    def _is_put_off(self, series_uid: str, examination: Examination) -> bool:
+        if not examination.lost:
+            self._postponed.forget(series_uid)
+            return False
+        wait = self._postponed.postpone(series_uid, self._clock())
+        trouble = examination.verdict.reason
+        if wait is None:
+            log.error("series could not be read, a job tries it", series=series_uid, trouble=trouble)
+            return False
+        log.warning("series could not be read, tried again later", series=series_uid, seconds=wait, trouble=trouble)
+        return True
 
     def _enter_feedback(self, activity: SeriesActivity, *, closes: bool) -> None:
         series_uid, count = activity.series_instance_uid, activity.instance_count
@@ -170,6 +197,10 @@ class Completer:
         if examination.own_results:
             self._inbox.close_series(series_uid, count)
             log.info("own result came back, nothing to do", series=series_uid, instances=count)
+            return
+        if examination.lost:  # the job reads the files in its attempts, or fails and says why; a resend reopens it
+            job = self._jobs.enqueue(series_uid, examination.digest, count)
+            log.info("series not judged", series=series_uid, instances=count, job=job.id)
             return
         if not verdict.accepted and not examination.damaged:
             self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)

@@ -1,7 +1,8 @@
 """Headers of received files are read in a confined child.
 
 In the worker, a series whose headers grow without bounds would end the analysis that runs, again and again, since the
-series stays. So a child reads them, and when a series takes too much of it, the series is refused.
+series stays. So a child reads them, and when a series takes too much of it, the series is refused. A child that was
+lost for another reason, on a machine that is short of memory say, refuses nothing.
 """
 
 from __future__ import annotations
@@ -42,11 +43,17 @@ class Examiner:
         self._child = ConfinedChild("dicom_node.completing.examiner", limits, log_level, log_format)
 
     def examine(self, instances: Sequence[StoredInstance], storage: Path) -> Examination:
-        """As `examine_files`; a series that the child cannot survive is refused."""
+        """As `examine_files`; a series that takes too much of the child is refused.
+
+        Raises:
+            ConfinedChildLost: for reasons that need not be the series': it may be read another time.
+        """
         request = json.dumps([rows_to_json(instances), str(storage)]).encode()
         try:
             (answer,) = asked_twice(self._child, request)
         except ConfinedChildLost as error:
+            if not error.took_too_much:
+                raise
             log.warning("headers could not be read within the limits", instances=len(instances), trouble=str(error))
             reason = (
                 "The headers of the series take more time or memory to read than those of any head scan; they may be "

@@ -3,6 +3,9 @@
 What a peer sent may be small on the wire and grow without bounds in a parser: some kilobytes of deflated items make
 gigabytes of objects. The parent looks every few milliseconds at what the child holds, and kills it.
 
+Time counts as the request's own excess where it was spent in computing. A child that the system ended, since the
+machine is short of memory, or that waited for slow storage, says nothing about what it read.
+
 The kernel's own limit of address space is set far above that, as a backstop only. Python cannot be relied on to say
 that it ran into it: where memory is short, CPython 3.11 may turn for ever in its interpreter loop, as it needs memory
 to enter an exception handler, and the MemoryError about that enters the same handler (ceval.c, `exception_unwind`).
@@ -24,6 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from dicom_node.confining.cpu_time import cpu_seconds
 from dicom_node.confining.limits import Limits
 from dicom_node.confining.resident import resident_bytes
 from dicom_node.errors import ConfinedChildLost
@@ -32,6 +36,9 @@ from dicom_node.errors import ConfinedChildLost
 _LOOK_SECONDS: Final = 0.02
 _CHUNK: Final = 1024**2
 _MOST_PARTS: Final = 1024
+_COMPUTING_SHARE: Final = 0.5  # of the time that it may take
+_WAITING_FACTOR: Final = 2.0  # on the time that it may take, for who computes less than that
+_LAST_SECONDS: Final = 5.0  # from the end of its output to the end of a process
 
 
 class ConfinedChild:
@@ -68,6 +75,10 @@ class ConfinedChild:
         process = self._running()
         try:
             parts = self._exchange(process, request + b"\n")
+        except _Ended as ended:
+            lost = _how_it_ended(process, str(ended))
+            self.close()
+            raise lost from ended
         except BaseException:
             self.close()
             raise
@@ -106,7 +117,7 @@ class ConfinedChild:
 
     def _exchange(self, process: subprocess.Popen[bytes], request: bytes) -> list[bytearray]:
         assert process.stdin is not None and process.stdout is not None
-        deadline = time.monotonic() + self._limits.seconds
+        stopwatch = _Stopwatch(process.pid, self._limits.seconds)
         unsent = memoryview(request)
         answer = _Answer(self._limits.answer_bytes)
         with selectors.DefaultSelector() as ready:
@@ -120,15 +131,51 @@ class ConfinedChild:
                         unsent = unsent[_written(process.stdin.fileno(), unsent) :]
                         if not unsent:
                             ready.unregister(process.stdin)
-                self._require_within_limits(process.pid, deadline)
+                stopwatch.look()
+                self._require_within_memory(process.pid)
         return answer.parts
 
-    def _require_within_limits(self, process_id: int, deadline: float) -> None:
-        if time.monotonic() > deadline:
-            raise ConfinedChildLost(f"took more than {self._limits.seconds:g} s", took_too_much=True)
+    def _require_within_memory(self, process_id: int) -> None:
         if resident_bytes(process_id) > self._limits.memory_bytes:
             mebibytes = self._limits.memory_bytes // 1024**2
             raise ConfinedChildLost(f"took more than {mebibytes} MiB of memory", took_too_much=True)
+
+
+class _Ended(Exception):
+    """The child is not there any more."""
+
+
+class _Stopwatch:
+    """The time of one request.
+
+    Args:
+        process_id: of the child that is asked.
+        seconds: that the request may take.
+    """
+
+    def __init__(self, process_id: int, seconds: float) -> None:
+        self._process_id = process_id
+        self._seconds = seconds
+        self._began = time.monotonic()
+        self._computed_before = cpu_seconds(process_id)
+
+    def look(self) -> None:
+        """
+        Raises:
+            ConfinedChildLost: the time is over.
+        """
+        passed = time.monotonic() - self._began
+        if passed <= self._seconds:
+            return
+        computed = cpu_seconds(self._process_id) - self._computed_before
+        if computed >= _COMPUTING_SHARE * self._seconds:
+            raise ConfinedChildLost(f"took more than {self._seconds:g} s", took_too_much=True)
+        if passed > _WAITING_FACTOR * self._seconds:
+            raise ConfinedChildLost(
+                f"gave no answer in {passed:.3g} s, of which it computed {computed:.3g} s: the storage is slow, or the "
+                "machine is busy",
+                took_too_much=False,
+            )
 
 
 class _Answer:
@@ -150,12 +197,13 @@ class _Answer:
         """Take what has come.
 
         Raises:
-            ConfinedChildLost: the child has ended, or its answer is too long.
+            ConfinedChildLost: the answer is too long, or cannot be understood.
+            _Ended: the child has.
         """
         with memoryview(self._target) as view:
             count = os.readv(descriptor, [view[self._filled : self._filled + _CHUNK]])
         if count == 0:
-            raise ConfinedChildLost("ended before it had answered", took_too_much=False)
+            raise _Ended("ended before it had answered")
         self._filled += count
         while self._filled == len(self._target) and not self.is_whole:
             self._go_on()
@@ -182,7 +230,24 @@ def _written(descriptor: int, content: memoryview) -> int:
     try:
         return os.write(descriptor, content[:_CHUNK])
     except BrokenPipeError as error:
-        raise ConfinedChildLost("ended before it was asked", took_too_much=False) from error
+        raise _Ended("ended before it was asked") from error
+
+
+def _how_it_ended(process: subprocess.Popen[bytes], when: str) -> ConfinedChildLost:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_LAST_SECONDS)
+    match process.returncode:
+        case None:
+            return ConfinedChildLost(f"{when}: it has closed its output", took_too_much=False, ended=True)
+        case code if code == -signal.SIGXCPU:  # see `inside`
+            return ConfinedChildLost("took more CPU time than it may", took_too_much=True)
+        case code if code == -signal.SIGKILL:
+            what = f"{when}: it was killed, probably by the system, as the machine is short of memory"
+            return ConfinedChildLost(what, took_too_much=False, ended=True)
+        case code if code < 0:
+            return ConfinedChildLost(f"{when}: it got signal {-code}", took_too_much=False, ended=True)
+        case code:
+            return ConfinedChildLost(f"{when}: exit code {code}", took_too_much=False, ended=True)
 
 
 def asked_twice(child: ConfinedChild, request: bytes) -> Sequence[bytearray]:
@@ -190,11 +255,11 @@ def asked_twice(child: ConfinedChild, request: bytes) -> Sequence[bytearray]:
     reasons that are not the request's.
 
     Raises:
-        ConfinedChildLost: it took too much, or ended twice.
+        ConfinedChildLost: it took too much, waited without end, or ended twice.
     """
     try:
         return child.ask(request)
     except ConfinedChildLost as error:
-        if error.took_too_much:
+        if not error.ended:
             raise
         return child.ask(request)

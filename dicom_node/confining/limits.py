@@ -11,7 +11,8 @@ class Limits:
 
     Attributes:
         memory_bytes: resident memory of the child and what it started, all of it counted.
-        seconds: from the request to the whole answer.
+        seconds: from the request to the whole answer, of which half at least were spent in computing; a child that
+            waited, for storage or for a machine that is busy, has twice that time.
         answer_bytes: the longest answer that this process takes in.
         kept_bytes: Python gives memory back late or never, so that a child that still holds more than this after an
             answer is replaced.

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from dicom_node.confining.family import family
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident_bytes(process_id: int) -> int:
     """Bytes that a process and its descendants hold in memory; 0 when it has ended."""
-    return sum(map(_held_by, _family(process_id)))
-
-
-def _family(process_id: int) -> Iterator[int]:
-    yield process_id
-    try:
-        tasks = list(Path(f"/proc/{process_id}/task").iterdir())
-        children = [int(word) for task in tasks for word in (task / "children").read_text().split()]
-    except OSError:  # it has ended
-        return
-    for child in children:
-        yield from _family(child)
+    return sum(map(_held_by, family(process_id)))
 
 
 def _held_by(process_id: int) -> int:

@@ -73,12 +73,15 @@ class ReceivedSeriesReader:
 
         Raises:
             NotAnalysable: see `read_series`; also a series that takes more memory or time than any head scan.
+            ConfinedChildLost: the child was lost for reasons that need not be the series': it may be read another time.
             WmhNodeError: see `read_received`; and whatever was unexpected, in words.
         """
         request = json.dumps([rows_to_json(instances), str(storage), digest]).encode()
         try:
             answer = asked_twice(self._child, request)
         except ConfinedChildLost as error:
+            if not error.took_too_much:
+                raise
             log.warning("series could not be read within the limits", instances=len(instances), trouble=str(error))
             raise UnreadableObject(
                 "header_too_complex",
@@ -92,7 +95,11 @@ class ReceivedSeriesReader:
         )
 
     def first_header(self, instances: Sequence[StoredInstance], storage: Path) -> Dataset | None:
-        """As `first_header`; None also when not even that can be read within the limits."""
+        """As `first_header`; None also when not even that can be read within the limits.
+
+        Raises:
+            ConfinedChildLost: for reasons that need not be the series'.
+        """
         request = json.dumps([rows_to_json(instances), str(storage), None]).encode()
         try:
             answer = asked_twice(self._child, request)
@@ -100,8 +107,15 @@ class ReceivedSeriesReader:
                 return None
             return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
         except (ConfinedChildLost, UnreadableObject) as error:
+            if isinstance(error, ConfinedChildLost) and not error.took_too_much:
+                raise
             log.warning("no header could be read", instances=len(instances), trouble=str(error))
             return None
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the child that is there now."""
+        return self._child.process_id
 
     def close(self) -> None:
         """End the child."""

@@ -199,6 +199,7 @@ class Worker:
 
         Raises:
             ResultError: not one header can be read; or see `write_answer`.
+            ConfinedChildLost: see `ReceivedSeriesReader.first_header`.
         """
         instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
         header = self._reader.first_header(instances, self._storage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -15,13 +16,15 @@ from support.result_cases import result_set_of, segmentation_of
 
 from db.engine import open_database
 from db.feedback import FeedbackTable
-from db.inbox import AssociationEnd, Inbox, ReceivedInstance
+from db.inbox import AssociationEnd, Inbox, ReceivedInstance, StoredInstance
 from db.jobs import Job, JobTable
 from db.migrate import upgrade
 from dicom_node.completing import completer as completer_module
-from dicom_node.completing.completer import Completer
+from dicom_node.completing.completer import Completer, Examination, examine_files
 from dicom_node.completing.evidence import Patience
 from dicom_node.completing.instances import analysed_instances, digest_of
+from dicom_node.completing.postponed import FIRST_SECONDS, MOST_LOOKS
+from dicom_node.errors import ConfinedChildLost
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.reading.series import read_series
@@ -122,6 +125,50 @@ def test_nothing_is_judged_while_the_storage_is_away(setting: Setting, series: l
         (away / path.name).rename(path)
     (job,) = setting.after(1)
     assert job.state == "queued"
+
+
+class LostReader:
+    """Reads files in a process that is lost the first times with the first series; the setting's completer has it."""
+
+    def __init__(self, setting: Setting, times: int) -> None:
+        self.asked: Counter[str] = Counter()
+        self._times = times
+        setting.completer = Completer(
+            setting.inbox, setting.jobs, setting.feedback, setting.storage, PATIENCE, setting.clock, self._examine
+        )
+
+    def _examine(self, instances: Sequence[StoredInstance], storage: Path) -> Examination:
+        uid = instances[0].series_instance_uid
+        self.asked[uid] += 1
+        if uid == next(iter(self.asked)) and self.asked[uid] <= self._times:
+            raise ConfinedChildLost("was killed", took_too_much=False, ended=True)
+        return examine_files(instances, storage)
+
+
+def test_a_lost_reader_refuses_nothing(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """The process that reads was killed: the series is looked at again, each time later, and judged when that is over;
+    others are judged meanwhile."""
+    reader = LostReader(setting, times=2)
+    setting.receive(series)
+    assert setting.after(3) == []
+    others = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64, seed=9)), tmp_path / "others")
+    setting.receive(others)
+    (other,) = setting.after(FIRST_SECONDS - 1)
+    assert setting.after(1.5) == [other]
+    assert setting.after(2 * FIRST_SECONDS - 1) == [other]
+    _, job = setting.after(1.5)
+    assert (job.state, job.instance_count) == ("queued", len(series))
+    assert sorted(reader.asked.values()) == [1, 3]
+
+
+def test_a_series_that_is_never_read_becomes_a_job_that_says_so(setting: Setting, series: list[Path]) -> None:
+    """Not refused, since nothing says that it is to blame: after some looks it is the worker's, whose attempts end."""
+    reader = LostReader(setting, times=10**9)
+    setting.receive(series)
+    jobs = [setting.after(1) for _ in range(200)]
+    assert set(reader.asked.values()) == {MOST_LOOKS}
+    assert jobs[60] == []
+    assert [(job.state, job.instance_count) for job in jobs[-1]] == [("queued", len(series))]
 
 
 def test_a_gap_needs_the_long_wait(setting: Setting, series: list[Path]) -> None:

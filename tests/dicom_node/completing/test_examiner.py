@@ -15,11 +15,13 @@ import psutil
 import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage
+from support.killed_child import KilledAgain
 
 from db.inbox import StoredInstance
 from dicom_node.completing.completer import examine_files
 from dicom_node.completing.examiner import Examiner
 from dicom_node.confining.limits import Limits
+from dicom_node.errors import ConfinedChildLost
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.receiving.part10 import file_header
@@ -133,6 +135,15 @@ def test_a_child_that_was_killed_is_started_again(examiner: Examiner, series: li
     assert examiner.examine(rows(series), series[0].parent).verdict.accepted
     assert child(examiner) == victim
     victim.kill()
+    assert examiner.examine(rows(series), series[0].parent).verdict.accepted
+
+
+def test_a_machine_short_of_memory_refuses_nothing(examiner: Examiner, series: list[Path]) -> None:
+    """Killed from outside however often: no verdict about the series, which is accepted when that is over."""
+    with KilledAgain(examiner) as killer, pytest.raises(ConfinedChildLost, match="killed") as caught:
+        examiner.examine(rows(series), series[0].parent)
+    assert killer.killed == 2
+    assert not caught.value.took_too_much
     assert examiner.examine(rows(series), series[0].parent).verdict.accepted
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from support.killed_child import KilledAgain
 
 from dicom_node.confining.child import ConfinedChild, asked_twice
 from dicom_node.confining.limits import Limits
@@ -28,6 +30,9 @@ def answer(request):
             kept.append([object() for _ in range(1000)])
     if words[0] == b"grow-elsewhere":
         subprocess.run([sys.executable, "-c", "kept = []\\nwhile True: kept.append(bytearray(1000000))"])
+    if words[0] == b"turn":
+        while True:
+            pass
     if words[0] == b"sleep":
         time.sleep(1000)
     if words[0] == b"long":
@@ -98,11 +103,23 @@ def test_what_grows_is_ended(make: Callable[..., ConfinedChild], request_: bytes
 
 
 def test_what_takes_too_long_is_ended(make: Callable[..., ConfinedChild]) -> None:
-    """After the seconds of its limit."""
+    """After the seconds of its limit, where it has computed in them: the request is to blame."""
     child = make(seconds=1.5)
     with pytest.raises(ConfinedChildLost, match=r"1\.5 s") as caught:
-        child.ask(b"sleep")
+        asked_twice(child, b"turn")
     assert caught.value.took_too_much
+
+
+def test_what_waits_too_long_is_ended_without_blame(make: Callable[..., ConfinedChild]) -> None:
+    """Storage that is slow, or a machine that is busy: after twice that time, once, and the request is not to blame."""
+    child = make(seconds=1.5)
+    child.ask(b"echo ready")
+    began = time.monotonic()
+    with pytest.raises(ConfinedChildLost, match=r"no answer in 3.* the storage is slow") as caught:
+        asked_twice(child, b"sleep")
+    assert not caught.value.took_too_much
+    assert 3 <= time.monotonic() - began < 6
+    assert child.process_id is None
 
 
 def test_an_answer_that_is_too_long_is_not_taken(make: Callable[..., ConfinedChild]) -> None:
@@ -114,7 +131,7 @@ def test_an_answer_that_is_too_long_is_not_taken(make: Callable[..., ConfinedChi
 def test_a_child_that_ends_is_asked_twice(make: Callable[..., ConfinedChild]) -> None:
     """Once would be unfair to the request; and one that was killed between two requests is replaced unseen."""
     child = make()
-    with pytest.raises(ConfinedChildLost, match="ended before") as caught:
+    with pytest.raises(ConfinedChildLost, match="ended before it had answered: exit code 3") as caught:
         asked_twice(child, b"die")
     assert not caught.value.took_too_much
     child.ask(b"echo ready")
@@ -129,3 +146,12 @@ def test_a_child_that_holds_much_is_replaced(make: Callable[..., ConfinedChild])
     assert child.ask(b"keep 120000000") == [b"kept"]
     assert child.process_id is None
     assert child.ask(b"echo again") == [b"again"]
+
+
+def test_who_was_killed_is_not_to_blame(make: Callable[..., ConfinedChild]) -> None:
+    """Killed from outside while it works, twice: told in words, and the request took nothing too much."""
+    child = make()
+    with KilledAgain(child) as killer, pytest.raises(ConfinedChildLost, match="killed, probably") as caught:
+        asked_twice(child, b"sleep")
+    assert killer.killed == 2
+    assert not caught.value.took_too_much

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from support.killed_child import KilledAgain
 from support.models import tiny_bundle
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
@@ -299,6 +300,26 @@ def test_a_full_disk_costs_no_attempt(setting: Setting, series: list[Path]) -> N
         (disk / "others").unlink()
         assert setting.worker.work_once()
         assert setting.jobs.get(job_id).state == "delivering"
+
+
+def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: list[Path]) -> None:
+    """The system kills whoever reads the files, again and again: the job is tried again, then fails with that reason,
+    and nobody is told that the series cannot be analysed; sent again, it is."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    with KilledAgain(READER) as killer:
+        assert setting.worker.work_once()
+        assert killer.killed == 2
+        assert (setting.jobs.get(job_id).state, setting.jobs.get(job_id).attempts) == ("queued", 1)
+        assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert job.state == "failed"
+    assert "killed, probably by the system, as the machine is short of memory" in (job.reason or "")
+    assert setting.deliveries(job_id) == []
+    setting.receive(series)
+    assert [one.id for one in setting.jobs.retry_resent()] == [job_id]
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"
 
 
 def test_a_mount_that_is_lost_costs_no_job(setting: Setting, series: list[Path]) -> None:
