@@ -22,7 +22,7 @@ from dicom_node.cli.context import (
 from dicom_node.cli.network_check import Said, network_checks
 from dicom_node.cli.tls_check import tls_checks
 from dicom_node.errors import WmhNodeError
-from dicom_node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
+from dicom_node.settings import ENVIRONMENT_PREFIX, Destination, Settings, compact, redacted, unknown_variables
 
 app = typer.Typer(help="What is set, and whether it works.", no_args_is_help=True)
 
@@ -141,8 +141,15 @@ def _model_words(model: dict[str, str]) -> str:
     return f"{model['name']} {model['version']}, digest {model['digest'][:12]}, {model['why']}"
 
 
-def _check_destination(settings: Settings, destination: Any) -> str:
-    from dicom_node.sending import echo
+def _check_destination(settings: Settings, destination: Destination) -> str:
+    from dicom_node.sending import echo, rejected_classes
+    from dicom_node.sending.result_classes import classes_of, remedy, words_of_class
 
-    echo(destination, calling_ae_title=settings.ae_title, tls=settings.client_tls(destination))
-    return f"{destination} answers C-ECHO"
+    tls = settings.client_tls(destination)
+    echo(destination, calling_ae_title=settings.ae_title, tls=tls)
+    wanted = classes_of(destination.wish)
+    rejected = rejected_classes(destination, wanted, calling_ae_title=settings.ae_title, tls=tls)
+    if rejected:
+        takes_no = ", no ".join(map(words_of_class, rejected))
+        raise WmhNodeError(f"{destination} answers C-ECHO, but takes no {takes_no}: {remedy(rejected)}")
+    return f"{destination} answers C-ECHO and takes {', '.join(map(words_of_class, wanted))}"

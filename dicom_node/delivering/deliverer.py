@@ -16,6 +16,7 @@ from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
 from dicom_node.logs import describe_error
 from dicom_node.sending import SendOutcome
+from dicom_node.sending.result_classes import remedy
 from dicom_node.serving.heartbeat import Heartbeat
 from dicom_node.settings import Destination
 
@@ -129,7 +130,9 @@ class Deliverer:
         # What had trouble may be taken later: only where nothing else is wrong does a refusal count.
         refused = attempt.trouble is None and bool(attempt.refused)
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
-            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {attempt.words()}")
+            todo = remedy((one.unsupported for one in attempt.refused), f"`wmh-node jobs retry {delivery.job_id}`")
+            words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()
+            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {words}")
             return
         if attempt.silent:
             seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)

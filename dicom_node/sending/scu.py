@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from pydicom import dcmread
+from pydicom.uid import UID
 from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 
@@ -23,6 +24,7 @@ from dicom_node.errors import ConfigurationError, DeliveryError
 from dicom_node.sending.answers import AnswersForTheAsker
 from dicom_node.sending.object_file import ObjectFile, read_object_file
 from dicom_node.sending.plan import IMPLICIT_VR_LITTLE_ENDIAN, AssociationPlan, is_native, plan_associations
+from dicom_node.sending.result_classes import words_of_class
 from dicom_node.sending.secure import reasoned_context
 from dicom_node.sending.statuses import Answer, answer_of, words_of
 from dicom_node.tls import ClientTls
@@ -31,6 +33,7 @@ from dicom_node.tls import ClientTls
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 _VERIFICATION: Final = "1.2.840.10008.1.1"
+_EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 _SUCCESS: Final = 0x0000
 # What a peer would answer that rejects the presentation context: SOP class not supported (PS3.7 C.5).
 _NOT_SUPPORTED: Final = 0x0122
@@ -87,12 +90,14 @@ class SendOutcome:
             when no answer came: no association, a timeout, an unreadable file.
         ok: the peer holds the object, see `dicom_node.sending.statuses`.
         detail: in words; empty after 0x0000.
+        unsupported: UID of the SOP class that the peer does not take, with 0x0122; else empty.
     """
 
     path: Path
     status: int | None
     ok: bool
     detail: str
+    unsupported: str = ""
 
 
 def send_files(
@@ -171,6 +176,30 @@ def echo(
             raise DeliveryError(f"{_name(destination)} answered C-ECHO with {words_of(status)}")
 
 
+def rejected_classes(
+    destination: Receiver,
+    sop_classes: Sequence[str],
+    *,
+    calling_ae_title: str = "WMHNODE",
+    timeouts: Timeouts | None = None,
+    tls: ClientTls | None = None,
+) -> tuple[str, ...]:
+    """Propose SOP classes in one association, send nothing, and return those that the peer rejects.
+
+    Raises:
+        DeliveryError: no association.
+    """
+    syntaxes = (_EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+    contexts = [(sop_class, syntax) for sop_class in sop_classes for syntax in syntaxes]
+    call = _Call(destination, calling_ae_title, timeouts or Timeouts(), tls)
+    try:
+        with _associated(call, contexts) as (association, _):
+            accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
+    except _NoContextAccepted:
+        accepted = set()
+    return tuple(sop_class for sop_class in sop_classes if sop_class not in accepted)
+
+
 @dataclass(frozen=True)
 class _Call:
     """Whom to call, and how."""
@@ -199,10 +228,13 @@ def _send_plan(plan: AssociationPlan, call: _Call) -> Iterator[tuple[ObjectFile,
                     outcome = _send_one(association, file)
                     answered = answered or outcome.status is not None
                     yield file, outcome
-        except DeliveryError as error:
-            status = _NOT_SUPPORTED if isinstance(error, _NoContextAccepted) else None
+        except _NoContextAccepted:
             for file in left:
-                yield file, SendOutcome(file.path, status, False, str(error))
+                yield file, _unsupported(file)
+            return
+        except DeliveryError as error:
+            for file in left:
+                yield file, SendOutcome(file.path, None, False, str(error))
             return
         if not answered:
             for file in left:
@@ -267,8 +299,8 @@ def _send_one(association: Association, file: ObjectFile) -> SendOutcome:
         elif is_native(file.transfer_syntax_uid) and (file.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN) in accepted:
             source = dcmread(file.path)
         else:
-            detail = f"the peer takes no {file.sop_class_uid} in transfer syntax {file.transfer_syntax_uid}"
-            return SendOutcome(file.path, _NOT_SUPPORTED, False, detail)
+            takes_class = any(sop_class == file.sop_class_uid for sop_class, _ in accepted)
+            return _in_another_syntax(file) if takes_class else _unsupported(file)
         status = _status_of(association.send_c_store(source))
     except OSError as error:
         return SendOutcome(file.path, None, False, f"cannot be read: {error.strerror}")
@@ -276,8 +308,21 @@ def _send_one(association: Association, file: ObjectFile) -> SendOutcome:
         return SendOutcome(file.path, None, False, f"not sent: {type(error).__name__}")
     if status is None:
         return SendOutcome(file.path, None, False, "no answer: the peer was silent or ended the association")
+    if status == _NOT_SUPPORTED:
+        return _unsupported(file)
     ok = answer_of(status) is Answer.STORED
     return SendOutcome(file.path, status, ok, "" if status == _SUCCESS else words_of(status))
+
+
+def _unsupported(file: ObjectFile) -> SendOutcome:
+    detail = f"the peer takes no {words_of_class(file.sop_class_uid)}"
+    return SendOutcome(file.path, _NOT_SUPPORTED, False, detail, file.sop_class_uid)
+
+
+def _in_another_syntax(file: ObjectFile) -> SendOutcome:
+    syntax = UID(file.transfer_syntax_uid).name
+    detail = f"the peer takes no {words_of_class(file.sop_class_uid)} in transfer syntax {syntax}"
+    return SendOutcome(file.path, _NOT_SUPPORTED, False, detail)
 
 
 def _status_of(answer: Any) -> int | None:

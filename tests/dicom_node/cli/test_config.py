@@ -7,6 +7,12 @@ import os
 from pathlib import Path
 
 from support.node import run_cli
+from support.processes import free_port
+
+VERIFICATION = "1.2.840.10008.1.1"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
+PDF = "1.2.840.10008.5.1.4.1.1.104.1"
 
 
 def _environment(**variables: object) -> dict[str, str]:
@@ -45,3 +51,27 @@ def test_check_finds_what_does_not_work(tmp_path: Path) -> None:
     assert not findings["WMH_NODE_AGETITLE"]["ok"]
     assert findings["storage"]["ok"]
     assert findings["database"]["ok"]
+
+
+def test_check_names_what_a_destination_rejects(tmp_path: Path) -> None:
+    """A destination that answers C-ECHO and takes no SEG would fail every job: found before the first, by name."""
+    from pynetdicom import AE
+
+    ae = AE(ae_title="OLDPACS")
+    for accepted in (VERIFICATION, SECONDARY_CAPTURE, PRESENTATION_STATE, PDF):
+        ae.add_supported_context(accepted)
+    port = free_port()
+    server = ae.start_server(("127.0.0.1", port), block=False)
+    places = {"full": "", "old": "+legacy"}
+    destinations = ", ".join(f"{name}=OLDPACS@127.0.0.1:{port}{profile}" for name, profile in places.items())
+    environment = _environment(storage=tmp_path / "storage", destinations=destinations)
+    try:
+        done = run_cli("config", "check", "--json", environment=environment, code=1)
+    finally:
+        server.shutdown()
+    findings = {finding["what"]: finding for finding in json.loads(done.stdout)}
+    assert findings["destination old"]["ok"]
+    assert not findings["destination full"]["ok"]
+    told = findings["destination full"]["detail"]
+    assert "takes no segmentations (Segmentation Storage), no reports (Comprehensive 3D SR Storage): accept" in told
+    assert "+legacy" in told

@@ -46,6 +46,7 @@ class Setting:
         self.answers: dict[str, int | None] = dict.fromkeys(names, 0x0000)
         self.answers_to: dict[str, int | None] = {}
         """By the file's name, at every destination."""
+        self.unsupported = ""  # SOP class of what is answered 0x0122
         self.asked: list[str] = []
         self.sent: list[tuple[str, str]] = []
         for name in files:
@@ -96,7 +97,8 @@ class Setting:
         outcomes = []
         for path in paths:
             answer = self.answers_to.get(path.name, status)
-            outcomes.append(SendOutcome(path, answer, answer == 0x0000, "as the test says"))
+            unsupported = self.unsupported if answer == 0x0122 else ""
+            outcomes.append(SendOutcome(path, answer, answer == 0x0000, "as the test says", unsupported))
             if answer == 0x0000:
                 self.sent.append((destination.name, path.name))
             if not go_on(outcomes[-1]):
@@ -159,6 +161,17 @@ def test_refusals_are_believed_the_third_time(setting: Setting) -> None:
     assert setting.asked.count("archive") == 3
     assert "archive" in (setting.job.reason or "")
     assert "0x0122" in (setting.job.reason or "")
+
+
+def test_a_class_that_the_destination_takes_not(setting: Setting) -> None:
+    """A job that failed for a SOP class of ours says what to do: accept it and retry, or another profile."""
+    setting.answers["archive"] = 0x0122
+    setting.unsupported = "1.2.840.10008.5.1.4.1.1.66.4"
+    for seconds in (0, 31, 61):
+        setting.run(seconds)
+    assert setting.job.state == "failed"
+    for words in ("accept the SOP class there", f"`wmh-node jobs retry {setting.job_id}`", "the profile +legacy"):
+        assert words in (setting.job.reason or "")
 
 
 def test_refusals_are_counted_across_restarts(setting: Setting) -> None:

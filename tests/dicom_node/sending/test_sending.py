@@ -15,7 +15,7 @@ from support.processes import free_port
 from support.scp import RecordingScp
 
 from dicom_node.errors import DeliveryError
-from dicom_node.sending import echo, send_files
+from dicom_node.sending import echo, rejected_classes, send_files
 from dicom_node.sending.object_file import ObjectFile
 from dicom_node.sending.plan import MAX_CONTEXTS, plan_associations
 from dicom_node.sending.scu import Timeouts
@@ -23,6 +23,8 @@ from dicom_node.sending.scu import Timeouts
 _FAST = Timeouts(connection=2, acse=2, dimse=2, network=2)
 IMPLICIT = "1.2.840.10008.1.2"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
+SEG = "1.2.840.10008.5.1.4.1.1.66.4"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def peer_at(port, ae_title="TESTPACS"):
@@ -199,13 +201,52 @@ def test_a_class_that_the_peer_does_not_take_is_not_supported(tmp_path):
     port = free_port()
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _event: 0x0000)])
     mr = write_object(mr_object(), tmp_path / "mr.dcm")
-    seg = write_object(mr_object(sop_class="1.2.840.10008.5.1.4.1.1.66.4"), tmp_path / "seg.dcm")
+    seg = write_object(mr_object(sop_class=SEG), tmp_path / "seg.dcm")
     jpeg = write_object(mr_object(), tmp_path / "jpeg.dcm", JPEG_LS)
     try:
-        assert [one.status for one in send_files([mr, seg, jpeg], peer_at(port))] == [0, 0x0122, 0x0122]
-        assert [one.status for one in send_files([seg], peer_at(port))] == [0x0122]
+        some, none = send_files([mr, seg, jpeg], peer_at(port)), send_files([seg], peer_at(port))
     finally:
         server.shutdown()
+    assert [one.status for one in some] == [0, 0x0122, 0x0122]
+    assert [one.status for one in none] == [0x0122]
+    for outcome in (some[1], none[0]):
+        assert outcome.detail == "the peer takes no segmentations (Segmentation Storage)"
+        assert outcome.unsupported == SEG
+    assert "MR Image Storage in transfer syntax JPEG-LS Lossless" in some[2].detail
+    assert some[2].unsupported == ""
+
+
+def test_not_supported_in_an_answer_is_told_in_the_same_words(tmp_path):
+    """A peer that accepts the context and answers 0x0122 all the same."""
+    seg = write_object(mr_object(sop_class=SEG), tmp_path / "seg.dcm")
+    port = free_port()
+    with RecordingScp(port, lambda number, sop_class: 0x0122):
+        (outcome,) = send_files([seg], peer_at(port))
+    assert (outcome.status, outcome.unsupported) == (0x0122, SEG)
+    assert outcome.detail == "the peer takes no segmentations (Segmentation Storage)"
+
+
+@pytest.mark.parametrize("accepted", [[], [SECONDARY_CAPTURE], [SECONDARY_CAPTURE, SEG]])
+def test_which_classes_a_peer_rejects_is_asked_without_sending(accepted):
+    """Classes are proposed in one association; those that the peer does not accept come back, and nothing is sent."""
+    from pynetdicom import AE, evt
+
+    ae = AE(ae_title="PICKY")
+    ae.add_supported_context("1.2.840.10008.1.1")
+    for sop_class in accepted:
+        ae.add_supported_context(sop_class)
+    port, stored = free_port(), []
+    server = ae.start_server(
+        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: stored.append(event) or 0)]
+    )
+    try:
+        rejected = rejected_classes(peer_at(port), [SEG, SECONDARY_CAPTURE])
+    finally:
+        server.shutdown()
+    assert rejected == tuple(one for one in (SEG, SECONDARY_CAPTURE) if one not in accepted)
+    assert stored == []
+    with pytest.raises(DeliveryError, match="no connection"):
+        rejected_classes(peer_at(free_port()), [SEG], timeouts=_FAST)
 
 
 def silent_peer(say: bytes = b"", close_after: int | None = None):
