@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydicom.config import RAISE
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.multival import MultiValue
 
 from dicom_node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
 from dicom_node.reading import values
@@ -214,7 +215,8 @@ def _source_frame(frame: Frame) -> SourceFrame:
 def clean_header(header: FileDataset) -> FileDataset:
     """Make a header safe to copy from, in place: drop what cannot be converted, empty what breaks its own VR.
 
-    Names and identifiers keep what they hold, valid or not: results must go to the same patient.
+    Names and identifiers keep what they hold, valid or not: results must go to the same patient. So do UIDs that are
+    digits and dots, though a component may begin with a zero: results refer to the images by them.
     """
     for tag in list(header.keys()):
         try:
@@ -234,6 +236,9 @@ def _with_reference(header: FileDataset, frame_of_reference: str) -> FileDataset
 
 
 def _valid(element: DataElement) -> bool:
+    if element.VR == "UI":
+        uids = element.value if isinstance(element.value, MultiValue) else [element.value]
+        return element.is_empty or all(_UID.fullmatch(str(uid)) for uid in uids)
     try:
         DataElement(element.tag, element.VR, element.value, validation_mode=RAISE)
     except PARSER_ERRORS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +11,13 @@ from typing import NamedTuple
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from support.dicom_series import small_scan, write_scan
 from support.dirty_headers import DIRTY, with_undeclared_latin
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 from support.validity import Named, objects_of
 
 from dicom_node.errors import ResultNotValid
+from dicom_node.reading.series import read_series
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.writing import part10_bytes
 from dicom_node.validating.gate import RULES, check_result_set, findings_of
@@ -536,11 +537,22 @@ def raw_of(folder: Path, keyword: str) -> object:
     return element.value
 
 
-def test_malformed_uids_of_the_source_are_passed_on(tmp_path: Path) -> None:
-    """UIDs that the source brought are repeated as they are, and are no fault of the result's."""
-    series = series_of(CASES[0], tmp_path)
-    for header in series.headers:
-        header.StudyInstanceUID = "1.2.00.4"
-    series = replace(series, study_instance_uid="1.2.00.4")
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")  # the test writes such values on purpose
+@pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
+def test_malformed_uids_of_the_source_are_passed_on(enhanced: bool, tmp_path: Path) -> None:
+    """UIDs that the source's files hold are repeated as they are, and are no fault of the result's."""
+    files = write_scan(small_scan(), tmp_path, enhanced=enhanced)
+    for number, file in enumerate(files):
+        instance = pydicom.dcmread(file)
+        uids = {"StudyInstanceUID": "1.2.00.4", "SeriesInstanceUID": "1.2.00.5", "FrameOfReferenceUID": "1.2.00.6"}
+        put(instance, SOPInstanceUID=f"1.2.03.{number}", **uids)
+        instance.file_meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
+        instance.save_as(file)
+    series = read_series(files)
+    assert {frame.sop_instance_uid for frame in series.frames} == {f"1.2.03.{n}" for n in range(len(files))}
     objects = objects_of(result_set_of(series, segmentation_of(series)))
     assert [str(finding) for finding in findings_of(objects, series.headers)] == []
+    for one in objects:
+        assert one.dataset.StudyInstanceUID == "1.2.00.4"
+        assert one.dataset.get("FrameOfReferenceUID", "1.2.00.6") == "1.2.00.6"
+    assert "1.2.03.0" in {str(element.value) for element in objects[0].dataset.iterall() if element.VR == "UI"}
