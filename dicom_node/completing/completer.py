@@ -202,11 +202,12 @@ class Completer:
             job = self._jobs.enqueue(series_uid, examination.digest, count)
             log.info("series not judged", series=series_uid, instances=count, job=job.id)
             return
-        if not verdict.accepted and not examination.damaged:
+        if not verdict.accepted and not verdict.is_flair and not examination.damaged:
             self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
             log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
             return
-        # Of damaged files a job is made too: it fails and says which they are, and a resend has it tried again.
+        # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and tells who wants it (ADR 12).
+        # And of damaged files: it fails and says which they are, and a resend has it tried again.
         job = self._jobs.enqueue(series_uid, examination.digest, count)
         log.info("series complete", series=series_uid, instances=count, job=job.id)
 

@@ -80,12 +80,13 @@ _ADVICE: Final[dict[str, Advice]] = {
             "short_inversion",
             "no_head_visible",
             "not_flair",
-            "too_many_images",
         ),
         _NOT_FLAIR,
     ),
     **dict.fromkeys(("segmentation", "map", "reformatted", "processed", "derived"), _PROCESSED),
-    **dict.fromkeys(("several_flair_volumes", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL),
+    **dict.fromkeys(
+        ("several_flair_volumes", "too_many_images", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL
+    ),
     **dict.fromkeys(("empty", "too_few_slices", "slices_missing"), _INCOMPLETE),
     **dict.fromkeys(("not_axial", "rotated_in_plane"), _NOT_AXIAL),
     **dict.fromkeys(

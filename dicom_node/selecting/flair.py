@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
@@ -61,7 +61,7 @@ def judge_frame(frame: Frame) -> Verdict:
     notes = [note.name for note in NOTES if note.shows(evidence)]
     if all(sign.weak for sign in signs):
         notes.append(signs[0].name)
-    return Verdict(True, "flair", "This is a brain FLAIR.", tuple(notes))
+    return Verdict(True, "flair", "This is a brain FLAIR.", tuple(notes), is_flair=True)
 
 
 def choose_volume(headers: Sequence[Dataset]) -> Choice:
@@ -89,6 +89,7 @@ _NO_GEOMETRY = Verdict(
     "no_geometry",
     "The images carry no usable position, orientation or pixel spacing; slices with their place in the patient are "
     "expected.",
+    is_flair=True,
 )
 
 
@@ -97,7 +98,7 @@ def _too_many(frames: Sequence[Frame]) -> Verdict:
     if not verdict.accepted:
         return verdict
     reason = f"The series has {len(frames)} images; a FLAIR has at most {MAX_FRAMES} (this looks like a time series)."
-    return Verdict(False, "too_many_images", reason)
+    return Verdict(False, "too_many_images", reason, is_flair=True)
 
 
 def _verdict_without_frames(headers: Sequence[Dataset]) -> Verdict:
@@ -120,6 +121,7 @@ def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume]) -> C
                 "several_flair_volumes",
                 f"The series holds {len(flair)} FLAIR volumes ({counts} slices), such as repetitions or echoes, and "
                 "nothing says which one to use; send one volume per series.",
+                is_flair=True,
             ),
             None,
         )
@@ -129,7 +131,7 @@ def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume]) -> C
         notes.append("other_images_ignored")
     if any(values.text(header, "SOPClassUID") not in IMAGE_CLASSES for header in headers):
         notes.append("non_image_instances_ignored")
-    return Choice(Verdict(True, verdict.code, verdict.reason, tuple(notes)), volume)
+    return Choice(replace(verdict, flags=tuple(notes)), volume)
 
 
 def _could_be_read(volume: CandidateVolume) -> bool:

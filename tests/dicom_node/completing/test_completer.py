@@ -248,6 +248,18 @@ def test_another_kind_of_series_is_rejected_with_a_reason(setting: Setting, seri
     assert len(job.reason or "") > 15
 
 
+def test_a_flair_that_cannot_be_analysed_becomes_a_job(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """Its worker refuses it and tells the destinations; the same fault in a T1 ends here, and nobody is told."""
+    flat = [_changed(file, tmp_path / "flat", PixelSpacing=[0, 0]) for file in series]
+    setting.receive(flat)
+    t1 = {"SeriesDescription": "T1 MPRAGE", "ProtocolName": "T1 MPRAGE", "SeriesInstanceUID": "1.2.3.4"}
+    setting.receive([_changed(file, tmp_path / "t1", **t1) for file in flat])
+    flair, other = setting.after(61)
+    assert (flair.state, flair.instance_count) == ("queued", len(series))
+    assert (other.state, other.code) == ("rejected", "t1_weighted")
+    assert [job.id for job in setting.after(61)] == [flair.id, other.id]
+
+
 def test_hostile_bytes_do_not_stop_the_others(setting: Setting, series: list[Path], tmp_path: Path) -> None:
     """A series of bytes that are no DICOM is rejected as unreadable, and the series beside it becomes a job."""
     (tmp_path / "junk").write_bytes(b"\xff" * 500)

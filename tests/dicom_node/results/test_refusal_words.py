@@ -32,3 +32,9 @@ def test_advice_is_ascii_and_short(code: str) -> None:
         assert words.isascii()
         assert words.endswith(".")
         assert len(words) < 220
+
+
+@pytest.mark.parametrize("code", ["several_flair_volumes", "too_many_images", "no_geometry"])
+def test_a_flair_is_not_told_to_be_called_one(code: str) -> None:
+    """These are told of series whose names or timing say FLAIR: nobody is sent to correct the protocol's name."""
+    assert advice_for(code) != advice_for("not_flair")

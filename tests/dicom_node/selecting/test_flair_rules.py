@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
+
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedMRImageStorage, MRImageStorage, SecondaryCaptureImageStorage
 from support.dicom_series import about_scan, small_scan
 
 from dicom_node.phantom.dicom_series import classic_series, enhanced_instance
+from dicom_node.reading.volumes import MAX_FRAMES
 from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.rules import EXCLUSIONS, NOTES, SIGNS
 
@@ -197,6 +201,38 @@ def test_values_of_the_wrong_kind_do_not_raise() -> None:
     header.add_new(0x00200032, "SQ", [])  # ImagePositionPatient
     header.add_new(0x00080008, "SQ", [Dataset()])  # ImageType
     assert not judge_series([header]).accepted
+
+
+def _twice(headers: list[Dataset]) -> list[Dataset]:
+    again = [deepcopy(header) for header in headers]
+    for header in again:
+        header.SOPInstanceUID, header.AcquisitionNumber = f"{header.SOPInstanceUID}.2", 2
+    return [*headers, *again]
+
+
+def _without_place(headers: list[Dataset]) -> list[Dataset]:
+    for header in headers:
+        header.PixelSpacing = ["0", "0"]
+    return headers
+
+
+def _thousands(headers: list[Dataset]) -> list[Dataset]:
+    return headers * (MAX_FRAMES // len(headers) + 1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [(_twice, "several_flair_volumes"), (_without_place, "no_geometry"), (_thousands, "too_many_images")],
+)
+def test_a_brain_flair_that_is_refused_is_still_called_one(
+    spoil: Callable[[list[Dataset]], list[Dataset]], code: str
+) -> None:
+    """Its sender is told why; the same fault in a T1 is none of a FLAIR's, and is refused as a T1."""
+    verdict = judge_series(spoil(_series(SeriesDescription="FLAIR")))
+    assert (verdict.accepted, verdict.code, verdict.is_flair) == (False, code, True)
+    other = judge_series(spoil(_series(SeriesDescription="T1 MPRAGE")))
+    assert (other.accepted, other.code, other.is_flair) == (False, "t1_weighted", False)
+    assert judge_series(_series(SeriesDescription="FLAIR")).is_flair
 
 
 def test_every_rule_names_its_source() -> None:

@@ -16,7 +16,11 @@ from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
 from db.delivery import DeliveryState
+from db.feedback import FeedbackTable
+from db.job import Job
 from db.job_states import JobState
+from dicom_node.completing.completer import Completer
+from dicom_node.completing.evidence import Patience
 from dicom_node.completing.instances import digest_of
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
@@ -70,6 +74,57 @@ def test_each_destination_is_told_as_its_profile_wants(setting: Setting, series:
         keyword: str(report[keyword].value)
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
     }
+
+
+def changed(series: list[Path], folder: Path, name: str, **elements: object) -> list[Path]:
+    """Copies with other elements, under instance UIDs of their own."""
+    made = []
+    for file in series:
+        dataset = pydicom.dcmread(file)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{dataset.SOPInstanceUID}.2"
+        for keyword, value in elements.items():
+            setattr(dataset, keyword, value)
+        made.append(folder / f"{name}-{file.name}")
+        dataset.save_as(made[-1], enforce_file_format=True)
+    return made
+
+
+def completed(setting: Setting) -> list[Job]:
+    """Let every received series be complete, as the service does; the jobs."""
+    patience = Patience(quiet_seconds=0, quiet_seconds_incomplete=0, open_association_seconds=0)
+    Completer(setting.inbox, setting.jobs, FeedbackTable(setting.database), setting.storage, patience).look()
+    return list(setting.jobs.list())
+
+
+@pytest.mark.parametrize("code", ["several_flair_volumes", "no_geometry"])
+def test_a_flair_that_headers_alone_refuse_is_answered(
+    setting: Setting, series: list[Path], tmp_path: Path, code: str
+) -> None:
+    """Completion makes it a job, whose worker rejects it and tells each destination as for a missing slice."""
+    received = {
+        "several_flair_volumes": lambda: [*series, *changed(series, tmp_path, "again", AcquisitionNumber=2)],
+        "no_geometry": lambda: changed(series, tmp_path, "flat", PixelSpacing=[0, 0]),
+    }
+    setting.receive(received[code]())
+    (job,) = completed(setting)
+    assert job.state is JobState.QUEUED
+    assert setting.worker.work_once()
+    job = setting.jobs.get(job.id)
+    assert (job.state, job.code, job.attempts) == (JobState.REJECTED, code, 1)
+    told = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job.id)}
+    assert told == {"generic": ["summary.dcm", "sr.dcm"], "legacy": ["summary.dcm"]}
+    report = pydicom.dcmread(outbox_of(setting.storage, job.id) / "sr.dcm")
+    assert any(job.reason in item.value for item in report.iterall() if item.keyword == "TextValue")
+    assert [one.id for one in completed(setting)] == [job.id]
+
+
+def test_a_series_that_is_no_flair_is_not_answered(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A PACS that routes whole studies is not flooded: refused at completion, no job is left to work on."""
+    setting.receive(changed(series, tmp_path, "t1", SeriesDescription="T1 MPRAGE", PixelSpacing=[0, 0]))
+    (job,) = completed(setting)
+    assert (job.state, job.code) == (JobState.REJECTED, "t1_weighted")
+    assert not setting.worker.work_once()
+    assert list(setting.deliveries(job.id)) == []
 
 
 def test_nobody_who_does_not_ask_is_told(tmp_path: Path, tiny_ensemble: Ensemble, series: list[Path]) -> None:
