@@ -24,7 +24,7 @@ def peer(program: str) -> str:
     candidates = (shutil.which(program, path=place) for place in places if place)
     found = next((one for one in candidates if one is not None and not _is_python_script(one)), None)
     if found is None:
-        _missing(f"peer program {program} is not installed (make peers)")
+        missing(f"peer program {program} is not installed (make peers)")
     return found
 
 
@@ -35,11 +35,12 @@ def node_peer(name: str) -> Path:
     """
     folder = NODE_PEERS / "ohif" if name == "ohif" else NODE_PEERS / "node_modules" / name
     if not folder.is_dir():
-        _missing(f"JavaScript peer {name} is not installed (make peers)")
+        missing(f"JavaScript peer {name} is not installed (make peers)")
     return folder
 
 
-def _missing(message: str) -> NoReturn:
+def missing(message: str) -> NoReturn:
+    """What a test needs is not here: skip it, or fail under CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)

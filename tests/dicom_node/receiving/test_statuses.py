@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import zlib
 from contextlib import contextmanager, suppress
 
@@ -13,6 +12,7 @@ from pydicom.uid import generate_uid
 from support.mr import encoded, mr_object, mr_series, write_object
 from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, command, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
+from support.small_disk import files_that_stay_small, grow_disk, small_disk
 
 from dicom_node.sending import send_files
 
@@ -184,19 +184,22 @@ def test_several_messages_in_one_write_are_answered_in_order(receiver):
 # Out of resources
 
 
-@contextmanager
-def small_disk(folder, kibibytes):
-    """A real file system of that size; skips where mounting is not allowed."""
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False)
+def test_files_that_may_not_grow_are_out_of_resources_and_leave_nothing(tmp_path):
+    """No room for a large object, by a limit that needs no right to set: 0xA700, no partial file, smaller ones are
+    taken; when there is room again, the same sender succeeds."""
+    small, large = mr_object(matrix=64), mr_object(matrix=1024)
+    with ReceiverProcess(tmp_path) as receiver:
+        with files_that_stay_small(receiver.process.pid, 1 << 20), associated(receiver) as scu:
+            assert scu.store(large.SOPInstanceUID, encoded(large)) == 0xA700
+            assert scu.store(small.SOPInstanceUID, encoded(small)) == 0x0000
+            assert len(receiver.files()) == 1
+            assert receiver.leftovers() == []
+            (line,) = receiver.lines("object refused")
+            assert "0xa700" in line
+            assert "no room left" in line
+        with associated(receiver) as scu:
+            assert scu.store(large.SOPInstanceUID, encoded(large)) == 0x0000
+        assert len(receiver.files()) == 2
 
 
 @pytest.mark.peer("storescu")
@@ -211,7 +214,7 @@ def test_a_full_disk_is_out_of_resources_and_leaves_nothing(tmp_path):
         assert len(receiver.files()) == statuses.count(0) == len(receiver.rows(series_of(files)))
         assert receiver.leftovers() == []
         assert "0xa700" in receiver.lines("object refused")[0]
-        subprocess.run(["mount", "-o", "remount,size=16m", str(tmp_path / "r" / "storage")], check=True)
+        grow_disk(tmp_path / "r" / "storage", 16 << 10)
         assert answers(storescu(receiver, files)) == ["Success"] * len(files)
         assert len(receiver.rows(series_of(files))) == len(files)
 

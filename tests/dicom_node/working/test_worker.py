@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pydicom
@@ -16,6 +16,7 @@ import pytest
 from support.killed_child import KilledAgain
 from support.models import tiny_bundle
 from support.results import outbox_of
+from support.small_disk import files_that_stay_small, small_disk
 from support.worker_setting import READER, Setting
 
 from db.deliveries import DeliveryTable
@@ -266,26 +267,11 @@ def test_a_hanging_attempt_ends_its_process(
     assert setting.ended == [1]
 
 
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A file system of its own in memory, that large."""
-    folder.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if made.returncode != 0:
-        pytest.skip("needs the right to mount a file system")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def test_a_full_disk_costs_no_attempt(setting: Setting, series: list[Path]) -> None:
     """While the disk is full the job waits, however long, and no other is begun; with room again it is analysed."""
     outbox = setting.storage / "outbox"
     shutil.rmtree(outbox)
-    with small_disk(outbox, 64) as disk:
+    with small_disk(outbox, 64 * 1024) as disk:
         setting.worker = setting.another("worker")
         setting.receive(series)
         job_id = setting.enqueue(series)
@@ -300,6 +286,24 @@ def test_a_full_disk_costs_no_attempt(setting: Setting, series: list[Path]) -> N
         (disk / "others").unlink()
         assert setting.worker.work_once()
         assert setting.jobs.get(job_id).state == "delivering"
+
+
+def test_files_that_may_not_grow_cost_no_attempt(setting: Setting, series: list[Path]) -> None:
+    """As on a full disk, by a limit that needs no right to set."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    databases = max(path.stat().st_size for path in setting.storage.glob("*sqlite*"))
+    with files_that_stay_small(os.getpid(), databases + 256 * 1024):
+        assert setting.worker.work_once()
+        job = setting.jobs.get(job_id)
+        assert (job.state, job.attempts) == ("queued", 0)
+        assert "File too large" in (job.reason or "")
+        for _ in range(5):
+            assert not setting.worker.work_once()
+        assert setting.worker.step() > 1
+        assert setting.deliveries(job_id) == []
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state == "delivering"
 
 
 def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: list[Path]) -> None:
