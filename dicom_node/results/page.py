@@ -47,7 +47,11 @@ RESEARCH_ONLY: Final = "RESEARCH USE ONLY - not a medical device"
 _DIGEST_CHARACTERS: Final = 12
 _SWATCH: Final = 20
 _OWN_LINES: Final = 5  # so many notes have a line each; more are one paragraph, which is shorter
-_LINE_HEIGHT: Final = 1.28
+NOTE_LINES: Final = 6  # on the first page, so that its slices stay large
+_STEP: Final = round(SMALL * 1.28)
+_INDENT: Final = 16
+_RUNNING_HEAD: Final = 64
+_PAGE_LINES: Final = (SIDE - FOOTER - _RUNNING_HEAD - GAP) // _STEP
 
 
 def colour_of_whole(content: Content) -> Colour:
@@ -114,14 +118,68 @@ def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
     return middle - 8
 
 
-def draw_notes(draw: ImageDraw.ImageDraw, notes: tuple[str, ...], bottom: int) -> int:
-    """Notes that end at `bottom`; returns where they begin (pixels from the top)."""
+def first_notes(notes: tuple[str, ...], elsewhere: int) -> tuple[str, ...]:
+    """The lines that the first page has room for: all notes, or those that fit whole and where all of them are.
+
+    Args:
+        notes: sentences.
+        elsewhere: number of the page that all notes are on where they do not fit.
+    """
     paragraphs = notes if len(notes) <= _OWN_LINES else (" ".join(notes),)
-    lines = [line for paragraph in paragraphs for line in wrap(paragraph, SMALL, SIDE - 2 * EDGE)]
-    top = bottom - round(SMALL * _LINE_HEIGHT) * len(lines)
+    for tried in (paragraphs, (" ".join(notes),)):
+        lines = _lines(tried, SIDE - 2 * EDGE)
+        if len(lines) <= NOTE_LINES:
+            return lines
+    return (*_fitting(notes, NOTE_LINES - 1), f"All {len(notes)} notes: page {elsewhere}.")
+
+
+def _fitting(notes: tuple[str, ...], most: int) -> tuple[str, ...]:
+    """As many whole notes as so many lines hold, in one paragraph; of a first one that is longer, its beginning."""
+    width = SIDE - 2 * EDGE
+    lines = _lines(notes[:1], width)
+    for count in range(2, len(notes)):
+        longer = _lines((" ".join(notes[:count]),), width)
+        if len(longer) > most:
+            break
+        lines = longer
+    return lines if len(lines) <= most else (*lines[: most - 1], shortened(f"{lines[most - 1]} ...", SMALL, width))
+
+
+def notes_do_not_fit(notes: tuple[str, ...]) -> bool:
+    """Whether they need pages of their own."""
+    return len(_lines((" ".join(notes),), SIDE - 2 * EDGE)) > NOTE_LINES
+
+
+def draw_notes(draw: ImageDraw.ImageDraw, lines: tuple[str, ...], bottom: int) -> int:
+    """Lines that end at `bottom`; returns where they begin (pixels from the top)."""
+    top = bottom - _STEP * len(lines)
     for number, line in enumerate(lines):
-        write(draw, (EDGE, top + number * round(SMALL * _LINE_HEIGHT)), line, SMALL)
+        write(draw, (EDGE, top + number * _STEP), line, SMALL)
     return top
+
+
+def note_pages(notes: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """The lines of all notes, a page each, with a dash before each note."""
+    lines = [
+        ("- " if number == 0 else "  ") + line
+        for note in notes
+        for number, line in enumerate(_lines((note,), SIDE - 2 * EDGE - _INDENT))
+    ]
+    return [tuple(lines[first : first + _PAGE_LINES]) for first in range(0, len(lines), _PAGE_LINES)]
+
+
+def draw_note_page(draw: ImageDraw.ImageDraw, lines: tuple[str, ...]) -> None:
+    """A page load of `note_pages`."""
+    write(draw, (EDGE, 36), "Notes on the series, its analysis and its comparison", LARGE, anchor="lm")
+    for number, line in enumerate(lines):
+        top = _RUNNING_HEAD + GAP + number * _STEP
+        write(draw, (EDGE, top), line[:2].strip(), SMALL)
+        write(draw, (EDGE + _INDENT, top), line[2:], SMALL)
+
+
+def _lines(paragraphs: tuple[str, ...], width: int) -> tuple[str, ...]:
+    """Wrapped; a word that no line holds is cut."""
+    return tuple(shortened(line, SMALL, width) for one in paragraphs for line in wrap(one, SMALL, width))
 
 
 def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) -> int:
@@ -140,7 +198,7 @@ def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) ->
             ("periventricular", PERIVENTRICULAR_RGB),
         ):
             right = _right_key(draw, (right, middle), words, outline=colour)
-    return 64
+    return _RUNNING_HEAD
 
 
 def _right_key(

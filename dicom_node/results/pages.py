@@ -1,4 +1,4 @@
-"""The pages about one analysis: first what matters most, then every slice with WMH."""
+"""The pages about one analysis: first what matters most, then every slice with WMH, then notes that found no room."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw
 
 from dicom_node.results.content import Content
 from dicom_node.results.display import head_mask
-from dicom_node.results.lettering import SMALL, TEXT, millilitres, write_over_image
-from dicom_node.results.montage import KEY_PANELS, Montage, choose_slices, key_slices, lay_montage
+from dicom_node.results.lettering import SMALL, TEXT, font, millilitres, shortened, write_over_image
+from dicom_node.results.montage import KEY_PANELS, Montage, Panel, choose_slices, key_slices, lay_montage
 from dicom_node.results.page import (
     EDGE,
     FOOTER,
@@ -22,12 +22,17 @@ from dicom_node.results.page import (
     colour_of_whole,
     draw_findings,
     draw_footer,
+    draw_note_page,
     draw_notes,
     draw_running_head,
+    first_notes,
     new_page,
+    note_pages,
+    notes_do_not_fit,
 )
 
 PANELS_A_PAGE: Final = 12
+NARROWEST_PANEL: Final = 200
 _LABEL_INSET: Final = 8
 _AS_LARGE: Final = 0.95
 
@@ -43,37 +48,49 @@ class Grid:
 
 
 def draw_pages(content: Content) -> tuple[Image.Image, ...]:
-    """Draw the pages: RGB, square; one to three of them."""
+    """Draw the pages: RGB, square; one to three of them, and one or two more where there is much to note."""
     head = head_mask(content.volume.voxels)
     chosen = choose_slices(content.outlined.wmh, head)
     keys = key_slices(content.outlined.wmh, chosen)
     parts = [] if len(chosen) <= KEY_PANELS else _share(chosen)
-    pages = 1 + len(parts)
+    notes = note_pages(content.notes) if notes_do_not_fit(content.notes) else []
+    first_of_notes = 2 + len(parts)
+    pages = 1 + len(parts) + len(notes)
     montage = lay_montage(content.volume, content.affine_lps, content.outlined, chosen, head)
+    largest = max(map(len, parts), default=0)  # so that all pages have one scale
     return (
         # Key slices lie near each other, so that their own crop shows them larger.
-        _first_page(content, montage.only(keys), pages),
-        *(_slices_page(content, montage, part, number, pages) for number, part in enumerate(parts, start=2)),
+        _first_page(content, montage.only(keys), first_notes(content.notes, first_of_notes), pages),
+        *(_slices_page(content, montage, part, largest, number, pages) for number, part in enumerate(parts, start=2)),
+        *(_notes_page(content, lines, number, pages) for number, lines in enumerate(notes, start=first_of_notes)),
     )
 
 
-def _first_page(content: Content, montage: Montage, pages: int) -> Image.Image:
+def _first_page(content: Content, montage: Montage, notes: tuple[str, ...], pages: int) -> Image.Image:
     image, draw = new_page()
     top = draw_findings(draw, content) + GAP
-    bottom = draw_notes(draw, content.notes, SIDE - FOOTER) - GAP
+    bottom = draw_notes(draw, notes, SIDE - FOOTER) - GAP
     grid = _grid(montage, len(montage.chosen), top, bottom)
     _draw_panels(image, draw, content, montage, montage.chosen, grid)
     draw_footer(draw, content.model, 1, pages, montage.scale(grid.box))
     return image
 
 
-def _slices_page(content: Content, montage: Montage, part: Sequence[int], number: int, pages: int) -> Image.Image:
+def _slices_page(
+    content: Content, montage: Montage, part: Sequence[int], largest: int, number: int, pages: int
+) -> Image.Image:
     image, draw = new_page()
     top = draw_running_head(draw, content, _what(content, montage))
-    largest = math.ceil(len(montage.chosen) / (pages - 1))  # so that all pages have one scale
     grid = _grid(montage, largest, top, SIDE - FOOTER)
     _draw_panels(image, draw, content, montage, part, grid)
     draw_footer(draw, content.model, number, pages, montage.scale(grid.box))
+    return image
+
+
+def _notes_page(content: Content, lines: tuple[str, ...], number: int, pages: int) -> Image.Image:
+    image, draw = new_page()
+    draw_note_page(draw, lines)
+    draw_footer(draw, content.model, number, pages, None)
     return image
 
 
@@ -95,15 +112,16 @@ def _share(chosen: Sequence[int]) -> list[list[int]]:
 
 
 def _grid(montage: Montage, panels: int, top: int, bottom: int) -> Grid:
-    """The grid that shows so many slices largest."""
+    """The grid that shows so many slices largest, in panels that are wide enough for their letters."""
     width, height = SIDE - 2 * EDGE, bottom - top
 
     def grid(columns: int) -> Grid:
         rows = math.ceil(panels / columns)
         box = ((width - (columns - 1) * GAP) // columns, (height - (rows - 1) * GAP) // rows)
-        return Grid(columns, rows, box, top)
+        return Grid(columns, rows, (box[0], max(box[1], 1)), top)
 
-    grids = [grid(columns) for columns in range(1, panels + 1)]
+    most = (width + GAP) // (NARROWEST_PANEL + GAP)
+    grids = [grid(columns) for columns in range(1, min(panels, most) + 1)]
     largest = max(montage.scale(one.box) for one in grids)
     # Of those that show them about as large, the one with the fewest columns fills the page best.
     best = next(one for one in grids if montage.scale(one.box) >= _AS_LARGE * largest)
@@ -141,11 +159,21 @@ def _draw_panel(
     draw.rectangle((left, top, right - 1, bottom - 1), fill=(0, 0, 0))
     height, width = panel.image.shape[:2]
     image.paste(Image.fromarray(panel.image), (left + (box[0] - width) // 2, top + (box[1] - height) // 2))
-    inset = _LABEL_INSET
-    write_over_image(draw, (left + inset, top + inset), content.slice_names[index], SMALL, TEXT, "la")
-    if panel.wmh_ml > 0:
-        text = millilitres(panel.wmh_ml)
-        write_over_image(draw, (right - inset, top + inset), text, SMALL, colour_of_whole(content), "ra")
+    _label_panel(draw, content, panel, (left, top, right, bottom))
     middle = (top + bottom) // 2
-    write_over_image(draw, (left + inset, middle), montage.turn.left, SMALL, TEXT, "lm")
-    write_over_image(draw, (right - inset, middle), montage.turn.right, SMALL, TEXT, "rm")
+    write_over_image(draw, (left + _LABEL_INSET, middle), montage.turn.left, SMALL, TEXT, "lm")
+    write_over_image(draw, (right - _LABEL_INSET, middle), montage.turn.right, SMALL, TEXT, "rm")
+
+
+def _label_panel(draw: ImageDraw.ImageDraw, content: Content, panel: Panel, edges: tuple[int, int, int, int]) -> None:
+    """The slice's name above, and its volume beside it; where the two have no room side by side, below."""
+    left, top, right, bottom = (
+        edge + by for edge, by in zip(edges, (_LABEL_INSET, _LABEL_INSET, -_LABEL_INSET, -_LABEL_INSET), strict=True)
+    )
+    name = shortened(content.slice_names[panel.index], SMALL, right - left)
+    write_over_image(draw, (left, top), name, SMALL, TEXT, "la")
+    if panel.wmh_ml > 0:
+        volume = millilitres(panel.wmh_ml)
+        beside = draw.textlength(f"{name}  {volume}", font(SMALL)) <= right - left
+        at, anchor = ((right, top), "ra") if beside else ((right, bottom), "rd")
+        write_over_image(draw, at, volume, SMALL, colour_of_whole(content), anchor)
