@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
+from pydicom.dataset import Dataset
 
 from db.feedback import FeedbackTable
 from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
@@ -17,11 +18,12 @@ from dicom_node.completing.instances import analysed_instances, damaged_instance
 from dicom_node.completing.postponed import Postponed
 from dicom_node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.logs import describe_error
-from dicom_node.reading.parsing import read_header
+from dicom_node.reading.frames import IMAGE_CLASSES
+from dicom_node.reading.parsing import read_beginning, read_header
 from dicom_node.receiving.uids import SEGMENTATION_CLASSES
 from dicom_node.selecting.flair import judge_series
 from dicom_node.selecting.geometry import slice_completeness
-from dicom_node.selecting.own_results import are_own_results
+from dicom_node.selecting.own_results import is_own_result
 from dicom_node.selecting.verdict import Verdict
 from dicom_node.storage import StorageProbe
 
@@ -217,10 +219,34 @@ def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examina
 
     This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.
     """
+    if not any(one.sop_class_uid in IMAGE_CLASSES for one in instances):
+        return _examined_others(first_instances(instances), storage)
     examination = _examined(instances, storage)
-    if examination.verdict.accepted or examination.own_results:
+    if examination.verdict.accepted:
         return examination
     return replace(examination, damaged=bool(damaged_instances(instances, storage)))
+
+
+def _examined_others(chosen: Sequence[StoredInstance], storage: Path) -> Examination:
+    """Judge a series without a single MR image, such as the reports and the screen shots of a study.
+
+    The classes decide, and the receiver has compared those with the objects. So damage on the disk changes nothing, and
+    of what may be large (raw data, documents, a CT) only beginnings are read: is it ours that came back?
+    """
+    own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
+    one_of_each = {one.sop_class_uid: one for one in reversed(chosen)}
+    verdict = judge_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
+    return Examination(True, verdict, digest_of(chosen), own_results)
+
+
+def _beginning(one: StoredInstance, storage: Path) -> Dataset:
+    """What a file says of itself first; when it cannot be read, what was received."""
+    try:
+        header: Dataset = read_beginning(storage / one.path)
+    except UnreadableObject:
+        header = Dataset()
+    header.SOPClassUID = one.sop_class_uid
+    return header
 
 
 def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination:
@@ -230,7 +256,7 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
         headers = [read_header(storage / one.path) for one in chosen]
         verdict = judge_series(headers)
         complete = slice_completeness(headers).looks_complete
-        return Examination(complete, verdict, digest_of(chosen), are_own_results(headers))
+        return Examination(complete, verdict, digest_of(chosen))
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
     except Exception as error:

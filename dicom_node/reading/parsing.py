@@ -12,7 +12,7 @@ from typing import BinaryIO, TypeVar
 from pydicom import config, dcmread
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_file_meta_info, read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_node.errors import UnreadableObject
@@ -42,6 +42,7 @@ PARSER_ERRORS: tuple[type[Exception], ...] = (
 MAX_FILE_BYTES = 2 * 1024**3
 MAX_INFLATED_BYTES = 256 * 1024**2
 _CHUNK = 1024**2
+_MANUFACTURER_MODEL_NAME = 0x00081090
 
 # pydicom's warnings quote the values that they complain about, which may be a name or a birth date: none of that may
 # reach a log. What is read is checked by `values`, `planes` and `series`; writers check what they write.
@@ -56,7 +57,21 @@ def read_header(path: Path) -> FileDataset:
     Raises:
         UnreadableObject: the file is no DICOM object, or is cut off or corrupt.
     """
-    return _read(path, stop_before_pixels=True)
+    return _read(path, lambda path: dcmread(path, stop_before_pixels=True))
+
+
+def read_beginning(path: Path) -> FileDataset:
+    """Read a DICOM file up to ManufacturerModelName: class, modality and maker, however large the rest is.
+
+    Raises:
+        UnreadableObject: the file is no DICOM object, or its beginning is corrupt.
+    """
+
+    def parse(path: Path) -> FileDataset:
+        with path.open("rb") as stream:
+            return read_partial(stream, stop_when=lambda tag, _vr, _length: tag > _MANUFACTURER_MODEL_NAME)
+
+    return _read(path, parse)
 
 
 def read_object(path: Path) -> FileDataset:
@@ -65,7 +80,7 @@ def read_object(path: Path) -> FileDataset:
     Raises:
         UnreadableObject: the file is no DICOM object, or is cut off or corrupt.
     """
-    return _read(path, stop_before_pixels=False)
+    return _read(path, dcmread)
 
 
 def file_sha256(path: Path) -> str:
@@ -98,7 +113,7 @@ def guarded(read: Callable[[], T], code: str, reason: str) -> T:
         raise UnreadableObject(code, f"{reason} ({type(error).__name__})") from error
 
 
-def _read(path: Path, *, stop_before_pixels: bool) -> FileDataset:
+def _read(path: Path, read: Callable[[Path], FileDataset]) -> FileDataset:
     def parse() -> FileDataset:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -106,7 +121,7 @@ def _read(path: Path, *, stop_before_pixels: bool) -> FileDataset:
                 "file_too_large", f"A file has {size} bytes; expected at most {MAX_FILE_BYTES}. It is no head scan."
             )
         _refuse_bomb(path)
-        return dcmread(path, stop_before_pixels=stop_before_pixels)
+        return read(path)
 
     return guarded(
         parse, "not_dicom", "A file is not a readable DICOM object: it is cut off, corrupt or of another kind."

@@ -9,6 +9,7 @@ starts at 110 MB and passes its budget of 120 MB with a few associations; withou
     pdu.py associate.py transport.py   the wire: PDUs, association items, sockets with kernel timeouts
     secure_transport.py                TLS between the two
     negotiation.py    who may associate, and which presentation contexts are accepted
+    storage_classes.py                 what is taken, in which transfer syntaxes, and what a technologist calls it
     dimse.py statuses.py               command sets, and what we answer when
     incoming.py part10.py elements.py  an object on its way to disk, and the check of its structure
     store.py          fsync, rename, row: the group commit before 0x0000

@@ -42,9 +42,10 @@ from dicom_node.receiving.receiver_settings import ReceiverSettings
 from dicom_node.receiving.secure_transport import HandshakeFailed, SecureTransport
 from dicom_node.receiving.state_machine import EVENT_OF_PDU, Action, Event, State, StateMachine
 from dicom_node.receiving.statuses import Refusal, Status, refusal_of
+from dicom_node.receiving.storage_classes import STORAGE_CLASSES
 from dicom_node.receiving.store import Store
 from dicom_node.receiving.transport import Transport, TransportClosed, TransportTimeout
-from dicom_node.receiving.uids import STORAGE_CLASSES, TRANSFER_SYNTAXES, VERIFICATION
+from dicom_node.receiving.uids import VERIFICATION
 from dicom_node.tls import ServerContext
 
 _LOG = structlog.get_logger()
@@ -344,7 +345,7 @@ class Association:
             room=self._around.room,
             sop_class_uid=command.sop_class_uid,
             sop_instance_uid=command.sop_instance_uid,
-            syntax=TRANSFER_SYNTAXES[context.transfer_syntax],
+            syntax=STORAGE_CLASSES[context.abstract_syntax].transfer_syntaxes[context.transfer_syntax],
         )
 
     def _take_data_fragment(self, context_id: int, control: int, fragment: memoryview) -> None:

@@ -14,6 +14,7 @@ from typing import IO
 from dicom_node.receiving.elements import DataSetSummary, inflate, summarize
 from dicom_node.receiving.part10 import file_header
 from dicom_node.receiving.statuses import Refusal, Status
+from dicom_node.receiving.storage_classes import STORAGE_CLASSES
 from dicom_node.receiving.uids import TransferSyntax
 
 _COUNTER = itertools.count()
@@ -192,6 +193,10 @@ class IncomingObject:
                 raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, f"{name}: {detail}")
         if not is_uid(summary.series_instance_uid) or not is_uid(summary.study_instance_uid):
             raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, "Study or Series Instance UID is missing or no UID")
+        if STORAGE_CLASSES[self._sop_class_uid].is_read:
+            self._require_pixels(summary)
+
+    def _require_pixels(self, summary: DataSetSummary) -> None:
         if not summary.has_pixel_data:
             raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, "an image without pixel data")
         wanted, found = summary.expected_pixel_bytes, summary.pixel_bytes

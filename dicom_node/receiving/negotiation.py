@@ -8,8 +8,8 @@
 | `peers` set, calling AE title or address not in it | rejected for good: calling AE title not recognized | table 9-21 |
 | no room for one more association | rejected for now: local limit exceeded | table 9-21 |
 | the receiver stops, or the database is away | rejected for now: temporary congestion | table 9-21 |
-| context of another SOP class | context rejected: abstract syntax not supported (3) | table 9-18 |
-| context without a transfer syntax of ours | context rejected: transfer syntaxes not supported (4) | table 9-18 |
+| context of a class not in `storage_classes.py` | context rejected: abstract syntax not supported (3) | table 9-18 |
+| context without a transfer syntax of that class | context rejected: transfer syntaxes not supported (4) | table 9-18 |
 
 The called AE title is looked at only when `peers` is set, together with the calling one: without the list the node is
 open to anyone who can reach the port, and refusing a mistyped title then would be an obstacle and no protection. This
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from dicom_node.receiving.associate import AssociateRequest, ContextResult, ProposedContext, supports_version_1
@@ -33,12 +33,11 @@ from dicom_node.receiving.pdu import (
     Rejection,
 )
 from dicom_node.receiving.receiver_settings import AllowedPeer
+from dicom_node.receiving.storage_classes import STORAGE_CLASSES
 from dicom_node.receiving.uids import (
     APPLICATION_CONTEXT,
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
-    STORAGE_CLASSES,
-    TRANSFER_SYNTAXES,
     VERIFICATION,
 )
 
@@ -84,7 +83,7 @@ def _answer(context: ProposedContext) -> ContextResult:
     if context.abstract_syntax == VERIFICATION:
         wanted = next((one for one in context.transfer_syntaxes if one in _VERIFICATION_SYNTAXES), None)
     elif context.abstract_syntax in STORAGE_CLASSES:
-        wanted = _preferred(context.transfer_syntaxes)
+        wanted = _preferred(context.transfer_syntaxes, STORAGE_CLASSES[context.abstract_syntax].transfer_syntaxes)
     else:
         return _result(context, ABSTRACT_SYNTAX_NOT_SUPPORTED, context.transfer_syntaxes[0])
     if wanted is None:
@@ -96,12 +95,12 @@ def _result(context: ProposedContext, result: int, transfer_syntax: str) -> Cont
     return ContextResult(context.context_id, result, context.abstract_syntax, transfer_syntax)
 
 
-def _preferred(offered: Sequence[str]) -> str | None:
+def _preferred(offered: Sequence[str], taken: Container[str]) -> str | None:
     """The first that we take in the sender's order, which is mostly how the object is stored there.
 
     But Explicit VR Little Endian in place of Implicit when both are offered: private elements keep their VR.
     """
-    first = next((one for one in offered if one in TRANSFER_SYNTAXES), None)
+    first = next((one for one in offered if one in taken), None)
     if first == IMPLICIT_VR_LITTLE_ENDIAN.uid and EXPLICIT_VR_LITTLE_ENDIAN.uid in offered:
         return EXPLICIT_VR_LITTLE_ENDIAN.uid
     return first

@@ -1,4 +1,4 @@
-"""The UIDs that the receiver knows: what it stores, in which transfer syntaxes, and its own name."""
+"""The UIDs that the receiver knows by name: classes that the node reads, transfer syntaxes, and its own name."""
 
 from __future__ import annotations
 
@@ -10,15 +10,11 @@ APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"  # PS3.7 A.2.1
 VERIFICATION: Final = "1.2.840.10008.1.1"
 MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4"
 ENHANCED_MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4.1"
+LEGACY_CONVERTED_ENHANCED_MR_IMAGE_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.4.4"
 SEGMENTATION_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP_SEGMENTATION_STORAGE: Final = "1.2.840.10008.5.1.4.1.1.66.7"
 # Feedback: what a radiologist corrected.
 SEGMENTATION_CLASSES: Final = frozenset({SEGMENTATION_STORAGE, LABEL_MAP_SEGMENTATION_STORAGE})
-
-# Only what the node reads, feedback among it. A routed study brings more (SR, presentation states, CT): their
-# presentation contexts are rejected as "abstract syntax not supported" (PS3.8 table 9-18), so that the sender knows
-# that we do not hold them. Accepting and dropping them would let a PACS believe in a copy that does not exist.
-STORAGE_CLASSES: Final = frozenset({MR_IMAGE_STORAGE, ENHANCED_MR_IMAGE_STORAGE}) | SEGMENTATION_CLASSES
 
 # Random constants, never derived from a version: the file meta information that we write must stay the same for the
 # same object, or a resend after an upgrade would count as other bytes.
@@ -45,11 +41,13 @@ DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: Final = TransferSyntax(
 )
 EXPLICIT_VR_BIG_ENDIAN: Final = TransferSyntax("1.2.840.10008.1.2.2", "Explicit VR Big Endian", big_endian=True)
 
-_ACCEPTED: Final = (
+_NATIVE: Final = (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+)
+_COMPRESSED: Final = (
     TransferSyntax("1.2.840.10008.1.2.5", "RLE Lossless", encapsulated=True),
     TransferSyntax("1.2.840.10008.1.2.4.57", "JPEG Lossless, Process 14", encapsulated=True),
     TransferSyntax("1.2.840.10008.1.2.4.70", "JPEG Lossless, Process 14, Selection Value 1", encapsulated=True),
@@ -58,4 +56,15 @@ _ACCEPTED: Final = (
     TransferSyntax("1.2.840.10008.1.2.4.90", "JPEG 2000 Lossless", encapsulated=True),
     TransferSyntax("1.2.840.10008.1.2.4.91", "JPEG 2000", encapsulated=True),
 )
-TRANSFER_SYNTAXES: Final = {syntax.uid: syntax for syntax in _ACCEPTED}
+# In these ultrasound and secondary captures lie in many a PACS. What is only held may come so; MR may not, since nobody
+# should measure on 8 lossy bits.
+_VIEWED: Final = (
+    TransferSyntax("1.2.840.10008.1.2.4.50", "JPEG Baseline (Process 1)", encapsulated=True),
+    TransferSyntax("1.2.840.10008.1.2.4.51", "JPEG Extended (Process 2 and 4)", encapsulated=True),
+)
+NATIVE_SYNTAXES: Final = {syntax.uid: syntax for syntax in _NATIVE}
+"""For what has no images to compress."""
+TRANSFER_SYNTAXES: Final = {syntax.uid: syntax for syntax in (*_NATIVE, *_COMPRESSED)}
+"""For images that the node reads."""
+VIEWED_SYNTAXES: Final = {syntax.uid: syntax for syntax in _VIEWED}
+"""Besides, for images that it only holds."""

@@ -12,6 +12,7 @@ from dicom_node.reading import values
 from dicom_node.reading.frames import IMAGE_CLASSES, Frame, frames_of
 from dicom_node.reading.volumes import MAX_FRAMES, CandidateVolume, part_into_volumes, upward_normal
 from dicom_node.selecting.evidence import gather
+from dicom_node.selecting.other_objects import not_mr_images
 from dicom_node.selecting.rules import EXCLUSIONS, NOTES, SIGNS, timing_text
 from dicom_node.selecting.verdict import Verdict
 
@@ -102,8 +103,10 @@ def _too_many(frames: Sequence[Frame]) -> Verdict:
 
 
 def _verdict_without_frames(headers: Sequence[Dataset]) -> Verdict:
-    """No MR image among the instances: let the tables say what came instead."""
-    return judge_frame(Frame(header=headers[0], source=0, number=None, groups=()))
+    """No MR image among the instances: the tables judge the first, and the reason names all that came instead."""
+    verdict = judge_frame(Frame(header=headers[0], source=0, number=None, groups=()))
+    classes = {values.text(header, "SOPClassUID") for header in headers}
+    return replace(verdict, reason=not_mr_images(classes)) if len(classes) > 1 else verdict
 
 
 def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume]) -> Choice:

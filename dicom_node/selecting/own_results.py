@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from pydicom.dataset import Dataset
@@ -14,15 +13,11 @@ from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
 _MODALITIES: Final = frozenset({"SEG", "SR", "OT", "PR", "DOC"})
 
 
-def are_own_results(headers: Sequence[Dataset]) -> bool:
-    """True when every instance is a result that this software made.
+def is_own_result(header: Dataset) -> bool:
+    """True when the instance is a result that this software made.
 
     Whoever changes such an object names their own equipment (PS3.3 C.7.5.1): a corrected segmentation is none of ours.
     """
-    return bool(headers) and all(map(_is_own, headers))
-
-
-def _is_own(header: Dataset) -> bool:
     return (
         values.text(header, "Modality") in _MODALITIES
         and values.text(header, "Manufacturer") == MANUFACTURER

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from dicom_node.reading.frames import IMAGE_CLASSES
 from dicom_node.selecting.evidence import Evidence
+from dicom_node.selecting.other_objects import not_mr_images
 
 # Inversion times in ms. Cerebrospinal fluid (T1 about 4 s) is nulled at 1500 to 3000 ms, depending on the repetition
 # time; fat at 100 to 250 (STIR), grey and white matter at 300 to 1100 (T1 FLAIR, MPRAGE).
@@ -192,16 +193,17 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         "not_mr",
         lambda e: e.modality != "MR",
-        lambda e: "This is no MR series; a brain FLAIR of modality MR is expected.",
+        lambda e: (
+            "This is no MR series; a brain FLAIR of modality MR is expected."
+            if e.sop_class in IMAGE_CLASSES
+            else not_mr_images([e.sop_class])
+        ),
         "PS3.3 C.7.3.1.1.1 Modality",
     ),
     Exclusion(
         "not_mr_image",
         lambda e: e.sop_class not in IMAGE_CLASSES,
-        lambda e: (
-            "These objects are no MR images (such as reports, screenshots or spectra); MR Image or Enhanced MR Image "
-            "is expected."
-        ),
+        lambda e: not_mr_images([e.sop_class]),
         "PS3.4 B.5 Standard SOP Classes",
     ),
     Exclusion(

@@ -9,9 +9,14 @@ import pytest
 from support.data import shared_data
 from support.dcmtk import PACS_AE_TITLE, dcmqrscp, findscu_series, movescu_series, storescu
 from support.dicom_series import series_from_nifti
+from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
 from support.processes import free_port
 from support.results import check_refers_to, headers
+from support.whole_study import REASONS, other_objects
+
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.peer("dcmqrscp"), pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -37,3 +42,16 @@ def test_storescu_in_dcmqrscp_out(tmp_path: Path) -> None:
     (sr,) = fetched["SR"]
     assert len(fetched["SEG"]) == 2  # of the WMH; of their regions and the ventricles
     check_refers_to(fetched["SEG"], sr, source)
+
+
+def test_storescu_gets_through_a_whole_study(tmp_path: Path) -> None:
+    """storescu halts at the first object that is not taken: with reports and screen shots before the FLAIR everything
+    arrives in one association, the FLAIR is analysed, and each other series is rejected with a reason."""
+    flair = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
+    others = other_objects(flair, tmp_path / "others")
+    with Node(tmp_path / "node", model=tiny_bundle(tmp_path / "model")) as node:
+        storescu([*others, *flair], AE_TITLE, node.port)
+        jobs = node.ended_jobs(1 + len(REASONS))
+    (done,) = [job for job in jobs if str(job.state) == "done"]
+    assert done.series_instance_uid == str(headers(flair)[0].SeriesInstanceUID)
+    assert {job.reason for job in jobs if job is not done} == REASONS

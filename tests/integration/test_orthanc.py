@@ -10,11 +10,19 @@ import pydicom
 import pytest
 from support.data import shared_data
 from support.dicom_series import series_from_nifti
+from support.models import tiny_bundle
 from support.node import AE_TITLE, Node, run_cli
 from support.orthanc import AE_TITLE as ORTHANC
 from support.orthanc import AUTOROUTING, Orthanc, orthanc
 from support.processes import free_port, until
 from support.results import check_refers_to, headers, outbox_of
+from support.whole_study import REASONS, other_objects
+
+from db.deliveries import DeliveryTable
+from db.engine import open_database
+from db.inbox import Inbox
+from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.peer("Orthanc"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -78,21 +86,28 @@ def test_orthanc_routes_a_series_and_gets_seg_and_sr(scan: tuple[str, ...], enha
 
 
 def test_a_study_is_sorted_out(tmp_path: Path) -> None:
-    """Of a whole study only the FLAIR series is analysed; the others end as rejected, with a reason; asked for by hand
-    through Orthanc's REST interface."""
-    flair = series_from_nifti(shared_data("flair-wmh", "105911", "flair.nii.gz"), tmp_path / "flair")
-    others = sorted(path for path in shared_data("dicom", "dcm_qa_ts").rglob("*.dcm"))[:1]
+    """A whole study, with reports and screen shots in it, goes in one job of an Orthanc that gives up at the first
+    refusal: its FLAIR is analysed, and each other series ends as rejected with a reason and gets no answer. The study
+    sent again, our results in it, makes nothing new."""
+    flair = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
+    others = other_objects(flair, tmp_path / "others")
     pacs_port = free_port()
     with (
-        Node(tmp_path / "node", f"pacs={ORTHANC}@127.0.0.1:{pacs_port}") as node,
+        Node(tmp_path / "node", f"pacs={ORTHANC}@127.0.0.1:{pacs_port}", model=tiny_bundle(tmp_path / "model")) as node,
         orthanc(tmp_path / "orthanc", {"wmhnode": (AE_TITLE, node.port)}, dicom_port=pacs_port) as server,
     ):
-        _store(server, [*flair, *others])
-        studies = until(lambda: server.get("/studies"), "studies in Orthanc")
-        assert len(studies) == 2
-        server.post("/modalities/wmhnode/store", studies)
-        jobs = node.ended_jobs(2)
-    by_state = {str(job.state): job for job in jobs}
-    assert sorted(by_state) == ["done", "rejected"]
-    assert by_state["done"].series_instance_uid == str(headers(flair)[0].SeriesInstanceUID)
-    assert len(by_state["rejected"].reason) > 10
+        _store(server, [*others, *flair])
+        (study,) = until(lambda: server.get("/studies"), "the study in Orthanc")
+        sent = server.post("/modalities/wmhnode/store", {"Resources": [study], "Permissive": False})
+        assert (sent["InstancesCount"], sent["FailedInstancesCount"]) == (len(flair) + len(others), 0)
+        jobs = node.ended_jobs(1 + len(REASONS))
+        (done,) = [job for job in jobs if str(job.state) == "done"]
+        assert done.series_instance_uid == str(headers(flair)[0].SeriesInstanceUID)
+        rejected = [job for job in jobs if str(job.state) == "rejected"]
+        assert {job.reason for job in rejected} == REASONS
+        deliveries = DeliveryTable(open_database(node.database_url))
+        assert not any(deliveries.list(job.id) for job in rejected)
+        server.post("/modalities/wmhnode/store", {"Resources": [study], "Permissive": False})
+        until(lambda: "own result came back" in node.log.read_text(), "our report seen again", 60, node.log)
+        until(lambda: not Inbox(open_database(node.database_url)).open_series(), "every series closed", 60, node.log)
+        assert [job.id for job in node.ended_jobs(len(jobs))] == [job.id for job in jobs]

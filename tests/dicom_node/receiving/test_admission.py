@@ -15,6 +15,10 @@ from dicom_node.receiving.receiver_settings import AllowedPeer
 
 IMPLICIT = "1.2.840.10008.1.2"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+REPORT = "1.2.840.10008.5.1.4.1.1.88.22"
+SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 
 
 def verdict(peers, *, address="10.0.0.7", **request):
@@ -69,7 +73,11 @@ def test_a_protocol_version_that_we_do_not_speak_is_rejected_by_the_acse():
         (MR, ["1.2.840.10008.1.2.4.50"], 4, None),
         (VERIFICATION, [IMPLICIT], 0, IMPLICIT),
         (VERIFICATION, [JPEG_LS], 4, None),
-        ("1.2.840.10008.5.1.4.1.1.2", [EXPLICIT], 3, None),
+        (CT, [JPEG_LS, EXPLICIT], 0, JPEG_LS),
+        (CT, [JPEG_BASELINE, EXPLICIT], 0, JPEG_BASELINE),
+        (REPORT, [JPEG_LS, EXPLICIT], 0, EXPLICIT),
+        (REPORT, [JPEG_LS], 4, None),
+        (SLIDE, [EXPLICIT], 3, None),
     ],
 )
 def test_contexts_are_answered_by_class_and_transfer_syntax(abstract, offered, result, chosen):

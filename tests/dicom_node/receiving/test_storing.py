@@ -7,15 +7,17 @@ import subprocess
 
 import pydicom
 import pytest
-from pydicom.uid import generate_uid
+from pydicom.uid import SecondaryCaptureImageStorage, VLWholeSlideMicroscopyImageStorage, generate_uid
 from support.data import shared_data
 from support.mr import data_set_bytes, mr_object, mr_series, write_object
 from support.receiver import answers, dcmtk, storescu
+from support.whole_study import other_objects
 
+from dicom_node.receiving.storage_classes import STORAGE_CLASSES
 from dicom_node.receiving.uids import (
     ENHANCED_MR_IMAGE_STORAGE,
     LABEL_MAP_SEGMENTATION_STORAGE,
-    STORAGE_CLASSES,
+    MR_IMAGE_STORAGE,
     TRANSFER_SYNTAXES,
 )
 from dicom_node.sending import send_files
@@ -87,22 +89,44 @@ def test_our_own_sender_leaves_no_byte_different(receiver, tmp_path):
 
 @pytest.mark.parametrize("sop_class", sorted(STORAGE_CLASSES))
 def test_each_storage_class_is_taken(receiver, tmp_path, sop_class):
-    """MR, Enhanced MR, Segmentation and Label Map Segmentation (which DCMTK's storescu does not know)."""
+    """All of the table; DCMTK's storescu knows neither Label Map Segmentation nor the vendors' own classes."""
     path = write_object(mr_object(sop_class=sop_class, frames=3), tmp_path / "object.dcm")
     assert send_files([path], receiver.address)[0].ok
-    if sop_class != LABEL_MAP_SEGMENTATION_STORAGE:
+    if sop_class != LABEL_MAP_SEGMENTATION_STORAGE and sop_class.startswith("1.2.840.10008."):
         assert answers(storescu(receiver, [path], "-R")) == ["Success"]
 
 
-def test_other_classes_of_a_study_are_rejected_and_the_rest_is_taken(receiver, tmp_path):
-    """A routed study with a CT in it: its context is rejected as abstract syntax not supported, the MR is stored."""
+def test_a_whole_study_is_taken_by_a_sender_that_halts(receiver, tmp_path):
+    """storescu ends at the first object that is not taken: reports and screen shots before the MR do not end it, and
+    what they hold is on disk as it was sent."""
+    mr = mr_series(tmp_path / "mr", 2)
+    others = other_objects(mr, tmp_path / "others")
+    done = storescu(receiver, [*others, *mr], "-R")
+    assert answers(done) == ["Success"] * (len(others) + len(mr)), done.stdout
+    for path in others:
+        sent = pydicom.dcmread(path)
+        stored, row = stored_file(receiver, sent.SeriesInstanceUID, sent.SOPInstanceUID)
+        assert pydicom.dcmread(stored) == sent
+        assert row.sop_class_uid == sent.SOPClassUID
+
+
+def test_what_is_only_held_needs_no_whole_pixels(receiver, tmp_path):
+    """A screen shot whose pixels are cut off ends no transfer, since nobody reads them; an MR image like that does."""
+    for sop_class, status in ((SecondaryCaptureImageStorage, 0x0000), (MR_IMAGE_STORAGE, 0xC000)):
+        dataset = mr_object(sop_class=sop_class)
+        dataset.PixelData = dataset.PixelData[:100]
+        assert send_files([write_object(dataset, tmp_path / "cut.dcm")], receiver.address)[0].status == status
+
+
+def test_classes_that_are_not_taken_are_rejected_and_the_rest_is_taken(receiver, tmp_path):
+    """A slide among MR: its context is rejected as abstract syntax not supported, the MR is stored."""
     series = generate_uid()
     mr = write_object(mr_object(series=series), tmp_path / "mr.dcm")
-    ct = write_object(mr_object(sop_class="1.2.840.10008.5.1.4.1.1.2"), tmp_path / "ct.dcm")
-    done = storescu(receiver, [ct, mr], "--no-halt")
+    slide = write_object(mr_object(sop_class=VLWholeSlideMicroscopyImageStorage), tmp_path / "slide.dcm")
+    done = storescu(receiver, [slide, mr], "--no-halt")
     assert answers(done) == ["Success"], done.stdout
     assert len(receiver.rows(series)) == 1
-    outcomes = send_files([ct, mr], receiver.address)
+    outcomes = send_files([slide, mr], receiver.address)
     assert [outcome.status for outcome in outcomes] == [0x0122, 0x0000]
 
 
