@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and that other users of the machine cannot read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+
+_OF_OTHERS = 0o027  # their every right, and the group's right to write
+
+
+def keep_from_others() -> None:
+    """From here on, what this process and its children make is for its user, and for its group to read.
+
+    Images and results are patient data. A stricter umask than ours stays as it is.
+    """
+    before = os.umask(_OF_OTHERS)
+    os.umask(before | _OF_OTHERS)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -76,10 +76,11 @@ def test_settings_of_the_next_shell(environment: dict[str, str], tmp_path: Path)
         assert "no jobs" in run_cli("jobs", "list", *option, **known).stdout
 
 
-def test_upgrade_and_check(environment: dict[str, str]) -> None:
+def test_upgrade_and_check(environment: dict[str, str], tmp_path: Path) -> None:
     """`db check` exits 1 before and 0 after `db upgrade`; both say where the schema stands."""
     assert "no schema yet" in run_cli("db", "check", environment=environment, code=1).stdout
     run_cli("db", "upgrade", environment=environment)
+    assert not (tmp_path / "node.sqlite").stat().st_mode & 0o007, "other users can read the database"
     told = json.loads(run_cli("db", "check", "--json", environment=environment).stdout)
     assert told["is_current"]
     assert told["current"] == told["head"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -47,6 +48,22 @@ def test_it_says_where_it_listens(tmp_path: Path, model: Path) -> None:
     with Node(tmp_path, "pacs=ORTHANC@10.0.0.5:4242", model) as node:
         until(lambda: f"WMHNODE listens on 127.0.0.1:{node.port}" in node.log.read_text(), "announcement", 30)
         assert "pacs=ORTHANC@10.0.0.5:4242" in node.log.read_text()
+
+
+def test_nobody_else_can_read_what_it_writes(tmp_path: Path, model: Path) -> None:
+    """Instances, results and database are for the node's user and group, whatever the umask of the shell."""
+    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
+    before = os.umask(0o022)
+    try:
+        with Node(tmp_path / "node", "", model) as node:
+            run_cli("send", *files, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+            node.ended_jobs()
+            written = [node.storage, *node.storage.rglob("*"), *node.folder.glob("node.sqlite*")]
+            open_to_all = [str(path) for path in written if path.stat().st_mode & 0o007]
+    finally:
+        os.umask(before)
+    assert {"seg.dcm", "sr.dcm", "node.sqlite", "inbox"} <= {path.name for path in written}
+    assert open_to_all == []
 
 
 def test_stopping_finishes_what_was_begun(tmp_path: Path, model: Path) -> None:
