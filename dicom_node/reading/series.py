@@ -65,7 +65,7 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     Raises:
         NotFlair: the series is readable, but is not a brain FLAIR.
         IncompleteSeries: slices are missing, or too few.
-        UnreadableObject: a file is no DICOM, or its pixels cannot be decoded.
+        UnreadableObject: a file is no DICOM, or its pixels cannot be decoded; or the files are of several patients.
         UnsupportedGeometry: the slices do not stack into one regular axial volume.
     """
     files = _open(paths)
@@ -109,12 +109,15 @@ def _open(paths: Sequence[Path]) -> _Files:
     # file names in our storage than in a folder.
     ordered = [unique[key] for key in sorted(unique)]
     headers = tuple(header for _, header in ordered)
+    series = _common_uid(headers, "SeriesInstanceUID", "several_series")
+    study = _common_uid(headers, "StudyInstanceUID", "several_studies")
+    _refuse_several_patients(headers)
     return _Files(
         paths=tuple(path for path, _ in ordered),
         headers=headers,
         digest=instances_digest(unique),
-        series_instance_uid=_common_uid(headers, "SeriesInstanceUID", "several_series"),
-        study_instance_uid=_common_uid(headers, "StudyInstanceUID", "several_studies"),
+        series_instance_uid=series,
+        study_instance_uid=study,
         had_copies=len(unique) < len(paths),
     )
 
@@ -126,6 +129,17 @@ def _common_uid(headers: Sequence[Dataset], keyword: str, code: str) -> str:
     if not _UID.fullmatch(next(iter(found))):
         raise UnreadableObject("no_uid", f"The files have no valid {keyword}; expected digits and dots (PS3.5 9.1).")
     return found.pop()
+
+
+def _refuse_several_patients(headers: Sequence[Dataset]) -> None:
+    """A result of such a series would be filed under one of them, who may be the wrong one."""
+    found = {values.text(header, "PatientID") for header in headers}
+    if len(found) > 1:
+        raise UnreadableObject(
+            "several_patients",
+            f"The images of this series have {len(found)} different patient IDs, and one is expected; find out whose "
+            "they are, and send each patient's images as a series of their own.",
+        )
 
 
 def _refusal(verdict: Verdict) -> NotAnalysable:

@@ -57,6 +57,10 @@ _UNREADABLE: Final = Advice(
     "Whole MR images in grey scale.",
     "Send the series again, best uncompressed. If that does not help, show the code below to those who run this node.",
 )
+_SEVERAL_PATIENTS: Final = Advice(
+    "Images of one patient in a series.",
+    "Find out in the PACS whose images these are, and send each patient's images as a series of their own.",
+)
 _FAULT: Final = Advice(
     _FLAIR,
     "This is a fault of the program, not of the images. Please show the code below to those who run this node.",
@@ -87,6 +91,7 @@ _ADVICE: Final[dict[str, Advice]] = {
     **dict.fromkeys(
         ("several_flair_volumes", "too_many_images", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL
     ),
+    "several_patients": _SEVERAL_PATIENTS,
     **dict.fromkeys(("empty", "too_few_slices", "slices_missing"), _INCOMPLETE),
     **dict.fromkeys(("not_axial", "rotated_in_plane"), _NOT_AXIAL),
     **dict.fromkeys(

@@ -300,6 +300,25 @@ def test_files_of_two_series_are_refused(tmp_path: Path) -> None:
     assert caught.value.code == "several_series"
 
 
+@pytest.mark.parametrize("other", ["SECRET-2", ""], ids=["another", "none"])
+def test_files_of_two_patients_are_refused(other: str, tmp_path: Path) -> None:
+    """A series whose images name several patients is nobody's: it is refused, and no ID is told."""
+    files = write_scan(small_scan(), tmp_path, patient_id="SECRET-1")
+    _edit(files[3], lambda instance: setattr(instance, "PatientID", other))
+    with pytest.raises(UnreadableObject) as caught:
+        read_series(files)
+    assert caught.value.code == "several_patients"
+    assert "2 different patient IDs" in caught.value.reason
+    assert "SECRET" not in caught.value.reason
+
+
+def test_padding_makes_no_other_patient(tmp_path: Path) -> None:
+    """PatientID with blanks about it in some images is the same one."""
+    files = write_scan(small_scan(), tmp_path, patient_id="P-1")
+    _edit(files[3], lambda instance: setattr(instance, "PatientID", " P-1  "))
+    read_series(files)
+
+
 def test_no_file_at_all() -> None:
     """An empty list is refused, not a crash."""
     with pytest.raises(NotAnalysable):
