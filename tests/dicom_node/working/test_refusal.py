@@ -15,6 +15,7 @@ from support.received import instance
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
+from db.deliveries import DeliveryTable
 from db.delivery import DeliveryState
 from db.feedback import FeedbackTable
 from db.job import Job
@@ -193,20 +194,30 @@ def test_the_verdict_stands_when_no_answer_comes_about(
     assert list(setting.deliveries(job_id)) == []
 
 
-def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path]) -> None:
-    """The missing slice comes: the result names the answer as its predecessor, and what was not sent is not sent."""
+@pytest.mark.parametrize("was_told", [True, False])
+def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path], was_told: bool) -> None:
+    """The missing slice comes: the result names the answer that was sent as its predecessor; one that was not sent is
+    not sent any more, and named by nobody."""
     setting.receive(gap_in(series))
     rejected = setting.enqueue(gap_in(series))
     assert setting.worker.work_once()
     answer = setting.jobs.get(rejected).report
+    sending = DeliveryTable(setting.database)
+    while was_told and (delivery := sending.claim("sender", 60)) is not None:
+        sending.sent(delivery.id, "sender")
     setting.receive([series[5]])
     job_id = setting.enqueue(series)
-    assert {one.state for one in setting.deliveries(rejected)} == {DeliveryState.CANCELLED}
+    state = DeliveryState.SENT if was_told else DeliveryState.CANCELLED
+    assert {one.state for one in setting.deliveries(rejected)} == {state}
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state is JobState.DELIVERING
     report = pydicom.dcmread(outbox_of(setting.storage, job_id) / "sr.dcm")
-    named = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
-    assert answer is not None and named.ReferencedSOPInstanceUID == answer["SOPInstanceUID"]
+    named = [
+        one.ReferencedSOPInstanceUID
+        for before in report.get("PredecessorDocumentsSequence", [])
+        for one in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    ]
+    assert answer is not None and named == ([answer["SOPInstanceUID"]] if was_told else [])
 
 
 def test_a_series_of_which_no_header_can_be_read_has_no_answer(setting: Setting) -> None:
