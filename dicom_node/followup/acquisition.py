@@ -31,6 +31,8 @@ class Acquisition:
         spacing_mm: distance of voxel centres (slice, row, column).
         slice_thickness_mm: as the header says; the distance of slices has the gap in it.
         acquisition_type: 2D or 3D.
+        serial_key, station_key: which scanner of its model, as keyed hashes, see `PatientHasher.scanner_keys`.
+        size: rows and columns of the frames, on which the form of a result depends (`Profile.form_for`).
     """
 
     manufacturer: str
@@ -42,10 +44,13 @@ class Acquisition:
     spacing_mm: tuple[float, float, float]
     slice_thickness_mm: float | None
     acquisition_type: str
+    serial_key: str = ""
+    station_key: str = ""
+    size: tuple[int, int] | None = None
 
     @classmethod
-    def of(cls, series: FlairSeries) -> Acquisition:
-        """From the first image of a series."""
+    def of(cls, series: FlairSeries, scanner_keys: tuple[str, str] = ("", "")) -> Acquisition:
+        """From the first image of a series, and the hashes of its scanner's serial number and station name."""
         header = series.headers[0]
         frame = _first_frame(header)
         return cls(
@@ -58,6 +63,9 @@ class Acquisition:
             spacing_mm=series.spacing_mm,
             slice_thickness_mm=frame.number_of("SliceThickness") or None,
             acquisition_type=_label(values.text(header, "MRAcquisitionType")),
+            serial_key=scanner_keys[0],
+            station_key=scanner_keys[1],
+            size=(int(series.voxels.shape[1]), int(series.voxels.shape[2])),
         )
 
     @property
@@ -69,9 +77,10 @@ class Acquisition:
     def from_json(cls, values_of: Mapping[str, Any]) -> Acquisition:
         """What `as_json` gave, also by an earlier version: what it did not know is unknown."""
         known: dict[str, Any] = {field.name: values_of.get(field.name) for field in fields(cls)}
-        for name in ("manufacturer", "model", "acquisition_type"):
+        for name in ("manufacturer", "model", "acquisition_type", "serial_key", "station_key"):
             known[name] = known[name] or ""
         known["spacing_mm"] = tuple(known["spacing_mm"] or (0.0, 0.0, 0.0))
+        known["size"] = None if known["size"] is None else tuple(known["size"])
         return cls(**known)
 
     @property
@@ -87,6 +96,13 @@ class Acquisition:
             or _texts_differ(self.model, earlier.model)
             or _numbers_differ(self.field_strength_t, earlier.field_strength_t)
         )
+
+    def device_difference(self, earlier: Acquisition) -> str | None:
+        """By what the two are known to be of two scanners, whatever their models: "serial number", or where not both
+        give one "station name"; None when nothing shows it."""
+        if self.serial_key and earlier.serial_key:
+            return "serial number" if self.serial_key != earlier.serial_key else None
+        return "station name" if _texts_differ(self.station_key, earlier.station_key) else None
 
     def protocol_differences(self, earlier: Acquisition) -> tuple[str, ...]:
         """What differs in how the two were acquired, each as "echo time 92 ms, earlier 120 ms"."""

@@ -79,7 +79,7 @@ class FollowUps:
             patient_key=identity.patient_key,
             birth_key=identity.birth_key,
             acquired_on=day,
-            description=Acquisition.of(series).as_json,
+            description=Acquisition.of(series, self._hasher.scanner_keys(header)).as_json,
         )
 
 
@@ -115,6 +115,7 @@ def follow_up_of(scan: Scan, found: ScanResult, model: ModelIdentity) -> FollowU
         volume_ml=volume[0],
         interval_ml=volume[1],
         warnings=_warnings(scan, found, model),
+        size=Acquisition.from_json(found.scan.description).size,
     )
 
 
@@ -125,7 +126,8 @@ def _other_birth_date(scan: Scan, earlier: Scan) -> bool:
 
 def _unlikeness(now: Acquisition, found: ScanResult) -> int:
     earlier = Acquisition.from_json(found.scan.description)
-    return len(now.protocol_differences(earlier)) + now.other_scanner(earlier)
+    of_two_scanners = now.other_scanner(earlier) or now.device_difference(earlier) is not None
+    return len(now.protocol_differences(earlier)) + of_two_scanners
 
 
 def _volume_of(measurements: Mapping[str, Any]) -> tuple[float, VolumeInterval] | None:
@@ -146,6 +148,9 @@ def _warnings(scan: Scan, found: ScanResult, model: ModelIdentity) -> tuple[str,
         )
     if now.other_scanner(earlier):
         warnings.append(f"Another scanner: {now.scanner} now, {earlier.scanner} for the earlier scan. {_MANY_SCANNERS}")
+    elif difference := now.device_difference(earlier):
+        what = "Another scanner of the same model" if now.model and earlier.model else "Another scanner"
+        warnings.append(f"{what}: {now.scanner}, of another {difference} than for the earlier scan. {_MANY_SCANNERS}")
     if differences := now.protocol_differences(earlier):
         warnings.append(f"Another protocol: {'; '.join(differences)}. This alone may change the volume.")
     if is_partial(found.measurements.get("flags") or ()):

@@ -1,4 +1,5 @@
 """Keyed hashes in place of who the patient is: two scans of one patient are told as such, and nothing tells whose.
+Likewise in place of which scanner it was, whose number tells the hospital.
 
 HMAC-SHA-256 (RFC 2104) with a random key that lies in STORAGE and never in the database: without the key nobody can try
 identifiers until one fits, and a database that gets into other hands holds no identifier in any form.
@@ -72,6 +73,18 @@ class PatientHasher:
         birth = values.day(header, "PatientBirthDate")
         return PatientIdentity(
             self._hash("patient", *who), None if birth is None else self._hash("birth", *who, birth.isoformat())
+        )
+
+    def scanner_keys(self, header: Dataset) -> tuple[str, str]:
+        """Which scanner this instance says that it is of: by DeviceSerialNumber and by StationName (PS3.3 C.7.5.1).
+
+        Returns:
+            "" for one that is not given, or that tools write for every scanner.
+        """
+        serial, station = (values.text(header, keyword).upper() for keyword in ("DeviceSerialNumber", "StationName"))
+        return (
+            self._hash("serial", serial) if _is_somebody(serial) else "",
+            self._hash("station", station) if _is_somebody(station) else "",
         )
 
     def _hash(self, *parts: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
 from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.profiles import SegForm
 from segmentation.interval import VolumeInterval
 from segmentation.measures import Measures
 
@@ -21,6 +23,7 @@ class EarlierResult:
         now_acquired_on: day of the present one.
         volume_ml, interval_ml: what it measured.
         warnings: what differs between the two beside the patient's brain; sentences in ASCII.
+        size: rows and columns of its frames; None where that is not known.
 
     Raises:
         ValueError: it is not earlier.
@@ -32,6 +35,7 @@ class EarlierResult:
     volume_ml: float
     interval_ml: VolumeInterval
     warnings: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
@@ -77,16 +81,24 @@ class Comparison:
     Attributes:
         earlier: the earlier one.
         volume_ml, interval_ml: what is measured now.
+        earlier_forms: in which form the earlier report was sent to those who get this form of the present one, where
+            the two differ; see `dicom_node.results.earlier_forms`.
     """
 
     earlier: EarlierResult
     volume_ml: float
     interval_ml: VolumeInterval
+    earlier_forms: Mapping[SegForm, SegForm] = field(default_factory=dict)
 
     @property
     def identity(self) -> str:
-        """For derived UIDs."""
-        return self.earlier.identity
+        """For derived UIDs: also by what the earlier report is named, where that is not by the form of the present."""
+        forms = sorted((form.suffix, earlier.suffix) for form, earlier in self.earlier_forms.items())
+        return self.earlier.identity + "".join(f", in form{form} named in form{earlier}" for form, earlier in forms)
+
+    def report_for(self, form: SegForm) -> ReportReference:
+        """The earlier report, as who gets this form of the present one has it."""
+        return self.earlier.report.in_form(self.earlier_forms.get(form, form))
 
     @property
     def change_ml(self) -> float:

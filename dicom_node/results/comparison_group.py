@@ -26,7 +26,7 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
 
     Args:
         facts: with the comparison.
-        form: of the report; the earlier one is named in the same.
+        form: of the report; the earlier one is named in the one that was sent then.
     """
     told = facts.comparison
     if not isinstance(told, Comparison):
@@ -46,7 +46,7 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
             )
         ],
     )
-    report = told.earlier.report.in_form(form)
+    report = told.report_for(form)
     group[0].ContentSequence.append(
         sr.CompositeContentItem(
             name=codes.PRIOR_REPORT,
@@ -65,7 +65,7 @@ def comparison_evidence(facts: AnalysisFacts, form: SegForm) -> list[Dataset]:
     if not isinstance(told, Comparison):
         return []
     report = Dataset()
-    for keyword, uid in told.earlier.report.in_form(form).uids.items():
+    for keyword, uid in told.report_for(form).uids.items():
         setattr(report, keyword, uid)
     return [report]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from pydicom.dataset import Dataset
 from dicom_node.errors import ResultError
 from dicom_node.files import write_whole
 from dicom_node.reading.series import FlairSeries
-from dicom_node.results.comparison import Told
+from dicom_node.results.comparison import Comparison, Told
+from dicom_node.results.earlier_forms import earlier_forms
 from dicom_node.results.encapsulated_pdf import build_pdf
 from dicom_node.results.facts import AnalysisFacts
 from dicom_node.results.predecessor import ReportReference
@@ -151,6 +152,10 @@ def build_result_set(
         ResultError: the segmentation does not fit the series.
     """
     _check(series, segmentation)
+    rows, columns = series.voxels.shape[1:]
+    if isinstance(comparison, Comparison):
+        forms = earlier_forms(wishes, (rows, columns), comparison.earlier.size)
+        comparison = replace(comparison, earlier_forms=forms)
     facts = AnalysisFacts(
         uids=ResultUids(
             series_instance_uid=series.series_instance_uid,
@@ -174,7 +179,7 @@ def build_result_set(
     flags = (*series.flags, *segmentation.flags)
     wanted = (DEFAULT_WISH, *wishes)
     found = [
-        *_formed(series, segmentation, flags, facts, _forms(wanted, *series.voxels.shape[1:])),
+        *_formed(series, segmentation, flags, facts, _forms(wanted, rows, columns)),
         *_pictures(series, segmentation, flags, facts, {kind for wish in wanted for kind in wish.kinds}),
     ]
     order = list(ObjectKind)

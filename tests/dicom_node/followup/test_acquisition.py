@@ -24,6 +24,7 @@ def test_it_is_read_from_either_kind_of_instance(enhanced: bool, tmp_path: Path)
     assert found.manufacturer and found.model
     assert found.echo_ms and found.repetition_ms and found.inversion_ms and found.slice_thickness_mm
     assert found.spacing_mm == series.spacing_mm
+    assert found.size == series.voxels.shape[1:]
     assert Acquisition.from_json(json.loads(json.dumps(found.as_json))) == found
     assert acquired_on(series.headers[0]) is not None
 
@@ -51,6 +52,35 @@ def test_an_empty_header_has_no_description(tmp_path: Path) -> None:
 def test_scanners_are_told_apart(changed: Acquisition, differs: bool) -> None:
     """Manufacturer, model and field strength; neither spelling nor the strength's last digits."""
     assert NOW.other_scanner(changed) is differs
+
+
+@pytest.mark.parametrize(
+    ("now", "earlier", "expected"),
+    [
+        (("a", "s"), ("b", "s"), "serial number"),
+        (("a", "s"), ("a", "t"), None),
+        (("", "s"), ("a", "t"), "station name"),
+        (("", "s"), ("a", "s"), None),
+        (("a", ""), ("", "t"), None),
+        (("", ""), ("a", "s"), None),
+    ],
+)
+def test_two_scanners_of_one_model_are_told_apart(
+    now: tuple[str, str], earlier: tuple[str, str], expected: str | None
+) -> None:
+    """By serial number, else by station name; never one by the other, and what is not known is no difference."""
+    one, other = (replace(NOW, serial_key=serial, station_key=station) for serial, station in (now, earlier))
+    assert one.device_difference(other) == other.device_difference(one) == expected
+    assert not one.other_scanner(other)
+
+
+def test_a_description_of_an_earlier_version_is_readable() -> None:
+    """It knows neither the scanner's number nor the size of its frames."""
+    old = {key: value for key, value in NOW.as_json.items() if key not in ("serial_key", "station_key", "size")}
+    assert Acquisition.from_json(old) == NOW
+    assert NOW.size is None
+    sized = replace(NOW, size=(47, 41), serial_key="a" * 64)
+    assert Acquisition.from_json(json.loads(json.dumps(sized.as_json))) == sized
 
 
 def test_protocols_are_told_apart_in_words() -> None:

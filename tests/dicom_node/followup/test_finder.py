@@ -103,6 +103,30 @@ class TestWarnings:
         assert "did not hold the whole brain" in part
         assert all(text.isascii() for text in found)
 
+    def test_another_scanner_of_the_same_model_is_warned_of(self) -> None:
+        """Serial numbers decide, not only models; a scan that gives none is not warned of."""
+        now = scan(9, date(2025, 3, 1), replace(PRISMA, serial_key="a"))
+        earlier = result(1, date(2024, 3, 1), replace(PRISMA, serial_key="b"))
+        found = follow_up_of(now, earlier, MODEL)
+        assert isinstance(found, EarlierResult)
+        (warning,) = found.warnings
+        assert warning.startswith("Another scanner of the same model: SIEMENS Prisma, 3 T, of another serial number")
+        unknown = follow_up_of(now, result(1, date(2024, 3, 1)), MODEL)
+        assert isinstance(unknown, EarlierResult) and unknown.warnings == ()
+
+    def test_of_one_day_the_same_scanner_is_more_alike(self) -> None:
+        """Of two scans by one protocol, the one of the same scanner."""
+        now = scan(9, date(2025, 3, 1), replace(PRISMA, serial_key="a"))
+        other = result(2, date(2024, 3, 1), replace(PRISMA, serial_key="b"))
+        same = result(1, date(2024, 3, 1), replace(PRISMA, serial_key="a"))
+        assert choose(now, [other, same]) == same
+
+    def test_the_size_of_the_earlier_frames_is_told(self) -> None:
+        """The form of the earlier report depends on it; None where a version did not keep it."""
+        for size in ((47, 41), None):
+            found = follow_up_of(NOW, result(1, date(2024, 3, 1), replace(PRISMA, size=size)), MODEL)
+            assert isinstance(found, EarlierResult) and found.size == size
+
     def test_another_date_of_birth_is_not_compared(self) -> None:
         """The reader is told to look at the identity, and gets no numbers of perhaps another person."""
         found = follow_up_of(NOW, result(1, date(2024, 3, 1), birth_key="c"), MODEL)
@@ -158,6 +182,20 @@ class TestFollowUps:
         assert finder.find(job, self.series(tmp_path / "1", "20230301", "1.9.1", PatientID=""), MODEL) is None
         assert finder.find(job, self.series(tmp_path / "2", "", "1.9.1", **undated), MODEL) is None
         assert ScanTable(database).chosen(job.id) == (False, None)
+
+    def test_scanners_are_known_by_keyed_hashes(self, database: Database, tmp_path: Path) -> None:
+        """The later scan of another serial number is warned of; no serial number is in the database."""
+        finder = FollowUps(ScanTable(database), PatientHasher(b"k" * 32))
+        jobs = [JobTable(database).enqueue(f"1.2.{number}", "a" * 64, 24) for number in range(2)]
+        first = self.series(tmp_path / "1", "20230301", "1.9.1", DeviceSerialNumber="SER-4711")
+        finder.find(jobs[0], first, MODEL)
+        self.finish(database, jobs[0])
+        now = self.series(tmp_path / "2", "20250301", "1.9.2", DeviceSerialNumber="SER-4712")
+        found = finder.find(jobs[1], now, MODEL)
+        assert isinstance(found, EarlierResult) and found.size == first.voxels.shape[1:]
+        assert [text for text in found.warnings if "serial number" in text]
+        with database.read() as connection:
+            assert "SER-47" not in str(connection.exec_driver_sql("SELECT * FROM scans").fetchall())
 
     def test_nothing_of_the_patient_is_in_the_database(self, database: Database, tmp_path: Path) -> None:
         """Neither identifier nor date of birth, as bytes of the file."""

@@ -82,6 +82,21 @@ def test_nothing_of_the_identifier_is_in_the_keys() -> None:
                (found.patient_key, found.birth_key))  # fmt: skip
 
 
+def test_scanners_are_told_apart_by_number_and_station() -> None:
+    """Spelling does not make another scanner; what tools write for every scanner is none; a station of the same letters
+    as a serial number has another key; and nothing but hexadecimal digits comes out."""
+    hasher, header = PatientHasher(b"k" * 32), Dataset()
+    assert hasher.scanner_keys(header) == ("", "")
+    header.DeviceSerialNumber, header.StationName = " mr-4711 ", "MR-4711"
+    serial, station = hasher.scanner_keys(header)
+    assert len(serial) == len(station) == 64 and serial != station
+    header.DeviceSerialNumber = "MR-4711"
+    assert hasher.scanner_keys(header) == (serial, station)
+    assert PatientHasher(b"l" * 32).scanner_keys(header)[0] not in (serial, station)
+    header.DeviceSerialNumber, header.StationName = "00000", "Anonymous"
+    assert hasher.scanner_keys(header) == ("", "")
+
+
 def test_the_secret_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
     """Whoever opens it first makes it, all others read the same; mode 0600, nothing left beside it."""
     storage = tmp_path / "storage"

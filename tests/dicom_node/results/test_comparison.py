@@ -128,6 +128,48 @@ def test_each_form_names_the_earlier_report_of_its_form(tmp_path: Path) -> None:
     assert named == {SegForm(): {"2.25.3"}, other: {in_form("2.25.3", other)}}
 
 
+OCCUPANCY = SegForm("occupancy")
+
+
+@pytest.mark.parametrize(
+    ("names", "odd_now", "earlier_size", "expected"),
+    [
+        (["ohif"], False, (47, 41), {SegForm(): OCCUPANCY}),
+        (["ohif"], True, (48, 40), {SegForm(): SegForm(), OCCUPANCY: SegForm()}),
+        (["ohif"], True, (47, 41), {SegForm(): SegForm(), OCCUPANCY: OCCUPANCY}),
+        (["ohif"], False, None, {SegForm(): SegForm()}),
+        (["ohif", "generic"], False, (47, 41), {SegForm(): SegForm()}),
+        (["generic"], False, (47, 41), {SegForm(): SegForm()}),
+    ],
+)
+def test_the_earlier_report_is_named_in_the_form_that_was_sent(
+    tmp_path: Path, names: list[str], odd_now: bool, earlier_size: tuple[int, int] | None, expected: dict
+) -> None:
+    """By the size of the earlier frames, since that decided; where one report goes to two that were sent different
+    forms, the one of its own form."""
+    series = series_of(CASES[2] if odd_now else CASES[0], tmp_path)
+    follow_up = replace(EARLIER, size=earlier_size)
+    wishes = [Wish(PROFILES[name]) for name in names]
+    result = result_set_of(series, segmentation_of(series), follow_up=follow_up, wishes=wishes)
+    reports = {one.form: one.dataset for one in result.objects if one.kind == "sr"}
+    named = {form: evidence(report, "PertinentOtherEvidenceSequence") for form, report in reports.items()}
+    assert named == {form: {in_form("2.25.3", earlier)} for form, earlier in expected.items()}
+    assert {form: composites(report) for form, report in reports.items()} == named
+    check_result_set(result.objects, series.headers)
+
+
+def test_reports_that_name_different_forms_never_share_a_uid(tmp_path: Path) -> None:
+    """The form that is named enters the UIDs where it is not the report's own; otherwise these stay as they were."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation, follow_up = segmentation_of(series), replace(EARLIER, size=(47, 41))
+    found = {
+        name: result_set_of(series, segmentation, follow_up=follow_up, wishes=[Wish(PROFILES[name])]).sr.SOPInstanceUID
+        for name in ("generic", "ohif")
+    }
+    assert found["generic"] == result_set_of(series, segmentation, follow_up=EARLIER).sr.SOPInstanceUID
+    assert found["ohif"] != found["generic"]
+
+
 def test_two_that_may_be_two_people_are_not_compared(tmp_path: Path) -> None:
     """The report says why in words, gives no number of the other result, and refers to it nowhere."""
     series = series_of(CASES[0], tmp_path)
@@ -173,6 +215,17 @@ def evidence(report: Dataset, keyword: str) -> set[str]:
         for series in study.ReferencedSeriesSequence
         for instance in series.ReferencedSOPSequence
     }
+
+
+def composites(report: Dataset) -> set[str]:
+    """SOPInstanceUIDs of the report's COMPOSITE items."""
+    found, items = set(), [*report.ContentSequence]
+    while items:
+        item = items.pop()
+        items.extend(item.get("ContentSequence", []))
+        if item.ValueType == "COMPOSITE":
+            found.add(str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID))
+    return found
 
 
 def said(report: Dataset) -> list[str]:

@@ -1,0 +1,34 @@
+"""In which form a destination has an earlier report of the patient.
+
+A form depends on the size of the frames (`Profile.form_for`), and the earlier scan may have had another: what is BINARY
+now was OCCUPANCY then. A report must not name one that the PACS has never got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from dicom_node.results.profiles import ObjectKind, SegForm, Wish
+
+Size = tuple[int, int]
+"""Rows and columns of frames."""
+
+
+def earlier_forms(wishes: Collection[Wish], now: Size, earlier: Size | None) -> Mapping[SegForm, SegForm]:
+    """The form of the earlier report, by the form of the present one; only where the two differ.
+
+    One present report may go to destinations that were sent different forms then; it names the one of its own form, as
+    it does where the earlier size is not known.
+
+    Args:
+        wishes: of the destinations.
+        now: of the present frames.
+        earlier: of the earlier ones.
+    """
+    if earlier is None:
+        return {}
+    then: dict[SegForm, set[SegForm]] = {}
+    for profile in (wish.profile for wish in wishes if ObjectKind.SR in wish.kinds):
+        then.setdefault(profile.form_for(*now), set()).add(profile.form_for(*earlier))
+    # Of several there is always the present one: a size changes a form only to OCCUPANCY or back.
+    return {form: forms.pop() for form, forms in then.items() if form not in forms}
