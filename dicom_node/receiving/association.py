@@ -79,6 +79,7 @@ class Association:
         self.address = address
         self.since = time.monotonic()
         self.busy = False
+        self.message_since: float | None = None
         self._around = surroundings
         self._settings = surroundings.settings
         seconds = surroundings.settings.message_seconds
@@ -91,11 +92,17 @@ class Association:
         self._end = AssociationEnd.ABORTED
         self._end_reason: str | None = None  # set by other threads: why this connection has to end
         # The DIMSE message under way
+        self._bytes_before = 0  # what had come when it began
         self._context_id = 0
         self._command_bytes = bytearray()
         self._command: CommandSet | None = None
         self._object: IncomingObject | None = None
         self._drained_bytes = 0  # of a data set that is not kept
+
+    @property
+    def message_bytes(self) -> int:
+        """How much of the present message has come."""
+        return self._transport.received_bytes - self._bytes_before
 
     def evict(self, reason: str) -> None:
         """End the connection now, whatever it does."""
@@ -318,7 +325,10 @@ class Association:
             raise InvalidPdu(AbortReason.INVALID_PARAMETER, f"presentation context {context_id} was not accepted")
         if self._command_bytes and context_id != self._context_id:
             raise InvalidPdu(AbortReason.UNEXPECTED_PARAMETER, "one message in two presentation contexts")
-        self.busy = True
+        if not self.busy:
+            self.busy = True
+            self._bytes_before = self._transport.received_bytes
+            self.message_since = time.monotonic()
         self._context_id = context_id
         self._command_bytes += fragment
         if len(self._command_bytes) > MAX_COMMAND_BYTES:
@@ -363,7 +373,7 @@ class Association:
     def _end_message(self) -> None:
         command, received = self._command, self._object
         assert command is not None
-        self._command = self._object = None
+        self._command = self._object = self.message_since = None  # from here on it is we who take the time
         self._drained_bytes = 0
         if command.command_field == Command.C_STORE_RQ:
             refusal = self._store(command, received)

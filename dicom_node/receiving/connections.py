@@ -5,8 +5,9 @@ Two kinds. *Waiting*: not associated yet, or rejected; costs a thread and says n
 
 A real peer sends its A-ASSOCIATE-RQ within milliseconds, so when too many wait, the one that has waited longest goes
 (from the address with the most of them), never the newcomer. When all associations are taken, one that has been idle
-for long is aborted for the newcomer; if none has, the newcomer is rejected as "local limit exceeded" (transient), and
-tries again.
+for long is aborted for the newcomer, or else one whose present message has come slowly for as long: peers that drip
+must not keep others out. If there is none, the newcomer is rejected as "local limit exceeded" (transient), and tries
+again. While there is room, nobody is too slow.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 
@@ -26,6 +27,12 @@ class Occupant(Protocol):
     """`time.monotonic` of the connection; once associated, of its last message."""
     busy: bool
     """Whether a message is under way."""
+    message_since: float | None
+    """`time.monotonic` of the beginning of the message that comes in; None while none does: we work on it, or wait."""
+
+    @property
+    def message_bytes(self) -> int:
+        """How much has come since then."""
 
     def evict(self, reason: str) -> None:
         """Make its thread end it soon; called from other threads."""
@@ -40,12 +47,14 @@ class Connections:
         max_waiting_per_address: int,
         max_associations: int,
         idle_seconds: float,
+        slow_bytes_per_second: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_waiting = max_waiting
         self._max_waiting_per_address = max_waiting_per_address
         self._max_associations = max_associations
         self._idle_seconds = idle_seconds
+        self._slow_bytes_per_second = slow_bytes_per_second
         self._clock = clock
         self._lock = threading.Condition()
         self._waiting: list[Occupant] = []
@@ -66,7 +75,9 @@ class Connections:
         with self._lock:
             victim = None
             if len(self._associated) >= self._max_associations:
-                victim = self._idle_victim()
+                victim, reason = self._idle_victim(), "idle while others wait for an association"
+                if victim is None:
+                    victim, reason = self._slow_victim(), "slow while others wait for an association"
                 if victim is None:
                     return False
                 self._associated.remove(victim)
@@ -74,7 +85,7 @@ class Connections:
                 self._waiting.remove(occupant)
             self._associated.append(occupant)
         if victim is not None:
-            victim.evict("idle while others wait for an association")
+            victim.evict(reason)
         return True
 
     def remove(self, occupant: Occupant) -> None:
@@ -107,7 +118,20 @@ class Connections:
     def _idle_victim(self) -> Occupant | None:
         limit = self._clock() - self._idle_seconds
         idle = [one for one in self._associated if not one.busy and one.since <= limit]
-        if not idle:
-            return None
-        per_address = Counter(one.address for one in idle)
-        return max(idle, key=lambda one: (per_address[one.address], -one.since))
+        return _first_of_most(idle)
+
+    def _slow_victim(self) -> Occupant | None:
+        now = self._clock()
+        return _first_of_most([one for one in self._associated if self._is_slow(one, now)])
+
+    def _is_slow(self, one: Occupant, now: float) -> bool:
+        since = one.message_since  # its thread may change it meanwhile
+        if since is None or now - since < self._idle_seconds:
+            return False
+        return one.message_bytes < self._slow_bytes_per_second * (now - since)
+
+
+def _first_of_most(group: Sequence[Occupant]) -> Occupant | None:
+    """Of those from the address with the most of them, the one that is there for longest; None of none."""
+    per_address = Counter(one.address for one in group)
+    return max(group, key=lambda one: (per_address[one.address], -one.since), default=None)

@@ -48,6 +48,7 @@ class ReceiverSettings:
             one that is longer than this ends the association.
         reserve_bytes: free disk that receiving leaves to the database and to results.
         reclaim_idle_seconds: an association idle for this long gives way when all are taken and one more is wanted.
+        slow_bytes_per_second: so does one whose present message is that old and has come slower than this.
         grace_seconds: how long objects on their way may take when the receiver stops.
         max_waiting, max_waiting_per_address: connections that have not associated yet (or are closing), per process.
         index: which one of `processes` this is.
@@ -73,6 +74,7 @@ class ReceiverSettings:
     reserve_bytes: int = 64 * MEBIBYTE
     grace_seconds: float = 5.0
     reclaim_idle_seconds: float = 10.0
+    slow_bytes_per_second: int = 8 * 1024
     max_waiting: int = 64
     max_waiting_per_address: int = 32
     log_level: str = "info"

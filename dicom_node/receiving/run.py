@@ -107,6 +107,7 @@ def serve(
                 settings.max_waiting_per_address,
                 settings.max_associations,
                 settings.reclaim_idle_seconds,
+                settings.slow_bytes_per_second,
             ),
             store=Store(settings.storage, rows, lock),
             room=Room(folder, settings.max_object_bytes, settings.reserve_bytes),

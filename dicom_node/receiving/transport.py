@@ -39,6 +39,7 @@ class Transport:
         self._start = 0
         self._end = 0
         self._timeout = -1.0
+        self.received_bytes = 0  # so far, from the network
         connection.settimeout(None)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _keep_alive(connection)
@@ -152,6 +153,7 @@ class Transport:
             raise TransportClosed(str(error)) from None
         if count == 0:
             raise TransportClosed("the connection was closed")
+        self.received_bytes += count
         return count
 
     def _reserve(self, total: int) -> None:

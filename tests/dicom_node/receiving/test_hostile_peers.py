@@ -7,6 +7,7 @@
 | one idle connection, partial A-ASSOCIATE-RQ held, one byte now and then | closed when ARTIM expires |
 | idle association, association silent in a message, dribbled PDU | aborted after its timeout |
 | all associations taken and idle, one more wanted | the idle one goes, or a transient rejection |
+| all associations taken by objects that drip, one more wanted | one of those goes; none does while there is room |
 | random bytes in place of PDUs, unexpected PDUs, an endless command set | aborted |
 | a peer that goes away in the middle of an object | nothing is stored, nothing is left |
 """
@@ -252,6 +253,38 @@ def is_accepted(receiver):
             return False
         scu.release()
         return True
+
+
+def test_full_of_dribbling_associations_a_newcomer_still_gets_in(tmp_path, series):
+    """Each place is held by an object that comes a few bytes at a time: one of them is aborted for a real sender. One
+    that comes steadily is not, nor are those that drip while there is room."""
+    slowly, data = mr_object(matrix=512), b""
+    with ReceiverProcess(tmp_path, max_associations=5, reclaim_idle_seconds=1.5, message_seconds=30) as receiver:
+        places = [RawScu(receiver.port) for _ in range(5)]
+        honest, *dribblers = places
+        data = encoded(slowly)
+        for scu, uid in zip(places, [slowly.SOPInstanceUID, *(generate_uid() for _ in dribblers)], strict=True):
+            scu.associate()
+            scu.send(pdata(1, 3, store_command(uid)))
+        step = len(data) // 20
+        for start in range(0, 12 * step, step):  # at about 100 kB/s
+            honest.send(pdata(1, 0, data[start : start + step]))
+            for scu in dribblers:
+                scu.send(pdata(1, 0, bytes(8)))
+            time.sleep(0.25)
+        assert not receiver.lines("association aborted")
+        began = time.monotonic()
+        newcomer = RawScu(receiver.port)
+        newcomer.associate()
+        other = mr_object()
+        assert newcomer.store(other.SOPInstanceUID, encoded(other)) == 0x0000
+        assert time.monotonic() - began < 15
+        assert "slow while others wait" in receiver.wait_for_line("association aborted")
+        honest.send(pdata(1, 2, data[12 * step :]))
+        assert honest.response().Status == 0x0000
+        assert len(receiver.lines("association aborted")) == 1
+        for scu in [*places, newcomer]:
+            scu.socket.close()
 
 
 def test_fuzzed_associations_leave_the_receiver_whole(receiver, series):
