@@ -58,7 +58,7 @@ def test_the_largest_request_of_a_real_sender_is_read():
 
 def test_our_acceptance_reads_right_in_pynetdicom():
     """A-ASSOCIATE-AC: results, transfer syntax, maximum length, AE titles as they came."""
-    request = request_of(contexts=[(MR, [EXPLICIT]), ("1.2.840.10008.5.1.4.1.1.2", [EXPLICIT]), (MR, ["1.2.3"])])
+    request = request_of(contexts=[(MR, [EXPLICIT]), ("1.2.840.10008.5.1.4.1.1.77.1.6", [EXPLICIT]), (MR, ["1.2.3"])])
     answer = A_ASSOCIATE_AC()
     answer.decode(encode_associate_accept(request, negotiate(request.contexts), 131072))
     assert answer.reserved_aet.strip() == "WMHNODE"
