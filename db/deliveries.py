@@ -146,8 +146,8 @@ class DeliveryTable:
         """The result set is not in the outbox any more: the job is queued again, for those who have not got it yet.
 
         Only while the job has attempts left: else the delivery is given up, so that an outbox that loses everything
-        does not keep a worker busy for ever. It is given up too when a newer job of the series is there: an older result
-        must not follow a newer one.
+        does not keep a worker busy for ever. It is given up too when a newer job of the series is there: an older
+        result must not follow a newer one.
 
         Returns:
             whether the job is queued again.
@@ -164,7 +164,8 @@ class DeliveryTable:
                 return False
             newest = jobs_of_series(connection, job.series_instance_uid)[-1]
             if newest.id != job.id:
-                _give_up(connection, job, delivery, f"{reason}, and job {newest.id}, about more instances, is there", now)
+                late = f"{reason}, and job {newest.id}, about more instances, is there"
+                _give_up(connection, job, delivery, late, now)
                 return False
             if job.state is JobState.REJECTED:
                 forget_deliveries(connection, job.id)  # it is judged anew, and everybody hears what comes of it
