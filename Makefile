@@ -64,7 +64,7 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
 		--out docs/evidence/paper-2024-half.json
 	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --start runs/first-reference \
-		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-half.json --out segmentation/reference --version 0.2.0
+		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-half.json --out segmentation/reference --version 0.3.0
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"

@@ -135,6 +135,9 @@ def bundle(
     baseline: Annotated[
         Path | None, typer.Option(help="file of `scores`: paper-2024 on the same folds, for the card")
     ] = None,
+    ventricle_scores: Annotated[
+        Path | None, typer.Option(help="file of `scores`: ventricles by members 0-4, where their weights are not there")
+    ] = None,
     patients: Patients = None,
 ) -> None:
     """Write the trained members as a bundle, calibrated, with a model card that holds the leave-patients-out DSC."""
@@ -151,11 +154,11 @@ def bundle(
     else:
         raise typer.BadParameter("expected --run with --start, or --members-of alone", param_hint="--run")
     fluid = _Trained.load(ventricles)
-    fluid.require(range(FOLDS + 1))
+    fluid.require([FOLDS] if ventricle_scores else range(FOLDS + 1))
     trained.require(range(FOLDS))
     findings = Findings(
         wmh=trained.scores(cases),
-        ventricles=fluid.scores(cases),
+        ventricles=_scores_of(ventricle_scores, fluid.recipe.name).scores if ventricle_scores else fluid.scores(cases),
         baseline=ScoreFile.from_json(baseline.read_bytes()).scores if baseline else (),
         temperature=temperature,
     )
