@@ -38,6 +38,18 @@ REQUIRED: Final = (
     "StudyID",
     "AccessionNumber",
 )
+# PS3.3 C.7.1.3, C.7.2.3.
+_CLINICAL_TRIAL: Final = (
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+)
 # Copied when there: what files or explains the study (PS3.3 C.7.1.1, C.7.2.1, C.7.2.2, C.7.1.3, C.7.2.3). Free text
 # about the patient (comments, history) stays with the images.
 OPTIONAL: Final = (
@@ -51,15 +63,7 @@ OPTIONAL: Final = (
     "PatientAge",
     "PatientSize",
     "PatientWeight",
-    "ClinicalTrialSponsorName",
-    "ClinicalTrialProtocolID",
-    "ClinicalTrialProtocolName",
-    "ClinicalTrialSiteID",
-    "ClinicalTrialSiteName",
-    "ClinicalTrialSubjectID",
-    "ClinicalTrialSubjectReadingID",
-    "ClinicalTrialTimePointID",
-    "ClinicalTrialTimePointDescription",
+    *_CLINICAL_TRIAL,
 )
 # Names and identifiers: a PACS that took the images with them matches results by them, so that they are never judged.
 AS_IT_IS: Final = frozenset(
@@ -71,15 +75,7 @@ AS_IT_IS: Final = frozenset(
         "StudyID",
         "AccessionNumber",
         "StudyDescription",
-        "ClinicalTrialSponsorName",
-        "ClinicalTrialProtocolID",
-        "ClinicalTrialProtocolName",
-        "ClinicalTrialSiteID",
-        "ClinicalTrialSiteName",
-        "ClinicalTrialSubjectID",
-        "ClinicalTrialSubjectReadingID",
-        "ClinicalTrialTimePointID",
-        "ClinicalTrialTimePointDescription",
+        *_CLINICAL_TRIAL,
     }
 )
 _ENUMERATED: Final = {"PatientSex": ("M", "F", "O"), "PatientIdentityRemoved": ("YES", "NO")}

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from pydicom.uid import UID
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    EncapsulatedPDFStorage,
+    GrayscaleSoftcopyPresentationStateStorage,
+    SecondaryCaptureImageStorage,
+    SegmentationStorage,
+)
 
+from dicom_node.receiving.uids import LABEL_MAP_SEGMENTATION_STORAGE
 from dicom_node.results.profiles import ObjectKind, Wish
-
-_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
-_LABEL_MAP: Final = "1.2.840.10008.5.1.4.1.1.66.7"
-_PICTURE: Final = "1.2.840.10008.5.1.4.1.1.7"
-_PRESENTATION: Final = "1.2.840.10008.5.1.4.1.1.11.1"
-_PDF: Final = "1.2.840.10008.5.1.4.1.1.104.1"
-_REPORT: Final = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 @dataclass(frozen=True)
@@ -36,28 +37,28 @@ class ResultClass:
 
 _CLASSES: Final[Mapping[str, ResultClass]] = MappingProxyType(
     {
-        _SEGMENTATION: ResultClass("segmentations", "Segmentation Storage", "the profile +legacy"),
-        _LABEL_MAP: ResultClass(
+        SegmentationStorage: ResultClass("segmentations", "Segmentation Storage", "the profile +legacy"),
+        LABEL_MAP_SEGMENTATION_STORAGE: ResultClass(
             "label map segmentations", "Label Map Segmentation Storage", "another encoding than +labelmap"
         ),
-        _REPORT: ResultClass("reports", "Comprehensive 3D SR Storage", "the profile +legacy"),
-        _PICTURE: ResultClass("pictures", "Secondary Capture Image Storage", "the profile +slicer"),
-        _PRESENTATION: ResultClass(
+        Comprehensive3DSRStorage: ResultClass("reports", "Comprehensive 3D SR Storage", "the profile +legacy"),
+        SecondaryCaptureImageStorage: ResultClass("pictures", "Secondary Capture Image Storage", "the profile +slicer"),
+        GrayscaleSoftcopyPresentationStateStorage: ResultClass(
             "presentation states", "Grayscale Softcopy Presentation State Storage", "the profile +generic"
         ),
-        _PDF: ResultClass("PDF documents", "Encapsulated PDF Storage", "the profile +generic"),
+        EncapsulatedPDFStorage: ResultClass("PDF documents", "Encapsulated PDF Storage", "the profile +generic"),
     }
 )
 
 _OF_KIND: Final[Mapping[ObjectKind, str]] = MappingProxyType(
     {
-        ObjectKind.SEG: _SEGMENTATION,
-        ObjectKind.REGIONS: _SEGMENTATION,
-        ObjectKind.SUMMARY: _PICTURE,
-        ObjectKind.PRESENTATION: _PRESENTATION,
-        ObjectKind.PDF: _PDF,
-        ObjectKind.PROBABILITY: _SEGMENTATION,
-        ObjectKind.SR: _REPORT,
+        ObjectKind.SEG: SegmentationStorage,
+        ObjectKind.REGIONS: SegmentationStorage,
+        ObjectKind.SUMMARY: SecondaryCaptureImageStorage,
+        ObjectKind.PRESENTATION: GrayscaleSoftcopyPresentationStateStorage,
+        ObjectKind.PDF: EncapsulatedPDFStorage,
+        ObjectKind.PROBABILITY: SegmentationStorage,
+        ObjectKind.SR: Comprehensive3DSRStorage,
     }
 )
 
@@ -65,7 +66,7 @@ _OF_KIND: Final[Mapping[ObjectKind, str]] = MappingProxyType(
 def classes_of(wish: Wish) -> tuple[str, ...]:
     """SOP class UIDs of what a destination is sent, each once, in sending order."""
     label_maps = wish.profile.seg_encoding == "labelmap"
-    in_this_form = {kind: _LABEL_MAP for kind in (ObjectKind.SEG, ObjectKind.REGIONS) if label_maps}
+    in_this_form = {kind: LABEL_MAP_SEGMENTATION_STORAGE for kind in (ObjectKind.SEG, ObjectKind.REGIONS) if label_maps}
     return tuple(dict.fromkeys(in_this_form.get(kind, _OF_KIND[kind]) for kind in wish.kinds))
 
 
