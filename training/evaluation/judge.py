@@ -60,6 +60,7 @@ def judge_case(
         site=case.site,
         split=case.split,
         seen_in_training=seen_in_training,
+        judged_by=" ".join(str(member + 1) for member in ensemble.chosen or ()),
         dsc=dsc,
         manual_ml=case.wmh_ml,
         predicted_ml=segmentation.measures.wmh_volume_ml,

@@ -26,6 +26,11 @@ class ListeningEnsemble:
         """Whatever the ensemble has."""
         return getattr(self._ensemble, name)
 
+    @property
+    def chosen(self) -> Sequence[int] | None:
+        """The members that are asked, counted from 0; None: all."""
+        return self._chosen
+
     def choose(self, members: Sequence[int] | None) -> None:
         """Ask only these members (counted from 0) from now on; None: all."""
         self._chosen = members

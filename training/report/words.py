@@ -52,8 +52,9 @@ def sentences(*parts: str) -> str:
 
 
 def capital(text: str) -> str:
-    """First letter large; a lone letter is a symbol and stays (`r of volumes`)."""
-    return text if text[1:2] == " " else text[:1].upper() + text[1:]
+    """First letter large; a lone letter is a symbol and stays (`r of volumes`), and so does a file's name."""
+    is_name = text[1:2] == " " or "." in text.partition(" ")[0]
+    return text if is_name else text[:1].upper() + text[1:]
 
 
 def group_words(group: str) -> str:

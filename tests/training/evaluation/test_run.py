@@ -106,6 +106,7 @@ def test_unseen_members_judge_alone(ensemble: Ensemble, cases: list[LabelledCase
     known = TrainingPatients(frozenset({"c0", "c1"}), (frozenset({"c0"}), frozenset()))
     request = EvaluationRequest(known=known, unseen_members=True)
     found = evaluate_cases([cases[0], cases[3]], ensemble, request=request)
+    assert [record.judged_by for record in found.cases] == ["1", "1 2"]
     assert found.cases[0].member_dice is None  # one member has no pair
     assert found.cases[1].member_dice is not None
     with pytest.raises(BadCohort, match="c1: expected a member that never saw"):
