@@ -21,7 +21,7 @@ from segmentation.regions import RegionVolumes
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
 
-# Flags that come first on a page.
+# Flags that come first on a page: what they say may make the numbers wrong.
 _WEIGHTY: Final = frozenset(
     {
         "empty_brain_mask",
@@ -47,7 +47,7 @@ class Content:
         model: that made it, when it shall be named.
         slice_names: per slice, what the PACS calls it, such as "image 12".
         follow_up: the change since an earlier scan; None where there is none to tell.
-        notes: sentences about the comparison, the series and the analysis.
+        notes: sentences about the series, the comparison and the analysis, what weighs most first.
 
     Raises:
         ResultError: the masks do not fit the volume.
@@ -117,18 +117,22 @@ def _content(
         model=model,
         slice_names=names,
         follow_up=follow_up,
-        notes=(*_notes_of(follow_up), *_flags_by_weight(flags)),
+        notes=_notes_by_weight(flags, follow_up),
     )
 
 
-def _notes_of(follow_up: Told | None) -> tuple[str, ...]:
+def _notes_by_weight(flags: Iterable[str], follow_up: Told | None) -> tuple[str, ...]:
+    """Sentences: first those that may change what a reader makes of the numbers, then those about their change."""
+    found = set(flags)
+    return (
+        *flags_in_words(found & _WEIGHTY),
+        *_notes_of_comparison(follow_up),
+        *flags_in_words(found - _WEIGHTY),
+    )
+
+
+def _notes_of_comparison(follow_up: Told | None) -> tuple[str, ...]:
     """What a reader of the comparison must know, or why there is none."""
     if follow_up is None:
         return ()
     return follow_up.warnings if isinstance(follow_up, Comparison) else (follow_up.reason,)
-
-
-def _flags_by_weight(flags: Iterable[str]) -> list[str]:
-    """Sentences, first those that may change what a reader makes of the numbers."""
-    found = set(flags)
-    return [*flags_in_words(found & _WEIGHTY), *flags_in_words(found - _WEIGHTY)]

@@ -19,7 +19,7 @@ from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results import words
-from dicom_node.results.comparison import EarlierResult
+from dicom_node.results.comparison import EarlierResult, NotCompared
 from dicom_node.results.content import Content, content_of_series
 from dicom_node.results.page import NOTE_LINES, first_notes, note_pages
 from dicom_node.results.pages import NARROWEST_PANEL, draw_pages
@@ -30,6 +30,7 @@ from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation, StageSeconds
 
 FLAGS = tuple(words._FLAGS)
+WEIGHTY = ("empty_brain_mask", "short_coverage")
 WARNINGS = (
     "Another model: wmh-reference 1.1.0 now, wmh-reference 0.9.0 for the earlier scan. The change may be the model's.",
     "Another scanner: SIEMENS Prisma Fit, 3 T now, Philips Achieva dStream, 1.5 T for the earlier scan.",
@@ -38,6 +39,7 @@ WARNINGS = (
     "0.9766 mm, earlier 0.4883 mm; column spacing 0.9766 mm, earlier 0.4883 mm. This alone may change the volume.",
     "The earlier series did not hold the whole brain, so that its volume is of a part.",
 )
+EARLIER = ReportReference("1.2.3", "1.2.4", "1.2.5", "1.2.6")
 Box = tuple[float, float, float, float]
 
 
@@ -74,7 +76,7 @@ def found(head: FlairSeries) -> Segmentation:
 def content_with(head: FlairSeries, found: Segmentation, flags: Sequence[str], warnings: Sequence[str]) -> Content:
     """The content with these flags, compared with an earlier scan under these warnings."""
     earlier = EarlierResult(
-        ReportReference("1.2.3", "1.2.4", "1.2.5", "1.2.6"),
+        EARLIER,
         date(2024, 3, 12),
         date(2026, 3, 12),
         4.0,
@@ -157,6 +159,25 @@ def test_every_note_is_told_whole(head: FlairSeries, found: Segmentation, monkey
     assert f"All {len(content.notes)} notes: page {number}." in [said for said, _ in pages[0].texts]
     told = " ".join(said for page in with_notes for said, _ in page.texts)
     assert " ".join(" ".join(note.split()) for note in content.notes) in told.replace(" - ", " ").replace("  ", " ")
+
+
+def test_what_weighs_most_is_noted_first(head: FlairSeries, found: Segmentation) -> None:
+    """A reader is first told what may make the volume wrong, then what its change is worth or why none is told, then
+    all else."""
+    flags = ("blank_slices", *WEIGHTY, "oblique")
+    first, last = words.flags_in_words(WEIGHTY), words.flags_in_words(("blank_slices", "oblique"))
+    assert [*content_with(head, found, flags, WARNINGS).notes] == [*first, *WARNINGS, *last]
+    refused = content_of_series(head, found, flags, MODEL, NotCompared(EARLIER, "The name differs."))
+    assert [*refused.notes] == [*first, "The name differs.", *last]
+
+
+def test_no_warning_drives_a_weighty_flag_off_the_first_page(
+    head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a comparison has more warnings than the first page has room for, what weighs most is there all the same."""
+    first, *_ = laid(content_with(head, found, (*WEIGHTY, "oblique"), WARNINGS), monkeypatch)
+    told = " ".join(said for said, _ in first.texts)
+    assert all(sentence in told for sentence in words.flags_in_words(WEIGHTY))
 
 
 @pytest.mark.parametrize("count", range(1, 26))
