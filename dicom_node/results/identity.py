@@ -80,6 +80,9 @@ AS_IT_IS: Final = frozenset(
 )
 _ENUMERATED: Final = {"PatientSex": ("M", "F", "O"), "PatientIdentityRemoved": ("YES", "NO")}
 
+# One of them is type 1C, required where PatientIdentityRemoved is YES (PS3.3 C.7.1.1).
+_METHODS: Final = ("DeidentificationMethod", "DeidentificationMethodCodeSequence")
+
 # Type 1 in the items of a sequence (PS3.3 C.7.1.1); of a code: PS3.3 Table 8.8-1.
 ITEMS_NEED: Final = {"OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID")}
 _CODES: Final = "CodeSequence"  # so end the keywords of all sequences of codes
@@ -114,10 +117,19 @@ def identity_of(header: Dataset) -> Dataset:
     identity = _in_character_set_of(header)
     identity.StudyInstanceUID = values.text(header, "StudyInstanceUID")
     copy_elements(header, identity, REQUIRED + OPTIONAL)
+    _drop_unexplained_removal(identity)
     for keyword in REQUIRED:
         if keyword not in identity:
             setattr(identity, keyword, "")
     return identity
+
+
+def _drop_unexplained_removal(identity: Dataset) -> None:
+    """Of a YES in PatientIdentityRemoved that says not how, leave nothing, in place: the element is type 3 and files
+    nothing, and how the images were de-identified is not ours to make up."""
+    removed = values.text(identity, "PatientIdentityRemoved") == "YES"
+    if removed and not any(keyword in identity for keyword in _METHODS):
+        del identity.PatientIdentityRemoved
 
 
 def character_set_of(header: Dataset) -> str | list[str] | None:

@@ -54,6 +54,7 @@ DIRTY = {
     "Manufacturer": "Maker of scanners " * 5,
     "StationName": "AWP-ROOM-2-MAGNETOM",
     "SoftwareVersions": "syngo MR E11 " * 6,
+    "PatientIdentityRemoved": "YES",
     "DeidentificationMethod": "all that names a person was taken out " * 3,
     "DeidentificationMethodCodeSequence": [item(CodeValue="113100", CodingSchemeDesignator="DCM")],
     "OtherPatientIDsSequence": [item(PatientID="OTHER-7"), item()],

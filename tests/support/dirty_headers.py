@@ -69,6 +69,24 @@ DIRTY: Final = {
     "code without meaning": _left_out("DeidentificationMethodCodeSequence", [item(**_CODE)]),
     "empty code": _left_out("DeidentificationMethodCodeSequence", [item()]),
     "meaning without code": _left_out("DeidentificationMethodCodeSequence", [item(CodeMeaning="Basic profile")]),
+    "identity removed, not said how": _left_out("PatientIdentityRemoved", "YES"),
+    "identity removed by an empty method": DirtyHeader(
+        {"PatientIdentityRemoved": "YES", "DeidentificationMethod": "", "DeidentificationMethodCodeSequence": []},
+        left_out=("PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence"),
+    ),
+    "identity removed by a method that is too long": DirtyHeader(
+        {"PatientIdentityRemoved": "YES", "DeidentificationMethod": "all that names a person was taken out " * 3},
+        left_out=("PatientIdentityRemoved", "DeidentificationMethod"),
+    ),
+    "identity removed by a code without meaning": DirtyHeader(
+        {"PatientIdentityRemoved": "YES", "DeidentificationMethodCodeSequence": [item(**_CODE)]},
+        left_out=("PatientIdentityRemoved", "DeidentificationMethodCodeSequence"),
+    ),
+    "identity removed as it should be": DirtyHeader(
+        {"PatientIdentityRemoved": "YES", "DeidentificationMethod": "Basic profile"},
+        passed_on=("PatientIdentityRemoved", "DeidentificationMethod"),
+    ),
+    "identity not removed": _passed("PatientIdentityRemoved", "NO"),
     "other id without type": _left_out("OtherPatientIDsSequence", [item(PatientID="OTHER-7")]),
     "other id that is empty": _left_out("OtherPatientIDsSequence", [item(**_OTHER_ID), item()]),
     "other id that is too long": _left_out(

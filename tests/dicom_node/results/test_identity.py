@@ -11,12 +11,15 @@ import pytest
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from support.dirty_headers import item
 from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.reading.series import read_series
 from dicom_node.results.identity import ITEMS_NEED, OPTIONAL, REQUIRED, character_set_of, identity_of
 from dicom_node.results.writing import part10_bytes
 from dicom_node.validating.make_required import TABLE
+
+BASIC_PROFILE = item(CodeValue="113100", CodingSchemeDesignator="DCM", CodeMeaning="Basic Application Profile")
 
 
 def raw_values(data: bytes, *keywords: str) -> list[bytes]:
@@ -87,6 +90,26 @@ def test_illegal_values_are_left_out(keyword: str, value: str, kept: bool) -> No
     header = Dataset()
     setattr(header, keyword, value)
     assert (str(identity_of(header).get(keyword, "")) == value) is kept
+
+
+@pytest.mark.parametrize(
+    ("elements", "kept"),
+    [
+        ({"PatientIdentityRemoved": "YES"}, False),
+        ({"PatientIdentityRemoved": "YES", "DeidentificationMethod": "M" * 65}, False),
+        ({"PatientIdentityRemoved": "YES", "DeidentificationMethod": "Basic profile"}, True),
+        ({"PatientIdentityRemoved": "YES", "DeidentificationMethodCodeSequence": [BASIC_PROFILE]}, True),
+        ({"PatientIdentityRemoved": "NO"}, True),
+    ],
+    ids=["no method", "illegal method", "method", "code", "not removed"],
+)
+@pytest.mark.filterwarnings("ignore:The value length")  # the test writes such values on purpose
+def test_a_removed_identity_says_how_or_nothing(elements: dict[str, object], kept: bool) -> None:
+    """That the identity was removed is repeated only with how (type 1C), and no method is made up."""
+    header = item(**elements)
+    identity = identity_of(header)
+    repeated = {keyword: identity[keyword].value for keyword in elements if keyword in identity}
+    assert repeated == (elements if kept else {})
 
 
 def test_free_text_about_the_patient_stays_with_the_images() -> None:
