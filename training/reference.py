@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,20 +22,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from training.averaging import average_with_start
 from training.cases import LabelledCase, load_cases
-from training.errors import BadCohort
 from training.folds import leave_patients_out
-from training.presets import PRESETS, Recipe
+from training.presets import PRESETS
 from training.score_file import ScoreFile
 from training.scores import MemberScore, judge, leave_out_scores
-from training.temperature import fold_in, held_out_temperature
+from training.trained_members import FOLDS_FILE, TrainedMembers, weights_of
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 FOLDS = 5
 FOLD_SEED = 2024
-_FOLDS_FILE = "folds.json"
 
 Data = Annotated[Path, typer.Option(help="folder of labelled cases (flair.nii.gz, wmh.nii.gz)")]
 Patients = Annotated[Path | None, typer.Option(help="CSV with the columns case,patient; default: the shared MS cases'")]
@@ -77,7 +72,7 @@ def fit(
     cases = load_cases(data, patients or shared_patients())
     folds = leave_patients_out(cases, FOLDS, FOLD_SEED)
     out.mkdir(parents=True, exist_ok=True)
-    (out / _FOLDS_FILE).write_text(json.dumps({"preset": preset, "held_out": folds}, indent=2))
+    (out / FOLDS_FILE).write_text(json.dumps({"preset": preset, "held_out": folds}, indent=2))
     scans = [case for folder in drawn or () for case in load_cases(folder)]
     group = build_group(scans, recipe, is_drawn=True) if scans else None
     del scans
@@ -92,7 +87,7 @@ def fit(
                 progress.update(task, completed=epoch, description=f"member {member} loss {loss:.3f}")
 
             pool = join_pool(build_group(seen, recipe), group, recipe)
-            begin = _weights(start, PRESETS[str(recipe.start_from)], member) if start else None
+            begin = weights_of(start, PRESETS[str(recipe.start_from)], member) if start else None
             seed = FOLD_SEED + member if start is None else 2 * FOLD_SEED + member
             pools = Pools(pool.real_only(), pool)
             fit_member(pools, recipe, seed, out / f"member-{member}", advance, stop_after, initial=begin)
@@ -109,14 +104,14 @@ def scores(
 
     Members of a recipe that takes long are trained on different days, and their weights need not be kept.
     """
-    trained = _Trained.load(run)
+    trained = TrainedMembers.load(run)
     held_out = trained.held_out
     cases = [
         case for case in load_cases(data, patients or shared_patients()) if judge(case, held_out) in trained.models
     ]
     found = ScoreFile.of(trained.recipe.name, trained.scores(cases))
     if out.exists():
-        found = _scores_of(out, trained.recipe.name).updated(found)
+        found = ScoreFile.from_json(out.read_bytes()).require(trained.recipe.name).updated(found)
     out.write_text(found.to_json(), encoding="utf-8")
     _print_scores(found.scores, trained.recipe.name)
 
@@ -124,13 +119,18 @@ def scores(
 @app.command()
 def bundle(
     data: Data,
-    ventricles: Annotated[Path, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")],
     out: Annotated[Path, typer.Option(help="bundle folder to write")],
     version: Annotated[str, typer.Option(help="model version")],
     run: Annotated[Path | None, typer.Option(help="the `--out` folder of fit")] = None,
     start: Annotated[Path | None, typer.Option(help="the `--out` folder that it went on from")] = None,
     members_of: Annotated[
         Path | None, typer.Option(help="in place of --run and --start: a bundle whose WMH members are kept as they are")
+    ] = None,
+    ventricles: Annotated[
+        Path | None, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")
+    ] = None,
+    ventricles_of: Annotated[
+        Path | None, typer.Option(help="in place of --ventricles: a bundle whose ventricle network is kept as it is")
     ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="file of `scores`: paper-2024 on the same folds, for the card")
@@ -146,19 +146,14 @@ def bundle(
     from training.model_card import DATA_SOURCES, LICENCE, Findings, model_card
 
     cases = load_cases(data, patients or shared_patients())
-    if run is not None and start is not None and members_of is None:
-        trained = _Trained.load(run, start)
-        temperature = trained.calibrate(cases)
-    elif members_of is not None and run is None and start is None:
-        trained, temperature = _Trained.of_bundle(members_of)
-    else:
-        raise typer.BadParameter("expected --run with --start, or --members-of alone", param_hint="--run")
-    fluid = _Trained.load(ventricles)
-    fluid.require([FOLDS] if ventricle_scores else range(FOLDS + 1))
+    trained, temperature = _members(run, start, members_of, cases)
+    kept = ScoreFile.from_json(ventricle_scores.read_bytes()) if ventricle_scores else None
+    fluid = _ventricles(ventricles, ventricles_of, kept)
+    fluid.require([FOLDS] if kept else range(FOLDS + 1))
     trained.require(range(FOLDS))
     findings = Findings(
         wmh=trained.scores(cases),
-        ventricles=_scores_of(ventricle_scores, fluid.recipe.name).scores if ventricle_scores else fluid.scores(cases),
+        ventricles=kept.scores if kept else fluid.scores(cases),
         baseline=ScoreFile.from_json(baseline.read_bytes()).scores if baseline else (),
         temperature=temperature,
     )
@@ -187,110 +182,34 @@ def bundle(
     typer.echo(f"{written.identity.name} {written.identity.version} {written.identity.digest}")
 
 
-@dataclass(frozen=True)
-class _Trained:
-    """The finished members of a run, by number, in float32; number `FOLDS` saw every patient."""
+def _members(
+    run: Path | None, start: Path | None, bundle: Path | None, cases: Sequence[LabelledCase]
+) -> tuple[TrainedMembers, float | None]:
+    """The WMH members, and the temperature that is folded into them."""
+    from segmentation.bundle import load_bundle
 
-    recipe: Recipe
-    held_out: tuple[tuple[str, ...], ...]
-    models: Mapping[int, Any]
-
-    @classmethod
-    def load(cls, run: Path, start: Path | None = None) -> _Trained:
-        import keras
-
-        from segmentation.networks.unet import build_network
-
-        keras.config.set_dtype_policy("float32")
-        stand = json.loads((run / _FOLDS_FILE).read_text())
-        recipe = PRESETS[stand["preset"]]
-        models = {}
-        for member in range(FOLDS + 1):
-            if not _weights_file(run, recipe, member).exists():
-                continue
-            model = build_network(recipe.network)
-            model.load_weights(_weights(run, recipe, member))
-            if recipe.start_share and start is not None:
-                before = build_network(recipe.network)
-                before.load_weights(_weights(start, PRESETS[str(recipe.start_from)], member))
-                average_with_start(model, before, recipe.start_share)
-            models[member] = model
-        return cls(recipe, tuple(map(tuple, stand["held_out"])), models)
-
-    @classmethod
-    def of_bundle(cls, folder: Path) -> tuple[_Trained, float | None]:
-        """The WMH members of a bundle, and the temperature that is folded into them."""
-        from segmentation.bundle import load_bundle
-        from segmentation.networks.rebuild import keras_network
-
-        bundle = load_bundle(folder)
-        training = bundle.manifest.training
-        if training.held_out is None:
-            raise BadCohort(f"expected a bundle that tells whom each member never saw, got {folder.name}")
-        networks = (keras_network(bundle.specification, bundle.graph, weights) for weights in bundle.weights)
-        models = dict(enumerate(networks))
-        return cls(PRESETS[training.recipe], training.held_out, models), bundle.manifest.temperature
-
-    def require(self, members: Iterable[int]) -> None:
-        """All of these are finished.
-
-        Raises:
-            BadCohort: which are not.
-        """
-        if missing := sorted(set(members) - self.models.keys()):
-            raise BadCohort(
-                f"{self.recipe.name}: expected members {_numbers(members)} trained to the end, "
-                f"{_numbers(missing)} are not: run the same fit command again"
-            )
-
-    def predict(self, member: int, images: Any) -> Any:
-        from training.fit import predict_slices
-
-        return predict_slices(self.models[member], images)
-
-    def scores(self, cases: Sequence[LabelledCase]) -> list[MemberScore]:
-        """Each case by the member that never saw its patient."""
-        return leave_out_scores(cases, self.held_out, self.predict, self.recipe.preprocessing, self.recipe.target)
-
-    def calibrate(self, cases: Sequence[LabelledCase]) -> float | None:
-        """Fold the temperature of all members together into each, where the recipe has one.
-
-        It is fitted on the patients that each never saw.
-        """
-        if not self.recipe.is_calibrated:
-            return None
-        pairs = ((case, partial(self.predict, judge(case, self.held_out))) for case in cases)
-        temperature = held_out_temperature(pairs, self.recipe.preprocessing)
-        if temperature is not None:
-            for model in self.models.values():
-                fold_in(model, temperature)
-        return temperature
+    if run is not None and start is not None and bundle is None:
+        trained = TrainedMembers.load(run, start)
+        return trained, trained.calibrate(cases)
+    if bundle is not None and run is None and start is None:
+        loaded = load_bundle(bundle)
+        return TrainedMembers.of_bundle(loaded), loaded.manifest.temperature
+    raise typer.BadParameter("expected --run with --start, or --members-of alone", param_hint="--run")
 
 
-def _scores_of(file: Path, recipe: str) -> ScoreFile:
-    found = ScoreFile.from_json(file.read_bytes())
-    if found.recipe != recipe:
-        raise BadCohort(f"expected scores of {recipe} in {file.name}, got {found.recipe}: name another file")
-    return found
+def _ventricles(run: Path | None, bundle: Path | None, kept: ScoreFile | None) -> TrainedMembers:
+    from segmentation.bundle import load_bundle
 
-
-def _weights_file(run: Path, recipe: Recipe, member: int) -> Path:
-    return run / f"member-{member}" / f"epoch-{recipe.epochs:03d}.weights.h5"
-
-
-def _weights(run: Path, recipe: Recipe, member: int) -> Path:
-    """The weights of a finished member."""
-    file = _weights_file(run, recipe, member)
-    if not file.exists():
-        raise BadCohort(
-            f"expected the weights of {recipe.name} after epoch {recipe.epochs} in {run.name}/member-{member}, "
-            "found none: train that member first"
-        )
-    return file
-
-
-def _numbers(members: Iterable[int]) -> str:
-    return ", ".join(map(str, members))
+    if run is not None and bundle is None:
+        trained = TrainedMembers.load(run)
+        if kept is not None:
+            kept.require(trained.recipe.name)
+        return trained
+    if bundle is not None and run is None and kept is not None:
+        return TrainedMembers.ventricles_of_bundle(load_bundle(bundle), kept.recipe)
+    raise typer.BadParameter(
+        "expected --ventricles, or --ventricles-of with --ventricle-scores", param_hint="--ventricles"
+    )
 
 
 @app.command(name="leave-out")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import ClassVar, Self
 
+from training.errors import BadCohort
 from training.json_document import Count, Fraction, FrozenRecord, JsonDocument, NotNegative
 from training.scores import MemberScore
 
@@ -43,6 +44,16 @@ class ScoreFile(JsonDocument):
     def scores(self) -> tuple[MemberScore, ...]:
         """The scores."""
         return tuple(MemberScore(**case.model_dump()) for case in self.cases)
+
+    def require(self, recipe: str) -> Self:
+        """These scores, which are of this recipe.
+
+        Raises:
+            BadCohort: they are of another.
+        """
+        if self.recipe != recipe:
+            raise BadCohort(f"expected a file with scores of {recipe}, got one of {self.recipe}: name another file")
+        return self
 
     def updated(self, newer: Self) -> Self:
         """These scores, with the newer ones in place of those of the same cases."""

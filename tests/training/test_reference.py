@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from segmentation.bundle import load_bundle
+from segmentation.bundle import load_bundle, reference_bundle
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.volume import FlairVolume
 from training import reference
@@ -104,6 +104,14 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     for member in ("member-1.npz", "member-2.npz"):
         assert (again / member).read_bytes() == (out / member).read_bytes()
     assert load_bundle(again).manifest.training.held_out == bundle.manifest.training.held_out
+    # Other members beside the same ventricle network: the scores of those that are like it come from a file.
+    fluid = tmp_path / "ventricles.json"
+    _run("scores", *common, "--run", runs["tiny-ventricles"], "--out", fluid)
+    beside = ("--ventricles-of", out, "--ventricle-scores", fluid)
+    third = tmp_path / "third"
+    _run("bundle", *common, *chosen[:4], *beside, "--out", third, "--version", "0.0.3")
+    assert (third / "ventricles.npz").read_bytes() == (out / "ventricles.npz").read_bytes()
+    assert (third / "MODEL_CARD.md").read_text().replace("0.0.3", "0.0.1").splitlines()[:12] == card.splitlines()[:12]
 
 
 @pytest.mark.slow
@@ -135,6 +143,23 @@ def test_members_come_from_a_run_or_from_a_bundle(tmp_path: Path) -> None:
     result = CliRunner().invoke(reference.app, ["bundle", *map(str, arguments)])
     assert result.exit_code == 2
     assert "--members-of" in result.output
+
+
+def test_the_ventricles_scores_are_never_missing(tmp_path: Path) -> None:
+    """A bundle's ventricle network comes with the scores of networks like it, or not at all."""
+    arguments = ["--data", _cohort(tmp_path, 1), "--patients", tmp_path / "patients.csv", "--members-of"]
+    arguments += [
+        reference_bundle(),
+        "--ventricles-of",
+        reference_bundle(),
+        "--out",
+        tmp_path / "bundle",
+        "--version",
+        "1",
+    ]
+    result = CliRunner().invoke(reference.app, ["bundle", *map(str, arguments)])
+    assert result.exit_code == 2
+    assert "--ventricle-scores" in result.output
 
 
 def test_a_preset_that_goes_on_from_another_asks_for_it(tmp_path: Path) -> None:
