@@ -17,7 +17,7 @@ from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
 from db.rows import delivery_of
 from db.schema import deliveries, jobs
-from db.supersede import forget_deliveries
+from db.supersede import forget_answers
 from db.text import storable
 from db.timeline import note
 from db.verdicts import jobs_of_series
@@ -168,7 +168,8 @@ class DeliveryTable:
                 _give_up(connection, job, delivery, late, now)
                 return False
             if job.state is JobState.REJECTED:
-                forget_deliveries(connection, job.id)  # it is judged anew, and everybody hears what comes of it
+                connection.execute(delete(deliveries).where(deliveries.c.id == delivery_id))  # this one was not sent
+                forget_answers(connection, job)  # it is judged anew, and everybody hears what comes of it
             else:
                 unsent = deliveries.c.state != DeliveryState.SENT.value
                 connection.execute(delete(deliveries).where(deliveries.c.job_id == job.id, unsent))

@@ -23,6 +23,8 @@ class Job:
         code, reason: why it is rejected, failed, cancelled, or waits for another attempt; the reason in words.
         measurements: what the analysis measured (measurements.json), once there is a result.
         report: the UIDs of its report, by DICOM keyword, once there is one; a successor's report names it.
+        answered: the UIDs of the report of an answer (why it was rejected) that was sent before the job was judged
+            anew; what comes of it now takes that one's place.
         ended_at: when it became done, rejected, failed or cancelled.
     """
 
@@ -42,6 +44,7 @@ class Job:
     reason: str | None
     measurements: Mapping[str, Any] | None
     report: Mapping[str, str] | None
+    answered: Mapping[str, str] | None
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None

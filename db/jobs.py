@@ -20,7 +20,7 @@ from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
 from db.rows import job_of
 from db.schema import associations, deliveries, instances, jobs, series, series_associations
-from db.supersede import forget_deliveries, supersede, supersede_ended_attempt
+from db.supersede import forget_answers, supersede, supersede_ended_attempt
 from db.timeline import note, timeline
 from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 
@@ -333,7 +333,7 @@ class JobTable:
             job = lock_job(connection, job_id)
             _require_newest(connection, job)
             if job.state is JobState.REJECTED:
-                forget_deliveries(connection, job_id)  # it is judged anew, and whoever was told hears what comes of it
+                forget_answers(connection, job)  # it is judged anew, and whoever was told hears what comes of it
             state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
             what = "its results are sent again" if state is JobState.DELIVERING else "it is analysed again"
             detail = f"by {by or 'an administrator'}, who found it {job.state}: {what}"
@@ -372,12 +372,13 @@ class JobTable:
     def earlier_report(self, job: Job) -> Mapping[str, str] | None:
         """The report of the last job about an earlier state of the series that gave one; None when none did.
 
-        One that no destination has or will get is none: no PACS could find it.
+        One that no destination has or will get is none: no PACS could find it. Of a job that was judged anew since, the
+        answer that was sent before counts where it gave nothing after.
         """
         with self._database.read() as connection:
             earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
-            reports = (one.report for one in reversed(earlier) if one.report and _is_out(connection, one))
-            return next(reports, None)
+            found = (_report_out(connection, one) for one in reversed(earlier))
+            return next((report for report in found if report), None)
 
     def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
         """Jobs of a series, oldest first."""
@@ -478,6 +479,10 @@ def _next_due(connection: Connection, now: datetime) -> Job | None:
 def _fail_silent(connection: Connection, job: Job, now: datetime) -> None:
     reason = f"{_attempts(job)} spent: the worker {job.lease_owner} went silent during the last one"
     move(connection, job, JobAction.CLAIM, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
+
+
+def _report_out(connection: Connection, job: Job) -> Mapping[str, str] | None:
+    return (job.report if _is_out(connection, job) else None) or job.answered
 
 
 def _is_out(connection: Connection, job: Job) -> bool:

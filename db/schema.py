@@ -167,6 +167,8 @@ jobs = Table(
     Column("reason", Text),
     Column("measurements", JSON(none_as_null=True)),
     Column("report", JSON(none_as_null=True)),
+    # The report of an answer that was sent before the job was judged anew.
+    Column("answered", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, update
+from sqlalchemy import Connection, delete, select, update
 
 from db.delivery import DeliveryState
 from db.job import Job
 from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
-from db.schema import deliveries
+from db.schema import deliveries, jobs
 from db.timeline import note
 from db.verdicts import jobs_of_series
 
@@ -47,9 +47,20 @@ def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: dat
     )  # fmt: skip
 
 
-def forget_deliveries(connection: Connection, job_id: int) -> None:
-    """Remove the delivery rows of a job whose verdict is open again; the timeline keeps what they came to."""
-    connection.execute(delete(deliveries).where(deliveries.c.job_id == job_id))
+def forget_answers(connection: Connection, job: Job) -> None:
+    """Remove the delivery rows of a rejected job that is judged anew; the timeline keeps what they came to.
+
+    A report that a destination has, or that was just being sent, stays with the job as `answered`.
+
+    Args:
+        job: locked.
+    """
+    of_job = deliveries.c.job_id == job.id
+    being_sent = (deliveries.c.state == DeliveryState.PENDING.value) & deliveries.c.lease_owner.is_not(None)
+    out = select(deliveries.c.id).where(of_job, (deliveries.c.state == DeliveryState.SENT.value) | being_sent)
+    if job.report is not None and connection.execute(out).first() is not None:
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(answered=dict(job.report)))
+    connection.execute(delete(deliveries).where(of_job))
 
 
 def _cancel_queued(connection: Connection, job: Job, newer: Job, now: datetime) -> None:

@@ -12,8 +12,8 @@ from dicom_node.results.profiles import SegForm
 from dicom_node.results.uids import in_form
 
 REPLACES: Final = (
-    "This result takes the place of an earlier one about the same series: images of the series came after that one was "
-    "made."
+    "This result takes the place of an earlier one about the same series: after that one was made, more images of the "
+    "series came, or it was looked at anew."
 )
 
 

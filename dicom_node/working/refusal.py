@@ -14,7 +14,7 @@ from db.inbox import StoredInstance
 from dicom_node.completing.instances import first_instances
 from dicom_node.errors import NotAnalysable, ResultError
 from dicom_node.files import write_whole
-from dicom_node.results.not_analysed import RefusedSeries, build_answer
+from dicom_node.results.not_analysed import Answer, RefusedSeries, build_answer
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
 from dicom_node.results.writing import part10_bytes
@@ -73,6 +73,7 @@ def write_answer(
     wishes: Mapping[str, Wish],
     folder: Path,
     predecessor: ReportReference | None = None,
+    answered: ReportReference | None = None,
 ) -> WrittenAnswer:
     """Write what each destination is told, each file whole and synced; the same arguments give the same bytes.
 
@@ -83,19 +84,20 @@ def write_answer(
         wishes: of those that are told, by name.
         folder: must exist.
         predecessor: the report about an earlier state of the series.
+        answered: the report of what was sent about this state, before it was judged anew. The same verdict gives the
+            same objects once more; another one takes that report's place.
 
     Raises:
         ResultError: an object cannot be built, or is not valid.
     """
-    answer = build_answer(
-        refused,
-        ensemble.identity,
-        ensemble.runtime,
-        ensemble.precision,
-        looked_at,
-        tuple(wishes.values()),
-        predecessor,
-    )
+
+    def build(predecessor: ReportReference | None) -> Answer:
+        model, told = ensemble.identity, tuple(wishes.values())
+        return build_answer(refused, model, ensemble.runtime, ensemble.precision, looked_at, told, predecessor)
+
+    answer = build(predecessor)
+    if answered is not None and answer.report != answered:
+        answer = build(answered)
     check_result_set(answer.objects, refused.headers)
     for one in answer.objects:
         write_whole(folder / one.name, part10_bytes(one.dataset))

@@ -208,7 +208,7 @@ class Worker:
         refused = refused_series(header, instances, job.instances_digest, error)
         with self._outbox.workplace(job.id) as workplace:
             written = write_answer(
-                refused, ensemble, job.created_at, told, workplace, predecessor=self._predecessor_of(job)
+                refused, ensemble, job.created_at, told, workplace, self._earlier_report(job), _answered(job)
             )
             return self._outbox.publish(job.id, workplace, written.names), written
 
@@ -266,7 +266,7 @@ class Worker:
                 ensemble,
                 job.created_at,
                 workplace,
-                predecessor=self._predecessor_of(job),
+                predecessor=_answered(job) or self._earlier_report(job),
                 wishes=self._rules.destinations,
                 follow_up=self._follow_up_of(job, analysis, ensemble),
             )
@@ -287,7 +287,7 @@ class Worker:
             wmh_volume_ml=written.measurements.get("wmh_volume_ml"),
         )
 
-    def _predecessor_of(self, job: Job) -> ReportReference | None:
+    def _earlier_report(self, job: Job) -> ReportReference | None:
         """The report that is there now. Should an earlier job still give one, a second attempt has other UIDs."""
         uids = self._jobs.earlier_report(job)
         return None if uids is None else ReportReference.from_uids(uids)
@@ -316,3 +316,8 @@ class Worker:
             return self._jobs.heartbeat(job_id, self._owner, self._rules.lease_seconds)
 
         return beat
+
+
+def _answered(job: Job) -> ReportReference | None:
+    """The answer about these very images that was sent before the job was judged anew."""
+    return None if job.answered is None else ReportReference.from_uids(job.answered)

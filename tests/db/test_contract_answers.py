@@ -32,11 +32,11 @@ class TestAnswers:
         self.jobs.enqueue(series_uid(1), "a" * 64, 24)
         return self.reject_next(*destinations)
 
-    def reject_next(self, *destinations: str) -> Job:
+    def reject_next(self, *destinations: str, report: str = "1.2.3") -> Job:
         job = self.jobs.claim("worker-1", 60)
         assert job is not None
         answers = [NewDelivery(name, [f"outbox/{job.id}/{job.attempts}/sr.dcm"]) for name in destinations]
-        return self.jobs.reject(job.id, "worker-1", "slices_missing", REASON, answers, {"SOPInstanceUID": "1.2.3"})
+        return self.jobs.reject(job.id, "worker-1", "slices_missing", REASON, answers, {"SOPInstanceUID": report})
 
     def claimed(self) -> Delivery:
         delivery = self.deliveries.claim("sender-1", 60)
@@ -114,4 +114,36 @@ class TestAnswers:
         with pytest.raises(LeaseLost):
             self.deliveries.sent(leased.id, "sender-1")
         assert self.whats(job.id)[-1] == "superseded"
+        assert self.jobs.earlier_report(newer) == {"SOPInstanceUID": "1.2.3"}
+
+    def test_an_answer_that_was_sent_is_kept_when_the_job_is_judged_anew(self) -> None:
+        """Who judges it next knows the report that a PACS has, past answers that reached nobody."""
+        job = self.rejected("pacs")
+        assert job.answered is None
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.3"}
+        self.reject_next("pacs", report="1.2.4")
+        assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.3"}, "1.2.4 was never sent"
+        self.reject_next("pacs", report="1.2.5")
+        self.claimed()
+        assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.5"}, "1.2.5 was just being sent"
+
+    def test_an_answer_that_nobody_got_is_forgotten(self) -> None:
+        """Given up, lost from the outbox, or not yet sent: no PACS could find it."""
+        job = self.rejected("pacs")
+        assert self.deliveries.files_lost(self.claimed().id, "sender-1", "sr.dcm is gone from the outbox")
+        assert self.jobs.get(job.id).answered is None
+        self.reject_next("pacs")
+        assert self.jobs.retry(job.id).answered is None
+        self.reject_next("pacs")
+        self.deliveries.give_up(self.claimed().id, "sender-1", "refused 3 times")
+        assert self.jobs.retry(job.id).answered is None
+
+    def test_a_later_job_names_the_answer_that_was_sent(self) -> None:
+        """A retried job gives way to a newer one before it is judged again: the newer one finds what the PACS has."""
+        job = self.rejected("pacs")
+        self.deliveries.sent(self.claimed().id, "sender-1")
+        self.jobs.retry(job.id)
+        newer = self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        assert self.jobs.get(job.id).state is JobState.CANCELLED
         assert self.jobs.earlier_report(newer) == {"SOPInstanceUID": "1.2.3"}

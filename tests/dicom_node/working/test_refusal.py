@@ -23,10 +23,12 @@ from db.job_states import JobState
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
 from dicom_node.completing.instances import digest_of
+from dicom_node.errors import UnreadableObject
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.results.profiles import PROFILES, Wish
 from dicom_node.working import worker as module
+from dicom_node.working.outbox import Outbox
 from segmentation.ensemble import Ensemble
 
 DESTINATIONS = {name: Wish(PROFILES[name]) for name in ("generic", "legacy", "slicer")}
@@ -194,6 +196,20 @@ def test_the_verdict_stands_when_no_answer_comes_about(
     assert list(setting.deliveries(job_id)) == []
 
 
+def refuse(code: str) -> Any:
+    """A reader that refuses every series."""
+
+    def read(*_: Any) -> Any:
+        raise UnreadableObject(code, "The pixels of the series cannot be decoded.")
+
+    return read
+
+
+def texts(report: pydicom.Dataset) -> list[str]:
+    """What a report says."""
+    return [item.value for item in report.iterall() if item.keyword == "TextValue"]
+
+
 @pytest.mark.parametrize("was_told", [True, False])
 def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path], was_told: bool) -> None:
     """The missing slice comes: the result names the answer that was sent as its predecessor; one that was not sent is
@@ -218,6 +234,73 @@ def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path]
         for one in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
     ]
     assert answer is not None and named == ([answer["SOPInstanceUID"]] if was_told else [])
+
+
+def latest(setting: Setting, job_id: int) -> Path:
+    """The folder of the job's newest result set."""
+    folder = Outbox(setting.storage / "outbox").of_job(job_id)
+    assert folder is not None
+    return folder
+
+
+def sent_everything(setting: Setting) -> None:
+    """Every destination takes what is due."""
+    sending = DeliveryTable(setting.database)
+    while (delivery := sending.claim("sender", 60)) is not None:
+        sending.sent(delivery.id, "sender")
+
+
+def predecessors(report: pydicom.Dataset) -> list[str]:
+    """The SOPInstanceUIDs of the reports that this one takes the place of."""
+    return [
+        one.ReferencedSOPInstanceUID
+        for before in report.get("PredecessorDocumentsSequence", [])
+        for one in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
+    ]
+
+
+@pytest.mark.parametrize("was_told", [True, False])
+def test_a_retried_job_takes_its_own_answers_place(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch, was_told: bool
+) -> None:
+    """A series that can be read at the second try: its result names the answer that the PACS has, and none that it has
+    not."""
+    setting.receive(series)
+    job_id = setting.enqueue(series)
+    with monkeypatch.context() as patched:
+        patched.setattr(READER, "read", refuse("pixels_undecodable"))
+        assert setting.worker.work_once()
+    answer = setting.jobs.get(job_id).report
+    if was_told:
+        sent_everything(setting)
+    setting.jobs.retry(job_id)
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state is JobState.DELIVERING
+    report = pydicom.dcmread(latest(setting, job_id) / "sr.dcm")
+    assert answer is not None and predecessors(report) == ([answer["SOPInstanceUID"]] if was_told else [])
+    assert any("takes the place of an earlier one" in text for text in texts(report)) == was_told
+
+
+def test_the_same_verdict_again_is_the_same_answer(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retried and rejected for the same reason: the same objects, not a chain of reports that replace each other; for
+    another reason: a report that names the first."""
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+    assert setting.worker.work_once()
+    answer = setting.jobs.get(job_id).report
+    before = (latest(setting, job_id) / "sr.dcm").read_bytes()
+    sent_everything(setting)
+    setting.jobs.retry(job_id)
+    assert setting.worker.work_once()
+    assert (latest(setting, job_id) / "sr.dcm").read_bytes() == before
+    sent_everything(setting)
+    setting.jobs.retry(job_id)
+    monkeypatch.setattr(READER, "read", refuse("pixels_undecodable"))
+    assert setting.worker.work_once()
+    report = pydicom.dcmread(latest(setting, job_id) / "sr.dcm")
+    assert answer is not None and predecessors(report) == [answer["SOPInstanceUID"]] != [report.SOPInstanceUID]
 
 
 def test_a_series_of_which_no_header_can_be_read_has_no_answer(setting: Setting) -> None:
