@@ -12,7 +12,7 @@ from dicom_node.sending import Answer, SendOutcome, answer_of
 class Attempt:
     """Takes the answers as they come, and says after each whether sending goes on.
 
-    An object that is refused for good keeps nothing back but what refers to it: a PACS without SEG gets the pages that
+    An object that is refused keeps nothing back but what refers to it: a PACS without SEG gets the pages that
     are made for it, and no report about a segmentation that it has not got. Any other trouble ends the attempt.
 
     Args:
@@ -34,7 +34,7 @@ class Attempt:
             # A duplicate is there already: our UIDs stand for the content (docs/adr/0004).
             case Answer.STORED | Answer.ALREADY_THERE:
                 self.stored.append(outcome.path)
-            case Answer.REFUSED:
+            case Answer.REFUSED | Answer.NOT_UNDERSTOOD:
                 self.refused.append(outcome)
             case Answer.TRY_AGAIN:
                 self.trouble = outcome
@@ -49,6 +49,17 @@ class Attempt:
     def sent(self) -> bool:
         """Whether the destination holds every file."""
         return self.trouble is None and len(self.stored) == len(self._files)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether something was refused, and that may be believed.
+
+        Not beside other trouble, which may pass. Nor "cannot understand" from one that holds no file of the set: a
+        destination in trouble says that of everything.
+        """
+        if self.trouble is not None or not self.refused:
+            return False
+        return bool(self.stored) or all(answer_of(one.status) is Answer.REFUSED for one in self.refused)
 
     @property
     def silent(self) -> bool:

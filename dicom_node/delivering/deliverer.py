@@ -127,8 +127,7 @@ class Deliverer:
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
-        # What had trouble may be taken later: only where nothing else is wrong does a refusal count.
-        refused = attempt.trouble is None and bool(attempt.refused)
+        refused = attempt.was_refused
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
             todo = remedy((one.unsupported for one in attempt.refused), f"`wmh-node jobs retry {delivery.job_id}`")
             words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()

@@ -12,13 +12,15 @@ class Answer(Enum):
 
     STORED: the peer holds it. ALREADY_THERE: the peer holds an object of that UID; the same one, where the UID stands
     for the content, as our results' UIDs do. TRY_AGAIN: not stored, for a reason that may pass. REFUSED: not stored,
-    and this object will hardly be taken later either.
+    and this object will hardly be taken later either. NOT_UNDERSTOOD: the same by the standard, and also what a peer in
+    trouble says of everything: only what it says of other objects tells the two apart.
     """
 
     STORED = "stored"
     ALREADY_THERE = "already there"
     TRY_AGAIN = "try again"
     REFUSED = "refused"
+    NOT_UNDERSTOOD = "not understood"
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,8 @@ class Status:
     words: str
 
 
-# PS3.4 table B.2-1 (C-STORE), PS3.7 annex C (general). Cxxx is tried again: many a PACS also answers so when it is in
-# trouble. So is whatever the table does not know.
+# PS3.4 table B.2-1 (C-STORE), PS3.7 annex C (general). What the table does not know is tried again. A full disk may be
+# Cxxx too: SCPs on pynetdicom answer 0xC211 whatever went wrong while they stored.
 STATUSES: Final = (
     Status(0x0000, 0x0000, Answer.STORED, ""),
     Status(0xB000, 0xB000, Answer.STORED, "stored, but the peer changed elements"),
@@ -40,12 +42,12 @@ STATUSES: Final = (
     Status(0xB007, 0xB007, Answer.STORED, "stored, though the peer finds that it does not match its SOP class"),
     Status(0x0111, 0x0111, Answer.ALREADY_THERE, "duplicate SOP instance"),
     Status(0xA700, 0xA7FF, Answer.TRY_AGAIN, "out of resources"),
-    Status(0xC000, 0xCFFF, Answer.TRY_AGAIN, "cannot understand"),
     Status(0x0110, 0x0110, Answer.TRY_AGAIN, "processing failure"),
     Status(0x0124, 0x0124, Answer.TRY_AGAIN, "not authorized"),
     Status(0x0210, 0x0210, Answer.TRY_AGAIN, "duplicate invocation"),
     Status(0x0211, 0x0211, Answer.TRY_AGAIN, "unrecognized operation"),
     Status(0x0212, 0x0212, Answer.TRY_AGAIN, "mistyped argument"),
+    Status(0xC000, 0xCFFF, Answer.NOT_UNDERSTOOD, "cannot understand"),
     Status(0xA900, 0xA9FF, Answer.REFUSED, "data set does not match SOP class"),
     Status(0x0112, 0x0112, Answer.REFUSED, "no such SOP instance"),
     Status(0x0117, 0x0117, Answer.REFUSED, "invalid object instance"),

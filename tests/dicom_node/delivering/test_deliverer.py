@@ -265,6 +265,7 @@ def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> 
     assert setting.sent == [("pacs", "seg.dcm"), ("pacs", "sr.dcm")]
 
 
+@pytest.mark.parametrize("status", [0x0122, 0xA900, 0xC001])
 @pytest.mark.parametrize(
     ("files", "refused", "taken"),
     [
@@ -274,28 +275,58 @@ def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> 
         (GENERIC, ["summary.dcm"], ["seg.dcm", "regions.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]),
         (LEGACY, ["presentation.dcm"], ["summary.dcm", "report-pdf.dcm"]),
         (["seg-labelmap.dcm", "summary.dcm", "sr-labelmap.dcm"], ["seg-labelmap.dcm"], ["summary.dcm"]),
-        (["seg.dcm", "other.dcm"], ["seg.dcm"], []),
+        (["page.dcm", "seg.dcm", "other.dcm"], ["seg.dcm"], ["page.dcm"]),
     ],
 )
-def test_what_a_refusal_keeps_back(tmp_path: Path, files: list[str], refused: list[str], taken: list[str]) -> None:
+def test_what_a_refusal_keeps_back(
+    tmp_path: Path, files: list[str], refused: list[str], taken: list[str], status: int
+) -> None:
     """A PACS that refuses one object gets every other but the report that refers to it; the delivery is never "sent":
     it is given up the third time, and the reason names what was refused, what was kept back and what is there."""
     setting = Setting(tmp_path, ["pacs"], files=files)
     with closing(setting.database):
-        setting.answers_to = dict.fromkeys(refused, 0x0122)
+        setting.answers_to = dict.fromkeys(refused, status)
         setting.run()
-        assert [name for _, name in setting.sent] == taken
+        assert [name for _, name in setting.sent] == taken, "at once, not when the refusal is believed"
         assert setting.job.state == "delivering"
         setting.run(31)
         setting.run(61)
         assert setting.asked == ["pacs"] * 3
         assert setting.job.state == "failed"
         said = (setting.job.reason or "").split("; ")
-        assert f"{', '.join(refused)}: status 0x0122 (as the test says)" in said[0]
+        assert f"{', '.join(refused)}: status 0x{status:04X} (as the test says)" in said[0]
         assert (f"{', '.join(taken)} stored" in said) == bool(taken)
         kept = [name for name in files if name not in {*refused, *taken}]
         assert any(f"{', '.join(kept)} not sent, since it refers" in one for one in said) == bool(kept)
         assert [one.state for one in setting.table.list(setting.job_id)] == ["given up"]
+
+
+def test_what_a_refusal_keeps_back_when_nothing_is_taken(tmp_path: Path) -> None:
+    """A file that is none of ours may refer to anything: it is not sent, and the reason names nothing as stored."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "other.dcm"])
+    with closing(setting.database):
+        setting.answers_to = {"seg.dcm": 0x0122}
+        for seconds in (0, 31, 61):
+            setting.run(seconds)
+        assert (setting.sent, setting.job.state) == ([], "failed")
+        assert "other.dcm not sent, since it refers" in (setting.job.reason or "")
+        assert "stored" not in (setting.job.reason or "")
+
+
+@pytest.mark.parametrize("answers", [{}, {"summary.dcm": 0x0122}], ids=["all", "all but a class that it never takes"])
+def test_a_destination_that_understands_nothing_is_in_trouble(tmp_path: Path, answers: dict[str, int | None]) -> None:
+    """Who answers 0xCxxx to everything, as some do on a full disk, is tried for days like one that is out of resources,
+    and gets every object when that is over."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "presentation.dcm"])
+    with closing(setting.database):
+        setting.answers["pacs"] = 0xC211
+        setting.answers_to = answers
+        for _ in range(3 * 24):
+            setting.run(3600)
+        assert setting.job.state == "delivering"
+        setting.answers["pacs"], setting.answers_to = 0x0000, {}
+        setting.run(3601)
+        assert setting.job.state == "done"
 
 
 def test_trouble_beside_a_refusal(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def test_already_there() -> None:
     assert answer_of(0x0111) is Answer.ALREADY_THERE
 
 
-@pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0xC000, 0xCFFF, 0x0110, 0x0124, 0xFE99, None])
+@pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124, 0xFE99, None])
 def test_tried_again(status: int | None) -> None:
     """A peer in trouble has not got the object: A700 is never stored, and neither is what nobody knows."""
     assert answer_of(status) is Answer.TRY_AGAIN
@@ -30,6 +30,12 @@ def test_tried_again(status: int | None) -> None:
 def test_refused(status: int) -> None:
     """A SOP class that is not supported, or an object that does not fit it, will not be taken later either."""
     assert answer_of(status) is Answer.REFUSED
+
+
+@pytest.mark.parametrize("status", [0xC000, 0xC211, 0xCFFF])
+def test_not_understood(status: int) -> None:
+    """A refusal of this object by the standard, and what many a PACS in trouble says of every object: told apart."""
+    assert answer_of(status) is Answer.NOT_UNDERSTOOD
 
 
 def test_no_status_stands_in_two_rows() -> None:
