@@ -22,6 +22,7 @@ from dicom_node.reading.flair_series import FlairSeries, SourceFrame
 from dicom_node.reading.frames import Frame
 from dicom_node.reading.jpeg_child import JpegChild
 from dicom_node.reading.parsing import PARSER_ERRORS, file_sha256, read_header
+from dicom_node.reading.patients import require_one_patient
 from dicom_node.reading.pixels import MAX_VOXELS, decode_frames
 from dicom_node.reading.planes import Plane
 from dicom_node.reading.stacking import Stack, stack
@@ -109,9 +110,9 @@ def _open(paths: Sequence[Path]) -> _Files:
     # file names in our storage than in a folder.
     ordered = [unique[key] for key in sorted(unique)]
     headers = tuple(header for _, header in ordered)
+    require_one_patient(headers)  # before all that may be answered under one of them
     series = _common_uid(headers, "SeriesInstanceUID", "several_series")
     study = _common_uid(headers, "StudyInstanceUID", "several_studies")
-    _refuse_several_patients(headers)
     return _Files(
         paths=tuple(path for path, _ in ordered),
         headers=headers,
@@ -129,17 +130,6 @@ def _common_uid(headers: Sequence[Dataset], keyword: str, code: str) -> str:
     if not _UID.fullmatch(next(iter(found))):
         raise UnreadableObject("no_uid", f"The files have no valid {keyword}; expected digits and dots (PS3.5 9.1).")
     return found.pop()
-
-
-def _refuse_several_patients(headers: Sequence[Dataset]) -> None:
-    """A result of such a series would be filed under one of them, who may be the wrong one."""
-    found = {values.text(header, "PatientID") for header in headers}
-    if len(found) > 1:
-        raise UnreadableObject(
-            "several_patients",
-            f"The images of this series have {len(found)} different patient IDs, and one is expected; find out whose "
-            "they are, and send each patient's images as a series of their own.",
-        )
 
 
 def _refusal(verdict: Verdict) -> NotAnalysable:

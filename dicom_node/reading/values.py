@@ -12,6 +12,7 @@ from datetime import date
 from typing import Final
 
 from pydicom.dataset import Dataset
+from pydicom.valuerep import PersonName
 
 from dicom_node.reading.parsing import PARSER_ERRORS
 
@@ -49,7 +50,7 @@ def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
     if value is None:
         return ()
     try:
-        many = [value] if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else list(value)
+        many = [value] if isinstance(value, str | bytes | PersonName) or not hasattr(value, "__iter__") else list(value)
         return tuple(unicodedata.normalize("NFKC", str(one)).strip() for one in many)
     except PARSER_ERRORS:
         return ()

@@ -20,7 +20,7 @@ import structlog
 from pydicom.dataset import Dataset
 
 from db.inbox import StoredInstance
-from dicom_node.completing.instances import analysed_instances, digest_of, rows_from_json, rows_to_json
+from dicom_node.completing.instances import analysed_instances, digest_of, first_instances, rows_from_json, rows_to_json
 from dicom_node.confining.child import ConfinedChild, asked_twice
 from dicom_node.confining.inside import serve
 from dicom_node.confining.limits import Limits
@@ -135,9 +135,12 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
         WmhNodeError: the instances are not those that the job was made for.
     """
     chosen = analysed_instances(instances, storage)
-    _require_same(digest_of(chosen), digest, "in the table")
+    expected = digest_of(chosen)
+    # Where completion lost its reader, nobody knew yet which of two files can be read: its job is named by the first.
+    if digest != digest_of(first_instances(instances)):
+        _require_same(expected, digest, "in the table")
     series = read_series([storage / one.path for one in chosen])
-    _require_same(series.instances_digest, digest, "in the storage")
+    _require_same(series.instances_digest, expected, "in the storage")
     return series
 
 

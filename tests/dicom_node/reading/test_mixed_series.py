@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -310,6 +311,47 @@ def test_files_of_two_patients_are_refused(other: str, tmp_path: Path) -> None:
     assert caught.value.code == "several_patients"
     assert "2 different patient IDs" in caught.value.reason
     assert "SECRET" not in caught.value.reason
+
+
+def test_patients_without_ids_are_told_apart_by_name(tmp_path: Path) -> None:
+    """Two patients whose images have no ID are two by name or birth date; nobody's name is told."""
+    files = write_scan(small_scan(), tmp_path, patient_id="")
+    for path in files:
+        _edit(path, lambda instance: setattr(instance, "PatientName", "SECRET^ONE"))
+    _edit(files[2], lambda instance: setattr(instance, "PatientName", "Secret^One^^^"))
+    read_series(files)
+    for keyword, other in (("PatientName", "SECRET^TWO"), ("PatientBirthDate", "19010203")):
+        (changed := tmp_path / keyword).mkdir()
+        copies = [Path(shutil.copy(path, changed)) for path in files]
+        _edit(copies[3], lambda instance, keyword=keyword, other=other: setattr(instance, keyword, other))
+        with pytest.raises(UnreadableObject) as caught:
+            read_series(copies)
+        assert caught.value.code == "several_patients"
+        assert "SECRET" not in caught.value.reason
+
+
+def test_two_patients_in_two_studies_are_two_patients(tmp_path: Path) -> None:
+    """Nobody's series is known as such whatever else is wrong with it: several studies would be answered about."""
+    files = write_scan(small_scan(), tmp_path, patient_id="P-1")
+
+    def other(instance: pydicom.FileDataset) -> None:
+        instance.PatientID, instance.StudyInstanceUID = "P-2", "1.2.3"
+
+    _edit(files[3], other)
+    with pytest.raises(UnreadableObject) as caught:
+        read_series(files)
+    assert caught.value.code == "several_patients"
+
+
+def test_same_number_of_two_hospitals(tmp_path: Path) -> None:
+    """One PatientID from two issuers is two patients; an issuer that some images leave out is none."""
+    files = write_scan(small_scan(), tmp_path, patient_id="P-1")
+    _edit(files[3], lambda instance: setattr(instance, "IssuerOfPatientID", "NORTH"))
+    read_series(files)
+    _edit(files[2], lambda instance: setattr(instance, "IssuerOfPatientID", "SOUTH"))
+    with pytest.raises(UnreadableObject) as caught:
+        read_series(files)
+    assert caught.value.code == "several_patients"
 
 
 def test_padding_makes_no_other_patient(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,6 +85,18 @@ def test_refusals_come_through(reader: ReceivedSeriesReader, tmp_path: Path) -> 
     assert (caught.value.code, caught.value.reason) == (here.value.code, here.value.reason)
     with pytest.raises(WmhNodeError, match=r"in the table.*expected digest 0000"):
         reader.read(instances, tmp_path, "0" * 64)
+
+
+def test_a_job_named_by_what_came_first_is_read(reader: ReceivedSeriesReader, tmp_path: Path) -> None:
+    """Completion that lost its reader names the job by the first files; of a slice sent twice the sound one is read."""
+    files = write_scan(small_scan(), tmp_path)
+    cut = tmp_path / "cut.dcm"
+    cut.write_bytes(files[3].read_bytes()[:-500])
+    first = rows([*files[:3], cut, *files[4:]])
+    instances = [*first, replace(rows([files[3]])[0], is_conflict=True, ordinal=len(first) + 1)]
+    found = reader.read(instances, tmp_path, digest_of(first))
+    assert found.instances_digest == digest_of(rows(files))
+    np.testing.assert_array_equal(found.voxels, read_series(files).voxels)
 
 
 def _bomb(folder: Path) -> Path:
