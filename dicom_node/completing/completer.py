@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from dicom_node.completing.instances import analysed_instances, damaged_instance
 from dicom_node.completing.postponed import Postponed
 from dicom_node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.logs import describe_error
+from dicom_node.reading import values
 from dicom_node.reading.frames import IMAGE_CLASSES
 from dicom_node.reading.parsing import read_beginning, read_header
 from dicom_node.receiving.uids import SEGMENTATION_CLASSES
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 PENDING_SECONDS = 0.25  # between looks while a series is waiting for its quiet time
 IDLE_SECONDS = 1.0  # between looks while nothing is
 _REMEMBERED_SERIES = 256
+_OF_KIND_AND_MAKER = ("Modality", "Manufacturer", "ManufacturerModelName")
 
 
 @dataclass(frozen=True)
@@ -233,20 +236,24 @@ def _examined_others(chosen: Sequence[StoredInstance], storage: Path) -> Examina
     The classes decide, and the receiver has compared those with the objects. So damage on the disk changes nothing, and
     of what may be large (raw data, documents, a CT) only beginnings are read: is it ours that came back?
     """
-    own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
-    one_of_each = {one.sop_class_uid: one for one in reversed(chosen)}
-    verdict = judge_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
-    return Examination(True, verdict, digest_of(chosen), own_results)
+    try:
+        own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
+        one_of_each = {one.sop_class_uid: one for one in reversed(chosen)}
+        verdict = judge_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
+        return Examination(True, verdict, digest_of(chosen), own_results)
+    except Exception as error:
+        return _not_examined(error, chosen)
 
 
 def _beginning(one: StoredInstance, storage: Path) -> Dataset:
-    """What a file says of itself first; when it cannot be read, what was received."""
-    try:
-        header: Dataset = read_beginning(storage / one.path)
-    except UnreadableObject:
-        header = Dataset()
-    header.SOPClassUID = one.sop_class_uid
-    return header
+    """The class that was received, and what the file says of kind and maker as far as that can be read."""
+    beginning = Dataset()  # a new one: what the file has in these places may be nothing that can be written over
+    beginning.SOPClassUID = one.sop_class_uid
+    with suppress(UnreadableObject):
+        header = read_beginning(storage / one.path)
+        for keyword in _OF_KIND_AND_MAKER:
+            setattr(beginning, keyword, values.text(header, keyword))
+    return beginning
 
 
 def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination:
@@ -260,7 +267,12 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
     except Exception as error:
-        what = describe_error(error)
-        log.error("series could not be examined", what=what)  # noqa: TRY400 - a traceback may quote a patient's values
-        reason = f"The series could not be examined: {what}. Please report this with the series' UID."
-        return Examination(True, Verdict(False, "unexpected_error", reason), digest_of(chosen))
+        return _not_examined(error, chosen)
+
+
+def _not_examined(error: Exception, chosen: Sequence[StoredInstance]) -> Examination:
+    """A fault of ours, told without the error's own text and traceback: those may quote a patient's values."""
+    what = describe_error(error)
+    log.error("series could not be examined", what=what)
+    reason = f"The series could not be examined: {what}. Please report this with the series' UID."
+    return Examination(True, Verdict(False, "unexpected_error", reason), digest_of(chosen))

@@ -12,12 +12,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-from dicom_node.logs import configure_logs
+import structlog
+
+from dicom_node.logs import configure_logs, describe_error
+
+log = structlog.get_logger()
 
 # Far above what the parent allows to be resident, for what it can no longer watch when it has died.
 _ADDRESS_SPACE_FACTOR: Final = 2
 _ADDRESS_SPACE_EXTRA: Final = 1024**3
 _CPU_FACTOR: Final = 2  # threads of decoders count too
+_FAULT: Final = 1  # exit code
 _FIRST_TO_GO: Final = "1000"  # proc(5), oom_score_adj: when the machine runs short, it is this process that goes
 
 
@@ -26,7 +31,8 @@ def serve(name: str, answer: Callable[[bytes], Sequence[bytes | memoryview]]) ->
 
     Args:
         name: of the role, in the log.
-        answer: a request's parts. An error in it ends the child.
+        answer: a request's parts. An error in it ends the child, without a traceback: that may quote a patient's
+            values.
     """
     memory_bytes, seconds, level, style = sys.argv[1:]
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the end of the input ends this process
@@ -39,7 +45,11 @@ def serve(name: str, answer: Callable[[bytes], Sequence[bytes | memoryview]]) ->
     _limit_address_space(int(memory_bytes))
     for request in sys.stdin.buffer:
         _limit_cpu(float(seconds))
-        _write(answers, answer(request))
+        try:
+            _write(answers, answer(request))
+        except Exception as error:  # the edge towards received bytes
+            log.error("request could not be answered", what=describe_error(error))  # noqa: TRY400 - see `answer`
+            sys.exit(_FAULT)
 
 
 def _write(answers: IO[bytes], parts: Sequence[bytes | memoryview]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import defaultdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,6 +61,40 @@ def test_each_kind_is_named(flair: list[Path], tmp_path: Path, lost: bool) -> No
     assert {one.verdict.code for one in found} <= {"not_mr", "not_mr_image"}
     assert all(one.looks_complete for one in found)
     assert not any(one.verdict.accepted or one.own_results or one.damaged for one in found)
+
+
+@pytest.mark.parametrize("keyword", ["SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName"])
+def test_a_type_of_value_that_is_none(keyword: str, flair: list[Path], tmp_path: Path) -> None:
+    """An element whose VR no parser knows is there to be skipped: the receiver takes the object, and it gets its
+    sentence like any."""
+    file = other_objects(flair, tmp_path / "others")[0]
+    row = _row(file)
+    header = pydicom.dcmread(file)
+    header.ManufacturerModelName = "Example"
+    header.save_as(file)
+    tag = pydicom.tag.Tag(keyword)
+    at = struct.pack("<HH2s", tag.group, tag.element, pydicom.datadict.dictionary_VR(tag).encode())
+    content = file.read_bytes()
+    place = content.index(at)
+    (length,) = struct.unpack_from("<H", content, place + 6)
+    unknown = at[:4] + b"ZI\0\0" + struct.pack("<L", length)  # the long form, as for every unknown VR (PS3.5 7.1.2)
+    file.write_bytes(content[:place] + unknown + content[place + 8 :])
+    found = examine_files([row], tmp_path)
+    assert found.verdict.reason == "These are not MR images (secondary capture); the node analyses brain FLAIR only."
+    assert not found.own_results
+
+
+def test_a_fault_of_ours_is_a_verdict(flair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever judging these objects may raise ends at the series, and tells nothing that the objects hold."""
+
+    def judge(_headers: object) -> None:
+        raise KeyError("Doe^Jane")
+
+    monkeypatch.setattr(completer_module, "judge_series", judge)
+    verdict = examine_files([_row(other_objects(flair, tmp_path / "others")[0])], tmp_path).verdict
+    assert verdict.code == "unexpected_error"
+    assert "unexpected KeyError" in verdict.reason
+    assert "Doe" not in verdict.reason
 
 
 def test_only_the_beginning_is_read(flair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

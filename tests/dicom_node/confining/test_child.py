@@ -40,6 +40,8 @@ def answer(request):
     if words[0] == b"keep":
         globals()["kept"] = bytearray(b"x") * int(words[1])
         return [b"kept"]
+    if words[0] == b"fail":
+        raise NotImplementedError("Doe^Jane")
     os._exit(3)
 
 serve("test", answer)
@@ -138,6 +140,18 @@ def test_a_child_that_ends_is_asked_twice(make: Callable[..., ConfinedChild]) ->
     (process,) = _family(child)
     process.kill()
     assert asked_twice(child, b"echo again") == [b"again"]
+
+
+def test_a_child_that_fails_quotes_nothing(
+    make: Callable[..., ConfinedChild], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What its parser did not foresee is told by kind and place; an error's text and traceback may hold a name."""
+    with pytest.raises(ConfinedChildLost, match="exit code 1"):
+        make().ask(b"fail")
+    said = capfd.readouterr().err
+    assert "unexpected NotImplementedError at obedient_child.py" in said
+    assert "Doe" not in said
+    assert "Traceback" not in said
 
 
 def test_a_child_that_holds_much_is_replaced(make: Callable[..., ConfinedChild]) -> None:
