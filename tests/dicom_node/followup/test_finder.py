@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.databases import sqlite_url
+from support.databases import PostgresServer, postgres_server, sqlite_url
 from support.result_cases import CASES, MODEL, series_of
 
 from db.engine import Database, open_database
@@ -41,6 +41,13 @@ def result(job_id: int, day: date, how: Acquisition = PRISMA, birth_key: str | N
 
 
 NOW = scan(9, date(2025, 3, 1))
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of these tests."""
+    with postgres_server() as server:
+        yield server
 
 
 class TestChoice:
@@ -135,11 +142,19 @@ class TestWarnings:
 
 
 class TestFollowUps:
-    """From the headers of a series to what its result is compared with."""
+    """From the headers of a series to what its result is compared with, on both databases."""
+
+    @pytest.fixture(params=["sqlite", "postgresql"])
+    def home(self, request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path]:
+        """URL of an empty database, and where its files lie."""
+        if request.param == "sqlite":
+            return sqlite_url(tmp_path), tmp_path
+        server: PostgresServer = request.getfixturevalue("postgres")
+        return server.new_database(), server.data
 
     @pytest.fixture
-    def database(self, tmp_path: Path) -> Iterator[Database]:
-        url = sqlite_url(tmp_path)
+    def database(self, home: tuple[str, Path]) -> Iterator[Database]:
+        url, _ = home
         upgrade(url)
         with closing(open_database(url)) as opened:
             yield opened
@@ -197,13 +212,17 @@ class TestFollowUps:
         with database.read() as connection:
             assert "SER-47" not in str(connection.exec_driver_sql("SELECT * FROM scans").fetchall())
 
-    def test_nothing_of_the_patient_is_in_the_database(self, database: Database, tmp_path: Path) -> None:
-        """Neither identifier nor date of birth, as bytes of the file."""
+    def test_nothing_of_the_patient_is_in_the_database(
+        self, database: Database, home: tuple[str, Path], tmp_path: Path
+    ) -> None:
+        """Neither identifier nor date of birth, as bytes of the files, PostgreSQL's log of changes too."""
         finder = FollowUps(ScanTable(database), PatientHasher(b"k" * 32))
         job = JobTable(database).enqueue("1.2.1", "a" * 64, 24)
-        finder.find(job, self.series(tmp_path / "1", "20230301", "1.9.1"), MODEL)
+        finder.find(job, self.series(tmp_path / "series" / "1", "20230301", "1.9.1"), MODEL)
         assert ScanTable(database).chosen(job.id) == (True, None)
         database.close()
-        content = b"".join(file.read_bytes() for file in tmp_path.glob("*") if file.is_file())
+        _, folder = home
+        files = [file for file in folder.rglob("*") if file.is_file() and tmp_path / "series" not in file.parents]
+        content = b"".join(file.read_bytes() for file in files)
         assert b"1.9.1" in content
         assert b"SECRET-12" not in content and b"19500102" not in content and b"1950-01-02" not in content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from support.databases import postgres_server
+from support.databases import PostgresServer, postgres_server
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
@@ -57,16 +57,22 @@ def _close_reader() -> Iterator[None]:
     READER.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of these tests."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def setting(request: pytest.FixtureRequest, tmp_path: Path, tiny_ensemble: Ensemble) -> Iterator[Setting]:
-    """A worker with one destination; on SQLite unless the test says otherwise."""
-    with ExitStack() as stack:
-        url = None
-        if getattr(request, "param", "sqlite") == "postgresql":
-            url = stack.enter_context(postgres_server()).new_database()
-            upgrade(url)
-        made = Setting(tmp_path, tiny_ensemble, url)
-        stack.enter_context(closing(made.database))
+    """A worker with one destination."""
+    url = None
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres").new_database()
+        upgrade(url)
+    made = Setting(tmp_path, tiny_ensemble, url)
+    with closing(made.database):
         yield made
 
 
@@ -88,7 +94,6 @@ def said(report: Dataset) -> list[str]:
     return [item.value for item in report.iterall() if item.keyword == "TextValue"]
 
 
-@pytest.mark.parametrize("setting", ["sqlite", "postgresql"], indirect=True)
 def test_the_later_report_tells_the_change(
     setting: Setting, early: list[Path], late: list[Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
