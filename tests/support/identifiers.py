@@ -15,6 +15,9 @@ _SHORTEST = 5
 # Parts of names of nobody in public samples, which are words that a log may have.
 _NOBODY = {"phantom", "anonymized", "brain", "slice", "stacks", "timing", "development"}
 
+# Neither part of a longer word or number, nor a component of a UID (digits, with a digit behind the next full stop).
+_AS_A_WORD = r"(?<![^\W_])(?<!\d\.){}(?![^\W_])(?!\.\d)"
+
 
 def identifiers_in(folder: Path) -> set[str]:
     """Names, their parts, IDs, accession numbers and birth dates in the DICOM files below a folder, in lower case.
@@ -41,7 +44,10 @@ def _parts(name: str) -> set[str]:
 
 
 def check_no_identifier(text: str, folder: Path) -> None:
-    """The text holds none of the identifiers of the files below a folder, as a word of its own."""
+    """The text holds none of the identifiers of the files below a folder, as a word of its own.
+
+    A file's name and a name put together with "_" have words of their own too; a component of a UID is none.
+    """
     lower = text.lower()
-    told = sorted(one for one in identifiers_in(folder) if re.search(rf"(?<![\w.]){re.escape(one)}(?![\w.])", lower))
+    told = sorted(one for one in identifiers_in(folder) if re.search(_AS_A_WORD.format(re.escape(one)), lower))
     assert told == [], f"the log tells who the patient is: {told}"
