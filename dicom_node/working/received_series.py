@@ -5,19 +5,20 @@ still grow without bounds, and the worker holds a model and a lease.
 
 Protocol: request: rows of the instances, the storage folder and the job's digest as JSON. Answer: a series as
 `series_parts` writes it, or one part of JSON: ["refused", class, code, reason] or ["failed", words]. With null for the
-digest only one header is asked for: two parts, of which the first is empty, or null as JSON. A decoder that a
-hostile file has taken over can thus give wrong images, which it could before; it cannot run code in this process.
+digest only one header is asked for: two parts, of which the first is empty, or one of JSON: null, or why it must not
+be used, in words. A decoder that a hostile file has taken over can thus give wrong images, which it could before; it
+cannot run code in this process.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import structlog
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileDataset
 
 from db.inbox import StoredInstance
 from dicom_node.completing.instances import analysed_instances, digest_of, first_instances, rows_from_json, rows_to_json
@@ -29,6 +30,7 @@ from dicom_node.errors import (
     IncompleteSeries,
     NotAnalysable,
     NotFlair,
+    ResultError,
     UnreadableObject,
     UnsupportedGeometry,
     WmhNodeError,
@@ -37,6 +39,7 @@ from dicom_node.logs import describe_error
 from dicom_node.reading import values
 from dicom_node.reading.flair_series import FlairSeries
 from dicom_node.reading.parsing import guarded, read_header
+from dicom_node.reading.patients import require_one_patient
 from dicom_node.reading.pixels import MAX_VOXELS
 from dicom_node.reading.series import clean_header, read_series
 from dicom_node.working.series_parts import from_parts, header_bytes, header_from, to_parts
@@ -49,6 +52,8 @@ MAX_HEADER_BYTES: Final = 192 * 1024**2
 LIMITS: Final = Limits(
     memory_bytes=1024**3 + 12 * MAX_VOXELS, seconds=600.0, answer_bytes=4 * MAX_VOXELS + 2 * MAX_HEADER_BYTES
 )
+
+SEVERAL_PATIENTS: Final = "the images of the series name several patients, so that nobody knows whose it is"
 
 _LARGE: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
@@ -98,12 +103,15 @@ class ReceivedSeriesReader:
         """As `first_header`; None also when not even that can be read within the limits.
 
         Raises:
+            ResultError: see there.
             ConfinedChildLost: for reasons that need not be the series'.
         """
         request = json.dumps([rows_to_json(instances), str(storage), None]).encode()
         try:
             answer = asked_twice(self._child, request)
             if len(answer) == 1:
+                if (why_not := json.loads(answer[0])) is not None:
+                    raise ResultError(why_not)
                 return None
             return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
         except (ConfinedChildLost, UnreadableObject) as error:
@@ -151,19 +159,36 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset 
 
     Returns:
         with the UIDs that it was received under; None when none can be read and names the series.
+
+    Raises:
+        ResultError: the headers that can be read name several patients. What the series is refused for, a damaged file
+            say, may have kept everybody from comparing them before.
     """
-    for one in instances:
-        try:
-            header = clean_header(read_header(storage / one.path))
-        except NotAnalysable:
-            continue
+    headers = list(_readable_headers(instances, storage))
+    try:
+        require_one_patient([header for _, header in headers])
+    except UnreadableObject as error:
+        raise ResultError(SEVERAL_PATIENTS) from error
+    for one, header in headers:
         if values.text(header, "SeriesInstanceUID") == one.series_instance_uid:
-            for keyword in _LARGE:
-                header.pop(keyword, None)
+            clean_header(header)
             for keyword, uid in uids_of(one).items():
                 setattr(header, keyword, uid)
             return header
     return None
+
+
+def _readable_headers(
+    instances: Sequence[StoredInstance], storage: Path
+) -> Iterator[tuple[StoredInstance, FileDataset]]:
+    for one in instances:
+        try:
+            header = read_header(storage / one.path)
+        except NotAnalysable:
+            continue
+        for keyword in _LARGE:
+            header.pop(keyword, None)
+        yield one, header
 
 
 def uids_of(one: StoredInstance) -> dict[str, str]:
@@ -211,6 +236,8 @@ def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
     try:
         header = first_header(rows_from_json(rows), storage)
         return [b"null"] if header is None else [b"", header_bytes(header)]
+    except ResultError as error:
+        return [json.dumps(str(error)).encode()]
     except Exception as error:  # likewise
         log.warning("no header could be read", trouble=describe_error(error))
         return [b"null"]

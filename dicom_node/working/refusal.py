@@ -19,7 +19,7 @@ from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
 from dicom_node.results.writing import part10_bytes
 from dicom_node.validating.gate import check_result_set
-from dicom_node.working.received_series import uids_of
+from dicom_node.working.received_series import SEVERAL_PATIENTS, uids_of
 from segmentation.ensemble import Ensemble
 
 # An answer is filed under the patient of one header. Of these series another header names somebody else.
@@ -61,7 +61,7 @@ def refused_series(
         ResultError: nobody knows whose the series is.
     """
     if reason.code in _NOBODYS:
-        raise ResultError("the images of the series name several patients, so that nobody knows whose it is")
+        raise ResultError(SEVERAL_PATIENTS)
     others = [one for one in first_instances(instances) if one.sop_instance_uid != header.SOPInstanceUID]
     return RefusedSeries((header, *map(_named, others)), instances_digest, reason)
 

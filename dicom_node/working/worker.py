@@ -198,7 +198,7 @@ class Worker:
         """Write what is told and move it to where it is delivered from.
 
         Raises:
-            ResultError: not one header can be read; or see `write_answer`.
+            ResultError: not one header can be read, or they name several patients; or see `write_answer`.
             ConfinedChildLost: see `ReceivedSeriesReader.first_header`.
         """
         instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
