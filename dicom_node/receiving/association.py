@@ -80,6 +80,7 @@ class Association:
         self.since = time.monotonic()
         self.busy = False
         self.message_since: float | None = None
+        self.stored_since: float | None = self.since
         self._around = surroundings
         self._settings = surroundings.settings
         seconds = surroundings.settings.message_seconds
@@ -259,7 +260,7 @@ class Association:
             return
         self._contexts = {one.context_id: one for one in results if one.result == ACCEPTANCE}
         self._machine.on(Event.ACCEPT)
-        self.since = time.monotonic()
+        self.since = self.stored_since = time.monotonic()
         self._transport.send(encode_associate_accept(request, results, self._settings.max_pdu_bytes))
         self._log.debug("association accepted", contexts=len(results), accepted=len(self._contexts))
         if not self._contexts:
@@ -376,7 +377,9 @@ class Association:
         self._command = self._object = self.message_since = None  # from here on it is we who take the time
         self._drained_bytes = 0
         if command.command_field == Command.C_STORE_RQ:
+            stored_before, self.stored_since = self.stored_since, None
             refusal = self._store(command, received)
+            self.stored_since = time.monotonic() if refusal is None else stored_before
             status = Status.SUCCESS if refusal is None else refusal.status
             self._respond(command, status, "" if refusal is None else refusal.reason)
         elif command.command_field == Command.C_ECHO_RQ and self._is_verification():

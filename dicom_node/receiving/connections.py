@@ -6,8 +6,9 @@ Two kinds. *Waiting*: not associated yet, or rejected; costs a thread and says n
 A real peer sends its A-ASSOCIATE-RQ within milliseconds, so when too many wait, the one that has waited longest goes
 (from the address with the most of them), never the newcomer. When all associations are taken, one that has been idle
 for long is aborted for the newcomer, or else one whose present message has come slowly for as long: peers that drip
-must not keep others out. If there is none, the newcomer is rejected as "local limit exceeded" (transient), and tries
-again. While there is room, nobody is too slow.
+must not keep others out. Nor must one peer that holds most places and only talks (C-ECHO, objects that are refused): of
+its associations one that has stored nothing for as long goes, if there is no other. If there is none at all, the
+newcomer is rejected as "local limit exceeded" (transient), and tries again. While there is room, nobody is too slow.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Occupant(Protocol):
     """Whether a message is under way."""
     message_since: float | None
     """`time.monotonic` of the beginning of the message that comes in; None while none does: we work on it, or wait."""
+    stored_since: float | None
+    """`time.monotonic` of its last object that we have stored, or of its beginning; None while we store one."""
 
     @property
     def message_bytes(self) -> int:
@@ -75,9 +78,7 @@ class Connections:
         with self._lock:
             victim = None
             if len(self._associated) >= self._max_associations:
-                victim, reason = self._idle_victim(), "idle while others wait for an association"
-                if victim is None:
-                    victim, reason = self._slow_victim(), "slow while others wait for an association"
+                victim, fault = self._associated_victim()
                 if victim is None:
                     return False
                 self._associated.remove(victim)
@@ -85,7 +86,7 @@ class Connections:
                 self._waiting.remove(occupant)
             self._associated.append(occupant)
         if victim is not None:
-            victim.evict(reason)
+            victim.evict(f"{fault} while others wait for an association")
         return True
 
     def remove(self, occupant: Occupant) -> None:
@@ -115,6 +116,18 @@ class Connections:
         crowded = Counter(one.address for one in self._waiting).most_common(1)[0][0]
         return next(one for one in self._waiting if one.address == crowded)
 
+    def _associated_victim(self) -> tuple[Occupant | None, str]:
+        """Who has to go, and for what."""
+        for choose, fault in (
+            (self._idle_victim, "idle"),
+            (self._slow_victim, "slow"),
+            (self._talking_victim, "holding most places and storing nothing"),
+        ):
+            victim = choose()
+            if victim is not None:
+                return victim, fault
+        return None, ""
+
     def _idle_victim(self) -> Occupant | None:
         limit = self._clock() - self._idle_seconds
         idle = [one for one in self._associated if not one.busy and one.since <= limit]
@@ -129,6 +142,25 @@ class Connections:
         if since is None or now - since < self._idle_seconds:
             return False
         return one.message_bytes < self._slow_bytes_per_second * (now - since)
+
+    def _talking_victim(self) -> Occupant | None:
+        """Of the peer that holds most places, the association that has stored nothing for longest."""
+        now = self._clock()
+        address, places = Counter(one.address for one in self._associated).most_common(1)[0]
+        if 2 * places <= self._max_associations:
+            return None
+        seconds = {one: self._seconds_without_storing(one, now) for one in self._associated if one.address == address}
+        longest = max(seconds, key=lambda one: seconds[one])
+        return longest if seconds[longest] >= self._idle_seconds else None
+
+    def _seconds_without_storing(self, one: Occupant, now: float) -> float:
+        """0 also while we store its object, and while a large one comes: what has come counts for all that time."""
+        stored, message = one.stored_since, one.message_since  # its thread may change them meanwhile
+        if stored is None:
+            return 0.0
+        seconds = now - stored
+        comes = message is not None and one.message_bytes >= self._slow_bytes_per_second * seconds
+        return 0.0 if comes else seconds
 
 
 def _first_of_most(group: Sequence[Occupant]) -> Occupant | None:

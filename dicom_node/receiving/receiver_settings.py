@@ -48,6 +48,7 @@ class ReceiverSettings:
             one that is longer than this ends the association.
         reserve_bytes: free disk that receiving leaves to the database and to results.
         reclaim_idle_seconds: an association idle for this long gives way when all are taken and one more is wanted.
+            So does, after the others, one that has stored nothing for this long, of a peer that holds most of them.
         slow_bytes_per_second: so does one whose present message is that old and has come slower than this.
         grace_seconds: how long objects on their way may take when the receiver stops.
         max_waiting, max_waiting_per_address: connections that have not associated yet (or are closing), per process.

@@ -8,6 +8,7 @@
 | idle association, association silent in a message, dribbled PDU | aborted after its timeout |
 | all associations taken and idle, one more wanted | the idle one goes, or a transient rejection |
 | all associations taken by objects that drip, one more wanted | one of those goes; none does while there is room |
+| all associations taken by one peer that only talks, one more wanted | one that stores nothing goes, none that stores |
 | random bytes in place of PDUs, unexpected PDUs, an endless command set | aborted |
 | a peer that goes away in the middle of an object | nothing is stored, nothing is left |
 """
@@ -15,6 +16,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import struct
 import time
@@ -23,7 +25,7 @@ import pytest
 from pydicom.uid import generate_uid
 from support.mr import encoded, mr_object
 from support.processes import until
-from support.raw_scu import EXPLICIT, MR, RawScu, associate_request, pdata, store_command
+from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request, command, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 
 pytestmark = pytest.mark.peer("storescu")
@@ -284,6 +286,42 @@ def test_full_of_dribbling_associations_a_newcomer_still_gets_in(tmp_path, serie
         assert honest.response().Status == 0x0000
         assert len(receiver.lines("association aborted")) == 1
         for scu in [*places, newcomer]:
+            scu.socket.close()
+
+
+def test_full_of_talking_associations_a_newcomer_still_gets_in(tmp_path):
+    """One peer holds every place and is never idle or slow: with C-ECHO, and with objects that are refused. One of its
+    associations is aborted for another sender, and not the one that stores."""
+    with ReceiverProcess(tmp_path, max_associations=4, reclaim_idle_seconds=2.0) as receiver:
+        places = [RawScu(receiver.port) for _ in range(4)]
+        honest, refused, *echoing = places
+        for scu in places:
+            scu.associate(contexts=[(MR, (EXPLICIT,)), (VERIFICATION, (EXPLICIT,))])
+        echo = command(AffectedSOPClassUID=VERIFICATION, CommandField=0x30, MessageID=1, CommandDataSetType=0x101)
+        other_series = mr_object().SeriesInstanceUID
+
+        def talk(number):
+            one = mr_object(number, series=other_series)
+            assert honest.store(one.SOPInstanceUID, encoded(one)) == 0x0000
+            assert refused.store(generate_uid(), b"\0\0") != 0x0000
+            for scu in echoing:
+                scu.send(pdata(3, 3, echo))
+                assert scu.response().Status == 0x0000
+
+        began = time.monotonic()
+        for number in itertools.count(1):
+            talk(number)
+            if time.monotonic() - began > 3:
+                break
+            time.sleep(0.25)
+        with RawScu(receiver.port) as newcomer:
+            newcomer.associate()
+            one = mr_object()
+            assert newcomer.store(one.SOPInstanceUID, encoded(one)) == 0x0000
+        assert "storing nothing while others wait" in receiver.wait_for_line("association aborted")
+        last = mr_object(99, series=other_series)
+        assert honest.store(last.SOPInstanceUID, encoded(last)) == 0x0000
+        for scu in places:
             scu.socket.close()
 
 
