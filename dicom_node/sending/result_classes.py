@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Set
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.receiving.uids import LABEL_MAP_SEGMENTATION_STORAGE
-from dicom_node.results.profiles import ObjectKind, Wish
+from dicom_node.results.profiles import PROFILES, ObjectKind, Profile, Wish
 
 
 @dataclass(frozen=True)
@@ -27,26 +27,22 @@ class ResultClass:
     Attributes:
         words: its objects, in the plural.
         name: of the class, as the peer's conformance statement has it.
-        otherwise: what to write behind a destination (or leave out) that is not to get it.
     """
 
     words: str
     name: str
-    otherwise: str
 
 
 _CLASSES: Final[Mapping[str, ResultClass]] = MappingProxyType(
     {
-        SegmentationStorage: ResultClass("segmentations", "Segmentation Storage", "the profile +legacy"),
-        LABEL_MAP_SEGMENTATION_STORAGE: ResultClass(
-            "label map segmentations", "Label Map Segmentation Storage", "another encoding than +labelmap"
-        ),
-        Comprehensive3DSRStorage: ResultClass("reports", "Comprehensive 3D SR Storage", "the profile +legacy"),
-        SecondaryCaptureImageStorage: ResultClass("pictures", "Secondary Capture Image Storage", "the profile +slicer"),
+        SegmentationStorage: ResultClass("segmentations", "Segmentation Storage"),
+        LABEL_MAP_SEGMENTATION_STORAGE: ResultClass("label map segmentations", "Label Map Segmentation Storage"),
+        Comprehensive3DSRStorage: ResultClass("reports", "Comprehensive 3D SR Storage"),
+        SecondaryCaptureImageStorage: ResultClass("pictures", "Secondary Capture Image Storage"),
         GrayscaleSoftcopyPresentationStateStorage: ResultClass(
-            "presentation states", "Grayscale Softcopy Presentation State Storage", "the profile +generic"
+            "presentation states", "Grayscale Softcopy Presentation State Storage"
         ),
-        EncapsulatedPDFStorage: ResultClass("PDF documents", "Encapsulated PDF Storage", "the profile +generic"),
+        EncapsulatedPDFStorage: ResultClass("PDF documents", "Encapsulated PDF Storage"),
     }
 )
 
@@ -59,6 +55,14 @@ _OF_KIND: Final[Mapping[ObjectKind, str]] = MappingProxyType(
         ObjectKind.PDF: EncapsulatedPDFStorage,
         ObjectKind.PROBABILITY: SegmentationStorage,
         ObjectKind.SR: Comprehensive3DSRStorage,
+    }
+)
+
+# What may stand behind a destination beside its profile and change the classes that it is sent.
+_OPTIONS: Final[Mapping[str, Callable[[Profile], Wish]]] = MappingProxyType(
+    {
+        "+labelmap": lambda profile: Wish(replace(profile, seg_encoding="labelmap")),
+        "+probability": lambda profile: Wish(profile, probability_map=True),
     }
 )
 
@@ -76,18 +80,43 @@ def words_of_class(sop_class_uid: str) -> str:
     return UID(sop_class_uid).name if ours is None else f"{ours.words} ({ours.name})"
 
 
-def remedy(sop_class_uids: Iterable[str], then: str = "") -> str:
+def remedy(sop_class_uids: Iterable[str], then: str = "", wish: Wish | None = None) -> str:
     """What to do where a destination rejects classes of results; "" when none of them is one.
 
     Args:
         sop_class_uids: those that it rejects.
         then: what to do once the destination accepts them.
+        wish: what the destination is sent; None when that is not known.
     """
-    others = dict.fromkeys(_CLASSES[uid].otherwise for uid in sop_class_uids if uid in _CLASSES)
-    if not others:
+    rejected = frozenset(uid for uid in sop_class_uids if uid in _CLASSES)
+    if not rejected:
         return ""
+    accept = f"accept the SOP class there{then and f', then {then}'}"
+    change = _change_of_settings(rejected, wish)
     # What is in the outbox was written for the profile of that time, and goes out as it is.
-    return (
-        f"accept the SOP class there{then and f', then {then}'}; or give the destination {', '.join(others)}, which "
-        "counts for series that are analysed after that"
-    )
+    return f"{accept}; or {change}, which counts for series that are analysed after that" if change else accept
+
+
+def _change_of_settings(rejected: Set[str], wish: Wish | None) -> str:
+    """How a destination is sent none of these, by the least change to it; "" where no profile is without them."""
+    own = () if wish is None else (wish.profile, PROFILES[wish.profile.name])
+    for profile in (*own, *(one for one in PROFILES.values() if one not in own)):
+        if rejected.isdisjoint(classes_of(Wish(profile))):
+            steps = [] if profile in own else [f"give the destination the profile +{profile.name}"]
+            if options := [option for option in _options_of(wish) if _sends(profile, option, rejected)]:
+                steps.append(f"leave out {' and '.join(options)}")
+            return " and ".join(steps)
+    return ""
+
+
+def _options_of(wish: Wish | None) -> tuple[str, ...]:
+    """Those that it has, or may have."""
+    has = {
+        "+labelmap": wish is None or wish.profile.seg_encoding == "labelmap",
+        "+probability": wish is None or wish.probability_map,
+    }
+    return tuple(option for option in _OPTIONS if has[option])
+
+
+def _sends(profile: Profile, option: str, sop_class_uids: Set[str]) -> bool:
+    return not sop_class_uids.isdisjoint(classes_of(_OPTIONS[option](profile)))

@@ -62,7 +62,7 @@ def test_check_names_what_a_destination_rejects(tmp_path: Path) -> None:
         ae.add_supported_context(accepted)
     port = free_port()
     server = ae.start_server(("127.0.0.1", port), block=False)
-    places = {"full": "", "old": "+legacy"}
+    places = {"full": "", "old": "+legacy", "map": "+legacy+probability"}
     destinations = ", ".join(f"{name}=OLDPACS@127.0.0.1:{port}{profile}" for name, profile in places.items())
     environment = _environment(storage=tmp_path / "storage", destinations=destinations)
     try:
@@ -74,4 +74,7 @@ def test_check_names_what_a_destination_rejects(tmp_path: Path) -> None:
     assert not findings["destination full"]["ok"]
     told = findings["destination full"]["detail"]
     assert "takes no segmentations (Segmentation Storage), no reports (Comprehensive 3D SR Storage): accept" in told
-    assert "+legacy" in told
+    assert "the profile +legacy" in told
+    told = findings["destination map"]["detail"]
+    assert "accept the SOP class there; or leave out +probability, which counts" in told
+    assert "profile" not in told
