@@ -10,6 +10,7 @@
     ├── ConfinedChildLost      the child that parses what peers sent
     ├── ReceivingError
     ├── ResultError
+    │   ├── NotAnswered        nobody is told about a refused series: whose or what it is cannot be told
     │   └── ResultNotValid     a finished result set that the gate lets nobody have; carries the findings
     ├── DeliveryError
     ├── ModelError             which model to use cannot be told, or a document about it is another model's
@@ -82,6 +83,10 @@ class ReceivingError(WmhNodeError):
 
 class ResultError(WmhNodeError):
     """SEG, SR or picture cannot be built from a segmentation."""
+
+
+class NotAnswered(ResultError):
+    """Nobody is told about a refused series, for a reason that is no fault: whose or what it is cannot be told."""
 
 
 class ResultNotValid(ResultError):

@@ -29,8 +29,8 @@ from dicom_node.errors import (
     ConfinedChildLost,
     IncompleteSeries,
     NotAnalysable,
+    NotAnswered,
     NotFlair,
-    ResultError,
     UnreadableObject,
     UnsupportedGeometry,
     WmhNodeError,
@@ -42,6 +42,7 @@ from dicom_node.reading.parsing import guarded, read_header
 from dicom_node.reading.patients import require_one_patient
 from dicom_node.reading.pixels import MAX_VOXELS
 from dicom_node.reading.series import clean_header, read_series
+from dicom_node.selecting.flair import judge_series
 from dicom_node.working.series_parts import from_parts, header_bytes, header_from, to_parts
 
 log = structlog.get_logger()
@@ -53,7 +54,10 @@ LIMITS: Final = Limits(
     memory_bytes=1024**3 + 12 * MAX_VOXELS, seconds=600.0, answer_bytes=4 * MAX_VOXELS + 2 * MAX_HEADER_BYTES
 )
 
+# Why nobody is told about a refused series.
 SEVERAL_PATIENTS: Final = "the images of the series name several patients, so that nobody knows whose it is"
+UNREADABLE: Final = "no image of the series can be read, so that nobody knows whose it is"
+NOT_FLAIR: Final = "the headers of the series do not say brain FLAIR, so that nobody waits for its result"
 
 _LARGE: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
@@ -99,26 +103,24 @@ class ReceivedSeriesReader:
             lambda: from_parts(answer), "unreadable", "The series could not be read: its reader gave no sense."
         )
 
-    def first_header(self, instances: Sequence[StoredInstance], storage: Path) -> Dataset | None:
-        """As `first_header`; None also when not even that can be read within the limits.
+    def first_header(self, instances: Sequence[StoredInstance], storage: Path) -> Dataset:
+        """As `first_header`.
 
         Raises:
-            ResultError: see there.
+            NotAnswered: see there; also when not even that can be read within the limits.
             ConfinedChildLost: for reasons that need not be the series'.
         """
         request = json.dumps([rows_to_json(instances), str(storage), None]).encode()
         try:
             answer = asked_twice(self._child, request)
             if len(answer) == 1:
-                if (why_not := json.loads(answer[0])) is not None:
-                    raise ResultError(why_not)
-                return None
+                raise NotAnswered(json.loads(answer[0]))
             return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
         except (ConfinedChildLost, UnreadableObject) as error:
             if isinstance(error, ConfinedChildLost) and not error.took_too_much:
                 raise
             log.warning("no header could be read", instances=len(instances), trouble=str(error))
-            return None
+            raise NotAnswered(UNREADABLE) from error
 
     @property
     def process_id(self) -> int | None:
@@ -152,30 +154,37 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
     return series
 
 
-def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset | None:
+def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
     """The header of the first instance of a series that can be read, to answer about a series that cannot.
 
     Functional groups, which may be as large as the image, are left out.
 
     Returns:
-        with the UIDs that it was received under; None when none can be read and names the series.
+        with the UIDs that it was received under.
 
     Raises:
-        ResultError: the headers that can be read name several patients. What the series is refused for, a damaged file
-            say, may have kept everybody from comparing them before.
+        NotAnswered: no header can be read; those that can name several patients, which a fault that was found before,
+            a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which completion could
+            not read, so that it was never judged (docs/adr/0012).
     """
     headers = list(_readable_headers(instances, storage))
     try:
         require_one_patient([header for _, header in headers])
     except UnreadableObject as error:
-        raise ResultError(SEVERAL_PATIENTS) from error
+        raise NotAnswered(SEVERAL_PATIENTS) from error
+    analysed = {one.path for one in analysed_instances(instances, storage)}
+    verdict = judge_series([header for one, header in headers if one.path in analysed])
+    if headers and not verdict.is_flair:
+        raise NotAnswered(NOT_FLAIR)
     for one, header in headers:
         if values.text(header, "SeriesInstanceUID") == one.series_instance_uid:
+            for keyword in _LARGE:
+                header.pop(keyword, None)
             clean_header(header)
             for keyword, uid in uids_of(one).items():
                 setattr(header, keyword, uid)
             return header
-    return None
+    raise NotAnswered(UNREADABLE)
 
 
 def _readable_headers(
@@ -186,8 +195,6 @@ def _readable_headers(
             header = read_header(storage / one.path)
         except NotAnalysable:
             continue
-        for keyword in _LARGE:
-            header.pop(keyword, None)
         yield one, header
 
 
@@ -234,13 +241,12 @@ def _answer(request: bytes) -> list[bytes | memoryview]:
 
 def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
     try:
-        header = first_header(rows_from_json(rows), storage)
-        return [b"null"] if header is None else [b"", header_bytes(header)]
-    except ResultError as error:
+        return [b"", header_bytes(first_header(rows_from_json(rows), storage))]
+    except NotAnswered as error:
         return [json.dumps(str(error)).encode()]
     except Exception as error:  # likewise
         log.warning("no header could be read", trouble=describe_error(error))
-        return [b"null"]
+        return [json.dumps(UNREADABLE).encode()]
 
 
 if __name__ == "__main__":

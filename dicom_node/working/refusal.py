@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from db.inbox import StoredInstance
 from dicom_node.completing.instances import first_instances
-from dicom_node.errors import NotAnalysable, ResultError
+from dicom_node.errors import NotAnalysable, NotAnswered
 from dicom_node.files import write_whole
 from dicom_node.results.not_analysed import Answer, RefusedSeries, build_answer
 from dicom_node.results.predecessor import ReportReference
@@ -58,10 +58,10 @@ def refused_series(
         reason: why it is not analysed.
 
     Raises:
-        ResultError: nobody knows whose the series is.
+        NotAnswered: nobody knows whose the series is.
     """
     if reason.code in _NOBODYS:
-        raise ResultError(SEVERAL_PATIENTS)
+        raise NotAnswered(SEVERAL_PATIENTS)
     others = [one for one in first_instances(instances) if one.sop_instance_uid != header.SOPInstanceUID]
     return RefusedSeries((header, *map(_named, others)), instances_digest, reason)
 

@@ -15,7 +15,7 @@ from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import Job, JobTable, NewDelivery
 from dicom_node.completing.instances import damaged_instances
-from dicom_node.errors import NotAnalysable, ResultError, ResultNotValid, WmhNodeError
+from dicom_node.errors import ConfinedChildLost, NotAnalysable, NotAnswered, ResultNotValid, WmhNodeError
 from dicom_node.followup.finder import FollowUps
 from dicom_node.logs import describe_error
 from dicom_node.reading.flair_series import FlairSeries
@@ -169,6 +169,12 @@ class Worker:
         answer, remark = None, ""
         try:
             answer = self._publish_answer(job, error, ensemble, told) if told else None
+        except ConfinedChildLost as lost:  # the machine is short of something, and who waits is told later
+            self._retry_later(job, str(lost))
+            return
+        except NotAnswered as why:
+            remark = f"nobody is told: {why}"
+            log.warning("nobody is told of a rejected series", job=job.id, why=str(why))
         except Exception as trouble:  # a part of the worker's edge
             if (away := self._probe.trouble(trouble)) is not None:
                 self._wait_for_storage(job, away)
@@ -198,13 +204,11 @@ class Worker:
         """Write what is told and move it to where it is delivered from.
 
         Raises:
-            ResultError: not one header can be read, or they name several patients; or see `write_answer`.
-            ConfinedChildLost: see `ReceivedSeriesReader.first_header`.
+            NotAnswered, ConfinedChildLost: see `ReceivedSeriesReader.first_header`.
+            ResultError: see `write_answer`.
         """
         instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
         header = self._reader.first_header(instances, self._storage)
-        if header is None:
-            raise ResultError("no image of the series can be read, so that nobody knows whose it is")
         refused = refused_series(header, instances, job.instances_digest, error)
         with self._outbox.workplace(job.id) as workplace:
             written = write_answer(

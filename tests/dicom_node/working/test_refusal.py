@@ -11,6 +11,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from support.dicom_series import small_scan, write_scan
 from support.received import instance
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
@@ -23,7 +24,7 @@ from db.job_states import JobState
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
 from dicom_node.completing.instances import digest_of
-from dicom_node.errors import UnreadableObject
+from dicom_node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from dicom_node.results.profiles import PROFILES, Wish
@@ -194,6 +195,36 @@ def test_the_verdict_stands_when_no_answer_comes_about(
     assert setting.jobs.get(job_id).state is JobState.REJECTED
     assert "no answer could be made: unexpected KeyError" in setting.jobs.events(job_id)[-1].detail
     assert list(setting.deliveries(job_id)) == []
+
+
+def test_nobody_hears_of_what_is_no_flair(setting: Setting, tmp_path: Path) -> None:
+    """A T1 that completion could not read is a job too; its worker rejects it, and no PACS gets a report about it."""
+    files = write_scan(small_scan(), tmp_path / "t1", description="t1_mprage", protocol="t1_mprage")
+    setting.receive(files)
+    job_id = setting.enqueue(files)
+    assert setting.worker.work_once()
+    assert (setting.jobs.get(job_id).state, setting.jobs.get(job_id).code) == (JobState.REJECTED, "t1_weighted")
+    assert "do not say brain FLAIR" in setting.jobs.events(job_id)[-1].detail
+    assert list(setting.deliveries(job_id)) == []
+
+
+def test_a_machine_short_of_memory_delays_the_answer(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The child that gives the answer's header is lost: the job is tried again, and then everybody is told."""
+
+    def lost(*_: Any) -> Any:
+        raise ConfinedChildLost("was ended", took_too_much=False, ended=True)
+
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+    with monkeypatch.context() as patch:
+        patch.setattr(READER, "first_header", lost)
+        assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state is JobState.QUEUED
+    assert setting.worker.work_once()
+    assert setting.jobs.get(job_id).state is JobState.REJECTED
+    assert {delivery.destination for delivery in setting.deliveries(job_id)} == {"generic", "legacy"}
 
 
 def refuse(code: str) -> Any:
