@@ -13,6 +13,7 @@ cannot run code in this process.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -157,7 +158,8 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
 def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
     """The header of the first instance of a series that can be read, to answer about a series that cannot.
 
-    Functional groups, which may be as large as the image, are left out.
+    The first of the size that most of its images have: the form of the answer's report depends on that, and a localizer
+    may have come before the FLAIR. Functional groups, which may be as large as the image, are left out.
 
     Returns:
         with the UIDs that it was received under.
@@ -176,15 +178,21 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
     verdict = judge_series([header for one, header in headers if one.path in analysed])
     if headers and not verdict.is_flair:
         raise NotAnswered(NOT_FLAIR)
-    for one, header in headers:
-        if values.text(header, "SeriesInstanceUID") == one.series_instance_uid:
-            for keyword in _LARGE:
-                header.pop(keyword, None)
-            clean_header(header)
-            for keyword, uid in uids_of(one).items():
-                setattr(header, keyword, uid)
-            return header
-    raise NotAnswered(UNREADABLE)
+    named = [pair for pair in headers if values.text(pair[1], "SeriesInstanceUID") == pair[0].series_instance_uid]
+    if not named:
+        raise NotAnswered(UNREADABLE)
+    sizes = Counter(_size(header) for _, header in named)
+    one, header = max(named, key=lambda pair: sizes[_size(pair[1])])  # the first of those
+    for keyword in _LARGE:
+        header.pop(keyword, None)
+    clean_header(header)
+    for keyword, uid in uids_of(one).items():
+        setattr(header, keyword, uid)
+    return header
+
+
+def _size(header: Dataset) -> tuple[int | None, int | None]:
+    return values.whole(header, "Rows"), values.whole(header, "Columns")
 
 
 def _readable_headers(
