@@ -18,9 +18,7 @@ app = typer.Typer(help="The database's schema.", no_args_is_help=True)
 def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make the tables, or bring them to what this version needs; does nothing when they are current."""
     from db.migrate import upgrade as upgrade_schema
-    from dicom_node.files import keep_from_others
 
-    keep_from_others()
     settings = settings_or_exit(config)
     with exit_codes():
         _report(settings.database_url, upgrade_schema(settings.database_url), as_json)

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from dicom_node.cli.context import exit_codes
+from dicom_node.files import keep_from_others
 from dicom_node.logs import configure_logs
 
 
@@ -80,6 +81,7 @@ def _root(
     ] = False,
 ) -> None:
     """A DICOM node that segments white matter hyperintensities on brain FLAIR. Research use only."""
+    keep_from_others()  # every command, and every process that it starts
 
 
 def main() -> None:

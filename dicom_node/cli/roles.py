@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.cli.context import ConfigOption, exit_codes, settings_or_exit
-from dicom_node.files import keep_from_others, make_folder
+from dicom_node.files import make_folder
 from dicom_node.logs import configure_logs
 from dicom_node.serving.role import give_way_to_the_receiver, stop_when_told
 from dicom_node.settings import Settings
@@ -37,7 +37,6 @@ def deliver(config: ConfigOption = None) -> None:
 
 
 def _run(role: str, config: Path | None, body: Callable[[Settings, threading.Event], None]) -> None:
-    keep_from_others()
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
     with exit_codes():

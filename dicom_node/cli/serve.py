@@ -7,7 +7,7 @@ import threading
 import typer
 
 from dicom_node.cli.context import ConfigOption, err, exit_codes, settings_or_exit
-from dicom_node.files import keep_from_others, make_folder
+from dicom_node.files import make_folder
 from dicom_node.logs import configure_logs
 from dicom_node.settings import Settings, compact
 
@@ -26,7 +26,6 @@ def serve(config: ConfigOption = None) -> None:
     from dicom_node.serving.supervisor import Supervisor, role_command
     from dicom_node.storage import require_storage
 
-    keep_from_others()
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role="serve")
     with exit_codes():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support.models import tiny_bundle
 from support.node import run_cli
 
 from dicom_node.cli.main import COMMANDS
@@ -32,6 +35,21 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 def test_version() -> None:
     """`--version` prints the version and nothing else."""
     assert run_cli("--version").stdout.startswith("wmh-node ")
+
+
+def test_what_commands_write_is_kept_from_others(tmp_path: Path) -> None:
+    """Images, results and their folders are for the user and the group, whatever the umask of the shell."""
+    model = tiny_bundle(tmp_path / "model")
+    images, results = tmp_path / "images", tmp_path / "results"
+    before = os.umask(0o022)
+    try:
+        run_cli("phantom", "--out", images, "--slices", 12, "--matrix", 128)
+        run_cli("segment", images, "--out", results, "--model", model)
+    finally:
+        os.umask(before)
+    written = [images, *images.rglob("*"), results, *results.rglob("*")]
+    assert {"seg.dcm", "measurements.json", "overlay.png"} <= {path.name for path in written}
+    assert [str(path) for path in written if path.stat().st_mode & 0o007] == []
 
 
 @pytest.mark.parametrize("role", ["receive", "deliver", "serve"])
