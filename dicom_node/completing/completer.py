@@ -45,7 +45,8 @@ class Examination:
         digest: names the instances that are analysed.
         own_results: it is a report of ours that a PACS has sent back.
         damaged: it is refused, and files of it are not what was received any more: the verdict is about the disk.
-        lost: it was not judged, since the process that reads was lost: the verdict is about this machine.
+        lost: why it was not judged, in words: what happened to the process that reads. "" when it was judged; else the
+            verdict says nothing, and is neither stored nor told.
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
@@ -54,12 +55,13 @@ class Examination:
     digest: str
     own_results: bool = False
     damaged: bool = False
-    lost: bool = False
+    lost: str = ""
     feedback: bool = False
 
 
 # Every object counts by itself, and none is missing that anybody could know of.
 _FEEDBACK = Examination(True, Verdict(True, "feedback", "This is a segmentation."), digest="", feedback=True)
+_NOT_JUDGED = Verdict(False, "", "")
 
 
 class Completer:
@@ -176,19 +178,19 @@ class Completer:
         try:
             return self._examine_files(instances, self._storage)
         except ConfinedChildLost as error:
-            verdict = Verdict(False, "not_read", f"The files of the series could not be read: {error}.")
-            return Examination(True, verdict, digest_of(first_instances(instances)), lost=True)
+            return Examination(True, _NOT_JUDGED, digest_of(first_instances(instances)), lost=str(error))
 
     def _is_put_off(self, series_uid: str, examination: Examination) -> bool:
         if not examination.lost:
             self._postponed.forget(series_uid)
             return False
         wait = self._postponed.postpone(series_uid, self._clock())
-        trouble = examination.verdict.reason
         if wait is None:
-            log.error("series could not be read, a job tries it", series=series_uid, trouble=trouble)
+            log.error("series could not be read, a job tries it", series=series_uid, trouble=examination.lost)
             return False
-        log.warning("series could not be read, tried again later", series=series_uid, seconds=wait, trouble=trouble)
+        log.warning(
+            "series could not be read, tried again later", series=series_uid, seconds=wait, trouble=examination.lost
+        )
         return True
 
     def _enter_feedback(self, activity: SeriesActivity, *, closes: bool) -> None:

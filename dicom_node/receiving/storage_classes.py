@@ -36,7 +36,8 @@ class StorageClass:
         uid: SOP Class UID.
         called: what a technologist calls such objects.
         is_read: the node reads its pixels, so an object without whole pixel data is refused at the door. What is only
-            held is judged by nobody: a fault in it must not end the transfer of its study.
+            held must be an object (0xC000 for one that does not parse) with the UIDs that it is kept by (0xA900); no
+            more is asked of it, so that other faults in it do not end the transfer of its study.
         transfer_syntaxes: in which it is taken, by UID.
     """
 

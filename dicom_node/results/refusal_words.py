@@ -61,10 +61,6 @@ _SEVERAL_PATIENTS: Final = Advice(
     "Images of one patient in a series.",
     "Find out in the PACS whose images these are, and send each patient's images as a series of their own.",
 )
-_NOT_READ: Final = Advice(
-    _FLAIR,
-    "Nothing is said against the images: this node had no memory or no disk to read them. Send the series again later.",
-)
 _FAULT: Final = Advice(
     _FLAIR,
     "This is a fault of the program, not of the images. Please show the code below to those who run this node.",
@@ -96,7 +92,6 @@ _ADVICE: Final[dict[str, Advice]] = {
         ("several_flair_volumes", "too_many_images", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL
     ),
     "several_patients": _SEVERAL_PATIENTS,
-    "not_read": _NOT_READ,
     **dict.fromkeys(("empty", "too_few_slices", "slices_missing"), _INCOMPLETE),
     **dict.fromkeys(("not_axial", "rotated_in_plane"), _NOT_AXIAL),
     **dict.fromkeys(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from structlog.testing import capture_logs
 from support.clock import ManualClock
 from support.databases import sqlite_url
 from support.result_cases import result_set_of, segmentation_of
@@ -162,10 +163,16 @@ def test_a_lost_reader_refuses_nothing(setting: Setting, series: list[Path], tmp
 
 
 def test_a_series_that_is_never_read_becomes_a_job_that_says_so(setting: Setting, series: list[Path]) -> None:
-    """Not refused, since nothing says that it is to blame: after some looks it is the worker's, whose attempts end."""
+    """Not refused, since nothing says that it is to blame: after some looks it is the worker's, whose attempts end.
+    Each look's line in the log says what happened, and the last one what becomes of the series."""
     reader = LostReader(setting, times=10**9)
     setting.receive(series)
-    jobs = [setting.after(1) for _ in range(200)]
+    with capture_logs() as lines:
+        jobs = [setting.after(1) for _ in range(200)]
+    told = [(line["event"], line["trouble"]) for line in lines if "trouble" in line]
+    happened = str(ConfinedChildLost("was killed", took_too_much=False))
+    again = [("series could not be read, tried again later", happened)] * (MOST_LOOKS - 1)
+    assert told == [*again, ("series could not be read, a job tries it", happened)]
     assert set(reader.asked.values()) == {MOST_LOOKS}
     assert jobs[60] == []
     assert [(job.state, job.instance_count) for job in jobs[-1]] == [("queued", len(series))]
