@@ -62,6 +62,7 @@ async function lookAt(page, study) {
     }
   }
   seen.segments = await page.evaluate(segmentsShown);
+  seen.notices = await page.evaluate(() => [...window.poppedUp.values()]);
   seen.complaints = page.complaints;
   return seen;
 }
@@ -80,6 +81,7 @@ async function newPage(browser, url) {
   });
   // The banner "for investigational use only" stays until it is clicked away, and covers a part of the image.
   await page.addInitScript(() => sessionStorage.setItem('investigationalUseDialog', 'hidden'));
+  await page.addInitScript(noteWhatPopsUp);
   return page;
 }
 
@@ -145,6 +147,16 @@ function save(name, dataUrl) {
 }
 
 // --- below: run in the page ---
+
+// Dialogs and notices, from the moment that they are shown: a notice goes away by itself.
+function noteWhatPopsUp() {
+  window.poppedUp = new Map();
+  new MutationObserver(() => {
+    for (const one of document.querySelectorAll('[role="dialog"], [role="alertdialog"], [data-sonner-toast]')) {
+      window.poppedUp.set(one, one.innerText);
+    }
+  }).observe(document, { childList: true, subtree: true });
+}
 
 function firstImageIsShown() {
   const viewport = window.cornerstone?.getEnabledElements?.()[0]?.viewport;

@@ -20,7 +20,7 @@ def canvas_with(mask: np.ndarray, shift: tuple[float, float]) -> np.ndarray:
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (1.0, 0.0), (-0.7, 0.6), (0.0, -1.3)])
 def test_a_shift_is_measured(shift: tuple[float, float]) -> None:
-    """Both measures give the length of the shift, in pixels of the image, to a tenth."""
+    """Both measures give the length of the shift, in pixels of the image, to a tenth; also by a part of the pixels."""
     mask = np.random.default_rng(5).random((24, 20)) > 0.8
     mask[[0, -1]] = mask[:, [0, -1]] = False
     picture = canvas_with(mask, shift)
@@ -28,6 +28,8 @@ def test_a_shift_is_measured(shift: tuple[float, float]) -> None:
     by_centroid, dice = centroid_shift_of(picture, mask, TO_CANVAS)
     assert by_centroid == expected
     assert shift_of(picture.astype(float), mask.astype(float), TO_CANVAS) == expected
+    part = np.indices(mask.shape)[0] < 15
+    assert shift_of(picture.astype(float), mask.astype(float), TO_CANVAS, part) == expected
     assert (dice == 1.0) == (shift == (0.0, 0.0))
 
 
