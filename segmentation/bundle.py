@@ -74,10 +74,12 @@ class VentricleNetwork:
     Attributes:
         networks: it alone.
         threshold: probability at or above which a voxel is ventricle.
+        is_mirrored: it is asked about mirror images too, see `segmentation.mirroring`.
     """
 
     networks: NetworkSet
     threshold: float
+    is_mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def write_bundle(
     threshold: float = 0.5,
     ventricles: Any | None = None,
     ventricle_threshold: float = VENTRICLE_THRESHOLD,
+    mirrors_ventricles: bool = False,
     temperature: float | None = None,
 ) -> ModelBundle:
     """Write Keras models as a bundle, and read it back as any user of it will.
@@ -208,6 +211,7 @@ def write_bundle(
         threshold: mean probability at or above which a voxel is WMH.
         ventricles: Keras model that marks ventricles, built by `build_network` too, of any width; same input contract.
         ventricle_threshold: probability at or above which a voxel is ventricle.
+        mirrors_ventricles: the ventricle network is asked about mirror images too, see `segmentation.mirroring`.
         temperature: what the logits were divided by, already folded into the last layer's weights; told, not applied.
 
     Golden predictions are computed from the weights as they are written, and stored with them.
@@ -228,8 +232,11 @@ def write_bundle(
         graphs[0],
         tuple(parse_weights(member_name(i), files[member_name(i)], graphs[0]) for i in range(len(models))),
     )
-    marker = None if ventricles is None else _pack_ventricles(ventricles, specification.size, files)
-    golden = make_golden(preprocessing, members, marker)
+    marker = None
+    if ventricles is not None:
+        packed = _pack_ventricles(ventricles, specification.size, files)
+        marker = VentricleNetwork(packed, ventricle_threshold, mirrors_ventricles)
+    golden = make_golden(preprocessing, members, None if marker is None else marker.networks, mirrors_ventricles)
     files[GOLDEN_NAME] = pack_golden(golden)
     manifest = Manifest(
         schema_version=SCHEMA,
@@ -245,9 +252,7 @@ def write_bundle(
             file: FileEntry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
             for file, content in sorted(files.items())
         },
-        ventricles=None
-        if marker is None
-        else VentricleArchitecture(**_architecture(marker.specification), threshold=ventricle_threshold),
+        ventricles=None if marker is None else _ventricle_architecture(marker),
         golden=GoldenContract(slices=len(golden.images)),
         temperature=temperature,
     )
@@ -287,6 +292,11 @@ def _architecture(specification: NetworkSpecification) -> dict[str, Any]:
     }
 
 
+def _ventricle_architecture(marker: VentricleNetwork) -> VentricleArchitecture:
+    architecture = _architecture(marker.networks.specification)
+    return VentricleArchitecture(**architecture, threshold=marker.threshold, mirrored=marker.is_mirrored or None)
+
+
 def _pack_ventricles(model: Any, size: int, files: dict[str, bytes]) -> NetworkSet:
     """Add the ventricle network's files; returns it with its weights as they are written."""
     specification = specification_of(model)
@@ -304,7 +314,8 @@ def _parse_ventricles(manifest: Manifest, files: dict[str, bytes]) -> VentricleN
     graph = NetworkGraph.from_json(files[VENTRICLES_GRAPH_NAME])
     weights = parse_weights(VENTRICLES_NAME, files[VENTRICLES_NAME], graph)
     specification = _specification(manifest.ventricles, manifest.input.size)
-    return VentricleNetwork(NetworkSet(specification, graph, (weights,)), manifest.ventricles.threshold)
+    networks = NetworkSet(specification, graph, (weights,))
+    return VentricleNetwork(networks, manifest.ventricles.threshold, manifest.ventricles.mirrored is True)
 
 
 def _parse_golden(manifest: Manifest, files: dict[str, bytes]) -> Golden | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.bundle import ModelBundle, ModelIdentity
+from segmentation.mirroring import mirrored_mean
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.runtimes.choose import RuntimeChoice, open_runtime
 from segmentation.runtimes.runtime import BATCH, Runtime
@@ -31,6 +33,7 @@ class Ensemble:
         self._runtime = runtime
         self._open_ventricles = open_ventricles
         self._ventricles: Runtime | None = None
+        self._is_mirrored = bundle.ventricles is not None and bundle.ventricles.is_mirrored
         self.ventricle_threshold: float = 1.0 if bundle.ventricles is None else bundle.ventricles.threshold
         self.identity: ModelIdentity = bundle.identity
         self.members: int = bundle.members
@@ -80,8 +83,11 @@ class Ensemble:
             return None
         if self._ventricles is None:
             self._ventricles = self._open_ventricles()
-        (probability,) = self._run(self._ventricles, 1, images)
-        return np.asarray(probability, np.float32)
+        predict = partial(self._mark, self._ventricles)
+        return mirrored_mean(predict, images) if self._is_mirrored else predict(images)
+
+    def _mark(self, ventricles: Runtime, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(self._run(ventricles, 1, images)[0], np.float32)
 
     def _run(
         self,

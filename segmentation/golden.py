@@ -7,6 +7,7 @@ ensemble to them, so that a runtime, a driver or a CPU that computes something e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from segmentation.errors import BadBundle
 from segmentation.golden_head import draw_head
+from segmentation.mirroring import mirrored_mean
 from segmentation.networks.network_set import NetworkSet
 from segmentation.npz import pack_arrays, parse_arrays
 from segmentation.preprocessing.case import preprocess
@@ -84,17 +86,27 @@ def golden_images(settings: PreprocessingSettings) -> NDArray[np.float32]:
     return preprocess(draw_head(settings.size), settings).images.astype(np.float16).astype(np.float32)
 
 
-def make_golden(settings: PreprocessingSettings, members: NetworkSet, ventricles: NetworkSet | None) -> Golden:
+def make_golden(
+    settings: PreprocessingSettings,
+    members: NetworkSet,
+    ventricles: NetworkSet | None,
+    mirrors_ventricles: bool = False,
+) -> Golden:
     """Golden predictions by Keras, in float32 on the CPU.
 
     Args:
         settings: the input contract.
         members: with the weights as the bundle holds them, rounded.
         ventricles: the ventricle network, if there is one.
+        mirrors_ventricles: it is asked about mirror images too.
     """
     images = golden_images(settings)
+    probability = _rounded(_mean_by_keras(members, images))
+    if ventricles is None:
+        return Golden(images, probability, None)
+    predict = partial(_mean_by_keras, ventricles)
     return Golden(
-        images, _mean_by_keras(members, images), None if ventricles is None else _mean_by_keras(ventricles, images)
+        images, probability, _rounded(mirrored_mean(predict, images) if mirrors_ventricles else predict(images))
     )
 
 
@@ -169,7 +181,7 @@ def _tolerance(precision: str, members: int) -> float:
 
 
 def _mean_by_keras(networks: NetworkSet, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean probability (slice, row, column), rounded to float16."""
+    """Mean probability (slice, row, column)."""
     import keras
 
     from segmentation.networks.rebuild import keras_network
@@ -179,7 +191,7 @@ def _mean_by_keras(networks: NetworkSet, images: NDArray[np.float32]) -> NDArray
         for weights in networks.weights:
             model = keras_network(networks.specification, networks.graph, weights)
             found.append(keras.ops.convert_to_numpy(model(images[..., np.newaxis], training=False))[..., 0])
-    return _rounded(np.asarray(np.mean(found, axis=0, dtype=np.float64)))
+    return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32)
 
 
 def _rounded(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -36,12 +36,14 @@ class VentricleArchitecture(_Frozen):
 
     Attributes:
         threshold: probability at or above which a voxel is ventricle.
+        mirrored: its probabilities are the mean of each slice's and its mirror image's, see `segmentation.mirroring`.
     """
 
     network: Literal["unet", "se-unet"]
     variant: Literal["published", "text"]
     width: float = Field(gt=0, le=4)
     threshold: float = Field(gt=0, lt=1)
+    mirrored: Literal[True] | None = None
 
 
 class GoldenContract(_Frozen):

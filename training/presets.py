@@ -30,6 +30,7 @@ class Recipe:
         compute: Keras dtype policy.
         start_from: preset whose weights for the same member this one goes on from; None: from random weights.
         start_share: share of those weights in the final ones, see `training.averaging`.
+        is_mirrored: for ventricles: the network is asked about mirror images too, see `segmentation.mirroring`.
         is_calibrated: a temperature from held-out patients is folded into the members, see `training.temperature`.
     """
 
@@ -52,6 +53,7 @@ class Recipe:
     compute: str = "float32"
     start_from: str | None = None
     start_share: float = 0.0
+    is_mirrored: bool = False
     is_calibrated: bool = False
 
 
@@ -112,6 +114,7 @@ VENTRICLES = replace(
     FIRST_VENTRICLES,
     name="ventricles",
     start_from="first-ventricles",
+    is_mirrored=True,
     epochs=40,
     synthetic_share=0.1,
 )

@@ -114,6 +114,7 @@ def check_recipe(recipe: Recipe) -> None:
     _expect(len(recipe.scalp_factors) > 0, "scalp_factors", "at least one factor", recipe.scalp_factors)
     _expect(all(f >= 0 for f in recipe.scalp_factors), "scalp_factors", "factors of 0 or more", recipe.scalp_factors)
     _expect(recipe.compute in COMPUTE, "compute", " or ".join(COMPUTE), recipe.compute)
+    _expect(not recipe.is_mirrored or recipe.target == "ventricles", "is_mirrored", "no for the target wmh", "yes")
     fits = crop is None or (16 <= crop <= size and crop % 8 == 0)
     _expect(fits, "crop", f"none, or a multiple of 8 from 16 to the size {size}", crop)
     _expect(recipe.network.size == size, "network.size", f"preprocessing.size {size}", recipe.network.size)

@@ -175,6 +175,7 @@ def bundle(
         licence=LICENCE,
         model_card=model_card(trained.recipe, fluid.recipe, version, findings, trained.held_out, cases),
         ventricles=fluid.models[FOLDS],
+        mirrors_ventricles=fluid.recipe.is_mirrored,
         temperature=temperature,
     )
     _print_scores(findings.wmh, "WMH")

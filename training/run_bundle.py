@@ -126,6 +126,7 @@ def bundle_run(
             licence=name.licence,
             model_card=cohort_card(plan, facts, _held_out_scores(plan, models)),
             ventricles=None if extra is None else load_network(extra[1], extra[0]),
+            mirrors_ventricles=extra is not None and extra[1].is_mirrored,
             temperature=temperature,
         )
         if folder.bundle.exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from segmentation.bundle import ModelBundle
+from segmentation.mirroring import mirrored_mean
 from training.averaging import average_with_start
 from training.cases import LabelledCase
 from training.errors import BadCohort
@@ -85,7 +86,7 @@ class TrainedMembers:
         network = bundle.ventricles.networks
         held_out = _held_out(bundle)
         model = keras_network(network.specification, network.graph, network.weights[0])
-        recipe = replace(PRESETS[preset], network=network.specification)
+        recipe = replace(PRESETS[preset], network=network.specification, is_mirrored=bundle.ventricles.is_mirrored)
         return cls(recipe, held_out, {len(held_out): model})
 
     def require(self, members: Iterable[int]) -> None:
@@ -101,10 +102,11 @@ class TrainedMembers:
             )
 
     def predict(self, member: int, images: Any) -> Any:
-        """Probabilities of one member, as `training.fit.predict_slices`."""
+        """Probabilities of one member, as a bundle's user gets them."""
         from training.fit import predict_slices
 
-        return predict_slices(self.models[member], images)
+        predict = partial(predict_slices, self.models[member])
+        return mirrored_mean(predict, images) if self.recipe.is_mirrored else predict(images)
 
     def scores(self, cases: Sequence[LabelledCase]) -> list[MemberScore]:
         """Each case by the member that never saw its patient."""

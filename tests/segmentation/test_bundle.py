@@ -249,6 +249,9 @@ def test_ventricles_and_temperature_are_read_back(tmp_path: Path) -> None:
     assert bundle.manifest.temperature == 1.5
     assert bundle.golden is not None and bundle.golden.ventricles is not None
     assert plain.identity.digest != bundle.identity.digest
+    assert not bundle.ventricles.is_mirrored and "mirrored" not in bundle.manifest.document()["ventricles"]
+    twice = write(tmp_path / "d", [model], specification, ventricles=build_network(marker), mirrors_ventricles=True)
+    assert twice.ventricles is not None and twice.ventricles.is_mirrored
     with pytest.raises(BadBundle, match="images of 32 pixels, got 64"):
         write(
             tmp_path / "c", [model], specification, ventricles=build_network(NetworkSpecification(width=0.1, size=64))

@@ -1,0 +1,26 @@
+"""A network asked twice: about each slice and about its mirror image, left for right.
+
+Heads are nearly symmetric and a network's faults are not: the mean of both answers is a little better than either, and
+a mirrored head gets exactly the mirrored answer. It costs twice the time, which only a small network is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+def mirrored_mean(predict: Predict, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean of the probabilities of slices and of their mirror images.
+
+    Args:
+        predict: float32 (slice, row, column) images to probabilities of the same shape.
+        images: normalised slices, columns to the left.
+    """
+    there = predict(images)
+    back = predict(np.ascontiguousarray(images[:, :, ::-1]))[:, :, ::-1]
+    return np.asarray((there + back) / np.float32(2), np.float32)
