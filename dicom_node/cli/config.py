@@ -151,6 +151,6 @@ def _check_destination(settings: Settings, destination: Destination) -> str:
     rejected = rejected_classes(destination, wanted, calling_ae_title=settings.ae_title, tls=tls)
     if rejected:
         takes_no = ", no ".join(map(words_of_class, rejected))
-        todo = remedy(rejected, wish=destination.wish)
+        todo = remedy(rejected, destination.wish)
         raise WmhNodeError(f"{destination} answers C-ECHO, but takes no {takes_no}: {todo}")
     return f"{destination} answers C-ECHO and takes {', '.join(map(words_of_class, wanted))}"

@@ -15,6 +15,7 @@ from dicom_node.delivering.attempt import Attempt
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience
 from dicom_node.logs import describe_error
+from dicom_node.results.profiles import Wish
 from dicom_node.sending import SendOutcome
 from dicom_node.sending.result_classes import remedy
 from dicom_node.serving.heartbeat import Heartbeat
@@ -106,7 +107,7 @@ class Deliverer:
             return
         with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
             attempt = self._send_in_order(files, destination)
-        self._settle(delivery, attempt)
+        self._settle(delivery, attempt, destination.wish)
 
     def _send_in_order(self, files: Sequence[Path], destination: Destination) -> Attempt:
         """Send one file after the other, as far as the answers allow."""
@@ -121,7 +122,7 @@ class Deliverer:
     def _beat(self, delivery_id: int) -> Callable[[], bool]:
         return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
-    def _settle(self, delivery: Delivery, attempt: Attempt) -> None:
+    def _settle(self, delivery: Delivery, attempt: Attempt, wish: Wish) -> None:
         if attempt.sent:
             self._left_alone.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
@@ -129,7 +130,8 @@ class Deliverer:
             return
         refused = attempt.was_refused
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
-            todo = remedy((one.unsupported for one in attempt.refused), f"`wmh-node jobs retry {delivery.job_id}`")
+            retry = f"`wmh-node jobs retry {delivery.job_id}`"
+            todo = remedy((one.unsupported for one in attempt.refused), wish, retry)
             words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()
             self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {words}")
             return

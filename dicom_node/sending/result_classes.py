@@ -80,13 +80,13 @@ def words_of_class(sop_class_uid: str) -> str:
     return UID(sop_class_uid).name if ours is None else f"{ours.words} ({ours.name})"
 
 
-def remedy(sop_class_uids: Iterable[str], then: str = "", wish: Wish | None = None) -> str:
+def remedy(sop_class_uids: Iterable[str], wish: Wish, then: str = "") -> str:
     """What to do where a destination rejects classes of results; "" when none of them is one.
 
     Args:
         sop_class_uids: those that it rejects.
+        wish: what the destination is sent.
         then: what to do once the destination accepts them.
-        wish: what the destination is sent; None when that is not known.
     """
     rejected = frozenset(uid for uid in sop_class_uids if uid in _CLASSES)
     if not rejected:
@@ -97,9 +97,9 @@ def remedy(sop_class_uids: Iterable[str], then: str = "", wish: Wish | None = No
     return f"{accept}; or {change}, which counts for series that are analysed after that" if change else accept
 
 
-def _change_of_settings(rejected: Set[str], wish: Wish | None) -> str:
+def _change_of_settings(rejected: Set[str], wish: Wish) -> str:
     """How a destination is sent none of these, by the least change to it; "" where no profile is without them."""
-    own = () if wish is None else (wish.profile, PROFILES[wish.profile.name])
+    own = (wish.profile, PROFILES[wish.profile.name])
     for profile in (*own, *(one for one in PROFILES.values() if one not in own)):
         if rejected.isdisjoint(classes_of(Wish(profile))):
             steps = [] if profile in own else [f"give the destination the profile +{profile.name}"]
@@ -109,12 +109,8 @@ def _change_of_settings(rejected: Set[str], wish: Wish | None) -> str:
     return ""
 
 
-def _options_of(wish: Wish | None) -> tuple[str, ...]:
-    """Those that it has, or may have."""
-    has = {
-        "+labelmap": wish is None or wish.profile.seg_encoding == "labelmap",
-        "+probability": wish is None or wish.probability_map,
-    }
+def _options_of(wish: Wish) -> tuple[str, ...]:
+    has = {"+labelmap": wish.profile.seg_encoding == "labelmap", "+probability": wish.probability_map}
     return tuple(option for option in _OPTIONS if has[option])
 
 

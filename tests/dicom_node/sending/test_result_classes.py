@@ -37,28 +37,27 @@ def test_classes_are_those_of_what_is_sent(options: str, tmp_path: Path) -> None
 def test_a_class_of_others_has_its_own_name() -> None:
     """What is not a result of ours is named by its class, and there is no profile to advise."""
     assert words_of_class("1.2.840.10008.5.1.4.1.1.4") == "MR Image Storage"
-    assert remedy(["1.2.840.10008.5.1.4.1.1.4"]) == ""
+    assert remedy(["1.2.840.10008.5.1.4.1.1.4"], DEFAULT_WISH) == ""
 
 
 def test_advice_names_each_way_once() -> None:
     """SEG and SR rejected: one profile is advised; the retry comes after accepting, since files stay as written."""
-    said = remedy([SegmentationStorage, Comprehensive3DSRStorage], "`wmh-node jobs retry 7`", DEFAULT_WISH)
+    said = remedy([SegmentationStorage, Comprehensive3DSRStorage], DEFAULT_WISH, "`wmh-node jobs retry 7`")
     assert said.startswith("accept the SOP class there, then `wmh-node jobs retry 7`; or give the destination")
     assert said.count("+legacy") == 1
 
 
-@pytest.mark.parametrize("wish_known", [True, False], ids=["wish known", "wish not known"])
 @pytest.mark.parametrize(
     "options", ["", *(f"+{name}{more}" for name in PROFILES for more in ("", "+labelmap", "+probability", BOTH))]
 )
-def test_advice_helps(options: str, wish_known: bool) -> None:
+def test_advice_helps(options: str) -> None:
     """Whatever a destination rejects of what it is sent: who follows the advice sends none of that. Where no profile
     would help, none is named."""
     wish = _wish(options)
     sent = classes_of(wish)
     for count in range(1, len(sent) + 1):
         for rejected in combinations(sent, count):
-            said = remedy(rejected, wish=wish if wish_known else None)
+            said = remedy(rejected, wish)
             changed = _followed(said, options)
             if changed != options:
                 assert set(rejected).isdisjoint(classes_of(_wish(changed))), (rejected, said)
@@ -97,4 +96,4 @@ def _followed(said: str, options: str) -> str:
 def test_advice_is_the_least_change(options: str, rejected: list[str], advice: str) -> None:
     """An option that is left out before a profile that is changed; nothing for a class that is not sent any more."""
     whole = f"; or {advice}, which counts for series that are analysed after that" if advice else ""
-    assert remedy(rejected, wish=_wish(options)) == f"accept the SOP class there{whole}"
+    assert remedy(rejected, _wish(options)) == f"accept the SOP class there{whole}"
