@@ -98,13 +98,14 @@ def scores(
     data: Data,
     run: Annotated[Path, typer.Option(help="the `--out` folder of fit")],
     out: Annotated[Path, typer.Option(help="JSON file to write; what it holds of other members is kept")],
+    start: Annotated[Path | None, typer.Option(help="the `--out` folder that an averaged recipe went on from")] = None,
     patients: Patients = None,
 ) -> None:
     """Judge the finished members of a run on the patients that each never saw, and keep the scores.
 
     Members of a recipe that takes long are trained on different days, and their weights need not be kept.
     """
-    trained = TrainedMembers.load(run)
+    trained = TrainedMembers.load(run, start)
     held_out = trained.held_out
     cases = [
         case for case in load_cases(data, patients or shared_patients()) if judge(case, held_out) in trained.models
@@ -189,13 +190,13 @@ def _members(
     """The WMH members, and the temperature that is folded into them."""
     from segmentation.bundle import load_bundle
 
-    if run is not None and start is not None and bundle is None:
+    if run is not None and bundle is None:
         trained = TrainedMembers.load(run, start)
         return trained, trained.calibrate(cases)
     if bundle is not None and run is None and start is None:
         loaded = load_bundle(bundle)
         return TrainedMembers.of_bundle(loaded), loaded.manifest.temperature
-    raise typer.BadParameter("expected --run with --start, or --members-of alone", param_hint="--run")
+    raise typer.BadParameter("expected --run, or --members-of alone", param_hint="--run")
 
 
 def _ventricles(run: Path | None, bundle: Path | None, kept: ScoreFile | None) -> TrainedMembers:

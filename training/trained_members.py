@@ -37,7 +37,11 @@ class TrainedMembers:
 
     @classmethod
     def load(cls, run: Path, start: Path | None = None) -> TrainedMembers:
-        """What is finished of a run; averaged with the weights that it started from where the recipe says so."""
+        """What is finished of a run; averaged with the weights that it started from where the recipe says so.
+
+        Raises:
+            BadCohort: the recipe averages, and `start` is not given.
+        """
         import keras
 
         from segmentation.networks.unet import build_network
@@ -46,6 +50,8 @@ class TrainedMembers:
         stand = json.loads((run / FOLDS_FILE).read_text())
         recipe = PRESETS[stand["preset"]]
         held_out = tuple(map(tuple, stand["held_out"]))
+        if recipe.start_share and start is None:
+            raise BadCohort(f"{recipe.name} is averaged with {recipe.start_from}: say --start, that one's folder")
         models = {}
         for member in range(len(held_out) + 1):
             if not _weights_file(run, recipe, member).exists():
