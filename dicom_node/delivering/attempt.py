@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dicom_node.delivering.patience import BELIEVED_AFTER_SECONDS
 from dicom_node.results.profiles import REFERS_TO, kind_of_file
 from dicom_node.sending import Answer, SendOutcome, answer_of
 
@@ -50,16 +51,21 @@ class Attempt:
         """Whether the destination holds every file."""
         return self.trouble is None and len(self.stored) == len(self._files)
 
-    @property
-    def was_refused(self) -> bool:
+    def was_refused(self, waited_seconds: float) -> bool:
         """Whether something was refused, and that may be believed.
 
-        Not beside other trouble, which may pass. Nor "cannot understand" from one that holds no file of the set: a
-        destination in trouble says that of everything.
+        Not beside other trouble, which may pass; nor sooner than `BELIEVED_AFTER_SECONDS` says. Nor "cannot understand"
+        from one that holds no file of the set: a destination in trouble says that of everything.
+
+        Args:
+            waited_seconds: since the set was first due.
         """
         if self.trouble is not None or not self.refused:
             return False
-        return bool(self.stored) or all(answer_of(one.status) is Answer.REFUSED for one in self.refused)
+        said = {answer_of(one.status) for one in self.refused}
+        if any(waited_seconds < BELIEVED_AFTER_SECONDS[answer] for answer in said):
+            return False
+        return bool(self.stored) or said == {Answer.REFUSED}
 
     @property
     def silent(self) -> bool:

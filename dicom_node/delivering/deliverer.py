@@ -128,7 +128,7 @@ class Deliverer:
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
-        refused = attempt.was_refused
+        refused = attempt.was_refused(self._waited_seconds(delivery))
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
             retry = f"`wmh-node jobs retry {delivery.job_id}`"
             todo = remedy((one.unsupported for one in attempt.refused), wish, retry)
@@ -141,7 +141,7 @@ class Deliverer:
         self._again(delivery, attempt.words(), refused=refused)
 
     def _again(self, delivery: Delivery, reason: str, *, refused: bool = False) -> None:
-        waited = (self._clock() - delivery.created_at).total_seconds()
+        waited = self._waited_seconds(delivery)
         if waited > self._patience.total_seconds:
             self._give_up(delivery, f"not delivered in {waited / 86_400:.1f} days; last: {reason}")
             return
@@ -156,6 +156,9 @@ class Deliverer:
             next_in_seconds=wait,
             reason=reason,
         )
+
+    def _waited_seconds(self, delivery: Delivery) -> float:
+        return (self._clock() - delivery.created_at).total_seconds()
 
     def _make_again(self, delivery: Delivery, reason: str) -> None:
         if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
+from dicom_node.sending import Answer
 from dicom_node.settings import Settings
 
 # A refusal may come from a PACS that is being set up: asked three times in a row, then believed.
 REFUSALS_BELIEVED = 3
+
+# And only once the set has been due for so long. A disk that fills up takes what is small or there already, and says
+# "cannot understand" to the rest: only time tells that from an object which the peer will never take. A full disk
+# stops all who store there, so that a day is enough to make room. For an object that is never taken, a day costs some
+# tries and a later word to the administrator: all that can be sent without it is there at once.
+BELIEVED_AFTER_SECONDS: Final[Mapping[Answer, float]] = MappingProxyType(
+    {Answer.REFUSED: 0.0, Answer.NOT_UNDERSTOOD: 24 * 3600.0}
+)
 
 
 @dataclass(frozen=True)

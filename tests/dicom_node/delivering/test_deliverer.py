@@ -265,7 +265,9 @@ def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> 
     assert setting.sent == [("pacs", "seg.dcm"), ("pacs", "sr.dcm")]
 
 
-@pytest.mark.parametrize("status", [0x0122, 0xA900, 0xC001])
+@pytest.mark.parametrize(
+    ("status", "waits"), [(0x0122, (0, 31, 61)), (0xA900, (0, 31, 61)), (0xC001, (0, DAY, 61, 121))]
+)
 @pytest.mark.parametrize(
     ("files", "refused", "taken"),
     [
@@ -279,19 +281,19 @@ def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> 
     ],
 )
 def test_what_a_refusal_keeps_back(
-    tmp_path: Path, files: list[str], refused: list[str], taken: list[str], status: int
+    tmp_path: Path, files: list[str], refused: list[str], taken: list[str], status: int, waits: Sequence[int]
 ) -> None:
     """A PACS that refuses one object gets every other but the report that refers to it; the delivery is never "sent":
-    it is given up the third time, and the reason names what was refused, what was kept back and what is there."""
+    it is given up the third time ("cannot understand": after a day), and the reason names what was refused, what was
+    kept back and what is there."""
     setting = Setting(tmp_path, ["pacs"], files=files)
     with closing(setting.database):
         setting.answers_to = dict.fromkeys(refused, status)
-        setting.run()
-        assert [name for _, name in setting.sent] == taken, "at once, not when the refusal is believed"
-        assert setting.job.state == "delivering"
-        setting.run(31)
-        setting.run(61)
-        assert setting.asked == ["pacs"] * 3
+        for number, seconds in enumerate(waits, start=1):
+            assert setting.job.state == "delivering"
+            setting.run(seconds)
+            assert setting.asked == ["pacs"] * number
+            assert [name for _, name in setting.sent[: len(taken)]] == taken, "at once, not when it is believed"
         assert setting.job.state == "failed"
         said = (setting.job.reason or "").split("; ")
         assert f"{', '.join(refused)}: status 0x{status:04X} (as the test says)" in said[0]
@@ -327,6 +329,23 @@ def test_a_destination_that_understands_nothing_is_in_trouble(tmp_path: Path, an
         setting.answers["pacs"], setting.answers_to = 0x0000, {}
         setting.run(3601)
         assert setting.job.state == "done"
+
+
+@pytest.mark.parametrize("there", [0x0000, 0x0111], ids=["overwritten", "a duplicate"])
+def test_a_disk_that_fills_up_in_the_middle_of_a_set(tmp_path: Path, there: int) -> None:
+    """First file taken, the others 0xC211: what is there already proves nothing. Once there is room, all is sent."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
+    with closing(setting.database):
+        setting.answers_to = {"summary.dcm": 0xC211, "sr.dcm": 0xC211}
+        setting.run()
+        setting.answers_to["seg.dcm"] = there
+        for seconds in (31, 61, 3600):
+            setting.run(seconds)
+            assert setting.job.state == "delivering"
+        setting.answers_to = {}
+        setting.run(3600)
+        assert setting.job.state == "done"
+        assert {("pacs", "summary.dcm"), ("pacs", "sr.dcm")} <= set(setting.sent)
 
 
 def test_trouble_beside_a_refusal(tmp_path: Path) -> None:
