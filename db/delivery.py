@@ -63,3 +63,10 @@ class Delivery:
     reason: str | None
     created_at: datetime
     settled_at: datetime | None
+
+    @property
+    def may_be_out(self) -> bool:
+        """Whether the destination has what is sent, or may have it since somebody is just sending it."""
+        return self.state is DeliveryState.SENT or (
+            self.state is DeliveryState.PENDING and self.lease_owner is not None
+        )

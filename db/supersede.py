@@ -12,6 +12,7 @@ from db.delivery import DeliveryState
 from db.job import Job
 from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
+from db.rows import delivery_of
 from db.schema import deliveries, jobs
 from db.timeline import note
 from db.verdicts import jobs_of_series
@@ -56,9 +57,9 @@ def forget_answers(connection: Connection, job: Job) -> None:
         job: locked.
     """
     of_job = deliveries.c.job_id == job.id
-    being_sent = (deliveries.c.state == DeliveryState.PENDING.value) & deliveries.c.lease_owner.is_not(None)
-    out = select(deliveries.c.id).where(of_job, (deliveries.c.state == DeliveryState.SENT.value) | being_sent)
-    if job.report is not None and connection.execute(out).first() is not None:
+    # Locked before they are looked at: a sender's claim takes no lock of the job, and is over now or finds nothing.
+    rows = map(delivery_of, connection.execute(select(deliveries).where(of_job).with_for_update()).all())
+    if job.report is not None and any(one.may_be_out for one in rows):
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(answered=dict(job.report)))
     connection.execute(delete(deliveries).where(of_job))
 

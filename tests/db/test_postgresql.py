@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,10 +13,11 @@ from support.databases import PostgresServer, postgres_server
 from support.received import instance, series_uid
 
 from db import engine
+from db.deliveries import DeliveryTable
 from db.engine import Database, open_database
 from db.errors import DatabaseUnavailable
 from db.inbox import Inbox, RecordOutcome
-from db.jobs import JobTable
+from db.jobs import JobTable, NewDelivery
 from db.migrate import upgrade
 
 
@@ -35,6 +38,36 @@ def test_a_job_that_is_being_claimed_is_skipped(database: Database) -> None:
         assert claimed is not None
         assert claimed.id == second.id
         assert jobs.claim("worker-1", 60) is None
+
+
+def test_an_answer_that_is_claimed_while_its_job_is_retried_is_known(database: Database) -> None:
+    """A claim under way when a rejected job is retried is waited for: the report that is then sent stays known."""
+    jobs, deliveries = JobTable(database), DeliveryTable(database)
+    job = jobs.enqueue(series_uid(1), "a" * 64, 24)
+    jobs.claim("worker-1", 60)
+    answers = [NewDelivery("pacs", ["sr.dcm"])]
+    jobs.reject(job.id, "worker-1", "slices_missing", "A slice is missing.", answers, {"SOPInstanceUID": "1.2.3"})
+    (waiting,) = deliveries.list(job.id)
+    retrying = threading.Thread(target=jobs.retry, args=(job.id,))
+    with database.write() as sender:
+        # What `DeliveryTable.claim` does, held up just before its commit.
+        sender.execute(text(f"UPDATE deliveries SET lease_owner = 'sender-1' WHERE id = {waiting.id}"))
+        retrying.start()
+        _wait_for_one_that_waits(database)
+    retrying.join()
+    assert deliveries.list(job.id) == []
+    assert jobs.get(job.id).answered == {"SOPInstanceUID": "1.2.3"}
+
+
+def _wait_for_one_that_waits(database: Database) -> None:
+    """Until a transaction of the server waits for a lock of another."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with database.read() as looking:
+            if looking.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
+                return
+        time.sleep(0.01)
+    raise AssertionError("expected a transaction that waits for a lock, found none in 60 s")
 
 
 def test_no_endless_wait(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
