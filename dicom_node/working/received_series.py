@@ -5,8 +5,8 @@ still grow without bounds, and the worker holds a model and a lease.
 
 Protocol: request: rows of the instances, the storage folder and the job's digest as JSON. Answer: a series as
 `series_parts` writes it, or one part of JSON: ["refused", class, code, reason] or ["failed", words]. With null for the
-digest only one header is asked for: two parts, of which the first is empty, or one of JSON: null, or why it must not
-be used, in words. A decoder that a hostile file has taken over can thus give wrong images, which it could before; it
+digest only one header is asked for: two parts, of which the first is empty, or one of JSON: why nobody is
+told, in words. A decoder that a hostile file has taken over can thus give wrong images, which it could before; it
 cannot run code in this process.
 """
 
@@ -39,6 +39,7 @@ from dicom_node.errors import (
 from dicom_node.logs import describe_error
 from dicom_node.reading import values
 from dicom_node.reading.flair_series import FlairSeries
+from dicom_node.reading.frames import IMAGE_CLASSES
 from dicom_node.reading.parsing import guarded, read_header
 from dicom_node.reading.patients import require_one_patient
 from dicom_node.reading.pixels import MAX_VOXELS
@@ -58,6 +59,7 @@ LIMITS: Final = Limits(
 # Why nobody is told about a refused series.
 SEVERAL_PATIENTS: Final = "the images of the series name several patients, so that nobody knows whose it is"
 UNREADABLE: Final = "no image of the series can be read, so that nobody knows whose it is"
+TOO_LARGE: Final = "the headers of the series take more memory or time to read than any head scan's"
 NOT_FLAIR: Final = "the headers of the series do not say brain FLAIR, so that nobody waits for its result"
 
 _LARGE: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
@@ -121,7 +123,7 @@ class ReceivedSeriesReader:
             if isinstance(error, ConfinedChildLost) and not error.took_too_much:
                 raise
             log.warning("no header could be read", instances=len(instances), trouble=str(error))
-            raise NotAnswered(UNREADABLE) from error
+            raise NotAnswered(TOO_LARGE if isinstance(error, ConfinedChildLost) else UNREADABLE) from error
 
     @property
     def process_id(self) -> int | None:
@@ -165,30 +167,33 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
         with the UIDs that it was received under.
 
     Raises:
-        NotAnswered: no header can be read; those that can name several patients, which a fault that was found before,
-            a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which completion could
-            not read, so that it was never judged (docs/adr/0012).
+        NotAnswered: no image's header can be read; those that can name several patients, which a fault that was found
+            before, a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which
+            completion could not read, so that it was never judged (docs/adr/0012).
     """
-    headers = list(_readable_headers(instances, storage))
+    headers = list(_readable_headers(analysed_instances(instances, storage), storage))
     try:
         require_one_patient([header for _, header in headers])
     except UnreadableObject as error:
         raise NotAnswered(SEVERAL_PATIENTS) from error
-    analysed = {one.path for one in analysed_instances(instances, storage)}
-    verdict = judge_series([header for one, header in headers if one.path in analysed])
-    if headers and not verdict.is_flair:
+    if headers and not judge_series([header for _, header in headers]).is_flair:
         raise NotAnswered(NOT_FLAIR)
-    named = [pair for pair in headers if values.text(pair[1], "SeriesInstanceUID") == pair[0].series_instance_uid]
-    if not named:
+    images = [pair for pair in headers if _is_image_of(*pair)]
+    if not images:
         raise NotAnswered(UNREADABLE)
-    sizes = Counter(_size(header) for _, header in named)
-    one, header = max(named, key=lambda pair: sizes[_size(pair[1])])  # the first of those
+    sizes = Counter(_size(header) for _, header in images)
+    one, header = max(images, key=lambda pair: sizes[_size(pair[1])])  # the first of those
     for keyword in _LARGE:
         header.pop(keyword, None)
     clean_header(header)
     for keyword, uid in uids_of(one).items():
         setattr(header, keyword, uid)
     return header
+
+
+def _is_image_of(one: StoredInstance, header: Dataset) -> bool:
+    """An MR image that names the series that it was received for."""
+    return one.sop_class_uid in IMAGE_CLASSES and values.text(header, "SeriesInstanceUID") == one.series_instance_uid
 
 
 def _size(header: Dataset) -> tuple[int | None, int | None]:
@@ -254,7 +259,7 @@ def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
         return [json.dumps(str(error)).encode()]
     except Exception as error:  # likewise
         log.warning("no header could be read", trouble=describe_error(error))
-        return [json.dumps(UNREADABLE).encode()]
+        return [json.dumps(f"the headers could not be judged: {describe_error(error)}; please report this").encode()]
 
 
 if __name__ == "__main__":

@@ -6,24 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from pydicom.dataset import Dataset
 
 from db.inbox import StoredInstance
 from dicom_node.completing.instances import first_instances
-from dicom_node.errors import NotAnalysable, NotAnswered
+from dicom_node.errors import NotAnalysable
 from dicom_node.files import write_whole
 from dicom_node.results.not_analysed import Answer, RefusedSeries, build_answer
 from dicom_node.results.predecessor import ReportReference
 from dicom_node.results.profiles import Wish
 from dicom_node.results.writing import part10_bytes
 from dicom_node.validating.gate import check_result_set
-from dicom_node.working.received_series import SEVERAL_PATIENTS, uids_of
+from dicom_node.working.received_series import uids_of
 from segmentation.ensemble import Ensemble
-
-# An answer is filed under the patient of one header. Of these series another header names somebody else.
-_NOBODYS: Final = ("several_patients",)
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,7 @@ def refused_series(
         instances: of the job, conflicts included.
         instances_digest: of the job.
         reason: why it is not analysed.
-
-    Raises:
-        NotAnswered: nobody knows whose the series is.
     """
-    if reason.code in _NOBODYS:
-        raise NotAnswered(SEVERAL_PATIENTS)
     others = [one for one in first_instances(instances) if one.sop_instance_uid != header.SOPInstanceUID]
     return RefusedSeries((header, *map(_named, others)), instances_digest, reason)
 

@@ -170,8 +170,11 @@ class Worker:
         try:
             answer = self._publish_answer(job, error, ensemble, told) if told else None
         except ConfinedChildLost as lost:  # the machine is short of something, and who waits is told later
-            self._retry_later(job, str(lost))
-            return
+            if job.attempts < job.max_attempts:
+                self._retry_later(job, f"{error}; the answer that says so could not be made yet: {lost}")
+                return
+            remark = f"no answer could be made: {lost}"
+            log.warning("no answer could be made", job=job.id, what=str(lost))
         except NotAnswered as why:
             remark = f"nobody is told: {why}"
             log.warning("nobody is told of a rejected series", job=job.id, why=str(why))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage
+from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage, RawDataStorage, generate_uid
 from support.dicom_series import small_scan, write_scan
 
 from db.inbox import StoredInstance
@@ -22,7 +22,7 @@ from dicom_node.errors import NotFlair, UnreadableObject, WmhNodeError
 from dicom_node.reading.parsing import file_sha256
 from dicom_node.reading.series import read_series
 from dicom_node.receiving.part10 import file_header
-from dicom_node.working.received_series import LIMITS, ReceivedSeriesReader
+from dicom_node.working.received_series import LIMITS, ReceivedSeriesReader, first_header
 
 _MEBIBYTE = 1024**2
 
@@ -97,6 +97,36 @@ def test_a_job_named_by_what_came_first_is_read(reader: ReceivedSeriesReader, tm
     found = reader.read(instances, tmp_path, digest_of(first))
     assert found.instances_digest == digest_of(rows(files))
     np.testing.assert_array_equal(found.voxels, read_series(files).voxels)
+
+
+def test_the_answer_is_filed_under_an_images_patient(tmp_path: Path) -> None:
+    """Raw objects without a patient, however many and how early they came, and a corrected copy of one slice, change
+    nothing about whose the series is."""
+    files = write_scan(small_scan(), tmp_path, patient_id="P-1")
+    raw = [_changed(files[0], f"raw{index}", SOPClassUID=RawDataStorage, PatientID="") for index in range(9)]
+    corrected = _changed(files[2], "corrected", PatientID="P-2")
+    instances = [
+        *(replace(one, sop_class_uid=RawDataStorage) for one in rows(raw)),
+        *rows(files),
+        replace(rows([corrected])[0], sop_instance_uid=rows(files)[2].sop_instance_uid, is_conflict=True),
+    ]
+    uid = pydicom.dcmread(files[0]).SeriesInstanceUID
+    header = first_header([replace(one, series_instance_uid=uid) for one in instances], tmp_path)
+    assert (header.PatientID, header.SOPClassUID) == ("P-1", MRImageStorage)
+
+
+def _changed(path: Path, name: str, **elements: str) -> Path:
+    """A copy under a UID of its own, without pixels where it is no image."""
+    instance = pydicom.dcmread(path)
+    instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[name])
+    for keyword, value in elements.items():
+        setattr(instance, keyword, value)
+    if instance.SOPClassUID == RawDataStorage:
+        instance.file_meta.MediaStorageSOPClassUID = RawDataStorage
+        for keyword in ("Rows", "Columns", "PixelData"):
+            delattr(instance, keyword)
+    instance.save_as(made := path.with_name(f"{name}.dcm"), enforce_file_format=True)
+    return made
 
 
 def _bomb(folder: Path) -> Path:

@@ -227,6 +227,25 @@ def test_a_machine_short_of_memory_delays_the_answer(
     assert {delivery.destination for delivery in setting.deliveries(job_id)} == {"generic", "legacy"}
 
 
+def test_the_verdict_stands_when_the_machine_stays_short(
+    setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the answer waits, and when it never comes about, the job says what is wrong with the series."""
+
+    def lost(*_: Any) -> Any:
+        raise ConfinedChildLost("was ended", took_too_much=False, ended=True)
+
+    setting.receive(gap_in(series))
+    job_id = setting.enqueue(gap_in(series))
+    monkeypatch.setattr(READER, "first_header", lost)
+    assert setting.worker.work_once()
+    assert "[slices_missing]" in setting.jobs.events(job_id)[-1].detail
+    assert setting.worker.work_once()
+    job = setting.jobs.get(job_id)
+    assert (job.state, job.code) == (JobState.REJECTED, "slices_missing")
+    assert "no answer could be made" in setting.jobs.events(job_id)[-1].detail
+
+
 def refuse(code: str) -> Any:
     """A reader that refuses every series."""
 
