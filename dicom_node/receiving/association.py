@@ -81,6 +81,7 @@ class Association:
         self.busy = False
         self.message_since: float | None = None
         self.stored_since: float | None = self.since
+        self._has_only_talked = False  # since the last object that was stored
         self._around = surroundings
         self._settings = surroundings.settings
         seconds = surroundings.settings.message_seconds
@@ -330,6 +331,8 @@ class Association:
             self.busy = True
             self._bytes_before = self._transport.received_bytes
             self.message_since = time.monotonic()
+            if not self._has_only_talked:  # a pause between two objects is no talk: archives fetch from tape
+                self.stored_since = self.message_since
         self._context_id = context_id
         self._command_bytes += fragment
         if len(self._command_bytes) > MAX_COMMAND_BYTES:
@@ -376,10 +379,12 @@ class Association:
         assert command is not None
         self._command = self._object = self.message_since = None  # from here on it is we who take the time
         self._drained_bytes = 0
+        has_stored = False
         if command.command_field == Command.C_STORE_RQ:
             stored_before, self.stored_since = self.stored_since, None
             refusal = self._store(command, received)
-            self.stored_since = time.monotonic() if refusal is None else stored_before
+            has_stored = refusal is None
+            self.stored_since = time.monotonic() if has_stored else stored_before
             status = Status.SUCCESS if refusal is None else refusal.status
             self._respond(command, status, "" if refusal is None else refusal.reason)
         elif command.command_field == Command.C_ECHO_RQ and self._is_verification():
@@ -387,6 +392,7 @@ class Association:
         elif command.command_field != Command.C_CANCEL_RQ:  # it has no response (PS3.7 9.3.2.3)
             self._warn("operation refused", command_field=f"{command.command_field:#06x}")
             self._respond(command, Status.UNRECOGNIZED_OPERATION)
+        self._has_only_talked = not has_stored
         self.busy = False
         self.since = time.monotonic()
 

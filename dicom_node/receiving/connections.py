@@ -31,7 +31,8 @@ class Occupant(Protocol):
     message_since: float | None
     """`time.monotonic` of the beginning of the message that comes in; None while none does: we work on it, or wait."""
     stored_since: float | None
-    """`time.monotonic` of its last object that we have stored, or of its beginning; None while we store one."""
+    """`time.monotonic` of its last object that we have stored, of the beginning of the message right after that one,
+    or of its own beginning; None while we store one."""
 
     @property
     def message_bytes(self) -> int:

@@ -292,7 +292,7 @@ def test_full_of_dribbling_associations_a_newcomer_still_gets_in(tmp_path, serie
 def test_full_of_talking_associations_a_newcomer_still_gets_in(tmp_path):
     """One peer holds every place and is never idle or slow: with C-ECHO, and with objects that are refused. One of its
     associations is aborted for another sender, and not the one that stores."""
-    with ReceiverProcess(tmp_path, max_associations=4, reclaim_idle_seconds=2.0) as receiver:
+    with ReceiverProcess(tmp_path, max_associations=4, reclaim_idle_seconds=5.0) as receiver:
         places = [RawScu(receiver.port) for _ in range(4)]
         honest, refused, *echoing = places
         for scu in places:
@@ -311,7 +311,7 @@ def test_full_of_talking_associations_a_newcomer_still_gets_in(tmp_path):
         began = time.monotonic()
         for number in itertools.count(1):
             talk(number)
-            if time.monotonic() - began > 3:
+            if time.monotonic() - began > 6:
                 break
             time.sleep(0.25)
         with RawScu(receiver.port) as newcomer:
@@ -323,6 +323,28 @@ def test_full_of_talking_associations_a_newcomer_still_gets_in(tmp_path):
         assert honest.store(last.SOPInstanceUID, encoded(last)) == 0x0000
         for scu in places:
             scu.socket.close()
+
+
+def test_a_pause_between_two_objects_is_no_talk(tmp_path):
+    """An archive that fetches its next object for a while keeps its place once that one comes."""
+    first, second = mr_object(matrix=32), mr_object(matrix=256)
+    data = encoded(second)
+    with (
+        ReceiverProcess(tmp_path, max_associations=1, reclaim_idle_seconds=3.0) as receiver,
+        RawScu(receiver.port) as archive,
+        RawScu(receiver.port) as newcomer,
+    ):
+        archive.associate()
+        assert archive.store(first.SOPInstanceUID, encoded(first)) == 0x0000
+        time.sleep(2)
+        archive.send(pdata(1, 3, store_command(second.SOPInstanceUID)))
+        archive.send(pdata(1, 0, data[:16000]))
+        time.sleep(1.5)
+        newcomer.send(associate_request())
+        assert newcomer.rejection() == (2, 3, 2)
+        archive.send(pdata(1, 0, data[16000:32000]))
+        archive.send(pdata(1, 2, data[32000:]))
+        assert archive.response().Status == 0x0000
 
 
 def test_fuzzed_associations_leave_the_receiver_whole(receiver, series):
