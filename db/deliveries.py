@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,6 +58,8 @@ class DeliveryTable:
                     attempts=row.attempts + 1,
                     lease_owner=owner,
                     lease_expires=now + timedelta(seconds=lease_seconds),
+                    # Of a sender that went silent nobody knows how far it got.
+                    report_out=row.report_out or row.lease_owner is not None,
                 )
                 .returning(deliveries)
             )
@@ -98,13 +101,21 @@ class DeliveryTable:
             _end_job(connection, job, now)
 
     def postpone(
-        self, delivery_id: int, owner: str, reason: str, delay_seconds: float, *, refused: bool = False
+        self,
+        delivery_id: int,
+        owner: str,
+        reason: str,
+        delay_seconds: float,
+        *,
+        refused: bool = False,
+        report_out: bool = False,
     ) -> None:
         """Not sent: try again later.
 
         Args:
             refused: the destination said no, and this counts as one more refusal in a row; any other trouble ends the
                 row, since it tells nothing about what the destination will say.
+            report_out: the destination has the report all the same, or may have it.
 
         Raises:
             UnknownRow: there is no such delivery.
@@ -119,6 +130,7 @@ class DeliveryTable:
                 .where(deliveries.c.id == delivery_id)
                 .values(
                     refusals=delivery.refusals + 1 if refused else 0,
+                    report_out=delivery.report_out or report_out,
                     reason=reason,
                     not_before=now + timedelta(seconds=delay_seconds),
                     lease_owner=None,
@@ -130,8 +142,11 @@ class DeliveryTable:
                 detail = f"to {delivery.destination}, attempt {delivery.attempts}: {reason}; tried again"
                 note(connection, job.id, now, "not sent yet", detail)
 
-    def give_up(self, delivery_id: int, owner: str, reason: str) -> None:
+    def give_up(self, delivery_id: int, owner: str, reason: str, *, report_out: bool = False) -> None:
         """Never to be sent. The job fails once its other deliveries have ended too: they are not held up.
+
+        Args:
+            report_out: the destination has the report all the same, or may have it.
 
         Raises:
             UnknownRow: there is no such delivery.
@@ -140,7 +155,7 @@ class DeliveryTable:
         now = self._database.clock()
         with self._database.write() as connection:
             job, delivery = _owned(connection, delivery_id, owner)
-            _give_up(connection, job, delivery, reason, now)
+            _give_up(connection, job, replace(delivery, report_out=delivery.report_out or report_out), reason, now)
 
     def files_lost(self, delivery_id: int, owner: str, reason: str) -> bool:
         """The result set is not in the outbox any more: the job is queued again, for those who have not got it yet.
@@ -168,7 +183,8 @@ class DeliveryTable:
                 _give_up(connection, job, delivery, late, now)
                 return False
             if job.state is JobState.REJECTED:
-                connection.execute(delete(deliveries).where(deliveries.c.id == delivery_id))  # this one was not sent
+                this_one = update(deliveries).where(deliveries.c.id == delivery_id)
+                connection.execute(this_one.values(lease_owner=None, lease_expires=None))  # it is not being sent
                 forget_answers(connection, job)  # it is judged anew, and everybody hears what comes of it
             else:
                 unsent = deliveries.c.state != DeliveryState.SENT.value
@@ -253,7 +269,14 @@ def _settle(
     connection.execute(
         update(deliveries)
         .where(deliveries.c.id == delivery.id)
-        .values(state=state.value, reason=reason, settled_at=now, lease_owner=None, lease_expires=None)
+        .values(
+            state=state.value,
+            reason=reason,
+            settled_at=now,
+            lease_owner=None,
+            lease_expires=None,
+            report_out=delivery.report_out,
+        )
     )
 
 

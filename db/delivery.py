@@ -48,6 +48,8 @@ class Delivery:
         not_before: it is not claimed earlier.
         reason: what the last attempt that failed ran into.
         settled_at: when it was sent, given up or cancelled.
+        report_out: the destination has the report, or may have it, though the set as a whole was not sent: other
+            objects were refused, or nobody knows what became of the attempt.
     """
 
     id: int
@@ -63,10 +65,12 @@ class Delivery:
     reason: str | None
     created_at: datetime
     settled_at: datetime | None
+    report_out: bool
 
     @property
-    def may_be_out(self) -> bool:
-        """Whether the destination has what is sent, or may have it since somebody is just sending it."""
-        return self.state is DeliveryState.SENT or (
-            self.state is DeliveryState.PENDING and self.lease_owner is not None
-        )
+    def report_may_be_out(self) -> bool:
+        """Whether the destination has the report, or may have it; also since somebody is just sending it.
+
+        In doubt it may: a report that names one which is not there harms less than two that do not name each other.
+        """
+        return self.state is DeliveryState.SENT or self.report_out or self.lease_owner is not None

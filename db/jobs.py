@@ -18,7 +18,7 @@ from db.errors import IllegalTransition, LeaseLost
 from db.job import Job, JobEvent
 from db.job_states import JobAction, JobState
 from db.moves import get_job, lock_job, move
-from db.rows import job_of
+from db.rows import delivery_of, job_of
 from db.schema import associations, deliveries, instances, jobs, series, series_associations
 from db.supersede import forget_answers, supersede, supersede_ended_attempt
 from db.timeline import note, timeline
@@ -372,8 +372,8 @@ class JobTable:
     def earlier_report(self, job: Job) -> Mapping[str, str] | None:
         """The report of the last job about an earlier state of the series that gave one; None when none did.
 
-        One that no destination has or will get is none: no PACS could find it. Of a job that was judged anew since, the
-        answer that was sent before counts where it gave nothing after.
+        One that no destination has, may have or will get is none: no PACS could find it. Of a job that was judged anew
+        since, the answer that was sent before counts where it gave nothing after.
         """
         with self._database.read() as connection:
             earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
@@ -486,11 +486,14 @@ def _report_out(connection: Connection, job: Job) -> Mapping[str, str] | None:
 
 
 def _is_out(connection: Connection, job: Job) -> bool:
-    """Whether a destination has the job's report or will get it; where there was no destination, the outbox has it."""
-    states = set(connection.execute(select(deliveries.c.state).where(deliveries.c.job_id == job.id)).scalars())
-    if not states:
+    """Whether a destination has the job's report, may have it or will get it.
+
+    Where there was no destination, the outbox has it.
+    """
+    rows = connection.execute(select(deliveries).where(deliveries.c.job_id == job.id)).all()
+    if not rows:
         return job.state is JobState.DONE
-    return bool(states & {DeliveryState.SENT.value, DeliveryState.PENDING.value})
+    return any(one.state is DeliveryState.PENDING or one.report_may_be_out for one in map(delivery_of, rows))
 
 
 def _attempts(job: Job) -> str:

@@ -33,6 +33,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -195,6 +196,8 @@ deliveries = Table(
     Column("reason", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
+    # The destination has the report of the set, or may have it, whatever became of the rest.
+    Column("report_out", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("job_id", "destination"),
     Index("ix_deliveries_queue", "state", "not_before", "id"),
 )

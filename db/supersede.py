@@ -51,7 +51,7 @@ def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: dat
 def forget_answers(connection: Connection, job: Job) -> None:
     """Remove the delivery rows of a rejected job that is judged anew; the timeline keeps what they came to.
 
-    A report that a destination has, or that was just being sent, stays with the job as `answered`.
+    A report that a destination has, or may have, stays with the job as `answered`.
 
     Args:
         job: locked.
@@ -59,7 +59,7 @@ def forget_answers(connection: Connection, job: Job) -> None:
     of_job = deliveries.c.job_id == job.id
     # Locked before they are looked at: a sender's claim takes no lock of the job, and is over now or finds nothing.
     rows = map(delivery_of, connection.execute(select(deliveries).where(of_job).with_for_update()).all())
-    if job.report is not None and any(one.may_be_out for one in rows):
+    if job.report is not None and any(one.report_may_be_out for one in rows):
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(answered=dict(job.report)))
     connection.execute(delete(deliveries).where(of_job))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dicom_node.delivering.patience import BELIEVED_AFTER_SECONDS
-from dicom_node.results.profiles import REFERS_TO, kind_of_file
+from dicom_node.results.profiles import REFERS_TO, ObjectKind, kind_of_file
 from dicom_node.sending import Answer, SendOutcome, answer_of
 
 
@@ -71,6 +71,14 @@ class Attempt:
     def silent(self) -> bool:
         """Whether the attempt ended without an answer."""
         return self.trouble is not None and self.trouble.status is None
+
+    @property
+    def report_out(self) -> bool:
+        """Whether the destination has the report, or may have it: it was sent, and the answer was lost."""
+        answered = [*self.stored, *(one.path for one in self.refused)]
+        next_one = [file for file in self._files if file not in answered][:1]
+        may_be_there = [*self.stored, *(next_one if self.silent else [])]
+        return any(kind_of_file(file.name) is ObjectKind.SR for file in may_be_there)
 
     def words(self) -> str:
         """What was not stored and why, what was kept back for it, and what is there all the same."""

@@ -133,20 +133,21 @@ class Deliverer:
             retry = f"`wmh-node jobs retry {delivery.job_id}`"
             todo = remedy((one.unsupported for one in attempt.refused), wish, retry)
             words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()
-            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {words}")
+            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {words}", report_out=attempt.report_out)
             return
         if attempt.silent:
             seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
             self._left_alone.down(delivery.destination, seconds)
-        self._again(delivery, attempt.words(), refused=refused)
+        self._again(delivery, attempt.words(), refused=refused, report_out=attempt.report_out)
 
-    def _again(self, delivery: Delivery, reason: str, *, refused: bool = False) -> None:
+    def _again(self, delivery: Delivery, reason: str, *, refused: bool = False, report_out: bool = False) -> None:
         waited = self._waited_seconds(delivery)
         if waited > self._patience.total_seconds:
-            self._give_up(delivery, f"not delivered in {waited / 86_400:.1f} days; last: {reason}")
+            words = f"not delivered in {waited / 86_400:.1f} days; last: {reason}"
+            self._give_up(delivery, words, report_out=report_out)
             return
         wait = self._patience.wait_after(delivery.attempts)
-        self._deliveries.postpone(delivery.id, self._owner, reason, wait, refused=refused)
+        self._deliveries.postpone(delivery.id, self._owner, reason, wait, refused=refused, report_out=report_out)
         log.warning(
             "result set not sent yet",
             delivery=delivery.id,
@@ -167,8 +168,9 @@ class Deliverer:
         queued = self._deliveries.files_lost(delivery.id, self._owner, reason)
         log.error("results lost", delivery=delivery.id, job=delivery.job_id, reason=reason, made_again=queued)
 
-    def _give_up(self, delivery: Delivery, reason: str) -> None:
-        self._deliveries.give_up(delivery.id, self._owner, f"{delivery.destination}: {reason}")
+    def _give_up(self, delivery: Delivery, reason: str, *, report_out: bool) -> None:
+        words = f"{delivery.destination}: {reason}"
+        self._deliveries.give_up(delivery.id, self._owner, words, report_out=report_out)
         log.error(
             "delivery given up",
             delivery=delivery.id,

@@ -129,7 +129,7 @@ class TestAnswers:
         assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.5"}, "1.2.5 was just being sent"
 
     def test_an_answer_that_nobody_got_is_forgotten(self) -> None:
-        """Given up, lost from the outbox, or not yet sent: no PACS could find it."""
+        """Given up while nothing was stored, lost from the outbox, or not yet sent: no PACS could find it."""
         job = self.rejected("pacs")
         assert self.deliveries.files_lost(self.claimed().id, "sender-1", "sr.dcm is gone from the outbox")
         assert self.jobs.get(job.id).answered is None
@@ -138,6 +138,39 @@ class TestAnswers:
         self.reject_next("pacs")
         self.deliveries.give_up(self.claimed().id, "sender-1", "refused 3 times")
         assert self.jobs.retry(job.id).answered is None
+
+    def test_an_answer_whose_report_was_stored_is_out_whatever_became_of_its_page(self) -> None:
+        """Given up, tried again, or lost from the outbox since: the PACS that refuses the page has the report."""
+        job = self.rejected("pacs")
+        self.deliveries.give_up(self.claimed().id, "sender-1", "refused 3 times: summary.dcm", report_out=True)
+        assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.3"}
+        self.reject_next("pacs", report="1.2.4")
+        self.deliveries.postpone(self.claimed().id, "sender-1", "summary.dcm", 0, refused=True, report_out=True)
+        self.deliveries.postpone(self.claimed().id, "sender-1", "connection refused", 0)
+        assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.4"}
+        self.reject_next("pacs", report="1.2.5")
+        self.deliveries.postpone(self.claimed().id, "sender-1", "summary.dcm", 0, refused=True, report_out=True)
+        assert self.deliveries.files_lost(self.claimed().id, "sender-1", "summary.dcm is gone")
+        assert self.jobs.get(job.id).answered == {"SOPInstanceUID": "1.2.5"}
+
+    def test_an_answer_whose_sender_went_silent_may_be_out(self) -> None:
+        """A sender that was killed may have sent the report: the next one, whose files are lost, knows no better."""
+        job = self.rejected("pacs")
+        self.claimed()
+        self.clock.pass_seconds(61)
+        assert self.deliveries.files_lost(self.claimed().id, "sender-1", "sr.dcm is gone from the outbox")
+        assert self.jobs.get(job.id).answered == {"SOPInstanceUID": "1.2.3"}
+
+    @pytest.mark.parametrize("stored", [True, False])
+    def test_a_result_that_was_given_up_is_named_where_its_report_was_stored(self, stored: bool) -> None:
+        """A PACS that refuses a page and stores the report shows two reports, and the later one names the first."""
+        job = self.jobs.enqueue(series_uid(1), "a" * 64, 24)
+        self.jobs.claim("worker-1", 60)
+        files = ["seg.dcm", "summary.dcm", "sr.dcm"]
+        self.jobs.deliver(job.id, "worker-1", {}, [NewDelivery("pacs", files)], {"SOPInstanceUID": "1.2.3"})
+        self.deliveries.give_up(self.claimed().id, "sender-1", "refused 3 times: summary.dcm", report_out=stored)
+        newer = self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        assert self.jobs.earlier_report(newer) == ({"SOPInstanceUID": "1.2.3"} if stored else None)
 
     def test_a_later_job_names_the_answer_that_was_sent(self) -> None:
         """A retried job gives way to a newer one before it is judged again: the newer one finds what the PACS has."""

@@ -24,6 +24,7 @@ DAY = 86_400
 FILES = ["seg.dcm", "sr.dcm"]
 GENERIC = ["seg.dcm", "regions.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]
 LEGACY = ["summary.dcm", "presentation.dcm", "report-pdf.dcm"]
+REPORT = {"SOPInstanceUID": "1.2.3"}
 BREAKS = -1  # an answer on which sending raises an error that nobody foresaw
 
 
@@ -54,7 +55,7 @@ class Setting:
         self.folder = folder
         job = self.jobs.enqueue("1.2.3", "0" * 64, 1)
         self.jobs.claim("worker", 60)
-        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, files) for name in names])
+        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, files) for name in names], REPORT)
         self.job_id = job.id
         self.left_alone = LeftAlone(self.clock)
         self._known = known or names
@@ -365,6 +366,49 @@ def test_trouble_beside_a_refusal(tmp_path: Path) -> None:
         assert setting.job.state == "failed"
         assert ("pacs", "summary-2.dcm") in setting.sent
         assert ("pacs", "sr.dcm") not in setting.sent
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_out"),
+    [
+        ({"summary.dcm": 0x0122}, True),
+        ({"sr.dcm": None}, True),
+        ({"summary.dcm": 0xC211, "sr.dcm": None}, True),
+        ({"seg.dcm": 0x0122}, False),
+        ({"sr.dcm": 0x0122}, False),
+        ({"sr.dcm": 0xA700}, False),
+        ({"summary.dcm": None}, False),
+        ({"summary.dcm": 0xA700}, False),
+        (dict.fromkeys(["seg.dcm", "summary.dcm", "sr.dcm"], None), False),
+    ],
+)
+@pytest.mark.parametrize("is_late", [False, True], ids=["tried again", "given up"])
+def test_a_report_that_may_be_out(tmp_path: Path, answers: dict[str, int | None], is_out: bool, is_late: bool) -> None:
+    """A delivery that was not sent as a whole remembers that the report was stored, or may have been since its answer
+    was lost; not one that was refused, kept back or never reached."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
+    with closing(setting.database):
+        setting.answers_to = answers
+        setting.run(8 * DAY if is_late else 0)
+        for _ in range(2 * is_late):
+            setting.run(3601)
+        (delivery,) = setting.table.list(setting.job_id)
+        assert (delivery.state, delivery.report_out) == ("given up" if is_late else "pending", is_out)
+
+
+@pytest.mark.parametrize(("refused", "named"), [("summary.dcm", REPORT), ("seg.dcm", None)])
+def test_a_later_result_names_the_report_that_was_stored(
+    tmp_path: Path, refused: str, named: dict[str, str] | None
+) -> None:
+    """Where pages are refused the delivery is given up, and the PACS has the report all the same: the next names it.
+    Where the report was kept back there is nothing to name."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
+    with closing(setting.database):
+        setting.answers_to = {refused: 0x0122}
+        for seconds in (0, 31, 61):
+            setting.run(seconds)
+        assert setting.job.state == "failed"
+        assert setting.jobs.earlier_report(setting.jobs.enqueue("1.2.3", "1" * 64, 2)) == named
 
 
 def test_taken_after_a_refusal(tmp_path: Path) -> None:
