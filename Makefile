@@ -59,12 +59,15 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(FIT) --preset first-reference --drawn runs/phantoms --out runs/first-reference
 	$(FIT) --preset reference --start runs/first-reference $(DRAWN) --out runs/reference
 	$(FIT) --preset first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/first-ventricles
-	$(FIT) --preset ventricles --start runs/first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/ventricles
+	$(FIT) --preset second-ventricles --start runs/first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic \
+		--out runs/second-ventricles
+	$(FIT) --preset ventricles --start runs/second-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic \
+		--out runs/ventricles
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
 	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
 		--out docs/evidence/paper-2024-half.json
 	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --start runs/first-reference \
-		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-half.json --out segmentation/reference --version 0.3.0
+		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-half.json --out segmentation/reference --version 0.4.0
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"

@@ -41,6 +41,7 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
         first,
         name="tiny-ventricles",
         target="ventricles",
+        is_mirrored=True,
         network=NetworkSpecification(squeeze_excitation=False, width=0.125),
     )
     for recipe in (first, second, fluid):
@@ -111,6 +112,7 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     third = tmp_path / "third"
     _run("bundle", *common, *chosen[:4], *beside, "--out", third, "--version", "0.0.3")
     assert (third / "ventricles.npz").read_bytes() == (out / "ventricles.npz").read_bytes()
+    assert (found := load_bundle(third).ventricles) is not None and found.is_mirrored
     assert (third / "MODEL_CARD.md").read_text().replace("0.0.3", "0.0.1").splitlines()[:12] == card.splitlines()[:12]
 
 
