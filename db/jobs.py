@@ -23,6 +23,7 @@ from db.schema import associations, deliveries, instances, jobs, series, series_
 from db.supersede import forget_answers, supersede, supersede_ended_attempt
 from db.timeline import note, timeline
 from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
+from db.withdraw import withdraw_deliveries
 
 __all__ = ["DEFAULT_MAX_ATTEMPTS", "Job", "JobEvent", "JobState", "JobTable", "NewDelivery"]
 
@@ -308,11 +309,7 @@ class JobTable:
                 code="cancelled",
                 reason=reason,
             )
-            connection.execute(
-                update(deliveries)
-                .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PENDING.value)
-                .values(state=DeliveryState.CANCELLED.value, settled_at=now, lease_owner=None, lease_expires=None)
-            )
+            withdraw_deliveries(connection, job_id, now)
             record_action(connection, now, by, "cancel", job_id, reason)
             return cancelled
 

@@ -8,7 +8,6 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, select, update
 
-from db.delivery import DeliveryState
 from db.job import Job
 from db.job_states import JobAction, JobState
 from db.moves import lock_job, move
@@ -16,6 +15,7 @@ from db.rows import delivery_of
 from db.schema import deliveries, jobs
 from db.timeline import note
 from db.verdicts import jobs_of_series
+from db.withdraw import withdraw_deliveries
 
 SUPERSEDED: Final = "superseded"
 
@@ -77,10 +77,5 @@ def _cancel_queued(connection: Connection, job: Job, newer: Job, now: datetime) 
 
 def _take_back_answers(connection: Connection, job: Job, newer: Job, now: datetime) -> None:
     lock_job(connection, job.id)  # a sender that has just sent it is waited for
-    taken_back = connection.execute(
-        update(deliveries)
-        .where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.PENDING.value)
-        .values(state=DeliveryState.CANCELLED.value, settled_at=now, lease_owner=None, lease_expires=None)
-    ).rowcount
-    if taken_back:
+    if withdraw_deliveries(connection, job.id, now):
         note(connection, job.id, now, SUPERSEDED, f"not told any more: job {newer.id} is about more images")

@@ -116,6 +116,28 @@ class TestAnswers:
         assert self.whats(job.id)[-1] == "superseded"
         assert self.jobs.earlier_report(newer) == {"SOPInstanceUID": "1.2.3"}
 
+    @pytest.mark.parametrize("being_sent", [True, False])
+    def test_an_answer_that_is_taken_back_while_it_is_sent_may_be_out(self, being_sent: bool) -> None:
+        """The C-STORE ends all the same, so that the newer job names it; one that nobody was sending is nowhere."""
+        job = self.rejected("pacs")
+        if being_sent:
+            self.claimed()
+        newer = self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        assert self.standing(job.id) == [("pacs", DeliveryState.CANCELLED)]
+        assert self.jobs.earlier_report(newer) == ({"SOPInstanceUID": "1.2.3"} if being_sent else None)
+
+    @pytest.mark.parametrize("being_sent", [True, False])
+    def test_a_result_that_is_cancelled_while_it_is_sent_may_be_out(self, being_sent: bool) -> None:
+        """The same of a result that an administrator cancels."""
+        job = self.jobs.enqueue(series_uid(1), "a" * 64, 24)
+        self.jobs.claim("worker-1", 60)
+        self.jobs.deliver(job.id, "worker-1", {}, [NewDelivery("pacs", ["sr.dcm"])], {"SOPInstanceUID": "1.2.3"})
+        if being_sent:
+            self.claimed()
+        self.jobs.cancel(job.id)
+        newer = self.jobs.enqueue(series_uid(1), "b" * 64, 25)
+        assert self.jobs.earlier_report(newer) == ({"SOPInstanceUID": "1.2.3"} if being_sent else None)
+
     def test_an_answer_that_was_sent_is_kept_when_the_job_is_judged_anew(self) -> None:
         """Who judges it next knows the report that a PACS has, past answers that reached nobody."""
         job = self.rejected("pacs")
