@@ -83,7 +83,8 @@ def model_card(
 An ensemble of {len(held_out)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2024;45:1885) of width
 {recipe.network.width:g} that marks white matter hyperintensities (WMH) on axial 2D T2-FLAIR, and one
 {ventricle_recipe.network.name} of width {ventricle_recipe.network.width:g} that marks the ventricles, so that WMH are
-told apart into periventricular and deep{_mirrors_in_words(ventricle_recipe)}. Presets `{recipe.name}` and `{ventricle_recipe.name}`
+told apart into periventricular and deep{_mirrors_in_words(ventricle_recipe)}.
+Presets `{recipe.name}` and `{ventricle_recipe.name}`
 (`training/presets.py`); made by `make reference-model`.
 
 ## What it was trained on
@@ -98,8 +99,8 @@ told apart into periventricular and deep{_mirrors_in_words(ventricle_recipe)}. P
   no WMH and looks like it: infarcts, lacunes, choroid plexus, flow in the CSF, thin periventricular rims.
 - Phantoms that this project generates.
 
-{_start_in_words(recipe)}Each member was trained without the patients of one fold ({len(held_out)} folds; each patient in exactly one; two scans
-of one patient always together). The paper draws another random 90 % for each member.
+{_start_in_words(recipe)}Each member was trained without the patients
+of one fold ({len(held_out)} folds; each patient in exactly one; two scans of one patient always together). The paper draws another random 90 % for each member.
 {calibration_in_words(findings.temperature)}
 
 ## Leave-patients-out DSC
@@ -119,8 +120,8 @@ The shipped ventricle network saw every patient: its column is of {_judges(findi
 - Confluent and faint lesions: volumes tend to come out too small (see the table).
 - Infarcts, tumours, haemorrhage, post-operative brains, children: none among the real training scans; infarcts were
   only drawn.
-- Ventricles: the cistern behind the third ventricle and sulci near the vertex may be taken for ventricle, thin horns and
-  the fourth ventricle missed; it matters for what is called periventricular, not for the WMH volume.
+- Ventricles: the cistern behind the third ventricle and sulci near the vertex may be taken for ventricle, thin horns
+  and the fourth ventricle missed; it matters for what is called periventricular, not for the WMH volume.
 - Small volumes: below 5 mL the relative error is large.
 - 3D, sagittal, coronal or post-contrast FLAIR.
 
@@ -143,9 +144,9 @@ def _start_in_words(recipe: Recipe) -> str:
     if not recipe.start_share:
         return ""
     return (
-        f"The members started from the preset `{recipe.start_from}`, which knows real scans and phantoms only; the weights\n"
-        f"shipped are {recipe.start_share:.0%} those and the rest the ones reached with synthetic scans (Wortsman et al., "
-        "CVPR 2022).\n\n"
+        f"The members started from the preset `{recipe.start_from}`, which knows real scans and phantoms only; the\n"
+        f"weights shipped are {recipe.start_share:.0%} those and the rest the ones reached with synthetic scans (Wortsman\n"
+        "et al., CVPR 2022).\n\n"
     )
 
 
