@@ -99,8 +99,9 @@ Presets `{recipe.name}` and `{ventricle_recipe.name}`
   no WMH and looks like it: infarcts, lacunes, choroid plexus, flow in the CSF, thin periventricular rims.
 - Phantoms that this project generates.
 
-{_start_in_words(recipe)}Each member was trained without the patients
-of one fold ({len(held_out)} folds; each patient in exactly one; two scans of one patient always together). The paper draws another random 90 % for each member.
+{_start_in_words(recipe)}
+Each member was trained without the patients of one fold ({len(held_out)} folds; each patient in exactly one; two scans
+of one patient always together). The paper draws another random 90 % for each member.
 {calibration_in_words(findings.temperature)}
 
 ## Leave-patients-out DSC
@@ -145,8 +146,8 @@ def _start_in_words(recipe: Recipe) -> str:
         return ""
     return (
         f"The members started from the preset `{recipe.start_from}`, which knows real scans and phantoms only; the\n"
-        f"weights shipped are {recipe.start_share:.0%} those and the rest the ones reached with synthetic scans (Wortsman\n"
-        "et al., CVPR 2022).\n\n"
+        f"weights shipped are {recipe.start_share:.0%} those and the rest the ones reached with synthetic scans\n"
+        "(Wortsman et al., CVPR 2022).\n"
     )
 
 
