@@ -13,7 +13,7 @@ class Answer(Enum):
     STORED: the peer holds it. ALREADY_THERE: the peer holds an object of that UID; the same one, where the UID stands
     for the content, as our results' UIDs do. TRY_AGAIN: not stored, for a reason that may pass. REFUSED: not stored,
     and this object will hardly be taken later either. NOT_UNDERSTOOD: the same by the standard, and also what a peer in
-    trouble says of everything: only what it says of other objects tells the two apart.
+    trouble says of everything: only time, and what it says of other objects, tell the two apart.
     """
 
     STORED = "stored"
