@@ -339,17 +339,6 @@ def test_two_patients_in_two_studies_are_two_patients(tmp_path: Path) -> None:
     assert caught.value.code == "several_patients"
 
 
-def test_same_number_of_two_hospitals(tmp_path: Path) -> None:
-    """One PatientID from two issuers is two patients; an issuer that some images leave out is none."""
-    files = write_scan(small_scan(), tmp_path, patient_id="P-1")
-    _edit(files[3], lambda instance: setattr(instance, "IssuerOfPatientID", "NORTH"))
-    read_series(files)
-    _edit(files[2], lambda instance: setattr(instance, "IssuerOfPatientID", "SOUTH"))
-    with pytest.raises(UnreadableObject) as caught:
-        read_series(files)
-    assert caught.value.code == "several_patients"
-
-
 def test_padding_makes_no_other_patient(tmp_path: Path) -> None:
     """PatientID with blanks about it in some images is the same one."""
     files = write_scan(small_scan(), tmp_path, patient_id="P-1")

@@ -208,18 +208,19 @@ def test_nobody_hears_of_what_is_no_flair(setting: Setting, tmp_path: Path) -> N
     assert list(setting.deliveries(job_id)) == []
 
 
+def lose(*_: Any) -> Any:
+    """A child that the system ends, as it does when memory is short."""
+    raise ConfinedChildLost("was ended", took_too_much=False, ended=True)
+
+
 def test_a_machine_short_of_memory_delays_the_answer(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The child that gives the answer's header is lost: the job is tried again, and then everybody is told."""
-
-    def lost(*_: Any) -> Any:
-        raise ConfinedChildLost("was ended", took_too_much=False, ended=True)
-
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
     with monkeypatch.context() as patch:
-        patch.setattr(READER, "first_header", lost)
+        patch.setattr(READER, "first_header", lose)
         assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state is JobState.QUEUED
     assert setting.worker.work_once()
@@ -231,13 +232,9 @@ def test_the_verdict_stands_when_the_machine_stays_short(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the answer waits, and when it never comes about, the job says what is wrong with the series."""
-
-    def lost(*_: Any) -> Any:
-        raise ConfinedChildLost("was ended", took_too_much=False, ended=True)
-
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
-    monkeypatch.setattr(READER, "first_header", lost)
+    monkeypatch.setattr(READER, "first_header", lose)
     assert setting.worker.work_once()
     assert "[slices_missing]" in setting.jobs.events(job_id)[-1].detail
     assert setting.worker.work_once()
