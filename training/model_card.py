@@ -92,7 +92,7 @@ Presets `{recipe.name}` and `{ventricle_recipe.name}`
   6.4-8.1 mm, WMH {min(volumes):.1f}-{max(volumes):.1f} mL, with manual masks of WMH and ventricles: MS3SEG (Bashiri
   Bawil, Shamsi, Shakeri Bavil, Scientific Data; figshare 10.6084/m9.figshare.30393475; arXiv:2506.07123), CC BY 4.0.
   The masks hold abnormal WMH only: thin periventricular caps and rims judged normal are not in them.
-- Synthetic FLAIR (`python -m training.synthesis`), {recipe.synthetic_share:.0%} of the slices, never alone: 20 head
+- Synthetic FLAIR (`python -m training.synthesis`), {_synthetic_in_words(recipe)}: 20 head
   label maps (SynthSeg, Billot et al. 2023, Apache-2.0) in random contrast, resolution, tilt, shading and noise, with
   lesions of the heads themselves, lesion maps of 27 patients (open_ms_data, Lesjak et al. 2017, CC BY), single lesions
   (Slicer-LesionSimulatorExtension, Senra Filho et al. 2019, Apache-2.0), drawn caps, bands and spots, and with what is
@@ -139,6 +139,12 @@ def calibration_in_words(temperature: float | None) -> str:
         f"The members' logits were divided by {temperature:.2f} (temperature scaling on the patients that each never\n"
         "saw); this is folded into the weights."
     )
+
+
+def _synthetic_in_words(recipe: Recipe) -> str:
+    if not recipe.synthetic_share:
+        return "for the ventricle network only"
+    return f"{recipe.synthetic_share:.0%} of the slices, never alone"
 
 
 def _start_in_words(recipe: Recipe) -> str:

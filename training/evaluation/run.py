@@ -106,9 +106,9 @@ def evaluate_cases(
 
 
 def describe(bundle: ModelBundle) -> str:
-    """The network in words: `5 x se-unet, published, width 0.5`."""
-    made = bundle.manifest.architecture
-    return f"{made.members} x {made.network}, {made.variant}, width {made.width:g}"
+    """Network and recipe in words: `5 x se-unet, published, width 0.5, recipe reference`."""
+    made, recipe = bundle.manifest.architecture, bundle.manifest.training.recipe
+    return f"{made.members} x {made.network}, {made.variant}, width {made.width:g}, recipe {recipe}"
 
 
 def _of_split(cases: Sequence[LabelledCase], split: str | None) -> Sequence[LabelledCase]:
