@@ -136,11 +136,17 @@ PAPER_2024_HALF = replace(
     PAPER_2024, name="paper-2024-half", network=NetworkSpecification(width=0.5), compute="mixed_bfloat16"
 )
 
+# The same without squeeze and excitation: what that block buys, with all else alike.
+PAPER_2024_HALF_UNET = replace(
+    PAPER_2024_HALF, name="paper-2024-half-unet", network=NetworkSpecification(squeeze_excitation=False, width=0.5)
+)
+
 PRESETS = {
     recipe.name: recipe
     for recipe in (
         PAPER_2024,
         PAPER_2024_HALF,
+        PAPER_2024_HALF_UNET,
         FIRST_REFERENCE,
         REFERENCE,
         FIRST_VENTRICLES,

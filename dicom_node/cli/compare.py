@@ -45,6 +45,12 @@ def compare(
     unseen_members: Annotated[
         bool, typer.Option("--unseen-members", help="Judge each case only by members that never saw its patient.")
     ] = False,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            "--earlier", help="comparison.json of the same cases: its models too, without running them again."
+        ),
+    ] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -53,7 +59,7 @@ def compare(
     settings = settings_or_exit(config, **({} if runtime is None else {"runtime": runtime}))
     baselines = tuple(dict.fromkeys(baseline or ()))
     with exit_codes():
-        _refuse_unknown(models, baselines)
+        _refuse_unknown(models, baselines, earlier)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
         from training.comparison.run import compare_candidates
         from training.comparison.write import write_comparison
@@ -61,9 +67,12 @@ def compare(
 
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
+        before = None if earlier is None else _read_earlier(earlier)
         cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress), split)
         candidates = _candidates(models, baselines, settings, config)
-        comparison, evaluations = compare_candidates(candidates, cases, progress, unseen_members=unseen_members)
+        comparison, evaluations = compare_candidates(
+            candidates, cases, progress, unseen_members=unseen_members, earlier=before
+        )
         files: dict[str, Path] = {}
         if out_folder is not None:
             progress("report", 0, 1)
@@ -79,11 +88,23 @@ def compare(
         err.print(f"{names} in {out_folder}. Research use only, not a medical device.", markup=False)
 
 
-def _refuse_unknown(models: list[str], baselines: tuple[str, ...]) -> None:
+def _refuse_unknown(models: list[str], baselines: tuple[str, ...], earlier: Path | None) -> None:
     if unknown := sorted(set(baselines) - set(BASELINES)):
         raise ConfigurationError(f"--baseline: expected {' or '.join(BASELINES)}, came {unknown[0]!r}")
-    if len(models) + len(baselines) < _FEWEST:
-        raise ConfigurationError("expected two models, or one and a --baseline: one method has nothing to compare with")
+    if earlier is None and len(models) + len(baselines) < _FEWEST:
+        raise ConfigurationError(
+            "expected two models, or one and --baseline or --earlier: one method has nothing to compare with"
+        )
+
+
+def _read_earlier(file: Path) -> Comparison:
+    from training.comparison.document import Comparison
+    from training.errors import BadCohort
+
+    try:
+        return Comparison.from_json(file.read_bytes())
+    except OSError as error:
+        raise BadCohort(f"--earlier {file}: expected the comparison.json of a comparison, {error.strerror}") from error
 
 
 def _chosen(cases: tuple[LabelledCase, ...], split: str | None) -> tuple[LabelledCase, ...]:

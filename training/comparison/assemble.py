@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -10,7 +11,7 @@ from typing import Final, Literal
 from training.comparison.document import ComparedCase, Comparison, Contender, MeasureComparison, Summary
 from training.comparison.pairs import Column, compare_pairs, over_all
 from training.errors import BadCohort
-from training.evaluation.document import CaseRecord, Evaluation
+from training.evaluation.document import CaseRecord, Evaluation, ModelRecord
 from training.evaluation.means import Range, mean_with_interval, range_of
 
 KEYS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -53,29 +54,54 @@ class Entry:
     evaluation: Evaluation
 
 
-def assemble(entries: Sequence[Entry], compared_at: datetime, notes: Sequence[str] = ()) -> Comparison:
+@dataclass(frozen=True)
+class _Judged:
+    """One contender's results: a column a measure, a value a case."""
+
+    label: str
+    baseline: bool
+    model: ModelRecord
+    note: str
+    columns: Mapping[str, Column]
+
+
+def assemble(
+    entries: Sequence[Entry], compared_at: datetime, notes: Sequence[str] = (), earlier: Comparison | None = None
+) -> Comparison:
     """Pair the evaluations case by case.
 
     Args:
-        entries: two or more, of the same cases; the first is `A`.
+        entries: of the same cases; the first is `A`.
         compared_at: the document's date.
         notes: sentences for the reader.
+        earlier: a comparison of the same cases; those of its contenders that are not among `entries` come after them.
 
     Raises:
-        BadCohort: fewer than two, more than there are letters, or evaluations of different cases.
+        BadCohort: fewer than two contenders, more than there are letters, none that is new, or other cases.
     """
-    if not 2 <= len(entries) <= len(KEYS):
-        raise BadCohort(f"expected 2 to {len(KEYS)} contenders, got {len(entries)}: name bundles or --baseline")
+    if not entries:
+        raise BadCohort("expected at least one contender that was not compared before, got none")
     records = [entry.evaluation.cases for entry in entries]
     if any([row.case for row in rows] != [row.case for row in records[0]] for rows in records[1:]):
         raise BadCohort("expected evaluations of the same cases in the same order: run them on one folder of cases")
+    judged = [_judged(entry) for entry in entries]
+    if earlier is not None:
+        _require_same_cases(earlier, records[0])
+        known = {one.model.digest for one in judged}
+        order = [row.case for row in records[0]]
+        judged += [one for one in _contenders_of(earlier, order) if one.model.digest not in known]
+    if not 2 <= len(judged) <= len(KEYS):
+        raise BadCohort(f"expected 2 to {len(KEYS)} contenders, got {len(judged)}: name bundles or --baseline")
     patients = [row.patient for row in records[0]]
-    keys = KEYS[: len(entries)]
-    table = {each.name: [_column(rows, each.name) for rows in records] for each in MEASURES}
+    keys = KEYS[: len(judged)]
+    table: dict[str, list[Column]] = {each.name: [one.columns[each.name] for one in judged] for each in MEASURES}
     return Comparison(
         compared_at=compared_at,
         software=entries[0].evaluation.software,
-        contenders=tuple(_contender(key, entry) for key, entry in zip(keys, entries, strict=True)),
+        contenders=tuple(
+            Contender(key=key, label=one.label, baseline=one.baseline, model=one.model, note=one.note)
+            for key, one in zip(keys, judged, strict=True)
+        ),
         patients=len(set(patients)),
         measures=tuple(_measure(each, dict(zip(keys, table[each.name], strict=True)), patients) for each in MEASURES),
         cases=tuple(
@@ -87,15 +113,53 @@ def assemble(entries: Sequence[Entry], compared_at: datetime, notes: Sequence[st
             )
             for place, row in enumerate(records[0])
         ),
-        notes=tuple(notes),
+        notes=(*notes, *_told(earlier, keys[len(entries) :])),
     )
 
 
-def _contender(key: str, entry: Entry) -> Contender:
+def _require_same_cases(earlier: Comparison, cases: Sequence[CaseRecord]) -> None:
+    """What was measured on other cases, or against other masks, cannot be paired."""
+    if any({each.name for each in MEASURES} - row.values.keys() for row in earlier.cases):
+        raise BadCohort(f"the earlier comparison is of another version, by other measures: {_RUN_ALL}")
+    before = {row.case: row for row in earlier.cases}
+    for case in cases:
+        row = before.pop(case.case, None)
+        if row is None:
+            raise BadCohort(f"{case.case}: expected it in the earlier comparison too, it is not: {_RUN_ALL}")
+        if row.patient != case.patient:
+            raise BadCohort(f"{case.case}: expected the patient of the earlier comparison, got another: {_RUN_ALL}")
+        if not math.isclose(row.manual_ml, case.manual_ml, rel_tol=_ROUNDING):
+            raise BadCohort(
+                f"{case.case}: expected the mask of the earlier comparison, {row.manual_ml:.3f} mL, got one of "
+                f"{case.manual_ml:.3f} mL: {_RUN_ALL}"
+            )
+    if before:
+        raise BadCohort(f"{min(before)}: it is in the earlier comparison and not among these cases: {_RUN_ALL}")
+
+
+_RUN_ALL: Final = "compare all models again, on one folder of cases"
+_ROUNDING: Final = 1e-9
+
+
+def _judged(entry: Entry) -> _Judged:
     evaluation = entry.evaluation
-    return Contender(
-        key=key, label=entry.label, baseline=entry.baseline, model=evaluation.model, note=evaluation.cohort.note
-    )
+    columns = {each.name: _column(evaluation.cases, each.name) for each in MEASURES}
+    return _Judged(entry.label, entry.baseline, evaluation.model, evaluation.cohort.note, columns)
+
+
+def _contenders_of(earlier: Comparison, order: Sequence[str]) -> list[_Judged]:
+    rows = {row.case: row for row in earlier.cases}
+    found = []
+    for place, one in enumerate(earlier.contenders):
+        columns = {each.name: [rows[name].values[each.name][place] for name in order] for each in MEASURES}
+        found.append(_Judged(one.label, one.baseline, one.model, one.note, columns))
+    return found
+
+
+def _told(earlier: Comparison | None, keys: str) -> list[str]:
+    if earlier is None or not keys:
+        return []
+    return [f"{', '.join(keys)}: judged on these cases on {earlier.compared_at:%Y-%m-%d}, and not run again."]
 
 
 def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:
@@ -104,7 +168,7 @@ def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:
     return [getattr(record, name) for record in records]
 
 
-def _measure(measure: Measure, columns: dict[str, list[float | None]], patients: Sequence[str]) -> MeasureComparison:
+def _measure(measure: Measure, columns: dict[str, Column], patients: Sequence[str]) -> MeasureComparison:
     all_of_them = over_all(columns, patients) if len(columns) > 2 else None
     return MeasureComparison(
         name=measure.name,

@@ -23,27 +23,45 @@ def compare_candidates(
     progress: Progress | None = None,
     *,
     unseen_members: bool = False,
+    earlier: Comparison | None = None,
 ) -> tuple[Comparison, tuple[Evaluation, ...]]:
     """Evaluate one contender after the other; one network is in memory at a time.
 
     Args:
-        candidates: two or more.
+        candidates: two or more, or one and `earlier`.
         cases: to judge all of them on.
         progress: hears of each case.
         unseen_members: judge each case only by members that never saw its patient, and leave out the cases for which
             some contender has none.
+        earlier: a comparison of these cases, whose contenders stand beside these without being run again.
 
     Returns:
         The comparison, and the evaluation of each contender in the same order.
 
     Raises:
-        BadCohort: fewer than two contenders, or no case that all of them may be judged on.
+        BadCohort: fewer than two contenders, no case that all of them may be judged on, or an earlier comparison of
+            other cases or by other members.
     """
-    if len(candidates) < 2:
+    if len(candidates) < (2 if earlier is None else 1):
         raise BadCohort(f"expected at least 2 contenders, got {len(candidates)}: name a second bundle or --baseline")
     chosen, notes = (cases, []) if not unseen_members else _fair(candidates, cases)
+    if earlier is not None:
+        _require_same_question(earlier, chosen, unseen_members)
     entries = [_judge(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
-    return assemble(entries, datetime.now(UTC), notes), tuple(entry.evaluation for entry in entries)
+    return assemble(entries, datetime.now(UTC), notes, earlier), tuple(entry.evaluation for entry in entries)
+
+
+def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], unseen_members: bool) -> None:
+    """What can be told before any network runs; the masks are compared afterwards."""
+    if (_UNSEEN in earlier.notes) != unseen_members:
+        had, now = ("with", "without") if not unseen_members else ("without", "with")
+        raise BadCohort(f"expected the earlier comparison {now} --unseen-members as this one, got one {had}")
+    here, before = ({case.name for case in cases}, {row.case for row in earlier.cases})
+    if other := sorted(here ^ before):
+        raise BadCohort(
+            f"expected the cases of the earlier comparison, got others ({', '.join(other[:_MOST_NAMES])}"
+            f"{', ...' if len(other) > _MOST_NAMES else ''}): compare all models again, on one folder of cases"
+        )
 
 
 def _judge(
@@ -68,13 +86,13 @@ def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tup
             "expected a case that every contender has a member for that never saw its patient, found none: compare on "
             "other patients, or without the restriction to unseen members"
         )
-    notes = [
-        "Each case was judged only by members that never saw its patient, so that members differ from case to case."
-    ]
+    notes = [_UNSEEN]
     if left_out := sorted({case.name for case in cases} - {case.name for case in fair}):
         notes.append(f"Left out, since some contender has seen the patient with every member: {', '.join(left_out)}.")
     return fair, notes
 
 
+_UNSEEN = "Each case was judged only by members that never saw its patient, so that members differ from case to case."
+_MOST_NAMES = 3
 _ANY = 1
 """How many members a bundle has does not matter here: a new patient has at least one."""

@@ -23,10 +23,14 @@ def write_comparison(comparison: Comparison, evaluations: Sequence[Evaluation], 
 
 
 def comparison_csv(comparison: Comparison, evaluations: Sequence[Evaluation]) -> str:
-    """One row a case and contender: its key and digest, then every column of the evaluation's own table."""
+    """One row a case and contender: its key and digest, then every column of the evaluation's own table.
+
+    Contenders of an earlier comparison come last and have no such table: they have no rows.
+    """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    for place, (contender, evaluation) in enumerate(zip(comparison.contenders, evaluations, strict=True)):
+    ran = comparison.contenders[: len(evaluations)]
+    for place, (contender, evaluation) in enumerate(zip(ran, evaluations, strict=True)):
         header, *rows = csv.reader(io.StringIO(cases_csv(evaluation.cases), newline=""))
         if place == 0:
             writer.writerow(["contender", "digest", *header])

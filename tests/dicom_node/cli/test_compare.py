@@ -71,6 +71,24 @@ def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_path: Path) -> None:
+    """Its models are rows beside the new one; other cases, or judged otherwise, is an error before any network runs."""
+    run_cli("compare", model, "--baseline", "threshold", "--cases", cases, "--out", tmp_path / "first")
+    earlier = ("--earlier", tmp_path / "first" / "comparison.json")
+    other = tiny_bundle(tmp_path / "other", squeeze_excitation=False)
+    found = json.loads(run_cli("compare", other, "--cases", cases, *earlier, "--json").stdout)
+    assert ["se-unet" in one["model"]["architecture"] for one in found["contenders"]] == [False, True, False]
+    assert found["contenders"][2]["label"] == "plain threshold"
+    assert found["notes"][-1].startswith("B, C: judged on these cases on ")
+    fewer = write_cohort(tmp_path / "fewer", patients=2)
+    done = run_cli("compare", other, "--cases", fewer, *earlier, code=None)
+    assert (done.returncode in (1, 3), "(p2)" in done.stderr) == (True, True)
+    done = run_cli("compare", other, "--cases", cases, *earlier, "--unseen-members", code=None)
+    assert done.returncode in (1, 3)
+    done = run_cli("compare", other, "--cases", cases, "--earlier", tmp_path / "none.json", code=None)
+    assert (done.returncode in (1, 3), "No such file" in done.stderr) == (True, True)
+
+
 def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: Path) -> None:
     """One method alone, and a baseline that there is not: exit 2, and what was expected."""
     assert "two models" in run_cli("compare", model, "--cases", cases, code=2).stderr

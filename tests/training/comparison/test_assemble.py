@@ -100,6 +100,47 @@ def test_other_cases_or_one_contender_are_refused(evaluations: tuple[Evaluation,
         assemble([Entry("a", False, first)], AT)
 
 
+def test_an_earlier_comparison_stands_beside_what_is_new(
+    comparison: Comparison, evaluations: tuple[Evaluation, ...]
+) -> None:
+    """Its contenders come last, case by case, in whatever order it had them; one that was run again counts once."""
+    changed = evaluations[0].model.model_copy(update={"digest": "f" * 64})
+    new = _worse(evaluations[0], 0.2).model_copy(update={"model": changed})
+    turned = comparison.model_copy(update={"cases": comparison.cases[::-1]})
+    found = assemble([Entry("new", False, new)], AT, earlier=turned)
+    assert [one.label for one in found.contenders] == ["new", "five members", "one member", "plain threshold"]
+    for case, before in zip(found.cases, comparison.cases, strict=True):
+        assert case.values["dsc"][1:] == before.values["dsc"]
+    assert found.measure("dsc").summaries[3].mean == pytest.approx(comparison.measure("dsc").summaries[2].mean)
+    assert len(found.measure("dsc").pairs) == 6
+    assert found.notes[-1] == "B, C, D: judged on these cases on 2026-01-02, and not run again."
+    assert {row["contender"] for row in csv.DictReader(io.StringIO(comparison_csv(found, [new])))} == {"A"}
+    again = assemble([Entry("again", False, evaluations[0]), Entry("new", False, new)], AT, earlier=comparison)
+    assert [one.label for one in again.contenders].count("five members") == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"case": "elsewhere"}, "expected it in the earlier comparison"),
+        ({"patient": "another"}, "expected the patient"),
+        ({"manual_ml": 123.0}, "got one of 123.000 mL"),
+    ],
+)
+def test_an_earlier_comparison_of_other_cases_is_refused(
+    comparison: Comparison, evaluations: tuple[Evaluation, ...], change: dict[str, object], words: str
+) -> None:
+    """Another case, another patient, another mask: pairs would mean nothing."""
+    rows = list(evaluations[0].cases)
+    rows[3] = rows[3].model_copy(update=change)
+    other = evaluations[0].model_copy(update={"cases": tuple(rows)})
+    with pytest.raises(BadCohort, match=words):
+        assemble([Entry("other", False, other)], AT, earlier=comparison)
+    fewer = evaluations[0].model_copy(update={"cases": evaluations[0].cases[:-1]})
+    with pytest.raises(BadCohort, match="not among these cases"):
+        assemble([Entry("fewer", False, fewer)], AT, earlier=comparison)
+
+
 def test_a_comparison_of_two_patients_stays_within_its_range() -> None:
     """Means and differences of a comparison: differences of shares lie in -1 to 1, those of distances anywhere."""
     made = made_up_evaluation(6)
