@@ -57,7 +57,8 @@ DRAWN := --drawn runs/synthetic --drawn runs/phantoms
 
 reference-model: install runs/phantoms runs/synthetic  ## train the shipped bundle again (some 3 hours on 2 cores)
 	$(FIT) --preset first-reference --drawn runs/phantoms --out runs/first-reference
-	$(FIT) --preset reference --start runs/first-reference $(DRAWN) --out runs/reference
+	$(FIT) --preset second-reference --start runs/first-reference $(DRAWN) --out runs/second-reference
+	$(FIT) --preset reference --start runs/second-reference $(DRAWN) --out runs/reference
 	$(FIT) --preset first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/first-ventricles
 	$(FIT) --preset second-ventricles --start runs/first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic \
 		--out runs/second-ventricles
@@ -66,7 +67,7 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
 	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
 		--out docs/evidence/paper-2024-half.json
-	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference --start runs/first-reference \
+	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
 		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-half.json --out segmentation/reference --version 0.4.0
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC

@@ -89,20 +89,36 @@ class Checkpoint:
         Raises:
             NotSaved: the disk is full or failing; the checkpoint before is still there.
         """
+        try:
+            self._write_weights(model, self.weights(epochs))
+            self._write_state(epochs, history)
+        except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+            self._drop_others(self._named())
+            raise NotSaved(self._not_saved(f"epoch {epochs}", error)) from error
+        self._drop_others(self.weights(epochs))
+
+    def save_result(self, model: Any, name: str) -> None:
+        """What is made of the last epoch's weights, whole or not at all, beside them.
+
+        Raises:
+            NotSaved: the disk is full or failing; the last epoch is still there.
+        """
+        try:
+            self._write_weights(model, self.folder / name)
+        except (OSError, RuntimeError) as error:
+            raise NotSaved(self._not_saved(name, error)) from error
+
+    def _write_weights(self, model: Any, target: Path) -> None:
         partial = self.folder / _PARTIAL
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._ask_for_room(model)
             model.save_weights(partial)
             sync(partial)
-            partial.replace(self.weights(epochs))
+            partial.replace(target)
             sync(self.folder)
-            self._write_state(epochs, history)
-        except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as either
+        finally:
             partial.unlink(missing_ok=True)
-            self._drop_others(self._named())
-            raise NotSaved(self._not_saved(epochs, error)) from error
-        self._drop_others(self.weights(epochs))
 
     def _ask_for_room(self, model: Any) -> None:
         """Reserve the disk that the file will need and give it back: HDF5 may end the process when a write fails.
@@ -143,11 +159,11 @@ class Checkpoint:
     def _lost(self, what: str) -> CheckpointLost:
         return CheckpointLost(f"{self.folder.name}: {what}; delete this folder to train its member again")
 
-    def _not_saved(self, epochs: int, error: Exception) -> str:
+    def _not_saved(self, what: str, error: Exception) -> str:
         named = self._named()
         last = "no epoch was saved before" if named is None else f"the last good checkpoint is {named.name}"
         return (
-            f"{self.folder.name}: epoch {epochs} could not be saved ({_reason(error)}); {last}. Free space on the disk "
+            f"{self.folder.name}: {what} could not be saved ({_reason(error)}); {last}. Free space on the disk "
             "and run the same command again: it goes on from there"
         )
 

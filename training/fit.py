@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
+from training.averaging import average_with_start
 from training.checkpoint import Checkpoint, EpochRecord
 from training.devices import EvenBatches, data_parallel
 from training.errors import BadRecipe
@@ -43,11 +45,11 @@ def fit_member(
     progress: Progress | None = None,
     stop_after: int | None = None,
     *,
-    initial: Path | None = None,
+    initial: Sequence[NDArray[Any]] | None = None,
     validation: ValidationCases | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Path:
-    """Train one member and return its weights file (Keras `.weights.h5`).
+    """Train one member and return its weights file (Keras `.weights.h5`), averaged where the recipe says so.
 
     The same seed, data, backend and processor give the same weights; a second call goes on where the first was killed
     or where `stop_after` epochs ended it.
@@ -59,15 +61,18 @@ def fit_member(
         folder: of the checkpoint.
         progress: called with (finished epochs, all epochs, loss).
         stop_after: end after so many epochs.
-        initial: weights to start from in place of random ones; the recipe's optimizer starts anew.
+        initial: weights to start from in place of random ones, in the network's order; the optimizer starts anew.
         validation: cases to score after each epoch.
         on_epoch: called with the record of each finished epoch, once it is on disk.
 
     Raises:
         NotSaved: the disk is full; the last good checkpoint is still there.
         CheckpointLost: the checkpoint to go on from cannot be read.
-        BadRecipe: the loss was NaN: the weights are of no use, and the checkpoint before is kept.
+        BadRecipe: the loss was NaN: the weights are of no use, and the checkpoint before is kept. Or the recipe
+            averages with a start that is not given.
     """
+    if recipe.start_share and initial is None:
+        raise BadRecipe(f"{recipe.name} ends {recipe.start_share:.0%} of the way back to its start: expected one")
     _set_seed(seed)
     keras.config.set_dtype_policy(recipe.compute)
     checkpoint = Checkpoint(folder)
@@ -75,8 +80,7 @@ def fit_member(
         model = _compile(recipe, seed, len(Batches(pools.mixed, recipe, seed, 0)))
         first = checkpoint.restore(model)
         if not first and initial is not None:
-            # By value: the file's optimizer state belongs to the recipe that made it.
-            model.set_weights(load_network(recipe, initial).get_weights())
+            model.set_weights(initial)
         judge = _Judge(recipe, validation, devices)
         history = list(checkpoint.history())
         last = min(recipe.epochs, stop_after or recipe.epochs)
@@ -94,7 +98,14 @@ def fit_member(
                 progress(epoch + 1, recipe.epochs, loss)
             if on_epoch is not None:
                 on_epoch(history[-1])
-    return checkpoint.weights(max(first, last))
+        finished = max(first, last)
+        if finished < recipe.epochs:
+            return checkpoint.weights(finished)
+        result = folder / recipe.result_file
+        if recipe.start_share and initial is not None and not result.exists():
+            average_with_start(model, initial, recipe.start_share)
+            checkpoint.save_result(model, result.name)
+        return result
 
 
 def load_network(recipe: Recipe, weights: Path) -> Any:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.augmentation import AugmentationSettings
+
+AVERAGED_FILE: Final = "averaged.weights.h5"
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Recipe:
         scalp_factors: each case is also shown with all outside the brain dimmed by these, as fat saturation does.
         compute: Keras dtype policy.
         start_from: preset whose weights for the same member this one goes on from; None: from random weights.
-        start_share: share of those weights in the final ones, see `training.averaging`.
+        start_share: share of those weights in what the stage ends with, see `training.averaging`.
         is_mirrored: for ventricles: the network is asked about mirror images too, see `segmentation.mirroring`.
         is_calibrated: a temperature from held-out patients is folded into the members, see `training.temperature`.
     """
@@ -56,6 +58,11 @@ class Recipe:
     is_mirrored: bool = False
     is_calibrated: bool = False
 
+    @property
+    def result_file(self) -> str:
+        """Name of the file in a member's folder with the weights that a finished fit ends with."""
+        return AVERAGED_FILE if self.start_share else f"epoch-{self.epochs:03d}.weights.h5"
+
 
 PAPER_2024 = Recipe("paper-2024")
 
@@ -79,11 +86,11 @@ FIRST_REFERENCE = replace(
     compute="mixed_bfloat16",
 )
 
-# The shipped bundle: goes on from `first-reference` with synthetic scans of every contrast, which is what other
-# scanners ask for (stack.md: augmentation of one scanner's images does nothing for another's).
-REFERENCE = replace(
+# Goes on from `first-reference` with synthetic scans of every contrast, which is what other scanners ask for (stack.md:
+# augmentation of one scanner's images does nothing for another's).
+SECOND_REFERENCE = replace(
     FIRST_REFERENCE,
-    name="reference",
+    name="second-reference",
     start_from="first-reference",
     start_share=0.4,
     is_calibrated=True,
@@ -93,10 +100,22 @@ REFERENCE = replace(
     real_only_epochs=0,
 )
 
+# The shipped bundle.
+REFERENCE = replace(
+    SECOND_REFERENCE,
+    name="reference",
+    start_from="second-reference",
+    start_share=0.4,
+    augmentation=AugmentationSettings(thickness_share=0.35),
+    learning_rate=8e-4,
+    epochs=16,
+    synthetic_share=0.4,
+)
+
 # The paper's ventricle network is a UNet; a quarter of its width is enough for a structure so large. So few filters
 # fill no bfloat16 tile: float32 is faster (0.23 s a step against 0.31 s or more).
 FIRST_VENTRICLES = replace(
-    REFERENCE,
+    SECOND_REFERENCE,
     name="first-ventricles",
     target="ventricles",
     start_from=None,
@@ -148,6 +167,7 @@ PRESETS = {
         PAPER_2024_HALF,
         PAPER_2024_HALF_UNET,
         FIRST_REFERENCE,
+        SECOND_REFERENCE,
         REFERENCE,
         FIRST_VENTRICLES,
         SECOND_VENTRICLES,

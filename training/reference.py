@@ -27,7 +27,7 @@ from training.folds import leave_patients_out
 from training.presets import PRESETS
 from training.score_file import ScoreFile
 from training.scores import MemberScore, judge, leave_out_scores
-from training.trained_members import FOLDS_FILE, TrainedMembers, weights_of
+from training.trained_members import FOLDS_FILE, TrainedMembers, start_weights
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -50,7 +50,9 @@ def fit(
     drawn: Annotated[
         list[Path] | None, typer.Option(help="folder of synthetic or phantom cases, never held out")
     ] = None,
-    start: Annotated[Path | None, typer.Option(help="`--out` folder of the preset that this one goes on from")] = None,
+    start: Annotated[
+        Path | None, typer.Option(help="`--out` folder, or bundle, of the preset that this one goes on from")
+    ] = None,
     patients: Patients = None,
     preset: Annotated[str, typer.Option(help=f"one of {', '.join(PRESETS)}")] = "reference",
     members: Annotated[str, typer.Option(help="which members to train, from 0; 5 sees every patient")] = "0,1,2,3,4",
@@ -87,7 +89,7 @@ def fit(
                 progress.update(task, completed=epoch, description=f"member {member} loss {loss:.3f}")
 
             pool = join_pool(build_group(seen, recipe), group, recipe)
-            begin = weights_of(start, PRESETS[str(recipe.start_from)], member) if start else None
+            begin = start_weights(start, recipe, member) if start else None
             seed = FOLD_SEED + member if start is None else 2 * FOLD_SEED + member
             pools = Pools(pool.real_only(), pool)
             fit_member(pools, recipe, seed, out / f"member-{member}", advance, stop_after, initial=begin)
@@ -98,14 +100,13 @@ def scores(
     data: Data,
     run: Annotated[Path, typer.Option(help="the `--out` folder of fit")],
     out: Annotated[Path, typer.Option(help="JSON file to write; what it holds of other members is kept")],
-    start: Annotated[Path | None, typer.Option(help="the `--out` folder that an averaged recipe went on from")] = None,
     patients: Patients = None,
 ) -> None:
     """Judge the finished members of a run on the patients that each never saw, and keep the scores.
 
     Members of a recipe that takes long are trained on different days, and their weights need not be kept.
     """
-    trained = TrainedMembers.load(run, start)
+    trained = TrainedMembers.load(run)
     held_out = trained.held_out
     cases = [
         case for case in load_cases(data, patients or shared_patients()) if judge(case, held_out) in trained.models
@@ -123,9 +124,8 @@ def bundle(
     out: Annotated[Path, typer.Option(help="bundle folder to write")],
     version: Annotated[str, typer.Option(help="model version")],
     run: Annotated[Path | None, typer.Option(help="the `--out` folder of fit")] = None,
-    start: Annotated[Path | None, typer.Option(help="the `--out` folder that it went on from")] = None,
     members_of: Annotated[
-        Path | None, typer.Option(help="in place of --run and --start: a bundle whose WMH members are kept as they are")
+        Path | None, typer.Option(help="in place of --run: a bundle whose WMH members are kept as they are")
     ] = None,
     ventricles: Annotated[
         Path | None, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")
@@ -147,7 +147,7 @@ def bundle(
     from training.model_card import DATA_SOURCES, LICENCE, Findings, model_card
 
     cases = load_cases(data, patients or shared_patients())
-    trained, temperature = _members(run, start, members_of, cases)
+    trained, temperature = _members(run, members_of, cases)
     kept = ScoreFile.from_json(ventricle_scores.read_bytes()) if ventricle_scores else None
     fluid = _ventricles(ventricles, ventricles_of, kept)
     fluid.require([FOLDS] if kept else range(FOLDS + 1))
@@ -185,15 +185,15 @@ def bundle(
 
 
 def _members(
-    run: Path | None, start: Path | None, bundle: Path | None, cases: Sequence[LabelledCase]
+    run: Path | None, bundle: Path | None, cases: Sequence[LabelledCase]
 ) -> tuple[TrainedMembers, float | None]:
     """The WMH members, and the temperature that is folded into them."""
     from segmentation.bundle import load_bundle
 
     if run is not None and bundle is None:
-        trained = TrainedMembers.load(run, start)
+        trained = TrainedMembers.load(run)
         return trained, trained.calibrate(cases)
-    if bundle is not None and run is None and start is None:
+    if bundle is not None and run is None:
         loaded = load_bundle(bundle)
         return TrainedMembers.of_bundle(loaded), loaded.manifest.temperature
     raise typer.BadParameter("expected --run, or --members-of alone", param_hint="--run")

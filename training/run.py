@@ -81,7 +81,8 @@ def _train_member(
     goal = min(plan.epochs, limits.stop_after or plan.epochs)
     last = history[-1] if history else None
     report(MemberProgress(member, len(history), plan.epochs, last, resumed=True))
-    if len(history) >= goal:
+    # Killed between the last epoch and the average with the start, a member has all its epochs and no result.
+    if len(history) >= goal and (goal < plan.epochs or folder.weights(plan, member) is not None):
         return
     log = EventLog(folder.logs(member), history)
 
@@ -122,20 +123,29 @@ def _train_stage(
     from training.validation import build_validation
 
     recipe, checkpoint = plan.stages[stage], folder.checkpoint(plan, member, stage)
-    if checkpoint.finished_epochs() >= min(recipe.epochs, epochs):
+    if checkpoint.finished_epochs() >= min(recipe.epochs, epochs) and (
+        epochs < recipe.epochs or (checkpoint.folder / recipe.result_file).exists()
+    ):
         return
     mixed = join_pool(build_group(plan.seen_by(member), recipe), groups.of(stage), recipe)
-    initial = folder.checkpoint(plan, member, stage - 1).weights(plan.stages[stage - 1].epochs) if stage else None
     fit_member(
         Pools(mixed.real_only(), mixed),
         recipe,
         plan.seed_of(member, stage),
         checkpoint.folder,
         stop_after=min(recipe.epochs, epochs),
-        initial=initial,
+        initial=_result(plan, folder, member, stage - 1) if stage else None,
         validation=build_validation(plan.validation_of(member), recipe, limits.validation_cases),
         on_epoch=on_epoch,
     )
+
+
+def _result(plan: TrainingPlan, folder: RunFolder, member: int, stage: int) -> list[Any]:
+    """The weights that a finished stage ended with, without its optimizer's state."""
+    from training.fit import load_network
+
+    recipe = plan.stages[stage]
+    return list(load_network(recipe, folder.checkpoint(plan, member, stage).folder / recipe.result_file).get_weights())
 
 
 def _history(plan: TrainingPlan, folder: RunFolder, member: int) -> list[EpochRecord]:

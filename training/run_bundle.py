@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.averaging import average_with_start
 from training.cohort_card import CardFacts, cohort_card
 from training.errors import BadRecipe, OtherRun
 from training.plan import TrainingPlan
@@ -71,7 +70,7 @@ def ventricle_weights(run: Path, plan: TrainingPlan) -> tuple[Path, Any]:
         raise OtherRun(f"--ventricles: expected a training with --target ventricles, got one of {recipe.target}")
     if recipe.preprocessing != plan.recipe.preprocessing:
         raise OtherRun("--ventricles: expected a network of the same preprocessing, got another: train both alike")
-    weights = run / "member-0" / f"epoch-{recipe.epochs:03d}.weights.h5"
+    weights = run / "member-0" / recipe.result_file
     if not weights.exists():
         raise OtherRun(f"--ventricles: {run.name}/ is not finished; run its command again first")
     return weights, recipe
@@ -94,7 +93,7 @@ def bundle_run(
 
     extra = None if ventricles is None else ventricle_weights(ventricles, plan)
     keras.config.set_dtype_policy("float32")
-    models = [_final_network(plan, folder, member) for member in range(len(plan.parts))]
+    models = [load_network(plan.recipe, _weights(plan, folder, member)) for member in range(len(plan.parts))]
     temperature = _calibrate(plan, models)
     software_used = software(backend)
     facts = CardFacts(
@@ -135,17 +134,6 @@ def bundle_run(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return load_bundle(folder.bundle)
-
-
-def _final_network(plan: TrainingPlan, folder: RunFolder, member: int) -> Any:
-    from training.fit import load_network
-
-    model = load_network(plan.recipe, _weights(plan, folder, member))
-    if plan.recipe.start_share:
-        before = len(plan.stages) - 2
-        start = folder.checkpoint(plan, member, before).weights(plan.stages[before].epochs)
-        average_with_start(model, load_network(plan.recipe, start), plan.recipe.start_share)
-    return model
 
 
 def _calibrate(plan: TrainingPlan, models: list[Any]) -> float | None:

@@ -65,8 +65,8 @@ class RunFolder:
     def weights(self, plan: TrainingPlan, member: int) -> Path | None:
         """Final weights of a member; None while it is not finished."""
         checkpoint = self.checkpoint(plan, member, len(plan.stages) - 1)
-        finished = checkpoint.finished_epochs()
-        return checkpoint.weights(finished) if finished >= plan.recipe.epochs else None
+        result = checkpoint.folder / plan.recipe.result_file
+        return result if checkpoint.finished_epochs() >= plan.recipe.epochs and result.exists() else None
 
     def open(self, plan: TrainingPlan, backend: str) -> None:
         """Write run.json, or make sure that the one there says the same.

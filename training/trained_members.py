@@ -9,9 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from segmentation.bundle import ModelBundle
+from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle
 from segmentation.mirroring import mirrored_mean
-from training.averaging import average_with_start
 from training.cases import LabelledCase
 from training.errors import BadCohort
 from training.presets import PRESETS, Recipe
@@ -36,12 +35,8 @@ class TrainedMembers:
     models: Mapping[int, Any]
 
     @classmethod
-    def load(cls, run: Path, start: Path | None = None) -> TrainedMembers:
-        """What is finished of a run; averaged with the weights that it started from where the recipe says so.
-
-        Raises:
-            BadCohort: the recipe averages, and `start` is not given.
-        """
+    def load(cls, run: Path) -> TrainedMembers:
+        """What is finished of a run."""
         import keras
 
         from segmentation.networks.unet import build_network
@@ -50,19 +45,11 @@ class TrainedMembers:
         stand = json.loads((run / FOLDS_FILE).read_text())
         recipe = PRESETS[stand["preset"]]
         held_out = tuple(map(tuple, stand["held_out"]))
-        if recipe.start_share and start is None:
-            raise BadCohort(f"{recipe.name} is averaged with {recipe.start_from}: say --start, that one's folder")
         models = {}
         for member in range(len(held_out) + 1):
-            if not _weights_file(run, recipe, member).exists():
-                continue
-            model = build_network(recipe.network)
-            model.load_weights(weights_of(run, recipe, member))
-            if recipe.start_share and start is not None:
-                before = build_network(recipe.network)
-                before.load_weights(weights_of(start, PRESETS[str(recipe.start_from)], member))
-                average_with_start(model, before, recipe.start_share)
-            models[member] = model
+            if (file := run / f"member-{member}" / recipe.result_file).exists():
+                models[member] = build_network(recipe.network)
+                models[member].load_weights(file)
         return cls(recipe, held_out, models)
 
     @classmethod
@@ -133,23 +120,18 @@ class TrainedMembers:
         return temperature
 
 
-def weights_of(run: Path, recipe: Recipe, member: int) -> Path:
-    """The weights file of a finished member.
+def start_weights(start: Path, recipe: Recipe, member: int) -> list[Any]:
+    """The weights that a member of a recipe goes on from: of the same member of a run, or of a bundle.
 
     Raises:
-        BadCohort: it is not finished.
+        BadCohort: that member is not finished, or of another preset than the recipe goes on from.
     """
-    file = _weights_file(run, recipe, member)
-    if not file.exists():
-        raise BadCohort(
-            f"expected the weights of {recipe.name} after epoch {recipe.epochs} in {run.name}/member-{member}, "
-            "found none: train that member first"
-        )
-    return file
-
-
-def _weights_file(run: Path, recipe: Recipe, member: int) -> Path:
-    return run / f"member-{member}" / f"epoch-{recipe.epochs:03d}.weights.h5"
+    is_bundle = (start / MANIFEST_NAME).exists()
+    trained = TrainedMembers.of_bundle(load_bundle(start)) if is_bundle else TrainedMembers.load(start)
+    if trained.recipe.name != recipe.start_from:
+        raise BadCohort(f"{recipe.name}: expected a start of {recipe.start_from}, got {trained.recipe.name}")
+    trained.require([member])
+    return list(trained.models[member].get_weights())
 
 
 def _held_out(bundle: ModelBundle) -> tuple[tuple[str, ...], ...]:

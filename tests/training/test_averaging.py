@@ -14,7 +14,7 @@ def test_weights_lie_between_start_and_end(share: float) -> None:
     specification = NetworkSpecification(width=0.125, size=32)
     model, start = build_network(specification), build_network(specification)
     before = model.get_weights()
-    average_with_start(model, start, share)
+    average_with_start(model, start.get_weights(), share)
     for now, own, old in zip(model.get_weights(), before, start.get_weights(), strict=True):
         np.testing.assert_allclose(now, own + share * (old - own), atol=1e-6)
 
@@ -23,4 +23,4 @@ def test_a_share_beyond_one_is_refused() -> None:
     """There is nothing beyond the start."""
     model = build_network(NetworkSpecification(width=0.125, size=32))
     with pytest.raises(ValueError, match="from 0 to 1"):
-        average_with_start(model, model, 1.5)
+        average_with_start(model, model.get_weights(), 1.5)

@@ -20,6 +20,7 @@ from training.errors import BadCohort
 from training.presets import FIRST_REFERENCE, PRESETS
 from training.score_file import ScoreFile
 from training.scores import judge, leave_out_scores
+from training.trained_members import start_weights
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     _run(*fit, "--out", runs["tiny"], "--preset", "tiny", *drawn, "--start", runs["tiny-first"])
     _run(*fit, "--members", "0,1,2", "--out", runs["tiny-ventricles"], "--preset", "tiny-ventricles", *drawn)
     out = tmp_path / "bundle"
-    chosen = ("--run", runs["tiny"], "--start", runs["tiny-first"])
+    chosen = ("--run", runs["tiny"])
     baseline = tmp_path / "paper.json"
     _run("scores", *common, "--run", runs["tiny-first"], "--out", baseline)
     chosen = (*chosen, "--ventricles", runs["tiny-ventricles"], "--baseline", baseline)
@@ -99,6 +100,12 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     # float16 weights and another runtime: the third digit may move.
     mean = float(card.split("| **mean (95 % CI)** | **")[1].split(" ")[0])
     assert printed["mean_dsc"] == pytest.approx(mean, abs=0.02)
+    # A training may go on from the bundle: its float16 weights, and the temperature in the last layer's two.
+    later = replace(PRESETS["tiny"], name="later", start_from="tiny")
+    for now, old in zip(start_weights(out, later, 1)[:-2], start_weights(runs["tiny"], later, 1)[:-2], strict=True):
+        np.testing.assert_allclose(now, old, rtol=2e-3, atol=1e-6)
+    with pytest.raises(BadCohort, match="expected a start of tiny-first, got tiny"):
+        start_weights(out, PRESETS["tiny"], 1)
     # Another ventricle network beside the same members: the WMH that the bundle marks stays the same to the bit.
     again = tmp_path / "again"
     _run("bundle", *common, "--members-of", out, *chosen[-4:], "--out", again, "--version", "0.0.2")
@@ -110,7 +117,7 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     _run("scores", *common, "--run", runs["tiny-ventricles"], "--out", fluid)
     beside = ("--ventricles-of", out, "--ventricle-scores", fluid)
     third = tmp_path / "third"
-    _run("bundle", *common, *chosen[:4], *beside, "--out", third, "--version", "0.0.3")
+    _run("bundle", *common, *chosen[:2], *beside, "--out", third, "--version", "0.0.3")
     assert (third / "ventricles.npz").read_bytes() == (out / "ventricles.npz").read_bytes()
     assert (found := load_bundle(third).ventricles) is not None and found.is_mirrored
     assert (third / "MODEL_CARD.md").read_text().replace("0.0.3", "0.0.1").splitlines()[:12] == card.splitlines()[:12]
@@ -131,9 +138,7 @@ def test_scores_of_members_trained_on_different_days(tmp_path: Path, tiny_preset
         (case.name, judge(case, json.loads((run / "folds.json").read_text())["held_out"])) for case in load_cases(data)
     ]
     another = ("--ventricles", run, "--out", tmp_path / "bundle", "--version", "0.0.1")
-    result = CliRunner().invoke(
-        reference.app, list(map(str, ("bundle", *common, "--run", run, "--start", run, *another)))
-    )
+    result = CliRunner().invoke(reference.app, list(map(str, ("bundle", *common, "--run", run, *another))))
     assert isinstance(result.exception, BadCohort)
     assert "run the same fit command again" in str(result.exception)
 
@@ -169,7 +174,7 @@ def test_a_preset_that_goes_on_from_another_asks_for_it(tmp_path: Path) -> None:
     arguments = ["fit", "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--preset", "reference"]
     result = CliRunner().invoke(reference.app, arguments)
     assert result.exit_code == 2
-    assert "first-reference" in result.output
+    assert "second-reference" in result.output
 
 
 def test_no_member_judges_a_patient_it_saw() -> None:

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from segmentation.networks.specification import NetworkSpecification
+from segmentation.networks.unet import build_network
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
 from training.augmentation import WHOLE, AugmentationSettings, augment
 from training.cases import LabelledCase
 from training.dice import dice
-from training.errors import BadCase, BadCohort
-from training.fit import Pools, fit_member
+from training.errors import BadCase, BadCohort, BadRecipe
+from training.fit import Pools, fit_member, load_network
 from training.folds import leave_patients_out
 from training.presets import FIRST_REFERENCE, PAPER_2024, Recipe
 from training.slices import Batches, build_pool
@@ -124,8 +125,6 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     whole = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "whole")
     for epochs in (1, 2, 3):
         broken = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "broken", stop_after=epochs)
-    from segmentation.networks.unet import build_network
-
     weights = []
     for path in (whole, broken):
         model = build_network(recipe.network)
@@ -133,6 +132,25 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         weights.append(model.get_weights())
     for one, two in zip(*weights, strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_a_fit_ends_part_of_the_way_back_to_its_start(tmp_path: Path) -> None:
+    """The result lies between start and last epoch, is made again where a kill prevented it, and needs its start."""
+    recipe = replace(_small(), start_from="first-reference", start_share=0.25, epochs=1, real_only_epochs=0)
+    pool = build_pool([_case("a")], [], recipe)
+    start = build_network(recipe.network).get_weights()
+    with pytest.raises(BadRecipe, match="expected one"):
+        fit_member(Pools(pool, pool), recipe, 5, tmp_path / "none")
+    result = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "member", initial=start)
+    last = load_network(recipe, tmp_path / "member" / "epoch-001.weights.h5").get_weights()
+    averaged = load_network(recipe, result).get_weights()
+    assert any(not np.allclose(a, b) for a, b in zip(start, last, strict=True))
+    for now, own, old in zip(averaged, last, start, strict=True):
+        np.testing.assert_allclose(now, 0.75 * own + 0.25 * old, atol=1e-6)
+    result.unlink()
+    assert fit_member(Pools(pool, pool), recipe, 5, tmp_path / "member", initial=start) == result
+    for one, two in zip(load_network(recipe, result).get_weights(), averaged, strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 def test_dice_rule_for_empty_masks() -> None:
