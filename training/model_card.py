@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from segmentation.manifest import DataSource
+from training.recipe_settings import stages
 
 if TYPE_CHECKING:
     from training.cases import LabelledCase
@@ -148,13 +149,19 @@ def _synthetic_in_words(recipe: Recipe) -> str:
 
 
 def _start_in_words(recipe: Recipe) -> str:
-    if not recipe.start_share:
+    if recipe.start_from is None:
         return ""
-    return (
-        f"The members started from the preset `{recipe.start_from}`, which knows real scans and phantoms only; the\n"
-        f"weights shipped are {recipe.start_share:.0%} those and the rest the ones reached with synthetic scans\n"
-        "(Wortsman et al., CVPR 2022).\n"
-    )
+    lines = [f"- `{stage.name}`: {_stage_in_words(stage)}" for stage in stages(recipe)]
+    return "The members were trained in stages, each going on from the one before:\n" + ";\n".join(lines) + ".\n"
+
+
+def _stage_in_words(stage: Recipe) -> str:
+    alone = f", after {stage.real_only_epochs} of real scans alone" if stage.real_only_epochs else ""
+    drawn = f"{stage.synthetic_share:.0%} of the slices from synthetic scans or phantoms{alone}"
+    if not stage.start_share:
+        return f"{stage.epochs} epochs, {drawn}"
+    back = f"ends {stage.start_share:.0%} of the way back to its start (Wortsman et al., CVPR 2022)"
+    return f"{stage.epochs} epochs, {drawn}; {back}"
 
 
 def _mirrors_in_words(recipe: Recipe) -> str:
