@@ -132,6 +132,8 @@ def _case_folders(folder: Path) -> list[Path]:
             raise BadCase(f"{path.name}: the case folder is empty; expected {FLAIR_NAME} and {WMH_NAME}")
         if any((path / name).exists() for name in (FLAIR_NAME, WMH_NAME, *DICOM_NAMES)):
             found.append(path)
+        elif images := sorted(one.name for one in path.glob("*.nii*")):
+            raise BadCase(f"{path.name}: expected {FLAIR_NAME} and {WMH_NAME}, found {', '.join(images)}")
     if not found:
         raise BadCohort(
             f"expected sub-folders with {FLAIR_NAME} and {WMH_NAME} (or {' and '.join(DICOM_NAMES)}), found none in "
@@ -154,6 +156,8 @@ def _load_case(folder: Path, row: PatientRow) -> LabelledCase:
             raise BadCase(f"{folder.name}: expected {name}, found {', '.join(_names(folder))}")
     try:
         volume, grid = read_flair_nifti(folder / FLAIR_NAME)
+        if volume.voxels.max() <= 0:
+            raise BadCase(f"{folder.name}: expected an image in {FLAIR_NAME}, got one without any signal")
         return LabelledCase(
             name=folder.name,
             patient=row.patient,

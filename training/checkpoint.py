@@ -45,6 +45,12 @@ class Checkpoint:
     folder: Path
 
     @property
+    def name(self) -> str:
+        """The member, and where it has several the stage, for a message."""
+        parent = self.folder.parent.name
+        return f"{parent}/{self.folder.name}" if parent.startswith("member-") else self.folder.name
+
+    @property
     def _state(self) -> Path:
         return self.folder / "state.json"
 
@@ -157,13 +163,16 @@ class Checkpoint:
                 old.unlink()
 
     def _lost(self, what: str) -> CheckpointLost:
-        return CheckpointLost(f"{self.folder.name}: {what}; delete this folder to train its member again")
+        return CheckpointLost(
+            f"{self.name}: {what}; delete state.json and epoch-*.weights.h5 in that folder (not the folders in it) to "
+            "train this again"
+        )
 
     def _not_saved(self, what: str, error: Exception) -> str:
         named = self._named()
         last = "no epoch was saved before" if named is None else f"the last good checkpoint is {named.name}"
         return (
-            f"{self.folder.name}: {what} could not be saved ({_reason(error)}); {last}. Free space on the disk "
+            f"{self.name}: {what} could not be saved ({_reason(error)}); {last}. Free space on the disk "
             "and run the same command again: it goes on from there"
         )
 

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import stats
 
 from training.checkpoint import EpochRecord
-from training.model_card import calibration_in_words
+from training.model_card import calibration_in_words, start_in_words
 from training.plan import TrainingPlan, cohort_summary
-from training.presets import PRESETS
+from training.presets import PRESETS, Recipe
 from training.recipe_settings import as_document, differences
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ An ensemble of {len(plan.parts)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2
 ## How it was trained
 - Preset `{recipe.name}`; what differs from it: {_deviations(plan)}.
 - Seed {plan.seed}, scheme `{plan.scheme}`, {plan.epochs} epochs a member, on {facts.backend} ({versions}).
-- Last epoch, loss and validation DSC of each member: {_ends(facts.last)}.
+- Last epoch{_before(recipe)}, loss and validation DSC of each member: {_ends(facts.last)}.
 - {calibration_in_words(facts.temperature)}
-
+{start_in_words(recipe)}
 ## What it was trained on
 {facts.data}: {counts["cases"]} cases (patients: {parts}){drawn}; sites: {sites}. WMH of the training cases
 {min(volumes):.1f}-{max(volumes):.1f} mL; {counts["cases_without_lesions"]} cases have no lesion.
@@ -77,6 +77,11 @@ def _deviations(plan: TrainingPlan) -> str:
     if shipped is None:
         return "not a preset of this version"
     return "; ".join(differences(as_document(shipped), as_document(plan.recipe))) or "nothing"
+
+
+def _before(recipe: Recipe) -> str:
+    """The figures are not those of the bundle's weights where these lie part of the way back."""
+    return ", before the way back to the start" if recipe.start_share else ""
 
 
 def _ends(last: Sequence[EpochRecord | None]) -> str:

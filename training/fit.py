@@ -81,6 +81,8 @@ def fit_member(
         first = checkpoint.restore(model)
         if not first and initial is not None:
             model.set_weights(initial)
+        if first < recipe.epochs and recipe.start_share:
+            (folder / recipe.result_file).unlink(missing_ok=True)  # of a training that was thrown away
         judge = _Judge(recipe, validation, devices)
         history = list(checkpoint.history())
         last = min(recipe.epochs, stop_after or recipe.epochs)
@@ -91,7 +93,10 @@ def fit_member(
             ran = model.fit(EvenBatches(batches, devices), epochs=1, verbose=0, shuffle=False)
             loss = float(ran.history["loss"][-1])
             if not np.isfinite(loss):
-                raise BadRecipe(f"{folder.name}: the loss of epoch {epoch + 1} is {loss}: lower learning_rate")
+                raise BadRecipe(
+                    f"{checkpoint.name}: the loss of epoch {epoch + 1} is {loss}: lower the learning_rate of "
+                    f"{recipe.name}"
+                )
             history.append(EpochRecord(epoch + 1, loss, judge.dsc(model)))
             checkpoint.save(model, epoch + 1, history)
             if progress is not None:

@@ -100,7 +100,7 @@ Presets `{recipe.name}` and `{ventricle_recipe.name}`
   no WMH and looks like it: infarcts, lacunes, choroid plexus, flow in the CSF, thin periventricular rims.
 - Phantoms that this project generates.
 
-{_start_in_words(recipe)}
+{start_in_words(recipe)}
 Each member was trained without the patients of one fold ({len(held_out)} folds; each patient in exactly one; two scans
 of one patient always together). The paper draws another random 90 % for each member.
 {calibration_in_words(findings.temperature)}
@@ -148,7 +148,8 @@ def _synthetic_in_words(recipe: Recipe) -> str:
     return f"{recipe.synthetic_share:.0%} of the slices, never alone"
 
 
-def _start_in_words(recipe: Recipe) -> str:
+def start_in_words(recipe: Recipe) -> str:
+    """The stages of a training, for a card; "" where there is one."""
     if recipe.start_from is None:
         return ""
     lines = [f"- `{stage.name}`: {_stage_in_words(stage)}" for stage in stages(recipe)]

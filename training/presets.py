@@ -100,8 +100,8 @@ SECOND_REFERENCE = replace(
     real_only_epochs=0,
 )
 
-# The shipped bundle: real and synthetic scans are learnt together once more, gently, and slices of the real ones are
-# made thicker too.
+# The shipped bundle: real and synthetic scans are learnt together once more, gently, and slices are made thicker
+# too.
 REFERENCE = replace(
     SECOND_REFERENCE,
     name="reference",

@@ -16,8 +16,8 @@ from training.presets import PRESETS, Recipe
 
 COMPUTE: Final = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 
-# Fields that decide what the weights are: a stage that another one starts from must share them.
-_SHARED_BY_STAGES: Final = ("network", "preprocessing", "target", "compute")
+# Fields that decide what the weights are, and what fits into memory: all stages of a training share them.
+_SHARED_BY_STAGES: Final = ("network", "preprocessing", "target", "compute", "crop", "batch_size")
 _AT_LEAST_ONE: Final = ("batch_size", "epochs")
 _SHARES: Final = ("synthetic_share", "start_share")
 _NONE: Final = frozenset({"none", "null"})
@@ -72,7 +72,10 @@ def for_target(recipe: Recipe, target: str) -> Recipe:
 
 
 def stages(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe and those that it starts from, first to last, all of its network, preprocessing and target.
+    """The recipe and those that it starts from, first to last.
+
+    All have its network, preprocessing, target, compute, crop and batch size; what else the earlier ones do is their
+    presets'.
 
     Raises:
         BadRecipe: `start_from` names no preset, or a circle.

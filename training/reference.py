@@ -25,6 +25,7 @@ from rich.table import Table
 from training.cases import LabelledCase, load_cases
 from training.folds import leave_patients_out
 from training.presets import PRESETS
+from training.recipe_settings import as_document, differences
 from training.score_file import ScoreFile
 from training.scores import MemberScore, judge, leave_out_scores
 from training.trained_members import FOLDS_FILE, TrainedMembers, start_weights
@@ -74,7 +75,9 @@ def fit(
     cases = load_cases(data, patients or shared_patients())
     folds = leave_patients_out(cases, FOLDS, FOLD_SEED)
     out.mkdir(parents=True, exist_ok=True)
-    (out / FOLDS_FILE).write_text(json.dumps({"preset": preset, "held_out": folds}, indent=2))
+    _claim(
+        out / FOLDS_FILE, {"preset": preset, "held_out": [list(fold) for fold in folds], "recipe": as_document(recipe)}
+    )
     scans = [case for folder in drawn or () for case in load_cases(folder)]
     group = build_group(scans, recipe, is_drawn=True) if scans else None
     del scans
@@ -93,6 +96,19 @@ def fit(
             seed = FOLD_SEED + member if start is None else 2 * FOLD_SEED + member
             pools = Pools(pool.real_only(), pool)
             fit_member(pools, recipe, seed, out / f"member-{member}", advance, stop_after, initial=begin)
+
+
+def _claim(file: Path, training: dict[str, Any]) -> None:
+    """Write what a folder holds, or make sure that the folder there holds the same."""
+    if file.exists():
+        there = json.loads(file.read_text())
+        changed = differences({key: value for key, value in training.items() if key in there}, there)
+        if changed:
+            raise typer.BadParameter(
+                f"{file.parent.name}/ holds another training ({'; '.join(changed[:3])}); choose another folder",
+                param_hint="--out",
+            )
+    file.write_text(json.dumps(training, indent=2))
 
 
 @app.command()

@@ -159,21 +159,22 @@ def _history(plan: TrainingPlan, folder: RunFolder, member: int) -> list[EpochRe
 
 
 class _DrawnGroups:
-    """The drawn scans as slices, made once a stage for all members."""
+    """The drawn scans as slices, made once for all members and for all stages that want them alike."""
 
     def __init__(self, plan: TrainingPlan) -> None:
         self._plan = plan
-        self._made: dict[int, Any] = {}
+        self._made: dict[tuple[Any, ...], Any] = {}
 
     def of(self, stage: int) -> Any:
         recipe = self._plan.stages[stage]
         if not self._plan.drawn or recipe.synthetic_share == 0:
             return None
-        if stage not in self._made:
+        wanted = (recipe.preprocessing, recipe.target, recipe.empty_slice_weight)
+        if wanted not in self._made:
             from training.slices import build_group
 
-            self._made = {stage: build_group(self._plan.drawn, recipe, is_drawn=True)}  # one stage fits in memory
-        return self._made[stage]
+            self._made = {wanted: build_group(self._plan.drawn, recipe, is_drawn=True)}  # one of them fits in memory
+        return self._made[wanted]
 
 
 def final_records(plan: TrainingPlan, folder: RunFolder, members: Sequence[int]) -> dict[int, EpochRecord | None]:

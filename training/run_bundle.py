@@ -20,6 +20,7 @@ from training.run_folder import RunFolder, software
 
 if TYPE_CHECKING:
     from segmentation.bundle import ModelBundle
+    from training.presets import Recipe
     from training.scores import MemberScore
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
@@ -55,15 +56,30 @@ class BundleName:
             raise BadRecipe("--licence, --data-name: expected words, got nothing")
 
 
-def ventricle_weights(run: Path, plan: TrainingPlan) -> tuple[Path, Any]:
-    """Weights of the first member of a finished `--target ventricles` run, and its recipe.
+@dataclass(frozen=True)
+class VentricleRun:
+    """A finished `--target ventricles` run.
+
+    Attributes:
+        weights: of its first member.
+        recipe: how it was trained.
+        patients: everybody whom it saw.
+    """
+
+    weights: Path
+    recipe: Recipe
+    patients: tuple[str, ...]
+
+
+def ventricle_run(run: Path, plan: TrainingPlan) -> VentricleRun:
+    """The run whose network goes into the bundle of a plan.
 
     Raises:
-        OtherRun: not such a run, not finished, or of another input.
+        OtherRun: not such a run, not finished, of another input, or of patients that the plan keeps for the test.
     """
     try:
         document = json.loads((run / "run.json").read_text(encoding="utf-8"))
-        recipe = recipe_of(document["recipe"])
+        recipe, patients = recipe_of(document["recipe"]), tuple(map(str, document["patients"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OtherRun(f"--ventricles: expected the --out folder of a training, got {run.name}/") from error
     if recipe.target != "ventricles":
@@ -73,7 +89,13 @@ def ventricle_weights(run: Path, plan: TrainingPlan) -> tuple[Path, Any]:
     weights = run / "member-0" / recipe.result_file
     if not weights.exists():
         raise OtherRun(f"--ventricles: {run.name}/ is not finished; run its command again first")
-    return weights, recipe
+    kept = {case.patient for case in plan.cases if case.split not in ("train", "validation")}
+    if seen := sorted(kept & set(patients)):
+        raise OtherRun(
+            f"--ventricles: {run.name}/ was trained on {len(seen)} patients whom this training keeps for the test, "
+            f"{seen[0]} among them: train both with one patients.csv and one --seed"
+        )
+    return VentricleRun(weights, recipe, patients)
 
 
 def bundle_run(
@@ -91,7 +113,7 @@ def bundle_run(
     from segmentation.manifest import DataSource, Training
     from training.fit import load_network
 
-    extra = None if ventricles is None else ventricle_weights(ventricles, plan)
+    extra = None if ventricles is None else ventricle_run(ventricles, plan)
     keras.config.set_dtype_policy("float32")
     models = [load_network(plan.recipe, _weights(plan, folder, member)) for member in range(len(plan.parts))]
     temperature = _calibrate(plan, models)
@@ -119,13 +141,13 @@ def bundle_run(
                 software=software_used,
                 recipe=plan.recipe.name,
                 data=(DataSource(name=name.data, licence=name.licence, source="run.json of the training"),),
-                patients=plan.patients() if name.tells_patients else None,
+                patients=_patients(plan, extra) if name.tells_patients else None,
                 held_out=_held_out(plan) if name.tells_patients else None,
             ),
             licence=name.licence,
             model_card=cohort_card(plan, facts, _held_out_scores(plan, models)),
-            ventricles=None if extra is None else load_network(extra[1], extra[0]),
-            mirrors_ventricles=extra is not None and extra[1].is_mirrored,
+            ventricles=None if extra is None else load_network(extra.recipe, extra.weights),
+            mirrors_ventricles=extra is not None and extra.recipe.is_mirrored,
             temperature=temperature,
         )
         if folder.bundle.exists():
@@ -154,6 +176,11 @@ def _calibrate(plan: TrainingPlan, models: list[Any]) -> float | None:
         for model in models:
             fold_in(model, temperature)
     return temperature
+
+
+def _patients(plan: TrainingPlan, ventricles: VentricleRun | None) -> tuple[str, ...]:
+    """Whom any network of the bundle saw."""
+    return tuple(sorted({*plan.patients(), *(ventricles.patients if ventricles else ())}))
 
 
 def _weights(plan: TrainingPlan, folder: RunFolder, member: int) -> Path:

@@ -91,6 +91,7 @@ class RunFolder:
             "software": software(backend),
             "cohort": cohort_summary(plan),
             "split": {case.name: case.split for case in plan.cases},
+            "patients": plan.patients(),
             "members": [
                 {"member": index, "seed": plan.seed_of(index, len(plan.stages) - 1)} | asdict(part)
                 for index, part in enumerate(plan.parts)

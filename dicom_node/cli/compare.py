@@ -67,7 +67,7 @@ def compare(
 
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
-        before = None if earlier is None else _read_earlier(earlier)
+        before = None if earlier is None else _read_earlier(earlier, out_folder)
         cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress), split)
         candidates = _candidates(models, baselines, settings, config)
         comparison, evaluations = compare_candidates(
@@ -97,14 +97,18 @@ def _refuse_unknown(models: list[str], baselines: tuple[str, ...], earlier: Path
         )
 
 
-def _read_earlier(file: Path) -> Comparison:
+def _read_earlier(file: Path, out_folder: Path | None) -> Comparison:
     from training.comparison.document import Comparison
-    from training.errors import BadCohort
+    from training.errors import BadCohort, BadEvaluation
 
+    if out_folder is not None and out_folder.resolve() == file.resolve().parent:
+        raise ConfigurationError("--out: expected another folder than that of --earlier, whose files would be replaced")
     try:
         return Comparison.from_json(file.read_bytes())
     except OSError as error:
         raise BadCohort(f"--earlier {file}: expected the comparison.json of a comparison, {error.strerror}") from error
+    except BadEvaluation as error:
+        raise BadEvaluation(f"--earlier {file}: {error}") from error
 
 
 def _chosen(cases: tuple[LabelledCase, ...], split: str | None) -> tuple[LabelledCase, ...]:

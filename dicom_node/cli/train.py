@@ -32,7 +32,10 @@ def train(
     out_folder: Annotated[Path, typer.Option("--out", help="Run folder; the same command goes on with it.")],
     preset: Annotated[str, typer.Option("--preset", help="Named recipe, such as paper-2024.")] = "paper-2024",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="field=value of the recipe, as network.width=0.5; repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="field=value of the recipe, as network.width=0.5; repeatable. Of several stages, the last."
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set epochs=N.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="wmh or ventricles; default: the preset's.")] = None,
@@ -89,6 +92,7 @@ def train(
                 plan = _plan(
                     data, patients, out_folder, recipe, scheme, members, seed, synthetic, synthetic_count, progress
                 )
+            _check_ventricles(plan, ventricles)
             _announce(plan, synthetic)
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
@@ -159,6 +163,17 @@ def _drawn(folder: Path, into: Path, count: int, progress: Any) -> tuple[Labelle
         draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total))
         folder = into
     return load_cases(folder)
+
+
+def _check_ventricles(plan: TrainingPlan, run: Path | None) -> None:
+    """A bundle is made at the end; whether it can have these ventricles is told before any epoch."""
+    from training.run_bundle import ventricle_run
+
+    if run is None:
+        return
+    if plan.recipe.target == "ventricles":
+        raise ConfigurationError("--ventricles: expected with --target wmh, whose bundle they go into")
+    ventricle_run(run, plan)
 
 
 def _bundle(

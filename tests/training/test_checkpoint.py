@@ -83,7 +83,7 @@ def test_a_lost_checkpoint_is_told(tmp_path: Path, pool: SlicePool) -> None:
     weights = fit_member(Pools(pool, pool), RECIPE, 1, folder, stop_after=1)
     content = weights.read_bytes()
     weights.write_bytes(content[: len(content) // 3])
-    with pytest.raises(CheckpointLost, match=r"member-2: epoch-001.*cannot be read.*delete this folder"):
+    with pytest.raises(CheckpointLost, match=r"member-2: epoch-001.*cannot be read.*delete state"):
         fit_member(Pools(pool, pool), RECIPE, 1, folder)
     weights.unlink()
     with pytest.raises(CheckpointLost, match=r"member-2: epoch-001.weights.h5 is gone"):

@@ -63,6 +63,7 @@ class _Judged:
     model: ModelRecord
     note: str
     columns: Mapping[str, Column]
+    at: datetime | None = None
 
 
 def assemble(
@@ -99,7 +100,7 @@ def assemble(
         compared_at=compared_at,
         software=entries[0].evaluation.software,
         contenders=tuple(
-            Contender(key=key, label=one.label, baseline=one.baseline, model=one.model, note=one.note)
+            Contender(key=key, label=one.label, baseline=one.baseline, model=one.model, note=one.note, judged_at=one.at)
             for key, one in zip(keys, judged, strict=True)
         ),
         patients=len(set(patients)),
@@ -113,7 +114,7 @@ def assemble(
             )
             for place, row in enumerate(records[0])
         ),
-        notes=(*notes, *_told(earlier, keys[len(entries) :])),
+        notes=(*notes, *_told(dict(zip(keys, judged, strict=True)))),
     )
 
 
@@ -152,14 +153,17 @@ def _contenders_of(earlier: Comparison, order: Sequence[str]) -> list[_Judged]:
     found = []
     for place, one in enumerate(earlier.contenders):
         columns = {each.name: [rows[name].values[each.name][place] for name in order] for each in MEASURES}
-        found.append(_Judged(one.label, one.baseline, one.model, one.note, columns))
+        at = one.judged_at or earlier.compared_at
+        found.append(_Judged(one.label, one.baseline, one.model, one.note, columns, at))
     return found
 
 
-def _told(earlier: Comparison | None, keys: str) -> list[str]:
-    if earlier is None or not keys:
-        return []
-    return [f"{', '.join(keys)}: judged on these cases on {earlier.compared_at:%Y-%m-%d}, and not run again."]
+def _told(judged: Mapping[str, _Judged]) -> list[str]:
+    days: dict[str, list[str]] = {}
+    for key, one in judged.items():
+        if one.at is not None:
+            days.setdefault(f"{one.at:%Y-%m-%d}", []).append(key)
+    return [f"{', '.join(keys)}: judged on these cases on {day}, and not run again." for day, keys in days.items()]
 
 
 def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:

@@ -24,6 +24,7 @@ class Contender(FrozenRecord):
         baseline: a simpler method set beside the models.
         model: name, version, digest, network, runtime.
         note: on patients that it was trained on.
+        judged_at: when it was judged, if that was in an earlier comparison.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Contender(FrozenRecord):
     baseline: bool
     model: ModelRecord
     note: str = ""
+    judged_at: datetime | None = None
 
 
 class Summary(FrozenRecord):

@@ -65,6 +65,11 @@ def test_ventricles_and_folds(tmp_path: Path) -> None:
     data = write_cohort(tmp_path / "data", 3)
     said = json.loads(run(data, "--out", tmp_path / "v", *TINY, "--target", "ventricles", "--epochs", "1", "--json"))
     assert (said["finished"], said["bundle"]) == (True, None)
+    for change, words in (
+        (("--seed", "3", "--ventricles", tmp_path / "v"), "keeps for the test"),
+        (("--ventricles", tmp_path / "none"), "expected the --out folder"),
+    ):
+        assert words in run(data, "--out", tmp_path / "refused", *TINY, *change, code=1)
     common = (*TINY, "--epochs", "1", "--members", "2", "--scheme", "folds", "--hide-patients")
     common = (*common, "--set", "is_calibrated=true")
     run(data, "--out", tmp_path / "w", *common, "--ventricles", tmp_path / "v")
