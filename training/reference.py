@@ -150,7 +150,7 @@ def bundle(
         Path | None, typer.Option(help="in place of --ventricles: a bundle whose ventricle network is kept as it is")
     ] = None,
     baseline: Annotated[
-        Path | None, typer.Option(help="file of `scores`: paper-2024 on the same folds, for the card")
+        Path | None, typer.Option(help="file of `scores`: another recipe on the same folds, for the card")
     ] = None,
     ventricle_scores: Annotated[
         Path | None, typer.Option(help="file of `scores`: ventricles by members 0-4, where their weights are not there")
@@ -168,10 +168,12 @@ def bundle(
     fluid = _ventricles(ventricles, ventricles_of, kept)
     fluid.require([FOLDS] if kept else range(FOLDS + 1))
     trained.require(range(FOLDS))
+    compared = ScoreFile.from_json(baseline.read_bytes()) if baseline else None
     findings = Findings(
         wmh=trained.scores(cases),
         ventricles=kept.scores if kept else fluid.scores(cases),
-        baseline=ScoreFile.from_json(baseline.read_bytes()).scores if baseline else (),
+        baseline=compared.scores if compared else (),
+        baseline_recipe=compared.recipe if compared else "",
         temperature=temperature,
     )
     software = {name: _version_of(name) for name in ("keras", "tensorflow-cpu", "numpy", "scipy")}

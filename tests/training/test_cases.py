@@ -90,6 +90,8 @@ def _singular_affine(folder: Path) -> None:
         (_no_nifti_in_gzip, "readable NIfTI"),
         (_singular_affine, "affine that can be inverted"),
         (lambda f: [path.unlink() for path in f.iterdir()], "the case folder is empty"),
+        (lambda f: write_nifti(f / "flair.nii.gz", np.zeros((3, 32, 32), np.float32)), "without any signal"),
+        (lambda f: [path.rename(path.with_name(f"x-{path.name}")) for path in f.iterdir()], "found x-"),
     ],
 )
 def test_a_bad_case_is_named(tmp_path: Path, break_it, words: str) -> None:
