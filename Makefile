@@ -55,7 +55,7 @@ runs/synthetic: install
 FIT := $(BIN)/python -m training.reference fit --data "$(DATA)/flair-wmh"
 DRAWN := --drawn runs/synthetic --drawn runs/phantoms
 
-reference-model: install runs/phantoms runs/synthetic  ## train the shipped bundle again (some 3 hours on 2 cores)
+reference-model: install runs/phantoms runs/synthetic  ## train the shipped bundle again (half a day on 2 cores)
 	$(FIT) --preset first-reference --drawn runs/phantoms --out runs/first-reference
 	$(FIT) --preset second-reference --start runs/first-reference $(DRAWN) --out runs/second-reference
 	$(FIT) --preset reference --start runs/second-reference $(DRAWN) --out runs/reference

@@ -219,8 +219,8 @@ def _compared(findings: Findings, owners: Mapping[str, str]) -> str:
     gains = {score.case: score.dsc - other[score.case] for score in findings.wmh if score.case in other}
     by_patient = np.array(list(_by_patient(gains, owners).values()))
     test = stats.ttest_1samp(by_patient, 0.0)
-    gain = float(np.mean(list(gains.values())))
+    gain, other_name = float(np.mean(list(gains.values()))), findings.baseline_recipe
     return (
-        f"\nAgainst the preset `{findings.baseline_recipe}` on the same folds: {gain:+.3f} DSC over {len(gains)} scans;\n"
+        f"\nAgainst the preset `{other_name}` on the same folds: {gain:+.3f} DSC over {len(gains)} scans,\n"
         f"by patient {by_patient.mean():+.3f} (paired t over {len(by_patient)} patients, P = {test.pvalue:.3f}).\n"
     )
