@@ -11,7 +11,7 @@ Runs in the process of the command, never in the worker's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -141,7 +141,8 @@ def judge(
         dsc = GateCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)
         return GateVerdict(margin, (loads, golden, dsc), ())
     compared = _compare(cases, live_opened[1], opened[1], progress)
-    return GateVerdict(margin, (loads, golden, _check_dsc(compared, margin)), compared)
+    known = _known(cases, {"this model": opened[0], "the live model": live_opened[0]})
+    return GateVerdict(margin, (loads, golden, _check_dsc(compared, margin, known)), compared)
 
 
 def _check_loads(
@@ -192,12 +193,26 @@ def _dsc(case: LabelledCase, ensemble: Ensemble) -> float:
         raise BadCase(f"{case.name}: {error}") from error
 
 
-def _check_dsc(compared: Sequence[ComparedCase], margin: float) -> GateCheck:
+def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) -> str:
+    """Which of the models knows the patients: its DSC on them is too good, which speaks for it without reason."""
+    from training.evaluation.seen import TrainingPatients
+
+    words = []
+    for name, bundle in bundles.items():
+        known = TrainingPatients.of(bundle)
+        if known.patients is None:
+            words.append(f"{name} does not say on whom it was trained")
+        elif seen := sum(case.patient in known.patients for case in cases):
+            words.append(f"{name} was trained on the patients of {seen} of {len(cases)} cases")
+    return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""
+
+
+def _check_dsc(compared: Sequence[ComparedCase], margin: float, known: str) -> GateCheck:
     live = sum(case.live_dsc for case in compared) / len(compared)
     found = sum(case.dsc for case in compared) / len(compared)
     state = CheckState.PASSED if found >= live - margin - _ROUNDING else CheckState.FAILED
     expected = f"a mean over {len(compared)} cases of at least {live - margin:.3f} (live model {live:.3f} - {margin:g})"
-    return GateCheck(DSC, state, expected, f"{found:.3f}")
+    return GateCheck(DSC, state, expected, f"{found:.3f}{known}")
 
 
 def _not_made(name: str, why: str) -> GateCheck:

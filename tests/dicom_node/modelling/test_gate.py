@@ -65,6 +65,19 @@ def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase
     assert _judge(bundles["a"], bundles["wild"], cases).passed
 
 
+def test_patients_that_a_model_knows_are_told(
+    bundles: dict[str, Path], copy_of: Callable[[str], Path], cases: tuple[LabelledCase, ...]
+) -> None:
+    """A DSC on patients whom a model was trained on is no reason to trust it: the check says whom each knows."""
+    known = copy_of("a")
+    manifest = json.loads((known / "manifest.json").read_text())
+    manifest["training"]["patients"] = ["head-1"]
+    (known / "manifest.json").write_text(json.dumps(manifest))
+    came = _judge(known, bundles["a"], cases).checks[-1].came
+    assert "this model was trained on the patients of 1 of 2 cases" in came
+    assert "the live model does not say on whom it was trained" in came
+
+
 def test_without_cases(bundles: dict[str, Path]) -> None:
     """Without cases the models are not compared: that is said, and is no reason to fail."""
     verdict = _judge(bundles["wild"], bundles["a"])
