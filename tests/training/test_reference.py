@@ -29,7 +29,7 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
     first = replace(
         FIRST_REFERENCE,
         name="tiny-first",
-        network=NetworkSpecification(width=0.125),
+        network=NetworkSpecification(variant="text", width=0.125),
         epochs=1,
         steps_per_epoch=1,
         batch_size=2,
@@ -43,7 +43,7 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
         name="tiny-ventricles",
         target="ventricles",
         is_mirrored=True,
-        network=NetworkSpecification(squeeze_excitation=False, width=0.125),
+        network=NetworkSpecification(squeeze_excitation=False, variant="text", width=0.125),
     )
     for recipe in (first, second, fluid):
         monkeypatch.setitem(PRESETS, recipe.name, recipe)

@@ -18,7 +18,7 @@ from training.run_folder import RunFolder
 FIRST = replace(
     PAPER_2024,
     name="tiny-first",
-    network=NetworkSpecification(width=0.125, size=32),
+    network=NetworkSpecification(variant="text", width=0.125, size=32),
     preprocessing=PreprocessingSettings(size=32),
     epochs=2,
     steps_per_epoch=1,

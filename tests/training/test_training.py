@@ -119,11 +119,11 @@ def test_ventricles_are_learnt_from_their_own_mask() -> None:
 
 
 def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    """Stopped after each epoch and started again, a fit ends with the weights of an unbroken one."""
+    """Stopped after an epoch and started again, a fit ends with the weights of an unbroken one."""
     recipe = _small()
     pool = build_pool([_case("a"), _case("b", seed=1)], [], recipe)
     whole = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "whole")
-    for epochs in (1, 2, 3):
+    for epochs in (1, 3):
         broken = fit_member(Pools(pool, pool), recipe, 5, tmp_path / "broken", stop_after=epochs)
     weights = []
     for path in (whole, broken):
