@@ -55,7 +55,7 @@ An ensemble of {len(plan.parts)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2
 - Seed {plan.seed}, scheme `{plan.scheme}`, {plan.epochs} epochs a member, on {facts.backend} ({versions}).
 - Last epoch{_before(recipe)}, loss and validation DSC of each member: {_ends(facts.last)}.
 - {calibration_in_words(facts.temperature)}
-{start_in_words(recipe)}
+{start_in_words(recipe, bool(plan.drawn))}
 ## What it was trained on
 {facts.data}: {counts["cases"]} cases (patients: {parts}){drawn}; sites: {sites}. WMH of the training cases
 {min(volumes):.1f}-{max(volumes):.1f} mL; {counts["cases_without_lesions"]} cases have no lesion.

@@ -10,6 +10,8 @@ import numpy as np
 from scipy import stats
 
 from segmentation.manifest import DataSource
+from training.comparison.pairs import by_patient
+from training.evaluation.means import SHARE, mean_with_interval
 from training.recipe_settings import stages
 
 if TYPE_CHECKING:
@@ -158,17 +160,19 @@ def _synthetic_in_words(recipe: Recipe) -> str:
     return f"{recipe.synthetic_share:.0%} of the slices, never alone"
 
 
-def start_in_words(recipe: Recipe) -> str:
-    """The stages of a training, for a card; "" where there is one."""
+def start_in_words(recipe: Recipe, has_drawn: bool = True) -> str:
+    """The stages of a training, for a card; "" where there is one. Without drawn scans all slices are of real ones."""
     if recipe.start_from is None:
         return ""
-    lines = [f"- `{stage.name}`: {_stage_in_words(stage)}" for stage in stages(recipe)]
+    lines = [f"- `{stage.name}`: {_stage_in_words(stage, has_drawn)}" for stage in stages(recipe)]
     return "The members were trained in stages, each going on from the one before:\n" + ";\n".join(lines) + ".\n"
 
 
-def _stage_in_words(stage: Recipe) -> str:
+def _stage_in_words(stage: Recipe, has_drawn: bool) -> str:
     alone = f", after {stage.real_only_epochs} of real scans alone" if stage.real_only_epochs else ""
     drawn = f"{stage.synthetic_share:.0%} of the slices from synthetic scans or phantoms{alone}"
+    if not has_drawn or not stage.synthetic_share:
+        drawn = "real scans alone"
     if not stage.start_share:
         return f"{stage.epochs} epochs, {drawn}"
     back = f"ends {stage.start_share:.0%} of the way back to its start (Wortsman et al., CVPR 2022)"
@@ -201,19 +205,14 @@ def _mean(scores: Sequence[MemberScore]) -> str:
 def _interval(scores: Sequence[MemberScore], owners: Mapping[str, str]) -> str:
     if not scores:
         return ""
-    values = np.array(list(_by_patient({score.case: score.dsc for score in scores}, owners).values()))
-    if len(values) == 1:
-        return f"{values.mean():.3f}"
-    low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
-    return f"{values.mean():.3f} ({low:.3f}-{high:.3f})"
+    found = mean_with_interval(_by_patient({score.case: score.dsc for score in scores}, owners), SHARE)
+    return f"{found.mean:.3f}" if found.low is None else f"{found.mean:.3f} ({found.low:.3f}-{found.high:.3f})"
 
 
-def _by_patient(values: Mapping[str, float], owners: Mapping[str, str]) -> dict[str, float]:
+def _by_patient(values: Mapping[str, float], owners: Mapping[str, str]) -> list[float]:
     """Mean of each patient's scans."""
-    scans: dict[str, list[float]] = {}
-    for case, value in values.items():
-        scans.setdefault(owners[case], []).append(value)
-    return {patient: float(np.mean(found)) for patient, found in scans.items()}
+    means = by_patient([list(values.values())], [owners[case] for case in values])
+    return [mean for (mean,) in means.values()]
 
 
 def _compared(findings: Findings, owners: Mapping[str, str]) -> str:
@@ -221,10 +220,10 @@ def _compared(findings: Findings, owners: Mapping[str, str]) -> str:
         return ""
     other = {score.case: score.dsc for score in findings.baseline}
     gains = {score.case: score.dsc - other[score.case] for score in findings.wmh if score.case in other}
-    by_patient = np.array(list(_by_patient(gains, owners).values()))
-    test = stats.ttest_1samp(by_patient, 0.0)
+    patients = np.array(_by_patient(gains, owners))
+    test = stats.ttest_1samp(patients, 0.0)
     gain, other_name = float(np.mean(list(gains.values()))), findings.baseline_recipe
     return (
         f"\nAgainst the preset `{other_name}` on the same folds: {gain:+.3f} DSC over {len(gains)} scans,\n"
-        f"by patient {by_patient.mean():+.3f} (paired t over {len(by_patient)} patients, P = {test.pvalue:.3f}).\n"
+        f"by patient {patients.mean():+.3f} (paired t over {len(patients)} patients, P = {test.pvalue:.3f}).\n"
     )

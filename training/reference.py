@@ -102,7 +102,7 @@ def _claim(file: Path, training: dict[str, Any]) -> None:
     """Write what a folder holds, or make sure that the folder there holds the same."""
     if file.exists():
         there = json.loads(file.read_text())
-        changed = differences({key: value for key, value in training.items() if key in there}, there)
+        changed = differences(there, {key: value for key, value in training.items() if key in there})
         if changed:
             raise typer.BadParameter(
                 f"{file.parent.name}/ holds another training ({'; '.join(changed[:3])}); choose another folder",

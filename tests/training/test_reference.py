@@ -177,6 +177,18 @@ def test_a_preset_that_goes_on_from_another_asks_for_it(tmp_path: Path) -> None:
     assert "second-reference" in result.output
 
 
+def test_a_folder_of_another_training_is_refused(tmp_path: Path, tiny_presets: None) -> None:
+    """What another preset left in the folder is never gone on with."""
+    data, run = _cohort(tmp_path / "data", 3), tmp_path / "run"
+    run.mkdir()
+    (run / "folds.json").write_text('{"preset": "another"}')
+    arguments = ["fit", "--data", str(data), "--patients", str(data / "patients.csv"), "--out", str(run)]
+    arguments += ["--preset", "tiny-first"]
+    result = CliRunner().invoke(reference.app, arguments)
+    assert (result.exit_code, "another ->" in result.output) == (2, True)
+    assert list(run.iterdir()) == [run / "folds.json"]
+
+
 def test_no_member_judges_a_patient_it_saw() -> None:
     """Each case is predicted by the one member that was trained without its patient."""
     volume = FlairVolume(np.random.default_rng(0).gamma(9, 40, (2, 32, 32)).astype(np.float32), (6.0, 0.9, 0.9))
