@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
@@ -77,22 +78,27 @@ def train(
         # Nothing here imports Keras: bad input is told in seconds, and the backend can still be chosen.
         from training.backend import choose_backend, prepare_backend
         from training.errors import BackendUnavailable, BadRecipe
+        from training.plan import make_plan
         from training.run import Limits
         from training.run import train as carry_out
         from training.run_bundle import BundleName
         from training.run_folder import RunFolder
+        from training.splits import Scheme
 
         try:
             recipe = _recipe(preset, settings or (), epochs, target)
             chosen = choose_backend(_one_of("--backend", backend, ("auto", "tensorflow", "jax")))
+            parts = cast(Scheme, _one_of("--scheme", scheme, get_args(Scheme)))
+            count = _MEMBERS[recipe.target] if members is None else members
             words = {key: value for key, value in (("licence", licence), ("data", data_name)) if value is not None}
             bundle_name = BundleName(name, version, tells_patients=not hide_patients, **words)
             limits = Limits(_numbers(only_members), stop_after, validation_cases)
             with stage_bars() as progress:
-                plan = _plan(
-                    data, patients, out_folder, recipe, scheme, members, seed, synthetic, synthetic_count, progress
-                )
-            _check_ventricles(plan, ventricles)
+                cases = _cases(data, patients, out_folder / "cases", progress)
+                plan_with = partial(make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed)
+                # All that can be wrong is told before scans are drawn, which takes minutes to hours.
+                _check_ventricles(plan_with(drawn=()), ventricles)
+                plan = plan_with(drawn=_drawn(synthetic, out_folder / "synthetic", synthetic_count, progress))
             _announce(plan, synthetic)
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
@@ -123,40 +129,25 @@ def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) 
     return with_settings(recipe, (*settings, *(() if epochs is None else (f"epochs={epochs}",))))
 
 
-def _plan(
-    data: Path,
-    patients: Path | None,
-    run: Path,
-    recipe: Recipe,
-    scheme: str,
-    members: int | None,
-    seed: int,
-    synthetic: Path | None,
-    synthetic_count: int,
-    progress: Any,
-) -> TrainingPlan:
+def _cases(data: Path, patients: Path | None, into: Path, progress: Any) -> tuple[LabelledCase, ...]:
     from dicom_node.casework.prepare import prepare_cases
     from training.cases import load_cases
-    from training.plan import make_plan
-    from training.splits import Scheme
 
-    wanted = cast(Scheme, _one_of("--scheme", scheme, get_args(Scheme)))
     if patients is not None and not patients.is_file():
         raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
-    folder = prepare_cases(data, run / "cases", lambda done, total: progress("convert", done, total))
+    folder = prepare_cases(data, into, lambda done, total: progress("convert", done, total))
     progress("cases", 0, 1)
     cases = load_cases(folder, patients)
     progress("cases", 1, 1)
-    count = _MEMBERS[recipe.target] if members is None else members
-    make_plan(cases, (), recipe, scheme=wanted, members=count, seed=seed)  # before hours of drawing scans
-    drawn = () if synthetic is None else _drawn(synthetic, run / "synthetic", synthetic_count, progress)
-    return make_plan(cases, drawn, recipe, scheme=wanted, members=count, seed=seed)
+    return cases
 
 
-def _drawn(folder: Path, into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
+def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
     """Scans drawn from label maps (kept in the run folder), or those that a folder of cases holds already."""
     from training.cases import load_cases
 
+    if folder is None:
+        return ()
     if (folder / "heads").is_dir():
         from training.drawn import draw_cases
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from pathlib import Path
 
 import pytest
 from support.labelled_cases import labelled_case
+from support.small_disk import files_that_stay_small
 from support.training_runs import tiny_recipe
 
 from training.checkpoint import Checkpoint, EpochRecord
@@ -26,24 +25,13 @@ def pool() -> SlicePool:
     return build_pool([labelled_case("a"), labelled_case("b", seed=1)], [], RECIPE)
 
 
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Every write beyond fails, as on a full disk (EFBIG for ENOSPC)."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk_leaves_the_last_good_checkpoint(tmp_path: Path, pool: SlicePool) -> None:
     """The error names it, and with space again the same call goes on from it."""
     folder = tmp_path / "member-0"
     fit_member(Pools(pool, pool), RECIPE, 1, folder, stop_after=1)
     good = Checkpoint(folder).weights(1)
     with (
-        files_no_larger_than(good.stat().st_size // 2),
+        files_that_stay_small(os.getpid(), good.stat().st_size // 2),
         pytest.raises(
             NotSaved, match=r"member-0: epoch 2 could not be saved .*last good checkpoint is epoch-001.*Free"
         ),

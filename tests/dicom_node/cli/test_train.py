@@ -61,15 +61,20 @@ def test_a_run_its_resumption_and_its_bundle(tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_ventricles_and_folds(tmp_path: Path) -> None:
     """A ventricle run makes a UNet, which a WMH run by folds puts into its bundle beside the leave-patients-out DSC;
-    its members are calibrated on patients that they never saw, if the recipe says so."""
+    one that does not fit is refused before a scan is drawn; the members are calibrated on patients that they never
+    saw, if the recipe says so."""
     data = write_cohort(tmp_path / "data", 3)
     said = json.loads(run(data, "--out", tmp_path / "v", *TINY, "--target", "ventricles", "--epochs", "1", "--json"))
     assert (said["finished"], said["bundle"]) == (True, None)
+    empty_maps = tmp_path / "label-maps"
+    (empty_maps / "heads").mkdir(parents=True)
     for change, words in (
         (("--seed", "3", "--ventricles", tmp_path / "v"), "keeps for the test"),
         (("--ventricles", tmp_path / "none"), "expected the --out folder"),
     ):
-        assert words in run(data, "--out", tmp_path / "refused", *TINY, *change, code=1)
+        # These label maps would be refused themselves, if scans were drawn first.
+        drawn = ("--synthetic", empty_maps)
+        assert words in run(data, "--out", tmp_path / "refused", *TINY, *change, *drawn, code=1)
     common = (*TINY, "--epochs", "1", "--members", "2", "--scheme", "folds", "--hide-patients")
     common = (*common, "--set", "is_calibrated=true")
     run(data, "--out", tmp_path / "w", *common, "--ventricles", tmp_path / "v")
