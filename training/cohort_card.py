@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
 
 from training.checkpoint import EpochRecord
-from training.model_card import calibration_in_words, start_in_words
+from training.model_card import calibration_in_words, mean_of_patients, start_in_words
 from training.plan import TrainingPlan, cohort_summary
 from training.presets import PRESETS, Recipe
 from training.recipe_settings import as_document, differences
@@ -21,7 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CardFacts:
-    """What the card tells beside the plan: names, software, how each member ended, and the temperature folded in."""
+    """What the card tells beside the plan: names, software, how each member ended, and the temperature folded in.
+
+    Without `tells_patients` no name of a case, patient or site is in the card: it goes wherever the weights go.
+    """
 
     name: str
     version: str
@@ -31,6 +33,7 @@ class CardFacts:
     software: Mapping[str, str]
     last: tuple[EpochRecord | None, ...]
     temperature: float | None
+    tells_patients: bool = True
 
 
 def cohort_card(plan: TrainingPlan, facts: CardFacts, scores: Sequence[MemberScore]) -> str:
@@ -38,7 +41,7 @@ def cohort_card(plan: TrainingPlan, facts: CardFacts, scores: Sequence[MemberSco
     recipe, counts = plan.recipe, cohort_summary(plan)
     volumes = [case.wmh_ml for case in plan.cases if case.split == "train"]
     parts = ", ".join(f"{part} {number}" for part, number in sorted(counts["patients"].items()))
-    sites = ", ".join(sorted({case.site for case in plan.cases if case.site})) or "not stated"
+    owners = {case.name: case.patient for case in plan.cases}
     versions = ", ".join(f"{package} {version}" for package, version in facts.software.items())
     drawn = f" and {len(plan.drawn)} drawn (synthetic) scans" if plan.drawn else ""
     return f"""# Model card: {facts.name} {facts.version}
@@ -57,11 +60,11 @@ An ensemble of {len(plan.parts)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2
 - {calibration_in_words(facts.temperature)}
 {start_in_words(recipe, bool(plan.drawn))}
 ## What it was trained on
-{facts.data}: {counts["cases"]} cases (patients: {parts}){drawn}; sites: {sites}. WMH of the training cases
-{min(volumes):.1f}-{max(volumes):.1f} mL; {counts["cases_without_lesions"]} cases have no lesion.
+{facts.data}: {counts["cases"]} cases (patients: {parts}){drawn}; sites: {_sites(plan, facts)}. WMH of the training
+cases {min(volumes):.1f}-{max(volumes):.1f} mL; {counts["cases_without_lesions"]} cases have no lesion.
 
 ## What it scores
-{_scores(scores)}
+{_scores(scores, owners, facts)}
 ## What it must not be trusted with
 - Scanners, sequences and diseases other than those above: nobody has judged it there. Run `wmh-node evaluate` on cases
   of your own first.
@@ -95,22 +98,28 @@ def _ends(last: Sequence[EpochRecord | None]) -> str:
     return "; ".join(words)
 
 
-def _scores(scores: Sequence[MemberScore]) -> str:
+def _sites(plan: TrainingPlan, facts: CardFacts) -> str:
+    names = sorted({case.site for case in plan.cases if case.site})
+    if not names:
+        return "not stated"
+    return ", ".join(names) if facts.tells_patients else str(len(names))
+
+
+def _scores(scores: Sequence[MemberScore], owners: Mapping[str, str], facts: CardFacts) -> str:
     if not scores:
         return "Not measured while training. `wmh-node evaluate` measures it on the test part.\n"
-    values = np.array([score.dsc for score in scores])
     rows = "\n".join(
-        f"| {score.case} | {score.member + 1} | {score.dsc:.3f} | {score.manual_ml:.1f} | {score.predicted_ml:.1f} |"
-        for score in scores
+        f"| {score.case if facts.tells_patients else number} | {score.member + 1} | {score.dsc:.3f} "
+        f"| {score.manual_ml:.1f} | {score.predicted_ml:.1f} |"
+        for number, score in enumerate(scores, start=1)
     )
-    interval = ""
-    if len(values) > 1 and values.std() > 0:
-        low, high = stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values))
-        interval = f" (95 % CI {low:.3f}-{high:.3f})"
+    mean = np.mean([score.dsc for score in scores])
     return f"""Leave-patients-out DSC: each case judged by the one member that never saw its patient, at threshold 0.5.
+95 % CI by Student's t over the patients; scans of one patient count once, by their mean.
 
 | case | member | DSC | manual mL | predicted mL |
 |---|---|---|---|---|
 {rows}
-| **mean** | | **{values.mean():.3f}**{interval} | | |
+| **mean of the scans** | | **{mean:.3f}** | | |
+| **mean of the patients (95 % CI)** | | **{mean_of_patients(scores, owners)}** | | |
 """

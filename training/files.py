@@ -1,8 +1,12 @@
-"""Text files that are either whole or not there."""
+"""Files and folders that are either whole or not there, and made by one process at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -21,6 +25,56 @@ def write_whole(path: Path, text: str) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)
+
+
+@contextmanager
+def alone_with(lock: Path) -> Iterator[None]:
+    """One process at a time; the next one waits. The lock goes with the process, however it ends."""
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A folder to fill, which then takes the place of `folder`: after a crash or an error one of both is there, whole.
+
+    One process at a time. What a kill left behind is put right, or away, by the next one.
+    """
+    partial, before = folder.with_name(f".{folder.name}-partial"), folder.with_name(f".{folder.name}-before")
+    _restore(folder, before)
+    _clear(partial, before)
+    try:
+        yield partial
+        sync_tree(partial)
+        if folder.exists():
+            folder.replace(before)
+        partial.replace(folder)
+        sync(folder.parent)
+        _clear(before)
+    finally:
+        _restore(folder, before)
+        _clear(partial)
+
+
+def _restore(folder: Path, before: Path) -> None:
+    """A kill, or an error, came between the two renames."""
+    if before.exists() and not folder.exists():
+        before.replace(folder)
+
+
+def _clear(*folders: Path) -> None:
+    for folder in folders:
+        if folder.exists():
+            shutil.rmtree(folder)
+
+
+def sync_tree(folder: Path) -> None:
+    """Push a folder and all in it to the disk: a rename of it must not outlive its files in a power cut."""
+    for root, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            sync(Path(root, name))
+        sync(Path(root))
 
 
 def sync(path: Path) -> None:

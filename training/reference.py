@@ -25,7 +25,7 @@ from rich.table import Table
 from training.cases import LabelledCase, load_cases
 from training.folds import leave_patients_out
 from training.presets import PRESETS
-from training.recipe_settings import as_document, differences
+from training.recipe_settings import as_document, differences, stages
 from training.score_file import ScoreFile
 from training.scores import MemberScore, judge, leave_out_scores
 from training.trained_members import FOLDS_FILE, TrainedMembers, start_weights
@@ -92,8 +92,8 @@ def fit(
                 progress.update(task, completed=epoch, description=f"member {member} loss {loss:.3f}")
 
             pool = join_pool(build_group(seen, recipe), group, recipe)
-            begin = start_weights(start, recipe, member) if start else None
-            seed = FOLD_SEED + member if start is None else 2 * FOLD_SEED + member
+            begin = start_weights(start, recipe, member, folds) if start else None
+            seed = FOLD_SEED * len(stages(recipe)) + member  # a stage must not draw the batches of the one before
             pools = Pools(pool.real_only(), pool)
             fit_member(pools, recipe, seed, out / f"member-{member}", advance, stop_after, initial=begin)
 
@@ -245,7 +245,7 @@ def leave_out(
 
     loaded = load_bundle(bundle or reference_bundle())
     cases = load_cases(data, patients or shared_patients())
-    folds = leave_patients_out(cases, loaded.members, FOLD_SEED)
+    folds = loaded.manifest.training.held_out or leave_patients_out(cases, loaded.members, FOLD_SEED)
     ensemble = open_ensemble(loaded, "auto")
     scores = leave_out_scores(
         cases, folds, lambda member, images: ensemble.predict(images)[member], loaded.preprocessing

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.cohort_card import CardFacts, cohort_card
-from training.errors import BadRecipe, OtherRun
+from training.errors import BadRecipe, NotSaved, OtherRun
+from training.files import replacing
 from training.plan import TrainingPlan
 from training.recipe_settings import recipe_of
 from training.run import final_records
@@ -37,7 +38,7 @@ class BundleName:
         licence: of the weights.
         data: the cohort in words, for the manifest and the card.
         tells_patients: whether the manifest lists the patients' names of patients.csv, so that `evaluate` can tell
-            whom a member never saw. No where these names must not leave the house.
+            whom a member never saw, and the card the names of cases and sites. No where they must not leave the house.
     """
 
     name: str = "wmh-se-unet"
@@ -106,6 +107,7 @@ def bundle_run(
     Raises:
         BadBundle: weights that no bundle can hold.
         OtherRun: `ventricles` is not a finished run of ventricles.
+        NotSaved: the disk is full; the members are safe, and the bundle before, if there was one, is still there.
     """
     import keras
 
@@ -127,9 +129,10 @@ def bundle_run(
         software_used,
         tuple(final_records(plan, folder, range(len(models))).values()),
         temperature,
+        name.tells_patients,
     )
-    partial = folder.path / f".bundle-{os.getpid()}"
-    try:
+    # Two processes that end together write it one after the other.
+    with folder.alone(), _told(folder), replacing(folder.bundle) as partial:
         write_bundle(
             partial,
             models,
@@ -150,12 +153,18 @@ def bundle_run(
             mirrors_ventricles=extra is not None and extra.recipe.is_mirrored,
             temperature=temperature,
         )
-        if folder.bundle.exists():
-            shutil.rmtree(folder.bundle)
-        partial.replace(folder.bundle)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return load_bundle(folder.bundle)
+
+
+@contextmanager
+def _told(folder: RunFolder) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NotSaved(
+            f"{folder.path.name}/bundle could not be written ({error.strerror or type(error).__name__}); all members "
+            "are trained and safe. Free some space and run the same command again"
+        ) from error
 
 
 def _calibrate(plan: TrainingPlan, models: list[Any]) -> float | None:

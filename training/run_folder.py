@@ -11,7 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,11 +19,12 @@ from typing import Any, Final
 
 from training.checkpoint import Checkpoint
 from training.errors import NotSaved, OtherRun
-from training.files import write_whole
+from training.files import alone_with, write_whole
 from training.plan import TrainingPlan, cohort_summary
 from training.recipe_settings import as_document, differences
 
 SCHEMA: Final = 1
+_LOCK: Final = ".lock"
 _PACKAGES: Final = {
     "tensorflow": ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy"),
     "jax": ("keras", "jax", "jaxlib", "numpy", "scipy"),
@@ -68,6 +69,21 @@ class RunFolder:
         result = checkpoint.folder / plan.recipe.result_file
         return result if checkpoint.finished_epochs() >= plan.recipe.epochs and result.exists() else None
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """What the members share (run.json, bundle) is made by one process at a time; the next one waits.
+
+        Raises:
+            NotSaved: the folder cannot be made.
+        """
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(alone_with(self.path / _LOCK))
+            except OSError as error:
+                raise NotSaved(f"{self.path.name}/ could not be written: {error.strerror}") from error
+            yield
+
     def open(self, plan: TrainingPlan, backend: str) -> None:
         """Write run.json, or make sure that the one there says the same.
 
@@ -75,6 +91,10 @@ class RunFolder:
             OtherRun: the folder belongs to another training: what differs is told.
             NotSaved: it cannot be written.
         """
+        with self.alone():
+            self._open(plan, backend)
+
+    def _open(self, plan: TrainingPlan, backend: str) -> None:
         inputs = plan.inputs() | {"backend": backend}
         if self.record.exists():
             self._refuse_other(inputs)
@@ -99,7 +119,6 @@ class RunFolder:
             "inputs": inputs,
         }
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             write_whole(self.record, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         except OSError as error:
             raise NotSaved(f"{self.path.name}/run.json could not be written: {error.strerror}") from error

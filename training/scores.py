@@ -13,7 +13,7 @@ from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.cases import LabelledCase
 from training.dice import dice
-from training.errors import BadCase
+from training.errors import BadCase, BadCohort
 
 # Probabilities float32 (slice, row, column) of one member, counted from 0, for normalised slices of the same shape.
 PredictMember = Callable[[int, NDArray[np.float32]], NDArray[Any]]
@@ -38,13 +38,25 @@ def leave_out_scores(
     settings: PreprocessingSettings,
     target: str = "wmh",
 ) -> list[MemberScore]:
-    """Score every case on its native grid; `held_out` names the patients that each member was trained without."""
+    """Score every case on its native grid; `held_out` names the patients that each member was trained without.
+
+    Raises:
+        BadCohort: a case whose patient no member was trained without.
+        BadCase: a case without the mask of `target`.
+    """
     return [_score(case, judge(case, held_out), predict, settings, target) for case in cases]
 
 
 def judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
-    """The member that never saw the case's patient."""
-    return next(member for member, patients in enumerate(held_out) if case.patient in patients)
+    """The member that never saw the case's patient.
+
+    Raises:
+        BadCohort: every member may have seen him.
+    """
+    for member, patients in enumerate(held_out):
+        if case.patient in patients:
+            return member
+    raise BadCohort(f"{case.name}: expected a patient whom one of the {len(held_out)} members never saw")
 
 
 def _score(

@@ -119,9 +119,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def __init__(self, pool: SlicePool, recipe: Recipe, seed: int, epoch: int) -> None:
         super().__init__(workers=1)
         self._pool, self._recipe, self._seed, self._epoch = pool, recipe, seed, epoch
-        self._steps = recipe.steps_per_epoch or -(-len(pool) // recipe.batch_size)
-        order = np.random.default_rng((seed, epoch)).permutation(len(pool))
-        self._order = order if recipe.steps_per_epoch is None else None
+        self._order, self._steps = None, recipe.steps_per_epoch or 0
+        if recipe.steps_per_epoch is None:
+            self._order = _order(pool, seed, epoch)
+            self._steps = -(-len(self._order) // recipe.batch_size)
 
     def __len__(self) -> int:
         return self._steps
@@ -157,6 +158,18 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         if settings.thickness_share:
             image = thicken(image, variant[group.beside(index, generator)], settings, generator)
         return augment(image, label, settings, generator, window)
+
+
+def _order(pool: SlicePool, seed: int, epoch: int) -> NDArray[np.int_]:
+    """Places in the pool: every real slice once, and of the drawn ones, which are many, as many as their share asks."""
+    generator = np.random.default_rng((seed, epoch))
+    if len(pool.groups) == 1:
+        return generator.permutation(len(pool))
+    real, drawn = (len(group.labels) for group in pool.groups)
+    share = pool.groups[1].share
+    count = round(real * share / (1 - share))
+    chosen = real + generator.choice(drawn, count, replace=count > drawn)
+    return generator.permutation(np.concatenate([np.arange(real), chosen]))
 
 
 def _window_on_head(size: int, side: int, generator: np.random.Generator) -> Window:

@@ -120,16 +120,27 @@ class TrainedMembers:
         return temperature
 
 
-def start_weights(start: Path, recipe: Recipe, member: int) -> list[Any]:
+def start_weights(start: Path, recipe: Recipe, member: int, held_out: Sequence[Sequence[str]]) -> list[Any]:
     """The weights that a member of a recipe goes on from: of the same member of a run, or of a bundle.
 
+    Args:
+        start: the run's folder, or the bundle's.
+        recipe: of the stage that goes on.
+        member: from 0.
+        held_out: per fold, the patients whom the member of that number must not have seen.
+
     Raises:
-        BadCohort: that member is not finished, or of another preset than the recipe goes on from.
+        BadCohort: that member is not finished, of another preset than the recipe goes on from, or of other folds.
     """
     is_bundle = (start / MANIFEST_NAME).exists()
     trained = TrainedMembers.of_bundle(load_bundle(start)) if is_bundle else TrainedMembers.load(start)
     if trained.recipe.name != recipe.start_from:
         raise BadCohort(f"{recipe.name}: expected a start of {recipe.start_from}, got {trained.recipe.name}")
+    if [set(fold) for fold in trained.held_out] != [set(fold) for fold in held_out]:
+        raise BadCohort(
+            f"{recipe.name}: expected a start trained with the same folds of patients, got other folds in "
+            f"{start.name}/: its members have seen patients that are held out now"
+        )
     trained.require([member])
     return list(trained.models[member].get_weights())
 

@@ -12,9 +12,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
+from dicom_node.casework.case_cache import CaseCache
 from dicom_node.casework.seg_mask import BRAIN, VENTRICLES, WMH, SegmentWords, read_seg_mask
 from dicom_node.errors import BadTrainingCase, NotAnalysable
 from dicom_node.reading.flair_series import FlairSeries
@@ -38,8 +38,7 @@ _WMH_SEG: Final = "wmh.dcm"
 _MASKS: Final[dict[str, SegmentWords]] = {_WMH_SEG: WMH, "ventricles.dcm": VENTRICLES, "brain_mask.dcm": BRAIN}
 _RATERS: Final = "raters"
 _PATIENTS: Final = "patients.csv"
-# What the converted case was made of; in a format of its own, so that a change of ours converts again.
-_SOURCE: Final = "source.sha256"
+# Counted in with a case's files, so that a change of ours converts again.
 _FORMAT: Final = "1"
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -51,23 +50,28 @@ def prepare_cases(data: Path, cache: Path, progress: Progress | None = None) -> 
     are the same as last time is not converted again.
 
     Raises:
+        ConfigurationError: `cache` holds the data, or files of somebody else.
         BadTrainingCase: a case that cannot be converted; the reason begins with its name.
     """
     folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))
     in_dicom = [path for path in folders if _is_dicom(path)]
     if not in_dicom:
         return data
-    cache.mkdir(parents=True, exist_ok=True)
-    _drop_others(cache, {path.name for path in folders})
-    for path in (*(path for path in folders if path not in in_dicom), data / _PATIENTS):
-        if path.exists():
-            _link(path, cache / path.name)
-    for done, path in enumerate(in_dicom):
+    linked = [path for path in folders if path not in in_dicom]
+    if (data / _PATIENTS).exists():
+        linked.append(data / _PATIENTS)
+    ours = CaseCache(cache)
+    with ours.opened(data):
+        ours.keep_only({path.name for path in (*in_dicom, *linked)})
+        for path in linked:
+            ours.link(path)
+        for done, path in enumerate(in_dicom):
+            if progress is not None:
+                progress(done, len(in_dicom))
+            if not ours.holds(path.name, digest := _digest(path)):
+                ours.put(path.name, digest, partial(convert_case, path))
         if progress is not None:
-            progress(done, len(in_dicom))
-        _convert_if_new(path, cache / path.name)
-    if progress is not None:
-        progress(len(in_dicom), len(in_dicom))
+            progress(len(in_dicom), len(in_dicom))
     return cache
 
 
@@ -121,20 +125,6 @@ def _read_flair(folder: Path) -> FlairSeries:
     return read_series(accepted[0].paths)
 
 
-def _convert_if_new(case: Path, target: Path) -> None:
-    digest = _digest(case)
-    if not target.is_symlink() and (target / _SOURCE).exists() and (target / _SOURCE).read_text() == digest:
-        return
-    _remove(target)
-    partial = target.with_name(f".{target.name}-{os.getpid()}")
-    try:
-        convert_case(case, partial)
-        (partial / _SOURCE).write_text(digest)
-        partial.replace(target)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
 def _digest(case: Path) -> str:
     digest = hashlib.sha256(_FORMAT.encode())
     for path in sorted(found for found in case.rglob("*") if found.is_file()):
@@ -146,24 +136,3 @@ def write_nifti(path: Path, voxels: NDArray[np.float32] | NDArray[np.uint8], ser
     """(slice, row, column) in LPS as NIfTI (column, row, slice) in RAS+."""
     image = nibabel.Nifti1Image(np.ascontiguousarray(voxels.transpose(2, 1, 0)), _LPS_TO_RAS @ series.affine)
     nibabel.save(image, path)
-
-
-def _link(source: Path, link: Path) -> None:
-    if link.is_symlink() and link.resolve() == source.resolve():
-        return
-    _remove(link)
-    link.symlink_to(source.resolve())
-
-
-def _drop_others(cache: Path, names: set[str]) -> None:
-    """A case that is gone from the data is gone from the cache too."""
-    for path in cache.iterdir():
-        if path.name not in names:
-            _remove(path)
-
-
-def _remove(path: Path) -> None:
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-    elif path.is_dir():
-        shutil.rmtree(path)

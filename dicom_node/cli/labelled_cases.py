@@ -1,9 +1,12 @@
-"""Labelled cases of a folder, in NIfTI or DICOM, for the commands that judge models."""
+"""Labelled cases of a folder, in NIfTI or DICOM, for the commands that train and judge models."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from dicom_node.cli.context import err
+from dicom_node.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from training.cases import LabelledCase
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 def read_cases(
     data: Path, patients: Path | None, split: str | None, seed: int, cache: Path, progress: Any
 ) -> tuple[LabelledCase, ...]:
-    """Read every case of a folder; those in DICOM are converted first.
+    """Read every case of a folder; those in DICOM are converted first. Says so where nothing tells who is who.
 
     Args:
         data: a folder a case.
@@ -23,17 +26,27 @@ def read_cases(
         progress: hears of the stages convert and cases.
 
     Raises:
+        ConfigurationError: no such CSV, or a cache that is somebody else's folder.
         BadTrainingCase: a case in DICOM that cannot be converted.
         BadInput: a case that cannot be used, by its name.
     """
     from dicom_node.casework.prepare import prepare_cases
     from training.cases import load_cases
+    from training.cohort import FILE_NAME
     from training.splits import with_splits
 
+    if patients is not None and not patients.is_file():
+        raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
     if data.is_dir():
         data = prepare_cases(data, cache, lambda done, total: progress("convert", done, total))
     progress("cases", 0, 1)
     cases = load_cases(data, patients)
     progress("cases", 1, 1)
+    if patients is None and not (data / FILE_NAME).exists():
+        err.print(
+            f"no {FILE_NAME} in {data.resolve().name}/: every case is taken for another patient. If two are "
+            "of one, list them (--patients CSV), or a score will be too good",
+            markup=False,
+        )
     # Without a split to choose, a case whose cell is blank stays in no part: nothing is made up for the report.
     return with_splits(cases, seed) if split is not None and any(not case.split for case in cases) else cases

@@ -12,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dicom_node.cli.context import JsonOption, err, exit_codes, out, print_json
+from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.progress import stage_bars
 from dicom_node.errors import ConfigurationError
 
@@ -69,7 +70,7 @@ def train(
     licence: Annotated[str | None, typer.Option("--licence", help="Of the weights, for the bundle.")] = None,
     data_name: Annotated[str | None, typer.Option("--data-name", help="The cohort in words, for the bundle.")] = None,
     hide_patients: Annotated[
-        bool, typer.Option("--hide-patients", help="Leave the names of patients.csv out of the bundle.")
+        bool, typer.Option("--hide-patients", help="No name of a patient, case or site in the bundle.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -94,7 +95,7 @@ def train(
             bundle_name = BundleName(name, version, tells_patients=not hide_patients, **words)
             limits = Limits(_numbers(only_members), stop_after, validation_cases)
             with stage_bars() as progress:
-                cases = _cases(data, patients, out_folder / "cases", progress)
+                cases = read_cases(data, patients, None, seed, out_folder / "cases", progress)
                 plan_with = partial(make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed)
                 # All that can be wrong is told before scans are drawn, which takes minutes to hours.
                 _check_ventricles(plan_with(drawn=()), ventricles)
@@ -129,19 +130,6 @@ def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) 
     return with_settings(recipe, (*settings, *(() if epochs is None else (f"epochs={epochs}",))))
 
 
-def _cases(data: Path, patients: Path | None, into: Path, progress: Any) -> tuple[LabelledCase, ...]:
-    from dicom_node.casework.prepare import prepare_cases
-    from training.cases import load_cases
-
-    if patients is not None and not patients.is_file():
-        raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
-    folder = prepare_cases(data, into, lambda done, total: progress("convert", done, total))
-    progress("cases", 0, 1)
-    cases = load_cases(folder, patients)
-    progress("cases", 1, 1)
-    return cases
-
-
 def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
     """Scans drawn from label maps (kept in the run folder), or those that a folder of cases holds already."""
     from training.cases import load_cases
@@ -151,8 +139,8 @@ def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[
     if (folder / "heads").is_dir():
         from training.drawn import draw_cases
 
-        draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total))
-        folder = into
+        names = set(draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total)))
+        return tuple(case for case in load_cases(into) if case.name in names)
     return load_cases(folder)
 
 

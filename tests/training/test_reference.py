@@ -73,7 +73,7 @@ def _run(*arguments: str | Path) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> None:
+def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """The DSC on the model card is the one that anyone gets from the written bundle and the data."""
     data = _cohort(tmp_path / "data", patients=3)
     common = ("--data", data, "--patients", data / "patients.csv")
@@ -89,8 +89,14 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     _run("scores", *common, "--run", runs["tiny-first"], "--out", baseline)
     chosen = (*chosen, "--ventricles", runs["tiny-ventricles"], "--baseline", baseline)
     _run("bundle", *common, *chosen, "--out", out, "--version", "0.0.1")
-    printed = json.loads(_run("leave-out", *common, "--bundle", out, "--json"))
     bundle = load_bundle(out)
+    held_out = bundle.manifest.training.held_out
+    assert held_out is not None
+    with monkeypatch.context() as patch:
+        # Folds of other cases than were trained on would have members judge patients that they saw.
+        patch.setattr(reference, "leave_patients_out", None)
+        printed = json.loads(_run("leave-out", *common, "--bundle", out, "--json"))
+    assert all(one["case"] in held_out[one["member"]] for one in printed["cases"])
     assert bundle.members == 2
     assert bundle.manifest.ventricles is not None
     assert len(printed["cases"]) == 3
@@ -102,16 +108,19 @@ def test_fit_bundle_and_leave_out_agree(tmp_path: Path, tiny_presets: None) -> N
     assert printed["mean_dsc"] == pytest.approx(mean, abs=0.02)
     # A training may go on from the bundle: its float16 weights, and the temperature in the last layer's two.
     later = replace(PRESETS["tiny"], name="later", start_from="tiny")
-    for now, old in zip(start_weights(out, later, 1)[:-2], start_weights(runs["tiny"], later, 1)[:-2], strict=True):
+    starts = (start_weights(start, later, 1, held_out)[:-2] for start in (out, runs["tiny"]))
+    for now, old in zip(*starts, strict=True):
         np.testing.assert_allclose(now, old, rtol=2e-3, atol=1e-6)
     with pytest.raises(BadCohort, match="expected a start of tiny-first, got tiny"):
-        start_weights(out, PRESETS["tiny"], 1)
+        start_weights(out, PRESETS["tiny"], 1, held_out)
+    with pytest.raises(BadCohort, match="expected a start trained with the same folds"):
+        start_weights(out, later, 1, held_out[::-1])
     # Another ventricle network beside the same members: the WMH that the bundle marks stays the same to the bit.
     again = tmp_path / "again"
     _run("bundle", *common, "--members-of", out, *chosen[-4:], "--out", again, "--version", "0.0.2")
     for member in ("member-1.npz", "member-2.npz"):
         assert (again / member).read_bytes() == (out / member).read_bytes()
-    assert load_bundle(again).manifest.training.held_out == bundle.manifest.training.held_out
+    assert load_bundle(again).manifest.training.held_out == held_out
     # Other members beside the same ventricle network: the scores of those that are like it come from a file.
     fluid = tmp_path / "ventricles.json"
     _run("scores", *common, "--run", runs["tiny-ventricles"], "--out", fluid)
@@ -204,3 +213,5 @@ def test_no_member_judges_a_patient_it_saw() -> None:
     assert asked == [1, 2, 0, 1]
     assert [score.member for score in scores] == asked
     assert all(score.dsc == 1 for score in scores)  # nothing to find, nothing found
+    with pytest.raises(BadCohort, match="b: expected a patient whom one of the 2 members never saw"):
+        leave_out_scores(cases, held_out[:2], predict, FIRST_REFERENCE.preprocessing)

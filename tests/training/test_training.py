@@ -109,6 +109,22 @@ def test_synthetic_share() -> None:
     assert len(pool.real_only()) == 3
 
 
+def test_synthetic_share_of_an_epoch_over_every_slice() -> None:
+    """Every real slice once, and as many of the drawn ones as the share asks, another choice each epoch."""
+    recipe = replace(_small(PAPER_2024), synthetic_share=0.4, steps_per_epoch=None, crop=None, batch_size=2)
+    bright = [_case(name, seed=seed) for seed, name in enumerate("pqrstu", start=2)]
+    pool = build_pool([_case("a")], bright, recipe)
+    real = sorted(float(image.sum()) for image in pool.groups[0].images[0])
+    drawn = set()
+    for epoch in range(4):
+        batches = Batches(pool, recipe, 7, epoch)
+        shown = [float(image.sum()) for step in range(len(batches)) for image in batches[step][0][..., 0]]
+        assert sorted(one for one in shown if one in real) == real
+        assert len(shown) == 3 + 2
+        drawn |= set(shown) - set(real)
+    assert len(drawn) > 2
+
+
 def test_ventricles_are_learnt_from_their_own_mask() -> None:
     """With the target `ventricles` the labels are the ventricles; a case without that mask is named."""
     recipe = replace(_small(), target="ventricles")

@@ -17,7 +17,7 @@ from support.labelled_cases import labelled_case, write_case
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 
 from dicom_node.casework.prepare import prepare_cases
-from dicom_node.errors import BadTrainingCase
+from dicom_node.errors import BadTrainingCase, ConfigurationError
 from dicom_node.reading.series import FlairSeries, read_series
 from dicom_node.results.writing import part10_bytes
 from training.cases import load_cases
@@ -166,3 +166,32 @@ def test_half_a_case(tmp_path: Path, case: tuple[Path, FlairSeries, list[Path]])
     (folder / "flair").rename(folder / "other")
     with pytest.raises(BadTrainingCase, match=r"^c1: expected a folder flair/"):
         prepare_cases(tmp_path / "data", tmp_path / "cache")
+
+
+def test_nothing_of_anybody_elses_is_removed(
+    tmp_path: Path, case: tuple[Path, FlairSeries, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache that would be the data, hold it, or be another folder that is in use, is refused, and left as it was."""
+    folder, series, _ = case
+    (folder / "wmh.dcm").write_bytes(part10_bytes(result_set_of(series, segmentation_of(series)).seg))
+    (tmp_path / "data" / "notes.txt").write_text("of somebody")
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    for cache in (tmp_path / "data", Path("data"), folder, tmp_path):
+        with pytest.raises(ConfigurationError, match="choose another --out"):
+            prepare_cases(tmp_path / "data", cache)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_conversion_that_was_killed(tmp_path: Path, case: tuple[Path, FlairSeries, list[Path]]) -> None:
+    """What a kill left half made is cleared away, and the case made again."""
+    folder, series, _ = case
+    segmentation = segmentation_of(series)
+    (folder / "wmh.dcm").write_bytes(part10_bytes(result_set_of(series, segmentation).seg))
+    cache = tmp_path / "cache"
+    prepare_cases(tmp_path / "data", cache)
+    (cache / "c1" / "source.sha256").unlink()
+    (cache / "c1").rename(cache / ".c1.partial")
+    (read,) = load_cases(prepare_cases(tmp_path / "data", cache))
+    np.testing.assert_array_equal(read.wmh, segmentation.mask)
+    assert [path.name for path in cache.iterdir() if path.is_dir()] == ["c1"]

@@ -62,7 +62,7 @@ def test_a_run_its_resumption_and_its_bundle(tmp_path: Path) -> None:
 def test_ventricles_and_folds(tmp_path: Path) -> None:
     """A ventricle run makes a UNet, which a WMH run by folds puts into its bundle beside the leave-patients-out DSC;
     one that does not fit is refused before a scan is drawn; the members are calibrated on patients that they never
-    saw, if the recipe says so."""
+    saw, if the recipe says so, and none of their names is in a bundle that hides them."""
     data = write_cohort(tmp_path / "data", 3)
     said = json.loads(run(data, "--out", tmp_path / "v", *TINY, "--target", "ventricles", "--epochs", "1", "--json"))
     assert (said["finished"], said["bundle"]) == (True, None)
@@ -82,7 +82,9 @@ def test_ventricles_and_folds(tmp_path: Path) -> None:
     assert bundle.ventricles is not None
     assert bundle.manifest.training.patients is None
     card = (tmp_path / "w" / "bundle" / "MODEL_CARD.md").read_text()
-    assert all(f"| p{patient} |" in card for patient in range(3))
+    assert "| 1 |" in card
+    assert all(f"p{patient}" not in card for patient in range(3))
+    assert "(95 % CI)" in card
     assert bundle.manifest.temperature is not None
     assert f"divided by {bundle.manifest.temperature:.2f}" in card
 

@@ -1,13 +1,18 @@
 """Synthetic scans: their truth is where the image says, and what only looks like a lesion is in no mask."""
 
+import os
+import shutil
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
+from support.small_disk import files_that_stay_small
 
 from training.cases import load_cases
-from training.errors import BadCohort
+from training.drawn import draw_cases
+from training.errors import BadCohort, NotSaved
+from training.synthesis import case as case_module
 from training.synthesis.__main__ import main
 from training.synthesis.acquisition import Protocol, Slab
 from training.synthesis.case import draw_case
@@ -102,12 +107,14 @@ def test_lesions_stay_in_white_matter(head: Head, library: LesionLibrary) -> Non
     assert min(loads) == 0 < max(loads)
 
 
-def test_confounders_are_in_no_mask(head: Head) -> None:
-    """Without lesions, infarcts are drawn all the same: bright in the image, and nothing that a mask is made of."""
+def test_confounders_are_in_no_mask(head: Head, library: LesionLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without lesions, infarcts are drawn all the same: bright in the image, and in no mask."""
     none = np.zeros(head.tissue.shape, np.float32)
     cortex = head.is_tissue(Tissue.CORTEX)
     brightest = [float(paint(head, none, np.random.default_rng(seed))[cortex].max()) for seed in range(12)]
     assert max(brightest) > 1.9 * np.median(brightest) or max(brightest) > 2
+    monkeypatch.setattr(case_module, "draw_lesions", lambda head, library, generator: none)
+    assert not any(draw_case(head, library, seed).wmh.any() for seed in range(12))
 
 
 def test_slices_keep_the_shape_of_the_head(head: Head) -> None:
@@ -142,10 +149,33 @@ def test_written_scans_are_training_cases(folder: Path, tmp_path: Path) -> None:
     before = flair.stat().st_mtime_ns
     main(folder, tmp_path, count=1)
     assert flair.stat().st_mtime_ns == before
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == [flair.parent]
     (case,) = load_cases(tmp_path)
     made = draw_case(load_head(head_files(folder)[0]), load_library(folder), 0)
     assert np.array_equal(case.wmh, made.wmh)
     np.testing.assert_allclose(case.volume.voxels, made.flair, atol=0.51)
+
+
+def test_scans_of_other_label_maps_are_never_mixed_in(folder: Path, tmp_path: Path) -> None:
+    """Fewer or other numbers name those that were asked for; other label maps are refused, and nothing is lost."""
+    into = tmp_path / "drawn"
+    assert draw_cases(folder, into, 2) == ("synthetic-0", "synthetic-1")
+    assert draw_cases(folder, into, 1, first=1) == ("synthetic-1",)
+    other = Path(shutil.copytree(folder, tmp_path / "other"))
+    (other / "heads" / "one.nii.gz").rename(other / "heads" / "two.nii.gz")
+    with pytest.raises(BadCohort, match="from the label maps in other/, found scans drawn from others"):
+        draw_cases(other, into, 2)
+    assert len(load_cases(into)) == 2
+
+
+def test_a_full_disk_keeps_the_scans_before(folder: Path, tmp_path: Path) -> None:
+    """The error says what to do, and the same call goes on."""
+    draw_cases(folder, tmp_path, 1)
+    with files_that_stay_small(os.getpid(), 20_000), pytest.raises(NotSaved, match="free some space"):
+        draw_cases(folder, tmp_path, 2)
+    assert len(load_cases(tmp_path)) == 1
+    assert draw_cases(folder, tmp_path, 2) == ("synthetic-0", "synthetic-1")
+    assert len(load_cases(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("missing", ["heads", "lesions"])
