@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import reprlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
@@ -43,6 +45,7 @@ from segmentation.networks.rebuild import specification_of
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.npz import MAX_BYTES
 from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.untrusted import printable, read_plain_file
 from segmentation.weights import pack_weights, parse_weights
 
 MANIFEST_NAME: Final = "manifest.json"
@@ -161,8 +164,15 @@ def load_bundle(path: Path) -> ModelBundle:
     Raises:
         BadBundle: with what was expected, what came and what to do.
     """
-    content = _read_limited(path / MANIFEST_NAME, _MAX_MANIFEST_BYTES)
-    manifest = _parse_manifest(content)
+    try:
+        return _load(path)
+    except BadBundle as error:
+        # It may quote what the bundle says, and goes to terminals.
+        raise BadBundle(printable(str(error))) from error
+
+
+def _load(path: Path) -> ModelBundle:
+    manifest = _parse_manifest(read_plain_file(path / MANIFEST_NAME, _MAX_MANIFEST_BYTES))
     total = sum(entry.size_bytes for entry in manifest.files.values())
     if total > _MAX_BUNDLE_BYTES:
         raise BadBundle(f"expected a bundle of at most {_MAX_BUNDLE_BYTES} bytes, got {total}")
@@ -329,13 +339,14 @@ def _parse_golden(manifest: Manifest, files: dict[str, bytes]) -> Golden | None:
 def _parse_manifest(content: bytes) -> Manifest:
     try:
         document = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: nested deeper than any manifest
         raise BadBundle(f"{MANIFEST_NAME} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise BadBundle(f"expected {MANIFEST_NAME} to hold an object, got {type(document).__name__}")
     found = document.get("schema_version")
     if found != SCHEMA:
-        raise BadBundle(f"expected bundle schema {SCHEMA}, got {found!r}: use the wmh-node version that wrote it")
+        shown = reprlib.repr(found)  # it may be anything, of any size
+        raise BadBundle(f"expected bundle schema {SCHEMA}, got {shown}: use the wmh-node version that wrote it")
     try:
         manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
@@ -352,23 +363,12 @@ def _parse_manifest(content: bytes) -> Manifest:
     return manifest
 
 
-def _read_limited(path: Path, limit: int) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit:
-            raise BadBundle(f"expected {path.name} of at most {limit} bytes, got {size}")
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise BadBundle(f"{path.name} is missing in bundle folder {path.parent.name}") from error
-    except OSError as error:
-        raise BadBundle(f"{path.name} cannot be read: {error.strerror}") from error
-
-
 def _read_checked(folder: Path, name: str, entry: FileEntry) -> bytes:
     # The manifest's schema allows plain file names only; a link could still lead out of the folder.
-    if (folder / name).resolve().parent != folder.resolve():
+    # Not Path.resolve(), which raises RuntimeError for a link to itself.
+    if Path(os.path.realpath(folder / name)).parent != folder.resolve():
         raise BadBundle(f"{name} leads out of the bundle's folder")
-    content = _read_limited(folder / name, MAX_BYTES)
+    content = read_plain_file(folder / name, MAX_BYTES)
     if len(content) != entry.size_bytes:
         raise BadBundle(f"{name}: expected {entry.size_bytes} bytes, got {len(content)}: copy the bundle again")
     found = hashlib.sha256(content).hexdigest()

@@ -85,7 +85,7 @@ class Checkpoint:
         if epochs:
             try:
                 model.load_weights(self.weights(epochs))
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, RuntimeError, ValueError, KeyError) as error:
                 raise self._lost(f"{self.weights(epochs).name} cannot be read ({type(error).__name__})") from error
         return epochs
 

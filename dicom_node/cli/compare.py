@@ -33,7 +33,11 @@ def compare(
     ],
     cases_folder: Annotated[Path, typer.Option("--cases", help="Folder of labelled cases: NIfTI, or DICOM with SEG.")],
     out_folder: Annotated[
-        Path | None, typer.Option("--out", help="For comparison.html, comparison.json and cases.csv.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="For comparison.html, comparison.json, cases.csv, and the images of cases converted from DICOM.",
+        ),
     ] = None,
     baseline: Annotated[
         list[str] | None,
@@ -59,7 +63,7 @@ def compare(
     settings = settings_or_exit(config, **({} if runtime is None else {"runtime": runtime}))
     baselines = tuple(dict.fromkeys(baseline or ()))
     with exit_codes():
-        _refuse_unknown(models, baselines, earlier)
+        _refuse_unusable(models, baselines, earlier, unseen_members=unseen_members)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
         from training.comparison.run import compare_candidates
         from training.comparison.write import write_comparison
@@ -88,9 +92,17 @@ def compare(
         err.print(f"{names} in {out_folder}. Research use only, not a medical device.", markup=False)
 
 
-def _refuse_unknown(models: list[str], baselines: tuple[str, ...], earlier: Path | None) -> None:
+def _refuse_unusable(
+    models: list[str], baselines: tuple[str, ...], earlier: Path | None, *, unseen_members: bool
+) -> None:
     if unknown := sorted(set(baselines) - set(BASELINES)):
         raise ConfigurationError(f"--baseline: expected {' or '.join(BASELINES)}, came {unknown[0]!r}")
+    if unseen_members and "one-member" in baselines:
+        raise ConfigurationError(
+            "--baseline one-member: expected without --unseen-members, came with it: only patients that the first "
+            "member never saw would be left, whom the model judges by that member too, and a network would be compared "
+            "with itself; leave the baseline out, or compare on new patients without --unseen-members"
+        )
     if earlier is None and len(models) + len(baselines) < _FEWEST:
         raise ConfigurationError(
             "expected two models, or one and --baseline or --earlier: one method has nothing to compare with"
@@ -136,13 +148,18 @@ def _print(comparison: Comparison) -> None:
     from rich.table import Table
 
     from training.report.comparison_html import sentence
-    from training.report.words import interval, number
+    from training.report.words import interval, number, plural
 
     question = comparison.measures[0]
-    table = Table("", "", f"mean {question.title}", "95 % CI", "n")
-    for contender, summary in zip(comparison.contenders, question.summaries, strict=True):
-        row: list[Any] = [contender.key, contender.label, number(summary.mean, question.unit)]
-        table.add_row(*row, interval(summary.ci_low, summary.ci_high, question.unit), str(summary.n))
+    unit = question.unit
+    counted = (
+        f"mean {question.title} of {plural(comparison.patients, 'patient')}, {plural(len(comparison.cases), 'scan')}"
+    )
+    table = Table("", "", "by patient", "95 % CI", "by scan", "paper", title=counted)
+    for contender, of in zip(comparison.contenders, question.summaries, strict=True):
+        row: list[Any] = [contender.key, contender.label, number(of.patient_mean, unit)]
+        row += [interval(of.patient_ci_low, of.patient_ci_high, unit), number(of.mean, unit)]
+        table.add_row(*row, of.paper.number if of.paper else "")
     out.print(table)
     for pair in question.pairs:
         out.print(sentence(pair, question), markup=False)

@@ -26,7 +26,14 @@ DISTANCE_RULES = ("2d", "3d")
 
 def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder of labelled cases: NIfTI, or DICOM with SEG.")],
-    out_folder: Annotated[Path, typer.Option("--out", help="For report.html, evaluation.json and cases.csv.")],
+    out_folder: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            help="For report.html, evaluation.json, cases.csv, the images of cases converted from DICOM, and the "
+            "trainings of --sizes.",
+        ),
+    ],
     bundle: Annotated[
         str | None,
         typer.Option(
@@ -79,7 +86,9 @@ def evaluate(
         progress("model", 0, 1)
         model = _bundle(bundle, settings, config)
         progress("model", 1, 1)
-        training = _Training(preset, tuple(recipe_settings or ()), members, seed, out_folder / "training-size")
+        training = _Training(
+            preset, tuple(recipe_settings or ()), members, seed, out_folder / "training-size", settings.threads
+        )
         # Before the ensemble: training chooses the backend that Keras loads.
         curve = _training_size(cases, wanted, training, progress) if wanted else None
         request = EvaluationRequest.of(
@@ -114,6 +123,7 @@ class _Training:
     members: int
     seed: int
     folder: Path
+    threads: int | None
 
 
 def _refuse_other(option: str, value: str | None, known: tuple[str, ...]) -> None:
@@ -158,7 +168,7 @@ def _training_size(
     try:
         recipe = with_settings(preset(training.preset), training.settings)
         return train_on_growing_subsets(
-            cases, sizes, recipe, training.seed, training.folder, progress, training.members
+            cases, sizes, recipe, training.seed, training.folder, progress, training.members, training.threads
         )
     except (BadRecipe, BackendUnavailable) as error:
         raise ConfigurationError(str(error)) from error

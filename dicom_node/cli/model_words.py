@@ -1,4 +1,7 @@
-"""Registered models, promotions and the gate's verdict as words, tables and plain values."""
+"""Registered models, promotions and the gate's verdict as words, tables and plain values.
+
+What a bundle says of itself reaches a terminal through `printable` only; JSON has it as it is.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from db.registered_model import RegisteredModel
 from dicom_node.cli.job_words import shown_time
 from dicom_node.modelling.evaluation import mean_dsc
 from dicom_node.modelling.gate import CheckState, GateVerdict
+from segmentation.untrusted import printable
 
 _COLOURS = {CheckState.PASSED: "green", CheckState.FAILED: "red", CheckState.NOT_MADE: "dim"}
 _SHORT = 12  # digits of a digest that people see and type
@@ -35,6 +39,8 @@ def plain_model(model: RegisteredModel, live: str | None) -> dict[str, Any]:
         "added_by": model.added_by,
         "dsc": None if dsc is None else dsc.mean,
         "dsc_cases": None if dsc is None else dsc.cases,
+        # Null as well where the evaluation does not tell it of every case.
+        "dsc_cases_seen_in_training": None if dsc is None or dsc.untold else dsc.seen,
         "live": model.digest == live,
     }
 
@@ -54,8 +60,8 @@ def models_table(models: Sequence[RegisteredModel], live: str | None) -> Table:
         dsc = mean_dsc(model.evaluation)
         table.add_row(
             Text("live" if is_live else "", style="green"),
-            Text(model.name),
-            Text(model.version),
+            Text(printable(model.name)),
+            Text(printable(model.version)),
             model.digest[:_SHORT],
             shown_time(model.added_at),
             "" if dsc is None else str(dsc),
@@ -68,14 +74,15 @@ def promotion_line(promotion: Promotion) -> str:
     what = "promoted" if promotion.kind is PromotionKind.PROMOTE else "made live again by a rollback"
     forced = ", forced although the gate failed" if promotion.forced else ""
     reason = f": {promotion.reason}" if promotion.reason else ""
-    return f"{shown_time(promotion.at)}  {promotion.who}  {what}{forced}{reason}"
+    return printable(f"{shown_time(promotion.at)}  {promotion.who}  {what}{forced}{reason}")
 
 
 def checks_table(verdict: GateVerdict) -> Table:
     """One line a check of the gate."""
     table = Table("check", "", "expected", "came", box=None)
     for check in verdict.checks:
-        table.add_row(check.name, Text(str(check.state), style=_COLOURS[check.state]), check.expected, Text(check.came))
+        state = Text(str(check.state), style=_COLOURS[check.state])
+        table.add_row(check.name, state, check.expected, Text(printable(check.came)))
     return table
 
 
@@ -85,7 +92,7 @@ def cases_table(verdict: GateVerdict) -> Table:
     for heading in ("live model", "this model", "difference"):
         table.add_column(heading, justify="right", no_wrap=True)
     for case in verdict.cases:
-        table.add_row(Text(case.case), *_scores(case.live_dsc, case.dsc))
+        table.add_row(Text(printable(case.case)), *_scores(case.live_dsc, case.dsc))
     count = len(verdict.cases)
     live, found = (sum(values) / count for values in zip(*((c.live_dsc, c.dsc) for c in verdict.cases), strict=True))
     table.add_row("mean", *_scores(live, found), style="bold")
@@ -96,15 +103,19 @@ def card_summary(card: str) -> str:
     """The model card's title and first paragraph."""
     blocks = [block.strip() for block in card.split("\n\n") if block.strip()]
     lines = [line for block in blocks[:2] for line in block.splitlines()]
-    return "\n".join(line.lstrip("# ").rstrip() for line in lines)
+    return printable("\n".join(line.lstrip("# ").rstrip() for line in lines))
 
 
 def in_words(value: Any) -> str:
     """A value of the manifest for a reader: `network se-unet, width 0.5`."""
+    return printable(_joined(value))
+
+
+def _joined(value: Any) -> str:
     if isinstance(value, dict):
         told = {key.replace("_", " "): one for key, one in value.items() if one not in (None, [], {})}
-        return ", ".join(f"{key} {in_words(one)}" for key, one in told.items())
-    return "; ".join(map(in_words, value)) if isinstance(value, list | tuple) else str(value)
+        return ", ".join(f"{key} {_joined(one)}" for key, one in told.items())
+    return "; ".join(map(_joined, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _scores(live: float, found: float) -> tuple[str, str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -12,15 +12,24 @@ from rich.table import Table
 from rich.text import Text
 
 from dicom_node.cli.account import ByOption, account
-from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, complain, out, print_json
-from dicom_node.cli.progress import StageProgress, stage_bars
+from dicom_node.cli.context import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    complain,
+    exit_codes,
+    out,
+    print_json,
+    settings_or_exit,
+)
+from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.progress import stage_bars
 from dicom_node.cli.registry import Registry, open_registry
 
 if TYPE_CHECKING:
     from db.promotion import Promotion
     from db.registered_model import RegisteredModel
     from dicom_node.modelling.gate import GateVerdict
-    from training.cases import LabelledCase
 
 app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)
 
@@ -101,7 +110,11 @@ def add(
     """Check a bundle, copy it into STORAGE/models and register it. The same bundle again changes nothing."""
     from dicom_node.cli.model_words import plain_model
     from dicom_node.modelling.adding import add_model
+    from dicom_node.storage import require_storage
 
+    settings = settings_or_exit(config)
+    with exit_codes():
+        require_storage(settings.storage, settings.database_url)
     with open_registry(config, make=True) as registry:
         added = add_model(folder, evaluation, registry.store, registry.table, by or account())
         model = registry.table.get(added.digest)
@@ -120,6 +133,9 @@ def promote(
         Path | None,
         typer.Option("--cases", help="Labelled cases to compare both models on.", exists=True, file_okay=False),
     ] = None,
+    patients: Annotated[
+        Path | None, typer.Option("--patients", help="CSV; default: patients.csv in the folder of --cases.")
+    ] = None,
     margin: Annotated[
         float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may lie below the live model's.")
     ] = 0.02,
@@ -132,7 +148,7 @@ def promote(
     """Make a registered model the live one, once it has passed the gate; workers take it between two jobs.
 
     The gate: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of the
-    live model by more than the margin. Exit 1 when it fails.
+    live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
     """
     from dicom_node.cli.model_words import plain_promotion
     from dicom_node.modelling.adding import register_shipped
@@ -140,21 +156,19 @@ def promote(
     if force and not (reason or "").strip():
         complain("--force: expected --reason TEXT beside it, for the audit; came none")
         raise typer.Exit(ExitCode.USAGE)
+    if patients is not None and cases is None:
+        complain("--patients: expected --cases DIR beside it, whose patients the CSV names; came none")
+        raise typer.Exit(ExitCode.USAGE)
     with open_registry(config) as registry:
         model, live = registry.table.find(what), registry.table.live()
         if live is not None and live.digest == model.digest:
             _report(registry, model, live, None, as_json, f"{model} is live already; nothing was changed")
             return
-        verdict = _judge(registry, model, live, cases, margin)
+        verdict = _judge(registry, model, live, cases, patients, margin)
         if not as_json:
             _print_verdict(verdict)
-        if not verdict.passed and not force:
-            if as_json:
-                print_json({"promoted": False, "model": model.digest, "gate": verdict.plain()})
-            for check in verdict.failed:
-                complain(str(check))
-            complain(f"{model} was not promoted. --force --reason TEXT promotes it all the same")
-            raise typer.Exit(ExitCode.FAILED)
+        if not verdict.passed and not (force and verdict.can_be_overruled):
+            _refuse(model, verdict, as_json)
         who = by or account()
         before = live.digest if live else register_shipped(registry.store, registry.table, model.digest, who)
         promotion = registry.table.promote(
@@ -183,38 +197,51 @@ def rollback(
     from dicom_node.cli.model_words import plain_promotion
 
     with open_registry(config) as registry:
-        earlier = registry.table.earlier()
-        live = registry.table.live_digest()
-        registry.store.load(earlier.digest)  # no worker could take a damaged one
-        promotion = registry.table.rollback(by or account(), live, reason)
+        # One read for both: whatever somebody promotes after it, the rollback is refused by what was live here.
+        history = registry.table.promotions()
+        live = history[0] if history else None
+        for earlier in history:
+            if live is not None and earlier.id == live.previous_id:
+                registry.store.load(earlier.digest)  # no worker could take a damaged one
+        promotion = registry.table.rollback(by or account(), None if live is None else live.digest, reason)
         model = registry.table.get(promotion.digest)
         _report(registry, model, promotion, plain_promotion(promotion), as_json, f"{model} is live again")
 
 
+def _refuse(model: RegisteredModel, verdict: GateVerdict, as_json: bool) -> NoReturn:
+    if as_json:
+        print_json({"promoted": False, "model": model.digest, "gate": verdict.plain()})
+    for check in verdict.failed:
+        complain(str(check))
+    if verdict.can_be_overruled:
+        complain(f"{model} was not promoted. --force --reason TEXT promotes it all the same")
+    else:
+        complain(f"{model} was not promoted, and --force promotes none that cannot be loaded: no job could be begun")
+    raise typer.Exit(ExitCode.FAILED)
+
+
 def _judge(
-    registry: Registry, model: RegisteredModel, live: Promotion | None, cases: Path | None, margin: float
+    registry: Registry,
+    model: RegisteredModel,
+    live: Promotion | None,
+    cases: Path | None,
+    patients: Path | None,
+    margin: float,
 ) -> GateVerdict:
-    from dicom_node.modelling.choice import registry_choice
+    from dicom_node.modelling.choice import registered_choice, registry_choice
     from dicom_node.modelling.gate import judge
 
     with stage_bars() as progress, TemporaryDirectory(prefix="wmh-node-cases-") as cache:
         return judge(
-            candidate=registry_choice(registry.settings, model.digest),
+            candidate=registered_choice(registry.settings, model.digest),
             live=registry_choice(registry.settings, None if live is None else live.digest),
             runtime=registry.settings.runtime,
             threads=registry.settings.threads,
-            cases=() if cases is None else _load_cases(cases, Path(cache), progress),
+            # No part of a split is chosen, so that none is drawn, whatever the seed.
+            cases=() if cases is None else read_cases(cases, patients, None, 0, Path(cache), progress),
             margin=margin,
             progress=progress,
         )
-
-
-def _load_cases(folder: Path, cache: Path, progress: StageProgress) -> tuple[LabelledCase, ...]:
-    """Read the cases; those in DICOM are converted into `cache` first."""
-    from dicom_node.casework.prepare import prepare_cases
-    from training.cases import load_cases
-
-    return load_cases(prepare_cases(folder, cache, lambda done, total: progress("convert", done, total)))
 
 
 def _report(
@@ -259,6 +286,7 @@ def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str,
     from dicom_node.cli.job_words import shown_time
     from dicom_node.cli.model_words import in_words
     from dicom_node.modelling.evaluation import mean_dsc
+    from segmentation.untrusted import printable
 
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
@@ -278,7 +306,7 @@ def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str,
         if name not in {"files", "name", "version", "schema_version"} and value is not None:
             rows[name.replace("_", " ")] = in_words(value)
     for name, value in rows.items():
-        table.add_row(name, Text(str(value)))
+        table.add_row(name, Text(printable(str(value))))
     out.print(table)
 
 

@@ -26,6 +26,7 @@ class Origin(StrEnum):
     PINNED = "pinned by the setting MODEL"
     LIVE = "live in the registry"
     SHIPPED = "shipped reference"
+    REGISTERED = "registered"
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ModelChoice:
     """A model to use, not loaded yet.
 
     Attributes:
-        digest: of a live model; None for the others, whose folder says it.
+        digest: of a model in the store, live or only registered; None for the others, whose folder says it.
     """
 
     origin: Origin
@@ -54,6 +55,8 @@ class ModelChoice:
         try:
             return ModelStore(self.folder.parent).load(self.digest)
         except BadBundle as error:
+            if self.origin is not Origin.LIVE:
+                raise  # a rollback would take away the model that is live, and mend nothing
             raise BadBundle(f"{error}; or `wmh-node models rollback` makes the model before it live again") from error
 
     def open(self, runtime: RuntimeChoice, threads: int | None = None) -> Ensemble:
@@ -79,6 +82,11 @@ def registry_choice(settings: Settings, live_digest: str | None) -> ModelChoice:
     if live_digest is None:
         return ModelChoice(Origin.SHIPPED, reference_bundle())
     return ModelChoice(Origin.LIVE, store_of(settings).folder_of(live_digest), live_digest)
+
+
+def registered_choice(settings: Settings, digest: str) -> ModelChoice:
+    """A model of the store, live or not: one that somebody thinks of promoting."""
+    return ModelChoice(Origin.REGISTERED, store_of(settings).folder_of(digest), digest)
 
 
 def pinned_choice(settings: Settings) -> ModelChoice | None:

@@ -14,13 +14,25 @@ from segmentation.bundle import ModelIdentity
 
 @dataclass(frozen=True)
 class MeanDsc:
-    """Mean DSC over so many cases."""
+    """Mean DSC over so many cases, and whom the model knows among them: on those its DSC is too good.
+
+    Attributes:
+        seen: cases of patients that the model was trained on, judged by members that may have seen them.
+        untold: cases of which the evaluation does not tell that.
+    """
 
     mean: float
     cases: int
+    seen: int = 0
+    untold: int = 0
 
     def __str__(self) -> str:
-        return f"{self.mean:.3f} ({self.cases} cases)"
+        words = [f"{self.cases} cases"]
+        if self.seen:
+            words.append(f"{self.seen} of its training patients: too good")
+        if self.untold:
+            words.append("its training patients are not told")
+        return f"{self.mean:.3f} ({', '.join(words)})"
 
 
 def read_evaluation(path: Path, model: ModelIdentity) -> dict[str, Any]:
@@ -45,6 +57,20 @@ def read_evaluation(path: Path, model: ModelIdentity) -> dict[str, Any]:
 
 def mean_dsc(evaluation: Mapping[str, Any] | None) -> MeanDsc | None:
     """Mean DSC over the cases of an evaluation; None without one. Reads any version of the document."""
-    cases = (evaluation or {}).get("cases", ())
-    values = [case["dsc"] for case in cases if isinstance(case, Mapping) and isinstance(case.get("dsc"), int | float)]
-    return MeanDsc(sum(values) / len(values), len(values)) if values else None
+    found = (evaluation or {}).get("cases", ())
+    cases = [case for case in found if isinstance(case, Mapping) and isinstance(case.get("dsc"), int | float)]
+    if not cases:
+        return None
+    told = [_saw(case) for case in cases]
+    return MeanDsc(
+        sum(case["dsc"] for case in cases) / len(cases), len(cases), seen=told.count(True), untold=told.count(None)
+    )
+
+
+def _saw(case: Mapping[str, Any]) -> bool | None:
+    """Members that judged this case may have seen its patient; None when that is not told.
+
+    The members that an evaluation names for a known patient (`evaluate --unseen-members`) are those that never saw him.
+    """
+    known = case.get("seen_in_training")
+    return bool(known) and not case.get("judged_by") if isinstance(known, bool) else None

@@ -6,6 +6,9 @@
 | golden predictions   | of the drawn head in the bundle it says what the bundle holds (`segmentation.golden`)         |
 | DSC                  | mean over the given cases at most `margin` below that of the live model; made where cases are |
 
+A person may overrule the last two, for a reason; a model that does not load is never made live: no worker could begin a
+job with it, and a rollback to it is refused.
+
 Runs in the process of the command, never in the worker's.
 """
 
@@ -91,6 +94,11 @@ class GateVerdict:
     def passed(self) -> bool:
         """No check failed. A check that nobody asked for says nothing."""
         return not self.failed
+
+    @property
+    def can_be_overruled(self) -> bool:
+        """A person may promote it all the same: a worker can load it. One that none can load would stop all work."""
+        return all(check.name != LOADS for check in self.failed)
 
     def plain(self) -> dict[str, Any]:
         """The verdict for JSON and for the promotion's row."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -22,12 +22,13 @@ LONGEST_RETRY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class _Failure:
-    """A model that could not be loaded: why, and when it is tried again, by the monotonic clock."""
+    """A model that could not be loaded: why, when it is tried again (monotonic clock), and whether it was told."""
 
     choice: ModelChoice
     words: str
     wait_seconds: float
     again_at: float
+    is_told: bool = False
 
 
 class ServedModel:
@@ -40,7 +41,8 @@ class ServedModel:
     Args:
         choose: which model to use; asked each time, so it must be cheap.
         open_choice: loads and compiles it.
-        tell: called with (choice, words) when the live model cannot be loaded; once for each new reason.
+        tell: called with (choice, words) when the live model cannot be loaded; once for each new reason. When it
+            raises, `current` does, and it is called again after the next try.
         clock: monotonic, in seconds.
     """
 
@@ -92,16 +94,21 @@ class ServedModel:
         words = str(error) if isinstance(error, WmhNodeError | SegmentationError | OSError) else describe_error(error)
         before = self._failure if self._failure is not None and self._failure.choice == choice else None
         wait = FIRST_RETRY_SECONDS if before is None else min(before.wait_seconds * 2, LONGEST_RETRY_SECONDS)
-        self._failure = _Failure(choice, words, wait, self._clock() + wait)
-        if before is not None and before.words == words:
+        failure = _Failure(choice, words, wait, self._clock() + wait)
+        is_known = before is not None and before.words == words
+        if before is not None and is_known and before.is_told:
+            self._failure = replace(failure, is_told=True)
             return
-        log.error(
-            "live model cannot be loaded",
-            digest=choice.digest,
-            reason=words,
-            instead="no job is begun" if self._ensemble is None else f"goes on with {_named(self._ensemble)}",
-        )
+        self._failure = failure  # before it is told: telling may fail, and the wait holds all the same
+        if not is_known:
+            log.error(
+                "live model cannot be loaded",
+                digest=choice.digest,
+                reason=words,
+                instead="no job is begun" if self._ensemble is None else f"goes on with {_named(self._ensemble)}",
+            )
         self._tell(choice, words if self._ensemble is None else f"{words}. Goes on with {_named(self._ensemble)}")
+        self._failure = replace(failure, is_told=True)
 
 
 def _log_ready(choice: ModelChoice, ensemble: Ensemble, before: Ensemble | None) -> None:

@@ -9,9 +9,11 @@ whenever it is loaded.
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -68,9 +70,12 @@ class ModelStore:
         """Read and check a bundle.
 
         Raises:
-            BadBundle: it is not there, or not what it was when it was added; says what to do.
+            BadBundle: it is not there, not readable for this account, or not what it was when it was added; says what
+                to do.
         """
         folder = self.folder_of(digest)
+        if barred := _barred(folder):
+            raise BadBundle(f"model {digest[:12]} in the model store cannot be read: {barred}")
         again = f"`wmh-node models add FOLDER` with the bundle of that digest puts it back into {folder}"
         if not folder.is_dir():
             raise BadBundle(f"model {digest[:12]} is not in the model store: {again}")
@@ -88,7 +93,8 @@ class ModelStore:
     def add(self, source: Path) -> StoredBundle:
         """Copy a bundle into the store; on disk when this returns.
 
-        A copy that is there already stays as it is, unless it was damaged: then it is replaced.
+        A copy that is there already stays as it is, unless it was damaged: then it is replaced. Whoever adds it, those
+        may read it who may read the folder above: the worker often runs under another account.
 
         Raises:
             BadBundle: the source is no whole bundle, or changed while it was copied.
@@ -98,14 +104,19 @@ class ModelStore:
         digest = bundle.identity.digest
         names = (MANIFEST_NAME, *sorted(bundle.manifest.files))
         size_bytes = sum((source / name).stat().st_size for name in names)
+        is_new = not self._folder.exists()
         unfinished = Unfinished(self._folder / UNFINISHED, self._host)
+        if is_new:
+            _share_like(self._folder.parent, self._folder)
         unfinished.clear()
         if self._is_whole(digest):
+            _share_like(self._folder, self.folder_of(digest))
             sync_folder(self._folder)  # whoever put it there may not have come to that
             return StoredBundle(bundle, size_bytes, Stored.THERE)
         with unfinished.workplace(digest) as workplace:
             for name in names:
                 _copy(source / name, workplace / name)
+            _share_like(self._folder, workplace)
             sync_folder(workplace)
             if load_bundle(workplace).identity.digest != digest:
                 raise BadBundle(f"the bundle in {source} changed while it was copied: add it again")
@@ -140,6 +151,30 @@ def _held(lock: Path) -> Iterator[None]:
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
+
+
+def _share_like(model: Path, folder: Path) -> None:
+    """Give a folder the owner, group and mode of another, as far as this account may."""
+    wanted = model.stat()
+    for owner in (wanted.st_uid, -1):  # only root gives away; a group of one's own everybody may give
+        with suppress(OSError):  # not allowed, or a file system without owners
+            os.chown(folder, owner, wanted.st_gid)
+            break
+    with suppress(OSError):  # another account's folder
+        folder.chmod(stat.S_IMODE(wanted.st_mode))
+
+
+def _barred(folder: Path) -> str | None:
+    """Why this account may not read a stored bundle, and what to do; None when it may, or where there is none."""
+    for at in (folder.parent, folder):
+        if at.exists() and not os.access(at, os.R_OK | os.X_OK, effective_ids=True):
+            found = at.stat()
+            return (
+                f"{at} belongs to user {found.st_uid}, group {found.st_gid}, with mode "
+                f"{stat.S_IMODE(found.st_mode):04o}; this process is user {os.geteuid()}, group {os.getegid()}. Give "
+                "the account that runs `wmh-node` the right to read it (chown, chgrp or chmod)"
+            )
+    return None
 
 
 def _copy(source: Path, target: Path) -> None:

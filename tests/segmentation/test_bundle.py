@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from segmentation.errors import BadBundle
 from segmentation.manifest import INTENDED_USE, Manifest, Training
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.untrusted import printable
 
 
 def change_manifest(bundle: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -171,12 +173,87 @@ def test_a_foreign_manifest_is_refused_by_field(
         load_bundle(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"schema_version":' * 100_000]
+)
 def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
     """A manifest of any bytes is refused in words."""
     (tiny_bundle(tmp_path) / MANIFEST_NAME).write_bytes(content)
     with pytest.raises(BadBundle, match=r"manifest\.json"):
         load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"nodes":' * 100_000])
+def test_a_graph_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
+    """A graph of any bytes is refused in words, even when its hash is right, and nested as deep as one likes."""
+    replace_file(tiny_bundle(tmp_path, size=32), GRAPH_NAME, content)
+    with pytest.raises(BadBundle, match="network graph, : Invalid JSON"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize("name", [MANIFEST_NAME, GRAPH_NAME])
+@pytest.mark.parametrize(
+    ("put", "words"),
+    [
+        (lambda path: path.symlink_to("/dev/null"), "got a link|leads out"),
+        (lambda path: path.symlink_to(path.name), "got a link"),
+        (lambda path: path.symlink_to("MODEL_CARD.md"), "got a link"),
+        (lambda path: path.mkdir(), "got a folder, pipe or device"),
+    ],
+    ids=["device", "itself", "neighbour", "folder"],
+)
+def test_only_plain_files_are_read(tmp_path: Path, name: str, put: Callable[[Path], None], words: str) -> None:
+    """A link, to a device without end or to anything else, and a folder are refused by name, and never read."""
+    bundle = tiny_bundle(tmp_path, size=32)
+    (bundle / name).unlink()
+    put(bundle / name)
+    with pytest.raises(BadBundle, match=rf"{name}.*({words})"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", [MANIFEST_NAME, GRAPH_NAME])
+def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    """A pipe into which nobody writes is refused at once."""
+    bundle = tiny_bundle(tmp_path, size=32)
+    (bundle / name).unlink()
+    os.mkfifo(bundle / name)
+    with pytest.raises(BadBundle, match=rf"{name}: expected a plain file, got a folder, pipe or device"):
+        load_bundle(bundle)
+
+
+def test_a_file_that_grows_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a file that grows after it was looked at, no more than one byte is read beyond its size, and it is refused."""
+    card = tiny_bundle(tmp_path, size=32) / "MODEL_CARD.md"
+    looks_at = os.fstat
+
+    def grows(descriptor: int) -> os.stat_result:
+        found = looks_at(descriptor)
+        if os.path.samestat(found, card.stat()):
+            with card.open("ab") as file:
+                file.write(b"more")
+        return found
+
+    monkeypatch.setattr(os, "fstat", grows)
+    with pytest.raises(BadBundle, match=r"MODEL_CARD\.md: expected \d+ bytes, got more"):
+        load_bundle(tmp_path)
+
+
+def test_a_file_above_the_limit_is_not_read(tmp_path: Path) -> None:
+    """A file is held to its limit by its size, before a byte of it is read."""
+    with (tmp_path / MANIFEST_NAME).open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(BadBundle, match=rf"expected manifest\.json of at most \d+ bytes, got {2**40}"):
+        load_bundle(tmp_path)
+
+
+def test_no_word_of_a_bundle_commands_a_terminal(tmp_path: Path) -> None:
+    """What an error quotes from a bundle holds no control character; umlauts, tabs and new lines stay as they are."""
+    change_manifest(tiny_bundle(tmp_path, size=32), lambda m: m.update({"surprise\x1b]0;x\x07\x1b[2J\x9b2J": 1}))
+    with pytest.raises(BadBundle, match="surprise\ufffd]0;x\ufffd\ufffd\\[2J\ufffd2J"):
+        load_bundle(tmp_path)
+    assert printable("Größe:\t1\n" + "".join(map(chr, [*range(9), 13, 127, *range(128, 160)]))) == (
+        "Größe:\t1\n" + "\ufffd" * 43
+    )
 
 
 @pytest.mark.parametrize("name", ["../outside.npz", "/etc/passwd", "a/b.npz", "..", ".hidden", "a\\b"])

@@ -97,6 +97,11 @@ def _record(index: int, rng: np.random.Generator) -> CaseRecord:
         pv_predicted_ml=predicted * 0.7,
         deep_manual_ml=manual * 0.3,
         deep_predicted_ml=predicted * 0.3,
+        pv_manual_ml_7mm5=manual * 0.6,
+        pv_predicted_ml_7mm5=predicted * 0.6,
+        deep_manual_ml_7mm5=manual * 0.4,
+        deep_predicted_ml_7mm5=predicted * 0.4,
+        manual_ventricles_ml=30.0,
         ventricle_dsc=0.9,
         seconds=float(rng.normal(0.07, 0.005)),
         clinical={

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Final, Literal
 
 from training.comparison.document import ComparedCase, Comparison, Contender, MeasureComparison, Summary
-from training.comparison.pairs import Column, compare_pairs, over_all
+from training.comparison.pairs import Column, by_patient, compare_pairs, over_all
 from training.errors import BadCohort
 from training.evaluation.document import CaseRecord, Evaluation, ModelRecord
 from training.evaluation.means import Range, mean_with_interval, range_of
+from training.evaluation.paper import external_mean
 
 KEYS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -94,27 +95,26 @@ def assemble(
     if not 2 <= len(judged) <= len(KEYS):
         raise BadCohort(f"expected 2 to {len(KEYS)} contenders, got {len(judged)}: name bundles or --baseline")
     patients = [row.patient for row in records[0]]
-    keys = KEYS[: len(judged)]
-    table: dict[str, list[Column]] = {each.name: [one.columns[each.name] for one in judged] for each in MEASURES}
+    by_key = dict(zip(KEYS[: len(judged)], judged, strict=True))
     return Comparison(
         compared_at=compared_at,
         software=entries[0].evaluation.software,
         contenders=tuple(
             Contender(key=key, label=one.label, baseline=one.baseline, model=one.model, note=one.note, judged_at=one.at)
-            for key, one in zip(keys, judged, strict=True)
+            for key, one in by_key.items()
         ),
         patients=len(set(patients)),
-        measures=tuple(_measure(each, dict(zip(keys, table[each.name], strict=True)), patients) for each in MEASURES),
+        measures=tuple(_measure(each, by_key, patients) for each in MEASURES),
         cases=tuple(
             ComparedCase(
                 case=row.case,
                 patient=row.patient,
                 manual_ml=row.manual_ml,
-                values={name: tuple(column[place] for column in columns) for name, columns in table.items()},
+                values={each.name: tuple(one.columns[each.name][place] for one in judged) for each in MEASURES},
             )
             for place, row in enumerate(records[0])
         ),
-        notes=(*notes, *_told(dict(zip(keys, judged, strict=True)))),
+        notes=(*notes, *_told(by_key)),
     )
 
 
@@ -172,20 +172,36 @@ def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:
     return [getattr(record, name) for record in records]
 
 
-def _measure(measure: Measure, columns: dict[str, Column], patients: Sequence[str]) -> MeasureComparison:
+def _measure(measure: Measure, judged: Mapping[str, _Judged], patients: Sequence[str]) -> MeasureComparison:
+    columns = {key: one.columns[measure.name] for key, one in judged.items()}
     all_of_them = over_all(columns, patients) if len(columns) > 2 else None
     return MeasureComparison(
         name=measure.name,
         title=measure.title,
         unit=measure.unit,
         better=measure.better,
-        summaries=tuple(_summary(key, column, measure.within) for key, column in columns.items()),
+        summaries=tuple(_summary(key, one, measure, patients) for key, one in judged.items()),
         pairs=compare_pairs(columns, patients, measure.within),
         p_all=all_of_them.p if all_of_them else None,
         note=all_of_them.note if all_of_them else "",
     )
 
 
-def _summary(key: str, column: Column, within: Range) -> Summary:
-    found = mean_with_interval([value for value in column if value is not None], within)
-    return Summary(key=key, n=found.n, mean=found.mean, sd=found.sd, ci_low=found.low, ci_high=found.high)
+def _summary(key: str, one: _Judged, measure: Measure, patients: Sequence[str]) -> Summary:
+    """Over the scans, and over the patients: the tests are paired by patient, and so is the interval that is shown."""
+    column = one.columns[measure.name]
+    scans = mean_with_interval([value for value in column if value is not None], measure.within)
+    averaged = mean_with_interval([mean for (mean,) in by_patient([column], patients).values()], measure.within)
+    return Summary(
+        key=key,
+        n=scans.n,
+        mean=scans.mean,
+        sd=scans.sd,
+        ci_low=scans.low,
+        ci_high=scans.high,
+        patients=averaged.n,
+        patient_mean=averaged.mean,
+        patient_ci_low=averaged.low,
+        patient_ci_high=averaged.high,
+        paper=external_mean(measure.name, one.model.architecture),
+    )

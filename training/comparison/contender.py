@@ -11,7 +11,8 @@ from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.runtimes.choose import RuntimeChoice
 from training.baselines.one_member import with_members
 from training.baselines.threshold import ThresholdMethod
-from training.evaluation.run import EvaluationRequest, describe
+from training.evaluation.architecture import describe
+from training.evaluation.run import EvaluationRequest
 from training.evaluation.seen import TrainingPatients
 
 ONE_MEMBER: Final = "one-member"
@@ -27,6 +28,7 @@ class Candidate:
     Attributes:
         label: what it is, in words.
         architecture: its network, in words.
+        digest: of its model: a contender of an earlier comparison with the same one is not listed again.
         open: compiles it; called when its turn comes, so that one network at a time is in memory.
         known: on whom it was trained.
         baseline: a simpler method set beside the models.
@@ -34,6 +36,7 @@ class Candidate:
 
     label: str
     architecture: str
+    digest: str
     open: Callable[[], Ensemble]
     known: TrainingPatients = field(default_factory=TrainingPatients)
     baseline: bool = False
@@ -46,7 +49,11 @@ class Candidate:
 def bundle_candidate(bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads: int | None = None) -> Candidate:
     """A whole bundle, on so many CPU threads; None: all."""
     return Candidate(
-        _name(bundle), describe(bundle), lambda: open_ensemble(bundle, runtime, threads), TrainingPatients.of(bundle)
+        _name(bundle),
+        describe(bundle),
+        bundle.identity.digest,
+        lambda: open_ensemble(bundle, runtime, threads),
+        TrainingPatients.of(bundle),
     )
 
 
@@ -67,10 +74,13 @@ def baseline_candidate(
         one = with_members(bundle)
         label = f"one member of {_name(bundle)}"
         seen = TrainingPatients.of(one)
-        return Candidate(label, describe(one), lambda: open_ensemble(one, runtime, threads), seen, True)
+        return Candidate(
+            label, describe(one), one.identity.digest, lambda: open_ensemble(one, runtime, threads), seen, True
+        )
     if name == THRESHOLD:
         rule = "3.5 robust SD above the slice's mode"
-        return Candidate("plain threshold", rule, lambda: ThresholdMethod(bundle.preprocessing), _NOBODY, True)
+        method = ThresholdMethod(bundle.preprocessing)  # holds no network
+        return Candidate("plain threshold", rule, method.identity.digest, lambda: method, _NOBODY, True)
     raise ValueError(f"expected a baseline {' or '.join(BASELINES)}, got {name!r}")
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from training.evaluation.document import ModelRecord
+from training.evaluation.document import ModelRecord, PaperFigure
 from training.json_document import Count, Fraction, FrozenRecord, JsonDocument
 
 
@@ -36,8 +36,21 @@ class Contender(FrozenRecord):
 
 
 class Summary(FrozenRecord):
-    """A measure of one contender over all cases where it is defined; 95 % CI of the mean (Student's t, cut at what the
-    measure can be)."""
+    """A measure of one contender where it is defined; 95 % CI of a mean by Student's t, cut at what the measure can be.
+
+    Attributes:
+        key: the contender's.
+        n: cases (scans).
+        mean: over the scans.
+        sd: over the scans.
+        ci_low: lower end of the 95 % CI of `mean`, which takes scans of one patient for independent.
+        ci_high: upper end.
+        patients: patients; None, as the rest, in documents that were written before there was a mean by patient.
+        patient_mean: over the patients; the scans of one patient are averaged first.
+        patient_ci_low: lower end of the 95 % CI of `patient_mean`: the interval that a reader is shown.
+        patient_ci_high: upper end.
+        paper: the paper's mean over its external patients by the same kind of network; None where it gives none.
+    """
 
     key: str
     n: Count
@@ -45,6 +58,11 @@ class Summary(FrozenRecord):
     sd: float | None = None
     ci_low: float | None = None
     ci_high: float | None = None
+    patients: Count | None = None
+    patient_mean: float | None = None
+    patient_ci_low: float | None = None
+    patient_ci_high: float | None = None
+    paper: PaperFigure | None = None
 
 
 class PairedComparison(FrozenRecord):

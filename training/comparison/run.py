@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from training.cases import LabelledCase
-from training.comparison.assemble import Entry, assemble
+from training.comparison.assemble import KEYS, Entry, assemble
 from training.comparison.contender import Candidate
 from training.comparison.document import Comparison
 from training.errors import BadCohort
@@ -39,16 +39,28 @@ def compare_candidates(
         The comparison, and the evaluation of each contender in the same order.
 
     Raises:
-        BadCohort: fewer than two contenders, no case that all of them may be judged on, or an earlier comparison of
-            other cases or by other members.
+        BadCohort: fewer than two contenders, more than there are letters, no case that all of them may be judged on, or
+            an earlier comparison of other cases or by other members.
     """
-    if len(candidates) < (2 if earlier is None else 1):
-        raise BadCohort(f"expected at least 2 contenders, got {len(candidates)}: name a second bundle or --baseline")
+    _require_letters(candidates, earlier)
     chosen, notes = (cases, []) if not unseen_members else _fair(candidates, cases)
     if earlier is not None:
         _require_same_question(earlier, chosen, unseen_members)
     entries = [_judge(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
     return assemble(entries, datetime.now(UTC), notes, earlier), tuple(entry.evaluation for entry in entries)
+
+
+def _require_letters(candidates: Sequence[Candidate], earlier: Comparison | None) -> None:
+    """Two to as many as there are letters, counted before the first of them runs for hours."""
+    if len(candidates) < (2 if earlier is None else 1):
+        raise BadCohort(f"expected at least 2 contenders, got {len(candidates)}: name a second bundle or --baseline")
+    again = {candidate.digest for candidate in candidates}
+    before = [] if earlier is None else [one for one in earlier.contenders if one.model.digest not in again]
+    if (count := len(candidates) + len(before)) > len(KEYS):
+        raise BadCohort(
+            f"expected at most {len(KEYS)} contenders, one a letter, got {count}, baselines and {len(before)} of the "
+            "earlier comparison counted: compare fewer at once"
+        )
 
 
 def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], unseen_members: bool) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from training.evaluation.architecture import SE_UNET, network_of
 from training.evaluation.baseline import baseline_table
 from training.evaluation.calibration import reliability_curve
 from training.evaluation.document import (
@@ -18,9 +19,10 @@ from training.evaluation.document import (
     TrainingSizeCurve,
 )
 from training.evaluation.figures import agreement_figure, density_figure, line_figures, triage_figure, violin_figures
-from training.evaluation.groups import figure_group, groups_of
+from training.evaluation.groups import figure_group, groups_of, is_divided
 from training.evaluation.inter_rater import inter_rater
 from training.evaluation.judge import JudgedCase
+from training.evaluation.paper import Beside
 from training.evaluation.risk_coverage import risk_coverage_curves
 from training.evaluation.statistics import statistics_of
 from training.evaluation.stratify import stratifications
@@ -47,6 +49,8 @@ def assemble(
     drawn = groups[name]
     drawn_names = {record.case for record in drawn}
     pictured = [case for case in judged if case.record.case in drawn_names]
+    network = network_of(model.architecture) or SE_UNET
+    beside = Beside(network, is_divided(groups), settings.distance_rule)
     raters = inter_rater([case.rated for case in pictured if case.rated is not None])
     return Evaluation(
         evaluated_at=evaluated_at,
@@ -56,15 +60,15 @@ def assemble(
         cohort=_cohort(records, split, seen),
         figure_group=name,
         cases=tuple(records),
-        statistics=statistics_of(groups, settings),
-        violins=violin_figures(drawn),
+        statistics=statistics_of(groups, settings, network),
+        violins=violin_figures(drawn, beside),
         lines=line_figures(drawn),
         representatives=tuple(representatives),
         density=density_figure(drawn),
         triage=triage_figure(drawn, settings, raters),
         agreement=agreement_figure(drawn, settings),
         baseline=baseline_table(records),
-        stratifications=stratifications(drawn),
+        stratifications=stratifications(drawn, beside),
         training_size=training_size or _NO_SIZES,
         reliability=reliability_curve(
             [case.reliability for case in pictured], settings.calibration_bins, settings.near_lesion_mm
@@ -97,8 +101,8 @@ def _notes(records: Sequence[CaseRecord], drawn: Sequence[CaseRecord]) -> tuple[
     patients = len({record.patient for record in drawn})
     if patients < len(drawn):
         notes.append(
-            f"{len(drawn)} cases are of {patients} patients: the tests and intervals take cases for independent, which "
-            "makes them a little too narrow."
+            f"{len(drawn)} cases are of {patients} patients: tests and intervals treat scans as independent, so that "
+            "intervals are too narrow and P values too small."
         )
     if empty := sum(record.lesions_manual == 0 for record in records):
         notes.append(
@@ -107,4 +111,11 @@ def _notes(records: Sequence[CaseRecord], drawn: Sequence[CaseRecord]) -> tuple[
         )
     if nothing := sum(record.predicted_ml == 0 for record in records):
         notes.append(f"{nothing} case(s) with nothing predicted: the uncertainty index is undefined.")
+    if undrawn := [record for record in records if record.manual_ventricles_ml == 0]:
+        by_predicted = sum(record.regions_by is not None for record in undrawn)
+        notes.append(
+            f"{len(undrawn)} case(s) whose ventricles.nii.gz is empty: it counts as not drawn, so that there is no DSC "
+            f"of their ventricles; predicted ventricles divide the WMH of {by_predicted} of them, the rest have no "
+            "regions."
+        )
     return tuple(notes)

@@ -2,7 +2,8 @@
 
 Numbers that are skewed (|skewness| > 1) are given as median (IQR) and compared by Kruskal-Wallis, others as mean (SD)
 by ANOVA; words and yes/no columns as n (%) by chi-square ("Statistical Analysis": "as appropriate"). Volumes are
-always given as median (IQR), as in the paper.
+always given as median (IQR), as in the paper. A patient counts once, however many scans there are: by the first of them
+that has a value, in the order of the cases.
 """
 
 from __future__ import annotations
@@ -23,29 +24,52 @@ WMH_VOLUME: Final = "WMH volume (mL)"
 MOST_CATEGORIES: Final = 12
 
 _SKEWED: Final = 1.0
+_NO_COLUMN: Final = "patients.csv has no clinical column"
 _ALWAYS_MEDIAN: Final = (INFARCT_VOLUME, WMH_VOLUME)
 
-Columns = Mapping[str, Sequence[CaseRecord]]
+Scans = Sequence[CaseRecord]
+"""Of one patient."""
+
+Columns = Mapping[str, Sequence[Scans]]
 
 
 def baseline_table(records: Sequence[CaseRecord]) -> BaselineTable:
     """Characteristics by data set: training, validation and test together, then each external site."""
-    columns = _columns(records)
+    columns = {label: _patients(members) for label, members in _columns(records).items()}
     names = sorted({name for record in records for name in record.clinical})
     rows: list[BaselineRow] = []
     for name in names:
         rows.extend(_rows(name, {label: _cells(name, members) for label, members in columns.items()}))
-    volumes = {label: [record.manual_ml for record in members] for label, members in columns.items()}
+    volumes = {label: [scans[0].manual_ml for scans in members] for label, members in columns.items()}
     rows.append(_number_row(WMH_VOLUME, volumes))
     return BaselineTable(
         columns=tuple(columns),
         counts=tuple(len(members) for members in columns.values()),
         rows=tuple(rows),
-        note="" if names else "patients.csv has no clinical column",
+        note="; ".join(note for note in (_several_scans(columns), "" if names else _NO_COLUMN) if note),
     )
 
 
-def _columns(records: Sequence[CaseRecord]) -> Columns:
+def _several_scans(columns: Columns) -> str:
+    several = sum(len(scans) > 1 for members in columns.values() for scans in members)
+    if not several:
+        return ""
+    patients = "1 patient has" if several == 1 else f"{several} patients have"
+    return (
+        f"a patient counts once: {patients} several scans, of which the first counts (of a clinical column, the first "
+        "that has a value)"
+    )
+
+
+def _patients(records: Sequence[CaseRecord]) -> list[Scans]:
+    """The scans of each patient, in the order of the records."""
+    scans: dict[str, list[CaseRecord]] = {}
+    for record in records:
+        scans.setdefault(record.patient, []).append(record)
+    return list(scans.values())
+
+
+def _columns(records: Sequence[CaseRecord]) -> Mapping[str, Sequence[CaseRecord]]:
     external = [record for record in records if record.split == EXTERNAL]
     if not external:
         sites = sorted({record.site for record in records})
@@ -60,8 +84,9 @@ def _columns(records: Sequence[CaseRecord]) -> Columns:
     return columns
 
 
-def _cells(name: str, records: Sequence[CaseRecord]) -> list[float | str]:
-    return [record.clinical[name] for record in records if name in record.clinical]
+def _cells(name: str, patients: Sequence[Scans]) -> list[float | str]:
+    found = ([scan.clinical[name] for scan in scans if name in scan.clinical] for scans in patients)
+    return [cells[0] for cells in found if cells]
 
 
 def _rows(name: str, cells: Mapping[str, Sequence[float | str]]) -> list[BaselineRow]:

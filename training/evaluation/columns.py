@@ -24,6 +24,18 @@ def defined(records: Sequence[CaseRecord], value: Value) -> list[float]:
     return [found for record in records if (found := value(record)) is not None]
 
 
+def nothing_predicted(records: Sequence[CaseRecord]) -> str:
+    """What to say where cases without an uncertainty index drop out: it is undefined where nothing was predicted."""
+    left_out = sum(record.uncertainty_index is None for record in records)
+    cases = "1 case" if left_out == 1 else f"{left_out} cases"
+    return f"{cases} of {len(records)} with nothing predicted left out" if left_out else ""
+
+
+def undefined_for(missing: int, cases: int) -> str:
+    """What to say where a value is missing in some of the cases; empty for none."""
+    return f"undefined for {missing} of {cases} cases" if missing else ""
+
+
 def both_defined(records: Sequence[CaseRecord], first: Value, second: Value) -> tuple[list[float], list[float]]:
     """Two columns of those cases that have a value in both, in order."""
     rows = [(a, b) for record in records if (a := first(record)) is not None and (b := second(record)) is not None]

@@ -28,6 +28,7 @@ class PaperFigure(FrozenRecord):
         ci_high: upper end.
         sd: standard deviation, where given.
         where: part of the paper, such as `Abstract` or `Fig 1A`.
+        is_unit_stated: the paper gives it in a unit, that of the statistic beside it; it gives none for its distances.
     """
 
     value: float
@@ -35,13 +36,24 @@ class PaperFigure(FrozenRecord):
     ci_high: float | None = None
     sd: float | None = None
     where: str
+    is_unit_stated: bool = True
+
+    @property
+    def number(self) -> str:
+        """`0.710`: the value with as many decimals as its interval or SD has."""
+        return self._written(self.value)
 
     @property
     def text(self) -> str:
-        """`0.722 (0.719-0.726)`, as printed beside ours."""
+        """`0.710 (0.707-0.714)`, as printed beside ours."""
         if self.ci_low is not None and self.ci_high is not None:
-            return f"{self.value:g} ({self.ci_low:g}-{self.ci_high:g})"
-        return f"{self.value:g}" if self.sd is None else f"{self.value:g} (SD {self.sd:g})"
+            return f"{self.number} ({self._written(self.ci_low)}-{self._written(self.ci_high)})"
+        return self.number if self.sd is None else f"{self.number} (SD {self._written(self.sd)})"
+
+    def _written(self, number: float) -> str:
+        parts = (self.value, self.ci_low, self.ci_high, self.sd)
+        decimals = max(len(f"{part:g}".partition(".")[2]) for part in parts if part is not None)
+        return f"{number:.{decimals}f}"
 
 
 class Statistic(FrozenRecord):
@@ -124,6 +136,12 @@ class CaseRecord(FrozenRecord):
         pv_predicted_ml: predicted WMH within 10 mm.
         deep_manual_ml: manual WMH outside.
         deep_predicted_ml: predicted WMH outside.
+        pv_manual_ml_7mm5: manual WMH within 7.5 mm.
+        pv_predicted_ml_7mm5: predicted WMH within 7.5 mm.
+        deep_manual_ml_7mm5: manual WMH outside.
+        deep_predicted_ml_7mm5: predicted WMH outside.
+        manual_ventricles_ml: volume of the manual ventricles; 0: the mask is empty and counts as not drawn; None: there
+            is no mask (or the document is older than this field).
         ventricle_dsc: predicted against manual ventricles; the ventricle network is one for all members, and with
             `seen_in_training` counts as having seen the patient, whichever members judged the WMH.
         seconds: preprocessing, inference and measures; reading the files excluded.
@@ -164,6 +182,11 @@ class CaseRecord(FrozenRecord):
     pv_predicted_ml: NotNegative | None = None
     deep_manual_ml: NotNegative | None = None
     deep_predicted_ml: NotNegative | None = None
+    pv_manual_ml_7mm5: NotNegative | None = None
+    pv_predicted_ml_7mm5: NotNegative | None = None
+    deep_manual_ml_7mm5: NotNegative | None = None
+    deep_predicted_ml_7mm5: NotNegative | None = None
+    manual_ventricles_ml: NotNegative | None = None
     ventricle_dsc: Fraction | None = None
     seconds: NotNegative
     clinical: dict[str, ClinicalValue] = Field(default_factory=dict)
@@ -304,14 +327,14 @@ class DensityFigure(FrozenRecord):
 
 
 class TriageFigure(FrozenRecord):
-    """Figure 3B: patients added in order of their uncertainty index.
+    """Figure 3B: cases added in order of their uncertainty index.
 
     Attributes:
         uncertainty_index: sorted.
-        cumulative_percent: of the patients with an index, up to and with this one.
+        cumulative_percent: of the cases with an index, up to and with this one.
         cumulative_dsc: their mean DSC.
         limit: the triage limit (0.35).
-        percent_below: patients under the limit.
+        percent_below: cases under the limit, of those with an index.
         dsc_below: their mean DSC.
         inter_rater_dsc: agreement of human raters: measured here when `inter_rater_measured`, else the paper's 0.744.
     """
@@ -372,7 +395,13 @@ class BaselineRow(FrozenRecord):
 
 
 class BaselineTable(FrozenRecord):
-    """The paper's Table: characteristics by data set."""
+    """The paper's Table: characteristics of the patients by data set.
+
+    Attributes:
+        columns: data sets.
+        counts: patients of each; one row a patient, however many scans it has.
+        note: which scan counts where a patient has several, and what is missing.
+    """
 
     columns: tuple[str, ...] = ()
     counts: tuple[int, ...] = ()
@@ -430,7 +459,7 @@ class Stratification(FrozenRecord):
 
 
 class TrainingSizePoint(FrozenRecord):
-    """Mean DSC on the evaluated patients after training on this many patients."""
+    """Mean DSC over `n` evaluated cases after training on this many patients."""
 
     patients: Count
     mean_dsc: float

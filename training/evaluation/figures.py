@@ -11,7 +11,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import NDArray
 from scipy import stats
 
-from training.evaluation.columns import Value, defined, dsc, uncertainty_index
+from training.evaluation.columns import Value, defined, dsc, nothing_predicted, uncertainty_index
 from training.evaluation.correlation import FEWEST_FOR_R, correlation
 from training.evaluation.document import (
     AgreementFigure,
@@ -29,7 +29,7 @@ from training.evaluation.document import (
 )
 from training.evaluation.means import SHARE, mean_with_interval
 from training.evaluation.outliers import find_outliers
-from training.evaluation.paper import STRATA
+from training.evaluation.paper import Beside
 from training.evaluation.strata import (
     Division,
     by_dsc,
@@ -43,14 +43,16 @@ from training.evaluation.tests_of_difference import anova
 
 FEWEST_FOR_DENSITY: Final = 10
 
+_PAPER: Final = Beside()
+
 Divide = Callable[[Sequence[CaseRecord]], Division]
 
 
-def violin_figures(records: Sequence[CaseRecord]) -> tuple[ViolinFigure, ...]:
-    """Figures 1A (infarct volume) and 1B (WMH volume)."""
+def violin_figures(records: Sequence[CaseRecord], beside: Beside = _PAPER) -> tuple[ViolinFigure, ...]:
+    """Figures 1A (infarct volume) and 1B (WMH volume), with the paper's means that stand beside them."""
     return (
-        _violin("1A", "infarct_volume", "DSC by infarct volume", by_infarct_volume(records)),
-        _violin("1B", "wmh_tertile", "DSC by WMH volume", by_wmh_tertile(records)),
+        _violin("1A", "infarct_volume", "DSC by infarct volume", by_infarct_volume(records), beside),
+        _violin("1B", "wmh_tertile", "DSC by WMH volume", by_wmh_tertile(records), beside),
     )
 
 
@@ -68,7 +70,7 @@ def density_figure(records: Sequence[CaseRecord]) -> DensityFigure:
     """Figure 3A."""
     known = _with_uncertainty(records)
     index, scores = _columns(known)
-    notes = []
+    notes = [nothing_predicted(records)]
     density = None
     found = correlation(index, scores)
     if found is None:
@@ -84,7 +86,7 @@ def density_figure(records: Sequence[CaseRecord]) -> DensityFigure:
         density=density,
         r=found.r if found else None,
         p=found.p if found else None,
-        note="; ".join(notes),
+        note="; ".join(note for note in notes if note),
     )
 
 
@@ -101,7 +103,6 @@ def triage_figure(records: Sequence[CaseRecord], settings: EvaluationSettings, i
     index, scores = _columns(known)
     count = np.arange(1, len(known) + 1)
     below = index < settings.review_above
-    left_out = len(records) - len(known)
     return TriageFigure(
         uncertainty_index=tuple(index.tolist()),
         cumulative_percent=tuple((100 * count / len(known)).tolist()),
@@ -111,7 +112,7 @@ def triage_figure(records: Sequence[CaseRecord], settings: EvaluationSettings, i
         dsc_below=float(scores[below].mean()) if below.any() else None,
         inter_rater_dsc=reference,
         inter_rater_measured=measured,
-        note=f"{left_out} case(s) with nothing predicted left out" if left_out else "",
+        note=nothing_predicted(records),
     )
 
 
@@ -132,7 +133,7 @@ def agreement_figure(records: Sequence[CaseRecord], settings: EvaluationSettings
     )
 
 
-def _violin(figure: str, name: str, title: str, division: Division) -> ViolinFigure:
+def _violin(figure: str, name: str, title: str, division: Division, beside: Beside) -> ViolinFigure:
     values = {label: tuple(record.dsc for record in records) for label, records in division.strata.items()}
     if division.empty:
         return ViolinFigure(figure=figure, title=title, x_label=division.by, y_label="DSC", note=division.note)
@@ -143,7 +144,7 @@ def _violin(figure: str, name: str, title: str, division: Division) -> ViolinFig
         x_label=division.by,
         y_label="DSC",
         groups=tuple(
-            SampleGroup(label=label, values=numbers, paper=STRATA.get((name, label)))
+            SampleGroup(label=label, values=numbers, paper=beside.stratum(name, label))
             for label, numbers in values.items()
         ),
         p=test.p,
@@ -162,6 +163,7 @@ def _lines(
     bars: Literal["SD", "95 % CI"],
 ) -> LineFigure:
     x_label = points(records).by
+    placed = [record for members in lines.strata.values() for record in members]
     title = f"{quantity} by {x_label} and {lines.by.split(',')[0]}"
     if lines.empty:
         return LineFigure(figure=figure, title=title, x_label=x_label, y_label=quantity, bars=bars, note=lines.note)
@@ -176,7 +178,8 @@ def _lines(
             for label, members in lines.strata.items()
             if members
         ),
-        note=lines.note,
+        # Every one of these figures has the uncertainty index on an axis.
+        note="; ".join(note for note in (lines.note, nothing_predicted(placed)) if note),
     )
 
 

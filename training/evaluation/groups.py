@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
 ALL: Final = "all"
@@ -10,6 +10,7 @@ INTERNAL: Final = "internal"
 EXTERNAL: Final = "external"
 TEST: Final = "split:test"
 
+_SPLIT: Final = "split:"
 _INTERNAL_SPLITS: Final = ("train", "validation", "test")
 
 
@@ -40,11 +41,16 @@ def groups_of(cases: Sequence[P]) -> dict[str, list[P]]:
     if len({case.split for case in cases}) > 1 or len(internal) == len(cases):
         for split in _INTERNAL_SPLITS:
             if found := [case for case in cases if case.split == split]:
-                groups[f"split:{split}"] = found
+                groups[f"{_SPLIT}{split}"] = found
     sites = sorted({case.site for case in cases} - {""})
     if len(sites) > 1:
         groups.update({f"site:{site}": [case for case in cases if case.site == site] for site in sites})
     return groups
+
+
+def is_divided(groups: Iterable[str]) -> bool:
+    """Whether there is a part of the split among the groups: external, train, validation or test."""
+    return any(name == EXTERNAL or name.startswith(_SPLIT) for name in groups)
 
 
 def figure_group(cases: Sequence[Placed]) -> str:

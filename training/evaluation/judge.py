@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, astuple, dataclass
 
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation, segment_volume
@@ -110,22 +110,26 @@ def _lesions(case: LabelledCase, found: Segmentation) -> dict[str, float | None]
 
 
 def _regions(case: LabelledCase, found: Segmentation, settings: EvaluationSettings) -> dict[str, float | str | None]:
-    """By the manual ventricles where there are any, else by the predicted ones."""
-    predicted = found.ventricles
-    ventricles = case.ventricles if case.ventricles is not None else predicted
-    overlap = None if case.ventricles is None or predicted is None else dice(predicted, case.ventricles)
+    """By the manual ventricles where any are drawn, else by the predicted ones.
+
+    Every head has ventricles: a manual mask without a voxel was not drawn, and nothing is judged by it.
+    """
+    manual, predicted = case.ventricles, found.ventricles
+    drawn = manual if manual is not None and manual.any() else None
+    known: dict[str, float | str | None] = {
+        "manual_ventricles_ml": None if manual is None else float(manual.sum()) * case.volume.voxel_volume_ml,
+        "ventricle_dsc": None if drawn is None or predicted is None else dice(predicted, drawn),
+    }
+    ventricles = drawn if drawn is not None else predicted
     if ventricles is None or not ventricles.any():
-        return {"ventricle_dsc": overlap}
+        return known
     wide, narrow = (
-        region_scores(
-            found.mask, case.wmh, ventricles, case.volume.spacing_mm, RegionRule(distance, settings.distance_rule)
+        asdict(
+            region_scores(
+                found.mask, case.wmh, ventricles, case.volume.spacing_mm, RegionRule(distance, settings.distance_rule)
+            )
         )
         for distance in settings.periventricular_mm
     )
-    return {
-        "regions_by": "manual ventricles" if case.ventricles is not None else "predicted ventricles",
-        **{name: getattr(wide, name) for name in wide.__dataclass_fields__},
-        "pv_dsc_7mm5": narrow.pv_dsc,
-        "deep_dsc_7mm5": narrow.deep_dsc,
-        "ventricle_dsc": overlap,
-    }
+    by = "manual ventricles" if drawn is not None else "predicted ventricles"
+    return {"regions_by": by, **wide, **{f"{name}_7mm5": value for name, value in narrow.items()}, **known}

@@ -19,11 +19,13 @@ from training.evaluation.document import CaseRecord, EvaluationSettings, RiskCov
 
 FEWEST_CASES: Final = 3
 FEWEST_FOR_CI: Final = 10
+_NO_INTERVAL: Final = f"no interval: at least {FEWEST_FOR_CI} cases are needed"
+_MEMBER_DICE: Final = "member_dice"
 
 # Slug, title, and the sign that turns the score into a confidence: +1 where a high score means sure.
 SCORES: Final[tuple[tuple[str, str, float], ...]] = (
     ("uncertainty_index", "uncertainty index", -1.0),
-    ("member_dice", "pairwise member Dice", 1.0),
+    (_MEMBER_DICE, "pairwise member Dice", 1.0),
     ("soft_dice_confidence", "Soft Dice Confidence", 1.0),
     ("inverse_volume", "1 / volume", -1.0),
 )
@@ -58,21 +60,35 @@ def risk_coverage(confidence: NDArray[Any], risk: NDArray[Any]) -> RiskCoverage:
 
 
 def risk_coverage_curves(records: Sequence[CaseRecord], settings: EvaluationSettings) -> tuple[RiskCoverageCurve, ...]:
-    """A curve per score, all over the same cases: those for which every score of `SCORES` is defined."""
-    # A model of one member has no pairs: the other scores are then compared without it.
-    needed = [slug for slug, _, _ in SCORES if slug != "member_dice" or any(r.member_dice is not None for r in records)]
-    usable = [record for record in records if all(getattr(record, slug) is not None for slug in needed)]
-    return tuple(_curve(usable, slug, title, sign, settings) for slug, title, sign in SCORES)
+    """A curve per score, all over the same cases: those for which every score of `SCORES` is defined.
+
+    The member Dice needs a pair: where some case was judged by one member, the other scores are compared without it.
+    """
+    needed = [slug for slug, _, _ in SCORES if slug != _MEMBER_DICE]
+    has_scores = [all(getattr(record, slug) is not None for slug in needed) for record in records]
+    usable = [record for record, has in zip(records, has_scores, strict=True) if has]
+    missing = [record for record, has in zip(records, has_scores, strict=True) if not has]
+    left_out = _left_out(missing, len(records))
+    return tuple(_curve(usable, slug, title, sign, settings, left_out) for slug, title, sign in SCORES)
+
+
+def _left_out(missing: Sequence[CaseRecord], cases: int) -> str:
+    """The worst failure has no score: it must not leave the curves without a word."""
+    if not missing:
+        return ""
+    missed = sum(record.lesions_manual > 0 for record in missing)
+    return f"{len(missing)} of {cases} cases with nothing predicted left out, {missed} of them with manual lesions"
 
 
 def _curve(
-    records: Sequence[CaseRecord], slug: str, title: str, sign: float, settings: EvaluationSettings
+    records: Sequence[CaseRecord], slug: str, title: str, sign: float, settings: EvaluationSettings, left_out: str
 ) -> RiskCoverageCurve:
     if len(records) < FEWEST_CASES:
-        note = f"at least {FEWEST_CASES} cases with a predicted lesion are needed, there are {len(records)}"
+        few = f"at least {FEWEST_CASES} cases with a predicted lesion are needed, there are {len(records)}"
+        return RiskCoverageCurve(score=slug, title=title, note="; ".join(note for note in (few, left_out) if note))
+    if without := sum(getattr(record, slug) is None for record in records):
+        note = f"no {title}: {without} of {len(records)} cases were judged by one member, which has no pair"
         return RiskCoverageCurve(score=slug, title=title, note=note)
-    if any(getattr(record, slug) is None for record in records):
-        return RiskCoverageCurve(score=slug, title=title, note="the model has one member: there are no pairs")
     confidence = sign * np.array([getattr(record, slug) for record in records])
     risk = 1 - np.array([record.dsc for record in records])
     curve = risk_coverage(confidence, risk)
@@ -87,7 +103,7 @@ def _curve(
         augrc_ci_low=low,
         augrc_ci_high=high,
         aurc=curve.aurc,
-        note="" if low is not None else f"no interval: at least {FEWEST_FOR_CI} cases are needed",
+        note="; ".join(note for note in (left_out, "" if low is not None else _NO_INTERVAL) if note),
     )
 
 

@@ -13,6 +13,7 @@ from segmentation.ensemble import Ensemble
 from segmentation.segment import segment_volume
 from training.cases import LabelledCase
 from training.errors import BadCohort
+from training.evaluation.architecture import describe
 from training.evaluation.assemble import assemble
 from training.evaluation.document import Evaluation, EvaluationSettings, ModelRecord, TrainingSizeCurve
 from training.evaluation.gallery import Gallery
@@ -103,12 +104,6 @@ def evaluate_cases(
         evaluated_at=request.evaluated_at or datetime.now(UTC),
         software={name: version(name) for name in SOFTWARE},
     )
-
-
-def describe(bundle: ModelBundle) -> str:
-    """Network and recipe in words: `5 x se-unet, published, width 0.5, recipe reference`."""
-    made, recipe = bundle.manifest.architecture, bundle.manifest.training.recipe
-    return f"{made.members} x {made.network}, {made.variant}, width {made.width:g}, recipe {recipe}"
 
 
 def _of_split(cases: Sequence[LabelledCase], split: str | None) -> Sequence[LabelledCase]:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from statsmodels.stats.proportion import proportion_confint
 
 from training.evaluation.agreement import agreement
-from training.evaluation.columns import Value, both_defined, dsc, uncertainty_index
+from training.evaluation.architecture import SE_UNET, Network
+from training.evaluation.columns import (
+    Value,
+    both_defined,
+    defined,
+    dsc,
+    nothing_predicted,
+    uncertainty_index,
+    undefined_for,
+)
 from training.evaluation.correlation import FEWEST_FOR_CI, FEWEST_FOR_R, correlation
 from training.evaluation.document import CaseRecord, EvaluationSettings, Statistic
+from training.evaluation.groups import is_divided
 from training.evaluation.means import mean_with_interval, range_of
-from training.evaluation.paper import paper_figure
+from training.evaluation.paper import Beside
 from training.evaluation.partial import FEWEST as FEWEST_FOR_PARTIAL
 from training.evaluation.partial import partial_correlation
+from training.evaluation.region_words import NO_VENTRICLES, in_3d
 from training.evaluation.seen import is_by_seen_ventricles, is_divided_by_seen_ventricles, seen_ventricles_note
 
 Holds = Callable[[CaseRecord], bool]
@@ -34,6 +45,7 @@ class MeanOf:
     """A column of the cases whose mean is reported.
 
     Attributes:
+        title: `{rule}` in it stands for the rule of distances, where that is not the paper's.
         absent: why it may be missing.
         by_seen_ventricles: in which cases it rests on a ventricle network that saw the patient.
     """
@@ -48,7 +60,7 @@ class MeanOf:
 
 @dataclass(frozen=True)
 class Volumes:
-    """A manual and a predicted volume whose agreement is reported; `by_seen_ventricles` as in `MeanOf`."""
+    """A manual and a predicted volume whose agreement is reported; `title`, `by_seen_ventricles` as in `MeanOf`."""
 
     name: str
     title: str
@@ -58,14 +70,14 @@ class Volumes:
 
 
 _EMPTY_MASK: Final = "undefined for every case: one of the masks is empty"
-_NO_VENTRICLES: Final = "no case has a ventricle mask, and the model predicts none"
 _NO_PREDICTION: Final = "undefined for every case: nothing was predicted"
+_NO_PAIR: Final = "each case was judged by one member, which has no pair"
 
 _REGIONS: Final[tuple[tuple[str, str, Value], ...]] = (
-    ("pv_dsc_mean", "periventricular (10 mm)", lambda r: r.pv_dsc),
-    ("deep_dsc_mean", "deep (10 mm)", lambda r: r.deep_dsc),
-    ("pv_dsc_7mm5_mean", "periventricular (7.5 mm)", lambda r: r.pv_dsc_7mm5),
-    ("deep_dsc_7mm5_mean", "deep (7.5 mm)", lambda r: r.deep_dsc_7mm5),
+    ("pv_dsc_mean", "periventricular (10 mm{rule})", lambda r: r.pv_dsc),
+    ("deep_dsc_mean", "deep (10 mm{rule})", lambda r: r.deep_dsc),
+    ("pv_dsc_7mm5_mean", "periventricular (7.5 mm{rule})", lambda r: r.pv_dsc_7mm5),
+    ("deep_dsc_7mm5_mean", "deep (7.5 mm{rule})", lambda r: r.deep_dsc_7mm5),
 )
 
 MEANS: Final = (
@@ -79,11 +91,11 @@ MEANS: Final = (
     MeanOf("lesion_f1_mean", "mean lesion-wise F1", lambda r: r.lesion_f1),
     MeanOf("milliseconds_mean", "mean time per case", lambda r: 1000 * r.seconds, "ms"),
     MeanOf("uncertainty_index_mean", "mean uncertainty index", uncertainty_index, "", _NO_PREDICTION),
-    MeanOf("member_dice_mean", "mean pairwise member Dice", lambda r: r.member_dice, "", "the model has one member"),
+    MeanOf("member_dice_mean", "mean pairwise member Dice", lambda r: r.member_dice, "", _NO_PAIR),
     MeanOf("brier_mean", "mean Brier score near lesions", lambda r: r.brier, "", "no lesion in any case"),
     MeanOf("ece_near_mean", "mean ECE near lesions", lambda r: r.ece_near, "", "no lesion in any case"),
     *(
-        MeanOf(name, f"mean DSC, {title}", value, "", _NO_VENTRICLES, is_divided_by_seen_ventricles)
+        MeanOf(name, f"mean DSC, {title}", value, "", NO_VENTRICLES, is_divided_by_seen_ventricles)
         for name, title, value in _REGIONS
     ),
     MeanOf(
@@ -91,7 +103,7 @@ MEANS: Final = (
         "mean DSC of the ventricles",
         lambda r: r.ventricle_dsc,
         "",
-        "needs a model with a ventricle network and cases with ventricles.nii.gz",
+        "needs a model with a ventricle network and cases with a ventricles.nii.gz that is not empty",
         is_by_seen_ventricles,
     ),
 )
@@ -104,46 +116,56 @@ CONFIDENCES: Final[tuple[tuple[str, str, Value], ...]] = (
     ("inverse_volume", "1 / volume", lambda r: r.inverse_volume),
 )
 
-VOLUMES: Final = (
-    Volumes("volume", "WMH volume", lambda r: r.manual_ml, lambda r: r.predicted_ml),
-    Volumes(
-        "pv_volume",
-        "periventricular volume",
-        lambda r: r.pv_manual_ml,
-        lambda r: r.pv_predicted_ml,
-        is_divided_by_seen_ventricles,
-    ),
-    Volumes(
-        "deep_volume",
-        "deep volume",
-        lambda r: r.deep_manual_ml,
-        lambda r: r.deep_predicted_ml,
-        is_divided_by_seen_ventricles,
-    ),
+WMH_VOLUME: Final = Volumes("volume", "WMH volume", lambda r: r.manual_ml, lambda r: r.predicted_ml)
+
+REGION_VOLUMES: Final = tuple(
+    Volumes(name, f"{title} volume ({distance} mm{{rule}})", manual, predicted, is_divided_by_seen_ventricles)
+    for name, title, distance, manual, predicted in (
+        ("pv_volume", "periventricular", "10", lambda r: r.pv_manual_ml, lambda r: r.pv_predicted_ml),
+        ("deep_volume", "deep", "10", lambda r: r.deep_manual_ml, lambda r: r.deep_predicted_ml),
+        ("pv_volume_7mm5", "periventricular", "7.5", lambda r: r.pv_manual_ml_7mm5, lambda r: r.pv_predicted_ml_7mm5),
+        ("deep_volume_7mm5", "deep", "7.5", lambda r: r.deep_manual_ml_7mm5, lambda r: r.deep_predicted_ml_7mm5),
+    )
 )
 
 
-def statistics_of(groups: Mapping[str, Sequence[CaseRecord]], settings: EvaluationSettings) -> tuple[Statistic, ...]:
-    """All statistics of all groups; the same names in every group."""
-    return tuple(found for group, records in groups.items() for found in _group(group, records, settings))
+def statistics_of(
+    groups: Mapping[str, Sequence[CaseRecord]], settings: EvaluationSettings, network: Network = SE_UNET
+) -> tuple[Statistic, ...]:
+    """All statistics of all groups; the same names in every group, the paper's numbers of `network` beside them."""
+    beside = Beside(network, is_divided(groups), settings.distance_rule)
+    return tuple(
+        found.model_copy(update={"paper": beside.figure(found.name, group)})
+        for group, records in groups.items()
+        for found in _group(group, records, settings)
+    )
 
 
 def _group(group: str, records: Sequence[CaseRecord], settings: EvaluationSettings) -> list[Statistic]:
-    found = [_mean(column, group, records) for column in MEANS]
-    found += [
-        _median("manual_ml_median", "median manual WMH volume", group, [r.manual_ml for r in records]),
-        _median("predicted_ml_median", "median predicted WMH volume", group, [r.predicted_ml for r in records]),
-    ]
-    for volumes in VOLUMES:
-        found += _agreement(volumes, group, records)
+    rule = in_3d(settings.distance_rule)
+    found = [_mean(replace(column, title=column.title.format(rule=rule)), group, records) for column in MEANS]
+    for which, volume in (("manual", _manual), ("predicted", _predicted)):
+        found += [_median(f"{which}_ml_median", f"median {which} WMH volume", group, records, volume)]
+    found += _agreement(WMH_VOLUME, group, records)
+    for volumes in REGION_VOLUMES:
+        found += _region_volumes(replace(volumes, title=volumes.title.format(rule=rule)), group, records)
     for name, title, value in CONFIDENCES:
-        found += [_correlation(f"{name}_dsc_r", f"r of {title} and DSC", group, *both_defined(records, value, dsc))]
+        found += [_correlation(f"{name}_dsc_r", f"r of {title} and DSC", group, records, value, dsc)]
         if name != "inverse_volume":
             found += [_partial(name, title, group, records, value)]
     for which, volume in (("manual", _manual), ("predicted", _predicted)):
         name, title = f"uncertainty_index_{which}_volume_r", f"r of uncertainty index and {which} volume"
-        found += [_correlation(name, title, group, *both_defined(records, uncertainty_index, volume))]
+        found += [_correlation(name, title, group, records, uncertainty_index, volume)]
     return [*found, *_triage(group, records, settings)]
+
+
+def _region_volumes(volumes: Volumes, group: str, records: Sequence[CaseRecord]) -> list[Statistic]:
+    """Medians and agreement of a part of the WMH."""
+    medians = [
+        _median(f"{volumes.name}_{which}_ml_median", f"median {which} {volumes.title}", group, records, value)
+        for which, value in (("manual", volumes.manual), ("predicted", volumes.predicted))
+    ]
+    return [*medians, *_agreement(volumes, group, records)]
 
 
 def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statistic:
@@ -152,8 +174,7 @@ def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statisti
     note = found.note if having else column.absent
     if found.n == 1:
         note = "no interval: at least 2 cases are needed, there is 1"
-    left_out = len(records) - found.n
-    gap = f"undefined for {left_out} of {len(records)} cases" if having and left_out else ""
+    gap = undefined_for(len(records) - found.n, len(records)) if having else ""
     seen = seen_ventricles_note(sum(column.by_seen_ventricles(record) for record, _ in having), found.n)
     return _statistic(
         column.name,
@@ -170,7 +191,10 @@ def _mean(column: MeanOf, group: str, records: Sequence[CaseRecord]) -> Statisti
     )
 
 
-def _median(name: str, title: str, group: str, values: Sequence[float]) -> Statistic:
+def _median(name: str, title: str, group: str, records: Sequence[CaseRecord], value: Value) -> Statistic:
+    values = defined(records, value)
+    if not values:
+        return _statistic(name, title, group, n=0, unit="mL", note=NO_VENTRICLES)
     low, middle, high = (float(q) for q in np.percentile(values, [25, 50, 75]))
     return _statistic(
         name,
@@ -182,6 +206,7 @@ def _median(name: str, title: str, group: str, values: Sequence[float]) -> Stati
         n=len(values),
         unit="mL",
         method="median and interquartile range (no confidence interval)",
+        note=undefined_for(len(records) - len(values), len(records)),
     )
 
 
@@ -189,7 +214,10 @@ def _agreement(volumes: Volumes, group: str, records: Sequence[CaseRecord]) -> t
     name, title = volumes.name, volumes.title
     first, second = both_defined(records, volumes.manual, volumes.predicted)
     seen = seen_ventricles_note(sum(map(volumes.by_seen_ventricles, records)), len(first))
-    r = _correlation(f"{name}_r", f"r of {title}, manual and predicted", group, first, second, seen)
+    gap = undefined_for(len(records) - len(first), len(records)) if first else ""
+    r = _correlation(
+        f"{name}_r", f"r of {title}, manual and predicted", group, records, volumes.manual, volumes.predicted, seen
+    )
     ccc, cb = (f"{name}_ccc", f"Lin's CCC of {title}"), (f"{name}_cb", f"bias correction factor C_b of {title}")
     found = agreement(np.asarray(first), np.asarray(second))
     if found is None:
@@ -204,7 +232,7 @@ def _agreement(volumes: Volumes, group: str, records: Sequence[CaseRecord]) -> t
             ci_high=found.ccc_high,
             n=len(first),
             method="Lin 1989, 95 % CI by z-transform",
-            note=_joined(_why_no_interval(len(first), found.ccc_low), seen),
+            note=_joined(_why_no_interval(len(first), found.ccc_low), gap, seen),
         ),
         _statistic(
             *cb,
@@ -212,14 +240,15 @@ def _agreement(volumes: Volumes, group: str, records: Sequence[CaseRecord]) -> t
             value=found.bias_correction,
             n=len(first),
             method="CCC / r",
-            note=_joined("" if found.bias_correction is not None else "undefined: r is 0", seen),
+            note=_joined("" if found.bias_correction is not None else "undefined: r is 0", gap, seen),
         ),
     )
 
 
 def _correlation(
-    name: str, title: str, group: str, first: Sequence[float], second: Sequence[float], remark: str = ""
+    name: str, title: str, group: str, records: Sequence[CaseRecord], one: Value, other: Value, remark: str = ""
 ) -> Statistic:
+    first, second = both_defined(records, one, other)
     found = correlation(first, second)
     if found is None:
         return _undefined(name, title, group, len(first))
@@ -233,7 +262,7 @@ def _correlation(
         n=found.n,
         p=found.p,
         method=_FISHER,
-        note=_joined(_why_no_interval(found.n, found.low), remark),
+        note=_joined(_why_no_interval(found.n, found.low), undefined_for(len(records) - found.n, len(records)), remark),
     )
 
 
@@ -253,6 +282,7 @@ def _partial(name: str, title: str, group: str, records: Sequence[CaseRecord], v
         n=found.n,
         p=found.p,
         method="by regression, 95 % CI by Fisher's z",
+        note=undefined_for(len(records) - found.n, len(records)),
     )
 
 
@@ -262,8 +292,7 @@ def _undefined(name: str, title: str, group: str, n: int, needed: int = FEWEST_F
 
 
 def _statistic(name: str, title: str, group: str, **columns: Any) -> Statistic:
-    """With the paper's number for the same quantity beside it."""
-    return Statistic(name=name, title=title, group=group, paper=paper_figure(name, group), **columns)
+    return Statistic(name=name, title=title, group=group, **columns)
 
 
 def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSettings) -> tuple[Statistic, ...]:
@@ -274,9 +303,15 @@ def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSetti
     share = _statistic(*head, n=0, unit="%", note=_NO_PREDICTION)
     if known:
         low, high = (100 * float(end) for end in proportion_confint(len(below), len(known), method="wilson"))
-        percent = 100 * len(below) / len(known)
         share = _statistic(
-            *head, value=percent, ci_low=low, ci_high=high, n=len(known), unit="%", method="95 % CI by Wilson"
+            *head,
+            value=100 * len(below) / len(known),
+            ci_low=low,
+            ci_high=high,
+            n=len(known),
+            unit="%",
+            method="95 % CI by Wilson",
+            note=nothing_predicted(records),
         )
     column = MeanOf("triage_dsc_below", f"mean DSC of cases with {limit}", dsc, "", "no case lies under the limit")
     return share, _mean(column, group, below)

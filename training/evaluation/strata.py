@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from training.evaluation.columns import nothing_predicted
 from training.evaluation.document import CaseRecord
 
 INFARCT_VOLUME: Final = "infarct_volume_ml"
@@ -87,13 +88,12 @@ def by_volume_quartile(records: Sequence[CaseRecord]) -> Division:
 def by_uncertainty(records: Sequence[CaseRecord]) -> Division:
     """Five bins of the uncertainty index; cases with nothing predicted have none."""
     known = [record for record in records if record.uncertainty_index is not None]
-    left_out = len(records) - len(known)
     return _divide(
         known,
         "uncertainty index",
         UNCERTAINTY_LABELS,
         lambda record: _label(record.uncertainty_index or 0.0, UNCERTAINTY_EDGES, UNCERTAINTY_LABELS),
-        f"{left_out} case(s) with nothing predicted left out" if left_out else "",
+        nothing_predicted(records),
     )
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
-from training.evaluation.columns import Value, both_defined, defined, dsc, uncertainty_index
+from segmentation.regions import DistanceRule
+from training.evaluation.columns import Value, both_defined, defined, dsc, uncertainty_index, undefined_for
 from training.evaluation.document import CaseRecord, Stratification, Stratum
 from training.evaluation.means import SHARE, mean_with_interval
-from training.evaluation.paper import STRATA
+from training.evaluation.paper import Beside
+from training.evaluation.region_words import NO_VENTRICLES, in_3d
 from training.evaluation.seen import is_divided_by_seen_ventricles, seen_ventricles_note
 from training.evaluation.strata import (
     Division,
@@ -21,16 +24,27 @@ from training.evaluation.strata import (
 )
 from training.evaluation.tests_of_difference import anova, bonferroni_pairs, paired_t
 
+_PAPER: Final = Beside()
 
-def stratifications(records: Sequence[CaseRecord]) -> tuple[Stratification, ...]:
-    """Every stratification of the paper, and the sites."""
+
+def stratifications(records: Sequence[CaseRecord], beside: Beside = _PAPER) -> tuple[Stratification, ...]:
+    """Every stratification of the paper, and the sites, with the paper's means that stand beside them."""
+    return tuple(_with_paper(found, beside) for found in _stratifications(records, beside.distance_rule))
+
+
+def _with_paper(found: Stratification, beside: Beside) -> Stratification:
+    rows = (row.model_copy(update={"paper": beside.stratum(found.name, row.label)}) for row in found.rows)
+    return found.model_copy(update={"rows": tuple(rows)})
+
+
+def _stratifications(records: Sequence[CaseRecord], rule: DistanceRule) -> tuple[Stratification, ...]:
     return (
         _stratify("infarct_volume", "DSC by infarct volume", "DSC", by_infarct_volume(records), dsc),
         _stratify("infarct_site", "DSC by infarct site", "DSC", by_infarct_site(records), dsc),
         _stratify("wmh_tertile", "DSC by WMH volume", "DSC", by_wmh_tertile(records), dsc),
         _stratify("uncertainty", "DSC by uncertainty index", "DSC", by_uncertainty(records), dsc),
-        _regions("region_10mm", "10 mm", records, lambda r: r.pv_dsc, lambda r: r.deep_dsc),
-        _regions("region_7mm5", "7.5 mm", records, lambda r: r.pv_dsc_7mm5, lambda r: r.deep_dsc_7mm5),
+        _regions("region_10mm", f"10 mm{in_3d(rule)}", records, lambda r: r.pv_dsc, lambda r: r.deep_dsc),
+        _regions("region_7mm5", f"7.5 mm{in_3d(rule)}", records, lambda r: r.pv_dsc_7mm5, lambda r: r.deep_dsc_7mm5),
         _stratify(
             "uncertainty_by_dsc", "uncertainty index by DSC", "uncertainty index", by_dsc(records), uncertainty_index
         ),
@@ -52,16 +66,18 @@ def _stratify(name: str, title: str, quantity: str, division: Division, value_of
             name=name, title=title, quantity=quantity, by=division.by, note=division.note or "no case to divide"
         )
     test = anova(values)
+    placed = [record for records in division.strata.values() for record in records]
+    left_out = undefined_for(len(placed) - sum(map(len, values.values())), len(placed))
     return Stratification(
         name=name,
         title=title,
         quantity=quantity,
         by=division.by,
-        rows=tuple(_row(name, label, numbers) for label, numbers in values.items()),
+        rows=tuple(_row(label, numbers) for label, numbers in values.items()),
         p=test.p,
         test=f"{test.name}, Bonferroni post hoc t tests",
         pairs=bonferroni_pairs(values),
-        note="; ".join(note for note in (division.note, test.note) if note),
+        note="; ".join(note for note in (division.note, left_out, test.note) if note),
     )
 
 
@@ -76,24 +92,24 @@ def _regions(
     title = f"DSC periventricular (within {distance} of the ventricles) and deep"
     values = {"periventricular": defined(records, near), "deep": defined(records, deep)}
     if not any(values.values()):
-        note = "no case has a ventricle mask, and the model predicts none"
-        return Stratification(name=name, title=title, quantity="DSC", by="region", note=note)
+        return Stratification(name=name, title=title, quantity="DSC", by="region", note=NO_VENTRICLES)
     first, second = both_defined(records, near, deep)
     test = paired_t(first, second)
     seen = seen_ventricles_note(sum(map(is_divided_by_seen_ventricles, records)), len(records))
+    left_out = undefined_for(sum(near(record) is None and deep(record) is None for record in records), len(records))
     return Stratification(
         name=name,
         title=title,
         quantity="DSC",
         by="region",
-        rows=tuple(_row(name, label, numbers) for label, numbers in values.items()),
+        rows=tuple(_row(label, numbers) for label, numbers in values.items()),
         p=test.p,
         test=f"{test.name} of {len(first)} cases",
-        note="; ".join(note for note in (test.note, seen) if note),
+        note="; ".join(note for note in (left_out, test.note, seen) if note),
     )
 
 
-def _row(name: str, label: str, values: Sequence[float]) -> Stratum:
+def _row(label: str, values: Sequence[float]) -> Stratum:
     found = mean_with_interval(values, SHARE)
     return Stratum(
         label=label,
@@ -102,5 +118,4 @@ def _row(name: str, label: str, values: Sequence[float]) -> Stratum:
         sd=found.sd,
         ci_low=found.low,
         ci_high=found.high,
-        paper=STRATA.get((name, label)),
     )

@@ -27,14 +27,15 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
 def cases_csv(cases: tuple[CaseRecord, ...]) -> str:
     """One row a case: the columns of `CaseRecord`, then the clinical ones; an undefined value is an empty cell.
 
-    A clinical column with the name of one of ours is called `clinical.NAME`.
+    A clinical column with the name of one of ours is called `clinical.NAME`. No cell and no name of a column can
+    run as a formula in a spreadsheet.
     """
     own = [name for name in CaseRecord.model_fields if name != _CLINICAL]
     clinical = sorted({name for case in cases for name in case.clinical})
     header = [*own, *(f"{_CLINICAL}.{name}" if name in own else name for name in clinical)]
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(header)
+    writer.writerow([_safe(name) for name in header])
     for case in cases:
         values = [getattr(case, name) for name in own] + [case.clinical.get(name) for name in clinical]
         writer.writerow(["" if value is None else _safe(value) for value in values])

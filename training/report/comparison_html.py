@@ -6,18 +6,27 @@ from pathlib import Path
 from typing import Final
 
 from training.comparison.document import Comparison, Contender, MeasureComparison, PairedComparison
+from training.evaluation.architecture import SE_UNET, UNET
+from training.evaluation.groups import EXTERNAL, TEST
+from training.evaluation.paper import PAPER
 from training.files import write_whole
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import FigureView
 from training.report.figures.differences import draw_differences
 from training.report.figures.paired import draw_paired
 from training.report.page import render
-from training.report.words import number, p_value
+from training.report.words import number, p_value, suffix
 
 COMPARISON_NAME: Final = "comparison.html"
 LISTED_CASES: Final = 500
 _USED: Final = ("DSC", "HD", "HD95", "surface Dice", "lesion recall, precision, F1", "95 % CI, P")
 _ALPHA: Final = 0.05
+_GROUPS: Final = {TEST: "internal", EXTERNAL: "external"}
+_OF_PAPER: Final = (
+    ("dsc_mean", "DSC", ""),
+    ("hd_mm_mean", "Hausdorff distance, unit not stated,", ""),
+    ("milliseconds_mean", "time per case", "ms"),
+)
 
 
 def write_comparison_html(comparison: Comparison, folder: Path) -> Path:
@@ -41,7 +50,7 @@ def comparison_html(comparison: Comparison) -> str:
         figures=(
             FigureView.of(
                 "paired", f"{first.title} of every case", draw_paired(comparison, first.name),
-                "A line joins the values of one case; black: mean and 95 % CI.",
+                "A line joins the values of one case; black: mean by patient and its 95 % CI.",
             ),
             FigureView.of(
                 "differences", "Differences, averaged over patients", draw_differences(comparison, first.name),
@@ -52,7 +61,21 @@ def comparison_html(comparison: Comparison) -> str:
         cases_left_out=max(0, len(comparison.cases) - LISTED_CASES),
         definitions=[each for each in DEFINITIONS if each.name in _USED],
         network_of=_network_of,
+        paper=paper_in_words(),
     )  # fmt: skip
+
+
+def paper_in_words() -> str:
+    """What the paper found for its two networks: `DSC 0.659 v 0.675 (internal), 0.710 v 0.722 (external); ...`."""
+    return "; ".join(
+        f"{title} {', '.join(_both_networks(name, group, unit) for group in _GROUPS if (name, group) in PAPER[UNET])}"
+        for name, title, unit in _OF_PAPER
+    )
+
+
+def _both_networks(name: str, group: str, unit: str) -> str:
+    unet, se_unet = (PAPER[network][name, group].number for network in (UNET, SE_UNET))
+    return f"{unet} v {se_unet}{suffix(unit)} ({_GROUPS[group]})"
 
 
 def sentence(pair: PairedComparison, measure: MeasureComparison) -> str:

@@ -35,7 +35,8 @@ _LINES: Final = {
         predicted probability and observed share of WMH; 0 is perfect.""",
     "lesion recall, precision, F1": """counted in lesions (26-connected components), not voxels: manual lesions that a
         predicted voxel touches, predicted lesions that a manual voxel touches, and their harmonic mean.""",
-    "periventricular, deep": "WMH within 10 mm (or 7.5 mm) of the ventricular surface, and the rest.",
+    "periventricular, deep": """WMH within 10 mm (or 7.5 mm) of the ventricular surface, and the rest; the distance is
+        taken in the plane of the slice (2d, as in the paper) or in space (3d): the settings say which.""",
     "risk-coverage": """cases are kept from the surest on; risk is the mean of 1 - DSC of those kept.
         AUGRC: area under the generalised risk (Traub 2024); lower is better.""",
     "95 % CI, P": """the method of each interval and test stands in its row; Student's interval of the mean of few cases

@@ -111,7 +111,7 @@ def _density(document: Evaluation) -> FigureView:
 def _triage(document: Evaluation) -> FigureView:
     triage = document.triage
     caption = (
-        f"{number(triage.percent_below, '%')} of the patients lie below {triage.limit:g}, with a mean DSC of "
+        f"{number(triage.percent_below, '%')} of the cases lie below {triage.limit:g}, with a mean DSC of "
         f"{number(triage.dsc_below)} (paper: {triage.paper_percent_below:g} %, {triage.paper_dsc_below:g})."
     )
     title = "Triage by uncertainty index"
@@ -142,8 +142,9 @@ def _risk_coverage(document: Evaluation) -> FigureView:
         f"What a confidence score is worth: cases are kept from the surest on ({group_words(document.figure_group)}). "
         "A lower line is a better score."
     )
+    notes = dict.fromkeys(curve.note for curve in document.risk_coverage if curve.note)
     picture = draw_risk_coverage(document.risk_coverage)
-    return FigureView.of("risk-coverage", "Risk-coverage", picture, caption)
+    return FigureView.of("risk-coverage", "Risk-coverage", picture, _with_note(caption, "; ".join(notes)))
 
 
 def _training_size(document: Evaluation) -> FigureView:

@@ -8,7 +8,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from training.evaluation.architecture import SE_UNET, Network, network_of
 from training.evaluation.document import Evaluation, Statistic
+from training.evaluation.region_words import dividers_in_words, rule_in_words
 from training.evaluation.shown import ShownCase
 from training.files import write_whole
 from training.report.definitions import DEFINITIONS
@@ -62,7 +64,15 @@ def report_html(evaluation: Evaluation, cases_shown: Sequence[ShownCase]) -> str
         show_site=any(record.site for record in ranked),
         show_split=any(record.split for record in ranked),
         definitions=DEFINITIONS,
+        paper_network=paper_network(evaluation),
+        distance_rule=rule_in_words(evaluation.settings.distance_rule),
+        dividers=dividers_in_words(evaluation.cases),
     )
+
+
+def paper_network(evaluation: Evaluation) -> Network:
+    """Which of the paper's networks stands beside ours: the same, and its SE-UNet beside any other method."""
+    return network_of(evaluation.model.architecture) or SE_UNET
 
 
 def by_group(evaluation: Evaluation) -> list[tuple[str, list[Statistic]]]:
@@ -113,4 +123,5 @@ def _triage_card(evaluation: Evaluation) -> Card:
     if triage.percent_below is None:
         return Card(what, UNDEFINED, (triage.note or "no case has an uncertainty index",))
     paper = f"paper: {triage.paper_percent_below:g} %, mean DSC {triage.paper_dsc_below:g}"
-    return Card(what, number(triage.percent_below, "%"), (f"their mean DSC {number(triage.dsc_below)}", paper))
+    more = (f"their mean DSC {number(triage.dsc_below)}", triage.note, paper)
+    return Card(what, number(triage.percent_below, "%"), tuple(line for line in more if line))

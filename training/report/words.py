@@ -42,8 +42,8 @@ def p_value(p: float | None) -> str:
 
 
 def paper_number(paper: PaperFigure | None, unit: str = "") -> str:
-    """The paper's number with its interval and unit; empty where it has none."""
-    return "" if paper is None else f"{paper.text}{suffix(unit)}"
+    """The paper's number with its interval, and the unit if the paper states it; empty where it has no number."""
+    return "" if paper is None else f"{paper.text}{suffix(unit) if paper.is_unit_stated else ''}"
 
 
 def sentences(*parts: str) -> str:

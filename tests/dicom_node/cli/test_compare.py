@@ -67,6 +67,7 @@ def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     done = run_cli("compare", model, "--baseline", "threshold", "--cases", folder)
     assert "plain threshold" in done.stdout
+    assert "0.722" in done.stdout  # the paper's SE-UNet, beside ours
     assert "n = 3 patients" in done.stdout
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -94,6 +95,9 @@ def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: P
     assert "two models" in run_cli("compare", model, "--cases", cases, code=2).stderr
     done = run_cli("compare", model, "--baseline", "guess", "--cases", cases, code=2)
     assert "threshold or one-member" in done.stderr
+    nowhere = tmp_path / "nowhere"  # neither cases nor models are looked at
+    arguments = ("--cases", nowhere, "--unseen-members", "--baseline", "one-member")
+    assert "compared with itself" in " ".join(run_cli("compare", nowhere, *arguments, code=2).stderr.split())
 
 
 def test_what_cannot_be_compared_is_an_error_in_words(cases: Path, model: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.labelled_cases import write_cohort, write_nifti
 from support.models import tiny_bundle
-from support.node import run_cli
+from support.node import clean_environment, run_cli
 from typer.testing import CliRunner
 
 from dicom_node.cli.main import build_app
@@ -55,6 +55,27 @@ def test_one_split_at_a_terminal(data: Path, model: Path, tmp_path: Path) -> Non
     assert read_evaluation(tmp_path / "out").cohort.splits == {"test": 2}
     assert "mean DSC" in done.stdout
     assert "0.675" in done.stdout
+    groups = {item.group: item for item in read_evaluation(tmp_path / "out").statistics if item.name == "dsc_mean"}
+    assert groups["all"].paper is None  # the same cases as split:test, and not beside 0.722 too
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_sizes_and_the_model_run_on_the_same_threads(model: Path, tmp_path: Path) -> None:
+    """TensorFlow cannot change its threads once it has run: the trainings of --sizes already take those of the setting,
+    so that the model can be opened after them."""
+    folder = write_cohort(tmp_path / "data", patients=4)
+    rows = ["patient,site,split", "p0,,train", "p1,,train", "p2,,test", "p3,,test"]
+    (folder / "patients.csv").write_text("\n".join(rows))
+    tiny = ("--set", "network.width=0.125", "--set", "network.size=32", "--set", "epochs=1", "--members", "1")
+    environment = {**clean_environment(), "WMH_NODE_THREADS": "1", "KERAS_BACKEND": "tensorflow"}
+    run_cli(
+        "evaluate", folder, "--out", tmp_path / "out", "--bundle", model, "--runtime", "tensorflow",
+        "--sizes", "2", *tiny, environment=environment,
+    )  # fmt: skip
+    evaluation = read_evaluation(tmp_path / "out")
+    assert evaluation.model.runtime == "tensorflow"
+    assert [point.patients for point in evaluation.training_size.points] == [2]
 
 
 def test_bad_input_is_exit_3_and_bad_usage_exit_2(data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from db.models import NewModel
 from dicom_node.errors import ModelError
-from dicom_node.modelling.choice import Origin, choose_model, store_of
+from dicom_node.modelling.choice import Origin, choose_model, registered_choice, store_of
 from dicom_node.settings import Settings
 from segmentation.bundle import load_bundle, reference_bundle
 from segmentation.errors import BadBundle
@@ -49,6 +49,15 @@ def test_a_live_model_that_is_damaged(installation: Any, bundles: dict[str, Path
     installation.damage(digest)
     with pytest.raises(BadBundle, match=r"member-1\.npz.*models add FOLDER.*models rollback"):
         choose_model(installation.settings).load()
+
+
+def test_a_registered_model_that_is_damaged(installation: Any, bundles: dict[str, Path]) -> None:
+    """Of a damaged model that is not live no rollback is advised: it would take the healthy live one away."""
+    installation.promote(bundles["a"])
+    installation.damage(digest := installation.add(bundles["b"]))
+    with pytest.raises(BadBundle, match=r"member-1\.npz.*models add FOLDER") as told:
+        registered_choice(installation.settings, digest).load()
+    assert "rollback" not in str(told.value)
 
 
 def test_a_live_model_that_is_not_there(installation: Any) -> None:

@@ -47,6 +47,26 @@ def test_no_evaluation(tmp_path: Path) -> None:
         read_evaluation(other, ModelIdentity("tiny", "1.0.0", "f" * 64))
 
 
+@pytest.mark.parametrize(
+    ("cases", "words"),
+    [
+        ([{"dsc": 0.9, "seen_in_training": False}], "0.900 (1 cases)"),
+        ([{"dsc": 0.9, "seen_in_training": True}], "0.900 (1 cases, 1 of its training patients: too good)"),
+        ([{"dsc": 0.9, "seen_in_training": True, "judged_by": "2 4"}], "0.900 (1 cases)"),
+        ([{"dsc": 0.9, "seen_in_training": None}], "0.900 (1 cases, its training patients are not told)"),
+        ([{"dsc": 0.9}], "0.900 (1 cases, its training patients are not told)"),
+        (
+            [{"dsc": 0.8, "seen_in_training": True}, {"dsc": 0.6, "seen_in_training": False}],
+            "0.700 (2 cases, 1 of its training patients: too good)",
+        ),
+    ],
+)
+def test_patients_that_the_model_knows(cases: list[dict[str, object]], words: str) -> None:
+    """A mean over patients whom the model was trained on, or may have been, says so; judged only by members that never
+    saw them, they are as good as new ones."""
+    assert str(mean_dsc({"cases": cases})) == words
+
+
 @pytest.mark.parametrize("evaluation", [None, {}, {"cases": []}, {"cases": [{"case": "a"}]}, {"cases": ["a"]}])
 def test_no_figure(evaluation: object) -> None:
     """A document without any DSC gives no figure, whatever its version."""

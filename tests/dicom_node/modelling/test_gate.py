@@ -60,6 +60,7 @@ def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase
     live = np.mean([case.live_dsc for case in verdict.cases])
     found = np.mean([case.dsc for case in verdict.cases])
     assert failed.name == DSC
+    assert verdict.can_be_overruled
     assert f"at least {live - 0.02:.3f} (live model {live:.3f} - 0.02); came {found:.3f}" in str(failed)
     assert _judge(bundles["wild"], bundles["a"], cases, margin=1.0).passed
     assert _judge(bundles["a"], bundles["wild"], cases).passed
@@ -110,13 +111,15 @@ def test_no_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[str]
 def test_does_not_load(
     bundles: dict[str, Path], copy_of: Callable[[str], Path], cases: tuple[LabelledCase, ...]
 ) -> None:
-    """A damaged bundle fails the first check, and the others are named as not made; beside a damaged live model the
-    comparison fails, since nothing can be compared."""
+    """A damaged bundle fails the first check, which nobody can overrule, and the others are named as not made; beside a
+    damaged live model the comparison fails, since nothing can be compared, and that can be overruled."""
     damaged = copy_of("b")
     (damaged / "graph.json").write_bytes(b"{}")
     verdict = _judge(damaged, bundles["a"], cases)
     assert _states(verdict) == {LOADS: FAILED, GOLDEN: NOT_MADE, DSC: NOT_MADE}
     assert "graph.json" in verdict.failed[0].came
+    assert not verdict.can_be_overruled
     beside = _judge(bundles["a"], damaged, cases)
     assert _states(beside) == {LOADS: PASSED, GOLDEN: PASSED, DSC: FAILED}
     assert "graph.json" in beside.failed[0].came
+    assert beside.can_be_overruled

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from db.errors import DatabaseUnavailable
 from dicom_node.modelling.choice import pinned_choice, registry_choice
 from dicom_node.modelling.served import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, ServedModel
 from segmentation.errors import BadBundle
@@ -19,17 +20,23 @@ class Serving:
         self.now = 0.0
         self.told: list[str] = []
         self.loads: list[str | None] = []
+        self.is_away = False
         settings = installation.settings
         self.model = ServedModel(
             choose=lambda: pinned_choice(settings) or registry_choice(settings, installation.table.live_digest()),
             open_choice=self._open,
-            tell=lambda choice, words: self.told.append(words),
+            tell=self._tell,
             clock=lambda: self.now,
         )
 
     def _open(self, choice: Any) -> Any:
         self.loads.append(choice.digest)
         return choice.open("openvino")
+
+    def _tell(self, choice: Any, words: str) -> None:
+        if self.is_away:
+            raise DatabaseUnavailable("away")
+        self.told.append(words)
 
     def digest(self) -> str | None:
         """Of the model that the next job would get."""
@@ -78,6 +85,24 @@ def test_a_damaged_model_does_not_stop_a_worker(installation: Any, serving: Serv
     put_back()
     serving.now += LONGEST_RETRY_SECONDS
     assert serving.digest() == b
+
+
+def test_told_when_the_database_is_back(installation: Any, serving: Serving, bundles: dict[str, Path]) -> None:
+    """What could not be told, since the database was away just then, is told after the next try, and then once."""
+    a = installation.promote(bundles["a"])
+    assert serving.digest() == a
+    installation.damage(installation.promote(bundles["b"]))
+    serving.is_away = True
+    with pytest.raises(DatabaseUnavailable):
+        serving.digest()
+    assert serving.digest() == a  # not due yet
+    serving.is_away = False
+    for _ in range(3):
+        serving.now += LONGEST_RETRY_SECONDS
+        assert serving.digest() == a
+    assert len(serving.loads) == 5
+    (words,) = serving.told
+    assert "member-1.npz" in words
 
 
 def test_rolled_back_at_once(installation: Any, serving: Serving, bundles: dict[str, Path]) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from support.flushes import Flushes
@@ -17,6 +22,7 @@ from dicom_node.modelling.store import ModelStore, Stored
 from segmentation.bundle import load_bundle
 from segmentation.errors import BadBundle
 
+_NOBODY = 65534
 _SUPPORT = Path(__file__).resolve().parents[2] / "support"
 
 
@@ -53,6 +59,55 @@ def test_a_bundle_is_kept_by_its_digest(store: ModelStore, source: Path, tmp_pat
     assert [path.name for path in folder.iterdir() if path.stat().st_mode & 0o222] == []
     assert store.load(digest).identity == load_bundle(source).identity
     assert list((tmp_path / "models" / "unfinished").iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o750, 0o2770])
+def test_added_under_another_account(store: ModelStore, source: Path, tmp_path: Path, mode: int) -> None:
+    """Whatever account and umask a bundle is added with, its folder is for those who may read the storage: owner, group
+    and mode are the storage's. A copy that is there already is put right by adding it again."""
+    owner = _NOBODY if os.geteuid() == 0 else os.geteuid()
+    os.chown(tmp_path, owner, -1)
+    tmp_path.chmod(mode)
+    before = os.umask(0o077)
+    try:
+        folder = store.folder_of(store.add(source).bundle.identity.digest)
+        found = {path: path.stat() for path in (folder.parent, folder)}
+        folder.chmod(0o700)
+        assert store.add(source).stored is Stored.THERE
+    finally:
+        os.umask(before)
+    assert {(stat.S_IMODE(one.st_mode), one.st_uid) for one in found.values()} == {(mode, owner)}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
+    assert stat.S_IMODE(folder.stat().st_mode) == mode
+
+
+@contextmanager
+def _unprivileged() -> Iterator[None]:
+    """Not root, who may read everything."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_not_for_this_account(source: Path) -> None:
+    """A stored bundle that this account may not read is told as that, and not as damage: with its owner and mode, who
+    asks, and what to do."""
+    with TemporaryDirectory() as folder:  # pytest's own are for their user alone
+        Path(folder).chmod(0o755)
+        store = ModelStore(Path(folder) / "models", "here")
+        digest = store.add(source).bundle.identity.digest
+        for shut in (store.folder_of(digest), Path(folder) / "models"):
+            shut.chmod(0o000)
+            with _unprivileged(), pytest.raises(BadBundle) as told:
+                store.load(digest)
+            shut.chmod(0o755)
+            assert f"{shut} belongs to user {os.geteuid()}" in str(told.value)
+            assert "with mode 0000; this process is user" in str(told.value)
+            assert "damaged" not in str(told.value)
 
 
 def test_again(store: ModelStore, source: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ from training.comparison.document import Comparison
 from training.comparison.write import comparison_csv
 from training.errors import BadCohort, BadEvaluation
 from training.evaluation.document import Evaluation
+from training.evaluation.means import SHARE, mean_with_interval
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
+EVIDENCE = Path(__file__).parents[3] / "docs" / "evidence"
 
 
 def _worse(evaluation: Evaluation, by: float) -> Evaluation:
@@ -156,3 +159,50 @@ def test_a_comparison_of_two_patients_stays_within_its_range() -> None:
     assert "interval cut at -1 and 1" in dsc.pairs[0].note
     assert distance.summaries[1].ci_low == 0
     assert (distance.pairs[0].ci_low or 0) < -1
+
+
+def test_the_mean_by_patient_and_the_mean_over_scans(evaluations: tuple[Evaluation, ...]) -> None:
+    """Ten scans of one patient are one patient: both means stand side by side, and the interval by patient is that of
+    the patients' means."""
+    rows = [
+        row.model_copy(update={"dsc": 0.9 if place < 10 else 0.3 + 0.1 * (place % 2), "patient": str(max(place, 9))})
+        for place, row in enumerate(evaluations[0].cases)
+    ]
+    one = evaluations[0].model_copy(update={"cases": tuple(rows)})
+    summary = assemble([Entry("a", False, one), Entry("b", False, one)], AT).measure("dsc").summaries[0]
+    patients = [0.9, rows[10].dsc, rows[11].dsc]
+    expected = mean_with_interval(patients, SHARE)
+    assert (summary.n, summary.patients) == (12, 3)
+    assert summary.mean == pytest.approx(np.mean([row.dsc for row in rows]))
+    assert summary.patient_mean == pytest.approx(np.mean(patients))
+    assert (summary.patient_ci_low, summary.patient_ci_high) == pytest.approx((expected.low, expected.high))
+    assert summary.ci_low is not None
+    assert summary.patient_ci_low is not None
+    assert summary.patient_ci_low < summary.ci_low  # three patients tell less than twelve scans would
+
+
+def test_the_papers_mean_stands_beside_its_kind_of_network(evaluations: tuple[Evaluation, ...]) -> None:
+    """By the network of each contender; a rule has none, and the paper gives none for surface Dice."""
+    kinds = ("5 x unet, published, width 1, recipe r", "5 x se-unet, published, width 1, recipe r", "a rule")
+    entries = [
+        Entry(words, False, each.model_copy(update={"model": each.model.model_copy(update={"architecture": words})}))
+        for words, each in zip(kinds, evaluations, strict=True)
+    ]
+    found = assemble(entries, AT)
+    assert [of.paper and of.paper.value for of in found.measure("dsc").summaries] == [0.710, 0.722, None]
+    assert [of.paper and of.paper.value for of in found.measure("hd_mm").summaries] == [10.44, 8.98, None]
+    assert [of.paper for of in found.measure("surface_dice").summaries] == [None] * 3
+
+
+@pytest.mark.parametrize("file", sorted(EVIDENCE.glob("comparison*.json")), ids=lambda file: file.name)
+def test_comparisons_from_before_the_mean_by_patient_are_read(file: Path) -> None:
+    """Those that are kept as evidence still load, and stand beside what is new, by patient too."""
+    before = Comparison.from_json(file.read_bytes())
+    first = made_up_evaluation(len(before.cases))
+    rows = [
+        row.model_copy(update={"case": old.case, "patient": old.patient, "manual_ml": old.manual_ml})
+        for row, old in zip(first.cases, before.cases, strict=True)
+    ]
+    found = assemble([Entry("new", False, first.model_copy(update={"cases": tuple(rows)}))], AT, earlier=before)
+    assert len(found.contenders) == len(before.contenders) + 1
+    assert all(of.patients == before.patients and of.patient_mean is not None for of in found.measure("dsc").summaries)

@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.evaluations import MODEL
 from support.labelled_cases import labelled_case
 from support.models import tiny_model
 
 from segmentation.bundle import ModelBundle
 from training.comparison.contender import Candidate, baseline_candidate, bundle_candidate
+from training.comparison.document import Comparison, Contender
 from training.comparison.run import compare_candidates
 from training.errors import BadCohort
 
@@ -73,3 +75,33 @@ def test_nothing_left_to_judge(told: Told, tmp_path: Path) -> None:
         compare_candidates([blind, blind], CASES, unseen_members=True)
     with pytest.raises(BadCohort, match="at least 2"):
         compare_candidates([blind], CASES)
+
+
+def test_more_contenders_than_letters_are_refused_before_any_runs(tmp_path: Path) -> None:
+    """Those of an earlier comparison count, but for a model that is run again, and nothing is opened."""
+
+    def refuse() -> Candidate:
+        raise AssertionError("opened")
+
+    one = replace(bundle_candidate(tiny_model(tmp_path)), open=refuse)
+    others = [replace(one, digest=f"{place:064x}") for place in range(27)]
+    with pytest.raises(BadCohort, match="at most 26 contenders, one a letter, got 27"):
+        compare_candidates(others, CASES)
+    known = Comparison.model_construct(
+        contenders=[Contender(key="A", label="old", baseline=False, model=MODEL.model_copy(update={"digest": d}))
+                    for d in (others[0].digest, "f" * 64)],
+        notes=(),
+        cases=(),
+    )  # fmt: skip
+    with pytest.raises(BadCohort, match="got 27, baselines and 1 of the earlier comparison counted"):
+        compare_candidates(others[:26], CASES, earlier=known)
+    with pytest.raises(BadCohort, match="expected the cases of the earlier comparison"):  # counted, and few enough
+        compare_candidates(others[:25], CASES, earlier=known)
+
+
+def test_a_candidate_has_the_digest_that_it_is_listed_by(tmp_path: Path) -> None:
+    """What is counted before a run is what the document calls the model afterwards."""
+    bundle = tiny_model(tmp_path)
+    candidates = [bundle_candidate(bundle, "openvino"), baseline_candidate("threshold", bundle)]
+    comparison, _ = compare_candidates(candidates, CASES)
+    assert [one.digest for one in candidates] == [one.model.digest for one in comparison.contenders]

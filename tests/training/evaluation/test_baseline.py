@@ -65,3 +65,18 @@ def test_a_name_is_no_category() -> None:
     row = next(row for row in baseline_table(records).rows if row.label == "code")
     assert row.cells == ("",)
     assert "20 different values" in row.note
+
+
+def test_a_patient_with_two_scans_counts_once() -> None:
+    """By the first scan; of a clinical column by the first that has a value; the note says so. n is of patients."""
+    first = _record(0, "train", age=60.0).model_copy(update={"patient": "p"})
+    again = _record(1, "train", age=62.0, sex="f").model_copy(update={"patient": "p"})
+    other = _record(2, "train", age=70.0, sex="m")
+    table = baseline_table([first, again, other])
+    rows = {row.label: row for row in table.rows}
+    assert table.counts == (2,)
+    assert rows["age"].cells == ("65.0 (7.1)",)
+    assert rows["sex: f"].cells == ("1 (50.0)",)
+    assert rows["WMH volume (mL)"].cells == ("2.0 (1.5-2.5)",)
+    assert "a patient counts once: 1 patient has several scans, of which the first counts" in table.note
+    assert baseline_table([first, other]).note == ""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from support.evaluations import made_up_evaluation, made_up_records
 
 from training.errors import BadEvaluation
-from training.evaluation.document import Evaluation, Statistic
+from training.evaluation.document import Evaluation, PaperFigure, Statistic
 from training.evaluation.write import cases_csv, read_evaluation, write_evaluation
 
 
@@ -64,3 +64,32 @@ def test_csv_has_a_row_a_case_and_no_formula() -> None:
     assert float(rows[0]["dsc"]) == first.dsc
     assert rows[0]["clinical.dsc"] == "3.0"
     assert rows[1]["age"] == str(second.clinical["age"])
+
+
+def test_no_name_of_a_column_is_a_formula() -> None:
+    """A clinical column is named by whoever wrote patients.csv: its name cannot run in a spreadsheet either."""
+    (record,) = made_up_records(1)
+    text = cases_csv((record.model_copy(update={"clinical": {"=HYPERLINK(1)": 1.0, "+x": "y"}}),))
+    header = next(csv.reader(io.StringIO(text, newline="")))
+    assert header[-2:] == ["'+x", "'=HYPERLINK(1)"]
+
+
+def test_the_papers_numbers_keep_their_decimals() -> None:
+    """As the paper prints them: 0.710 and 67.0, not 0.71 and 67."""
+    interval = PaperFigure(value=0.71, ci_low=0.707, ci_high=0.714, where="Abstract")
+    assert (interval.number, interval.text) == ("0.710", "0.710 (0.707-0.714)")
+    assert PaperFigure(value=67.0, sd=9.6, where="Results").text == "67.0 (SD 9.6)"
+    assert PaperFigure(value=86, where="Abstract").text == "86"
+
+
+def test_documents_from_before_the_new_fields_are_read() -> None:
+    """A column that older documents lack is undefined, not an error."""
+    document = json.loads(made_up_evaluation(6).to_json())
+    for case in document["cases"]:
+        for name in [name for name in case if name.endswith("ml_7mm5") or name == "manual_ventricles_ml"]:
+            del case[name]
+    for statistic in document["statistics"]:
+        if statistic["paper"]:
+            del statistic["paper"]["is_unit_stated"]
+    read = Evaluation.from_json(json.dumps(document))
+    assert read.cases[0].pv_manual_ml_7mm5 is read.cases[0].manual_ventricles_ml is None

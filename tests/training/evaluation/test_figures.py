@@ -108,3 +108,19 @@ def test_lines_share_their_points() -> None:
     assert point.high is not None
     assert point.mean - point.low == pytest.approx(point.high - point.mean)
     assert figures["1E"].bars == "95 % CI"
+
+
+def test_figures_say_how_many_cases_have_no_index() -> None:
+    """Every figure with the uncertainty index on an axis says how many cases with nothing predicted it lacks; a case
+    that the figure leaves out for another reason is not among them."""
+    records = list(made_up_records(40))
+    for place in (0, 1):
+        records[place] = records[place].model_copy(update={"uncertainty_index": None})
+    records[1] = records[1].model_copy(update={"clinical": {}})
+    notes = {figure.figure: figure.note for figure in line_figures(records)}
+    assert notes["1C"].endswith("left out; 1 case of 39 with nothing predicted left out")
+    assert notes["S1"].endswith("left out; 1 case of 39 with nothing predicted left out")
+    assert notes["1D"] == notes["1E"] == "2 cases of 40 with nothing predicted left out"
+    assert density_figure(records).note == notes["1D"]
+    assert triage_figure(records, SETTINGS, NO_RATERS).note == notes["1D"]
+    assert density_figure(records[2:]).note == ""

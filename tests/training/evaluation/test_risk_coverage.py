@@ -62,3 +62,29 @@ def test_one_member_and_few_cases_in_words() -> None:
     assert "one member" in by_score["member_dice"].note
     assert by_score["uncertainty_index"].augrc is not None
     assert "at least 3" in risk_coverage_curves(made_up_records(2), FAST)[0].note
+
+
+def test_missed_cases_do_not_leave_without_a_word() -> None:
+    """Nothing predicted has no score: each curve says how many such cases it lacks, and how many had lesions."""
+    records = list(made_up_records(12))
+    missed = {"predicted_ml": 0.0, "uncertainty_index": None, "inverse_volume": None, "dsc": 0.0}
+    records[0] = records[0].model_copy(update=missed)
+    records[1] = records[1].model_copy(update={**missed, "lesions_manual": 0})
+    words = "2 of 12 cases with nothing predicted left out, 1 of them with manual lesions"
+    assert [curve.note for curve in risk_coverage_curves(records, FAST)] == [words] * 4
+    assert risk_coverage_curves(records[:4], FAST)[0].note.endswith(
+        "2 of 4 cases" + words.removeprefix("2 of 12 cases")
+    )
+    assert risk_coverage_curves(records[2:], FAST)[0].note == ""
+
+
+def test_cases_judged_by_one_member_keep_their_place() -> None:
+    """One new patient among training patients has a pair of members, the others none: three scores go on with all of
+    them, and the member Dice says why it does not."""
+    records = [record.model_copy(update={"member_dice": None}) for record in made_up_records(12)]
+    records[3] = records[3].model_copy(update={"member_dice": 0.8})
+    by_score = {curve.score: curve for curve in risk_coverage_curves(records, FAST)}
+    assert [slug for slug, curve in by_score.items() if not curve.coverage] == ["member_dice"]
+    mean_risk = pytest.approx(np.mean([1 - record.dsc for record in records]))
+    assert all(curve.generalised_risk[-1] == mean_risk for curve in by_score.values() if curve.coverage)
+    assert "11 of 12 cases were judged by one member" in by_score["member_dice"].note

@@ -19,6 +19,8 @@ from training.evaluation.gallery import Gallery
 from training.evaluation.run import EvaluationRequest, evaluate_cases
 from training.evaluation.seen import TrainingPatients
 
+_PARTS = ("pv_{}_ml", "deep_{}_ml", "pv_{}_ml_7mm5", "deep_{}_ml_7mm5")
+
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
@@ -126,6 +128,55 @@ def test_raters_and_predicted_ventricles(ensemble: Ensemble, cases: list[Labelle
         assert marked is not None
         assert record.regions_by == ("predicted ventricles" if marked.any() else None)
         assert record.ventricle_dsc is None
+
+
+def test_an_empty_ventricle_mask_counts_as_not_drawn(
+    cases: list[LabelledCase], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Predicted ventricles then divide the WMH, the ventricles have no DSC, and the report says that the mask is empty;
+    without predicted ones there are no regions, and the same is said."""
+    empty = replace(cases[0], ventricles=np.zeros_like(cases[0].wmh))
+    sees_tissue = tiny_model(tmp_path_factory.mktemp("model"), size=32, ventricles=True, ventricle_sd=0.0)
+    found = evaluate_cases([empty, cases[1]], open_ensemble(sees_tissue))
+    assert [record.regions_by for record in found.cases] == ["predicted ventricles", "manual ventricles"]
+    assert [record.ventricle_dsc is None for record in found.cases] == [True, False]
+    assert found.cases[0].manual_ventricles_ml == 0
+    assert found.cases[1].manual_ventricles_ml == pytest.approx(3 * 36 * 0.005)
+    assert [note for note in found.notes if note.startswith("1 case(s) whose ventricles.nii.gz is empty")]
+    without = evaluate_cases([empty], open_ensemble(tiny_model(tmp_path_factory.mktemp("plain"), size=32)))
+    assert (without.cases[0].regions_by, without.cases[0].ventricle_dsc) == (None, None)
+    row = without.statistic("pv_dsc_mean")
+    assert row is not None
+    assert "that is not empty" in row.note
+    assert any("predicted ventricles divide the WMH of 0 of them" in note for note in without.notes)
+
+
+def test_scans_of_one_patient_are_told(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """The statistics count scans: where a patient has two, the report says what that does to intervals and P values."""
+    twice = [replace(cases[0], patient="p"), replace(cases[1], patient="p"), cases[2]]
+    told = "3 cases are of 2 patients: tests and intervals treat scans as independent"
+    assert [note for note in evaluate_cases(twice, ensemble).notes if note.startswith(told)]
+    assert not [note for note in evaluate_cases(cases[:3], ensemble).notes if "independent" in note]
+
+
+def test_regions_at_both_distances_add_up(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """Periventricular and deep volumes at 10 and at 7.5 mm are parts of one WMH volume, the nearer part no larger."""
+    (record,) = evaluate_cases(cases[:1], ensemble).cases
+    for which, whole in (("manual", record.manual_ml), ("predicted", record.predicted_ml)):
+        parts = {name: getattr(record, name.format(which)) for name in _PARTS}
+        assert parts["pv_{}_ml"] + parts["deep_{}_ml"] == pytest.approx(whole)
+        assert parts["pv_{}_ml_7mm5"] + parts["deep_{}_ml_7mm5"] == pytest.approx(whole)
+        assert parts["pv_{}_ml_7mm5"] <= parts["pv_{}_ml"]
+
+
+def test_the_papers_network_is_that_of_the_bundle(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """A UNet is set beside the paper's UNet: 0.659 on the internal test part."""
+    request = EvaluationRequest(architecture="2 x unet, published, width 0.125, recipe none")
+    for asked, paper in ((request, 0.659), (EvaluationRequest(), 0.675)):
+        row = evaluate_cases(cases[3:5], ensemble, request=asked).statistic("dsc_mean", "split:test")
+        assert row is not None
+        assert row.paper is not None
+        assert row.paper.value == paper
 
 
 def test_ventricles_that_the_network_knows_are_announced(ensemble: Ensemble, cases: list[LabelledCase]) -> None:

@@ -79,3 +79,43 @@ def test_regions_by_ventricles_of_a_network_that_saw_the_patient() -> None:
     assert words in divided["region_10mm"].note
     new = _of(5, seen_in_training=False, regions_by="predicted ventricles")
     assert new["pv_dsc_mean"].note == new["pv_volume_ccc"].note == new["ventricle_dsc_mean"].note == ""
+
+
+def test_triage_says_how_many_have_no_index() -> None:
+    """A case with nothing predicted is no case under the limit, and none above: the share counts those it is of."""
+    records = [record.model_copy(update={"uncertainty_index": 0.2}) for record in made_up_records(5)]
+    records[0] = records[0].model_copy(update={"uncertainty_index": None})
+    found = {item.name: item for item in statistics_of({"all": records}, EvaluationSettings())}
+    assert (found["triage_percent_below"].value, found["triage_percent_below"].n) == (100, 4)
+    assert found["triage_percent_below"].note == "1 case of 5 with nothing predicted left out"
+    assert _of(5, uncertainty_index=0.2)["triage_percent_below"].note == ""
+
+
+def test_correlations_say_how_many_cases_they_lack() -> None:
+    """r of an index that some cases do not have is of the others, and says so."""
+    records = list(made_up_records(8))
+    records[0] = records[0].model_copy(update={"uncertainty_index": None})
+    found = {item.name: item for item in statistics_of({"all": records}, EvaluationSettings())}
+    for name in ("uncertainty_index_dsc_r", "uncertainty_index_dsc_partial_r", "uncertainty_index_manual_volume_r"):
+        assert (found[name].n, found[name].note) == (7, "undefined for 1 of 8 cases")
+    assert found["volume_r"].note == ""
+
+
+def test_one_member_is_said_of_the_judging_and_not_of_the_model() -> None:
+    """A model of five members may judge each case by one: the note says who judged."""
+    assert _of(4, member_dice=None)["member_dice_mean"].note == "each case was judged by one member, which has no pair"
+
+
+def test_volumes_of_the_regions_at_both_distances() -> None:
+    """Medians, r, CCC and C_b of periventricular and deep volume at 10 and at 7.5 mm, and why there are none."""
+    found = _of(6)
+    for name in ("pv_volume", "deep_volume", "pv_volume_7mm5", "deep_volume_7mm5"):
+        distance = "7.5 mm" if name.endswith("7mm5") else "10 mm"
+        for part in ("manual_ml_median", "predicted_ml_median", "r", "ccc", "cb"):
+            assert found[f"{name}_{part}"].value is not None
+            assert f"volume ({distance})" in found[f"{name}_{part}"].title
+    narrow, wide = found["pv_volume_7mm5_manual_ml_median"], found["pv_volume_manual_ml_median"]
+    assert narrow.value == pytest.approx(wide.value * 6 / 7)  # type: ignore[operator]
+    none = _of(6, pv_manual_ml_7mm5=None, pv_predicted_ml_7mm5=None)
+    assert "ventricle mask" in none["pv_volume_7mm5_manual_ml_median"].note
+    assert none["pv_volume_7mm5_ccc"].value is None

@@ -92,3 +92,13 @@ def test_regions_are_compared_within_the_case() -> None:
     assert [row.n for row in found.rows] == [4, 5]
     assert "paired t test of 4 cases" in found.test
     assert found.p is not None
+
+
+def test_values_that_strata_lack_are_counted() -> None:
+    """The index by volume leaves out cases without one, and regions those without ventricles: both say how many."""
+    records = [_record(str(i), predicted_ml=float(i)) for i in range(8)]
+    records[0] = records[0].model_copy(update={"uncertainty_index": None, "pv_dsc": None, "deep_dsc": None})
+    found = {item.name: item for item in stratifications(records)}
+    assert "undefined for 1 of 8 cases" in found["uncertainty_by_volume"].note
+    assert "undefined for 1 of 8 cases" in found["region_10mm"].note
+    assert "undefined" not in found["region_7mm5"].note

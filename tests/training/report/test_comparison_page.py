@@ -10,8 +10,9 @@ from support.evaluations import made_up_evaluation
 
 from training.comparison.assemble import Entry, assemble
 from training.comparison.document import Comparison, PairedComparison
-from training.report.comparison_html import comparison_html, sentence
+from training.report.comparison_html import comparison_html, paper_in_words, sentence
 
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 HOSTILE = "<img src=x onerror=alert(1)>"
 
 
@@ -78,3 +79,37 @@ def test_lower_may_be_better(comparison: Comparison) -> None:
     assert sentence(pair, comparison.measure("hd_mm")).startswith("B is better than A by 2.00\N{NO-BREAK SPACE}mm")
     none = PairedComparison(first="A", second="B", n=0, note="no patient has a value from both")
     assert sentence(none, comparison.measure("dsc")) == "A v B: no patient has a value from both."
+
+
+def test_the_page_says_which_mean_is_which() -> None:
+    """Two scans a patient: the interval that is shown is by patient; the mean over scans has a column of its own."""
+    first = made_up_evaluation(12)
+    rows = [row.model_copy(update={"patient": str(place // 2)}) for place, row in enumerate(first.cases)]
+    one = first.model_copy(update={"cases": tuple(rows)})
+    found = assemble([Entry("a", False, one), Entry("b", False, one)], AT)
+    page, of = comparison_html(found), found.measure("dsc").summaries[0]
+    cells = (
+        f"{of.patient_mean:.3f} ({of.patient_ci_low:.3f} to {of.patient_ci_high:.3f})",
+        "6",
+        f"{of.mean:.3f}",
+        "12",
+    )
+    assert "".join(f'<td class="n">{cell}</td>' for cell in cells) in page
+    assert f"({of.ci_low:.3f} to {of.ci_high:.3f})" not in page
+    for words in ("DSC, mean by patient (95 % CI)", "Mean over scans", "scans of one patient are not independent"):
+        assert words in page
+
+
+def test_the_papers_networks_are_quoted_from_its_table(comparison: Comparison) -> None:
+    """DSC, distance and time of both networks in words, and the paper's mean in the row of a contender of its kind."""
+    words = paper_in_words()
+    assert words == (
+        "DSC 0.659 v 0.675 (internal), 0.710 v 0.722 (external); Hausdorff distance, unit not stated, 10.44 v 9.09 "
+        "(internal), 10.44 v 8.98 (external); time per case 67.0 v 74.0\N{NO-BREAK SPACE}ms (external)"
+    )
+    unet = comparison.contenders[0].model.model_copy(update={"architecture": "5 x unet, text, width 1, recipe r"})
+    entry = made_up_evaluation(12).model_copy(update={"model": unet})
+    page = comparison_html(assemble([Entry("a", False, entry), Entry("b", True, made_up_evaluation(12))], AT))
+    assert words in page
+    assert '<td class="n">0.710 (0.707-0.714)</td>' in page
+    assert '<td class="n">10.44 (10.22-10.65)</td>' in page  # without the unit that the paper does not state

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.evaluations import made_up_evaluation, made_up_shown_cases
 
-from training.evaluation.document import Evaluation
+from training.evaluation.document import Evaluation, PaperFigure
 from training.report.html import LISTED_CASES, headline, report_html, write_report
 from training.report.overview import overview
 
@@ -198,3 +198,62 @@ def test_report_is_written(evaluation: Evaluation, tmp_path: Path) -> None:
     assert path.name == "report.html"
     assert list(path.parent.iterdir()) == [path]
     assert path.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def _with_statistic(evaluation: Evaluation, **columns: object) -> Evaluation:
+    return evaluation.model_copy(update={"statistics": (evaluation.statistics[0].model_copy(update=columns),)})
+
+
+def test_the_papers_distance_has_no_unit(evaluation: Evaluation) -> None:
+    """Ours has one; the paper does not state its own, and none is made up for it."""
+    distance = PaperFigure(value=8.98, ci_low=8.77, ci_high=9.18, where="Results", is_unit_stated=False)
+    time = PaperFigure(value=74.0, sd=6.6, where="Results")
+    for paper, unit, cell in ((distance, "mm", "8.98 (8.77-9.18)"), (time, "ms", "74.0 (SD 6.6)\N{NO-BREAK SPACE}ms")):
+        page = Page(report_html(_with_statistic(evaluation, unit=unit, paper=paper), ()))
+        assert page.row("Mean DSC")[5] == cell
+        assert page.row("Mean DSC")[1].endswith(f"\N{NO-BREAK SPACE}{unit}")
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"), [("2d", "2d (in the plane of the slice"), ("3d", "3d (in space; the paper: 2d)")]
+)
+def test_the_settings_say_how_regions_were_told_apart(evaluation: Evaluation, rule: str, words: str) -> None:
+    """The rule of distances, and by which ventricles, in how many cases."""
+    settings = evaluation.settings.model_copy(update={"distance_rule": rule})
+    others = {0: "predicted ventricles", 1: "predicted ventricles", 2: None}
+    records = [
+        record.model_copy(update={"regions_by": others.get(place, "manual ventricles")})
+        for place, record in enumerate(evaluation.cases)
+    ]
+    page = Page(report_html(evaluation.model_copy(update={"settings": settings, "cases": tuple(records)}), ()))
+    assert f"within 10.0 and 7.5 mm of the ventricles, distance rule {words}" in page.text
+    assert "WMH divided by: manual ventricles in 57, predicted ventricles in 2, none in 1" in page.text
+
+
+def test_a_unet_is_told_what_stands_beside_it(evaluation: Evaluation) -> None:
+    """The paper's UNet where it gives one, its SE-UNet's figures by that name."""
+    model = evaluation.model.model_copy(update={"architecture": "5 x unet, text, width 1, recipe r"})
+    text = Page(report_html(evaluation.model_copy(update={"model": model}), ())).text
+    assert "measures stand beside the paper's UNet" in text
+    assert "measures stand beside the paper's UNet" not in Page(report_html(evaluation, ())).text
+
+
+def test_cases_left_out_are_said_on_the_headline_and_under_the_curves(evaluation: Evaluation) -> None:
+    """A missed lesion has no score: the card of the triage, its figure and the risk-coverage curves say so."""
+    left_out = "2 cases of 22 with nothing predicted left out"
+    curves = [curve.model_copy(update={"note": "2 of 22 cases missed"}) for curve in evaluation.risk_coverage]
+    triage = evaluation.triage.model_copy(update={"note": left_out})
+    document = evaluation.model_copy(update={"triage": triage, "risk_coverage": tuple(curves)})
+    assert left_out in headline(document)[3].more
+    text = Page(report_html(document, ())).text
+    assert "A lower line is a better score. 2 of 22 cases missed." in text
+    assert text.count(left_out) == 2
+
+
+def test_what_is_counted_in_scans_is_not_called_patients(page: Page) -> None:
+    """Shares are of cases; the table of characteristics is of patients; cases are named by their folders."""
+    assert "of the cases lie below" in page.text
+    assert "of the patients lie below" not in page.text
+    assert "20 patients" in page.row("Characteristic")[2]
+    assert "Cases are named by their folders." in page.text
+    assert [a["alt"] for _, a in page.tags if (a.get("alt") or "").startswith("Cumulative share of 20 cases")]

@@ -24,7 +24,7 @@ _JOINED_UP_TO: Final = 100
 
 
 def draw_paired(comparison: Comparison, measure: str = "dsc") -> Picture:
-    """Cases as dots joined by lines, and beside them each contender's mean with its 95 % CI."""
+    """Cases as dots joined by lines, and beside them each contender's mean by patient with its 95 % CI."""
     wanted = comparison.measure(measure)
     rows = [case.values[measure] for case in comparison.cases]
     if not any(value is not None for row in rows for value in row):
@@ -38,11 +38,11 @@ def draw_paired(comparison: Comparison, measure: str = "dsc") -> Picture:
         values = [row[place] for row in rows if row[place] is not None]
         colour = SERIES[place % len(SERIES)]
         dots(axes, [place] * len(values), values, color=colour, marker=MARKERS[place % len(MARKERS)])
-        if summary.mean is not None:
-            low, high = summary.ci_low, summary.ci_high
-            bar = None if low is None or high is None else [[summary.mean - low], [high - summary.mean]]
+        mean, low, high = summary.patient_mean, summary.patient_ci_low, summary.patient_ci_high
+        if mean is not None:
+            bar = None if low is None or high is None else [[mean - low], [high - mean]]
             look = {"marker": "_", "markersize": 12, "capsize": 3, "linewidth": 1.4}
-            axes.errorbar(place + 0.18, summary.mean, yerr=bar, color=INK, **look)
+            axes.errorbar(place + 0.18, mean, yerr=bar, color=INK, **look)
     ticks = [f"{one.key}\nn = {of.n}" for one, of in zip(comparison.contenders, wanted.summaries, strict=True)]
     axes.set_xticks(range(len(ticks)), ticks)
     axes.set_xlim(-0.4, len(ticks) - 0.5)
@@ -50,5 +50,9 @@ def draw_paired(comparison: Comparison, measure: str = "dsc") -> Picture:
         unit_axis(axes.set_ylim)
     dress(axes, "contender", wanted.title + (f" ({wanted.unit})" if wanted.unit else ""))
     axes.grid(visible=False, axis="x")
-    words = "; ".join(f"{each.key}: mean {each.mean:.3f}" for each in wanted.summaries if each.mean is not None)
+    words = "; ".join(
+        f"{each.key}: mean by patient {each.patient_mean:.3f}"
+        for each in wanted.summaries
+        if each.patient_mean is not None
+    )
     return svg(figure, f"{wanted.title} of {len(rows)} cases by contender. {words}")
