@@ -67,6 +67,9 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
 	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
 		--out docs/evidence/paper-2024-half.json
+	$(FIT) --preset paper-2024-bf16 --out runs/paper-2024-bf16
+	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-bf16 \
+		--out docs/evidence/paper-2024-bf16.json
 	$(FIT) --preset paper-2024-half-unet --out runs/paper-2024-half-unet
 	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half-unet \
 		--out docs/evidence/paper-2024-half-unet.json
