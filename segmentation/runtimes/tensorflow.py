@@ -27,7 +27,7 @@ class TensorFlowRuntime:
     def __init__(self, networks: NetworkSet, threads: int | None = None) -> None:
         """Build and trace; about 10 s on a CPU, so that the first case does not pay for it."""
         if threads is not None:
-            _limit_threads(threads)
+            limit_threads(threads)
         if gpu_count():
             # Convolutions would run in TF32 (10 bits of mantissa) under the name of f32.
             tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -52,7 +52,12 @@ def gpu_count() -> int:
     return len(tf.config.list_physical_devices("GPU"))
 
 
-def _limit_threads(threads: int) -> None:
+def limit_threads(threads: int) -> None:
+    """Have all that TensorFlow computes in this process use so many threads.
+
+    Raises:
+        RuntimeUnavailable: it has computed already, with another number.
+    """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)

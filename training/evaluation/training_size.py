@@ -19,7 +19,7 @@ from segmentation.preprocessing.settings import PreprocessingSettings
 from training.backend import choose_backend, prepare_backend
 from training.cases import LabelledCase
 from training.dice import dice
-from training.errors import BackendUnavailable, BadCohort, BadRecipe, CheckpointLost
+from training.errors import BadCohort, BadRecipe, CheckpointLost
 from training.evaluation.document import TrainingSizeCurve, TrainingSizePoint
 from training.evaluation.groups import EXTERNAL
 from training.evaluation.means import SHARE, mean_with_interval
@@ -95,14 +95,18 @@ def train_on_growing_subsets(
     Raises:
         BadCohort: see `training_size_curve`, and whatever `training.plan` refuses.
         BadRecipe: a recipe that cannot be followed, or one that learns something else than WMH.
-        BackendUnavailable: no backend to train on, or one that has run with other threads in this process.
+        BackendUnavailable: no backend to train on.
+        RuntimeUnavailable: TensorFlow has run with other threads in this process.
     """
     if recipe.target != "wmh":
         raise BadRecipe(f"expected a recipe that learns WMH, got {recipe.name}, which learns {recipe.target}")
     backend = choose_backend()
     prepare_backend(backend, threads or 0)
     if threads is not None and backend == "tensorflow":
-        _limit_tensorflow(threads)
+        from segmentation.runtimes.tensorflow import limit_threads
+
+        # TensorFlow refuses another number, which the model's runtime would ask for, once it has trained.
+        limit_threads(threads)
 
     def fit(subset: Sequence[LabelledCase], size: int) -> list[Predict]:
         plan = make_plan(subset, (), recipe, members=members, seed=seed)
@@ -115,21 +119,6 @@ def train_on_growing_subsets(
         return [_predictor(plan, run, member) for member in range(members)]
 
     return training_size_curve(cases, sizes, fit, recipe.preprocessing, seed)
-
-
-def _limit_tensorflow(threads: int) -> None:
-    """As the inference runtime limits it: TensorFlow refuses other numbers after its first computation, which would
-    come after all trainings."""
-    import tensorflow as tf
-
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError as error:
-        raise BackendUnavailable(
-            f"expected to train on {threads} threads, but TensorFlow has run in this process already with another "
-            f"number ({error}): start the command anew"
-        ) from error
 
 
 def _predictor(plan: TrainingPlan, run: RunFolder, member: int) -> Predict:
