@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from training.errors import CheckpointLost, NotSaved
-from training.files import sync, write_whole
+from training.files import ask_for_room, sync, write_whole
 
 _PARTIAL: Final = "partial.weights.h5"  # Keras insists on the ending
-_BALLAST: Final = "room"
 _BYTES_A_NUMBER: Final = 4
 # What HDF5 and Keras's groups cost beside the numbers (seen: 500), generous: too little asked ends in a crash.
 _BYTES_A_DATASET: Final = 2048
@@ -135,12 +134,7 @@ class Checkpoint:
         optimizer = getattr(model, "optimizer", None)
         variables = [*model.weights, *(optimizer.variables if optimizer is not None else ())]
         needed = sum(math.prod(variable.shape) * _BYTES_A_NUMBER + _BYTES_A_DATASET for variable in variables)
-        ballast = self.folder / _BALLAST
-        try:
-            with ballast.open("wb") as out:
-                os.posix_fallocate(out.fileno(), 0, needed)
-        finally:
-            ballast.unlink(missing_ok=True)
+        ask_for_room(self.folder, needed)
 
     def _write_state(self, epochs: int, history: Sequence[EpochRecord]) -> None:
         state = {"epochs": epochs, "weights": self.weights(epochs).name, "history": [asdict(one) for one in history]}

@@ -27,6 +27,20 @@ def write_whole(path: Path, text: str) -> None:
     sync(path.parent)
 
 
+def ask_for_room(folder: Path, size_bytes: int) -> None:
+    """Reserve so much of the disk and give it back: a full one is better known before the work than after it.
+
+    Raises:
+        OSError: there is not so much, or the folder cannot be written.
+    """
+    ballast = folder / f".room.{os.getpid()}"
+    try:
+        with ballast.open("wb") as out:
+            os.posix_fallocate(out.fileno(), 0, size_bytes)
+    finally:
+        ballast.unlink(missing_ok=True)
+
+
 @contextmanager
 def alone_with(lock: Path) -> Iterator[None]:
     """One process at a time; the next one waits. The lock goes with the process, however it ends."""

@@ -68,11 +68,14 @@ def compare(
         from training.comparison.run import compare_candidates
         from training.comparison.write import write_comparison
         from training.report.comparison_html import write_comparison_html
+        from training.report_files import prepare_folder
 
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
         before = None if earlier is None else _read_earlier(earlier, out_folder)
         cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress), split)
+        if out_folder is not None:
+            prepare_folder(out_folder)
         candidates = _candidates(models, baselines, settings, config)
         comparison, evaluations = compare_candidates(
             candidates, cases, progress, unseen_members=unseen_members, earlier=before

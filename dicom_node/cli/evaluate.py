@@ -78,11 +78,13 @@ def evaluate(
         from training.evaluation.run import EvaluationRequest, evaluate_cases
         from training.evaluation.write import write_evaluation
         from training.report.html import write_report
+        from training.report_files import prepare_folder
 
     with exit_codes(), stage_bars() as progress:
         cases = read_cases(
             data, patients, split if not wanted else split or "test", seed, out_folder / "cases", progress
         )
+        prepare_folder(out_folder)
         progress("model", 0, 1)
         model = _bundle(bundle, settings, config)
         progress("model", 1, 1)

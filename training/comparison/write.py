@@ -10,15 +10,15 @@ from pathlib import Path
 from training.comparison.document import Comparison
 from training.evaluation.document import Evaluation
 from training.evaluation.write import CSV_NAME, cases_csv
-from training.files import write_whole
+from training.report_files import write_report_file
 
 
 def write_comparison(comparison: Comparison, evaluations: Sequence[Evaluation], folder: Path) -> tuple[Path, Path]:
     """Write both files into a folder (made if missing), each whole or not at all; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     document, table = folder / Comparison.FILE_NAME, folder / CSV_NAME
-    write_whole(document, comparison.to_json())
-    write_whole(table, comparison_csv(comparison, evaluations))
+    write_report_file(document, comparison.to_json())
+    write_report_file(table, comparison_csv(comparison, evaluations))
     return document, table
 
 

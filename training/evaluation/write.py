@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from training.evaluation.document import CaseRecord, Evaluation
-from training.files import write_whole
+from training.report_files import write_report_file
 
 CSV_NAME: Final = "cases.csv"
 
@@ -19,8 +19,8 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> tuple[Path, Path]:
     """Write both files into a folder (made if missing), each whole or not at all; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     document, table = folder / Evaluation.FILE_NAME, folder / CSV_NAME
-    write_whole(document, evaluation.to_json())
-    write_whole(table, cases_csv(evaluation.cases))
+    write_report_file(document, evaluation.to_json())
+    write_report_file(table, cases_csv(evaluation.cases))
     return document, table
 
 

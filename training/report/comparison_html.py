@@ -9,13 +9,13 @@ from training.comparison.document import Comparison, Contender, MeasureCompariso
 from training.evaluation.architecture import SE_UNET, UNET
 from training.evaluation.groups import EXTERNAL, TEST
 from training.evaluation.paper import PAPER
-from training.files import write_whole
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import FigureView
 from training.report.figures.differences import draw_differences
 from training.report.figures.paired import draw_paired
 from training.report.page import render
 from training.report.words import number, p_value, suffix
+from training.report_files import write_report_file
 
 COMPARISON_NAME: Final = "comparison.html"
 LISTED_CASES: Final = 500
@@ -33,7 +33,7 @@ def write_comparison_html(comparison: Comparison, folder: Path) -> Path:
     """Write `comparison.html` into a folder (made if missing) and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / COMPARISON_NAME
-    write_whole(path, comparison_html(comparison))
+    write_report_file(path, comparison_html(comparison))
     return path
 
 

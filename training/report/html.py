@@ -12,12 +12,12 @@ from training.evaluation.architecture import SE_UNET, Network, network_of
 from training.evaluation.document import Evaluation, Statistic
 from training.evaluation.region_words import dividers_in_words, rule_in_words
 from training.evaluation.shown import ShownCase
-from training.files import write_whole
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import case_bars, figure_views
 from training.report.overview import overview
 from training.report.page import render
 from training.report.words import UNDEFINED, group_words, interval, number, plural
+from training.report_files import write_report_file
 
 REPORT_NAME: Final = "report.html"
 LISTED_CASES: Final = 500
@@ -43,7 +43,7 @@ def write_report(evaluation: Evaluation, folder: Path, cases_shown: Sequence[Sho
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / REPORT_NAME
-    write_whole(path, report_html(evaluation, cases_shown))
+    write_report_file(path, report_html(evaluation, cases_shown))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from support.labelled_cases import write_cohort, write_nifti
 from support.models import tiny_bundle
 from support.node import clean_environment, run_cli
+from support.small_disk import files_that_stay_small
 from typer.testing import CliRunner
 
 from dicom_node.cli.main import build_app
@@ -76,6 +78,14 @@ def test_sizes_and_the_model_run_on_the_same_threads(model: Path, tmp_path: Path
     evaluation = read_evaluation(tmp_path / "out")
     assert evaluation.model.runtime == "tensorflow"
     assert [point.patients for point in evaluation.training_size.points] == [2]
+
+
+def test_a_full_disk_is_told_before_a_case_is_judged(data: Path, tmp_path: Path) -> None:
+    """Before even the model is looked for, so that no hour is lost."""
+    arguments = ["evaluate", str(data), "--out", str(tmp_path / "out"), "--bundle", "nowhere"]
+    with files_that_stay_small(os.getpid(), 2**20):
+        done = CliRunner().invoke(build_app("evaluate"), arguments)
+    assert (done.exit_code, "room for a report" in done.stderr) == (1, True)
 
 
 def test_bad_input_is_exit_3_and_bad_usage_exit_2(data: Path, tmp_path: Path) -> None:
