@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy import Connection, insert, select
 
-from db.engine import Database
+from db.engine.database import Database
+from db.engine.values import storable
+from db.records import AuditEntry
 from db.schema import audit
-from db.text import storable
 
 _UNKNOWN: Final = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One action of a person, or what a worker could not do that a person must know.
-
-    Attributes:
-        who: account, as `user@host` from the command line; "unknown" when nobody was named.
-        action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; "look
-            at feedback again"; or a worker's "live model not loaded", "feedback accepted", "feedback refused" and
-            "feedback fits no series yet", where `who` is the AE title that sent it.
-        job_id: None when it is about no job.
-    """
-
-    at: datetime
-    who: str
-    action: str
-    job_id: int | None
-    detail: str
 
 
 def record_action(

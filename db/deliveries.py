@@ -10,20 +10,15 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, or_, select, update
 
-from db.delivery import Delivery, DeliveryState, NewDelivery
-from db.engine import Database
+from db.engine.database import Database
+from db.engine.values import storable
 from db.errors import LeaseLost, UnknownRow
-from db.job import Job
-from db.job_states import JobAction, JobState
-from db.moves import lock_job, move
-from db.rows import delivery_of
+from db.job_events import note
+from db.records import Delivery, DeliveryState, Job, JobState, delivery_of
 from db.schema import deliveries, jobs
+from db.series import jobs_of_series
 from db.supersede import forget_answers
-from db.text import storable
-from db.timeline import note
-from db.verdicts import jobs_of_series
-
-__all__ = ["Delivery", "DeliveryState", "DeliveryTable", "NewDelivery"]
+from db.transitions import JobAction, lock_job, move
 
 
 class DeliveryTable:

@@ -5,14 +5,14 @@
     ├── SchemaOutOfDate        tables are missing, older or newer than this version needs
     ├── InvalidDatabaseUrl     a URL that names no database we can use
     ├── UnknownRow             there is no job, delivery or association of that id
-    ├── IllegalTransition      the table in `db/job_states.py` does not allow it
+    ├── IllegalTransition      the table in `db/transitions.py` does not allow it
     ├── InvalidMeasurements    measurements or an evaluation with a value that JSON does not know, such as NaN
     ├── UnknownModel           no registered model has that digest or name, or several could be meant
     ├── LiveModelChanged       somebody else has promoted meanwhile: what was compared no longer counts
     ├── NoEarlierModel         there is no model to roll back to
     └── LeaseLost              somebody else has the job by now: drop what was computed
 
-A message never holds a password: URLs are shown through `db.url.shown`.
+A message never holds a password: URLs are shown through `db.engine.url.shown`.
 """
 
 from __future__ import annotations

@@ -10,16 +10,13 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, func, select, update
 
 from db.audit import record_action
-from db.correction import Feedback, FeedbackDecision, FeedbackFacts, FeedbackState
-from db.documents import require_json
-from db.engine import Database
+from db.engine.database import Database
+from db.engine.upsert import upsert
+from db.engine.values import require_json, storable
 from db.errors import IllegalTransition, UnknownRow
+from db.records import Feedback, FeedbackDecision, FeedbackState
 from db.schema import associations, feedback, instances, jobs
-from db.text import storable
-from db.upsert import upsert
-from db.verdicts import mark_judged
-
-__all__ = ["Feedback", "FeedbackDecision", "FeedbackFacts", "FeedbackState", "FeedbackTable"]
+from db.series import mark_judged
 
 _BEYOND_IDS: Final = 2**31
 _MOST_TEXT: Final = 1024  # characters of what an object says of itself

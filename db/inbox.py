@@ -13,33 +13,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
 
-from db.engine import Database
-from db.job import Job
-from db.job_states import JobAction, JobState
-from db.received import (
-    AssociationEnd,
-    ReceivedInstance,
-    RecordOutcome,
-    SeriesActivity,
-    StoredInstance,
-)
+from db.engine.database import Database
+from db.engine.upsert import upsert
+from db.engine.values import storable
+from db.job_events import note
+from db.records import AssociationEnd, Job, JobState, ReceivedInstance, RecordOutcome, SeriesActivity, StoredInstance
 from db.schema import associations, instances, series, series_associations
+from db.series import digest_of_first, jobs_of_series, lock_series, mark_judged, newer_verdict, require_series, same_job
 from db.supersede import supersede
-from db.text import storable
-from db.timeline import note
-from db.upsert import upsert
-from db.verdicts import (
-    digest_of_first,
-    insert_job,
-    jobs_of_series,
-    lock_series,
-    mark_judged,
-    newer_verdict,
-    require_series,
-    same_job,
-)
-
-__all__ = ["AssociationEnd", "Inbox", "ReceivedInstance", "RecordOutcome", "SeriesActivity", "StoredInstance"]
+from db.transitions import JobAction, insert_job
 
 # Pairs (series, association) known to have their row; beyond this many the memory is emptied and they are asked again.
 _REMEMBERED_PAIRS: Final = 4096

@@ -11,21 +11,15 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, select, update
 
 from db.audit import record_action
-from db.delivery import DeliveryState, NewDelivery
-from db.documents import require_json
-from db.engine import Database
+from db.engine.database import Database
+from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
-from db.job import Job, JobEvent
-from db.job_states import JobAction, JobState
-from db.moves import get_job, lock_job, move
-from db.rows import delivery_of, job_of
+from db.job_events import note, timeline
+from db.records import DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
 from db.schema import associations, deliveries, instances, jobs, series, series_associations
-from db.supersede import forget_answers, supersede, supersede_ended_attempt
-from db.timeline import note, timeline
-from db.verdicts import get_job_of, insert_job, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
-from db.withdraw import withdraw_deliveries
-
-__all__ = ["DEFAULT_MAX_ATTEMPTS", "Job", "JobEvent", "JobState", "JobTable", "NewDelivery"]
+from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
+from db.supersede import forget_answers, supersede, supersede_ended_attempt, withdraw_deliveries
+from db.transitions import JobAction, get_job, insert_job, lock_job, move
 
 DEFAULT_MAX_ATTEMPTS: Final = 3
 _SPENT: Final = "attempts_spent"

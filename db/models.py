@@ -10,16 +10,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, update
 
 from db.audit import record_action
-from db.documents import require_json
-from db.engine import Database
+from db.engine.database import Database
+from db.engine.upsert import upsert
+from db.engine.values import require_json, storable
 from db.errors import LiveModelChanged, NoEarlierModel, UnknownModel
-from db.promotion import Promotion, PromotionKind
-from db.registered_model import NewModel, RegisteredModel
+from db.records import NewModel, Promotion, PromotionKind, RegisteredModel
 from db.schema import models, promotions
-from db.text import storable
-from db.upsert import upsert
-
-__all__ = ["ModelTable", "NewModel", "Promotion", "PromotionKind", "RegisteredModel"]
 
 _PREFIX: Final = re.compile(r"[0-9a-f]{4,64}")
 _LATEST: Final = select(promotions).order_by(promotions.c.id.desc()).limit(1)

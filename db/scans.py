@@ -7,14 +7,11 @@ from typing import Any, Final
 
 from sqlalchemy import Row, select
 
-from db.documents import require_json
-from db.engine import Database
-from db.job_states import JobState
-from db.scan import Scan, ScanResult
+from db.engine.database import Database
+from db.engine.upsert import upsert
+from db.engine.values import require_json
+from db.records import JobState, Scan, ScanResult
 from db.schema import jobs, scans
-from db.upsert import upsert
-
-__all__ = ["Scan", "ScanResult", "ScanTable"]
 
 # Their result set was handed over. A failed job with measurements was not delivered everywhere; the result is there.
 _WITH_RESULT: Final = (JobState.DELIVERING.value, JobState.DONE.value, JobState.FAILED.value)

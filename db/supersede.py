@@ -6,16 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, or_, select, update
 
-from db.job import Job
-from db.job_states import JobAction, JobState
-from db.moves import lock_job, move
-from db.rows import delivery_of
+from db.job_events import note
+from db.records import DeliveryState, Job, JobState, delivery_of
 from db.schema import deliveries, jobs
-from db.timeline import note
-from db.verdicts import jobs_of_series
-from db.withdraw import withdraw_deliveries
+from db.series import jobs_of_series
+from db.transitions import JobAction, lock_job, move
 
 SUPERSEDED: Final = "superseded"
 
@@ -79,3 +76,22 @@ def _take_back_answers(connection: Connection, job: Job, newer: Job, now: dateti
     lock_job(connection, job.id)  # a sender that has just sent it is waited for
     if withdraw_deliveries(connection, job.id, now):
         note(connection, job.id, now, SUPERSEDED, f"not told any more: job {newer.id} is about more images")
+
+
+def withdraw_deliveries(connection: Connection, job_id: int, now: datetime) -> int:
+    """Cancel the pending deliveries of a locked job; returns how many there were.
+
+    Who is just sending one loses the lease and ends its C-STORE: the destination may have the report then.
+    """
+    # One statement: a claim that commits in between is waited for, and its lease is seen.
+    return connection.execute(
+        update(deliveries)
+        .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PENDING.value)
+        .values(
+            state=DeliveryState.CANCELLED.value,
+            settled_at=now,
+            report_out=or_(deliveries.c.report_out, deliveries.c.lease_owner.is_not(None)),
+            lease_owner=None,
+            lease_expires=None,
+        )
+    ).rowcount

@@ -12,9 +12,9 @@ from contextlib import closing
 from pathlib import Path
 
 from db.engine import open_database
+from db.engine.migrate import check
 from db.errors import DatabaseUnavailable
 from db.inbox import Inbox
-from db.migrate import check
 from dicom_node.errors import ConfigurationError
 from dicom_node.files import make_folder
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs on the connection and in the transaction that `db.migrate` hands over."""
+"""Alembic's entry: runs on the connection and in the transaction that `db.engine.migrate` hands over."""
 
 from typing import Any, Literal
 

@@ -107,7 +107,7 @@ def _check_storage(storage: Path) -> str:
 
 
 def _check_database(url: str) -> str:
-    from db.migrate import check as check_schema
+    from db.engine.migrate import check as check_schema
 
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         return "SQLite, will be made by `wmh-node serve`"

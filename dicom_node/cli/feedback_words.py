@@ -6,7 +6,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from db.feedback import Feedback, FeedbackState, comparison_in_figures
+from db.feedback import comparison_in_figures
+from db.records import Feedback, FeedbackState
 from dicom_node.cli.job_words import shown_time
 
 

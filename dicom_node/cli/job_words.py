@@ -7,11 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from db.audit import AuditEntry
-from db.delivery import Delivery, DeliveryState
-from db.job import Job, JobEvent
-from db.job_states import JobState
-from db.received import AssociationEnd, SeriesActivity
+from db.records import AssociationEnd, AuditEntry, Delivery, DeliveryState, Job, JobEvent, JobState, SeriesActivity
 
 
 def plain(record: Job | Delivery | JobEvent | SeriesActivity | AuditEntry) -> dict[str, Any]:

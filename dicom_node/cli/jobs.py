@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
     from db.deliveries import DeliveryTable
     from db.engine import Database
+    from db.engine.migrate import SchemaStatus
     from db.errors import SchemaOutOfDate
-    from db.feedback import Feedback, FeedbackTable
+    from db.feedback import FeedbackTable
     from db.inbox import Inbox
-    from db.jobs import Job, JobEvent, JobTable
-    from db.migrate import SchemaStatus
+    from db.jobs import JobTable
+    from db.records import Feedback, Job, JobEvent
 
 app = typer.Typer(help="What became of each series, and why.", no_args_is_help=True)
 
@@ -192,7 +193,7 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
 
 def require_schema(url: str) -> None:
     """A question must not make an empty database file."""
-    from db.migrate import check
+    from db.engine.migrate import check
 
     if url.startswith("sqlite") and (status := check(url)).current is None:
         raise no_database(url, status)
@@ -200,8 +201,8 @@ def require_schema(url: str) -> None:
 
 def no_database(url: str, status: SchemaStatus) -> SchemaOutOfDate:
     """What to say where nothing of ours is: mostly the shell lacks the settings that the node runs with."""
+    from db.engine.url import parse_url, shown
     from db.errors import SchemaOutOfDate
-    from db.url import parse_url, shown
 
     return SchemaOutOfDate(
         f"there is no database yet at {shown(parse_url(url))} ({status}). Does the node keep it there? If not, this "
@@ -211,7 +212,7 @@ def no_database(url: str, status: SchemaStatus) -> SchemaOutOfDate:
 
 
 def _state(name: str) -> Any:
-    from db.job_states import JobState
+    from db.records import JobState
 
     try:
         return JobState(name)

@@ -12,8 +12,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from db.promotion import Promotion, PromotionKind
-from db.registered_model import RegisteredModel
+from db.records import Promotion, PromotionKind, RegisteredModel
 from dicom_node.cli.job_words import shown_time
 from dicom_node.modelling.evaluation import mean_dsc
 from dicom_node.modelling.gate import CheckState, GateVerdict

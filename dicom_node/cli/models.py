@@ -27,8 +27,7 @@ from dicom_node.cli.progress import stage_bars
 from dicom_node.cli.registry import Registry, open_registry
 
 if TYPE_CHECKING:
-    from db.promotion import Promotion
-    from db.registered_model import RegisteredModel
+    from db.records import Promotion, RegisteredModel
     from dicom_node.modelling.gate import GateVerdict
 
 app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)

@@ -57,8 +57,8 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
 
 
 def _require_current(url: str, *, make: bool) -> None:
+    from db.engine.migrate import check, upgrade
     from db.errors import SchemaOutOfDate
-    from db.migrate import check, upgrade
     from dicom_node.cli.jobs import no_database
 
     status = upgrade(url) if make and url.startswith("sqlite") else check(url)

@@ -12,8 +12,9 @@ import structlog
 from pydicom.dataset import Dataset
 
 from db.feedback import FeedbackTable
-from db.inbox import AssociationEnd, Inbox, SeriesActivity, StoredInstance
+from db.inbox import Inbox
 from db.jobs import JobTable
+from db.records import AssociationEnd, SeriesActivity, StoredInstance
 from dicom_node.completing.evidence import Evidence, Patience, seconds_to_wait
 from dicom_node.completing.instances import analysed_instances, damaged_instances, digest_of, first_instances
 from dicom_node.completing.postponed import Postponed

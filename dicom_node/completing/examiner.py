@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.completing.completer import Examination, examine_files
 from dicom_node.completing.instances import digest_of, first_instances, rows_from_json, rows_to_json
 from dicom_node.confining.child import ConfinedChild, asked_twice

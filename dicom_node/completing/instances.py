@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.errors import UnreadableObject
 from dicom_node.reading.digest import instances_digest
 from dicom_node.reading.parsing import file_sha256

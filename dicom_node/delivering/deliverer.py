@@ -9,8 +9,9 @@ from typing import Protocol
 
 import structlog
 
-from db.deliveries import Delivery, DeliveryTable
+from db.deliveries import DeliveryTable
 from db.errors import LeaseLost, UnknownRow
+from db.records import Delivery
 from dicom_node.delivering.attempt import Attempt
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import REFUSALS_BELIEVED, DeliveryPatience

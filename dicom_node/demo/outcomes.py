@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from db.deliveries import DeliveryTable
 from db.engine import Database
-from db.job_states import JobState
-from db.jobs import Job, JobTable
+from db.jobs import JobTable
+from db.records import Job, JobState
 from dicom_node.demo.given import Progress
 from dicom_node.errors import DeliveryError, WmhNodeError
 from dicom_node.reading.parsing import read_header

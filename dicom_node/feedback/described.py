@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from db.feedback import FeedbackFacts
+from db.records import FeedbackFacts
 from dicom_node.reading import values
 from dicom_node.reading.parsing import PARSER_ERRORS
 from dicom_node.version import MANUFACTURER, SOFTWARE_NAME

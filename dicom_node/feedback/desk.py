@@ -24,9 +24,10 @@ from typing import Final
 
 import structlog
 
-from db.feedback import Feedback, FeedbackDecision, FeedbackFacts, FeedbackState, FeedbackTable
+from db.feedback import FeedbackTable
 from db.inbox import Inbox
-from db.jobs import Job, JobTable
+from db.jobs import JobTable
+from db.records import Feedback, FeedbackDecision, FeedbackFacts, FeedbackState, Job
 from dicom_node.completing.instances import damaged_instances
 from dicom_node.errors import NotAnalysable, UnreadableObject, WmhNodeError
 from dicom_node.feedback.comparing import model_of

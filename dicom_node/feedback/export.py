@@ -26,9 +26,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from db.feedback import Feedback, FeedbackTable
+from db.feedback import FeedbackTable
 from db.inbox import Inbox
-from db.jobs import Job, JobTable
+from db.jobs import JobTable
+from db.records import Feedback, Job
 from dicom_node.casework.prepare import write_nifti
 from dicom_node.errors import ConfigurationError, NotAnalysable, WmhNodeError
 from dicom_node.feedback.reading import CorrectedMasks, read_corrected

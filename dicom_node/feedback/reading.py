@@ -17,8 +17,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from db.feedback import FeedbackFacts
-from db.inbox import StoredInstance
+from db.records import FeedbackFacts, StoredInstance
 from dicom_node.casework.seg_mask import WMH as OUR_WMH
 from dicom_node.casework.seg_mask import read_seg_mask, read_segmentation
 from dicom_node.completing.instances import rows_from_json, rows_to_json

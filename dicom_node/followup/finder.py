@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import structlog
 
-from db.jobs import Job
-from db.scans import Scan, ScanResult, ScanTable
+from db.records import Job, Scan, ScanResult
+from db.scans import ScanTable
 from dicom_node.followup.acquisition import Acquisition, acquired_on
 from dicom_node.followup.patient_key import PatientHasher
 from dicom_node.reading.flair_series import FlairSeries

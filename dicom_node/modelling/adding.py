@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.models import ModelTable
-from db.registered_model import NewModel
+from db.records import NewModel
 from dicom_node.modelling.evaluation import read_evaluation
 from dicom_node.modelling.store import ModelStore, Stored
 from segmentation.bundle import load_bundle, reference_bundle

@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from db.engine import open_database
+from db.engine.migrate import check
 from db.errors import DatabaseError
-from db.migrate import check
 from db.models import ModelTable
 from dicom_node.errors import ModelError
 from dicom_node.modelling.store import MODELS, ModelStore

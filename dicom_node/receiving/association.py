@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from db.inbox import AssociationEnd, RecordOutcome
+from db.records import AssociationEnd, RecordOutcome
 from dicom_node.receiving.associate import (
     AssociateRequest,
     ContextResult,

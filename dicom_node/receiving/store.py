@@ -29,7 +29,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from db.inbox import AssociationEnd, ReceivedInstance, RecordOutcome
+from db.records import AssociationEnd, ReceivedInstance, RecordOutcome
 from dicom_node.receiving.incoming import CheckedObject
 
 

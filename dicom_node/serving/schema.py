@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.migrate import check, upgrade
+from db.engine.migrate import check, upgrade
 from dicom_node.errors import ConfigurationError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from db.engine import open_database
-from db.job_states import JobState
+from db.records import JobState
 from dicom_node.demo.given import Progress, given
 from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs

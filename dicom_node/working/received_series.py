@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 from pydicom.dataset import Dataset, FileDataset
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.completing.instances import analysed_instances, digest_of, first_instances, rows_from_json, rows_to_json
 from dicom_node.confining.child import ConfinedChild, asked_twice
 from dicom_node.confining.inside import serve

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.completing.instances import first_instances
 from dicom_node.errors import NotAnalysable
 from dicom_node.files import write_whole

@@ -13,7 +13,8 @@ import structlog
 
 from db.errors import LeaseLost
 from db.inbox import Inbox
-from db.jobs import Job, JobTable, NewDelivery
+from db.jobs import JobTable
+from db.records import Job, NewDelivery
 from dicom_node.completing.instances import damaged_instances
 from dicom_node.errors import ConfinedChildLost, NotAnalysable, NotAnswered, ResultNotValid, WmhNodeError
 from dicom_node.followup.finder import FollowUps

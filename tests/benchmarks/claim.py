@@ -30,9 +30,10 @@ from support.databases import postgres_server, sqlite_url  # noqa: E402
 from support.received import instance, series_uid  # noqa: E402
 
 from db.engine import Database, open_database  # noqa: E402
+from db.engine.migrate import upgrade  # noqa: E402
 from db.inbox import Inbox  # noqa: E402
-from db.jobs import JobTable, NewDelivery  # noqa: E402
-from db.migrate import upgrade  # noqa: E402
+from db.jobs import JobTable  # noqa: E402
+from db.records import NewDelivery  # noqa: E402
 
 WORKERS = 4
 

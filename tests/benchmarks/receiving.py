@@ -40,7 +40,7 @@ from support.peers import peer  # noqa: E402
 from support.processes import free_port, listens, program, until  # noqa: E402
 from support.receiver import dcmtk  # noqa: E402
 
-from db.migrate import upgrade  # noqa: E402
+from db.engine.migrate import upgrade  # noqa: E402
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _OURS, _ORTHANC, _STORESCP = "wmh-node", "Orthanc", "storescp"

@@ -12,7 +12,7 @@ from support.clock import ManualClock
 from support.databases import PostgresServer, postgres_server, sqlite_url
 
 from db.engine import Database, open_database
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
 from db.schema import metadata
 
 

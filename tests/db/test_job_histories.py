@@ -13,12 +13,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.clock import ManualClock
 from support.received import series_uid
 
-from db.deliveries import DeliveryState, DeliveryTable
+from db.deliveries import DeliveryTable
 from db.engine import open_database
+from db.engine.migrate import upgrade
 from db.errors import IllegalTransition, LeaseLost
-from db.job_states import TRANSITIONS, JobState
-from db.jobs import Job, JobTable, NewDelivery
-from db.migrate import upgrade
+from db.jobs import JobTable
+from db.records import DeliveryState, Job, JobState, NewDelivery
+from db.transitions import TRANSITIONS
 
 LEASE_SECONDS = 60
 OWNERS = st.sampled_from(["a", "b", "c"])

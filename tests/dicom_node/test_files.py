@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.flushes import Flushes
 
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
 from dicom_node.files import keep_from_others, make_folder, write_whole
 
 

@@ -11,8 +11,8 @@ from support.node import clean_environment, run_cli
 from support.received import instance, series_uid
 
 from db.engine import open_database
+from db.engine.migrate import upgrade
 from db.inbox import Inbox
-from db.migrate import upgrade
 from dicom_node.errors import ConfigurationError
 from dicom_node.storage import require_storage
 

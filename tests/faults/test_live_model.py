@@ -16,7 +16,7 @@ from support.results import outbox_of
 
 from db.audit import audit_entries
 from db.engine import open_database
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
 from db.models import ModelTable
 from dicom_node.modelling.adding import add_model
 from dicom_node.modelling.store import ModelStore

@@ -13,7 +13,8 @@ from db.deliveries import DeliveryTable
 from db.engine import open_database
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
-from db.jobs import JobTable, NewDelivery
+from db.jobs import JobTable
+from db.records import NewDelivery
 
 
 def finish_all(url: str, worker: int) -> list[int]:

@@ -23,10 +23,11 @@ from support.dicom_series import Scan, small_scan, write_scan
 from support.result_cases import MODEL, result_set_of, segmentation_of
 
 from db.engine import open_database
-from db.feedback import Feedback, FeedbackTable
-from db.inbox import AssociationEnd, Inbox, ReceivedInstance
-from db.jobs import Job, JobTable, NewDelivery
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
+from db.feedback import FeedbackTable
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, Feedback, Job, NewDelivery, ReceivedInstance
 from dicom_node.feedback.desk import FeedbackDesk
 from dicom_node.feedback.reading import FeedbackReader
 from dicom_node.reading.flair_series import FlairSeries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from db.received import ReceivedInstance
+from db.records import ReceivedInstance
 
 _ROOT = "1.2.826.0.1.3680043.10.9999"  # a free root of Medical Connections, used for tests only
 

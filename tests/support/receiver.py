@@ -55,7 +55,7 @@ class ReceiverProcess:
         self.settings.storage.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> ReceiverProcess:
-        from db.migrate import upgrade
+        from db.engine.migrate import upgrade
 
         upgrade(self.settings.database_url)
         self.start()

@@ -10,11 +10,11 @@ import pydicom
 from support.databases import sqlite_url
 
 from db.deliveries import DeliveryTable
-from db.delivery import Delivery
 from db.engine import open_database
-from db.inbox import Inbox, ReceivedInstance
+from db.engine.migrate import upgrade
+from db.inbox import Inbox
 from db.jobs import JobTable
-from db.migrate import upgrade
+from db.records import Delivery, ReceivedInstance
 from db.scans import ScanTable
 from dicom_node.completing.instances import digest_of
 from dicom_node.followup.finder import FollowUps

@@ -12,9 +12,10 @@ from support.received import instance, series_uid
 
 from db.deliveries import DeliveryTable
 from db.engine import Database, open_database
-from db.inbox import AssociationEnd, Inbox
-from db.jobs import JobTable, NewDelivery
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, NewDelivery
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ from support.received import instance, series_uid
 from typer.testing import CliRunner
 
 from db.engine import open_database
+from db.engine.migrate import upgrade
 from db.inbox import Inbox
-from db.migrate import upgrade
 from dicom_node.cli.main import build_app
 from segmentation.bundle import load_bundle, reference_bundle
 

@@ -16,10 +16,11 @@ from support.databases import sqlite_url
 from support.result_cases import result_set_of, segmentation_of
 
 from db.engine import open_database
+from db.engine.migrate import upgrade
 from db.feedback import FeedbackTable
-from db.inbox import AssociationEnd, Inbox, ReceivedInstance, StoredInstance
-from db.jobs import Job, JobTable
-from db.migrate import upgrade
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, Job, ReceivedInstance, StoredInstance
 from dicom_node.completing import completer as completer_module
 from dicom_node.completing.completer import Completer, Examination, examine_files
 from dicom_node.completing.evidence import Patience

@@ -17,7 +17,7 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage
 from support.killed_child import KilledAgain
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.completing.completer import examine_files
 from dicom_node.completing.examiner import Examiner
 from dicom_node.confining.limits import Limits

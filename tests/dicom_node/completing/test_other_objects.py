@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from support.whole_study import REASONS, other_objects
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.completing import completer as completer_module
 from dicom_node.completing.completer import examine_files
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom

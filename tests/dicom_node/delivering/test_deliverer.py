@@ -12,8 +12,9 @@ from support.databases import sqlite_url
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database
-from db.jobs import Job, JobTable, NewDelivery
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
+from db.jobs import JobTable
+from db.records import Job, NewDelivery
 from dicom_node.delivering.deliverer import Deliverer
 from dicom_node.delivering.down import LeftAlone
 from dicom_node.delivering.patience import DeliveryPatience

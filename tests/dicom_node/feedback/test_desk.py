@@ -20,7 +20,7 @@ from support.peers import node_peer, peer
 from support.result_cases import MODEL, segmentation_of
 
 from db.audit import audit_entries
-from db.feedback import FeedbackState
+from db.records import FeedbackState
 from dicom_node.feedback.reading import FeedbackReader, read_corrected
 from segmentation.regions import PUBLISHED_RULE
 from segmentation.volume import FlairVolume

@@ -14,9 +14,10 @@ from support.databases import PostgresServer, postgres_server, sqlite_url
 from support.result_cases import CASES, MODEL, series_of
 
 from db.engine import Database, open_database
-from db.jobs import Job, JobTable, NewDelivery
-from db.migrate import upgrade
-from db.scans import Scan, ScanResult, ScanTable
+from db.engine.migrate import upgrade
+from db.jobs import JobTable
+from db.records import Job, NewDelivery, Scan, ScanResult
+from db.scans import ScanTable
 from dicom_node.followup.acquisition import Acquisition
 from dicom_node.followup.finder import OTHER_BIRTH_DATE, FollowUps, choose, follow_up_of
 from dicom_node.followup.patient_key import PatientHasher

@@ -13,7 +13,7 @@ from support.databases import sqlite_url
 from support.models import tiny_bundle
 
 from db.engine import Database, open_database
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
 from db.models import ModelTable
 from dicom_node.modelling.adding import add_model
 from dicom_node.modelling.choice import registry_choice, store_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from db.models import NewModel
+from db.records import NewModel
 from dicom_node.errors import ModelError
 from dicom_node.modelling.choice import Origin, choose_model, registered_choice, store_of
 from dicom_node.settings import Settings

@@ -19,7 +19,7 @@ from support.processes import free_port, listens, until
 from support.raw_scu import RawScu
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
 from dicom_node.errors import ReceivingError
 from dicom_node.receiving.acceptor import open_listener
 from dicom_node.receiving.installation import installation_id

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from db.inbox import RecordOutcome
+from db.records import RecordOutcome
 from dicom_node.receiving import store as store_module
 from dicom_node.receiving.elements import DataSetSummary
 from dicom_node.receiving.incoming import CheckedObject

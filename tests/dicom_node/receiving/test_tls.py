@@ -25,7 +25,7 @@ from support.processes import free_port, listens, until
 from support.raw_scu import RawScu, associate_request, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
 from dicom_node.errors import ConfigurationError
 from dicom_node.receiving.receiver_settings import ReceiverSettings
 from dicom_node.receiving.run import receive

@@ -16,8 +16,8 @@ from support.databases import PostgresServer, postgres_server
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
-from db.job import Job
-from db.migrate import upgrade
+from db.engine.migrate import upgrade
+from db.records import Job
 from dicom_node.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.phantom.writing import write_phantom_series
 from segmentation.ensemble import Ensemble

@@ -15,7 +15,7 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage, RawDataStorage, generate_uid
 from support.dicom_series import small_scan, write_scan
 
-from db.inbox import StoredInstance
+from db.records import StoredInstance
 from dicom_node.completing.instances import digest_of
 from dicom_node.confining.limits import Limits
 from dicom_node.errors import NotFlair, UnreadableObject, WmhNodeError

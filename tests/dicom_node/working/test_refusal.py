@@ -17,10 +17,8 @@ from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
 from db.deliveries import DeliveryTable
-from db.delivery import DeliveryState
 from db.feedback import FeedbackTable
-from db.job import Job
-from db.job_states import JobState
+from db.records import DeliveryState, Job, JobState
 from dicom_node.completing.completer import Completer
 from dicom_node.completing.evidence import Patience
 from dicom_node.completing.instances import digest_of

@@ -14,7 +14,7 @@ from support.dicom_series import small_scan, write_scan
 from support.received import instance
 from support.worker_setting import READER, Setting
 
-from db.job_states import JobState
+from db.records import JobState
 from dicom_node.results.profiles import PROFILES, Wish
 from segmentation.ensemble import Ensemble
 

@@ -12,13 +12,14 @@ from sqlalchemy import text
 from support.databases import PostgresServer, postgres_server
 from support.received import instance, series_uid
 
-from db import engine
 from db.deliveries import DeliveryTable
 from db.engine import Database, open_database
+from db.engine import database as engine
+from db.engine.migrate import upgrade
 from db.errors import DatabaseUnavailable
-from db.inbox import Inbox, RecordOutcome
-from db.jobs import JobTable, NewDelivery
-from db.migrate import upgrade
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import NewDelivery, RecordOutcome
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from db.engine import open_database
+from db.engine.url import parse_url, shown
 from db.errors import DatabaseUnavailable, InvalidDatabaseUrl
 from db.jobs import JobTable
-from db.url import parse_url, shown
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -7,13 +7,14 @@ import re
 
 import pytest
 
-from db import job_states
+from db import transitions
 from db.errors import IllegalTransition
-from db.job_states import TRANSITIONS, JobAction, JobState, require_transition
+from db.records import JobState
+from db.transitions import TRANSITIONS, JobAction, require_transition
 
 
 def _documented() -> set[tuple[str, str, str]]:
-    rows = re.findall(r"^\| (\S.*?)\s*\| (\S.*?)\s*\| (\S+)\s*\| ", job_states.__doc__ or "", re.MULTILINE)
+    rows = re.findall(r"^\| (\S.*?)\s*\| (\S.*?)\s*\| (\S+)\s*\| ", transitions.__doc__ or "", re.MULTILINE)
     return {
         (action, one.strip(), to)
         for action, before, to in rows

@@ -14,7 +14,8 @@ from db.deliveries import claim_query
 from db.engine import Database
 from db.inbox import OPEN_SERIES
 from db.jobs import RESENT, claim_queries
-from db.scans import Scan, earlier_query
+from db.records import Scan
+from db.scans import earlier_query
 from db.schema import deliveries, jobs, scans, series
 
 ROWS = 6_000

@@ -19,10 +19,10 @@ from support.processes import until
 from support.received import series_uid
 
 from db.engine import open_database
+from db.engine.migrate import check, upgrade
 from db.inbox import Inbox
-from db.job_states import JobState
 from db.jobs import JobTable
-from db.migrate import check, upgrade
+from db.records import JobState
 
 PROCESSES = 4
 _spawn = multiprocessing.get_context("spawn")

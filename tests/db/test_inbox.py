@@ -10,9 +10,9 @@ from support.received import instance, series_uid
 
 from db.engine import Database
 from db.errors import DatabaseError, UnknownRow
-from db.inbox import AssociationEnd, Inbox, RecordOutcome
-from db.job_states import JobState
-from db.jobs import Job, JobTable
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, Job, JobState, RecordOutcome
 
 SERIES, OTHER_SERIES = series_uid(1), series_uid(2)
 NEW, DUPLICATE, CONFLICT = RecordOutcome.NEW, RecordOutcome.DUPLICATE, RecordOutcome.CONFLICT

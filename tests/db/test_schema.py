@@ -12,11 +12,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from db.engine import Database, open_database
+from db.engine.migrate import check, config_for, upgrade
 from db.errors import SchemaOutOfDate
-from db.job_states import JobState
 from db.jobs import JobTable
-from db.migrate import check, config_for, upgrade
-from db.models import ModelTable, NewModel
+from db.models import ModelTable
+from db.records import JobState, NewModel
 from db.schema import metadata
 
 # In SQL: the first version's program is not there any more.

@@ -11,9 +11,9 @@ from support.received import instance, series_uid
 from db.audit import audit_entries
 from db.engine import Database
 from db.errors import IllegalTransition, InvalidMeasurements, LeaseLost, UnknownRow
-from db.inbox import AssociationEnd, Inbox
-from db.job_states import JobState
-from db.jobs import Job, JobTable, NewDelivery
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, Job, JobState, NewDelivery
 
 SERIES = series_uid(1)
 DIGEST, LATER_DIGEST = "a" * 64, "b" * 64

@@ -17,9 +17,9 @@ from support.received import instance, series_uid
 from db.audit import audit_entries
 from db.engine import Database
 from db.errors import IllegalTransition, InvalidMeasurements, UnknownRow
-from db.feedback import FeedbackDecision, FeedbackFacts, FeedbackState, FeedbackTable
+from db.feedback import FeedbackTable
 from db.inbox import Inbox
-from db.received import ReceivedInstance
+from db.records import FeedbackDecision, FeedbackFacts, FeedbackState, ReceivedInstance
 
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
 SEGS = (SEG,)

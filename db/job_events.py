@@ -7,10 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Integer, Row, cast, func, insert, select
 
-from db.job import Job, JobEvent
-from db.received import AssociationEnd
+from db.engine.values import storable
+from db.records import AssociationEnd, Job, JobEvent
 from db.schema import associations, instances, job_events, series_associations
-from db.text import storable
 
 _NOTE = insert(job_events)
 

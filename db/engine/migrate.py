@@ -1,7 +1,7 @@
 """Upgrade and check of the schema; the migrations ship inside the package.
 
 An upgrade is one transaction on both databases, so a kill in its middle leaves the old schema; two at once go one after
-the other. `db.new_migration` writes a migration.
+the other. `db.engine.new_migration` writes a migration.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
 
-from db.engine import Database, make_engine, make_folder, utc_now
+from db.engine.database import Database, make_engine, make_folder, utc_now
+from db.engine.translation import translated
+from db.engine.url import parse_url, shown
 from db.errors import SchemaOutOfDate
-from db.translation import translated
-from db.url import parse_url, shown
 
 # Any number that nothing else on the server uses: it names our lock (PostgreSQL 13.3.5, advisory locks).
 _UPGRADE_LOCK: Final = 0x776D682D6E6F6465
@@ -61,7 +61,7 @@ def upgrade(url: str) -> SchemaStatus:
 
     Raises:
         SchemaOutOfDate: a newer version of the program has upgraded the database.
-        InvalidDatabaseUrl, DatabaseUnavailable: see `db.url`, `db.translation`.
+        InvalidDatabaseUrl, DatabaseUnavailable: see `db.engine.url`, `db.engine.translation`.
     """
     parsed = parse_url(url)
     with translated(parsed):
@@ -89,7 +89,7 @@ def check(url: str) -> SchemaStatus:
     """Compare the schema with what this version needs; changes nothing, and makes no file.
 
     Raises:
-        InvalidDatabaseUrl, DatabaseUnavailable: see `db.url`, `db.translation`.
+        InvalidDatabaseUrl, DatabaseUnavailable: see `db.engine.url`, `db.engine.translation`.
     """
     parsed = parse_url(url)
     if _is_missing_file(parsed):
@@ -142,7 +142,7 @@ def _is_missing_file(url: URL) -> bool:
 def config_for(connection: Connection | None = None) -> Config:
     """Alembic's settings, for a connection with a transaction; there is no alembic.ini."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config

@@ -1,6 +1,6 @@
 """For maintainers: write the migration that brings the last one to what `db/schema.py` says now.
 
-python -m db.new_migration "jobs know their model"
+python -m db.engine.new_migration "jobs know their model"
 
 Read what it writes before committing it: Alembic does not see renames, nor conditions of indexes.
 """
@@ -14,14 +14,14 @@ from pathlib import Path
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from db.engine import open_database
-from db.migrate import config_for, upgrade
+from db.engine.database import open_database
+from db.engine.migrate import config_for, upgrade
 
 
 def main() -> None:
     """Make the next numbered file in db/migrations/versions."""
     if len(sys.argv) != 2:
-        sys.exit('usage: python -m db.new_migration "what changes"')
+        sys.exit('usage: python -m db.engine.new_migration "what changes"')
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'last.sqlite'}"
         upgrade(url)

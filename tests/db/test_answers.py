@@ -6,13 +6,12 @@ import pytest
 from support.clock import ManualClock
 from support.received import instance, series_uid
 
-from db.deliveries import Delivery, DeliveryState, DeliveryTable
+from db.deliveries import DeliveryTable
 from db.engine import Database
 from db.errors import LeaseLost
 from db.inbox import Inbox
-from db.job import Job
-from db.job_states import JobState
-from db.jobs import JobTable, NewDelivery
+from db.jobs import JobTable
+from db.records import Delivery, DeliveryState, Job, JobState, NewDelivery
 
 REASON = "A slice is missing inside the stack."
 

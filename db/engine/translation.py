@@ -11,8 +11,8 @@ from sqlalchemy.exc import DatabaseError as PlainDatabaseError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from db.engine.url import shown
 from db.errors import DatabaseError, DatabaseUnavailable, SchemaOutOfDate
-from db.url import shown
 
 _UPGRADE: Final = "run `wmh-node db upgrade`"
 # SQLite says it in words only; PostgreSQL by SQLSTATE: undefined_table, undefined_column.

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, case, select, update
 
 from db.errors import UnknownRow
-from db.job import Job
-from db.job_states import JobAction, JobState, require_transition
-from db.rows import job_of
+from db.records import Job, job_of
 from db.schema import instances, jobs, series
-from db.upsert import upsert
 
 
 def lock_series(connection: Connection, series_instance_uid: str) -> Any:
@@ -68,29 +64,6 @@ def jobs_of_series(connection: Connection, series_instance_uid: str) -> list[Job
     """Jobs of a series, oldest first."""
     rows = connection.execute(select(jobs).where(jobs.c.series_instance_uid == series_instance_uid).order_by(jobs.c.id))
     return [job_of(row) for row in rows]
-
-
-def insert_job(
-    connection: Connection, action: JobAction, state: JobState, now: datetime, values: Mapping[str, Any]
-) -> Job | None:
-    """A new job in one of the two states that a job may begin in; None when another process has just made it."""
-    require_transition(None, action, None, state)
-    row = {
-        "attempts": 0,
-        "not_before": now,
-        "created_at": now,
-        "updated_at": now,
-        "ended_at": now if state.has_ended else None,
-        "state": state.value,
-        **values,
-    }
-    statement = upsert(connection.dialect.name)(jobs).values(row)
-    made = connection.execute(
-        statement.on_conflict_do_nothing(
-            index_elements=[jobs.c.series_instance_uid, jobs.c.instances_digest]
-        ).returning(jobs)
-    ).first()
-    return None if made is None else job_of(made)
 
 
 def same_job(earlier: Sequence[Job], instances_digest: str) -> Job | None:

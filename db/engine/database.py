@@ -23,8 +23,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, Engine
 
-from db.translation import translated
-from db.url import parse_url, shown
+from db.engine.translation import translated
+from db.engine.url import parse_url, shown
 
 Clock = Callable[[], datetime]
 
@@ -77,7 +77,7 @@ class Database:
         """A transaction that only reads, and so waits for nobody.
 
         Raises:
-            DatabaseUnavailable, SchemaOutOfDate: see `db.translation`.
+            DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
         """
         with translated(self._engine.url), self._engine.begin() as connection:
             yield connection
@@ -87,7 +87,7 @@ class Database:
         """A transaction that writes: durable when the block has ended, undone when it raises.
 
         Raises:
-            DatabaseUnavailable, SchemaOutOfDate: see `db.translation`.
+            DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
         """
         with translated(self._engine.url):
             if not self.is_sqlite:
@@ -123,7 +123,7 @@ def open_database(url: str, clock: Clock = utc_now) -> Database:
         clock: gives now, with time zone UTC.
 
     Raises:
-        InvalidDatabaseUrl: see `db.url.parse_url`.
+        InvalidDatabaseUrl: see `db.engine.url.parse_url`.
     """
     return Database(make_engine(parse_url(url)), clock)
 

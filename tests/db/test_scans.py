@@ -9,8 +9,9 @@ import pytest
 
 from db.engine import Database
 from db.errors import InvalidMeasurements
-from db.jobs import JobTable, NewDelivery
-from db.scans import Scan, ScanTable
+from db.jobs import JobTable
+from db.records import NewDelivery, Scan
+from db.scans import ScanTable
 
 REPORT = {"SOPInstanceUID": "1.2.3"}
 

@@ -14,7 +14,8 @@ from support.promoting import promote_at_once
 from db.audit import audit_entries
 from db.engine import Database, open_database
 from db.errors import DatabaseError, InvalidMeasurements, LiveModelChanged, NoEarlierModel, UnknownModel
-from db.models import ModelTable, NewModel, PromotionKind
+from db.models import ModelTable
+from db.records import NewModel, PromotionKind
 
 A, B, C = (letter * 64 for letter in "abc")
 

@@ -14,11 +14,12 @@ import pytest
 from support.databases import sqlite_url
 from support.received import instance, series_uid
 
-from db import engine
 from db.engine import Database, open_database
+from db.engine import database as engine
 from db.errors import DatabaseUnavailable
-from db.inbox import Inbox, RecordOutcome
+from db.inbox import Inbox
 from db.jobs import JobTable
+from db.records import RecordOutcome
 
 
 @pytest.fixture

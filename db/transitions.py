@@ -1,4 +1,4 @@
-"""The states of a job and the only ways between them.
+"""The states of a job, the only ways between them, and the one place where a job changes its state.
 
 Source: docs/architecture.md, "Job states": `queued -> running -> delivering -> done`; sidings `rejected` (not
 analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two columns and no state.
@@ -33,27 +33,20 @@ answer may still be on its way to destinations: that is their delivery rows' sta
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from db.errors import IllegalTransition
+from sqlalchemy import Connection, select, update
 
+from db.engine.upsert import upsert
+from db.engine.values import storable
+from db.errors import IllegalTransition, UnknownRow
+from db.job_events import note
+from db.records import Job, JobState, job_of
+from db.schema import jobs
 
-class JobState(StrEnum):
-    """Where a job stands."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DELIVERING = "delivering"
-    DONE = "done"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def has_ended(self) -> bool:
-        """True when nothing happens to the job any more unless somebody asks."""
-        return self in _ENDED
+_BEYOND_IDS: Final = 2**31
 
 
 class JobAction(StrEnum):
@@ -73,8 +66,6 @@ class JobAction(StrEnum):
     CANCEL = "cancel"
     RETRY = "retry"
 
-
-_ENDED: Final = frozenset({JobState.DONE, JobState.REJECTED, JobState.FAILED, JobState.CANCELLED})
 
 TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobState]]]] = {
     JobAction.ENQUEUE: {None: frozenset({JobState.QUEUED})},
@@ -121,5 +112,89 @@ def require_transition(job_id: int | None, action: JobAction, old: JobState | No
         return
     expected = ", ".join(state for state in ways if state is not None) or "no job yet"
     raise IllegalTransition(
-        f"cannot {action} job {job_id}: it is {old}, expected {expected} (asked to become {new}, db/job_states.py)"
+        f"cannot {action} job {job_id}: it is {old}, expected {expected} (asked to become {new}, db/transitions.py)"
     )
+
+
+def insert_job(
+    connection: Connection, action: JobAction, state: JobState, now: datetime, values: Mapping[str, Any]
+) -> Job | None:
+    """A new job in one of the two states that a job may begin in; None when another process has just made it."""
+    require_transition(None, action, None, state)
+    row = {
+        "attempts": 0,
+        "not_before": now,
+        "created_at": now,
+        "updated_at": now,
+        "ended_at": now if state.has_ended else None,
+        "state": state.value,
+        **values,
+    }
+    statement = upsert(connection.dialect.name)(jobs).values(row)
+    made = connection.execute(
+        statement.on_conflict_do_nothing(
+            index_elements=[jobs.c.series_instance_uid, jobs.c.instances_digest]
+        ).returning(jobs)
+    ).first()
+    return None if made is None else job_of(made)
+
+
+def lock_job(connection: Connection, job_id: int) -> Job:
+    """A job as it is now, and stays until the transaction ends.
+
+    Raises:
+        UnknownRow: there is none of that id.
+    """
+    # NO KEY UPDATE: a transaction that only adds a line to the timeline need not wait, and so cannot deadlock with us.
+    return read_job(connection, select(jobs).where(jobs.c.id == job_id).with_for_update(key_share=True), job_id)
+
+
+def get_job(connection: Connection, job_id: int) -> Job:
+    """A job as it is now.
+
+    Raises:
+        UnknownRow: there is none of that id.
+    """
+    return read_job(connection, select(jobs).where(jobs.c.id == job_id), job_id)
+
+
+def read_job(connection: Connection, query: Any, job_id: int) -> Job:
+    """The one row of the query."""
+    # Numbers that no column can hold are unknown too, not an error of the driver.
+    row = connection.execute(query).first() if 0 < job_id < _BEYOND_IDS else None
+    if row is None:
+        raise UnknownRow(f"there is no job {job_id}; `wmh-node jobs list` shows those there are")
+    return job_of(row)
+
+
+def move(
+    connection: Connection,
+    job: Job,
+    action: JobAction,
+    state: JobState,
+    now: datetime,
+    what: str,
+    detail: str,
+    **changes: Any,
+) -> Job:
+    """Change a locked job's state, and write the line of its timeline that says so.
+
+    A lease ends with the state it belongs to: only `running` has one.
+
+    Raises:
+        IllegalTransition: see `db.transitions`.
+    """
+    require_transition(job.id, action, job.state, state)
+    values = {
+        "state": state.value,
+        "updated_at": now,
+        "ended_at": now if state.has_ended else None,
+        "lease_owner": None,
+        "lease_expires": None,
+        **changes,
+    }
+    if isinstance(changes.get("reason"), str):
+        values["reason"] = storable(changes["reason"])
+    row = connection.execute(update(jobs).where(jobs.c.id == job.id).values(values).returning(jobs)).one()
+    note(connection, job.id, now, what, detail)
+    return job_of(row)

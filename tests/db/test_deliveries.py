@@ -6,11 +6,11 @@ import pytest
 from support.clock import ManualClock
 from support.received import series_uid
 
-from db.deliveries import Delivery, DeliveryState, DeliveryTable
+from db.deliveries import DeliveryTable
 from db.engine import Database
 from db.errors import DatabaseError, LeaseLost, UnknownRow
-from db.job_states import JobState
-from db.jobs import JobTable, NewDelivery
+from db.jobs import JobTable
+from db.records import Delivery, DeliveryState, JobState, NewDelivery
 
 
 class TestDeliveryTable:

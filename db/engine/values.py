@@ -1,4 +1,4 @@
-"""JSON documents, as both databases take them."""
+"""Values from outside, such as an exception's text or a JSON document, checked for both databases."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from db.errors import InvalidMeasurements
+
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL's text or UTF-8 cannot hold: NUL and lone surrogates become U+FFFD.
+
+    A reason that could not be written down would leave its job without an end.
+    """
+    return text.replace("\x00", _REPLACEMENT).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def require_json(what: str, document: Mapping[str, Any]) -> None:

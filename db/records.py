@@ -1,0 +1,524 @@
+"""The rows of the tables, and what goes into them, as frozen records: jobs, deliveries, the inbox, scans, models,
+feedback, audit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from db.errors import DatabaseError
+
+# Jobs
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DELIVERING = "delivering"
+    DONE = "done"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        """True when nothing happens to the job any more unless somebody asks."""
+        return self in _ENDED
+
+
+_ENDED: Final = frozenset({JobState.DONE, JobState.REJECTED, JobState.FAILED, JobState.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The analysis of one state of one series: its first `instance_count` instances, named by `instances_digest`.
+
+    Attributes:
+        attempts: how often it was claimed.
+        max_attempts: after so many it fails.
+        not_before: a queued job is not claimed earlier.
+        lease_owner, lease_expires: who works on it, and until when that holds without a heartbeat; both or none.
+        predecessor_id: the job about an earlier state of the series.
+        code, reason: why it is rejected, failed, cancelled, or waits for another attempt; the reason in words.
+        measurements: what the analysis measured (measurements.json), once there is a result.
+        report: the UIDs of its report, by DICOM keyword, once there is one; a successor's report names it.
+        answered: the UIDs of the report of an answer (why it was rejected) that was sent before the job was judged
+            anew; what comes of it now takes that one's place.
+        ended_at: when it became done, rejected, failed or cancelled.
+    """
+
+    id: int
+    series_instance_uid: str
+    study_instance_uid: str | None
+    instances_digest: str
+    instance_count: int
+    state: JobState
+    attempts: int
+    max_attempts: int
+    not_before: datetime
+    lease_owner: str | None
+    lease_expires: datetime | None
+    predecessor_id: int | None
+    code: str | None
+    reason: str | None
+    measurements: Mapping[str, Any] | None
+    report: Mapping[str, str] | None
+    answered: Mapping[str, str] | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """One line of a job's timeline.
+
+    Attributes:
+        what: a few words that do not vary: "received", "queued", "claimed", "sent", ...
+        detail: the rest of the sentence.
+    """
+
+    at: datetime
+    what: str
+    detail: str
+
+
+# Deliveries
+
+
+class DeliveryState(StrEnum):
+    """Where a delivery stands: PENDING -> SENT, or GIVEN_UP, or CANCELLED with its job."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    GIVEN_UP = "given up"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """What a worker hands over for one destination.
+
+    Attributes:
+        destination: its name in the settings.
+        files: relative to STORAGE, POSIX form, in the order in which they are sent.
+    """
+
+    destination: str
+    files: Sequence[str]
+
+    def __post_init__(self) -> None:
+        if not self.destination or not self.files:
+            raise DatabaseError(
+                f"a delivery needs a destination and files; came {self.destination!r} and {len(self.files)} files"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One destination's row.
+
+    Attributes:
+        attempts: how often it was claimed.
+        refusals: how often in a row the destination has refused it.
+        not_before: it is not claimed earlier.
+        reason: what the last attempt that failed ran into.
+        settled_at: when it was sent, given up or cancelled.
+        report_out: the destination has the report, or may have it, though the set as a whole was not sent: other
+            objects were refused, or nobody knows what became of the attempt.
+    """
+
+    id: int
+    job_id: int
+    destination: str
+    files: tuple[str, ...]
+    state: DeliveryState
+    attempts: int
+    refusals: int
+    not_before: datetime
+    lease_owner: str | None
+    lease_expires: datetime | None
+    reason: str | None
+    created_at: datetime
+    settled_at: datetime | None
+    report_out: bool
+
+    @property
+    def report_may_be_out(self) -> bool:
+        """Whether the destination has the report, or may have it; also since somebody is just sending it.
+
+        In doubt it may: a report that names one which is not there harms less than two that do not name each other.
+        """
+        return self.state is DeliveryState.SENT or self.report_out or self.lease_owner is not None
+
+
+def job_of(row: Row[Any]) -> Job:
+    """A row of `jobs`."""
+    values = dict(row._mapping)
+    return Job(**{**values, "state": JobState(values["state"])})
+
+
+def delivery_of(row: Row[Any]) -> Delivery:
+    """A row of `deliveries`."""
+    values = dict(row._mapping)
+    return Delivery(**{**values, "state": DeliveryState(values["state"]), "files": tuple(values["files"])})
+
+
+# The inbox
+
+
+class AssociationEnd(StrEnum):
+    """How an association ended (PS3.8 section 7).
+
+    RELEASED by A-RELEASE: the sender had said all. ABORTED by A-ABORT or a lost connection. LOST: the receiver itself
+    was killed and found the association open at its next start.
+    """
+
+    RELEASED = "released"
+    ABORTED = "aborted"
+    LOST = "lost"
+
+
+class RecordOutcome(StrEnum):
+    """What an instance was to its series in the inbox.
+
+    NEW: not seen before. DUPLICATE: same SOP Instance UID, same bytes; nothing was added. CONFLICT: same SOP Instance
+    UID, other bytes; kept beside the first and flagged.
+    """
+
+    NEW = "new"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedInstance:
+    """One instance that lies on disk and waits for its row.
+
+    Attributes:
+        path: of the file, relative to STORAGE, POSIX form.
+        sha256: of the file's bytes, lower-case hex.
+        association_id: from `Inbox.open_association`.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    path: str
+    sha256: str
+    size_bytes: int
+    association_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredInstance:
+    """One instance of the inbox.
+
+    Attributes:
+        ordinal: 1 for the first instance of its series, 2 for the next, ... in the order in which they became durable.
+            A job that was made for n instances is about the ordinals 1 to n, whatever comes later.
+        is_conflict: another file of the series with the same SOP Instance UID came before.
+        known_elsewhere: a file of another series with the same SOP Instance UID came before. The two series stay
+            independent of each other.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    path: str
+    sha256: str
+    size_bytes: int
+    association_id: int
+    ordinal: int
+    is_conflict: bool
+    known_elsewhere: bool
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesActivity:
+    """A series that has instances newer than its last verdict.
+
+    Attributes:
+        instance_count: instances of the series, conflicts included.
+        last_received_at: when the last of them came; a duplicate counts, since the sender is still at it.
+        open_associations: associations that brought instances of this series and are still open.
+        last_end: how the one that ended last ended; None when none has.
+        conflict_count: how many of the instances are other bytes under a known SOP Instance UID.
+    """
+
+    series_instance_uid: str
+    study_instance_uid: str
+    instance_count: int
+    last_received_at: datetime
+    open_associations: int
+    last_end: AssociationEnd | None
+    conflict_count: int
+
+
+# Scans
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a job is about, as far as another scan of the same patient must know.
+
+    Attributes:
+        job_id: of the job that analyses it.
+        study_instance_uid: its study.
+        patient_key: keyed hash of the patient's identifier; the same for every scan of the patient, and no identifier.
+        birth_key: keyed hash of the date of birth; None when that is not given.
+        acquired_on: day of the acquisition.
+        description: scanner and protocol, as JSON.
+    """
+
+    job_id: int
+    study_instance_uid: str
+    patient_key: str
+    birth_key: str | None
+    acquired_on: date
+    description: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """A scan whose job gave a result.
+
+    Attributes:
+        scan: the scan.
+        measurements: the content of measurements.json.
+        report: the UIDs of the report, by DICOM keyword.
+    """
+
+    scan: Scan
+    measurements: Mapping[str, Any]
+    report: Mapping[str, str]
+
+
+# Models
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewModel:
+    """What is registered of a bundle.
+
+    Attributes:
+        digest: sha256 as hex, stands for every byte of the bundle.
+        name, version: as the bundle's manifest gives them; several bundles may share them.
+        size_bytes: of all its files together.
+    """
+
+    digest: str
+    name: str
+    version: str
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        """A row that names no bundle could never be found again."""
+        if not _DIGEST.fullmatch(self.digest) or not self.name or not self.version or self.size_bytes < 0:
+            raise DatabaseError(
+                "a model needs a sha256 of 64 hexadecimal digits, a name, a version and a size; came "
+                f"{self.digest!r}, {self.name!r}, {self.version!r}, {self.size_bytes} bytes"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """A row of `models`; nothing of it changes but the evaluation.
+
+    Attributes:
+        added_by: account, as `user@host` from the command line.
+        evaluation: what `wmh-node evaluate` wrote about it (evaluation.json); None when nothing was given.
+    """
+
+    digest: str
+    name: str
+    version: str
+    size_bytes: int
+    added_at: datetime
+    added_by: str
+    evaluation: Mapping[str, Any] | None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.digest[:12]})"
+
+
+class PromotionKind(StrEnum):
+    """How a model became live."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A row of `promotions`. Rows are only ever added; the newest one says which model is live.
+
+    Attributes:
+        who: account, as `user@host` from the command line.
+        digest: the model that became live.
+        reason: what the person gave as the reason; None when nothing was said.
+        forced: the gate had failed, and the person wanted it all the same.
+        gate: what the gate found, as plain values; None for a rollback.
+        previous_id: the row that a rollback from this one goes back to; None when there is none.
+    """
+
+    id: int
+    at: datetime
+    who: str
+    digest: str
+    kind: PromotionKind
+    reason: str | None
+    forced: bool
+    gate: Mapping[str, Any] | None
+    previous_id: int | None
+
+
+# Feedback
+
+
+class FeedbackState(StrEnum):
+    """What became of a segmentation that was sent to the node.
+
+    WAITING: not looked at yet (no code), or kept until a series that it fits has been analysed (code and reason say
+    what is missing). ACCEPTED: a correction of a series, compared with the model's mask. REFUSED: cannot be one; the
+    reason says why. OWN: a result of this software that came back unchanged.
+    """
+
+    WAITING = "waiting"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackFacts:
+    """What a segmentation says of itself.
+
+    Attributes:
+        content_creator: ContentCreatorName (0070,0084); the name of a person, so never for a log.
+        operator: OperatorsName (0008,1070); likewise.
+        content_time: ContentDate and ContentTime as ISO 8601 in the sender's local time; None when not given.
+        made_with: manufacturer, model and version of what wrote it.
+        refers_to: UIDs that it refers to, by kind: "series", "instances", "study".
+    """
+
+    content_creator: str | None = None
+    operator: str | None = None
+    content_time: str | None = None
+    made_with: str | None = None
+    refers_to: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackDecision:
+    """The outcome of one look.
+
+    Attributes:
+        facts: None when the object could not be read.
+        source_series_uid: the series that it corrects; None when it fits none.
+        job_id: whose result it was compared with.
+        code, reason: why it waits or was refused, in words for a radiologist; None when accepted.
+        notes: sentences that a reader of the correction should know.
+        comparison: DSC, volumes in mL, and the model, ready for JSON; None when there is nothing to compare with.
+        wait_seconds: when it waits, until it is looked at again.
+    """
+
+    state: FeedbackState
+    facts: FeedbackFacts | None = None
+    source_series_uid: str | None = None
+    job_id: int | None = None
+    code: str | None = None
+    reason: str | None = None
+    notes: tuple[str, ...] = ()
+    comparison: Mapping[str, Any] | None = None
+    wait_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A row of `feedback`: one file that was received.
+
+    Attributes:
+        id: shown to people; of two corrections of one series the one with the larger number counts.
+        series_instance_uid, study_instance_uid: of the segmentation itself.
+        path: of the file, relative to STORAGE.
+        calling_ae_title: who sent it.
+        attempts: looks that failed for a reason that is not the object's.
+        superseded_by: the correction of the same series that came last, when that is another one.
+        decided_at: when it was accepted, refused, or first found to fit no series.
+
+    The others: see `FeedbackFacts` and `FeedbackDecision`.
+    """
+
+    id: int
+    sop_instance_uid: str
+    sha256: str
+    series_instance_uid: str
+    study_instance_uid: str
+    path: str
+    calling_ae_title: str
+    received_at: datetime
+    state: FeedbackState
+    attempts: int
+    not_before: datetime
+    content_creator: str | None
+    operator: str | None
+    content_time: str | None
+    made_with: str | None
+    refers_to: Mapping[str, Any] | None
+    source_series_uid: str | None
+    job_id: int | None
+    code: str | None
+    reason: str | None
+    notes: tuple[str, ...]
+    comparison: Mapping[str, Any] | None
+    decided_at: datetime | None
+    superseded_by: int | None = field(default=None)
+
+    @property
+    def counts(self) -> bool:
+        """It is the correction of its series that is used."""
+        return self.state is FeedbackState.ACCEPTED and self.superseded_by is None
+
+    @property
+    def who(self) -> str:
+        """The person whom the object names, else who sent it. May be a name: for a person's eyes, never for a log."""
+        return self.content_creator or self.operator or self.calling_ae_title
+
+
+# Audit
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One action of a person, or what a worker could not do that a person must know.
+
+    Attributes:
+        who: account, as `user@host` from the command line; "unknown" when nobody was named.
+        action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; "look
+            at feedback again"; or a worker's "live model not loaded", "feedback accepted", "feedback refused" and
+            "feedback fits no series yet", where `who` is the AE title that sent it.
+        job_id: None when it is about no job.
+    """
+
+    at: datetime
+    who: str
+    action: str
+    job_id: int | None
+    detail: str
