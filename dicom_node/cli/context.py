@@ -65,6 +65,9 @@ def exit_codes() -> Iterator[None]:
     except WmhNodeError as error:
         complain(str(error))
         raise typer.Exit(ExitCode.FAILED) from error
+    except ModuleNotFoundError as error:
+        complain(_missing_extra(error))
+        raise typer.Exit(ExitCode.FAILED) from error
     except OSError as error:
         complain(f"{type(error).__name__}: {error}")
         raise typer.Exit(ExitCode.FAILED) from error
@@ -74,6 +77,22 @@ def exit_codes() -> Iterator[None]:
     except _errors_of_other_rooms() as error:
         complain(str(error))
         raise typer.Exit(ExitCode.FAILED) from error
+
+
+_TRAINING_PACKAGES = frozenset(
+    {"h5py", "jax", "jinja2", "keras", "matplotlib", "pandas", "statsmodels", "tensorboard", "tensorflow"}
+)
+
+
+def _missing_extra(error: ModuleNotFoundError) -> str:
+    """What to install; a module that no extra brings is a fault of ours and stays an exception."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _TRAINING_PACKAGES:
+        raise error
+    return (
+        f"this command needs the package {package}, which a node that only serves does not have: "
+        "install the extra `train` (or `gpu` with an NVIDIA GPU), for example: pip install 'wmh-node[train]'"
+    )
 
 
 def complain(message: str) -> None:

@@ -72,4 +72,7 @@ def open_runtime(networks: NetworkSet, choice: RuntimeChoice, threads: int | Non
 
         return TensorFlowRuntime(networks, threads)
     except ImportError as error:
-        raise RuntimeUnavailable(f"runtime {name} is not installed: {error}. Run `make install`") from error
+        raise RuntimeUnavailable(
+            f"runtime {name} is not installed: {error}. Install it with: pip install 'wmh-node[train]' (TensorFlow), "
+            "or use runtime openvino"
+        ) from error
