@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test check format bench reference-model reference-dsc interval-coverage clean
+.PHONY: help install peers demo viewer test check docs format bench reference-model reference-dsc interval-coverage clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -31,11 +31,14 @@ viewer: install peers  ## look at a phantom, or INPUT=<folder of DICOM>, and its
 test: install peers  ## every test, against the real peers
 	$(BIN)/python -m pytest $(PARALLEL) --durations=15 $(ARGS)
 
-check: install  ## ruff, mypy, import rules
+check: install docs  ## ruff, mypy, import rules, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: install  ## the documentation site, in docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -n -W --keep-going -q -b html docs docs/_build/html
 
 format: install  ## ruff's fixes and format
 	$(BIN)/ruff check --fix .
@@ -83,4 +86,4 @@ interval-coverage: install  ## print how often the volume interval holds the man
 	$(BIN)/python -m training.interval_coverage --data "$(DATA)/flair-wmh"
 
 clean:  ## remove what make, demo and viewer made
-	rm -rf $(VENV) wmh-demo wmh-viewer build dist *.egg-info
+	rm -rf $(VENV) wmh-demo wmh-viewer build dist docs/_build *.egg-info

@@ -1,7 +1,7 @@
 """The states of a job, the only ways between them, and the one place where a job changes its state.
 
-Source: docs/architecture.md, "Job states": `queued -> running -> delivering -> done`; sidings `rejected` (not
-analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two columns and no state.
+Source: docs/maintainer/architecture.md, "Job states": `queued -> running -> delivering -> done`; sidings `rejected`
+(not analysable: why), `failed` (attempts spent: why), `cancelled`. A lease is two columns and no state.
 
 | action      | from                        | to         | when                                                        |
 |-------------|-----------------------------|------------|-------------------------------------------------------------|

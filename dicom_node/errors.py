@@ -1,4 +1,4 @@
-"""The exceptions of `dicom_node`, one tree (drawn in docs/architecture.md).
+"""The exceptions of `dicom_node`, one tree (drawn in docs/maintainer/architecture.md).
 
     WmhNodeError
     ├── NotAnalysable          a series that ends as `rejected`; carries a reason for a technologist

@@ -86,8 +86,8 @@ FIRST_REFERENCE = replace(
     compute="mixed_bfloat16",
 )
 
-# Goes on from `first-reference` with synthetic scans of every contrast, which is what other scanners ask for (stack.md:
-# augmentation of one scanner's images does nothing for another's).
+# Goes on from `first-reference` with synthetic scans of every contrast, which other scanners need
+# (docs/adr/0007: augmentation of one scanner's images does nothing for another's contrast).
 SECOND_REFERENCE = replace(
     FIRST_REFERENCE,
     name="second-reference",

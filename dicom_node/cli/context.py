@@ -1,6 +1,6 @@
 """What every command needs: the settings, output as text or JSON, and errors turned into exit codes.
 
-Exit codes (design.md): 0 done, 2 usage, 3 input not analysable (reason on stderr), 1 any other failure.
+Exit codes: 0 done, 2 usage, 3 input not analysable (reason on stderr), 1 any other failure.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def settings_or_exit(config: Path | None = None, **overrides: Any) -> Settings:
 
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Turn our own errors into one line on stderr and the exit code that design.md promises."""
+    """Turn our own errors into one line on stderr and its exit code."""
     try:
         yield
     except NotAnalysable as error:

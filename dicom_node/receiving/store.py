@@ -1,6 +1,6 @@
 """From a checked temporary file to an instance that may be acknowledged.
 
-All of this has happened before 0x0000 leaves (design.md): the file is flushed, it has its final name, the folder with
+All of this has happened before 0x0000 leaves: the file is flushed, it has its final name, the folder with
 that name is flushed, and its row is committed.
 
 | crash or power cut after | what is left | harmless because |

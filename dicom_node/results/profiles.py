@@ -169,7 +169,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 why="OHIF 3 shows SEG as overlay, the report's groups in its panel, and the summary as an image; it "
                 "loads no presentation state of annotations for SEG and needs a plug-in for PDF. Tested in Chromium. "
                 "Unless told to load frame by frame, OHIF 3.13 scrambles a BINARY SEG whose frames do not end at a "
-                "byte (measured: docs/interoperability.md), and reads the same as OCCUPANCY exactly.",
+                "byte (measured: docs/administrator/interoperability.md), and reads the same as OCCUPANCY exactly.",
                 whole_bytes=True,
             ),
             Profile(

@@ -1,6 +1,6 @@
 """What to tell a radiologist about a series that was not analysed: what was expected, and what to do.
 
-By the codes of docs/refusals.md, in families: the reason itself comes with the refusal.
+By the codes of docs/administrator/refusals.md, in families: the reason itself comes with the refusal.
 """
 
 from __future__ import annotations

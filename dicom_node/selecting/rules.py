@@ -317,7 +317,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "t1_weighted",
         lambda e: _names_t1(e) or _says("mprage", "mp2rage", "bravo", "spgr", "fspgr", "mp rage")(e),
         lambda e: "This is T1-weighted (T1 FLAIR or MPRAGE also carry an inversion time); a T2 FLAIR is expected.",
-        "vendors' names; paper/reading.md: a rule on InversionTime alone picks T1",
+        "vendors' names; the paper: a rule on InversionTime alone picks T1",
     ),
     Exclusion(
         "fat_nulled",

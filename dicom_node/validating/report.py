@@ -41,7 +41,7 @@ class Row:
     value_type: str
 
 
-# PS3.16, edition 2024. Rows that are user options there, and that IHE AI Results or design.md demand, say so.
+# PS3.16, edition 2024. Rows that are user options there, and that IHE AI Results or we require, say so.
 ROOT_ROWS: Final = (
     Row("TID 1001, row 1", OBSERVER_TYPE, "Observer Type", "CODE"),
     Row("TID 1004, row 1", ("121012", "DCM"), "Device Observer UID", "UIDREF"),

@@ -1,4 +1,4 @@
-"""UNet and SE-UNet (paper, "Network Architecture"; reading.md says where text and published code part)."""
+"""UNet and SE-UNet (paper, "Network Architecture"; where text and published code differ: docs/researcher/paper.md)."""
 
 from __future__ import annotations
 

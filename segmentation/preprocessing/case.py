@@ -35,7 +35,7 @@ class PreprocessedCase:
 
 
 def preprocess(volume: FlairVolume, settings: PreprocessingSettings | None = None) -> PreprocessedCase:
-    """Scale, resize, equalise, mask and normalise one case (paper, "Data Preprocessing"; reading.md decides)."""
+    """Scale, resize, equalise, mask and normalise one case (paper, "Data Preprocessing"; docs/researcher/paper.md)."""
     settings = settings or PreprocessingSettings()
     flags: set[str] = set()
     rows, columns = volume.voxels.shape[1:]

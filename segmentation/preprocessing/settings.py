@@ -12,7 +12,7 @@ PeakRule = Literal["nearest", "highest"]
 
 @dataclass(frozen=True)
 class PreprocessingSettings:
-    """The published preprocessing, with its ambiguities as settings (paper, "Data Preprocessing"; reading.md).
+    """The published preprocessing, its ambiguities as settings ("Data Preprocessing"; docs/researcher/paper.md).
 
     Attributes:
         size: rows and columns of the networks' input.

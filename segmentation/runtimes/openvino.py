@@ -30,7 +30,8 @@ class OpenVinoRuntime:
         """Build and compile; about half a second."""
         self.precision = "bf16" if cpu_has_amx_bf16() else "f32"
         settings: dict[str, Any] = {
-            # Never left to OpenVINO's own choice: it takes bf16 on AVX512_BF16 too, where it is slower (stack.md).
+            # Never left to OpenVINO: it takes bf16 on AVX512_BF16 too, slower on some CPUs
+            # (docs/maintainer/benchmarks.md).
             "INFERENCE_PRECISION_HINT": self.precision,
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,

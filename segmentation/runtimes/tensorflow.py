@@ -19,7 +19,7 @@ from segmentation.runtimes.runtime import BATCH
 
 
 class TensorFlowRuntime:
-    """All members as one `tf.function`, float32, without XLA (which was slower in every measurement, stack.md)."""
+    """All members as one `tf.function`, float32, without XLA (slower: docs/maintainer/benchmarks.md)."""
 
     name: Final = "tensorflow"
     precision: Final = "f32"

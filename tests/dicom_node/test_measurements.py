@@ -63,13 +63,13 @@ def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
 
 
 def test_every_field_is_documented(tmp_path: Path) -> None:
-    """docs/measurements.md names each field, those of follow_up too, and no others."""
+    """docs/researcher/measurements.md names each field, those of follow_up too, and no others."""
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series, divided=RegionRule())
     report = ReportReference("1.1", "1.2", "1.3", "1.4")
     earlier = EarlierResult(report, date(2024, 1, 1), date(2025, 1, 1), 1.0, VolumeInterval(0.5, 2.0))
     found = measurements_json(series, segmentation, MODEL, 0.0, 0.0, earlier.against(segmentation.measures))
-    page = (REPOSITORY / "docs" / "measurements.md").read_text()
+    page = (REPOSITORY / "docs" / "researcher" / "measurements.md").read_text()
     rows = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == {*found, *found["follow_up"]}

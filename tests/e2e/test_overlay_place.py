@@ -63,7 +63,7 @@ def _made(case: Case, folder: Path) -> tuple[FlairSeries, Segmentation]:
 
 
 # Pixels of 1.5 x 2 mm, 48 x 40 of them. The frames of an odd matrix (47 x 41) do not end at a byte: OHIF 3.13 scrambles
-# BINARY segmentations of these, for which its profile has another form (docs/interoperability.md).
+# BINARY segmentations of these, for which its profile has another form (docs/administrator/interoperability.md).
 DRAWN = (
     drawn(Case("anisotropic")),
     drawn(Case("oblique-gapped", tilt=(17.0, 9.0), gap=True)),

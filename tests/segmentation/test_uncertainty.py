@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from segmentation.uncertainty import confidence_bits, uncertainty_index
 
-# Where 1 - H(p) = 0.5 bit, to nine digits; reading.md rounds it to 0.8900.
+# Where 1 - H(p) = 0.5 bit, to nine digits; the paper rounds it to 0.8900.
 LIMIT = 0.889972135
 
 probabilities = st.floats(0.0, 1.0, width=32)

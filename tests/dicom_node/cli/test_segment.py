@@ -42,7 +42,7 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def test_dicom_in_result_set_out(series: list[Path], model: Path, tmp_path: Path) -> None:
-    """A folder of DICOM gives SEG, SR, measurements.json with design.md's names, and a picture; JSON on stdout."""
+    """A folder of DICOM gives SEG, SR, measurements.json with its documented names, and a picture; JSON on stdout."""
     done = run_cli("segment", series[0].parent, "--out", tmp_path, "--model", model, "--json")
     measurements = json.loads(done.stdout)
     assert set(measurements) >= FIELDS

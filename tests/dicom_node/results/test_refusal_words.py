@@ -13,8 +13,9 @@ FAULT = "unexpected_error"
 
 
 def documented_codes() -> list[str]:
-    """The codes in the tables of docs/refusals.md, without those of analysed series."""
-    text = (REPOSITORY / "docs" / "refusals.md").read_text().split("## Flags of an analysed series")[0]
+    """The codes in the tables of docs/administrator/refusals.md, without those of analysed series."""
+    page = REPOSITORY / "docs" / "administrator" / "refusals.md"
+    text = page.read_text().split("## Flags of an analysed series")[0]
     return [code for row in re.findall(r"^\|(.*?)\|", text, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)]
 
 

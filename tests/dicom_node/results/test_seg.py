@@ -80,7 +80,7 @@ def test_frames_refer_to_frames_of_enhanced_instances(tmp_path: Path) -> None:
 
 
 def test_the_segment_says_what_it_is(tmp_path: Path) -> None:
-    """Category, type, region, algorithm, colour and tracking of the one segment are those of design.md."""
+    """Category, type, region, algorithm, colour and tracking of the one segment are the documented ones."""
     _, _, seg = made(AXIAL, tmp_path)
     (segment,) = seg.SegmentSequence
     assert code(segment.SegmentedPropertyCategoryCodeSequence) == ("49755003", "SCT")

@@ -1,4 +1,4 @@
-"""docs/refusals.md lists every code and flag that a series can end with."""
+"""docs/administrator/refusals.md lists every code and flag that a series can end with."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from support.data import REPOSITORY
 
 from dicom_node.selecting.rules import EXCLUSIONS, NOTES, SIGNS
 
-_PAGE = REPOSITORY / "docs" / "refusals.md"
+_PAGE = REPOSITORY / "docs" / "administrator" / "refusals.md"
 _REFUSALS = re.compile(
     r'(?:UnreadableObject|IncompleteSeries|UnsupportedGeometry|NotFlair|Verdict)\(\s*(?:False,\s*)?"([a-z0-9_]+)"'
 )
