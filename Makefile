@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test check docs format bench reference-model reference-dsc interval-coverage clean
+.PHONY: help install peers demo viewer test check docs format bench image reference-model reference-dsc interval-coverage clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -48,6 +48,9 @@ bench: install peers  ## benchmarks beside the peers: receiving, claim, inferenc
 	$(BIN)/python tests/benchmarks/receiving.py
 	$(BIN)/python tests/benchmarks/claim.py
 	$(BIN)/python tests/benchmarks/inference.py
+
+image:  ## build the image wmh-node with buildah; BASE=<image>, TARGET=worker-gpu, TAG=<name>
+	@bash deploy/scripts/build-image $(or $(TARGET),node) $(or $(TAG),wmh-node)
 
 runs/phantoms: install
 	$(BIN)/python -m dicom_node.phantom.training_cases --out $@ --count 24 --first-seed 1000
