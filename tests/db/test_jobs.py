@@ -232,16 +232,53 @@ class TestJobTable:
         assert self.jobs.claim("worker-1", 60) is None
 
     def test_a_job_that_kills_its_workers(self) -> None:
-        """A series that kills every worker that takes it ends as failed, and the next job is claimed."""
+        """A series that kills every worker that takes it ends as failed, though later than one that brings errors, and
+        the next job is claimed."""
         poison = self.jobs.enqueue(SERIES, DIGEST, 24)
-        for number in range(3):
+        for number in range(6):
             assert self.claimed(f"worker-{number}").id == poison.id
             self.clock.pass_seconds(61)
         other = self.jobs.enqueue(series_uid(2), DIGEST, 24)
-        assert self.claimed("worker-3").id == other.id
+        assert self.claimed("worker-6").id == other.id
         failed = self.jobs.get(poison.id)
         assert failed.state is JobState.FAILED
-        assert failed.reason == "all 3 attempts are spent: the worker worker-2 went silent during the last one"
+        assert "all 3 attempts (of 6 made, 6 ended with their worker and count half)" in failed.reason
+        assert "the worker worker-5 went silent during the last one" in failed.reason
+
+    def test_machine_crashes_are_not_the_jobs_fault(self) -> None:
+        """Three crashes of the machine, then two errors of ours: the job is tried once more, and done."""
+        job = self.jobs.enqueue(SERIES, DIGEST, 24)
+        for number in range(3):
+            self.claimed(f"worker-{number}")
+            self.clock.pass_seconds(61)
+        assert self.jobs.retry_later(self.claimed("worker-3").id, "worker-3", "trouble", 0).state is JobState.QUEUED
+        assert self.claimed("worker-4").id == job.id
+        assert self.jobs.deliver(job.id, "worker-4", {}, []).state is JobState.DONE
+
+    def test_crashes_before_a_retry_by_hand_do_not_count(self) -> None:
+        """Who has a job tried again gives it all its attempts."""
+        job = self.jobs.enqueue(SERIES, DIGEST, 24)
+        for number in range(6):
+            self.claimed(f"worker-{number}")
+            self.clock.pass_seconds(61)
+        assert self.jobs.claim("worker-6", 60) is None
+        self.jobs.retry(job.id)
+        for number in range(6):
+            assert self.claimed(f"again-{number}").id == job.id
+            self.clock.pass_seconds(61)
+        assert self.jobs.claim("again-6", 60) is None
+
+    def test_nothing_is_taken_over_while_the_clock_is_not_trusted(self) -> None:
+        """Right after the clock was set forward a lease that seems to have run out stays its worker's; what is queued
+        is begun all the same."""
+        job = self.jobs.enqueue(SERIES, DIGEST, 24)
+        self.claimed()
+        self.clock.pass_seconds(2 * 3600)
+        assert self.jobs.claim("worker-2", 60, take_over=False) is None
+        other = self.jobs.enqueue(series_uid(2), DIGEST, 24)
+        assert self.jobs.claim("worker-2", 60, take_over=False).id == other.id
+        assert self.jobs.heartbeat(job.id, "worker-1", 60)
+        assert self.jobs.claim("worker-3", 60) is None
 
     def test_reject(self) -> None:
         """A series that is not analysable ends at once, with a code and a sentence, whatever attempts are left."""
