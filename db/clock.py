@@ -1,0 +1,113 @@
+"""Times of rows after the machine's clock was set back: no row waits longer than it would have.
+
+A row that was written while the clock was ahead waits until a time that lies hours or days off. Every wait of ours has
+a longest length, so that a time further ahead than that is known to be wrong, whoever wrote it. It is brought back to
+the longest that it can mean; doing so again changes nothing. Only waits are touched: when something happened is a
+record, but for the two times that later ones are compared with (when a job failed, when an association ended).
+
+Also for a clock that differs a little between machines: nothing is touched within `SLACK_SECONDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection, Table, select, update
+
+from db.engine.database import Database
+from db.records import DeliveryState, FeedbackState, JobState
+from db.schema import associations, deliveries, feedback, jobs, series, series_associations
+
+SLACK_SECONDS: Final = 5.0
+
+WaitAfter = Callable[[int], float]
+"""The longest wait, in seconds, after so many attempts."""
+
+
+def clamp_jobs(database: Database, wait_after: WaitAfter, lease_seconds: float) -> int:
+    """Bring back times of jobs; returns how many rows were changed.
+
+    Args:
+        wait_after: of a queued job.
+        lease_seconds: how long a claim holds.
+    """
+
+    def longest(row: Any) -> float:
+        made_ahead = row.created_at > database.clock() + timedelta(seconds=SLACK_SECONDS)
+        return 0.0 if made_ahead and row.attempts == 0 else wait_after(max(row.attempts, 1))
+
+    return (
+        _clamp(database, jobs, "not_before", JobState.QUEUED.value, longest)
+        + _clamp(database, jobs, "lease_expires", JobState.RUNNING.value, lambda _row: lease_seconds)
+        + _clamp(database, jobs, "ended_at", JobState.FAILED.value, lambda _row: 0.0)
+        + _clamp_ends(database)
+    )
+
+
+def clamp_deliveries(database: Database, wait_after: WaitAfter, lease_seconds: float) -> int:
+    """Bring back times of deliveries; as `clamp_jobs`."""
+
+    def longest(row: Any) -> float:
+        return wait_after(row.attempts) if row.attempts else 0.0
+
+    return _clamp(database, deliveries, "not_before", DeliveryState.PENDING.value, longest) + _clamp(
+        database, deliveries, "lease_expires", DeliveryState.PENDING.value, lambda _row: lease_seconds
+    )
+
+
+def clamp_feedback(database: Database, longest: Callable[[datetime, datetime], float]) -> int:
+    """Bring back times of segmentations that wait.
+
+    Args:
+        longest: the longest wait in seconds of one that came at the first time, seen at the second.
+    """
+
+    def of_row(row: Any) -> float:
+        return longest(row.received_at, database.clock())
+
+    return _clamp(database, feedback, "not_before", FeedbackState.WAITING.value, of_row)
+
+
+def _clamp(database: Database, table: Table, column: str, state: str, longest: Callable[[Any], float]) -> int:
+    """Bring `column` back in rows of one state where it lies further ahead than `longest` seconds; how many."""
+    now = database.clock()
+    of_state, value = table.c.state == state, table.c[column]
+    ahead = select(table).where(of_state, value > now + timedelta(seconds=SLACK_SECONDS))
+    with database.read() as connection:
+        rows = connection.execute(ahead).all()
+    bounds = {row.id: now + timedelta(seconds=longest(row)) for row in rows}
+    wrong = [row for row in rows if getattr(row, column) > bounds[row.id] + timedelta(seconds=SLACK_SECONDS)]
+    if not wrong:
+        return 0
+    with database.write() as connection:
+        # As it was seen: whoever has moved the row meanwhile knew the right time.
+        return sum(
+            connection.execute(
+                update(table)
+                .where(table.c.id == row.id, of_state, value == getattr(row, column))
+                .values({column: bounds[row.id]})
+            ).rowcount
+            for row in wrong
+        )
+
+
+def _clamp_ends(database: Database) -> int:
+    """Ends of the associations of open series: the last of them says whether the series is whole."""
+    now = database.clock()
+    of_open = (
+        select(series_associations.c.association_id)
+        .join(series, series.c.series_instance_uid == series_associations.c.series_instance_uid)
+        .where(series.c.instance_count > series.c.judged_count)
+    )
+    wrong = associations.c.id.in_(of_open) & (associations.c.ended_at > now + timedelta(seconds=SLACK_SECONDS))
+    with database.read() as connection:
+        if not _any(connection, wrong):
+            return 0
+    with database.write() as connection:
+        return connection.execute(update(associations).where(wrong).values(ended_at=now)).rowcount
+
+
+def _any(connection: Connection, condition: Any) -> bool:
+    return connection.execute(select(associations.c.id).where(condition).limit(1)).first() is not None
