@@ -502,6 +502,78 @@ class Feedback:
         return self.content_creator or self.operator or self.calling_ae_title
 
 
+# Roles
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRole:
+    """One start of a role.
+
+    Attributes:
+        id: the role, and what no other start has: "work-5f0c...". Never the name of a host or a container, which the
+            next one may bear again.
+        seen_at: its last heartbeat.
+        ended_at: when it stopped in order; None while it runs, and for ever when it was killed.
+        model_digest: of the model that a worker holds; None before it has loaded one, and for other roles.
+        trouble: what keeps it from its work, in words; None when nothing does.
+    """
+
+    id: str
+    role: str
+    host: str
+    process_id: int
+    version: str
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    model_digest: str | None
+    trouble: str | None
+
+
+# Overview
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryBacklog:
+    """Deliveries to one destination that are in one state; `oldest_at`: when the oldest of them was made."""
+
+    destination: str
+    state: DeliveryState
+    count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobBacklog:
+    """Jobs in one state; `oldest_at`: when the oldest of them was made."""
+
+    state: JobState
+    count: int
+    oldest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What the tables say about the node at one moment.
+
+    Attributes:
+        waiting_series: series whose slices may not all be here yet, or that no role has looked at.
+        last_received_at, last_result_at: of the newest instance and the newest job that is done; None: never.
+        failed_since: jobs that failed after the time asked for.
+        not_delivered_since: deliveries that were given up after it.
+    """
+
+    at: datetime
+    jobs: tuple[JobBacklog, ...]
+    deliveries: tuple[DeliveryBacklog, ...]
+    waiting_series: int
+    oldest_waiting_at: datetime | None
+    last_received_at: datetime | None
+    last_result_at: datetime | None
+    failed_since: int
+    not_delivered_since: int
+
+
 # Audit
 
 

@@ -6,6 +6,7 @@
                                                         jobs --- scans        whose and when, as keyed hashes
     models --< promotions                    the newest promotion says which model is live
     instances ~~ feedback >~~ series         a received segmentation, and the series that it corrects
+    roles                                    what runs, with its heartbeat
     audit                                    what people did
 
 `~~`: by UID, without a foreign key: a job or a correction may outlive the rows of its series.
@@ -292,6 +293,23 @@ feedback = Table(
     Index("ix_feedback_series", "series_instance_uid"),
     # The number is shown to people, and orders corrections of one series: it must never come again.
     sqlite_autoincrement=True,
+)
+
+# One row for each start of a role (receive, work, deliver, ...), under a name that no other start has.
+roles = Table(
+    "roles",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("host", _NAME, nullable=False),
+    Column("process_id", Integer, nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("model_digest", _DIGEST),
+    Column("trouble", Text),
+    Index("ix_roles_seen_at", "seen_at"),
 )
 
 audit = Table(
