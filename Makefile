@@ -53,7 +53,7 @@ image:  ## build the image wmh-node with buildah; BASE=<image>, TARGET=worker-gp
 	@bash deploy/scripts/build-image $(or $(TARGET),node) $(or $(TAG),wmh-node)
 
 runs/phantoms: install
-	$(BIN)/python -m dicom_node.phantom.training_cases --out $@ --count 24 --first-seed 1000
+	$(BIN)/python -m dicom_node.demo.phantom.training_cases --out $@ --count 24 --first-seed 1000
 
 runs/synthetic: install
 	$(BIN)/python -m training.synthesis --label-maps "$(DATA)/label-maps" --out $@ --count 160

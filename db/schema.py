@@ -209,7 +209,7 @@ scans = Table(
     metadata,
     Column("job_id", Integer, ForeignKey("jobs.id"), primary_key=True, autoincrement=False),
     Column("study_instance_uid", _UID, nullable=False),
-    # Keyed hashes (dicom_node/followup/patient_key.py); the key is not in the database.
+    # Keyed hashes (dicom_node/analyse/follow_up/patient_key.py); the key is not in the database.
     Column("patient_key", _DIGEST, nullable=False),
     Column("birth_key", _DIGEST),
     Column("acquired_on", Date, nullable=False),

@@ -47,7 +47,7 @@ def digest_of_first(connection: Connection, series_instance_uid: str, instance_c
 
     Returns:
         sha256 as hex over the sorted, distinct lines "<SOPInstanceUID> <sha256>\\n": the formula that names a job
-        (`dicom_node/reading/digest.py`; a test holds the two together).
+        (`dicom_node/series/dicom/digest.py`; a test holds the two together).
     """
     rows = connection.execute(
         select(instances.c.sop_instance_uid, instances.c.sha256).where(

@@ -12,10 +12,10 @@ from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, ou
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dicom_node.settings import Settings
+    from dicom_node.node.settings import Settings
     from training.cases import LabelledCase
     from training.comparison.contender import Candidate
     from training.comparison.document import Comparison

@@ -21,8 +21,8 @@ from dicom_node.cli.context import (
 )
 from dicom_node.cli.network_check import Said, network_checks
 from dicom_node.cli.tls_check import tls_checks
-from dicom_node.errors import WmhNodeError
-from dicom_node.settings import ENVIRONMENT_PREFIX, Destination, Settings, compact, redacted, unknown_variables
+from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.settings import ENVIRONMENT_PREFIX, Destination, Settings, compact, redacted, unknown_variables
 
 app = typer.Typer(help="What is set, and whether it works.", no_args_is_help=True)
 
@@ -118,7 +118,7 @@ def _check_database(url: str) -> str:
 
 
 def _check_model(settings: Settings) -> str:
-    from dicom_node.modelling.choice import choose_model
+    from dicom_node.models.choice import choose_model
 
     choice = choose_model(settings)
     identity = choice.load().identity
@@ -127,7 +127,7 @@ def _check_model(settings: Settings) -> str:
 
 def _model_in_use(settings: Settings) -> dict[str, str]:
     """Which model results would name now, and why; or why that cannot be told. Asking must work without a model."""
-    from dicom_node.modelling.choice import choose_model
+    from dicom_node.models.choice import choose_model
     from segmentation.errors import SegmentationError
 
     try:
@@ -142,8 +142,8 @@ def _model_words(model: dict[str, str]) -> str:
 
 
 def _check_destination(settings: Settings, destination: Destination) -> str:
-    from dicom_node.sending import echo, rejected_classes
-    from dicom_node.sending.result_classes import classes_of, remedy, words_of_class
+    from dicom_node.deliver.send import echo, rejected_classes
+    from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_class
 
     tls = settings.client_tls(destination)
     echo(destination, calling_ae_title=settings.ae_title, tls=tls)

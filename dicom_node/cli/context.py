@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dicom_node.errors import ConfigurationError, NotAnalysable, WmhNodeError
-from dicom_node.settings import Settings, load_settings
+from dicom_node.node.errors import ConfigurationError, NotAnalysable, WmhNodeError
+from dicom_node.node.settings import Settings, load_settings
 
 
 class ExitCode(IntEnum):

@@ -12,10 +12,10 @@ from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, ou
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from dicom_node.settings import Settings
+    from dicom_node.node.settings import Settings
     from segmentation.bundle import ModelBundle
     from training.cases import LabelledCase
     from training.evaluation.document import Evaluation, TrainingSizeCurve
@@ -155,7 +155,7 @@ def _bundle(named: str | None, settings: Settings, config: Path | None) -> Model
     """
     if named is not None:
         return load_named(named, config)
-    from dicom_node.modelling.choice import choose_model
+    from dicom_node.models.choice import choose_model
 
     return choose_model(settings).load()
 

@@ -29,7 +29,7 @@ from dicom_node.cli.context import (
 if TYPE_CHECKING:
     from db.engine import Database
     from db.feedback import FeedbackTable
-    from dicom_node.settings import Settings
+    from dicom_node.node.settings import Settings
 
 app = typer.Typer(help="Segmentations that radiologists corrected and sent back.", no_args_is_help=True)
 
@@ -117,10 +117,10 @@ def export(
     """Write the corrections that count as training cases, ready for `wmh-node train`; without patient data."""
     from db.inbox import Inbox
     from db.jobs import JobTable
+    from dicom_node.analyse.follow_up.patient_key import open_hasher
     from dicom_node.cli.progress import stage_bars
     from dicom_node.feedback.export import Exporter
-    from dicom_node.followup.patient_key import open_hasher
-    from dicom_node.working.received_series import ReceivedSeriesReader
+    from dicom_node.series.read.received_series import ReceivedSeriesReader
 
     with _opened(config) as opened, closing(ReceivedSeriesReader()) as reader, stage_bars() as progress:
         storage = opened.settings.storage.absolute()

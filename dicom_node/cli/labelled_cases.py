@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dicom_node.cli.context import err
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from training.cases import LabelledCase
@@ -30,7 +30,7 @@ def read_cases(
         BadTrainingCase: a case in DICOM that cannot be converted.
         BadInput: a case that cannot be used, by its name.
     """
-    from dicom_node.casework.prepare import prepare_cases
+    from dicom_node.cases.prepare import prepare_cases
     from training.cases import load_cases
     from training.cohort import FILE_NAME
     from training.splits import with_splits

@@ -16,8 +16,8 @@ from typing import Annotated, Any
 import typer
 
 from dicom_node.cli.context import exit_codes
-from dicom_node.files import keep_from_others
-from dicom_node.logs import configure_logs
+from dicom_node.node.files import keep_from_others
+from dicom_node.node.logs import configure_logs
 
 
 @dataclass(frozen=True)

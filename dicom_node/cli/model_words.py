@@ -14,8 +14,8 @@ from rich.text import Text
 
 from db.records import Promotion, PromotionKind, RegisteredModel
 from dicom_node.cli.job_words import shown_time
-from dicom_node.modelling.evaluation import mean_dsc
-from dicom_node.modelling.gate import CheckState, GateVerdict
+from dicom_node.models.checks import CheckState, GateVerdict
+from dicom_node.models.evaluation import mean_dsc
 from segmentation.untrusted import printable
 
 _COLOURS = {CheckState.PASSED: "green", CheckState.FAILED: "red", CheckState.NOT_MADE: "dim"}

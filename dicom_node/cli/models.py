@@ -28,7 +28,7 @@ from dicom_node.cli.registry import Registry, open_registry
 
 if TYPE_CHECKING:
     from db.records import Promotion, RegisteredModel
-    from dicom_node.modelling.gate import GateVerdict
+    from dicom_node.models.checks import GateVerdict
 
 app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)
 
@@ -108,8 +108,8 @@ def add(
 ) -> None:
     """Check a bundle, copy it into STORAGE/models and register it. The same bundle again changes nothing."""
     from dicom_node.cli.model_words import plain_model
-    from dicom_node.modelling.adding import add_model
-    from dicom_node.storage import require_storage
+    from dicom_node.models.adding import add_model
+    from dicom_node.node.storage import require_storage
 
     settings = settings_or_exit(config)
     with exit_codes():
@@ -150,7 +150,7 @@ def promote(
     live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
     """
     from dicom_node.cli.model_words import plain_promotion
-    from dicom_node.modelling.adding import register_shipped
+    from dicom_node.models.adding import register_shipped
 
     if force and not (reason or "").strip():
         complain("--force: expected --reason TEXT beside it, for the audit; came none")
@@ -227,8 +227,8 @@ def _judge(
     patients: Path | None,
     margin: float,
 ) -> GateVerdict:
-    from dicom_node.modelling.choice import registered_choice, registry_choice
-    from dicom_node.modelling.gate import judge
+    from dicom_node.models.checks import judge
+    from dicom_node.models.choice import registered_choice, registry_choice
 
     with stage_bars() as progress, TemporaryDirectory(prefix="wmh-node-cases-") as cache:
         return judge(
@@ -284,7 +284,7 @@ def _card(registry: Registry, model: RegisteredModel) -> str:
 def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str, Any] | None, live: str | None) -> None:
     from dicom_node.cli.job_words import shown_time
     from dicom_node.cli.model_words import in_words
-    from dicom_node.modelling.evaluation import mean_dsc
+    from dicom_node.models.evaluation import mean_dsc
     from segmentation.untrusted import printable
 
     table = Table(box=None, show_header=False)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from segmentation.bundle import ModelBundle

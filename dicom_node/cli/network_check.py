@@ -12,9 +12,9 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dicom_node.errors import ConfigurationError
-from dicom_node.serving.ports import require_free
-from dicom_node.settings import Peer, Settings
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.settings import Peer, Settings
+from dicom_node.serve.ports import require_free
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ def phantom(
 ) -> None:
     """Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."""
     # Imported late: `wmh-node --help` must not wait for SciPy.
-    from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-    from dicom_node.phantom.writing import write_phantom_series
+    from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+    from dicom_node.demo.phantom.writing import write_phantom_series
 
     with exit_codes():
         spec = PhantomSpec(

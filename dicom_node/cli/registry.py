@@ -12,8 +12,8 @@ from dicom_node.cli.context import err, exit_codes, settings_or_exit
 
 if TYPE_CHECKING:
     from db.models import ModelTable
-    from dicom_node.modelling.store import ModelStore
-    from dicom_node.settings import Settings
+    from dicom_node.models.store import ModelStore
+    from dicom_node.node.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
     # Imported late: `wmh-node --help` must not wait for SQLAlchemy.
     from db.engine import open_database
     from db.models import ModelTable
-    from dicom_node.files import make_folder
-    from dicom_node.modelling.choice import store_of
+    from dicom_node.models.choice import store_of
+    from dicom_node.node.files import make_folder
 
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:

@@ -7,23 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicom_node.cli.context import ConfigOption, exit_codes, settings_or_exit
-from dicom_node.files import make_folder
-from dicom_node.logs import configure_logs
-from dicom_node.serving.role import give_way_to_the_receiver, stop_when_told
-from dicom_node.settings import Settings
-from dicom_node.storage import require_storage
+from dicom_node.node.files import make_folder
+from dicom_node.node.logs import configure_logs
+from dicom_node.node.settings import Settings
+from dicom_node.node.storage import require_storage
+from dicom_node.serve.role import give_way_to_the_receiver, stop_when_told
 
 
 def receive(config: ConfigOption = None) -> None:
     """Receive DICOM by C-STORE into the inbox, until told to stop."""
-    from dicom_node.receiving.run import run_receiver
+    from dicom_node.receive.run import run_receiver
 
     _run("receive", config, run_receiver)
 
 
 def work(config: ConfigOption = None) -> None:
     """Decide which series are complete and analyse them, until told to stop."""
-    from dicom_node.working.run import run_work
+    from dicom_node.serve.work_role import run_work
 
     give_way_to_the_receiver()
     _run("work", config, run_work)
@@ -31,7 +31,7 @@ def work(config: ConfigOption = None) -> None:
 
 def deliver(config: ConfigOption = None) -> None:
     """Send results to the destinations, until told to stop."""
-    from dicom_node.delivering.run import run_deliver
+    from dicom_node.serve.deliver_role import run_deliver
 
     _run("deliver", config, run_deliver)
 

@@ -20,8 +20,8 @@ from dicom_node.cli.context import (
     settings_or_exit,
 )
 from dicom_node.cli.progress import one_bar
-from dicom_node.errors import ConfigurationError
-from dicom_node.settings import Destination, Settings, parse_destination
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.settings import Destination, Settings, parse_destination
 
 _MAGIC_AT = 128  # PS3.10 7.1: preamble, then "DICM"
 
@@ -33,7 +33,7 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """Send DICOM objects to a peer by C-STORE."""
-    from dicom_node.sending import send_files
+    from dicom_node.deliver.send import send_files
 
     settings = settings_or_exit(config)
     with exit_codes():

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dicom_node.cli.context import JsonOption, err, exit_codes, out, print_json
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.progress import stage_bars
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from segmentation.bundle import ModelBundle

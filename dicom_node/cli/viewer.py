@@ -17,7 +17,7 @@ from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
 
 if TYPE_CHECKING:
-    from dicom_node.viewer.run import Viewer
+    from dicom_node.demo.viewer.run import Viewer
 
 _LOOK_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ def viewer(
 ) -> None:
     """Show a FLAIR series and its results in OHIF, with Orthanc as the PACS, on this machine only; Ctrl-C ends it."""
     # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
-    from dicom_node.viewer.run import find_parts, open_viewer
+    from dicom_node.demo.viewer.run import find_parts, open_viewer
 
     # Said for SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
     for ending in (signal.SIGINT, signal.SIGTERM):

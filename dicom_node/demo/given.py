@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dicom_node.errors import NotFlair
-from dicom_node.reading.folder import find_series
+from dicom_node.node.errors import NotFlair
+from dicom_node.series.dicom.folder import find_series
 
 Progress = Callable[[str, int, int], None]
 
@@ -38,8 +38,8 @@ def given(folder: Path | None, phantom_folder: Path, progress: Progress) -> Give
 
 def _phantom(folder: Path, progress: Progress) -> Given:
     # Imported here: SciPy is of no use to a user's own DICOM.
-    from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-    from dicom_node.phantom.writing import write_phantom_series
+    from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+    from dicom_node.demo.phantom.writing import write_phantom_series
 
     progress("phantom", 0, 1)
     files = tuple(write_phantom_series(make_phantom(PhantomSpec()), folder))

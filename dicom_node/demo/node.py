@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from dicom_node.errors import WmhNodeError
-from dicom_node.serving.ports import wait_until_listening
-from dicom_node.serving.supervisor import role_command
-from dicom_node.settings import ENVIRONMENT_PREFIX, load_settings
+from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.settings import ENVIRONMENT_PREFIX, load_settings
+from dicom_node.serve.ports import wait_until_listening
+from dicom_node.serve.supervisor import role_command
 
 # What a user may set for the demo; everything else must not leak in from a real installation.
 _KEPT_VARIABLES = (ENVIRONMENT_PREFIX + "MODEL", ENVIRONMENT_PREFIX + "RUNTIME")
@@ -43,7 +43,7 @@ def node_variables(work: Path, ae_title: str, port: int, destinations: str) -> d
 def _model_variable() -> dict[str, str]:
     """The demo's node has a registry of its own, where nothing is live: it is told the model of this installation."""
     # Imported here: the command that only explains itself must not wait for the runtimes.
-    from dicom_node.modelling.choice import Origin, choose_model
+    from dicom_node.models.choice import Origin, choose_model
 
     choice = choose_model(load_settings())
     return {} if choice.origin is Origin.SHIPPED else {"MODEL": str(choice.folder)}

@@ -15,9 +15,9 @@ from db.engine import Database
 from db.jobs import JobTable
 from db.records import Job, JobState
 from dicom_node.demo.given import Progress
-from dicom_node.errors import DeliveryError, WmhNodeError
-from dicom_node.reading.parsing import read_header
-from dicom_node.working.outbox import Outbox
+from dicom_node.node.errors import DeliveryError, WmhNodeError
+from dicom_node.node.outbox import Outbox
+from dicom_node.series.dicom.parsing import read_header
 
 _LOOK_SECONDS = 0.2
 _MOST_SECONDS = 1800.0

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from db.engine import open_database
+from dicom_node.deliver.send import send_files
 from dicom_node.demo.given import Progress, given
 from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.pacs import StandInPacs
-from dicom_node.errors import DeliveryError
-from dicom_node.reading import values
-from dicom_node.reading.folder import find_series
-from dicom_node.receiving.uids import SEGMENTATION_CLASSES
-from dicom_node.sending import send_files
-from dicom_node.serving.ports import free_port
-from dicom_node.settings import Destination
+from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
+from dicom_node.node.errors import DeliveryError
+from dicom_node.node.settings import Destination
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.folder import find_series
+from dicom_node.serve.ports import free_port
 
 NODE_AE_TITLE = "WMHNODE"
 PACS_AE_TITLE = "DEMOPACS"

@@ -12,9 +12,9 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from db.records import FeedbackFacts
-from dicom_node.reading import values
-from dicom_node.reading.parsing import PARSER_ERRORS
-from dicom_node.version import MANUFACTURER, SOFTWARE_NAME
+from dicom_node.node.version import MANUFACTURER, SOFTWARE_NAME
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.parsing import PARSER_ERRORS
 
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)+")
 _MOST_SERIES: Final = 32
@@ -43,7 +43,7 @@ def describe(header: Dataset) -> FeedbackFacts:
 
 
 def claims_to_be_ours(header: Dataset) -> bool:
-    """It names our equipment, and its UID is made of a name, as only our results' are (`dicom_node.results.uids`).
+    """It names our equipment, and its UID is made of a name, as only our results' are (`results.common.uids`).
 
     Whoever changes an object gives it a new UID (PS3.3 C.12.1.1.2), so that what was edited by a script that left our
     name in it is not taken for ours.

@@ -8,7 +8,8 @@
 
 A case is named for the first job about its series, which never changes, so that an export into the same folder again
 adds what is new, and replaces what has been corrected once more. A patient is named by a keyed hash of the node
-(`dicom_node.followup.patient_key`): his scans share a name, and nobody without the node's key can tell whose it is.
+(`dicom_node.analyse.follow_up.patient_key`): his scans share a name, and nobody without the node's key can tell whose
+it is.
 Rows that are in patients.csv already are kept as they are, since people fill in sites and splits.
 """
 
@@ -30,15 +31,15 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Feedback, Job
-from dicom_node.casework.prepare import write_nifti
-from dicom_node.errors import ConfigurationError, NotAnalysable, WmhNodeError
-from dicom_node.feedback.reading import CorrectedMasks, read_corrected
-from dicom_node.files import json_bytes, write_whole
-from dicom_node.followup.patient_key import PatientHasher
-from dicom_node.reading.flair_series import FlairSeries
-from dicom_node.reading.parsing import file_sha256
-from dicom_node.unfinished import Unfinished
-from dicom_node.working.received_series import ReceivedSeriesReader
+from dicom_node.analyse.follow_up.patient_key import PatientHasher
+from dicom_node.cases.prepare import write_nifti
+from dicom_node.feedback.read import CorrectedMasks, read_corrected
+from dicom_node.node.errors import ConfigurationError, NotAnalysable, WmhNodeError
+from dicom_node.node.files import json_bytes, write_whole
+from dicom_node.node.unfinished import Unfinished
+from dicom_node.series.dicom.parsing import file_sha256
+from dicom_node.series.read.flair_series import FlairSeries
+from dicom_node.series.read.received_series import ReceivedSeriesReader
 
 Progress = Callable[[int, int], None]
 

@@ -18,8 +18,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from dicom_node.casework.seg_mask import VENTRICLES, Segment, SegmentationObject
-from dicom_node.errors import UnreadableObject
+from dicom_node.cases.seg_mask import VENTRICLES, Segment, SegmentationObject
+from dicom_node.node.errors import UnreadableObject
 
 _WMH_CODE: Final = "110702"
 # Types that say that something was outlined, and not what: SCT 85756007 Tissue, 49755003 Morphologically abnormal

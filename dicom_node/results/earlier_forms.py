@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from dicom_node.results.profiles import ObjectKind, SegForm, Wish
+from dicom_node.node.profiles import ObjectKind, SegForm, Wish
 
 Size = tuple[int, int]
 """Rows and columns of frames."""

@@ -15,24 +15,24 @@ from highdicom import sr
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from dicom_node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
-from dicom_node.reading import values
-from dicom_node.reading.frames import IMAGE_CLASSES
-from dicom_node.results import codes
-from dicom_node.results.equipment import RESEARCH_USE
-from dicom_node.results.facts import AnalysisFacts
-from dicom_node.results.headers import SR_OFFSET, finish_header, result_series_number
-from dicom_node.results.image_library import library_of
-from dicom_node.results.predecessor import REPLACES, ReportReference
-from dicom_node.results.profiles import ObjectKind, SegForm, Wish
-from dicom_node.results.refusal_words import advice_for
-from dicom_node.results.report import bare_reference, observation_context
-from dicom_node.results.report_items import comment
+from dicom_node.node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
+from dicom_node.node.profiles import ObjectKind, SegForm, Wish
+from dicom_node.node.version import MANUFACTURER, SOFTWARE_VERSION
+from dicom_node.results.common import codes
+from dicom_node.results.common.equipment import RESEARCH_USE
+from dicom_node.results.common.facts import AnalysisFacts
+from dicom_node.results.common.headers import SR_OFFSET, finish_header, result_series_number
+from dicom_node.results.common.predecessor import REPLACES, ReportReference
+from dicom_node.results.common.stamp import stamp_of
+from dicom_node.results.common.uids import ResultUids, in_form
+from dicom_node.results.pages.refusal_words import advice_for
+from dicom_node.results.pages.summary import build_refusal
+from dicom_node.results.report.image_library import library_of
+from dicom_node.results.report.report import bare_reference, observation_context
+from dicom_node.results.report.report_items import comment
 from dicom_node.results.result_set import ResultObject
-from dicom_node.results.stamp import stamp_of
-from dicom_node.results.summary import build_refusal
-from dicom_node.results.uids import ResultUids, in_form
-from dicom_node.version import MANUFACTURER, SOFTWARE_VERSION
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from segmentation.bundle import ModelIdentity
 
 SERIES_DESCRIPTION: Final = "WMH not analysed - RESEARCH USE ONLY"

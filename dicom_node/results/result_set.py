@@ -11,26 +11,26 @@ from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_node.errors import ResultError
-from dicom_node.files import write_whole
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.comparison import Comparison, Told
+from dicom_node.node.errors import ResultError
+from dicom_node.node.files import write_whole
+from dicom_node.node.profiles import DEFAULT_WISH, FILE_STEMS, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
+from dicom_node.node.version import SOFTWARE_VERSION
+from dicom_node.results.common.comparison import Comparison, Told
+from dicom_node.results.common.facts import AnalysisFacts
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.common.stamp import stamp_of
+from dicom_node.results.common.uids import ResultUids
+from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.earlier_forms import earlier_forms
-from dicom_node.results.encapsulated_pdf import build_pdf
-from dicom_node.results.facts import AnalysisFacts
-from dicom_node.results.predecessor import ReportReference
-from dicom_node.results.presentation import build_presentation_state
-from dicom_node.results.probability_map import build_probability_map
-from dicom_node.results.profiles import DEFAULT_WISH, FILE_STEMS, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
-from dicom_node.results.region_groups import rule_as_text
-from dicom_node.results.regions_seg import build_regions, region_masks
-from dicom_node.results.report import ReportedSegs, build_report
-from dicom_node.results.seg import build_seg
-from dicom_node.results.stamp import stamp_of
-from dicom_node.results.summary import build_summary
-from dicom_node.results.uids import ResultUids
-from dicom_node.results.writing import part10_bytes
-from dicom_node.version import SOFTWARE_VERSION
+from dicom_node.results.pages.encapsulated_pdf import build_pdf
+from dicom_node.results.pages.presentation import build_presentation_state
+from dicom_node.results.pages.summary import build_summary
+from dicom_node.results.report.region_groups import rule_as_text
+from dicom_node.results.report.report import ReportedSegs, build_report
+from dicom_node.results.seg.probability_map import build_probability_map
+from dicom_node.results.seg.regions_seg import build_regions, region_masks
+from dicom_node.results.seg.seg import build_seg
+from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 

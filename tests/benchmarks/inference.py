@@ -86,8 +86,8 @@ def make_series(folder: Path, slices: int, matrix: int) -> Path:
     """In a process of its own, so that the phantom's memory is not inherited by what is measured."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from dicom_node.phantom.phantom import PhantomSpec, make_phantom\n"
-        "from dicom_node.phantom.writing import write_phantom_series\n"
+        "from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom\n"
+        "from dicom_node.demo.phantom.writing import write_phantom_series\n"
         "folder = Path(sys.argv[1]); folder.mkdir()\n"
         "write_phantom_series(make_phantom(PhantomSpec(slices=int(sys.argv[2]), matrix=int(sys.argv[3]))), folder)\n"
     )
@@ -108,7 +108,7 @@ def make_bundle(folder: Path, width: float) -> Path:
 
 def run_worker(options: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
-    from dicom_node.working.analysis import analyse, write_analysis
+    from dicom_node.analyse.analysis import analyse, write_analysis
     from segmentation.bundle import load_bundle, reference_bundle
     from segmentation.ensemble import open_ensemble
 

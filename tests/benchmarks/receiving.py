@@ -158,9 +158,9 @@ def our_receiver(folder: Path, processes: int) -> Iterator[Running]:
     upgrade(url)
     code = (
         "import signal, sys, threading; from pathlib import Path\n"
-        "from dicom_node.receiving.receiver_settings import ReceiverSettings\n"
-        "from dicom_node.receiving.run import receive\n"
-        "from dicom_node.logs import configure_logs\n"
+        "from dicom_node.receive.receiver_settings import ReceiverSettings\n"
+        "from dicom_node.receive.run import receive\n"
+        "from dicom_node.node.logs import configure_logs\n"
         "configure_logs('info'); stop = threading.Event(); signal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
         f"settings = ReceiverSettings('WMHNODE', Path({str(folder)!r}), {url!r}, port={port}, processes={processes})\n"
         "receive(settings, stop)"

@@ -244,7 +244,7 @@ class TestInbox:
 
     def test_rejection_and_job_agree_on_the_digest(self) -> None:
         """The rejected job's digest is the one that the node computes for the same instances."""
-        from dicom_node.reading.digest import instances_digest
+        from dicom_node.series.dicom.digest import instances_digest
 
         association = self.open()
         self.inbox.record([instance(SERIES, number, association) for number in (2, 1)])

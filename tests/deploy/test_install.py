@@ -11,7 +11,7 @@ import pytest
 from support.deployment import DEPLOY, ROLES
 from support.peers import peer
 
-from dicom_node.settings import load_settings
+from dicom_node.node.settings import load_settings
 
 INSTALL = DEPLOY / "install.sh"
 SETTINGS = "etc/wmh-node/wmh-node.toml"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.documents import Block, blocks
 
-from dicom_node.settings import load_settings
+from dicom_node.node.settings import load_settings
 
 ALLOWED = ("console run", "console example", "python run", "toml", "json", "lua", "text")
 PAGES_THAT_RUN = sorted({block.page for block in blocks() if block.info.endswith(" run")})

@@ -14,7 +14,7 @@ from support.data import REPOSITORY
 from support.documents import blocks, pages
 
 from dicom_node.cli.main import build_app
-from dicom_node.settings import Settings
+from dicom_node.node.settings import Settings
 
 _SPAN = re.compile(r"(?<!`)`(wmh-node [^`\n]+)`")
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)")

@@ -28,8 +28,8 @@ from support.ohif import (
 )
 from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.profiles import PROFILES, ObjectKind, Wish
+from dicom_node.node.profiles import PROFILES, ObjectKind, Wish
+from dicom_node.series.read.series import FlairSeries
 from segmentation.segment import Segmentation
 
 pytestmark = [

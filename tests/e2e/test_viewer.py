@@ -29,9 +29,9 @@ from support.ohif import (
 from support.peers import node_peer, peer
 from support.processes import free_port, listens
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
-from dicom_node.reading.series import FlairSeries, read_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.series.read.series import FlairSeries, read_series
 
 pytestmark = [
     pytest.mark.peer("Orthanc"),

@@ -12,7 +12,7 @@ import pytest
 from support.feedback import AnalysedNode
 
 from db.audit import audit_entries
-from dicom_node.feedback.reading import FeedbackReader
+from dicom_node.feedback.read import FeedbackReader
 
 pytestmark = pytest.mark.slow
 

@@ -18,12 +18,12 @@ from db.audit import audit_entries
 from db.engine import open_database
 from db.engine.migrate import upgrade
 from db.models import ModelTable
-from dicom_node.modelling.adding import add_model
-from dicom_node.modelling.store import ModelStore
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
-from dicom_node.sending import send_files
-from dicom_node.settings import Destination
+from dicom_node.deliver.send import send_files
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.models.adding import add_model
+from dicom_node.models.store import ModelStore
+from dicom_node.node.settings import Destination
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -15,8 +15,8 @@ from support.processes import free_port
 from support.results import check_refers_to, headers
 from support.whole_study import REASONS, other_objects
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.peer("dcmqrscp"), pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 

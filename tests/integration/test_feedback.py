@@ -20,9 +20,9 @@ from support.node import AE_TITLE, Node
 from support.processes import until
 from support.results import outbox_of
 
-from dicom_node.casework.prepare import prepare_cases
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.cases.prepare import prepare_cases
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 from training.cases import load_cases
 from training.plan import make_plan
 from training.presets import PRESETS

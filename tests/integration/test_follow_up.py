@@ -15,8 +15,8 @@ from support.processes import free_port, until
 from support.results import outbox_of
 from support.scp import RecordingScp, send_slowly
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -21,8 +21,8 @@ from support.whole_study import REASONS, other_objects
 from db.deliveries import DeliveryTable
 from db.engine import open_database
 from db.inbox import Inbox
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.peer("Orthanc"), pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -16,12 +16,12 @@ from support.orthanc import AE_TITLE, Orthanc, orthanc
 from support.result_cases import CASES, segmentation_of, series_of
 from support.result_facts import facts_of
 
-from dicom_node.errors import NotAnalysable
-from dicom_node.results.encapsulated_pdf import build_pdf
-from dicom_node.results.presentation import build_presentation_state
-from dicom_node.results.summary import build_refusal, build_summary
-from dicom_node.results.writing import part10_bytes
-from dicom_node.sending import send_files
+from dicom_node.deliver.send import send_files
+from dicom_node.node.errors import NotAnalysable
+from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.pages.encapsulated_pdf import build_pdf
+from dicom_node.results.pages.presentation import build_presentation_state
+from dicom_node.results.pages.summary import build_refusal, build_summary
 from segmentation.regions import RegionRule
 
 

@@ -13,8 +13,8 @@ from support.node import AE_TITLE, Node, run_cli
 from support.processes import free_port, program
 from support.scp import RecordingScp
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow, pytest.mark.timeout(600)]
 

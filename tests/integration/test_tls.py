@@ -14,10 +14,10 @@ from support.node import AE_TITLE, Node
 from support.peers import peer
 from support.processes import free_port, listens, program, until
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
-from dicom_node.sending import send_files
-from dicom_node.tls import ClientTls
+from dicom_node.deliver.send import send_files
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.node.tls import ClientTls
 
 pytestmark = [pytest.mark.peer("Orthanc"), pytest.mark.peer("openssl"), pytest.mark.slow, pytest.mark.timeout(600)]
 

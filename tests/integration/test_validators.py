@@ -16,9 +16,9 @@ from support.interop import NAMES, WrittenSet
 from support.peers import peer
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.predecessor import ReportReference
+from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.result_set import write_result_set
+from dicom_node.series.read.series import FlairSeries
 
 # dicom3tools 20220618 and DCMTK 3.6.7 are older than Label Map Segmentation Storage (Supplement 243, 2024): to
 # dciodvfy it is no object at all, and to dcentvfy its attributes are of no entity. dicom-validator, highdicom, dcmqi

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle, reference_bundle
 from segmentation.ensemble import open_ensemble
 from segmentation.runtimes.openvino import cpu_has_amx_bf16

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from support.peers import peer
 
-from dicom_node.tls import TlsFiles
+from dicom_node.node.tls import TlsFiles
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_node.phantom.dicom_series import SeriesDescription, classic_series, enhanced_instance
+from dicom_node.demo.phantom.dicom_series import SeriesDescription, classic_series, enhanced_instance
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

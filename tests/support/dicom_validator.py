@@ -18,7 +18,7 @@ from dicom_validator.validator.iod_validator import IODValidator
 from pydicom.datadict import dictionary_description, dictionary_VM, dictionary_VR, keyword_for_tag, tag_for_keyword
 from pydicom.dataset import Dataset
 
-from dicom_node.validating.make_required import SOP_CLASSES
+from dicom_node.results.check.make_required import SOP_CLASSES
 
 FUNCTIONAL_GROUPS = "segmentation-multi-frame-functional-groups"
 SR_CONTENT = "sr-document-content"

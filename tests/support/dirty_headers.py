@@ -9,8 +9,8 @@ from typing import Final
 from pydicom.dataset import Dataset
 from support.result_cases import Case, series_of
 
-from dicom_node.reading.flair_series import FlairSeries
-from dicom_node.reading.series import read_series
+from dicom_node.series.read.flair_series import FlairSeries
+from dicom_node.series.read.series import read_series
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.training_cases import write_case
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.training_cases import write_case
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import open_ensemble
 from segmentation.nifti import read_flair_nifti, write_mask_nifti

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dicom_node.modelling import store
-from dicom_node.modelling.store import ModelStore
+from dicom_node.models import store
+from dicom_node.models.store import ModelStore
 
 # (owner, name, before or after the step, at which call)
 POINTS: dict[str, tuple[Any, str, str, int]] = {

@@ -17,11 +17,11 @@ from db.engine import open_database
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
-from dicom_node.completing.completer import Completer
-from dicom_node.completing.evidence import Patience
-from dicom_node.feedback.desk import FeedbackDesk
-from dicom_node.feedback.reading import FeedbackReader
-from dicom_node.working.outbox import Outbox
+from dicom_node.feedback.match import FeedbackDesk
+from dicom_node.feedback.read import FeedbackReader
+from dicom_node.node.outbox import Outbox
+from dicom_node.series.complete.completer import Completer
+from dicom_node.series.complete.evidence import Patience
 
 
 def arm(name: str, when: str) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from db.inbox import Inbox
-from dicom_node.receiving import store
-from dicom_node.receiving.association import Association
-from dicom_node.receiving.incoming import IncomingObject
-from dicom_node.receiving.run import run_child
+from dicom_node.receive import store
+from dicom_node.receive.association import Association
+from dicom_node.receive.incoming import IncomingObject
+from dicom_node.receive.run import run_child
 
 POINTS: dict[str, tuple[Any, str]] = {
     "first byte": (IncomingObject, "write"),

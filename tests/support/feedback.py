@@ -28,13 +28,13 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, Feedback, Job, NewDelivery, ReceivedInstance
-from dicom_node.feedback.desk import FeedbackDesk
-from dicom_node.feedback.reading import FeedbackReader
-from dicom_node.reading.flair_series import FlairSeries
-from dicom_node.reading.series import read_series
-from dicom_node.receiving.uids import SEGMENTATION_CLASSES
+from dicom_node.feedback.match import FeedbackDesk
+from dicom_node.feedback.read import FeedbackReader
+from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
+from dicom_node.node.outbox import Outbox
 from dicom_node.results.result_set import write_result_set
-from dicom_node.working.outbox import Outbox
+from dicom_node.series.read.flair_series import FlairSeries
+from dicom_node.series.read.series import read_series
 
 Mask = NDArray[np.bool_]
 WMH_CODE = Code("110702", "DCM", "White Matter T2 Hyperintensity")

@@ -18,9 +18,9 @@ from support.data import shared_data
 from support.dicom_series import Scan, scan_from_nifti, write_scan
 from support.result_cases import CASES, result_set_of, segmentation_from, segmentation_of, series_of
 
-from dicom_node.reading.series import FlairSeries, read_series
-from dicom_node.results.profiles import PROFILES, Wish
+from dicom_node.node.profiles import PROFILES, Wish
 from dicom_node.results.result_set import ResultSet, write_result_set
+from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation
 

@@ -22,10 +22,10 @@ from support.data import REPOSITORY
 from support.peers import node_peer, peer
 from support.processes import free_port
 
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.writing import part10_bytes
-from dicom_node.viewer.orthanc import Orthanc, find_orthanc, run_orthanc
-from dicom_node.viewer.web import Site, serve_site
+from dicom_node.demo.viewer.orthanc import Orthanc, find_orthanc, run_orthanc
+from dicom_node.demo.viewer.web import Site, serve_site
+from dicom_node.results.common.writing import part10_bytes
+from dicom_node.series.read.series import FlairSeries
 
 CONFIGURATION = REPOSITORY / "deploy" / "viewer"
 SCRIPT = REPOSITORY / "tests" / "e2e" / "ohif.cjs"

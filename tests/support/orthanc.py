@@ -13,7 +13,7 @@ from typing import Any
 from support.peers import peer
 from support.processes import free_port, listens, program, until
 
-from dicom_node.tls import TlsFiles
+from dicom_node.node.tls import TlsFiles
 
 AE_TITLE = "ORTHANC"
 

@@ -18,8 +18,8 @@ import psutil
 from support.peers import peer as dcmtk
 from support.processes import free_port, until
 
-from dicom_node.receiving.acceptor import open_listener
-from dicom_node.receiving.receiver_settings import ReceiverSettings
+from dicom_node.receive.acceptor import open_listener
+from dicom_node.receive.receiver_settings import ReceiverSettings
 
 
 class ReceiverProcess:
@@ -102,7 +102,7 @@ class ReceiverProcess:
 
     def _program(self) -> list[str]:
         if self._dies_at is None:
-            return ["-m", "dicom_node.receiving"]
+            return ["-m", "dicom_node.receive"]
         return [str(Path(__file__).with_name("dying_receiver.py"))]
 
     def _last_words(self) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from db.inbox import Inbox
-from dicom_node.receiving.run import run_child
+from dicom_node.receive.run import run_child
 
 _P_DATA_TF = 4
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from support.dicom_series import small_scan, write_scan
 
-from dicom_node.reading.series import FlairSeries, read_series
-from dicom_node.results.comparison import FollowUp
-from dicom_node.results.predecessor import ReportReference
-from dicom_node.results.profiles import Wish
+from dicom_node.node.profiles import Wish
+from dicom_node.results.common.comparison import FollowUp
+from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, build_result_set
+from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import bounds_of
 from segmentation.measures import measure

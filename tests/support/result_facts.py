@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.facts import AnalysisFacts
-from dicom_node.results.stamp import stamp_of
-from dicom_node.results.uids import ResultUids
+from dicom_node.results.common.facts import AnalysisFacts
+from dicom_node.results.common.stamp import stamp_of
+from dicom_node.results.common.uids import ResultUids
+from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 
 MODEL = ModelIdentity("se-unet-test", "0.1.0", "5b" * 32)

@@ -16,13 +16,13 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Delivery, ReceivedInstance
 from db.scans import ScanTable
-from dicom_node.completing.instances import digest_of
-from dicom_node.followup.finder import FollowUps
-from dicom_node.followup.patient_key import open_hasher
-from dicom_node.results.profiles import DEFAULT_WISH
-from dicom_node.working.outbox import Outbox
-from dicom_node.working.received_series import ReceivedSeriesReader
-from dicom_node.working.worker import Worker, WorkRules
+from dicom_node.analyse.follow_up.finder import FollowUps
+from dicom_node.analyse.follow_up.patient_key import open_hasher
+from dicom_node.analyse.worker import Worker, WorkRules
+from dicom_node.node.outbox import Outbox
+from dicom_node.node.profiles import DEFAULT_WISH
+from dicom_node.series.read.instances import digest_of
+from dicom_node.series.read.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 
 READER = ReceivedSeriesReader()

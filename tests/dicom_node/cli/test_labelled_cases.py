@@ -8,7 +8,7 @@ import pytest
 from support.labelled_cases import write_cohort
 
 from dicom_node.cli.labelled_cases import read_cases
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 from training.errors import BadCohort
 
 

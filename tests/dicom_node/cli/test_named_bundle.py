@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dicom_node.cli.named_bundle import SHIPPED, load_named
-from dicom_node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError
 from segmentation.bundle import load_bundle, reference_bundle
 
 

@@ -12,8 +12,8 @@ from support.node import clean_environment, run_cli
 from support.processes import free_port
 
 from dicom_node.cli.network_check import Said, network_checks
-from dicom_node.errors import ConfigurationError
-from dicom_node.settings import Settings
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.settings import Settings
 
 
 def said(what: str, **values: Any) -> Said:

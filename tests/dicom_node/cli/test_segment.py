@@ -14,8 +14,8 @@ from support.data import shared_data
 from support.models import tiny_bundle
 from support.node import run_cli
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 FIELDS = {
     "series_instance_uid",

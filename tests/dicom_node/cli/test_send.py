@@ -10,8 +10,8 @@ from support.dcmtk import PACS_AE_TITLE, storescp
 from support.node import run_cli
 from support.processes import free_port
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from support.models import tiny_bundle
 from support.node import AE_TITLE, Node, run_cli
 from support.processes import until
 
-from dicom_node.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

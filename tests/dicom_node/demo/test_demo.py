@@ -18,9 +18,9 @@ from support.models import tiny_bundle
 from support.node import run_cli
 from support.result_facts import facts_of
 
-from dicom_node.reading.series import read_series
-from dicom_node.results.seg import build_seg
-from dicom_node.results.writing import part10_bytes
+from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.seg.seg import build_seg
+from dicom_node.series.read.series import read_series
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 

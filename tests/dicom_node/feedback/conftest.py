@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.feedback import AnalysedNode
 
-from dicom_node.feedback.reading import FeedbackReader
+from dicom_node.feedback.read import FeedbackReader
 
 
 @pytest.fixture(scope="session")

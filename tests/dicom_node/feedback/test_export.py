@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from support.feedback import AnalysedNode
 
-from dicom_node.errors import ConfigurationError
+from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.feedback.export import Exported, Exporter
-from dicom_node.followup.patient_key import open_hasher
-from dicom_node.working.received_series import ReceivedSeriesReader
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.series.read.received_series import ReceivedSeriesReader
 from training.cases import load_cases
 
 

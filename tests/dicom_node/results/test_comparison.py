@@ -15,14 +15,14 @@ from pydicom.dataset import Dataset
 from support.peers import peer
 from support.result_cases import CASES, MODEL, result_set_of, segmentation_of, series_of
 
-from dicom_node.measurements import measurements_json
-from dicom_node.results import codes
-from dicom_node.results.comparison import Comparison, EarlierResult, NotCompared, in_words
-from dicom_node.results.predecessor import ReportReference
-from dicom_node.results.profiles import PROFILES, SegForm, Wish
-from dicom_node.results.uids import in_form
-from dicom_node.results.writing import part10_bytes
-from dicom_node.validating.gate import check_result_set
+from dicom_node.node.profiles import PROFILES, SegForm, Wish
+from dicom_node.results.check.result_checks import check_result_set
+from dicom_node.results.common import codes
+from dicom_node.results.common.comparison import Comparison, EarlierResult, NotCompared, in_words
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.common.uids import in_form
+from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.measurements import measurements_json
 from segmentation.interval import VolumeInterval
 
 REPORT = ReportReference("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.3")

@@ -13,13 +13,13 @@ from pydicom.dataset import Dataset
 from support.peers import peer
 from support.result_cases import ANALYSED_AT, CASES, MODEL, series_of
 
-from dicom_node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
+from dicom_node.node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
+from dicom_node.node.profiles import PROFILES, ObjectKind, Wish
+from dicom_node.results.check.result_checks import check_result_set
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.common.uids import in_form
+from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.not_analysed import Answer, RefusedSeries, answer_in_words, build_answer
-from dicom_node.results.predecessor import ReportReference
-from dicom_node.results.profiles import PROFILES, ObjectKind, Wish
-from dicom_node.results.uids import in_form
-from dicom_node.results.writing import part10_bytes
-from dicom_node.validating.gate import check_result_set
 
 MISSING = IncompleteSeries("slices_missing", "A slice inside the stack is missing.")
 GENERIC, LEGACY, SLICER = (Wish(PROFILES[name]) for name in ("generic", "legacy", "slicer"))

@@ -13,13 +13,13 @@ import pytest
 from pydicom.dataset import Dataset
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 
-from dicom_node.errors import ResultError
-from dicom_node.reading.series import FlairSeries
-from dicom_node.results.predecessor import ReportReference
-from dicom_node.results.profiles import DEFAULT_WISH, PROFILES, ObjectKind, Profile, SegEncoding, SegForm, Wish
+from dicom_node.node.errors import ResultError
+from dicom_node.node.profiles import DEFAULT_WISH, PROFILES, ObjectKind, Profile, SegEncoding, SegForm, Wish
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.common.uids import in_form
+from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.result_set import ResultObject, ResultSet
-from dicom_node.results.uids import in_form
-from dicom_node.results.writing import part10_bytes
+from dicom_node.series.read.series import FlairSeries
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation
 

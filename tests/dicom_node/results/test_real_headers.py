@@ -12,13 +12,13 @@ from support.data import shared_data
 from support.peers import peer
 from support.result_cases import result_set_of, segmentation_of
 
-from dicom_node.errors import NotAnalysable
-from dicom_node.reading.frames import frames_of
-from dicom_node.reading.parsing import read_header
-from dicom_node.reading.planes import plane_of
-from dicom_node.reading.series import FlairSeries, SourceFrame
+from dicom_node.node.errors import NotAnalysable
+from dicom_node.results.check.result_checks import findings_of
 from dicom_node.results.result_set import write_result_set
-from dicom_node.validating.gate import findings_of
+from dicom_node.series.dicom.frames import frames_of
+from dicom_node.series.dicom.parsing import read_header
+from dicom_node.series.geometry.planes import plane_of
+from dicom_node.series.read.series import FlairSeries, SourceFrame
 
 
 def one_frame_series(header: Dataset) -> FlairSeries | None:

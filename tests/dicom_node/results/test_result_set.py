@@ -17,18 +17,18 @@ from support.data import REPOSITORY
 from support.result_cases import ANALYSED_AT, CASES, MODEL, Case, result_set_of, segmentation_of, series_of
 from support.results import check_refers_to, headers
 
-from dicom_node.errors import ResultError
-from dicom_node.reading.series import FlairSeries
+from dicom_node.node.errors import ResultError
 from dicom_node.results import result_set as module
+from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.result_set import build_result_set, write_result_set
-from dicom_node.results.writing import part10_bytes
+from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 
 _ANOTHER_PROCESS = """
 import hashlib, sys
 from pathlib import Path
-from dicom_node.reading.series import read_series
-from dicom_node.results.writing import part10_bytes
+from dicom_node.series.read.series import read_series
+from dicom_node.results.common.writing import part10_bytes
 from support.result_cases import result_set_of, segmentation_of
 series = read_series(sorted(Path(sys.argv[1]).iterdir()))
 result = result_set_of(series, segmentation_of(series))

@@ -1,0 +1,197 @@
+"""From the files of a series to everything a result consists of; the same for the worker and for `wmh-node segment`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from dicom_node.analyse.held import NOT_VALID_NAME, keep_invalid
+from dicom_node.node.errors import ResultNotValid, UnsupportedGeometry
+from dicom_node.node.files import json_bytes, write_whole
+from dicom_node.node.profiles import Wish
+from dicom_node.node.settings import Settings
+from dicom_node.results.check.result_checks import check_result_set
+from dicom_node.results.common.comparison import FollowUp
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.measurements import measurements_json
+from dicom_node.results.pages.overlay import write_overlay
+from dicom_node.results.result_set import ResultSet, build_result_set, write_result_set
+from dicom_node.series.read.series import FlairSeries, read_series
+from dicom_node.series.rules.head import require_head
+from segmentation.ensemble import Ensemble
+from segmentation.errors import BadVolume
+from segmentation.regions import PUBLISHED_RULE, RegionRule
+from segmentation.segment import Segmentation, segment_volume
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total); stages read, preprocess, infer, measure, write."""
+
+MEASUREMENTS_NAME = "measurements.json"
+OVERLAY_NAME = "overlay.png"
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One series, its segmentation, and how long reading took (seconds)."""
+
+    series: FlairSeries
+    segmentation: Segmentation
+    seconds_read: float
+
+
+@dataclass(frozen=True)
+class WrittenAnalysis:
+    """What was written.
+
+    Attributes:
+        objects: names of the DICOM files, in sending order.
+        deliverable: which of these files each destination is sent, in sending order.
+        measurements: the content of measurements.json.
+        report: refers to the SR that every result set has.
+    """
+
+    objects: tuple[str, ...]
+    deliverable: Mapping[str, tuple[str, ...]]
+    measurements: dict[str, Any]
+    report: ReportReference
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every file of the result set."""
+        return (*self.objects, MEASUREMENTS_NAME, OVERLAY_NAME)
+
+
+def region_rule_of(settings: Settings) -> RegionRule:
+    """Which WMH counts as periventricular on this node."""
+    return RegionRule(settings.periventricular_mm, settings.periventricular_distance)
+
+
+def analyse(
+    paths: Sequence[Path],
+    ensemble: Ensemble,
+    progress: Progress | None = None,
+    region_rule: RegionRule = PUBLISHED_RULE,
+) -> Analysis:
+    """Read the files of one series in this process, and segment it.
+
+    Raises:
+        NotAnalysable: the series is refused; the reason is in the error.
+    """
+    return analyse_series(lambda: read_series(paths), ensemble, progress, region_rule)
+
+
+def analyse_series(
+    read: Callable[[], FlairSeries],
+    ensemble: Ensemble,
+    progress: Progress | None = None,
+    region_rule: RegionRule = PUBLISHED_RULE,
+) -> Analysis:
+    """Read, in whatever way, and segment one series.
+
+    Args:
+        read: gives the series.
+        ensemble: by which model.
+        progress: hears of the stages.
+        region_rule: which WMH counts as periventricular.
+
+    Raises:
+        NotAnalysable: the series is refused; the reason is in the error.
+    """
+    report = progress or _silent
+    report("read", 0, 1)
+    started = time.monotonic()
+    series = read()
+    seconds_read = time.monotonic() - started
+    require_head(series.voxels, series.spacing_mm)
+    report("read", 1, 1)
+    try:
+        segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)
+    except BadVolume as error:
+        reason = f"The images do not make a volume that can be analysed: {error}"
+        raise UnsupportedGeometry("bad_volume", reason) from error
+    return Analysis(series, segmentation, seconds_read)
+
+
+def write_analysis(
+    analysis: Analysis,
+    ensemble: Ensemble,
+    analysed_at: datetime,
+    folder: Path,
+    progress: Progress | None = None,
+    predecessor: ReportReference | None = None,
+    wishes: Mapping[str, Wish] = MappingProxyType({}),
+    follow_up: FollowUp | None = None,
+) -> WrittenAnalysis:
+    """Write the objects of the default profile and of every wish, measurements.json and overlay.png into a folder,
+    each synced.
+
+    Args:
+        analysis: what `analyse` gave.
+        ensemble: the model that made it; named in every result.
+        analysed_at: the time that every object carries. The same when the step is repeated, so that the bytes are.
+        folder: must exist.
+        progress: stage "write".
+        predecessor: the report about an earlier state of the series.
+        wishes: what each destination is sent, by its name.
+        follow_up: the earlier result of the patient to compare with.
+
+    Raises:
+        ResultError: an object cannot be built.
+        ResultNotValid: the set is not as it must be; it was kept in `folder`/not-valid, and nothing else was written.
+    """
+    report = progress or _silent
+    report("write", 0, 1)
+    started = time.monotonic()
+    comparison = None if follow_up is None else follow_up.against(analysis.segmentation.measures)
+    result_set = build_result_set(
+        series=analysis.series,
+        segmentation=analysis.segmentation,
+        model=ensemble.identity,
+        runtime=ensemble.runtime,
+        precision=ensemble.precision,
+        analysed_at=analysed_at,
+        threshold=ensemble.threshold,
+        predecessor=predecessor,
+        wishes=tuple(wishes.values()),
+        comparison=comparison,
+    )
+    _require_valid(result_set, analysis.series, folder)
+    write_result_set(result_set, folder)
+    write_overlay(result_set.summary, folder / OVERLAY_NAME)
+    seconds_write = time.monotonic() - started
+    measurements = measurements_json(
+        series=analysis.series,
+        segmentation=analysis.segmentation,
+        model=ensemble.identity,
+        seconds_read=analysis.seconds_read,
+        seconds_write=seconds_write,
+        comparison=comparison,
+    )
+    write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
+    report("write", 1, 1)
+    return WrittenAnalysis(
+        objects=tuple(one.name for one in result_set.objects),
+        deliverable={
+            name: tuple(one.name for one in result_set.of(wish.profile, wish.probability_map))
+            for name, wish in wishes.items()
+        },
+        measurements=measurements,
+        report=ReportReference.to(result_set.sr),
+    )
+
+
+def _require_valid(result_set: ResultSet, series: FlairSeries, folder: Path) -> None:
+    try:
+        check_result_set(result_set.objects, series.headers)
+    except ResultNotValid as error:
+        keep_invalid(result_set, error, folder / NOT_VALID_NAME)
+        raise
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """No progress wanted."""

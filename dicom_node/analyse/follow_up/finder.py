@@ -1,0 +1,169 @@
+"""Which earlier result of the patient a job's result is compared with.
+
+"Earlier" is an earlier day of acquisition in another study, whatever order the studies came in; of several, the newest
+day, then the series most alike, then the newest job. The choice is written down with the job before anything is built
+from it, so that every attempt, also by another worker, makes the same result (docs/adr/0011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+
+from db.records import Job, Scan, ScanResult
+from db.scans import ScanTable
+from dicom_node.analyse.follow_up.acquisition import Acquisition, acquired_on
+from dicom_node.analyse.follow_up.patient_key import PatientHasher
+from dicom_node.results.common.comparison import EarlierResult, FollowUp, NotCompared
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.common.words import is_partial
+from dicom_node.series.read.flair_series import FlairSeries
+from segmentation.bundle import ModelIdentity
+from segmentation.interval import VolumeInterval
+
+log = structlog.get_logger()
+
+OTHER_BIRTH_DATE: Final = (
+    "An earlier result under the same patient identifier has another date of birth: the two were not compared. Check "
+    "whether both are of the same patient."
+)
+_MANY_SCANNERS: Final = "Volumes from two scanners may differ without any change in the patient."
+
+
+class FollowUps:
+    """Finds earlier results.
+
+    Args:
+        scans: the table of scans.
+        hasher: of this node.
+    """
+
+    def __init__(self, scans: ScanTable, hasher: PatientHasher) -> None:
+        self._scans = scans
+        self._hasher = hasher
+
+    def find(self, job: Job, series: FlairSeries, model: ModelIdentity) -> FollowUp | None:
+        """What the result of this job is compared with; also enters the scan, for those that come later.
+
+        Args:
+            job: whose result it will be.
+            series: what it read.
+            model: what will measure it.
+
+        Returns:
+            None without an earlier result, and without a patient identifier or a date to find it by.
+        """
+        scan = self._scan_of(job, series)
+        if scan is None:
+            return None
+        is_chosen, found = self._scans.chosen(job.id)
+        if not is_chosen:
+            choice = choose(scan, self._scans.earlier_results(scan))
+            found = self._scans.choose(scan, None if choice is None else choice.scan.job_id)
+        if found is None:
+            return None
+        log.info("earlier result found", job=job.id, earlier_job=found.scan.job_id)
+        return follow_up_of(scan, found, model)
+
+    def _scan_of(self, job: Job, series: FlairSeries) -> Scan | None:
+        header = series.headers[0]
+        identity, day = self._hasher.identity(header), acquired_on(header)
+        if identity is None or day is None:
+            log.info("no follow-up: the images give no patient identifier or no date", job=job.id)
+            return None
+        return Scan(
+            job_id=job.id,
+            study_instance_uid=series.study_instance_uid,
+            patient_key=identity.patient_key,
+            birth_key=identity.birth_key,
+            acquired_on=day,
+            description=Acquisition.of(series, self._hasher.scanner_keys(header)).as_json,
+        )
+
+
+def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
+    """The earlier result to compare with.
+
+    One of another date of birth is only chosen when there is no other, and then told and not compared.
+
+    Args:
+        scan: the present one.
+        earlier: newest day first, then newest job first, see `ScanTable.earlier_results`.
+    """
+    usable = [one for one in earlier if _volume_of(one.measurements) is not None]
+    same_person = [one for one in usable if not _other_birth_date(scan, one.scan)]
+    candidates = same_person or usable
+    of_newest_day = [one for one in candidates if one.scan.acquired_on == candidates[0].scan.acquired_on]
+    now = Acquisition.from_json(scan.description)
+    return min(of_newest_day, key=lambda one: _unlikeness(now, one), default=None)
+
+
+def follow_up_of(scan: Scan, found: ScanResult, model: ModelIdentity) -> FollowUp | None:
+    """The chosen result as what a report can be compared with; None should it have lost its volume."""
+    report = ReportReference.from_uids(found.report)
+    if _other_birth_date(scan, found.scan):
+        return NotCompared(report, OTHER_BIRTH_DATE)
+    volume = _volume_of(found.measurements)
+    if volume is None:
+        return None
+    return EarlierResult(
+        report=report,
+        acquired_on=found.scan.acquired_on,
+        now_acquired_on=scan.acquired_on,
+        volume_ml=volume[0],
+        interval_ml=volume[1],
+        warnings=_warnings(scan, found, model),
+        size=Acquisition.from_json(found.scan.description).size,
+    )
+
+
+def _other_birth_date(scan: Scan, earlier: Scan) -> bool:
+    """Both give one, and they differ. The keys are of identifier and date, and the identifier is the same."""
+    return bool(scan.birth_key and earlier.birth_key) and scan.birth_key != earlier.birth_key
+
+
+def _unlikeness(now: Acquisition, found: ScanResult) -> int:
+    earlier = Acquisition.from_json(found.scan.description)
+    of_two_scanners = now.other_scanner(earlier) or now.device_difference(earlier) is not None
+    return len(now.protocol_differences(earlier)) + of_two_scanners
+
+
+def _volume_of(measurements: Mapping[str, Any]) -> tuple[float, VolumeInterval] | None:
+    """Volume and interval; None in a result of a version that measured no interval."""
+    try:
+        return float(measurements["wmh_volume_ml"]), VolumeInterval(*map(float, measurements["volume_interval_ml"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _warnings(scan: Scan, found: ScanResult, model: ModelIdentity) -> tuple[str, ...]:
+    now, earlier = Acquisition.from_json(scan.description), Acquisition.from_json(found.scan.description)
+    warnings = []
+    if (then := _model_of(found.measurements)) is not None and then[2] != model.digest:
+        warnings.append(
+            f"Another model: {model.name} {model.version} now, {then[0]} {then[1]} for the earlier scan. The change "
+            "may be the models' alone: do not rely on it before one model has analysed both."
+        )
+    if now.other_scanner(earlier):
+        warnings.append(f"Another scanner: {now.scanner} now, {earlier.scanner} for the earlier scan. {_MANY_SCANNERS}")
+    elif difference := now.device_difference(earlier):
+        what = "Another scanner of the same model" if now.model and earlier.model else "Another scanner"
+        warnings.append(f"{what}: {now.scanner}, of another {difference} than for the earlier scan. {_MANY_SCANNERS}")
+    if differences := now.protocol_differences(earlier):
+        warnings.append(f"Another protocol: {'; '.join(differences)}. This alone may change the volume.")
+    if is_partial(found.measurements.get("flags") or ()):
+        warnings.append("The earlier series did not hold the whole brain, so that its volume is of a part.")
+    return tuple(warnings)
+
+
+def _model_of(measurements: Mapping[str, Any]) -> tuple[str, str, str] | None:
+    model = measurements.get("model") or {}
+    if not {"name", "version", "digest"} <= set(model):
+        return None
+    return _ascii(model["name"]), _ascii(model["version"]), str(model["digest"])
+
+
+def _ascii(text: Any) -> str:
+    return str(text).encode("ascii", "replace").decode()

@@ -1,0 +1,137 @@
+"""Keyed hashes in place of who the patient is: two scans of one patient are told as such, and nothing tells whose.
+Likewise in place of which scanner it was, whose number tells the hospital.
+
+HMAC-SHA-256 (RFC 2104) with a random key that lies in STORAGE and never in the database: without the key nobody can try
+identifiers until one fits, and a database that gets into other hands holds no identifier in any form.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pydicom.dataset import Dataset
+
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.files import make_folder, sync_folder
+from dicom_node.series.dicom import values
+
+FILE: Final = "patient.key"
+_KEY_BYTES: Final = 32
+
+# What de-identification tools and careless consoles write for everybody: to compare by these would mix patients.
+_NOBODY: Final = frozenset(
+    {
+        "ANON", "ANONYM", "ANONYMISED", "ANONYMIZED", "ANONYMOUS", "DEIDENTIFIED", "DUMMY", "EMERGENCY", "NA", "NOID",
+        "NONE", "NULL", "PATIENT", "PATIENTID", "PHANTOM", "REMOVED", "SUBJECT", "TEST", "UNKNOWN", "XXX",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PatientIdentity:
+    """Who a scan is of, as keyed hashes (64 hex digits).
+
+    Attributes:
+        patient_key: of identifier and issuer.
+        birth_key: of these and the date of birth; None where that is not given.
+    """
+
+    patient_key: str
+    birth_key: str | None
+
+
+class PatientHasher:
+    """Makes the hashes of one node; every process and machine of it that shares STORAGE makes the same.
+
+    Args:
+        key: the node's secret.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def identity(self, header: Dataset) -> PatientIdentity | None:
+        """Who this instance says that it is of.
+
+        Identifier and issuer (PatientID, IssuerOfPatientID; PS3.3 C.7.1.1) are compared as they are written, but for
+        spaces around them and full-width letters; an issuer in one scan and none in the other makes two patients.
+
+        Returns:
+            None without an identifier, or with one that tools write for everybody.
+        """
+        identifier = values.text(header, "PatientID")
+        if not identifier or not _is_somebody(identifier):
+            return None
+        who = [identifier, values.text(header, "IssuerOfPatientID")]
+        birth = values.day(header, "PatientBirthDate")
+        return PatientIdentity(
+            self._hash("patient", *who), None if birth is None else self._hash("birth", *who, birth.isoformat())
+        )
+
+    def scanner_keys(self, header: Dataset) -> tuple[str, str]:
+        """Which scanner this instance says that it is of: by DeviceSerialNumber and by StationName (PS3.3 C.7.5.1).
+
+        Returns:
+            "" for one that is not given, or that tools write for every scanner.
+        """
+        serial, station = (values.text(header, keyword).upper() for keyword in ("DeviceSerialNumber", "StationName"))
+        return (
+            self._hash("serial", serial) if _is_somebody(serial) else "",
+            self._hash("station", station) if _is_somebody(station) else "",
+        )
+
+    def _hash(self, *parts: str) -> str:
+        return hmac.new(self._key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def open_hasher(storage: Path) -> PatientHasher:
+    """The node's hasher; makes its key, readable by the owner only, when there is none.
+
+    A key that is lost is made anew: results from before are then not found as earlier ones any more.
+
+    Raises:
+        ConfigurationError: the key is not what this program wrote.
+    """
+    path = storage / FILE
+    if not path.exists():
+        _make(path)
+    key = path.read_bytes()
+    if len(key) != _KEY_BYTES:
+        raise ConfigurationError(
+            f"expected {_KEY_BYTES} bytes in {path}, got {len(key)}: it is damaged. Restore it from a backup; or "
+            "remove it, and results from before are not compared with later ones any more"
+        )
+    return PatientHasher(key)
+
+
+def _make(path: Path) -> None:
+    """Whole or not there, and the same for all who make it at the same time."""
+    make_folder(path.parent)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_KEY_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:  # somebody was quicker
+            return
+        except OSError:  # a file system without links
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _is_somebody(identifier: str) -> bool:
+    letters = "".join(sign for sign in identifier.upper() if sign.isalnum())
+    return bool(letters.strip("0")) and letters not in _NOBODY

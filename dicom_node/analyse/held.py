@@ -1,0 +1,28 @@
+"""A result set that the gate lets nobody have: kept beside the results that it is not, for a look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from dicom_node.node.errors import ResultNotValid
+from dicom_node.node.files import make_folder, write_whole
+from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import ResultSet
+from dicom_node.series.dicom.parsing import PARSER_ERRORS
+
+NOT_VALID_NAME: Final = "not-valid"
+"""Folder inside the one that the results were to be written to."""
+FINDINGS_NAME: Final = "findings.txt"
+
+
+def keep_invalid(result_set: ResultSet, error: ResultNotValid, folder: Path) -> None:
+    """Write findings.txt, one finding a line, and every object that can be encoded at all, into `folder`."""
+    make_folder(folder)
+    write_whole(folder / FINDINGS_NAME, "".join(f"{finding}\n" for finding in error.findings).encode())
+    for one in result_set.objects:
+        try:
+            content = part10_bytes(one.dataset)
+        except PARSER_ERRORS:
+            continue  # the findings say what is wrong with it
+        write_whole(folder / one.name, content)

@@ -1,0 +1,54 @@
+"""Which files go in one association: a context per SOP class and transfer syntax, 128 at most (PS3.8 9.3.2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dicom_node.deliver.send.object_file import ObjectFile
+
+MAX_CONTEXTS = 128
+IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+_NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
+
+Context = tuple[str, str]
+"""SOP class UID, transfer syntax UID."""
+
+
+@dataclass(frozen=True)
+class AssociationPlan:
+    """Files to send in one association and the contexts to propose for them, one transfer syntax each."""
+
+    files: tuple[ObjectFile, ...]
+    contexts: tuple[Context, ...]
+
+
+def plan_associations(files: Sequence[ObjectFile]) -> Iterator[AssociationPlan]:
+    """Split files, in their order, into associations of at most 128 contexts."""
+    chosen: list[ObjectFile] = []
+    contexts: dict[Context, None] = {}
+    for file in files:
+        wanted = [one for one in contexts_of(file) if one not in contexts]
+        if len(contexts) + len(wanted) > MAX_CONTEXTS:
+            yield AssociationPlan(tuple(chosen), tuple(contexts))
+            chosen, contexts = [], {}
+            wanted = contexts_of(file)
+        contexts.update(dict.fromkeys(wanted))
+        chosen.append(file)
+    if chosen:
+        yield AssociationPlan(tuple(chosen), tuple(contexts))
+
+
+def contexts_of(file: ObjectFile) -> list[Context]:
+    """The file's own transfer syntax, and the default one when the object can be put into it without decoding pixels.
+
+    An SCU has to offer Implicit VR Little Endian where it can (PS3.5 10.1), and some archives take nothing else.
+    """
+    own = (file.sop_class_uid, file.transfer_syntax_uid)
+    default = (file.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN)
+    return [own, default] if is_native(file.transfer_syntax_uid) and own != default else [own]
+
+
+def is_native(transfer_syntax_uid: str) -> bool:
+    """Whether pixel data is neither compressed nor the data set deflated."""
+    return transfer_syntax_uid in _NATIVE

@@ -1,0 +1,74 @@
+"""What a phantom shall be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dicom_node.node.errors import ConfigurationError
+
+_COVERAGE_MM = 144.0
+
+
+@dataclass(frozen=True)
+class PhantomSpec:
+    """Parameters of one phantom; equal specs give equal voxels and equal UIDs.
+
+    Attributes:
+        seed: of every random choice (anatomy, lesions, noise).
+        slices: number of axial slices.
+        matrix: rows and columns of the square matrix.
+        oblique_degrees: tilt of the slices about the left-right axis (as a brain is usually planned).
+        enhanced: one Enhanced MR instance in place of one MR instance per slice.
+        wmh_ml: volume of white matter hyperintensity to place, in mL.
+        field_of_view_mm: edge of the square field of view.
+        slice_spacing_mm: distance of slice centres; None spreads 144 mm over the slices, within 1 and 8 mm.
+        gap_fraction: part of the slice spacing that is not measured (gap between slices).
+        noise: standard deviation of the Rician noise, as a part of the white matter's intensity.
+        bias: strength of the smooth receive-field inhomogeneity, as a part (0 = none).
+
+    Raises:
+        ConfigurationError: a value is out of range.
+    """
+
+    seed: int = 1
+    slices: int = 24
+    matrix: int = 256
+    oblique_degrees: float = 0.0
+    enhanced: bool = False
+    wmh_ml: float = 15.0
+    field_of_view_mm: float = 230.0
+    slice_spacing_mm: float | None = None
+    gap_fraction: float = 1.0 / 6.0
+    noise: float = 0.03
+    bias: float = 0.15
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        limits: tuple[tuple[str, float, float, float], ...] = (
+            ("seed", self.seed, 0, 2**32 - 1),
+            ("slices", self.slices, 5, 200),
+            ("matrix", self.matrix, 64, 1024),
+            ("oblique_degrees", self.oblique_degrees, -40, 40),
+            ("wmh_ml", self.wmh_ml, 0, 80),
+            ("field_of_view_mm", self.field_of_view_mm, 200, 400),
+            ("slice_spacing_mm", self.spacing_mm[0], 0.5, 20),
+            ("gap_fraction", self.gap_fraction, 0, 0.6),
+            ("noise", self.noise, 0, 0.5),
+            ("bias", self.bias, 0, 0.6),
+        )
+        for name, value, low, high in limits:
+            if not low <= value <= high:
+                raise ConfigurationError(f"phantom: {name} must lie between {low} and {high}, got {value}")
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance of voxel centres in mm, (slice, row, column)."""
+        in_plane = self.field_of_view_mm / self.matrix
+        if self.slice_spacing_mm is not None:
+            return (self.slice_spacing_mm, in_plane, in_plane)
+        return (min(8.0, max(1.0, _COVERAGE_MM / self.slices)), in_plane, in_plane)
+
+    @property
+    def slice_thickness_mm(self) -> float:
+        """Thickness of the measured slab of one slice in mm."""
+        return self.spacing_mm[0] * (1.0 - self.gap_fraction)

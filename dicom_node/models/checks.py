@@ -1,0 +1,227 @@
+"""The gate before a model goes live: it loads, says what it said when it was written, and segments no worse.
+
+| check                | what is expected                                                                              |
+|----------------------|-----------------------------------------------------------------------------------------------|
+| loads                | the bundle is whole, and the configured runtime compiles it on this machine                   |
+| golden predictions   | of the drawn head in the bundle it says what the bundle holds (`segmentation.golden`)         |
+| DSC                  | mean over the given cases at most `margin` below that of the live model; made where cases are |
+
+A person may overrule the last two, for a reason; a model that does not load is never made live: no worker could begin a
+job with it, and a rollback to it is refused.
+
+Runs in the process of the command, never in the worker's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from dicom_node.models.choice import ModelChoice
+from dicom_node.node.logs import describe_error
+from segmentation.bundle import ModelBundle
+from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.errors import BadVolume, SegmentationError
+from segmentation.golden import check_golden
+from segmentation.runtimes.choose import RuntimeChoice
+from segmentation.segment import segment_volume
+
+if TYPE_CHECKING:
+    from training.cases import LabelledCase
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total); stages load, golden, and compare, which counts segmentations."""
+
+LOADS: Final = "loads"
+GOLDEN: Final = "golden predictions"
+DSC: Final = "DSC"
+# Means of the same numbers in another order differ in the last digits: a model is never worse than itself.
+_ROUNDING: Final = 1e-9
+
+
+class CheckState(StrEnum):
+    """What a check came to."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MADE = "not made"
+
+
+@dataclass(frozen=True)
+class GateCheck:
+    """One check: what was expected, and what came; or why it was not made."""
+
+    name: str
+    state: CheckState
+    expected: str
+    came: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.state}: expected {self.expected}; came {self.came}"
+
+
+@dataclass(frozen=True)
+class ComparedCase:
+    """DSC of one case (by the rule of `training.dice`), by the live model and by the one to promote."""
+
+    case: str
+    live_dsc: float
+    dsc: float
+
+
+@dataclass(frozen=True)
+class GateVerdict:
+    """What the gate found.
+
+    Attributes:
+        margin: how far the mean DSC may lie below the live model's.
+        checks: in the order in which they were made; every check is named, also one that was not made.
+        cases: what both models score; empty when they were not compared.
+    """
+
+    margin: float
+    checks: tuple[GateCheck, ...]
+    cases: tuple[ComparedCase, ...]
+
+    @property
+    def failed(self) -> tuple[GateCheck, ...]:
+        """The checks that speak against the model."""
+        return tuple(check for check in self.checks if check.state is CheckState.FAILED)
+
+    @property
+    def passed(self) -> bool:
+        """No check failed. A check that nobody asked for says nothing."""
+        return not self.failed
+
+    @property
+    def can_be_overruled(self) -> bool:
+        """A person may promote it all the same: a worker can load it. One that none can load would stop all work."""
+        return all(check.name != LOADS for check in self.failed)
+
+    def plain(self) -> dict[str, Any]:
+        """The verdict for JSON and for the promotion's row."""
+        return {
+            "passed": self.passed,
+            "margin": self.margin,
+            "checks": [{**asdict(check), "state": str(check.state)} for check in self.checks],
+            "cases": [asdict(case) for case in self.cases],
+        }
+
+
+def judge(
+    candidate: ModelChoice,
+    live: ModelChoice,
+    runtime: RuntimeChoice,
+    cases: Sequence[LabelledCase],
+    margin: float,
+    progress: Progress,
+    threads: int | None = None,
+) -> GateVerdict:
+    """Hold a model to every check.
+
+    Args:
+        candidate: the model to promote.
+        live: what it shall replace: the live model, or the shipped one before anything was promoted.
+        runtime: as configured for the worker.
+        cases: labelled cases to compare on; none: they are not compared.
+        margin: how far the mean DSC may lie below the live model's.
+        progress: see `Progress`.
+        threads: CPU threads for inference, as configured for the worker; None: every core.
+
+    Raises:
+        BadCase: a case that cannot be segmented.
+    """
+    progress("load", 0, 1)
+    loads, opened = _check_loads(candidate, runtime, threads)
+    progress("load", 1, 1)
+    if opened is None:
+        not_made = (_not_made(GOLDEN, "it does not load"), _not_made(DSC, "it does not load"))
+        return GateVerdict(margin, (loads, *not_made), ())
+    progress("golden", 0, 1)
+    golden = _check_golden(*opened)
+    progress("golden", 1, 1)
+    if not cases:
+        return GateVerdict(margin, (loads, golden, _not_made(DSC, "no cases were given: --cases DIR")), ())
+    live_loads, live_opened = _check_loads(live, runtime, threads)
+    if live_opened is None:
+        dsc = GateCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)
+        return GateVerdict(margin, (loads, golden, dsc), ())
+    compared = _compare(cases, live_opened[1], opened[1], progress)
+    known = _known(cases, {"this model": opened[0], "the live model": live_opened[0]})
+    return GateVerdict(margin, (loads, golden, _check_dsc(compared, margin, known)), compared)
+
+
+def _check_loads(
+    choice: ModelChoice, runtime: RuntimeChoice, threads: int | None
+) -> tuple[GateCheck, tuple[ModelBundle, Ensemble] | None]:
+    expected = f"a whole bundle that runtime {runtime} compiles on this machine"
+    try:
+        bundle = choice.load()
+        ensemble = open_ensemble(bundle, runtime, threads)
+    except Exception as error:  # whatever a runtime raises: a model that crashes the worker must not get past the gate
+        words = str(error) if isinstance(error, SegmentationError) else describe_error(error)
+        return GateCheck(LOADS, CheckState.FAILED, expected, words), None
+    came = f"{bundle.members} members, {ensemble.runtime} in {ensemble.precision}"
+    return GateCheck(LOADS, CheckState.PASSED, expected, came), (bundle, ensemble)
+
+
+def _check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GateCheck:
+    expected = "the predictions that the bundle holds"
+    try:
+        verdict = check_golden(bundle, ensemble)
+    except SegmentationError as error:
+        return GateCheck(GOLDEN, CheckState.FAILED, expected, str(error))
+    came = f"a difference of at most {verdict.max_difference:.4f}, and {verdict.flipped} pixels on the other side"
+    return GateCheck(GOLDEN, CheckState.PASSED if verdict.passed else CheckState.FAILED, expected, came)
+
+
+def _compare(
+    cases: Sequence[LabelledCase], live: Ensemble, candidate: Ensemble, progress: Progress
+) -> tuple[ComparedCase, ...]:
+    total = 2 * len(cases)
+    progress("compare", 0, total)
+    compared = []
+    for number, case in enumerate(cases):
+        live_dsc = _dsc(case, live)
+        progress("compare", 2 * number + 1, total)
+        compared.append(ComparedCase(case.name, live_dsc, _dsc(case, candidate)))
+        progress("compare", 2 * number + 2, total)
+    return tuple(compared)
+
+
+def _dsc(case: LabelledCase, ensemble: Ensemble) -> float:
+    from training.dice import dice
+    from training.errors import BadCase
+
+    try:
+        return dice(segment_volume(case.volume, ensemble).mask, case.wmh)
+    except BadVolume as error:
+        raise BadCase(f"{case.name}: {error}") from error
+
+
+def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) -> str:
+    """Which of the models knows the patients: its DSC on them is too good, which speaks for it without reason."""
+    from training.evaluation.seen import TrainingPatients
+
+    words = []
+    for name, bundle in bundles.items():
+        known = TrainingPatients.of(bundle)
+        if known.patients is None:
+            words.append(f"{name} does not say on whom it was trained")
+        elif seen := sum(case.patient in known.patients for case in cases):
+            words.append(f"{name} was trained on the patients of {seen} of {len(cases)} cases")
+    return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""
+
+
+def _check_dsc(compared: Sequence[ComparedCase], margin: float, known: str) -> GateCheck:
+    live = sum(case.live_dsc for case in compared) / len(compared)
+    found = sum(case.dsc for case in compared) / len(compared)
+    state = CheckState.PASSED if found >= live - margin - _ROUNDING else CheckState.FAILED
+    expected = f"a mean over {len(compared)} cases of at least {live - margin:.3f} (live model {live:.3f} - {margin:g})"
+    return GateCheck(DSC, state, expected, f"{found:.3f}{known}")
+
+
+def _not_made(name: str, why: str) -> GateCheck:
+    return GateCheck(name, CheckState.NOT_MADE, "nothing", why)

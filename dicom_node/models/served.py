@@ -1,0 +1,129 @@
+"""The model that a worker computes with: follows the live model between two jobs, without a restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from dicom_node.models.choice import ModelChoice, Origin
+from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.logs import describe_error
+from segmentation.ensemble import Ensemble
+from segmentation.errors import SegmentationError
+
+log = structlog.get_logger()
+
+FIRST_RETRY_SECONDS = 5.0
+LONGEST_RETRY_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A model that could not be loaded: why, when it is tried again (monotonic clock), and whether it was told."""
+
+    choice: ModelChoice
+    words: str
+    wait_seconds: float
+    again_at: float
+    is_told: bool = False
+
+
+class ServedModel:
+    """Gives the ensemble to use now. Ask before each job: `current` loads another one when another model is live.
+
+    A live model that cannot be loaded never stops a worker that has one: it goes on with that one, says so once, and
+    tries again with growing waits; at once when yet another model is promoted or rolled back to. A worker that has none
+    yet waits in the same way, and begins no job.
+
+    Args:
+        choose: which model to use; asked each time, so it must be cheap.
+        open_choice: loads and compiles it.
+        tell: called with (choice, words) when the live model cannot be loaded; once for each new reason. When it
+            raises, `current` does, and it is called again after the next try.
+        clock: monotonic, in seconds.
+    """
+
+    def __init__(
+        self,
+        choose: Callable[[], ModelChoice],
+        open_choice: Callable[[ModelChoice], Ensemble],
+        tell: Callable[[ModelChoice, str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._choose = choose
+        self._open = open_choice
+        self._tell = tell
+        self._clock = clock
+        self._choice: ModelChoice | None = None
+        self._ensemble: Ensemble | None = None
+        self._failure: _Failure | None = None
+
+    def current(self) -> Ensemble | None:
+        """The ensemble to use for the next job; None when no job can be begun yet.
+
+        Raises:
+            SegmentationError, OSError: the first model is not a live one, and cannot be loaded.
+        """
+        choice = self._choose()
+        if choice == self._choice:
+            self._failure = None
+        elif self._is_due(choice):
+            self._load(choice)
+        return self._ensemble
+
+    def _is_due(self, choice: ModelChoice) -> bool:
+        failure = self._failure
+        return failure is None or failure.choice != choice or self._clock() >= failure.again_at
+
+    def _load(self, choice: ModelChoice) -> None:
+        """Load and take over. This is an edge: whatever a damaged bundle or a runtime raises ends here."""
+        try:
+            ensemble = self._open(choice)
+        except Exception as error:
+            if choice.origin is not Origin.LIVE:
+                raise  # no other can be promoted over it: it is a matter of the installation
+            self._fail(choice, error)
+            return
+        _log_ready(choice, ensemble, self._ensemble)
+        self._choice, self._ensemble, self._failure = choice, ensemble, None
+
+    def _fail(self, choice: ModelChoice, error: Exception) -> None:
+        words = str(error) if isinstance(error, WmhNodeError | SegmentationError | OSError) else describe_error(error)
+        before = self._failure if self._failure is not None and self._failure.choice == choice else None
+        wait = FIRST_RETRY_SECONDS if before is None else min(before.wait_seconds * 2, LONGEST_RETRY_SECONDS)
+        failure = _Failure(choice, words, wait, self._clock() + wait)
+        is_known = before is not None and before.words == words
+        if before is not None and is_known and before.is_told:
+            self._failure = replace(failure, is_told=True)
+            return
+        self._failure = failure  # before it is told: telling may fail, and the wait holds all the same
+        if not is_known:
+            log.error(
+                "live model cannot be loaded",
+                digest=choice.digest,
+                reason=words,
+                instead="no job is begun" if self._ensemble is None else f"goes on with {_named(self._ensemble)}",
+            )
+        self._tell(choice, words if self._ensemble is None else f"{words}. Goes on with {_named(self._ensemble)}")
+        self._failure = replace(failure, is_told=True)
+
+
+def _log_ready(choice: ModelChoice, ensemble: Ensemble, before: Ensemble | None) -> None:
+    log.info(
+        "model ready",
+        model=ensemble.identity.name,
+        version=ensemble.identity.version,
+        digest=ensemble.identity.digest[:12],
+        why=str(choice.origin),
+        runtime=ensemble.runtime,
+        precision=ensemble.precision,
+        **({} if before is None else {"instead_of": _named(before)}),
+    )
+
+
+def _named(ensemble: Ensemble) -> str:
+    identity = ensemble.identity
+    return f"{identity.name} {identity.version} ({identity.digest[:12]})"

@@ -1,0 +1,125 @@
+"""The outbox: STORAGE/outbox/<job id>/<number>/ holds what a job gave, until and after it is delivered.
+
+A result set is written in a folder of its own (outbox/unfinished, see `node.unfinished`) and then moved whole, by
+one rename, to a number that no attempt of the job had before: nothing is ever replaced, so that a worker that was
+paused and lost its lease cannot touch what is being delivered. What makes a result set count is the row that
+`JobTable.deliver` commits afterwards.
+
+STORAGE/outbox/held/<job id>/ holds a result set that the gate let nobody have, for a look; nothing is sent from there.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dicom_node.node.errors import ResultError
+from dicom_node.node.files import make_folder, sync_file, sync_folder
+from dicom_node.node.storage import UNFINISHED
+from dicom_node.node.unfinished import Unfinished
+
+HELD = "held"
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+class Outbox:
+    """The folder of result sets.
+
+    Args:
+        folder: STORAGE/outbox; made when missing.
+        host: name of this machine in the names of unfinished folders.
+    """
+
+    def __init__(self, folder: Path, host: str | None = None) -> None:
+        self.folder = folder
+        self._unfinished = Unfinished(folder / UNFINISHED, host)
+
+    def of_job(self, job_id: int) -> Path | None:
+        """Where the job's latest result set lies; None when it has none."""
+        taken = _numbers(self.folder / str(job_id))
+        return self.folder / str(job_id) / str(max(taken)) if taken else None
+
+    @contextmanager
+    def workplace(self, job_id: int) -> Iterator[Path]:
+        """A fresh folder to write a result set in; gone afterwards, whatever happens."""
+        with self._unfinished.workplace(str(job_id)) as folder:
+            yield folder
+
+    def publish(self, job_id: int, workplace: Path, names: Collection[str]) -> Path:
+        """Move a finished workplace to where it is delivered from, synced; returns the folder.
+
+        What was held of the job goes.
+
+        Args:
+            names: the files that make the result set.
+
+        Raises:
+            ResultError: the workplace does not hold exactly these files; nothing was published.
+        """
+        found = {file.name for file in workplace.iterdir()} if workplace.is_dir() else set()
+        if found != set(names):
+            raise ResultError(
+                f"the result set of job {job_id} is not whole: expected {', '.join(sorted(names))}; found "
+                f"{', '.join(sorted(found)) or 'nothing'}. Something else has touched {workplace.parent}"
+            )
+        for name in sorted(names):
+            sync_file(workplace / name)
+        sync_folder(workplace)
+        of_job = self.folder / str(job_id)
+        of_job.mkdir(exist_ok=True)
+        target = _move_to_free_number(workplace, of_job)
+        sync_folder(of_job)
+        sync_folder(self.folder)
+        self.release(job_id)
+        return target
+
+    def hold(self, job_id: int, workplace: Path) -> Path:
+        """Keep what the gate let nobody have, synced, in place of what an earlier attempt left; returns the folder."""
+        target = self.folder / HELD / str(job_id)
+        make_folder(target.parent)
+        for file in workplace.iterdir():
+            sync_file(file)
+        sync_folder(workplace)
+        self.release(job_id)
+        workplace.rename(target)
+        sync_folder(target.parent)
+        return target
+
+    def release(self, job_id: int) -> None:
+        """Remove what is held of a job, whose result is right by now."""
+        shutil.rmtree(self.folder / HELD / str(job_id), ignore_errors=True)
+
+    def withdraw(self, published: Path) -> None:
+        """Remove a result set that came to nothing, its job being another's by now."""
+        shutil.rmtree(published, ignore_errors=True)
+        with suppress(OSError):
+            published.parent.rmdir()  # only when empty
+
+    def clear_unfinished(self) -> None:
+        """Remove what workers left behind when they died."""
+        self._unfinished.clear()
+
+
+def _move_to_free_number(workplace: Path, of_job: Path) -> Path:
+    """A rename onto a folder that holds files fails, so that two who choose the same number cannot collide."""
+    number = max(_numbers(of_job), default=0) + 1
+    while True:
+        target = of_job / str(number)
+        try:
+            workplace.rename(target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            number += 1
+        else:
+            return target
+
+
+def _numbers(of_job: Path) -> list[int]:
+    if not of_job.is_dir():
+        return []
+    return [int(entry.name) for entry in of_job.iterdir() if entry.name.isdigit()]

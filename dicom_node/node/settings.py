@@ -1,0 +1,461 @@
+"""The node's settings: read once from the environment and an optional TOML file into a frozen object.
+
+Order of precedence: options of the command line over the environment (`WMH_NODE_...`) over the TOML file over the
+defaults below. In TOML the names are the field names in lower case (`dicom_port = 11112`), destinations and peers are
+arrays of tables.
+
+Compact forms, for the environment (JSON works too):
+
+    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:2762+tls+legacy"
+    WMH_NODE_PEERS="SCANNER1@10.0.0.7, ORTHANC"
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.profiles import PROFILES, ProfileName, SegEncoding, Wish
+from dicom_node.node.tls import ClientTls, TlsFiles
+
+ENVIRONMENT_PREFIX = "WMH_NODE_"
+
+# AE: at most 16 characters of the default repertoire, no backslash, no control character, not spaces only
+# (PS3.5 table 6.2-1).
+_AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+# RFC 1123 2.1, with the underscores that local names have. All digits at the end is a mistyped IP address.
+_HOST_NAME = re.compile(
+    r"^(?=.{1,253}$)(?:[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.)*(?!\d+\.?$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.?$"
+)
+_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
+
+
+def _ae_title(value: str) -> str:
+    stripped = value.strip(" ")
+    if not _AE_TITLE.match(stripped):
+        raise ValueError("expected an AE title: 1 to 16 printable characters without backslash")
+    return stripped
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError("expected a short name of letters, digits, '_', '.', '-'")
+    return value
+
+
+def _peer_address(value: str | None) -> str | None:
+    if value is None or _is_ip(value) or _HOST_NAME.match(value):
+        return value
+    raise ValueError(
+        "expected an IP address, a network (10.0.0.0/24) or a host name, without a port: a scanner calls from any "
+        f"port; came {value!r}"
+    )
+
+
+def _is_ip(value: str) -> bool:
+    """An address or a network, either version; as the receiver reads it."""
+    for read in (ipaddress.ip_address, lambda text: ipaddress.ip_network(text, strict=False)):
+        try:
+            read(value)
+        except ValueError:
+            continue
+        return True
+    return False
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+# What may stand behind a destination in the compact form, and the fields that it sets.
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "tls": {"tls": True},
+    **{name: {"profile": name} for name in PROFILES},
+    **{encoding: {"seg_encoding": encoding} for encoding in get_args(SegEncoding)},
+    "probability": {"probability_map": True},
+}
+
+
+class Destination(BaseModel):
+    """A peer that results are sent to.
+
+    Attributes:
+        name: our own short name, used in rows, logs and reports.
+        ae_title: called AE title.
+        host: name or address; IPv6 without brackets.
+        port: TCP port of the peer's storage SCP.
+        profile: what the destination's viewers can show, see `dicom_node.node.profiles`.
+        seg_encoding: of its segmentations, in place of the profile's.
+        probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
+        tls: whether to call it over TLS (PS3.15 B.12).
+        tls_ca: whom its certificate has to come from; None: the node's `tls_ca`, and without that the system's CAs.
+        tls_certificate, tls_key: what we show it, in place of the node's own.
+        tls_check_name: whether its certificate has to name `host`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_name)]
+    ae_title: AeTitle
+    host: Annotated[str, Field(min_length=1)]
+    port: Port
+    profile: ProfileName = "generic"
+    seg_encoding: SegEncoding | None = None
+    probability_map: bool = False
+    tls: bool = False
+    tls_ca: Path | None = None
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_check_name: bool = True
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> Destination:
+        if not self.tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
+            raise ValueError("expected tls = true beside the other tls settings, came tls = false")
+        if self.tls_key is not None and self.tls_certificate is None:
+            raise ValueError("expected tls_certificate with tls_key, came none")
+        return self
+
+    @property
+    def wish(self) -> Wish:
+        """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
+        profile = PROFILES[self.profile]
+        if self.seg_encoding is not None:
+            profile = replace(profile, seg_encoding=self.seg_encoding)
+        return Wish(profile, self.probability_map)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        options = (f"+{word}" for word, set_to in _OPTIONS.items() if self._departs_by(set_to))
+        return f"{self.name}={self.ae_title}@{host}:{self.port}{''.join(options)}"
+
+    def _departs_by(self, set_to: Mapping[str, Any]) -> bool:
+        """Whether it has these values, and they are not the defaults."""
+        fields = type(self).model_fields
+        return all(value == getattr(self, name) != fields[name].default for name, value in set_to.items())
+
+
+class Peer(BaseModel):
+    """A calling AE that may send to us.
+
+    Attributes:
+        ae_title: calling AE title.
+        address: IP address, network or host name that it calls from, without a port; None: from anywhere.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ae_title: AeTitle
+    address: Annotated[str | None, AfterValidator(_peer_address)] = None
+
+    def __str__(self) -> str:
+        return self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
+
+
+def parse_destination(text: str, name: str | None = None) -> Destination:
+    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one; behind it
+    options (`_OPTIONS`): `+tls`, `+<profile>`, `+labelmap`, `+probability`.
+
+    Raises:
+        ConfigurationError: another form, a bad AE title or a port out of range.
+    """
+    try:
+        return Destination(**_split_destination(text, name))
+    except (ValueError, ValidationError) as error:
+        raise ConfigurationError(
+            f"expected [NAME=]AET@HOST:PORT[+OPTION...], came {text!r}: {_first_line(error)}"
+        ) from error
+
+
+def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
+    head, separator, rest = text.strip().partition("=")
+    if not separator:
+        head, rest = "", text.strip()
+    match = _ADDRESS_FORM.match(rest)
+    if match is None:
+        raise ValueError(f"expected NAME=AET@HOST:PORT[+OPTION...], came {text.strip()!r}")
+    ae_title = match["ae"].strip()
+    default_name = re.sub(r"[^A-Za-z0-9_.-]", "-", ae_title).lstrip("_.-") or "destination"
+    return {
+        "name": name or head.strip() or default_name,
+        "ae_title": ae_title,
+        "host": match["host"].strip("[]"),
+        "port": int(match["port"]),
+        **_set_by_options(match["options"].split("+")[1:]),
+    }
+
+
+def _set_by_options(words: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in words:
+        if word not in _OPTIONS:
+            raise ValueError(f"expected of +{', +'.join(_OPTIONS)}, came +{word}")
+        if twice := found.keys() & _OPTIONS[word].keys():
+            raise ValueError(f"expected one value of {', '.join(twice)}, came another one by +{word}")
+        found |= _OPTIONS[word]
+    return found
+
+
+def _split_peer(text: str) -> dict[str, Any]:
+    ae_title, separator, address = text.strip().rpartition("@")
+    if not separator:
+        return {"ae_title": text.strip()}
+    bracketed = address.startswith("[") and address.endswith("]")
+    return {"ae_title": ae_title, "address": (address[1:-1] if bracketed else address).strip() or None}
+
+
+def _many(value: Any) -> Any:
+    """Text of the environment to a list: JSON when it starts with a bracket, else comma-separated compact forms."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith(("[{", "[]", '["')):
+        try:
+            return json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"expected a JSON array, but it does not parse: {error}") from error
+    return [part for part in (p.strip() for p in text.split(",")) if part]
+
+
+def _destinations(value: Any) -> Any:
+    many = _many(value)
+    return [_split_destination(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+
+
+def _peers(value: Any) -> Any:
+    many = _many(value)
+    return [_split_peer(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+
+
+def _is_many(value: Any) -> bool:
+    return isinstance(value, list | tuple)
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, valid once constructed, never changed after.
+
+    Times are in seconds and sizes in bytes, as their names say.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid", validate_default=True)
+
+    # Who we are and where we listen
+    ae_title: AeTitle = "WMHNODE"
+    bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    dicom_port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: TLS only
+    dicom_tls_port: Port | None = None  # closed until set; 2762 is the one registered for DICOM over TLS
+    tls_certificate: Path | None = None  # ours, PEM; also shown to destinations that ask for one
+    tls_key: Path | None = None  # None: in tls_certificate
+    tls_ca: Path | None = None  # when set, peers that call us need a certificate that it vouches for
+    web_port: Port = 8080  # kept for the web page, which this version does not have
+
+    # Where things are kept
+    storage: Path = Path("wmh-node-data")
+    database_url: str = ""  # empty: SQLite beside the instances, filled in below
+
+    # Who we talk to
+    destinations: Annotated[tuple[Destination, ...], NoDecode, BeforeValidator(_destinations)] = ()
+    peers: Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_peers)] = ()
+
+    # When a series is complete
+    quiet_seconds: Annotated[float, Field(ge=0)] = 2.0
+    quiet_seconds_incomplete: Annotated[float, Field(ge=0)] = 60.0
+
+    # Analysis
+    model: Path | None = None  # None: the reference bundle that ships with the package
+    runtime: Literal["auto", "tensorflow", "openvino"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # CPU threads for inference; None: every core
+    periventricular_mm: Annotated[float, Field(gt=0, le=100)] = 10.0  # from the ventricles; the paper tries 7.5 too
+    periventricular_distance: Literal["2d", "3d"] = "2d"  # in the plane of each slice, as published, or in space
+    lease_seconds: Annotated[float, Field(ge=1)] = 60.0
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    job_retry_seconds: Annotated[float, Field(ge=0)] = 30.0
+    follow_up: bool = True  # compare with an earlier result of the same patient; False: enter nothing of patients
+    job_limit_seconds: Annotated[float, Field(ge=1)] = 1800.0  # an attempt that takes longer hangs
+
+    # Receiver
+    receiver_processes: Annotated[int, Field(ge=1, le=32)] = 1
+    max_associations: Annotated[int, Field(ge=1)] = 50
+    max_pdu_bytes: Annotated[int, Field(ge=4096, le=16 * 1024 * 1024)] = 262_144
+    max_object_bytes: Annotated[int, Field(ge=1024 * 1024)] = 4 * 1024**3  # a larger one is answered 0xA700
+    reserve_bytes: Annotated[int, Field(ge=0)] = 64 * 1024**2  # free disk that receiving leaves to the rest
+    acse_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0  # TLS handshake and A-ASSOCIATE-RQ together
+    dimse_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0  # silence inside a message
+    # Silence between messages. DICOM names no value, Orthanc waits 30 s, pynetdicom 60 s. A scanner that sends the
+    # slices of a FLAIR as it reconstructs them may be silent for one pass of the acquisition, 2 to 3 minutes. Not
+    # longer: until then an association that stays open holds its series back. A peer that is gone is noticed earlier.
+    network_timeout_seconds: Annotated[float, Field(gt=0)] = 180.0
+    grace_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0  # for objects on their way when the receiver stops
+
+    # Delivery: the wait doubles from the first to the longest
+    delivery_retry_seconds: Annotated[float, Field(gt=0)] = 30.0
+    delivery_retry_longest_seconds: Annotated[float, Field(gt=0)] = 3600.0
+    delivery_days: Annotated[float, Field(gt=0)] = 7.0
+
+    # Logs
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_database_url(cls, values: Any) -> Any:
+        if isinstance(values, dict) and not values.get("database_url"):
+            storage = Path(values.get("storage") or "wmh-node-data")
+            values["database_url"] = f"sqlite:///{(storage / 'node.sqlite').absolute()}"
+        return values
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        names = [destination.name for destination in self.destinations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"destinations: expected different names, came twice: {', '.join(twice)}")
+        self._check_tls()
+        if self.quiet_seconds_incomplete < self.quiet_seconds:
+            raise ValueError(
+                "quiet_seconds_incomplete: expected at least quiet_seconds "
+                f"({self.quiet_seconds:g}), came {self.quiet_seconds_incomplete:g}"
+            )
+        return self
+
+    def _check_tls(self) -> None:
+        if self.dicom_tls_port is None and not self.dicom_port:
+            raise ValueError("dicom_port: expected a port, or dicom_tls_port beside 0, came 0 and nothing")
+        if self.dicom_tls_port == self.dicom_port:  # PS3.15 B.1: a port of its own
+            raise ValueError(f"dicom_tls_port: expected another port than dicom_port, came {self.dicom_tls_port} twice")
+        if self.tls_certificate is None and (self.dicom_tls_port is not None or self.tls_key is not None):
+            raise ValueError("tls_certificate: expected a PEM file beside dicom_tls_port or tls_key, came none")
+
+    @property
+    def tls_files(self) -> TlsFiles:
+        """The node's own certificate and key, and whom it trusts."""
+        return TlsFiles(*map(_absolute, (self.tls_certificate, self.tls_key, self.tls_ca)))
+
+    def client_tls(self, destination: Destination) -> ClientTls | None:
+        """How to call a destination over TLS; None when it is called without."""
+        if not destination.tls:
+            return None
+        own = destination if destination.tls_certificate is not None else self
+        ca = destination.tls_ca or self.tls_ca
+        files = TlsFiles(*map(_absolute, (own.tls_certificate, own.tls_key, ca)))
+        return ClientTls(files, destination.tls_check_name)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is handed in and nothing else: `load_settings` says what wins over what."""
+        return (init_settings,)
+
+    def destination(self, name: str) -> Destination | None:
+        """The destination of that name, or None when the settings no longer hold it."""
+        return next((one for one in self.destinations if one.name == name), None)
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read environment and TOML file once.
+
+    Args:
+        config: TOML file; None for environment and defaults only.
+        overrides: values of the command line.
+
+    Raises:
+        ConfigurationError: names the setting, what was expected and what came.
+    """
+    of_file = _read_toml(config) if config is not None else {}
+    try:
+        return Settings(**{**of_file, **EnvSettingsSource(Settings)(), **overrides})
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, config)) from error
+
+
+def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
+    """Environment variables with our prefix that no setting reads: mostly typing errors."""
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {"WMH_NODE_CONFIG", "WMH_NODE_TEST_DATA", "WMH_NODE_SUPERVISED"}
+    return sorted(
+        name
+        for name in (os.environ if environment is None else environment)
+        if name.upper().startswith(ENVIRONMENT_PREFIX) and name.upper() not in known
+    )
+
+
+def redacted(settings: Settings) -> dict[str, Any]:
+    """Settings as plain values for `config show`: a password in the database URL is not shown."""
+    values = settings.model_dump(mode="json")
+    values["database_url"] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", settings.database_url)
+    return values
+
+
+def _read_toml(config: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot read the settings file {config}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{config} is not valid TOML: {error}") from error
+    return {key.lower(): value for key, value in values.items()}
+
+
+def _explain(error: ValidationError, config: Path | None) -> str:
+    return "; ".join(_explain_one(problem, config) for problem in error.errors())
+
+
+def _explain_one(problem: Any, config: Path | None) -> str:
+    location: tuple[Any, ...] = problem["loc"]
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if not location:
+        return message
+    field = str(location[0])
+    inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
+    where = _where(field + inner, config)
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: there is no such setting"
+    came = "" if "came" in message else f", came {_shown(problem.get('input'))}"
+    expected = message if message.startswith("expected") else f"expected: {message[0].lower()}{message[1:]}"
+    return f"{where}: {expected}{came}"
+
+
+def _where(place: str, config: Path | None) -> str:
+    field = re.split(r"[.\[]", place)[0]
+    variable = ENVIRONMENT_PREFIX + field.upper()
+    if config is not None and variable not in os.environ:
+        return f"{place} in {config}"
+    return variable + place[len(field) :]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        return _explain(error, None).replace(ENVIRONMENT_PREFIX, "").lower()
+    return str(error)
+
+
+def compact(items: Iterable[Destination | Peer]) -> str:
+    """Destinations or peers in the compact form that the environment takes."""
+    return ", ".join(str(item) for item in items)

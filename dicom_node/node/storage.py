@@ -1,0 +1,113 @@
+"""STORAGE as something that can go away: a mount that is lost, a disk that is full.
+
+Such trouble says nothing about a series or a job, so that neither may be judged by what it makes of them.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from db.engine import open_database
+from db.engine.migrate import check
+from db.errors import DatabaseUnavailable
+from db.inbox import Inbox
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.files import make_folder
+
+INBOX = "inbox"
+OUTBOX = "outbox"
+UNFINISHED = "unfinished"
+# A result set and what other programs write meanwhile.
+_ROOM_BYTES = 32 * 1024**2
+# The disk says so itself. EIO is not among them: one bad sector must not hold up every job, and the probe tells.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+# The receiver makes them when it first starts.
+_SIGNS_OF_USE = ("installation", INBOX)
+_LOOKED_FOR = 20
+
+
+def require_storage(storage: Path, database_url: str) -> None:
+    """At a role's start, before any folder is made: refuse an empty folder where the database knows files.
+
+    Such a folder is the mount point of a disk that is not mounted. To go on would fill the disk below it, and call
+    every known series damaged.
+
+    Raises:
+        ConfigurationError: says what to do.
+    """
+    if any((storage / sign).exists() for sign in _SIGNS_OF_USE):
+        return
+    known = _newest_paths(database_url)
+    if not known or any((storage / path).exists() for path in known):
+        return
+    raise ConfigurationError(
+        f"STORAGE {storage} is empty, but the database knows received files: expected them there, as {known[0]}. "
+        "Probably a disk is not mounted, or STORAGE names another folder than before: mount it, or correct "
+        f"WMH_NODE_STORAGE. If the files are gone for good, make the folder {storage / INBOX} and start again"
+    )
+
+
+def _newest_paths(database_url: str) -> list[str]:
+    """Empty also when there is no database to ask (yet): its own trouble is told elsewhere."""
+    try:
+        if not check(database_url).is_current:
+            return []
+        with closing(open_database(database_url)) as database:
+            return Inbox(database).newest_paths(_LOOKED_FOR)
+    except DatabaseUnavailable:
+        return []
+
+
+class StorageProbe:
+    """Tells whether STORAGE can be used just now.
+
+    Args:
+        storage: the folder; `outbox/unfinished` in it is made when missing, and is how a mount that was lost later is
+            told from an empty folder.
+    """
+
+    def __init__(self, storage: Path) -> None:
+        self._folder = storage / OUTBOX / UNFINISHED
+        make_folder(self._folder)
+
+    def away(self) -> str | None:
+        """Why nothing can be read; None when it can."""
+        try:
+            next(self._folder.iterdir(), None)
+        except OSError as error:
+            return f"the storage is away: {self._folder}: {os.strerror(error.errno or 0)}"
+        return None
+
+    def trouble(self, error: BaseException | None = None) -> str | None:
+        """Why no result can be written; None when it can.
+
+        Args:
+            error: what a step ran into; its causes are looked at too.
+        """
+        full = next((one for one in _causes(error) if isinstance(one, OSError) and one.errno in _FULL), None)
+        if full is not None:
+            return f"the storage takes nothing: {os.strerror(full.errno or 0)}"
+        return self.away() or self._no_room()
+
+    def _no_room(self) -> str | None:
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as probe:
+                os.posix_fallocate(probe.fileno(), 0, _ROOM_BYTES)
+                os.fsync(probe.fileno())
+        except OSError as error:
+            return f"the storage takes nothing: {os.strerror(error.errno or 0)}"
+        return None
+
+
+def _causes(error: BaseException | None) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

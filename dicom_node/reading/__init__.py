@@ -1,1 +1,0 @@
-"""From DICOM files to one regular FLAIR volume, or a typed refusal."""

@@ -1,0 +1,128 @@
+"""Command sets: the few DIMSE messages of a storage and verification SCP (PS3.7 6.3, 9.3.1 and 9.3.5).
+
+A command set is flat and always Implicit VR Little Endian (PS3.7 6.3.1): reading one takes a loop of a few lines.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from dicom_node.receive.pdu import AbortReason, InvalidPdu
+
+# Command elements, group 0000 (PS3.7 E.1)
+_GROUP_LENGTH: Final = 0x0000
+_AFFECTED_SOP_CLASS_UID: Final = 0x0002
+_COMMAND_FIELD: Final = 0x0100
+_MESSAGE_ID: Final = 0x0110
+_MESSAGE_ID_RESPONDED_TO: Final = 0x0120
+_DATA_SET_TYPE: Final = 0x0800
+_STATUS: Final = 0x0900
+_ERROR_COMMENT: Final = 0x0902
+_AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
+
+_NO_DATA_SET: Final = 0x0101  # PS3.7 E.1: any other value says that a data set follows
+_RESPONSE_BIT: Final = 0x8000
+MAX_COMMAND_BYTES: Final = 16 * 1024  # a C-STORE-RQ has about 200
+
+_ELEMENT: Final = struct.Struct("<HHL")
+
+
+class Command(IntEnum):
+    """Command Field values that we know (PS3.7 E.1)."""
+
+    C_STORE_RQ = 0x0001
+    C_ECHO_RQ = 0x0030
+    C_CANCEL_RQ = 0x0FFF
+
+
+@dataclass(frozen=True)
+class CommandSet:
+    """What a request says. UIDs come without padding, and empty when they are missing."""
+
+    command_field: int
+    message_id: int
+    has_data_set: bool
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+def decode_command(raw: bytes) -> CommandSet:
+    """Decode a request.
+
+    Raises:
+        InvalidPdu: no well-formed command set, or without the fields that every request has. The stream cannot be
+            followed after that, so the association is aborted.
+    """
+    values: dict[int, bytes] = {}
+    position, end = 0, len(raw)
+    while position < end:
+        if end - position < _ELEMENT.size:
+            raise _invalid(f"{end - position} stray bytes at the end of the command set")
+        group, element, length = _ELEMENT.unpack_from(raw, position)
+        start = position + _ELEMENT.size
+        position = start + length
+        if group != 0 or position > end:
+            raise _invalid(f"element ({group:04X},{element:04X}) of {length} bytes in a command set of {end}")
+        values[element] = raw[start:position]
+    return CommandSet(
+        command_field=_number(values, _COMMAND_FIELD),
+        message_id=_number(values, _MESSAGE_ID),
+        has_data_set=_number(values, _DATA_SET_TYPE) != _NO_DATA_SET,
+        sop_class_uid=_uid(values, _AFFECTED_SOP_CLASS_UID),
+        sop_instance_uid=_uid(values, _AFFECTED_SOP_INSTANCE_UID),
+    )
+
+
+def encode_response(request: CommandSet, status: int, comment: str = "") -> bytes:
+    """The response to `request` (PS3.7 9.3.1.2, 9.3.5.2), without a data set.
+
+    Args:
+        request: what is answered.
+        status: DIMSE status.
+        comment: Error Comment (LO, at most 64 characters, PS3.7 C.5); no patient data.
+    """
+    parts = []
+    if request.sop_class_uid:
+        parts.append(_element(_AFFECTED_SOP_CLASS_UID, _padded_uid(request.sop_class_uid)))
+    parts.append(_us(_COMMAND_FIELD, request.command_field | _RESPONSE_BIT))
+    parts.append(_us(_MESSAGE_ID_RESPONDED_TO, request.message_id))
+    parts.append(_us(_DATA_SET_TYPE, _NO_DATA_SET))
+    parts.append(_us(_STATUS, status))
+    if comment:
+        text = comment[:64].encode("ascii", "replace")
+        parts.append(_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)))
+    if request.sop_instance_uid:
+        parts.append(_element(_AFFECTED_SOP_INSTANCE_UID, _padded_uid(request.sop_instance_uid)))
+    body = b"".join(parts)
+    return _element(_GROUP_LENGTH, struct.pack("<L", len(body))) + body
+
+
+def _invalid(message: str) -> InvalidPdu:
+    return InvalidPdu(AbortReason.INVALID_PARAMETER, f"command set: {message}")
+
+
+def _number(values: dict[int, bytes], element: int) -> int:
+    value = values.get(element)
+    if value is None or len(value) != 2:
+        raise _invalid(f"expected (0000,{element:04X}) with 2 bytes, came {'none' if value is None else len(value)}")
+    return int.from_bytes(value, "little")
+
+
+def _uid(values: dict[int, bytes], element: int) -> str:
+    return values.get(element, b"").rstrip(b"\0 ")[:256].decode("ascii", "replace")
+
+
+def _element(element: int, value: bytes) -> bytes:
+    return _ELEMENT.pack(0, element, len(value)) + value
+
+
+def _us(element: int, value: int) -> bytes:
+    return _ELEMENT.pack(0, element, 2) + value.to_bytes(2, "little")
+
+
+def _padded_uid(uid: str) -> bytes:
+    raw = uid.encode("ascii", "replace")
+    return raw + b"\0" * (len(raw) % 2)

@@ -1,0 +1,285 @@
+"""The receiver as a whole: one process, or several that share one listening socket.
+
+Several processes get the socket by inheritance, not by SO_REUSEPORT: nobody else can join the port, connections that
+wait in the backlog outlive a crashed process, and idle processes take turns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from dicom_node.node.backoff import RestartBackoff
+from dicom_node.node.errors import ConfigurationError, ReceivingError
+from dicom_node.node.files import make_folder
+from dicom_node.node.tls import ServerContext, TlsFiles, inspect
+from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
+from dicom_node.receive.association import Surroundings
+from dicom_node.receive.claim import claimed
+from dicom_node.receive.connections import Connections
+from dicom_node.receive.incoming import Room
+from dicom_node.receive.installation import installation_id
+from dicom_node.receive.negotiation import Admission
+from dicom_node.receive.receiver_settings import ReceiverSettings
+from dicom_node.receive.store import Rows, Store, sync_folder
+
+if TYPE_CHECKING:
+    from dicom_node.node.settings import Settings
+
+_LOG = structlog.get_logger()
+
+_LOOK_SECONDS: Final = 0.2
+_SIGNAL_SECONDS: Final = 1.0
+_RENEW_DAYS: Final = 30
+
+
+def run_receiver(settings: Settings, stop: threading.Event) -> None:
+    """Receive until `stop` is set; objects under way are finished or aborted before this returns.
+
+    Raises:
+        ReceivingError: the port is taken, or another receiver works on the same storage under the same name.
+        ConfigurationError: a setting is out of range.
+    """
+    receive(ReceiverSettings.of(settings), stop)
+
+
+def receive(settings: ReceiverSettings, stop: threading.Event) -> None:
+    """`run_receiver` for settings that are the receiver's already."""
+    if settings.tls is not None:
+        _look_at_certificate(settings.tls)
+    with contextlib.ExitStack() as opened:
+        listener = tls_listener = None
+        if settings.port:
+            listener = opened.enter_context(open_listener(settings.bind, settings.port))
+        if settings.tls_port:
+            tls_listener = opened.enter_context(open_listener(settings.bind, settings.tls_port, "dicom_tls_port"))
+        (serve if settings.processes == 1 else _supervise)(settings, listener, stop, tls_listener)
+
+
+def serve(
+    settings: ReceiverSettings,
+    listener: socket.socket | None,
+    stop: threading.Event,
+    tls_listener: socket.socket | None = None,
+) -> None:
+    """Receive in this process on sockets that listen, until `stop` is set.
+
+    Args:
+        settings: the receiver's.
+        listener: for DICOM without TLS; None when that is closed.
+        stop: set when it is time to end.
+        tls_listener: for DICOM over TLS; None when that is closed.
+
+    Raises:
+        ReceivingError: nothing can be accepted any more, or see `run_receiver`.
+    """
+    listeners = [] if listener is None else [Listener(listener)]
+    if tls_listener is not None:
+        assert settings.tls is not None
+        listeners.append(Listener(tls_listener, ServerContext(settings.tls)))
+    deaf = threading.Event()
+
+    def end() -> None:
+        deaf.set()
+        stop.set()
+
+    folder = _make_folders(settings)
+    settings = replace(settings, installation=installation_id(settings.storage))
+    with _rows(settings.database_url) as rows, claimed(folder, settings.receiver, rows) as prefix:
+        lock = folder / "rows.lock" if _shares_sqlite(settings) else None
+        surroundings = Surroundings(
+            settings=settings,
+            admission=Admission(settings.ae_title, settings.peers),
+            connections=Connections(
+                settings.max_waiting,
+                settings.max_waiting_per_address,
+                settings.max_associations,
+                settings.reclaim_idle_seconds,
+                settings.slow_bytes_per_second,
+            ),
+            store=Store(settings.storage, rows, lock),
+            room=Room(folder, settings.max_object_bytes, settings.reserve_bytes),
+            temporary_prefix=prefix,
+        )
+        acceptor = Acceptor(listeners, surroundings, end)
+        acceptor.start()
+        ports = {"port": settings.port or None, "tls_port": settings.tls_port or None}
+        ports = {name: port for name, port in ports.items() if port is not None}
+        _LOG.info("receiver listens", ae_title=settings.ae_title, bind=settings.bind, **ports)
+        while not stop.wait(_SIGNAL_SECONDS):  # a signal that another thread took is acted on when this one wakes
+            pass
+        acceptor.stop(settings.grace_seconds)
+        _LOG.info("receiver stopped", **ports)
+    if deaf.is_set():
+        where = " or ".join(str(port) for port in ports.values())
+        raise ReceivingError(f"the receiver accepts no connections on port {where} any more: start it again")
+
+
+def _look_at_certificate(tls: TlsFiles) -> None:
+    """Say in the log what an administrator has to do about the certificate; only files that cannot work end us."""
+    ServerContext(tls)
+    try:
+        left = inspect(tls, as_server=True).days_left()
+    except ConfigurationError as error:
+        _LOG.error("peers will not take our certificate", reason=str(error))
+        return
+    if left < _RENEW_DAYS:
+        _LOG.warning("our TLS certificate expires soon", days_left=left, certificate=str(tls.certificate))
+
+
+def _shares_sqlite(settings: ReceiverSettings) -> bool:
+    return settings.processes > 1 and settings.database_url.startswith("sqlite")
+
+
+@contextlib.contextmanager
+def _rows(url: str) -> Iterator[Rows]:
+    from db.engine import open_database
+    from db.inbox import Inbox
+
+    with contextlib.closing(open_database(url)) as database:
+        yield Inbox(database)
+
+
+def _make_folders(settings: ReceiverSettings) -> Path:
+    """The folder of unfinished objects; it and the ones above it are on disk."""
+    folder = settings.inbox / "tmp"
+    make_folder(folder)
+    sync_folder(settings.storage)
+    sync_folder(settings.inbox)
+    return folder
+
+
+# Several processes
+
+
+def _supervise(
+    settings: ReceiverSettings,
+    listener: socket.socket | None,
+    stop: threading.Event,
+    tls_listener: socket.socket | None,
+) -> None:
+    """Keep `settings.processes` receiver processes running on the same sockets."""
+    listeners = [listener, tls_listener]
+    children = [_Child(replace(settings, index=index), listeners) for index in range(settings.processes)]
+    try:
+        for child in children:
+            child.start()
+        while not stop.wait(_LOOK_SECONDS):
+            for child in children:
+                child.look_after()
+    finally:
+        for child in children:
+            child.tell_to_stop()
+        for one in listeners:
+            if one is not None:
+                one.close()  # each process closes its own handle; with the last of them the port is free
+        for child in children:
+            child.wait(settings.grace_seconds + 5.0)
+
+
+_CLOSED: Final = -1  # in place of a listening socket's descriptor
+
+
+class _Child:
+    """One receiver process. Its standard input carries the settings (a database URL may hold a password) and, by
+    ending, the order to stop; so it also stops when this process is killed."""
+
+    def __init__(self, settings: ReceiverSettings, listeners: Sequence[socket.socket | None]) -> None:
+        self._settings = settings
+        self._descriptors = [_CLOSED if one is None else one.fileno() for one in listeners]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._backoff = RestartBackoff()
+        self._started_at = 0.0
+        self._waited_seconds: float | None = None
+        self._start_again_at: float | None = None
+
+    def start(self) -> None:
+        """Start the process; it accepts as soon as it is ready."""
+        self._started_at, self._start_again_at = time.monotonic(), None
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "dicom_node.receive", *map(str, self._descriptors)],
+            stdin=subprocess.PIPE,
+            pass_fds=[one for one in self._descriptors if one != _CLOSED],
+            start_new_session=True,  # Ctrl-C in a terminal is for the parent, which stops us in order
+        )
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(self._settings.to_json().encode() + b"\n")
+            self._process.stdin.flush()
+
+    def look_after(self) -> None:
+        """Start it again when it has ended on its own: soon the first time, then less and less often."""
+        assert self._process is not None
+        code, now = self._process.poll(), time.monotonic()
+        if code is None:
+            return
+        if self._start_again_at is None:
+            self.tell_to_stop()  # closes our end of its input
+            self._waited_seconds = self._backoff.next(self._waited_seconds, now - self._started_at)
+            self._start_again_at = now + self._waited_seconds
+            _LOG.error(
+                "receiver process ended",
+                receiver=self._settings.receiver,
+                code=code,
+                start_again_in_seconds=self._waited_seconds,
+            )
+        elif now >= self._start_again_at:
+            self.start()
+
+    def tell_to_stop(self) -> None:
+        """Ask it to stop."""
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end; kill it after `seconds`."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def run_child(descriptor: int, tls_descriptor: int = _CLOSED) -> None:
+    """What a receiver process of several does, with its settings on stdin.
+
+    `python -m dicom_node.receive DESCRIPTOR TLS_DESCRIPTOR`: of the listening sockets, -1 for one that is closed.
+    """
+    from dicom_node.node.logs import configure_logs
+
+    settings = ReceiverSettings.from_json(sys.stdin.readline())
+    configure_logs(settings.log_level, "json" if settings.log_format == "json" else "text", receiver=settings.index)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
+    with contextlib.ExitStack() as opened:
+        listener, tls_listener = (
+            None if one == _CLOSED else opened.enter_context(socket.socket(fileno=one))
+            for one in (descriptor, tls_descriptor)
+        )
+        try:
+            serve(settings, listener, stop, tls_listener)
+        except (ReceivingError, ConfigurationError) as error:
+            _LOG.error("receiver process cannot go on", reason=str(error))
+            raise SystemExit(1) from error
+
+
+def _stop_at_end_of_input(stop: threading.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    stop.set()

@@ -1,0 +1,62 @@
+"""What a DIMSE response says, and when.
+
+| status | meaning | we answer it when | source |
+|---|---|---|---|
+| 0x0000 | success | the instance is on disk and its row committed, now or before | PS3.4 table B.2-1 |
+| 0x0110 | processing failure | the database does not take the row, or an error of ours | PS3.7 C.5 |
+| 0x0117 | invalid object instance | the SOP Instance UID of the command is missing or no UID | PS3.7 C.5 |
+| 0x0122 | SOP class not supported | the command's SOP class is not that of its presentation context | PS3.7 C.5 |
+| 0x0211 | unrecognized operation | another DIMSE service than C-STORE and C-ECHO | PS3.7 C.5 |
+| 0xA700 | out of resources | disk full, quota, file size limit, object larger than we take | PS3.4 table B.2-1 |
+| 0xA900 | data set does not match SOP class | UIDs differ from the command or lack, no pixels | PS3.4 table B.2-1 |
+| 0xC000 | cannot understand | the data set does not parse, is cut off, or was not sent | PS3.4 table B.2-1 |
+
+C-STORE answers 0x0000 or an error, never a warning: nothing is coerced or discarded.
+"""
+
+from __future__ import annotations
+
+import errno
+from enum import IntEnum
+from typing import Final
+
+from dicom_node.node.errors import ReceivingError
+
+
+class Status(IntEnum):
+    """See the table of this module."""
+
+    SUCCESS = 0x0000
+    PROCESSING_FAILURE = 0x0110
+    INVALID_OBJECT_INSTANCE = 0x0117
+    SOP_CLASS_NOT_SUPPORTED = 0x0122
+    UNRECOGNIZED_OPERATION = 0x0211
+    OUT_OF_RESOURCES = 0xA700
+    DATA_SET_DOES_NOT_MATCH = 0xA900
+    CANNOT_UNDERSTAND = 0xC000
+
+
+class Refusal(ReceivingError):
+    """An object that is not stored: the status that the sender gets, and why in words without patient data."""
+
+    def __init__(self, status: Status, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(f"{reason} [{status:#06x}]")
+
+
+_NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """The refusal that an error of the disk or of the database amounts to."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Refusal):
+            return cause
+        if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in _NO_ROOM):
+            return Refusal(Status.OUT_OF_RESOURCES, "no room left to store the object")
+        if "disk is full" in str(cause):  # SQLITE_FULL
+            return Refusal(Status.OUT_OF_RESOURCES, "no room left for the database")
+        cause = cause.__cause__ or cause.__context__
+    return Refusal(Status.PROCESSING_FAILURE, f"{type(error).__name__} while storing the object")

@@ -1,7 +1,0 @@
-"""A receiver process of several; started by `run._supervise`, never by hand."""
-
-import sys
-
-from dicom_node.receiving.run import run_child
-
-run_child(*map(int, sys.argv[1:]))

@@ -1,0 +1,68 @@
+"""measurements.json: what was measured, for programs. The names of its fields are a face that others rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dicom_node.results.common.comparison import Comparison, Told
+from dicom_node.series.read.series import FlairSeries
+from segmentation.bundle import ModelIdentity
+from segmentation.segment import Segmentation
+
+
+def measurements_json(
+    series: FlairSeries | None,
+    segmentation: Segmentation,
+    model: ModelIdentity,
+    seconds_read: float,
+    seconds_write: float,
+    comparison: Told | None = None,
+) -> dict[str, Any]:
+    """The content of measurements.json, ready for `json.dumps`.
+
+    A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
+    periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
+    the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
+    compare with. Everything but `seconds` is the same, bit for bit,
+    whenever the same series is analysed by the same model on the same machine.
+
+    Args:
+        series: what was analysed; None for a NIfTI file.
+        segmentation: what was found.
+        model: what found it.
+        seconds_read, seconds_write: wall time of the stages around `segment_volume`, in seconds.
+        comparison: with an earlier result of the patient.
+    """
+    measures = segmentation.measures
+    seconds = segmentation.seconds
+    fields: dict[str, Any] = {}
+    if series is not None:
+        fields["series_instance_uid"] = series.series_instance_uid
+    fields["wmh_volume_ml"] = float(measures.wmh_volume_ml)
+    fields["volume_interval_ml"] = [*measures.volume_interval_ml]
+    fields["lesion_count"] = int(measures.lesion_count)
+    fields["uncertainty_index"] = None if measures.uncertainty_index is None else float(measures.uncertainty_index)
+    fields["review_recommended"] = bool(measures.review_recommended)
+    if (regions := segmentation.regions) is not None:
+        fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
+        fields["deep_volume_ml"] = float(regions.deep_volume_ml)
+        fields["ventricle_volume_ml"] = float(regions.ventricle_volume_ml)
+        if regions.periventricular_interval_ml is not None and regions.deep_interval_ml is not None:
+            fields["periventricular_interval_ml"] = [*regions.periventricular_interval_ml]
+            fields["deep_interval_ml"] = [*regions.deep_interval_ml]
+        fields["periventricular_rule"] = {
+            "distance_mm": float(regions.distance_mm),
+            "distance": regions.distance_rule,
+        }
+    if isinstance(comparison, Comparison):
+        fields["follow_up"] = comparison.as_json
+    fields["model"] = {"name": model.name, "version": model.version, "digest": model.digest}
+    fields["seconds"] = {
+        "read": float(seconds_read),
+        "preprocess": float(seconds.preprocess),
+        "infer": float(seconds.infer),
+        "measure": float(seconds.measure),
+        "write": float(seconds_write),
+    }
+    fields["flags"] = sorted({*(series.flags if series is not None else ()), *segmentation.flags})
+    return fields

@@ -1,0 +1,138 @@
+"""What the pages for a person say about one analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_node.node.errors import ResultError
+from dicom_node.results.common.comparison import Comparison, Told
+from dicom_node.results.common.slice_names import counted_names, slice_names
+from dicom_node.results.common.words import flags_in_words
+from dicom_node.results.pages.outlines import Outlined
+from dicom_node.series.read.series import FlairSeries
+from segmentation.bundle import ModelIdentity
+from segmentation.measures import Measures
+from segmentation.regions import RegionVolumes
+from segmentation.segment import Segmentation
+from segmentation.volume import FlairVolume
+
+# Flags that come first on a page: what they say may make the numbers wrong.
+_WEIGHTY: Final = frozenset(
+    {
+        "empty_brain_mask",
+        "fewer_images_than_announced",
+        "no_histogram_peak",
+        "no_ventricles_found",
+        "post_contrast",
+        "short_coverage",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class Content:
+    """What the pages about one analysis show.
+
+    Attributes:
+        volume: intensities.
+        affine_lps: 4x4, (column, row, slice) indices to mm, LPS.
+        outlined: masks (slice, row, column).
+        measures: of the WMH mask.
+        regions: volumes of its parts and of the ventricles; None where it is not divided.
+        model: that made it, when it shall be named.
+        slice_names: per slice, what the PACS calls it, such as "image 12".
+        follow_up: the change since an earlier scan; None where there is none to tell.
+        notes: sentences about the series, the comparison and the analysis, what weighs most first.
+
+    Raises:
+        ResultError: the masks do not fit the volume.
+    """
+
+    volume: FlairVolume
+    affine_lps: NDArray[np.float64]
+    outlined: Outlined
+    measures: Measures
+    regions: RegionVolumes | None
+    model: ModelIdentity | None
+    slice_names: tuple[str, ...]
+    follow_up: Told | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        if self.outlined.wmh.shape != self.volume.voxels.shape:
+            raise ResultError(f"expected a mask of shape {self.volume.voxels.shape}, got {self.outlined.wmh.shape}")
+
+
+def content_of_series(
+    series: FlairSeries,
+    segmentation: Segmentation,
+    flags: Iterable[str],
+    model: ModelIdentity | None,
+    follow_up: Told | None = None,
+) -> Content:
+    """What there is to say about a DICOM series.
+
+    Raises:
+        ResultError: the segmentation does not fit the series.
+    """
+    return _content(series.volume(), series.affine, segmentation, flags, model, slice_names(series), follow_up)
+
+
+def content_of_volume(
+    volume: FlairVolume,
+    affine_lps: NDArray[np.float64],
+    segmentation: Segmentation,
+    flags: Iterable[str],
+    model: ModelIdentity | None,
+) -> Content:
+    """What there is to say about a volume without DICOM.
+
+    Raises:
+        ResultError: the segmentation does not fit the volume.
+    """
+    return _content(volume, affine_lps, segmentation, flags, model, counted_names(len(volume.voxels)))
+
+
+def _content(
+    volume: FlairVolume,
+    affine_lps: NDArray[np.float64],
+    segmentation: Segmentation,
+    flags: Iterable[str],
+    model: ModelIdentity | None,
+    names: tuple[str, ...],
+    follow_up: Told | None = None,
+) -> Content:
+    return Content(
+        volume=volume,
+        affine_lps=affine_lps,
+        outlined=Outlined.of(segmentation),
+        measures=segmentation.measures,
+        regions=segmentation.regions,
+        model=model,
+        slice_names=names,
+        follow_up=follow_up,
+        notes=_notes_by_weight(flags, follow_up),
+    )
+
+
+def _notes_by_weight(flags: Iterable[str], follow_up: Told | None) -> tuple[str, ...]:
+    """Sentences: first those that may change what a reader makes of the numbers, then those about their change."""
+    found = set(flags)
+    return (
+        *flags_in_words(found & _WEIGHTY),
+        *_notes_of_comparison(follow_up),
+        *flags_in_words(found - _WEIGHTY),
+    )
+
+
+def _notes_of_comparison(follow_up: Told | None) -> tuple[str, ...]:
+    """What a reader of the comparison must know, or why there is none."""
+    if follow_up is None:
+        return ()
+    return follow_up.warnings if isinstance(follow_up, Comparison) else (follow_up.reason,)

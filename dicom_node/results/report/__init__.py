@@ -1,0 +1,1 @@
+"""The measurement report (SR, TID 1500), one file a group."""

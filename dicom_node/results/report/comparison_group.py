@@ -1,0 +1,81 @@
+"""The report's group for the change since an earlier result of the patient (TID 1501).
+
+A group of its own, with concepts of its own: a program that looks for the volume must not take the earlier one for it.
+The earlier report is named as COMPOSITE, so that it is found from here, and as Pertinent Other Evidence (PS3.3 C.17.2).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+
+from dicom_node.node.profiles import SegForm
+from dicom_node.results.common import codes
+from dicom_node.results.common.comparison import Comparison, in_words
+from dicom_node.results.common.facts import AnalysisFacts
+from dicom_node.results.common.uids import in_form
+from dicom_node.results.report.report_items import DECIMALS, algorithm_of, comment, volume_measurement
+
+_TRACKING_ID: Final = "WMH change"
+
+
+def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.MeasurementsAndQualitativeEvaluations]:
+    """The group, or none where there is nothing to compare with.
+
+    Args:
+        facts: with the comparison.
+        form: of the report; the earlier one is named in the one that was sent then.
+    """
+    told = facts.comparison
+    if not isinstance(told, Comparison):
+        return []
+    group = sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(
+            uid=in_form(facts.uids.of("wmh-change-tracking"), form), identifier=_TRACKING_ID
+        ),
+        finding_category=codes.MORPHOLOGICALLY_ABNORMAL,
+        finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
+        finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],
+        algorithm_id=algorithm_of(facts),
+        measurements=_measurements(told),
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(
+                codes.CHANGE_BEYOND_INTERVALS.concept, codes.YES if told.is_beyond_intervals else codes.NO
+            )
+        ],
+    )
+    report = told.report_for(form)
+    group[0].ContentSequence.append(
+        sr.CompositeContentItem(
+            name=codes.PRIOR_REPORT,
+            referenced_sop_class_uid=report.sop_class_uid,
+            referenced_sop_instance_uid=report.sop_instance_uid,
+            relationship_type=sr.RelationshipTypeValues.CONTAINS,
+        )
+    )
+    group[0].ContentSequence.extend(comment(text) for text in in_words(told))
+    return [group]
+
+
+def comparison_evidence(facts: AnalysisFacts, form: SegForm) -> list[Dataset]:
+    """The earlier report, as evidence of the present one."""
+    told = facts.comparison
+    if not isinstance(told, Comparison):
+        return []
+    report = Dataset()
+    for keyword, uid in told.report_for(form).uids.items():
+        setattr(report, keyword, uid)
+    return [report]
+
+
+def _measurements(told: Comparison) -> list[sr.Measurement]:
+    found = [
+        volume_measurement(told.earlier.volume_ml, told.earlier.interval_ml, codes.EARLIER_VOLUME.concept),
+        sr.Measurement(codes.VOLUME_CHANGE.concept, round(told.change_ml, DECIMALS), codes.MILLILITRE),
+    ]
+    if told.change_percent is not None:
+        percent = round(told.change_percent, DECIMALS)
+        found.append(sr.Measurement(codes.VOLUME_CHANGE_PERCENT.concept, percent, codes.PERCENT))
+    return found

@@ -1,0 +1,185 @@
+"""The measurement report (SR) of one series: Comprehensive 3D SR with TID 1500."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from highdicom import sr
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from dicom_node.node.profiles import FIRST_FORM, ObjectKind, SegForm
+from dicom_node.node.version import MANUFACTURER, SOFTWARE_NAME
+from dicom_node.results.common import codes
+from dicom_node.results.common.comparison import NotCompared
+from dicom_node.results.common.equipment import RESEARCH_USE
+from dicom_node.results.common.facts import AnalysisFacts
+from dicom_node.results.common.headers import finish_header
+from dicom_node.results.common.predecessor import REPLACES
+from dicom_node.results.common.series_names import series_description, series_number
+from dicom_node.results.common.uids import device_uid
+from dicom_node.results.common.words import flags_in_words, interval_in_words, is_partial, review_in_words
+from dicom_node.results.report.comparison_group import comparison_evidence, comparison_items
+from dicom_node.results.report.image_library import image_library
+from dicom_node.results.report.region_groups import region_groups
+from dicom_node.results.report.report_items import (
+    DECIMALS,
+    algorithm_of,
+    comment,
+    referenced_segment,
+    volume_measurement,
+)
+from dicom_node.results.seg.seg import SEGMENT_NUMBER, TRACKING_ID
+from dicom_node.series.read.series import FlairSeries
+from segmentation.measures import Measures
+from segmentation.segment import Segmentation
+
+_PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
+
+
+@dataclass(frozen=True)
+class ReportedSegs:
+    """The finished segmentation objects that a report is about, in one form.
+
+    Attributes:
+        wmh: the whole WMH.
+        regions: periventricular and deep WMH and the ventricles; None where there are none.
+        form: how both are written.
+    """
+
+    wmh: Dataset
+    regions: Dataset | None = None
+    form: SegForm = FIRST_FORM
+
+
+def build_report(
+    series: FlairSeries,
+    segmentation: Segmentation,
+    flags: Sequence[str],
+    segs: ReportedSegs,
+    facts: AnalysisFacts,
+) -> Dataset:
+    """The measurement report that belongs to segmentation objects.
+
+    Args:
+        series: the source.
+        segmentation: its measures and, where it has them, its regions are reported.
+        flags: of reading and segmentation.
+        segs: what was measured.
+        facts: who measured it, when.
+    """
+    form = segs.form
+    groups = [_wmh_group(series, segmentation.measures, flags, segs.wmh, facts)]
+    if segmentation.regions is not None and segs.regions is not None:
+        groups.extend(region_groups(series, segmentation, segmentation.regions, segs.regions, facts, form))
+    groups.extend(comparison_items(facts, form))
+    content = sr.MeasurementReport(
+        observation_context=observation_context(facts),
+        procedure_reported=codes.MR_BRAIN,
+        imaging_measurements=groups,
+    )
+    # TID 1500 wants the image library before the measurements, which highdicom has put last.
+    content[0].ContentSequence.insert(-1, image_library(series))
+    referred_to = (*series.headers, segs.wmh, segs.regions, *comparison_evidence(facts, form))
+    evidence = [bare_reference(one) for one in referred_to if one is not None]
+    report = sr.Comprehensive3DSR(
+        evidence=evidence,
+        content=content[0],
+        series_instance_uid=facts.uids.series_of(ObjectKind.SR, form),
+        series_number=series_number(ObjectKind.SR, series.headers[0], form),
+        sop_instance_uid=facts.uids.instance_of(ObjectKind.SR, form),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=not is_partial(flags),
+        is_final=False,
+        is_verified=False,
+        series_description=series_description(ObjectKind.SR, facts),
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+    )
+    result = Dataset()
+    result.update(report)
+    if is_partial(flags):
+        result.CompletionFlagDescription = _PARTIAL_DESCRIPTION
+    if facts.predecessor is not None:
+        result.PredecessorDocumentsSequence = [facts.predecessor.in_form(form).predecessor_item()]
+    finish_header(result, series.headers[0], facts.model, facts.stamp)
+    result.CodingSchemeIdentificationSequence = [codes.private_coding_scheme()]
+    return result
+
+
+def observation_context(facts: AnalysisFacts) -> sr.ObservationContext:
+    """The observer is the device (TID 1002, TID 1004): no person has seen the result."""
+    device = sr.DeviceObserverIdentifyingAttributes(
+        uid=device_uid(facts.model.digest),
+        name=f"{facts.model.name} {facts.model.version}",
+        manufacturer_name=MANUFACTURER,
+        model_name=SOFTWARE_NAME,
+        serial_number=facts.model.digest,
+    )
+    return sr.ObservationContext(observer_device_context=sr.ObserverContext(codes.DEVICE_OBSERVER, device))
+
+
+def _wmh_group(
+    series: FlairSeries, measures: Measures, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
+) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
+    """TID 1411: the whole of the segment."""
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid=facts.uids.wmh_tracking, identifier=TRACKING_ID),
+        referenced_segment=referenced_segment(series, seg, SEGMENT_NUMBER),
+        finding_category=codes.MORPHOLOGICALLY_ABNORMAL,
+        finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
+        finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],
+        algorithm_id=algorithm_of(facts),
+        measurements=_measurements(measures),
+        qualitative_evaluations=_evaluations(measures),
+    )
+    # TID 1411 is extensible: what cannot be coded follows in words.
+    group[0].ContentSequence.extend(comment(text) for text in _comments(measures, flags, facts))
+    return group
+
+
+def _measurements(measures: Measures) -> list[sr.Measurement]:
+    """TID 300; an undefined uncertainty index is left out, never zero."""
+    found = [
+        volume_measurement(measures.wmh_volume_ml, measures.volume_interval_ml),
+        _count(measures.lesion_count),
+    ]
+    if measures.uncertainty_index is not None:
+        name = codes.UNCERTAINTY_INDEX.concept
+        found.append(sr.Measurement(name, round(measures.uncertainty_index, DECIMALS), codes.NO_UNITS))
+    return found
+
+
+def _count(lesions: int) -> sr.Measurement:
+    """highdicom writes the count 23 as "23.0"."""
+    measurement = sr.Measurement(codes.NUMBER_OF_LESIONS, lesions, codes.LESIONS)
+    measurement[0].MeasuredValueSequence[0].NumericValue = str(lesions)
+    return measurement
+
+
+def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
+    """The recommendation follows from the index, so that it is left out where that is undefined."""
+    if measures.uncertainty_index is None:
+        return []
+    answer = codes.YES if measures.review_recommended else codes.NO
+    return [sr.QualitativeEvaluation(codes.REVIEW_RECOMMENDED.concept, answer)]
+
+
+def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
+    replaces = [] if facts.predecessor is None else [REPLACES]
+    words = [interval_in_words(measures), review_in_words(measures)]
+    told = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
+    return [RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
+
+
+def bare_reference(instance: Dataset) -> Dataset:
+    """What highdicom needs of an instance to refer to it; patient and study are set when the report is finished."""
+    bare = Dataset()
+    for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        setattr(bare, keyword, str(instance[keyword].value))
+    for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+        setattr(bare, keyword, "")
+    bare.StudyDate = bare.StudyTime = None
+    return bare

@@ -1,0 +1,1 @@
+"""Segmentation objects: WMH, its regions, and the probability map."""

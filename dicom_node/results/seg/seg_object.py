@@ -1,0 +1,284 @@
+"""A segmentation object (SEG) of whatever segments, on the source's own grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.color import CIELabColor
+from highdicom.seg import (
+    SegmentAlgorithmTypeValues,
+    SegmentationFractionalTypeValues,
+    SegmentationTypeValues,
+    SegmentDescription,
+)
+from highdicom.seg import Segmentation as HighdicomSegmentation
+from highdicom.sr import CodedConcept
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
+
+from dicom_node.node.profiles import FIRST_FORM, ObjectKind, SegEncoding, SegForm
+from dicom_node.node.version import MANUFACTURER, SOFTWARE_NAME
+from dicom_node.results.common import codes
+from dicom_node.results.common.colours import Colour
+from dicom_node.results.common.equipment import software_versions
+from dicom_node.results.common.facts import AnalysisFacts
+from dicom_node.results.common.grid import SourceGrid, grid_of
+from dicom_node.results.common.headers import finish_header
+from dicom_node.results.common.identity import copy_elements
+from dicom_node.results.common.series_names import series_description, series_number
+from dicom_node.series.dicom import values
+from dicom_node.series.read.series import FlairSeries, SourceFrame
+
+_LOSS: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
+_FULL: Final = 255  # MaximumFractionalValue
+_TYPES: Final[Mapping[SegEncoding, SegmentationTypeValues]] = {
+    "binary": SegmentationTypeValues.BINARY,
+    "labelmap": SegmentationTypeValues.LABELMAP,
+    "occupancy": SegmentationTypeValues.FRACTIONAL,
+}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment, as SEG describes it (PS3.3 C.8.20.4).
+
+    Attributes:
+        label: SegmentLabel.
+        tracking_id, tracking_uid: shared with the report's group.
+        category, property_type: what it is.
+        region: AnatomicRegionSequence; None for what is a structure itself.
+        region_modifier: which part of the region.
+        parameters: of the algorithm that found it, by name.
+        colour: RecommendedDisplayCIELabValue, given as RGB.
+    """
+
+    label: str
+    tracking_id: str
+    tracking_uid: str
+    category: CodedConcept
+    property_type: CodedConcept
+    colour: Colour
+    parameters: Mapping[str, str]
+    region: CodedConcept | None = None
+    region_modifier: codes.PrivateCode | None = None
+
+
+@dataclass(frozen=True)
+class SegContent:
+    """What a SEG is about.
+
+    Attributes:
+        kind: which object of the result set.
+        label: ContentLabel (CS).
+        description: ContentDescription (LO).
+        segments: in the order of their numbers, from 1.
+    """
+
+    kind: ObjectKind
+    label: str
+    description: str
+    segments: tuple[Segment, ...]
+
+
+def build_masks(
+    series: FlairSeries,
+    content: SegContent,
+    masks: Sequence[NDArray[np.bool_]],
+    facts: AnalysisFacts,
+    form: SegForm = FIRST_FORM,
+) -> Dataset:
+    """A BINARY or LABELMAP SEG, or one of OCCUPANCY whose voxels are wholly in or out.
+
+    Args:
+        series: the source.
+        content: its segments.
+        masks: one for each segment, bool (slice, row, column) on the grid of `series`. Where two overlap, LABELMAP
+            shows the earlier segment.
+        facts: who found it, when.
+        form: how it is written. Without a single voxel every slice has its frame, for a SEG has at least one.
+    """
+    if form.encoding == "labelmap" or len(masks) == 1:
+        pixels = _labels(masks)
+    else:
+        pixels = np.stack([mask.view(np.uint8) for mask in masks], axis=-1)
+    return _build(series, content, pixels, _TYPES[form.encoding], facts, form, form.empty_frames or not pixels.any())
+
+
+def build_fractional(
+    series: FlairSeries, content: SegContent, probability: NDArray[np.float32], facts: AnalysisFacts
+) -> Dataset:
+    """A FRACTIONAL SEG of one segment: SegmentationFractionalType PROBABILITY in 8 bits, 255 for 1.
+
+    Args:
+        series: the source.
+        content: its one segment.
+        probability: 0..1 (slice, row, column) on the grid of `series`.
+        facts: who found it, when.
+    """
+    kind = SegmentationFractionalTypeValues.PROBABILITY
+    return _build(series, content, probability, SegmentationTypeValues.FRACTIONAL, facts, FIRST_FORM, True, kind)
+
+
+def _labels(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+    """Segment numbers, 0 for none; the first of two masks that overlap."""
+    labels = np.zeros(masks[0].shape, np.uint8)
+    for number, mask in reversed(list(enumerate(masks, start=1))):
+        labels[mask] = number
+    return labels
+
+
+def _build(
+    series: FlairSeries,
+    content: SegContent,
+    pixels: NDArray[Any],
+    encoding: SegmentationTypeValues,
+    facts: AnalysisFacts,
+    form: SegForm,
+    empty_frames: bool,
+    fractional: SegmentationFractionalTypeValues = SegmentationFractionalTypeValues.OCCUPANCY,
+) -> Dataset:
+    grid, source = grid_of(series), series.headers[0]
+    seg = HighdicomSegmentation(
+        source_images=_slices_for_highdicom(series, grid),
+        pixel_array=pixels,
+        segmentation_type=encoding,
+        fractional_type=fractional,
+        max_fractional_value=_FULL,
+        segment_descriptions=[_describe(one, number, facts) for number, one in enumerate(content.segments, start=1)],
+        series_instance_uid=facts.uids.series_of(content.kind, form),
+        series_number=series_number(content.kind, source, form),
+        sop_instance_uid=facts.uids.instance_of(content.kind, form),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name=SOFTWARE_NAME,
+        software_versions=software_versions(facts.model),
+        device_serial_number=facts.model.digest,
+        content_label=content.label,
+        content_description=content.description,
+        content_creator_name=f"{SOFTWARE_NAME}^",
+        series_description=series_description(content.kind, facts),
+        transfer_syntax_uid=ExplicitVRLittleEndian,
+        pixel_measures=grid.pixel_measures(),
+        plane_orientation=grid.plane_orientation(),
+        plane_positions=grid.plane_positions(),
+        omit_empty_frames=not empty_frames,
+    )
+    result = Dataset()
+    result.update(seg)
+    _refer_to_source(result, series)
+    _settle(result, facts.uids.organization_of(content.kind, form))
+    finish_header(result, source, facts.model, facts.stamp)
+    if any(segment.region_modifier for segment in content.segments):
+        result.CodingSchemeIdentificationSequence = [codes.private_coding_scheme()]
+    return result
+
+
+def _slices_for_highdicom(series: FlairSeries, grid: SourceGrid) -> list[Dataset]:
+    """One bare classic MR instance per slice, in place of headers that may be Enhanced, dirty or only partly used.
+
+    The references that highdicom makes to them are replaced afterwards; each SOPInstanceUID is the slice's index.
+    """
+    slices = []
+    for index, position in enumerate(grid.positions):
+        bare = Dataset()
+        bare.SOPClassUID, bare.SOPInstanceUID = MRImageStorage, str(index)
+        bare.StudyInstanceUID, bare.SeriesInstanceUID = series.study_instance_uid, series.series_instance_uid
+        bare.FrameOfReferenceUID, bare.PositionReferenceIndicator = series.frame_of_reference_uid, ""
+        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID"):
+            setattr(bare, keyword, "")
+        bare.StudyDate = bare.StudyTime = None
+        bare.Modality = "MR"
+        bare.Rows, bare.Columns = series.voxels.shape[1:]
+        bare.PixelSpacing = list(grid.pixel_spacing_mm)
+        bare.SliceThickness = grid.slice_thickness_mm
+        # highdicom prefers these to `pixel_measures` where PixelSpacing is the same, and makes up what is not here.
+        bare.SpacingBetweenSlices = grid.slice_spacing_mm
+        bare.ImagePositionPatient = list(position)
+        bare.ImageOrientationPatient = list(grid.orientation)
+        slices.append(bare)
+    _pass_on_loss(series, slices[0])
+    return slices
+
+
+def _pass_on_loss(series: FlairSeries, first: Dataset) -> None:
+    """Results of lossy images must say so (PS3.3 C.7.6.1.1.5); highdicom looks at the first source image."""
+    for header in series.headers:
+        if values.text(header, "LossyImageCompression") == "01":
+            copy_elements(header, first, _LOSS)
+            return
+
+
+def _describe(segment: Segment, number: int, facts: AnalysisFacts) -> SegmentDescription:
+    model = facts.model
+    algorithm = AlgorithmIdentificationSequence(
+        name=model.name,
+        family=codes.ARTIFICIAL_INTELLIGENCE,
+        version=model.version,
+        source=MANUFACTURER,
+        parameters=dict(segment.parameters),
+    )
+    described = SegmentDescription(
+        segment_number=number,
+        segment_label=segment.label,
+        segmented_property_category=segment.category,
+        segmented_property_type=segment.property_type,
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        tracking_uid=segment.tracking_uid,
+        tracking_id=segment.tracking_id,
+        # A copy: what is added to it below would else be in every object that uses the code.
+        anatomic_regions=None if segment.region is None else [deepcopy(segment.region)],
+        display_color=CIELabColor.from_rgb(*segment.colour),
+    )
+    if segment.region_modifier is not None:
+        described.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = [segment.region_modifier.concept]
+    return described
+
+
+def _refer_to_source(seg: Dataset, series: FlairSeries) -> None:
+    """Let the object refer to the source's instances, and each frame to its slice (PS3.3 C.7.6.16.2.6)."""
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        placeholder = groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        derivation = Dataset()
+        derivation.DerivationCodeSequence = [codes.SEGMENTATION]
+        derivation.SourceImageSequence = [_source_image(series.frames[int(placeholder)])]
+        groups.DerivationImageSequence = [derivation]
+    instances = [_reference(str(h.SOPClassUID), str(h.SOPInstanceUID)) for h in series.headers]
+    seg.SourceImageSequence = instances  # General Reference (PS3.3 C.12.4)
+    referenced = Dataset()
+    referenced.SeriesInstanceUID = series.series_instance_uid
+    referenced.ReferencedInstanceSequence = [
+        _reference(str(h.SOPClassUID), str(h.SOPInstanceUID)) for h in series.headers
+    ]
+    seg.ReferencedSeriesSequence = [referenced]  # Common Instance Reference (PS3.3 C.12.2)
+
+
+def _source_image(frame: SourceFrame) -> Dataset:
+    source = _reference(frame.sop_class_uid, frame.sop_instance_uid)
+    if frame.frame_number is not None:
+        source.ReferencedFrameNumber = frame.frame_number
+    source.PurposeOfReferenceCodeSequence = [codes.SOURCE_IMAGE]
+    source.SpatialLocationsPreserved = "YES"
+    return source
+
+
+def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = sop_class_uid
+    reference.ReferencedSOPInstanceUID = sop_instance_uid
+    return reference
+
+
+def _settle(seg: Dataset, organization_uid: str) -> None:
+    """Replace what highdicom draws at random, and pad pixels with a null byte as PS3.5 8.1.1 wants (it writes "0")."""
+    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organization_uid
+    used = math.ceil(seg.NumberOfFrames * seg.Rows * seg.Columns * seg.BitsAllocated / 8)
+    seg.PixelData = seg.PixelData[:used] + b"\x00" * (used % 2)

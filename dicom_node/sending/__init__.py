@@ -1,6 +1,0 @@
-"""Sending DICOM objects to a peer (storage and verification SCU)."""
-
-from dicom_node.sending.scu import SendOutcome, echo, rejected_classes, send_files
-from dicom_node.sending.statuses import Answer, answer_of
-
-__all__ = ["Answer", "SendOutcome", "answer_of", "echo", "rejected_classes", "send_files"]

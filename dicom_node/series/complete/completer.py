@@ -1,0 +1,281 @@
+"""The loop that turns received series into jobs or rejections, and segmentations into feedback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from pydicom.dataset import Dataset
+
+from db.feedback import FeedbackTable
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, SeriesActivity, StoredInstance
+from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
+from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
+from dicom_node.node.logs import describe_error
+from dicom_node.node.storage import StorageProbe
+from dicom_node.series.complete.evidence import Evidence, Patience, seconds_to_wait
+from dicom_node.series.complete.postponed import Postponed
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.frames import IMAGE_CLASSES
+from dicom_node.series.dicom.parsing import read_beginning, read_header
+from dicom_node.series.read.instances import analysed_instances, damaged_instances, digest_of, first_instances
+from dicom_node.series.rules.completeness import slice_completeness
+from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.own_results import is_own_result
+from dicom_node.series.rules.verdict import Verdict
+
+log = structlog.get_logger()
+
+PENDING_SECONDS = 0.25  # between looks while a series is waiting for its quiet time
+IDLE_SECONDS = 1.0  # between looks while nothing is
+_REMEMBERED_SERIES = 256
+_OF_KIND_AND_MAKER = ("Modality", "Manufacturer", "ManufacturerModelName")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What the files of a series said, so that they are read once and not at every look.
+
+    Attributes:
+        digest: names the instances that are analysed.
+        own_results: it is a report of ours that a PACS has sent back.
+        damaged: it is refused, and files of it are not what was received any more: the verdict is about the disk.
+        lost: why it was not judged, in words: what happened to the process that reads. "" when it was judged; else the
+            verdict says nothing, and is neither stored nor told.
+        feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
+    """
+
+    looks_complete: bool
+    verdict: Verdict
+    digest: str
+    own_results: bool = False
+    damaged: bool = False
+    lost: str = ""
+    feedback: bool = False
+
+
+# Every object counts by itself, and none is missing that anybody could know of.
+_FEEDBACK = Examination(True, Verdict(True, "feedback", "This is a segmentation."), digest="", feedback=True)
+_NOT_JUDGED = Verdict(False, "", "")
+
+
+class Completer:
+    """Decides which open series are complete, and makes each a job, a rejection, or feedback.
+
+    Safe to run in several processes: `enqueue`, `reject_series` and `receive` are idempotent for the same instances.
+
+    Args:
+        feedback: where segmentations are entered, whatever series they lie in.
+        examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`. Where
+            it raises ConfinedChildLost the series is looked at again later, see `Postponed`.
+    """
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        jobs: JobTable,
+        feedback: FeedbackTable,
+        storage: Path,
+        patience: Patience,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        examine: Callable[[Sequence[StoredInstance], Path], Examination] | None = None,
+    ) -> None:
+        self._inbox = inbox
+        self._jobs = jobs
+        self._feedback = feedback
+        self._storage = storage
+        self._probe = StorageProbe(storage)
+        self._away: str | None = None
+        self._patience = patience
+        self._clock = clock
+        self._examine_files = examine or examine_files
+        self._examined: dict[tuple[str, int], Examination] = {}
+        self._postponed = Postponed()
+
+    def look(self) -> float:
+        """Look at every open series once.
+
+        Returns:
+            seconds until the next look is due.
+        """
+        for job in self._jobs.retry_resent():
+            log.info("series sent again, job retried", series=job.series_instance_uid, job=job.id)
+        waits = [self._consider(activity) for activity in self._inbox.open_series()]
+        return min([IDLE_SECONDS, *(max(PENDING_SECONDS, wait) for wait in waits)])
+
+    def _consider(self, listed: SeriesActivity) -> float:
+        # The list is as old as the series before this one took; who is busy by it is so all the more by now.
+        if (wait := self._wait_of_the_busy(listed, self._clock())) is not None:
+            return wait
+        # The time first: an instance that comes while we look then makes its series younger, never older than it is.
+        now = self._clock()
+        found = self._inbox.look_into(listed.series_instance_uid)
+        if found is None:
+            return IDLE_SECONDS  # another process has closed it
+        wait = self._wait_of_the_busy(found[0], now)
+        return self._decide(*found, now) if wait is None else wait
+
+    def _decide(self, activity: SeriesActivity, instances: list[StoredInstance], now: datetime) -> float:
+        """Close the series if it is complete; returns the seconds to wait."""
+        examination = self._known_examination(activity)
+        if examination is None:
+            if (left := self._postponed.seconds_left(activity.series_instance_uid, now)) > 0:
+                return left
+            feedback = all(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances)
+            examination = _FEEDBACK if feedback else self._examine(activity, instances)
+            if examination is None:
+                return IDLE_SECONDS
+            if self._inbox.look_into(activity.series_instance_uid) != (activity, instances):
+                return PENDING_SECONDS  # more came while its files were read
+        evidence = Evidence(
+            association_open=activity.open_associations > 0,
+            released=activity.last_end is AssociationEnd.RELEASED,
+            has_conflict=activity.conflict_count > 0,
+            looks_complete=examination.looks_complete,
+        )
+        wait = seconds_to_wait(evidence, self._patience) - (now - activity.last_received_at).total_seconds()
+        if wait > 0:
+            return wait
+        if any(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances):
+            self._enter_feedback(activity, closes=examination.feedback)
+        if not examination.feedback:
+            self._close(activity, examination)
+        return IDLE_SECONDS
+
+    def _wait_of_the_busy(self, activity: SeriesActivity, now: datetime) -> float | None:
+        """Seconds to wait for a series that is not complete whatever its files say; None for others."""
+        quiet = (now - activity.last_received_at).total_seconds()
+        if quiet < self._patience.quiet_seconds:
+            return self._patience.quiet_seconds - quiet
+        if activity.open_associations and quiet < self._patience.open_association_seconds:
+            return IDLE_SECONDS
+        return None
+
+    def _known_examination(self, activity: SeriesActivity) -> Examination | None:
+        return self._examined.get((activity.series_instance_uid, activity.instance_count))
+
+    def _examine(self, activity: SeriesActivity, instances: Sequence[StoredInstance]) -> Examination | None:
+        """None while the storage is away: that makes every series look unreadable, and says nothing about any. And
+        none while the series is put off, see `Postponed`."""
+        examination = self._tried(instances)
+        away = None if examination.verdict.accepted else self._probe.away()
+        if away is not None and self._away is None:
+            log.error("storage is away, no series is judged until it is back", trouble=away)
+        self._away = away
+        if away is not None or self._is_put_off(activity.series_instance_uid, examination):
+            return None
+        while len(self._examined) >= _REMEMBERED_SERIES:
+            self._examined.pop(next(iter(self._examined)))
+        self._examined[activity.series_instance_uid, activity.instance_count] = examination
+        return examination
+
+    def _tried(self, instances: Sequence[StoredInstance]) -> Examination:
+        try:
+            return self._examine_files(instances, self._storage)
+        except ConfinedChildLost as error:
+            return Examination(True, _NOT_JUDGED, digest_of(first_instances(instances)), lost=str(error))
+
+    def _is_put_off(self, series_uid: str, examination: Examination) -> bool:
+        if not examination.lost:
+            self._postponed.forget(series_uid)
+            return False
+        wait = self._postponed.postpone(series_uid, self._clock())
+        if wait is None:
+            log.error("series could not be read, a job tries it", series=series_uid, trouble=examination.lost)
+            return False
+        log.warning(
+            "series could not be read, tried again later", series=series_uid, seconds=wait, trouble=examination.lost
+        )
+        return True
+
+    def _enter_feedback(self, activity: SeriesActivity, *, closes: bool) -> None:
+        series_uid, count = activity.series_instance_uid, activity.instance_count
+        entered = self._feedback.receive(series_uid, count, SEGMENTATION_CLASSES, closes=closes)
+        if entered:
+            log.info("segmentations received", series=series_uid, instances=count, feedback=entered)
+
+    def _close(self, activity: SeriesActivity, examination: Examination) -> None:
+        series_uid, count, verdict = activity.series_instance_uid, activity.instance_count, examination.verdict
+        if examination.own_results:
+            self._inbox.close_series(series_uid, count)
+            log.info("own result came back, nothing to do", series=series_uid, instances=count)
+            return
+        if examination.lost:  # the job reads the files in its attempts, or fails and says why; a resend reopens it
+            job = self._jobs.enqueue(series_uid, examination.digest, count)
+            log.info("series not judged", series=series_uid, instances=count, job=job.id)
+            return
+        if not verdict.accepted and not verdict.is_flair and not examination.damaged:
+            self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
+            log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
+            return
+        # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and tells who wants it (ADR 12).
+        # And of damaged files: it fails and says which they are, and a resend has it tried again.
+        job = self._jobs.enqueue(series_uid, examination.digest, count)
+        log.info("series complete", series=series_uid, instances=count, job=job.id)
+
+
+def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examination:
+    """Choose files, read their headers and judge them; whatever a hostile file does becomes a verdict.
+
+    This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.
+    """
+    if not any(one.sop_class_uid in IMAGE_CLASSES for one in instances):
+        return _examined_others(first_instances(instances), storage)
+    examination = _examined(instances, storage)
+    if examination.verdict.accepted:
+        return examination
+    return replace(examination, damaged=bool(damaged_instances(instances, storage)))
+
+
+def _examined_others(chosen: Sequence[StoredInstance], storage: Path) -> Examination:
+    """Judge a series without a single MR image, such as the reports and the screen shots of a study.
+
+    The classes decide, and the receiver has compared those with the objects. So damage on the disk changes nothing, and
+    of what may be large (raw data, documents, a CT) only beginnings are read: is it ours that came back?
+    """
+    try:
+        own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
+        one_of_each = {one.sop_class_uid: one for one in reversed(chosen)}
+        verdict = judge_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
+        return Examination(True, verdict, digest_of(chosen), own_results)
+    except Exception as error:
+        return _not_examined(error, chosen)
+
+
+def _beginning(one: StoredInstance, storage: Path) -> Dataset:
+    """The class that was received, and what the file says of kind and maker as far as that can be read."""
+    beginning = Dataset()  # a new one: what the file has in these places may be nothing that can be written over
+    beginning.SOPClassUID = one.sop_class_uid
+    with suppress(UnreadableObject):
+        header = read_beginning(storage / one.path)
+        for keyword in _OF_KIND_AND_MAKER:
+            setattr(beginning, keyword, values.text(header, keyword))
+    return beginning
+
+
+def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination:
+    chosen = first_instances(instances)
+    try:
+        chosen = analysed_instances(instances, storage)
+        headers = [read_header(storage / one.path) for one in chosen]
+        verdict = judge_series(headers)
+        complete = slice_completeness(headers).looks_complete
+        return Examination(complete, verdict, digest_of(chosen))
+    except UnreadableObject as error:
+        return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
+    except Exception as error:
+        return _not_examined(error, chosen)
+
+
+def _not_examined(error: Exception, chosen: Sequence[StoredInstance]) -> Examination:
+    """A fault of ours, told without the error's own text and traceback: those may quote a patient's values."""
+    what = describe_error(error)
+    log.error("series could not be examined", what=what)
+    reason = f"The series could not be examined: {what}. Please report this with the series' UID."
+    return Examination(True, Verdict(False, "unexpected_error", reason), digest_of(chosen))

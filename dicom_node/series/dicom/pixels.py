@@ -1,0 +1,166 @@
+"""Decode frames to intensities, the same way for every transfer syntax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
+from pydicom.encaps import get_frame
+from pydicom.pixels import pixel_array
+from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+
+from dicom_node.node.errors import UnreadableObject
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.codestream import codestream_size
+from dicom_node.series.dicom.frames import Frame
+from dicom_node.series.dicom.jpeg_child import JpegChild
+from dicom_node.series.dicom.parsing import guarded, read_object
+
+# One FLAIR volume in float32 stays below 1 GiB.
+MAX_VOXELS = 2**28
+MAX_MATRIX = 4096
+_BITS_ALLOCATED = (8, 16, 32)
+
+# One decoder per compression, instead of pydicom's "try all that are there": on corrupt streams GDCM ends the whole
+# process (an exception of C++ that nothing catches), which the others do not. Where only GDCM can, a child runs it.
+_DECODERS = {
+    JPEG2000: "pylibjpeg",
+    JPEG2000Lossless: "pylibjpeg",
+    HTJ2K: "pylibjpeg",
+    HTJ2KLossless: "pylibjpeg",
+    HTJ2KLosslessRPCL: "pylibjpeg",
+    JPEGLSLossless: "pyjpegls",
+    JPEGLSNearLossless: "pyjpegls",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "gdcm",
+    JPEGLossless: "gdcm",
+    JPEGLosslessSV1: "gdcm",
+    RLELossless: "pydicom",
+}
+
+
+def check_pixel_module(header: FileDataset, voxels_wanted: int) -> None:
+    """Refuse what cannot be a grey MR image, before any memory is spent on it.
+
+    Raises:
+        UnreadableObject: colour, floating point, absurd sizes or contradictory bits.
+    """
+    samples = values.whole(header, "SamplesPerPixel")
+    photometric = values.text(header, "PhotometricInterpretation")
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnreadableObject(
+            "not_grey",
+            f"Expected grey pixels with one sample; the header says {samples} samples, {_known(photometric)}.",
+        )
+    rows, columns = values.whole(header, "Rows") or 0, values.whole(header, "Columns") or 0
+    if not (0 < rows <= MAX_MATRIX and 0 < columns <= MAX_MATRIX) or rows * columns * voxels_wanted > MAX_VOXELS:
+        raise UnreadableObject(
+            "matrix_too_large",
+            f"Expected at most {MAX_MATRIX} x {MAX_MATRIX} pixels and {MAX_VOXELS} voxels; the header says {rows} x "
+            f"{columns} in {voxels_wanted} slices.",
+        )
+    allocated, stored = values.whole(header, "BitsAllocated"), values.whole(header, "BitsStored")
+    high, sign = values.whole(header, "HighBit"), values.whole(header, "PixelRepresentation")
+    if (
+        allocated not in _BITS_ALLOCATED
+        or stored is None
+        or not 1 <= stored <= allocated
+        or high is None
+        or not stored - 1 <= high < allocated
+        or sign not in (0, 1)
+    ):
+        raise UnreadableObject(
+            "bits_contradictory",
+            f"Expected 8, 16 or 32 bits allocated that hold the stored ones; the header says allocated {allocated}, "
+            f"stored {stored}, high bit {high}, sign {sign}.",
+        )
+
+
+def decode_frames(path: Path, frames: Sequence[Frame], jpeg: JpegChild) -> list[NDArray[np.float32]]:
+    """Intensities of some frames of one file, rescaled per frame: float32 (row, column), in the order asked for.
+
+    MONOCHROME1 is not inverted here: that needs the whole volume.
+
+    Args:
+        path: the file.
+        frames: frames of this file.
+        jpeg: decodes what must not be decoded in this process.
+
+    Raises:
+        UnreadableObject: the pixels cannot be decoded, or do not fit the header.
+    """
+    instance = read_object(path)
+    check_pixel_module(instance, len(frames))
+    return [_rescaled(_stored(path, instance, (frame.number or 1) - 1, jpeg), frame) for frame in frames]
+
+
+def _stored(path: Path, instance: FileDataset, index: int, jpeg: JpegChild) -> NDArray[np.int64]:
+    """Stored values of one frame; unused high bits (old overlays) cleared, sign restored from BitsStored."""
+
+    def decode() -> NDArray[np.int64]:
+        syntax = instance.file_meta.TransferSyntaxUID
+        expected = (int(instance.Rows), int(instance.Columns))
+        if syntax.is_encapsulated and syntax != RLELossless:
+            _check_codestream(instance, index, expected)
+        if _DECODERS.get(syntax) == "gdcm":
+            array = jpeg.decode(path, index)
+        else:
+            array = np.asarray(pixel_array(instance, index=index, raw=True, decoding_plugin=_DECODERS.get(syntax, "")))
+        if array.shape != expected:
+            raise ValueError(f"expected a frame of {expected} pixels, got {array.shape}")
+        return _unpacked(array, instance)
+
+    return guarded(
+        decode,
+        "pixels_undecodable",
+        "The pixel data cannot be decoded: it is cut off, corrupt, or compressed in a way that this node lacks.",
+    )
+
+
+def _check_codestream(instance: FileDataset, index: int, expected: tuple[int, int]) -> None:
+    """A compressed frame that claims another size than the header would let a few bytes take all memory."""
+    frame = get_frame(instance.PixelData, index, number_of_frames=int(instance.get("NumberOfFrames") or 1))
+    claimed = codestream_size(frame)
+    if claimed != expected:
+        raise ValueError(f"expected a compressed frame of {expected} pixels, got {claimed}")
+
+
+def _unpacked(array: NDArray[np.generic], instance: FileDataset) -> NDArray[np.int64]:
+    stored, high = int(instance.BitsStored), int(instance.HighBit)
+    wide = array.astype(np.int64) >> (high + 1 - stored)
+    wide &= (1 << stored) - 1
+    if int(instance.PixelRepresentation) == 1:
+        wide -= (wide >> (stored - 1)) << stored
+    return wide
+
+
+def _rescaled(stored: NDArray[np.generic], frame: Frame) -> NDArray[np.float32]:
+    """Rescale slope and intercept of this frame (PS3.3 C.11.1.1.2); absent ones are 1 and 0."""
+    slope, intercept = frame.number_of("RescaleSlope"), frame.number_of("RescaleIntercept")
+    if slope == 0:
+        raise UnreadableObject("rescale_slope_zero", "The rescale slope is 0, which makes every voxel equal.")
+    real = stored.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
+    if np.abs(real).max(initial=0.0) > 1e30:
+        raise UnreadableObject("intensity_out_of_range", "Rescaled intensities are beyond any scanner's range.")
+    return real.astype(np.float32)
+
+
+def _known(photometric: str) -> str:
+    known = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR", "MONOCHROME1", "MONOCHROME2")
+    return photometric if photometric in known else "an unknown photometric interpretation"

@@ -1,0 +1,216 @@
+"""Do the slices of a candidate volume make one regular stack?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_node.node.errors import IncompleteSeries, UnsupportedGeometry
+from dicom_node.series.geometry.planes import SAME_POSITION_MM, Plane
+from dicom_node.series.geometry.volumes import CandidateVolume, upward_normal
+
+MIN_SLICES = 5
+# The slice axis must lie within 45 degrees of the body's axis: the networks know axial slices only. A sagittal or
+# coronal (often 3D) FLAIR must be reformatted to axial by the scanner, or left out.
+MIN_AXIAL_COSINE = float(np.cos(np.deg2rad(45.0)))
+# Directions more than this from the body's axes are noted as oblique.
+OBLIQUE_DEGREES = 2.0
+# Positions are written with few digits, and some scanners round them to 0.1 mm: a step may differ from the median by
+# 5 % or 0.2 mm, whichever is more.
+STEP_TOLERANCE = 0.05
+STEP_TOLERANCE_MM = 0.2
+# Slice centres may lie this far beside the line through all of them (in plane).
+SIDE_TOLERANCE_MM = 0.5
+# The stack's line may lean from the normal by this much (a sheared volume).
+MAX_SHEAR_DEGREES = 2.0
+# Beyond this distance of slices a lesion falls between two slices, and no volume can be told.
+MAX_STEP_MM = 15.0
+# A brain is about 130 mm tall.
+WHOLE_BRAIN_MM = 90.0
+
+
+class Regularity(Enum):
+    """How the steps between slices look."""
+
+    REGULAR = "regular"
+    MISSING = "missing"
+    IRREGULAR = "irregular"
+
+
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class Stack:
+    """Distinct slices from feet to head with one affine.
+
+    Attributes:
+        places: per slice the planes that lie there (more than one: duplicates, to be told apart by their pixels).
+        affine: float64 (4, 4), (column index, row index, slice index, 1) to mm, LPS.
+        spacing_mm: (slice, row, column); slice: centre distance projected on the normal.
+        flags: what to note.
+    """
+
+    places: tuple[tuple[Plane, ...], ...]
+    affine: NDArray[np.float64]
+    spacing_mm: tuple[float, float, float]
+    flags: tuple[str, ...]
+
+
+def regularity(volume: CandidateVolume) -> tuple[Regularity, float]:
+    """How regular the steps are, and the typical step in mm (0 for a single slice)."""
+    steps = np.array(volume.steps_mm)
+    if steps.size == 0:
+        return Regularity.REGULAR, 0.0
+    median = float(np.median(steps))
+    if _near(steps, median).all():
+        # Every other slice lost looks regular; the header's own distance tells. Some scanners write the gap alone
+        # there, so that it only counts when it is at least about a slice thick.
+        stated = _stated_spacing(volume)
+        if stated is not None and round(median / stated) >= 2 and _near(steps, round(median / stated) * stated).all():
+            return Regularity.MISSING, stated
+        return Regularity.REGULAR, median
+    smallest = float(steps.min())
+    base = float(np.median(steps[_near(steps, smallest)]))
+    multiples = np.maximum(np.rint(steps / base), 1.0)
+    if (np.abs(steps - multiples * base) <= _tolerance(base) * multiples).all():
+        return Regularity.MISSING, base
+    return Regularity.IRREGULAR, median
+
+
+def stack(volume: CandidateVolume) -> Stack:
+    """Check the geometry of a volume and stack it.
+
+    Raises:
+        IncompleteSeries: too few slices, or interior slices missing.
+        UnsupportedGeometry: not axial, upside down, irregular, sheared or too far apart.
+    """
+    first = volume.planes[0]
+    normal = upward_normal(first)
+    _check_axial(first, normal)
+    if volume.slice_count < MIN_SLICES:
+        raise IncompleteSeries(
+            "too_few_slices", f"The series has {volume.slice_count} slices; a brain needs at least {MIN_SLICES}."
+        )
+    kind, step = regularity(volume)
+    if kind is Regularity.MISSING:
+        lost = round(sum(volume.steps_mm) / step) - len(volume.steps_mm)
+        missing = "1 slice is missing" if lost == 1 else f"{lost} slices are missing"
+        raise IncompleteSeries(
+            "slices_missing",
+            f"{missing} inside the stack ({volume.slice_count} came, {step:.2f} mm apart); send the "
+            "whole series again.",
+        )
+    if kind is Regularity.IRREGULAR:
+        low, high = min(volume.steps_mm), max(volume.steps_mm)
+        raise UnsupportedGeometry(
+            "irregular_spacing",
+            f"The slices are {low:.2f} to {high:.2f} mm apart; equal distances are expected (within 5 % or 0.2 mm).",
+        )
+    if step > MAX_STEP_MM:
+        raise UnsupportedGeometry(
+            "slices_too_far_apart", f"The slices are {step:.1f} mm apart; at most {MAX_STEP_MM:g} mm is expected."
+        )
+    places = _places(volume)
+    affine, spacing = _affine(places, normal)
+    return Stack(places=places, affine=affine, spacing_mm=spacing, flags=_flags(volume, spacing, normal))
+
+
+def _check_axial(plane: Plane, normal: NDArray[np.float64]) -> None:
+    if abs(normal[2]) < MIN_AXIAL_COSINE:
+        name = "sagittal" if int(np.argmax(np.abs(normal))) == 0 else "coronal"
+        raise UnsupportedGeometry(
+            "not_axial",
+            f"The slices are {name}; axial slices (within 45 degrees) are expected. Send an axial series, or axial "
+            "reformats marked as such by the scanner.",
+        )
+    if plane.along_column[1] < MIN_AXIAL_COSINE or abs(plane.along_row[0]) < MIN_AXIAL_COSINE:
+        raise UnsupportedGeometry(
+            "rotated_in_plane",
+            "The images lie on their side or upside down; rows from the patient's one side to the other, with the "
+            "front on top, are expected.",
+        )
+
+
+def _places(volume: CandidateVolume) -> tuple[tuple[Plane, ...], ...]:
+    places: list[list[Plane]] = []
+    last = -np.inf
+    for plane, offset in zip(volume.planes, volume.offsets_mm, strict=True):
+        if places and offset - last <= SAME_POSITION_MM:
+            places[-1].append(plane)
+        else:
+            places.append([plane])
+        last = offset
+    return tuple(map(tuple, places))
+
+
+def _affine(
+    places: tuple[tuple[Plane, ...], ...], normal: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], tuple[float, float, float]]:
+    """Least-squares line through the slice positions; refuses shear and slices beside the line."""
+    first = places[0][0]
+    positions = np.array([place[0].position for place in places])
+    index = np.arange(len(places), dtype=np.float64)
+    centred = index - index.mean()
+    step = (centred[:, None] * positions).sum(axis=0) / (centred**2).sum()
+    origin = positions.mean(axis=0) - index.mean() * step
+    beside = positions - (origin + index[:, None] * step)
+    beside -= (beside @ normal)[:, None] * normal
+    worst = float(np.linalg.norm(beside, axis=1).max())
+    if worst > SIDE_TOLERANCE_MM:
+        raise UnsupportedGeometry(
+            "slices_shifted",
+            f"Slices are shifted sideways by up to {worst:.1f} mm; at most {SIDE_TOLERANCE_MM:g} mm is expected.",
+        )
+    along = float(step @ normal)
+    lean = float(np.rad2deg(np.arccos(np.clip(along / np.linalg.norm(step), -1.0, 1.0))))
+    if lean > MAX_SHEAR_DEGREES:
+        raise UnsupportedGeometry(
+            "sheared",
+            f"The stack leans by {lean:.1f} degrees from its slices' normal; at most {MAX_SHEAR_DEGREES:g} may be.",
+        )
+    affine = np.eye(4)
+    row_mm, column_mm = first.pixel_spacing_mm
+    affine[:3, 0] = first.along_row * column_mm
+    affine[:3, 1] = first.along_column * row_mm
+    affine[:3, 2] = step
+    affine[:3, 3] = origin
+    return affine, (along, row_mm, column_mm)
+
+
+def _flags(
+    volume: CandidateVolume, spacing: tuple[float, float, float], normal: NDArray[np.float64]
+) -> tuple[str, ...]:
+    first = volume.planes[0]
+    flags = []
+    straight = min(abs(float(normal[2])), abs(float(first.along_row[0])))
+    if np.rad2deg(np.arccos(np.clip(straight, -1.0, 1.0))) > OBLIQUE_DEGREES:
+        flags.append("oblique")
+    if first.along_row[0] < 0:
+        flags.append("mirrored_left_right")
+    thickness = first.frame.number_of("SliceThickness")
+    if thickness is not None and thickness > 0 and spacing[0] > 1.05 * thickness:
+        flags.append("slice_gap")
+    if spacing[0] * volume.slice_count < WHOLE_BRAIN_MM:
+        flags.append("short_coverage")
+    announced = first.frame.number_of("ImagesInAcquisition")
+    if first.frame.number is None and announced is not None and announced > volume.slice_count:
+        flags.append("fewer_images_than_announced")
+    return tuple(flags)
+
+
+def _stated_spacing(volume: CandidateVolume) -> float | None:
+    frame = volume.planes[0].frame
+    stated, thickness = frame.number_of("SpacingBetweenSlices"), frame.number_of("SliceThickness")
+    if stated is None or thickness is None:
+        return None
+    stated = abs(stated)
+    return stated if stated > 0.1 and stated >= 0.9 * thickness else None
+
+
+def _tolerance(step: float) -> float:
+    return max(STEP_TOLERANCE * step, STEP_TOLERANCE_MM)
+
+
+def _near(steps: NDArray[np.float64], step: float) -> NDArray[np.bool_]:
+    return np.abs(steps - step) <= _tolerance(step)

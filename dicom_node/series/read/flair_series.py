@@ -1,0 +1,69 @@
+"""A FLAIR series that was read: voxels, geometry, and which source frame each slice came from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from segmentation.volume import FlairVolume
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """Where one slice came from.
+
+    Attributes:
+        sop_instance_uid: SOPInstanceUID of the source instance.
+        sop_class_uid: SOPClassUID of the source instance.
+        frame_number: 1-based frame of a multi-frame instance; None for a classic single-frame one (PS3.3 C.7.6.6).
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    frame_number: int | None
+
+
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class FlairSeries:
+    """One regular axial FLAIR volume with its origin.
+
+    Attributes:
+        voxels: float32 (slice, row, column), after rescale slope and intercept; slices ordered from feet to head.
+        affine: float64 (4, 4), maps (column index, row index, slice index, 1) to mm in the patient's LPS frame.
+        spacing_mm: (slice, row, column); the slice spacing is the distance of slice centres projected on the normal.
+        frames: one per slice, in voxel order.
+        headers: the source instances without PixelData, one per instance that gives a slice, in voxel order.
+        series_instance_uid, study_instance_uid, frame_of_reference_uid: as in the source.
+        instances_digest: see `dicom_node.series.dicom.digest`, over every file that was handed in.
+        flags: what a reader of the result should know, e.g. "oblique", "slice_gap", "duplicate_slices_dropped".
+
+    Raises:
+        ValueError: the parts do not fit together.
+    """
+
+    voxels: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    spacing_mm: tuple[float, float, float]
+    frames: tuple[SourceFrame, ...]
+    headers: tuple[Dataset, ...]
+    series_instance_uid: str
+    study_instance_uid: str
+    frame_of_reference_uid: str
+    instances_digest: str
+    flags: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check once, so that nothing after has to."""
+        if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
+            raise ValueError(f"expected float32 (slice, row, column), got {self.voxels.dtype} {self.voxels.shape}")
+        if len(self.frames) != len(self.voxels):
+            raise ValueError(f"expected one source frame per slice, got {len(self.frames)} for {len(self.voxels)}")
+        if self.affine.shape != (4, 4):
+            raise ValueError(f"expected a 4 x 4 affine, got {self.affine.shape}")
+
+    def volume(self) -> FlairVolume:
+        """The same voxels as the segmentation room sees them."""
+        return FlairVolume(voxels=self.voxels, spacing_mm=self.spacing_mm)

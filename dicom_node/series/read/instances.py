@@ -1,0 +1,71 @@
+"""Which instances of a series are analysed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+from db.records import StoredInstance
+from dicom_node.node.errors import UnreadableObject
+from dicom_node.series.dicom.digest import instances_digest
+from dicom_node.series.dicom.parsing import file_sha256
+from dicom_node.series.dicom.soundness import is_sound
+
+
+def analysed_instances(instances: Iterable[StoredInstance], storage: Path) -> list[StoredInstance]:
+    """One file for each SOPInstanceUID of the series: the first to arrive that can be read, else the first.
+
+    So a resend that a PACS has touched gives no second analysis of the same pixels, and a file that came damaged, or
+    was damaged since, is replaced by the one that was sent in its place. Files are opened only where one UID came with
+    different bytes.
+
+    Args:
+        instances: of one series, in order of arrival.
+        storage: where their paths start.
+    """
+    by_uid: dict[str, list[StoredInstance]] = {}
+    for one in instances:
+        by_uid.setdefault(one.sop_instance_uid, []).append(one)
+    return [_one_of(files, storage) for files in by_uid.values()]
+
+
+def first_instances(instances: Iterable[StoredInstance]) -> list[StoredInstance]:
+    """The first file of each SOPInstanceUID, whatever is in it."""
+    return [one for one in instances if not one.is_conflict]
+
+
+def digest_of(analysed: Iterable[StoredInstance]) -> str:
+    """The digest that names a job's input; see `dicom_node.series.dicom.digest`."""
+    return instances_digest((one.sop_instance_uid, one.sha256) for one in analysed)
+
+
+def damaged_instances(instances: Iterable[StoredInstance], storage: Path) -> list[StoredInstance]:
+    """Those whose file is not what was received any more, or is gone; every file is read."""
+    return [one for one in instances if not _is_as_received(one, storage)]
+
+
+def rows_to_json(instances: Iterable[StoredInstance]) -> str:
+    """Instances as one line of text, for a child."""
+    return json.dumps([{**asdict(one), "received_at": one.received_at.isoformat()} for one in instances])
+
+
+def rows_from_json(text: str) -> list[StoredInstance]:
+    """What `rows_to_json` wrote."""
+    rows = json.loads(text)
+    return [StoredInstance(**{**row, "received_at": datetime.fromisoformat(row["received_at"])}) for row in rows]
+
+
+def _one_of(files: Sequence[StoredInstance], storage: Path) -> StoredInstance:
+    if len(files) == 1:
+        return files[0]
+    return next((one for one in files if _is_as_received(one, storage) and is_sound(storage / one.path)), files[0])
+
+
+def _is_as_received(one: StoredInstance, storage: Path) -> bool:
+    try:
+        return file_sha256(storage / one.path) == one.sha256
+    except UnreadableObject:
+        return False

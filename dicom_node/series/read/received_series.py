@@ -1,0 +1,272 @@
+"""The files of a job are read in a confined child; what comes back is one volume with its headers, or a typed refusal.
+
+The header child of completion has let the series pass. But decoding, and the conversion of every header element, can
+still grow without bounds, and the worker holds a model and a lease.
+
+Protocol: request: rows of the instances, the storage folder and the job's digest as JSON. Answer: a series as
+`series_parts` writes it, or one part of JSON: ["refused", class, code, reason] or ["failed", words]. With null for the
+digest only one header is asked for: two parts, of which the first is empty, or one of JSON: why nobody is
+told, in words. A decoder that a hostile file has taken over can thus give wrong images, which it could before; it
+cannot run code in this process.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import structlog
+from pydicom.dataset import Dataset, FileDataset
+
+from db.records import StoredInstance
+from dicom_node.node.confined.child import ConfinedChild, asked_twice
+from dicom_node.node.confined.inside import serve
+from dicom_node.node.confined.limits import Limits
+from dicom_node.node.errors import (
+    ConfinedChildLost,
+    IncompleteSeries,
+    NotAnalysable,
+    NotAnswered,
+    NotFlair,
+    UnreadableObject,
+    UnsupportedGeometry,
+    WmhNodeError,
+)
+from dicom_node.node.logs import describe_error
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.frames import IMAGE_CLASSES
+from dicom_node.series.dicom.parsing import guarded, read_header
+from dicom_node.series.dicom.pixels import MAX_VOXELS
+from dicom_node.series.read.flair_series import FlairSeries
+from dicom_node.series.read.instances import (
+    analysed_instances,
+    digest_of,
+    first_instances,
+    rows_from_json,
+    rows_to_json,
+)
+from dicom_node.series.read.patients import require_one_patient
+from dicom_node.series.read.series import clean_header, read_series
+from dicom_node.series.read.series_parts import from_parts, header_bytes, header_from, to_parts
+from dicom_node.series.rules.flair import judge_series
+
+log = structlog.get_logger()
+
+# Of all headers as data sets; in memory they take some times that. An Enhanced MR of 3000 frames has some 50 MB.
+MAX_HEADER_BYTES: Final = 192 * 1024**2
+# Reading holds every frame twice, the files, and the headers.
+LIMITS: Final = Limits(
+    memory_bytes=1024**3 + 12 * MAX_VOXELS, seconds=600.0, answer_bytes=4 * MAX_VOXELS + 2 * MAX_HEADER_BYTES
+)
+
+# Why nobody is told about a refused series.
+SEVERAL_PATIENTS: Final = "the images of the series name several patients, so that nobody knows whose it is"
+UNREADABLE: Final = "no image of the series can be read, so that nobody knows whose it is"
+TOO_LARGE: Final = "the headers of the series take more memory or time to read than any head scan's"
+NOT_FLAIR: Final = "the headers of the series do not say brain FLAIR, so that nobody waits for its result"
+
+_LARGE: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
+
+_REFUSALS: Final = {
+    kind.__name__: kind for kind in (NotAnalysable, NotFlair, IncompleteSeries, UnreadableObject, UnsupportedGeometry)
+}
+
+
+class ReceivedSeriesReader:
+    """Keeps the child.
+
+    Args:
+        limits: of one series.
+        log_level, log_format: for the child's own lines, see `configure_logs`.
+    """
+
+    def __init__(self, limits: Limits = LIMITS, log_level: str = "info", log_format: str = "text") -> None:
+        self._child = ConfinedChild("dicom_node.series.read.received_series", limits, log_level, log_format)
+
+    def read(self, instances: Sequence[StoredInstance], storage: Path, digest: str) -> FlairSeries:
+        """As `read_received`.
+
+        Raises:
+            NotAnalysable: see `read_series`; also a series that takes more memory or time than any head scan.
+            ConfinedChildLost: the child was lost for reasons that need not be the series': it may be read another time.
+            WmhNodeError: see `read_received`; and whatever was unexpected, in words.
+        """
+        request = json.dumps([rows_to_json(instances), str(storage), digest]).encode()
+        try:
+            answer = asked_twice(self._child, request)
+        except ConfinedChildLost as error:
+            if not error.took_too_much:
+                raise
+            log.warning("series could not be read within the limits", instances=len(instances), trouble=str(error))
+            raise UnreadableObject(
+                "header_too_complex",
+                "The series takes more time or memory to read than any head scan; it may be damaged. Send the series "
+                "again, or report this with the series' UID.",
+            ) from error
+        if len(answer) == 1:
+            raise _error(json.loads(answer[0]))
+        return guarded(
+            lambda: from_parts(answer), "unreadable", "The series could not be read: its reader gave no sense."
+        )
+
+    def first_header(self, instances: Sequence[StoredInstance], storage: Path) -> Dataset:
+        """As `first_header`.
+
+        Raises:
+            NotAnswered: see there; also when not even that can be read within the limits.
+            ConfinedChildLost: for reasons that need not be the series'.
+        """
+        request = json.dumps([rows_to_json(instances), str(storage), None]).encode()
+        try:
+            answer = asked_twice(self._child, request)
+            if len(answer) == 1:
+                raise NotAnswered(json.loads(answer[0]))
+            return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
+        except (ConfinedChildLost, UnreadableObject) as error:
+            if isinstance(error, ConfinedChildLost) and not error.took_too_much:
+                raise
+            log.warning("no header could be read", instances=len(instances), trouble=str(error))
+            raise NotAnswered(TOO_LARGE if isinstance(error, ConfinedChildLost) else UNREADABLE) from error
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the child that is there now."""
+        return self._child.process_id
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
+
+
+def read_received(instances: Sequence[StoredInstance], storage: Path, digest: str) -> FlairSeries:
+    """Read the files that a job was made for, in this process.
+
+    Args:
+        instances: of the job, conflicts included, in order of arrival.
+        storage: where their paths start.
+        digest: the job's.
+
+    Raises:
+        NotAnalysable: see `read_series`.
+        WmhNodeError: the instances are not those that the job was made for.
+    """
+    chosen = analysed_instances(instances, storage)
+    expected = digest_of(chosen)
+    # Where completion lost its reader, nobody knew yet which of two files can be read: its job is named by the first.
+    if digest != digest_of(first_instances(instances)):
+        _require_same(expected, digest, "in the table")
+    series = read_series([storage / one.path for one in chosen])
+    _require_same(series.instances_digest, expected, "in the storage")
+    return series
+
+
+def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
+    """The header of the first instance of a series that can be read, to answer about a series that cannot.
+
+    The first of the size that most of its images have: the form of the answer's report depends on that, and a localizer
+    may have come before the FLAIR. Functional groups, which may be as large as the image, are left out.
+
+    Returns:
+        with the UIDs that it was received under.
+
+    Raises:
+        NotAnswered: no image's header can be read; those that can name several patients, which a fault that was found
+            before, a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which
+            completion could not read, so that it was never judged (docs/adr/0012).
+    """
+    headers = list(_readable_headers(analysed_instances(instances, storage), storage))
+    try:
+        require_one_patient([header for _, header in headers])
+    except UnreadableObject as error:
+        raise NotAnswered(SEVERAL_PATIENTS) from error
+    if headers and not judge_series([header for _, header in headers]).is_flair:
+        raise NotAnswered(NOT_FLAIR)
+    images = [pair for pair in headers if _is_image_of(*pair)]
+    if not images:
+        raise NotAnswered(UNREADABLE)
+    sizes = Counter(_size(header) for _, header in images)
+    one, header = max(images, key=lambda pair: sizes[_size(pair[1])])  # the first of those
+    for keyword in _LARGE:
+        header.pop(keyword, None)
+    clean_header(header)
+    for keyword, uid in uids_of(one).items():
+        setattr(header, keyword, uid)
+    return header
+
+
+def _is_image_of(one: StoredInstance, header: Dataset) -> bool:
+    """An MR image that names the series that it was received for."""
+    return one.sop_class_uid in IMAGE_CLASSES and values.text(header, "SeriesInstanceUID") == one.series_instance_uid
+
+
+def _size(header: Dataset) -> tuple[int | None, int | None]:
+    return values.whole(header, "Rows"), values.whole(header, "Columns")
+
+
+def _readable_headers(
+    instances: Sequence[StoredInstance], storage: Path
+) -> Iterator[tuple[StoredInstance, FileDataset]]:
+    for one in instances:
+        try:
+            header = read_header(storage / one.path)
+        except NotAnalysable:
+            continue
+        yield one, header
+
+
+def uids_of(one: StoredInstance) -> dict[str, str]:
+    """What refers to an instance, by DICOM keyword."""
+    return {
+        "SOPClassUID": one.sop_class_uid,
+        "SOPInstanceUID": one.sop_instance_uid,
+        "StudyInstanceUID": one.study_instance_uid,
+        "SeriesInstanceUID": one.series_instance_uid,
+    }
+
+
+def _require_same(found: str, expected: str, where: str) -> None:
+    if found != expected:
+        raise WmhNodeError(
+            f"the series' instances {where} are not those that the job was made for: expected digest {expected[:12]}, "
+            f"found {found[:12]}; a newer job holds what is there now, or the storage was changed by hand"
+        )
+
+
+def _error(words: Sequence[str]) -> WmhNodeError:
+    if words[0] == "refused":
+        return _REFUSALS[words[1]](words[2], words[3])
+    return WmhNodeError(words[1])
+
+
+def _answer(request: bytes) -> list[bytes | memoryview]:
+    rows, storage, digest = json.loads(request)
+    if digest is None:
+        return _answer_with_header(rows, Path(storage))
+    try:
+        parts = to_parts(read_received(rows_from_json(rows), Path(storage), digest))
+        if len(parts[1]) > MAX_HEADER_BYTES:
+            raise UnreadableObject("header_too_complex", "The headers of the series are larger than any head scan's.")
+    except NotAnalysable as error:
+        return [json.dumps(["refused", type(error).__name__, error.code, error.reason]).encode()]
+    except WmhNodeError as error:
+        return [json.dumps(["failed", str(error)]).encode()]
+    except Exception as error:  # this is the worker's edge towards received bytes
+        return [json.dumps(["failed", describe_error(error)]).encode()]
+    return parts
+
+
+def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
+    try:
+        return [b"", header_bytes(first_header(rows_from_json(rows), storage))]
+    except NotAnswered as error:
+        return [json.dumps(str(error)).encode()]
+    except Exception as error:  # likewise
+        log.warning("no header could be read", trouble=describe_error(error))
+        return [json.dumps(f"the headers could not be judged: {describe_error(error)}; please report this").encode()]
+
+
+if __name__ == "__main__":
+    serve("read", _answer)

@@ -1,0 +1,65 @@
+"""Is a series complete, as far as its headers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from dicom_node.node.errors import UnreadableObject
+from dicom_node.series.dicom import values
+from dicom_node.series.dicom.frames import Frame, frames_of
+from dicom_node.series.geometry.stacking import Regularity, regularity
+from dicom_node.series.geometry.volumes import MAX_FRAMES, part_into_volumes
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """Evidence on completeness, for the choice of the quiet time.
+
+    Attributes:
+        has_gap: an interior slice is missing (positions are not regular), in the largest volume of the series.
+        has_duplicate: two frames of that volume lie at one position.
+        expected: number of frames that a header announces (ImagesInAcquisition, NumberOfFrames), or None.
+        found: number of frames that are there.
+    """
+
+    has_gap: bool
+    has_duplicate: bool
+    expected: int | None
+    found: int
+
+    @property
+    def looks_complete(self) -> bool:
+        """No gap, no duplicate, and no fewer frames than announced."""
+        return not self.has_gap and not self.has_duplicate and (self.expected is None or self.found >= self.expected)
+
+
+def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
+    """Look at slice positions and announced counts; never raises on missing or hostile values."""
+    try:
+        frames = frames_of(headers)
+    except UnreadableObject:
+        return Completeness(has_gap=True, has_duplicate=False, expected=None, found=len(headers))
+    volumes = part_into_volumes(frames) if len(frames) <= MAX_FRAMES else ()
+    if not volumes:
+        return Completeness(has_gap=False, has_duplicate=False, expected=_announced(frames), found=len(frames))
+    kind, _ = regularity(volumes[0])
+    return Completeness(
+        has_gap=kind is not Regularity.REGULAR,
+        has_duplicate=volumes[0].has_duplicates,
+        expected=_announced(frames),
+        found=len(frames),
+    )
+
+
+def _announced(frames: Sequence[Frame]) -> int | None:
+    """ImagesInAcquisition (PS3.3 C.7.6.1), summed over acquisitions; an Enhanced instance is always whole."""
+    per_acquisition: dict[str, int] = {}
+    for frame in frames:
+        announced = values.whole(frame.header, "ImagesInAcquisition")
+        if frame.number is None and announced is not None and 0 < announced < 100_000:
+            acquisition = values.text(frame.header, "AcquisitionNumber")
+            per_acquisition[acquisition] = max(announced, per_acquisition.get(acquisition, 0))
+    return sum(per_acquisition.values()) or None

@@ -1,0 +1,56 @@
+"""The role `deliver`: one thread per destination, so that a slow one does not hold up the others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from db.deliveries import DeliveryTable
+from db.engine import open_database, utc_now
+from dicom_node.deliver.deliverer import Deliverer
+from dicom_node.deliver.down import LeftAlone
+from dicom_node.deliver.patience import DeliveryPatience
+from dicom_node.deliver.send import SendOutcome, send_files
+from dicom_node.node.settings import Destination, Settings
+from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.role import lease_owner
+from dicom_node.serve.schema import require_current
+from dicom_node.serve.threads import run_threads
+
+log = structlog.get_logger()
+
+_MOST_THREADS = 8
+
+
+def run_deliver(settings: Settings, stop: threading.Event) -> None:
+    """Deliver until `stop` is set; a row that is being sent is finished first."""
+    require_current(settings.database_url)
+    deliveries = DeliveryTable(open_database(settings.database_url))
+    destinations = {destination.name: destination for destination in settings.destinations}
+    left_alone = LeftAlone(utc_now)
+
+    def send(
+        paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
+    ) -> list[SendOutcome]:
+        tls = settings.client_tls(destination)
+        return send_files(paths, destination, go_on=go_on, calling_ae_title=settings.ae_title, tls=tls)
+
+    def one(index: int) -> None:
+        deliverer = Deliverer(
+            owner=lease_owner("deliver", index),
+            deliveries=deliveries,
+            destinations=destinations,
+            storage=settings.storage.absolute(),
+            send=send,
+            patience=DeliveryPatience.of(settings),
+            lease_seconds=settings.lease_seconds,
+            left_alone=left_alone,
+        )
+        run_until_stopped(deliverer.step, stop)
+
+    count = max(1, min(len(destinations), _MOST_THREADS))
+    log.info("deliverer ready", destinations=sorted(destinations))
+    run_threads([lambda index=index: one(index) for index in range(count)], stop)  # type: ignore[misc]

@@ -1,0 +1,107 @@
+"""The role `work`: decides which series are complete, analyses them, and attends to corrections that come back."""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+
+from db.engine import open_database
+from db.feedback import FeedbackTable
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.models import ModelTable
+from db.scans import ScanTable
+from dicom_node.node.outbox import Outbox
+from dicom_node.node.settings import Settings
+from dicom_node.series.complete.completer import Completer
+from dicom_node.series.complete.evidence import Patience
+from dicom_node.series.complete.examiner import Examiner
+from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.role import lease_owner
+from dicom_node.serve.schema import require_current
+from dicom_node.serve.threads import run_threads
+
+log = structlog.get_logger()
+
+
+def run_work(settings: Settings, stop: threading.Event) -> None:
+    """Complete, analyse and attend to feedback until `stop` is set; what was begun is finished first.
+
+    Completion runs beside analysis in one process, since a node that only receives has nothing to decide, and a node
+    that works must find work. It begins before the model is loaded. Feedback needs no model either.
+    """
+    require_current(settings.database_url)
+    database = open_database(settings.database_url)
+    inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
+    examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
+    feedback = FeedbackTable(database)
+    completer = Completer(
+        inbox, jobs, feedback, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine
+    )
+    run_threads(
+        [
+            lambda: run_until_stopped(completer.look, stop),
+            lambda: _attend(settings, feedback, inbox, jobs, stop),
+            lambda: _analyse(settings, inbox, jobs, ModelTable(database), ScanTable(database), stop),
+        ],
+        stop,
+    )
+    examiner.close()
+    database.close()
+
+
+def _attend(settings: Settings, feedback: FeedbackTable, inbox: Inbox, jobs: JobTable, stop: threading.Event) -> None:
+    from dicom_node.feedback.match import FeedbackDesk
+    from dicom_node.feedback.read import FeedbackReader
+
+    storage = settings.storage.absolute()
+    reader = FeedbackReader(log_level=settings.log_level, log_format=settings.log_format)
+    desk = FeedbackDesk(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
+    try:
+        run_until_stopped(desk.step, stop)
+    finally:
+        desk.close()
+
+
+def _analyse(
+    settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTable, scans: ScanTable, stop: threading.Event
+) -> None:
+    # Imported here: completion need not wait for highdicom, SciPy and the runtime.
+    from dicom_node.analyse.analysis import region_rule_of
+    from dicom_node.analyse.follow_up.finder import FollowUps
+    from dicom_node.analyse.follow_up.patient_key import open_hasher
+    from dicom_node.analyse.worker import Worker, WorkRules
+    from dicom_node.models.choice import pinned_choice, registry_choice
+    from dicom_node.models.served import ServedModel
+    from dicom_node.series.read.received_series import ReceivedSeriesReader
+
+    owner = lease_owner("work")
+    served = ServedModel(
+        choose=lambda: pinned_choice(settings) or registry_choice(settings, models.live_digest()),
+        open_choice=lambda choice: choice.open(settings.runtime, settings.threads),
+        tell=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
+    )
+    outbox = Outbox(settings.storage.absolute() / "outbox")
+    outbox.clear_unfinished()
+    worker = Worker(
+        owner=owner,
+        inbox=inbox,
+        jobs=jobs,
+        current_model=served.current,
+        storage=settings.storage.absolute(),
+        outbox=outbox,
+        rules=WorkRules(
+            lease_seconds=settings.lease_seconds,
+            retry_seconds=settings.job_retry_seconds,
+            limit_seconds=settings.job_limit_seconds,
+            destinations={destination.name: destination.wish for destination in settings.destinations},
+            region_rule=region_rule_of(settings),
+        ),
+        reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),
+        follow_ups=FollowUps(scans, open_hasher(settings.storage.absolute())) if settings.follow_up else None,
+    )
+    try:
+        run_until_stopped(worker.step, stop)
+    finally:
+        worker.close()

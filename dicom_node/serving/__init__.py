@@ -1,1 +1,0 @@
-"""One command that keeps every role running."""

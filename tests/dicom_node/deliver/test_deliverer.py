@@ -1,0 +1,438 @@
+"""The deliverer, on a real database with a clock that the test moves; what destinations answer is given by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from support.clock import ManualClock
+from support.databases import sqlite_url
+
+from db.deliveries import DeliveryTable
+from db.engine import open_database
+from db.engine.migrate import upgrade
+from db.jobs import JobTable
+from db.records import Job, NewDelivery
+from dicom_node.deliver.deliverer import Deliverer
+from dicom_node.deliver.down import LeftAlone
+from dicom_node.deliver.patience import DeliveryPatience
+from dicom_node.deliver.send import SendOutcome
+from dicom_node.node.settings import Destination
+
+DAY = 86_400
+FILES = ["seg.dcm", "sr.dcm"]
+GENERIC = ["seg.dcm", "regions.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]
+LEGACY = ["summary.dcm", "presentation.dcm", "report-pdf.dcm"]
+REPORT = {"SOPInstanceUID": "1.2.3"}
+BREAKS = -1  # an answer on which sending raises an error that nobody foresaw
+
+
+class Setting:
+    """A job that is delivering to some destinations, and a deliverer."""
+
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        known: Sequence[str] | None = None,
+        files: Sequence[str] = FILES,
+    ) -> None:
+        url = sqlite_url(folder)
+        upgrade(url)
+        self.clock = ManualClock()
+        self.database = open_database(url, self.clock)
+        self.jobs = JobTable(self.database)
+        self.table = DeliveryTable(self.database)
+        self.answers: dict[str, int | None] = dict.fromkeys(names, 0x0000)
+        self.answers_to: dict[str, int | None] = {}
+        """By the file's name, at every destination."""
+        self.unsupported = ""  # SOP class of what is answered 0x0122
+        self.asked: list[str] = []
+        self.sent: list[tuple[str, str]] = []
+        for name in files:
+            (folder / name).write_bytes(b"dicom")
+        self.folder = folder
+        job = self.jobs.enqueue("1.2.3", "0" * 64, 1)
+        self.jobs.claim("worker", 60)
+        self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, files) for name in names], REPORT)
+        self.job_id = job.id
+        self.left_alone = LeftAlone(self.clock)
+        self._known = known or names
+        self.deliverer = self.another("deliverer")
+
+    def another(self, owner: str) -> Deliverer:
+        """A deliverer of that name."""
+        return Deliverer(
+            owner=owner,
+            deliveries=self.table,
+            destinations={
+                name: Destination(name=name, ae_title=name.upper(), host="h", port=104) for name in self._known
+            },
+            storage=self.folder,
+            send=self._send,
+            patience=DeliveryPatience(first_seconds=30, longest_seconds=3600, total_seconds=7 * DAY),
+            lease_seconds=60,
+            left_alone=self.left_alone,
+            clock=self.clock,
+        )
+
+    @property
+    def job(self) -> Job:
+        """The job as it stands."""
+        return self.jobs.get(self.job_id)
+
+    def run(self, seconds: float = 0) -> None:
+        """Let time pass, then deliver what is due."""
+        self.clock.pass_seconds(seconds)
+        while self.deliverer.deliver_once():
+            pass
+
+    def _send(
+        self, paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
+    ) -> list[SendOutcome]:
+        self.asked.append(destination.name)
+        status = self.answers[destination.name]
+        if status == BREAKS:
+            raise ValueError("DOE^JANE")
+        outcomes = []
+        for path in paths:
+            answer = self.answers_to.get(path.name, status)
+            unsupported = self.unsupported if answer == 0x0122 else ""
+            outcomes.append(SendOutcome(path, answer, answer == 0x0000, "as the test says", unsupported))
+            if answer == 0x0000:
+                self.sent.append((destination.name, path.name))
+            if not go_on(outcomes[-1]):
+                break
+        for path in paths[len(outcomes) :]:
+            outcomes.append(SendOutcome(path, None, False, "not tried"))
+            go_on(outcomes[-1])
+        return outcomes
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    """Two destinations."""
+    made = Setting(tmp_path, ["pacs", "archive"])
+    with closing(made.database):
+        yield made
+
+
+def test_all_have_it(setting: Setting) -> None:
+    """A job is done when every destination has the result, each asked once."""
+    setting.run()
+    assert setting.job.state == "done"
+    assert sorted(setting.asked) == ["archive", "pacs"]
+
+
+def test_one_is_down_for_days(setting: Setting) -> None:
+    """A destination that is down is tried at growing intervals for days; the other got its result at once."""
+    setting.answers["archive"] = None
+    setting.run()
+    assert setting.job.state == "delivering"
+    for _ in range(6 * 24):
+        setting.run(3600)
+    assert setting.asked.count("pacs") == 1
+    assert 100 < setting.asked.count("archive") < 200
+    setting.answers["archive"] = 0x0000
+    setting.run(3601)
+    assert setting.job.state == "done"
+
+
+def test_given_up_after_a_week(setting: Setting) -> None:
+    """After the days that the settings give, the delivery is given up and the job fails with the last reason."""
+    setting.answers["archive"] = None
+    for _ in range(8 * 24):
+        setting.run(3600)
+    assert setting.job.state == "failed"
+    assert "archive" in (setting.job.reason or "")
+    asked = setting.asked.count("archive")
+    setting.run(DAY)
+    assert setting.asked.count("archive") == asked
+
+
+def test_refusals_are_believed_the_third_time(setting: Setting) -> None:
+    """ "SOP class not supported" is asked for three times, then the job fails and says which destination and why."""
+    setting.answers["archive"] = 0x0122
+    setting.run()
+    setting.run(31)
+    assert setting.job.state == "delivering"
+    setting.run(61)
+    assert setting.job.state == "failed"
+    assert setting.asked.count("archive") == 3
+    assert "archive" in (setting.job.reason or "")
+    assert "0x0122" in (setting.job.reason or "")
+
+
+def test_a_class_that_the_destination_takes_not(setting: Setting) -> None:
+    """A job that failed for a SOP class of ours says what to do: accept it and retry, or another profile."""
+    setting.answers["archive"] = 0x0122
+    setting.unsupported = "1.2.840.10008.5.1.4.1.1.66.4"
+    for seconds in (0, 31, 61):
+        setting.run(seconds)
+    assert setting.job.state == "failed"
+    for words in ("accept the SOP class there", f"`wmh-node jobs retry {setting.job_id}`", "the profile +legacy"):
+        assert words in (setting.job.reason or "")
+
+
+def test_refusals_are_counted_across_restarts(setting: Setting) -> None:
+    """A deliverer that starts again goes on where the last one was: refusals in a row are in the table."""
+    setting.answers["archive"] = 0x0122
+    for number, seconds in enumerate((0, 31, 61)):
+        assert setting.job.state == "delivering"
+        setting.deliverer = setting.another(f"deliverer {number}")
+        setting.run(seconds)
+    assert setting.job.state == "failed"
+
+
+def test_out_of_resources_goes_on(setting: Setting) -> None:
+    """A700 is never "sent", and never given up before the days have passed."""
+    setting.answers["archive"] = 0xA700
+    for _ in range(20):
+        setting.run(3600)
+    assert setting.job.state == "delivering"
+
+
+def test_a_down_destination_is_not_asked_for_every_row(setting: Setting) -> None:
+    """After a try without an answer, further rows of that destination wait a moment and nobody waits for a timeout."""
+    setting.answers["archive"] = None
+    setting.run()
+    other = setting.jobs.enqueue("1.2.4", "1" * 64, 1)
+    setting.jobs.claim("worker", 60)
+    setting.jobs.deliver(other.id, "worker", {}, [NewDelivery("archive", FILES), NewDelivery("pacs", FILES)])
+    setting.run(1)
+    assert setting.asked == ["pacs", "archive", "pacs"]
+
+
+def test_a_destination_that_left_the_settings(tmp_path: Path) -> None:
+    """A destination that was taken out of the settings is said, and does not stop the others."""
+    setting = Setting(tmp_path, ["pacs", "gone"], known=["pacs"])
+    setting.run()
+    assert setting.asked == ["pacs"]
+    reasons = {one.destination: one.reason for one in setting.table.list(setting.job_id)}
+    assert "not in the settings" in (reasons["gone"] or "")
+
+
+def test_a_file_that_is_gone(setting: Setting) -> None:
+    """A result that was deleted from the outbox is analysed again, and the file's name is in the job's timeline."""
+    (setting.folder / "outbox").mkdir()
+    (setting.folder / "seg.dcm").unlink()
+    setting.run()
+    assert setting.job.state == "queued"
+    assert setting.asked == []
+    assert "seg.dcm" in setting.jobs.events(setting.job_id)[-1].detail
+
+
+def test_a_storage_that_is_away(setting: Setting) -> None:
+    """When the whole outbox is gone nothing is made again: its disk is awaited, as a destination is."""
+    for name in FILES:
+        (setting.folder / name).rename(setting.folder / f"{name} elsewhere")
+    setting.run()
+    assert setting.job.state == "delivering"
+    for name in FILES:
+        (setting.folder / f"{name} elsewhere").rename(setting.folder / name)
+    setting.run(31)
+    assert setting.job.state == "done"
+
+
+def test_an_outbox_that_cannot_be_looked_into(setting: Setting) -> None:
+    """An error of the file system, here a name that it cannot hold, postpones that delivery and stops no other."""
+    other = setting.jobs.enqueue("1.2.4", "1" * 64, 1)
+    setting.jobs.claim("worker", 60)
+    setting.jobs.deliver(other.id, "worker", {}, [NewDelivery("pacs", ["x" * 300])])
+    setting.run()
+    assert setting.job.state == "done"
+    assert setting.jobs.get(other.id).state == "delivering"
+    assert "cannot be read" in (setting.table.list(other.id)[0].reason or "")
+
+
+def test_a_refusal_after_an_outage_is_one_refusal(setting: Setting) -> None:
+    """Attempts that brought no answer are no refusals: a PACS that comes back and refuses once is asked again."""
+    setting.answers["archive"] = None
+    for _ in range(5):
+        setting.run(3600)
+    setting.answers["archive"] = 0x0122
+    setting.run(3600)
+    assert setting.job.state == "delivering"
+    setting.answers["archive"] = 0x0000
+    setting.run(3600)
+    assert setting.job.state == "done"
+
+
+def test_no_report_about_a_segmentation_that_was_not_taken(setting: Setting) -> None:
+    """The SR is not sent where the SEG was refused; elsewhere both go, the SEG first."""
+    setting.answers["archive"] = 0xA700
+    setting.run()
+    assert setting.sent == [("pacs", "seg.dcm"), ("pacs", "sr.dcm")]
+
+
+@pytest.mark.parametrize(
+    ("status", "waits"), [(0x0122, (0, 31, 61)), (0xA900, (0, 31, 61)), (0xC001, (0, DAY, 61, 121))]
+)
+@pytest.mark.parametrize(
+    ("files", "refused", "taken"),
+    [
+        (GENERIC, ["seg.dcm"], ["regions.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm"]),
+        (GENERIC, ["regions.dcm"], ["seg.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm"]),
+        (GENERIC, ["seg.dcm", "regions.dcm", "probability.dcm"], ["summary.dcm", "summary-2.dcm"]),
+        (GENERIC, ["summary.dcm"], ["seg.dcm", "regions.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]),
+        (LEGACY, ["presentation.dcm"], ["summary.dcm", "report-pdf.dcm"]),
+        (["seg-labelmap.dcm", "summary.dcm", "sr-labelmap.dcm"], ["seg-labelmap.dcm"], ["summary.dcm"]),
+        (["page.dcm", "seg.dcm", "other.dcm"], ["seg.dcm"], ["page.dcm"]),
+    ],
+)
+def test_what_a_refusal_keeps_back(
+    tmp_path: Path, files: list[str], refused: list[str], taken: list[str], status: int, waits: Sequence[int]
+) -> None:
+    """A PACS that refuses one object gets every other but the report that refers to it; the delivery is never "sent":
+    it is given up the third time ("cannot understand": after a day), and the reason names what was refused, what was
+    kept back and what is there."""
+    setting = Setting(tmp_path, ["pacs"], files=files)
+    with closing(setting.database):
+        setting.answers_to = dict.fromkeys(refused, status)
+        for number, seconds in enumerate(waits, start=1):
+            assert setting.job.state == "delivering"
+            setting.run(seconds)
+            assert setting.asked == ["pacs"] * number
+            assert [name for _, name in setting.sent[: len(taken)]] == taken, "at once, not when it is believed"
+        assert setting.job.state == "failed"
+        said = (setting.job.reason or "").split("; ")
+        assert f"{', '.join(refused)}: status 0x{status:04X} (as the test says)" in said[0]
+        assert (f"{', '.join(taken)} stored" in said) == bool(taken)
+        kept = [name for name in files if name not in {*refused, *taken}]
+        assert any(f"{', '.join(kept)} not sent, since it refers" in one for one in said) == bool(kept)
+        assert [one.state for one in setting.table.list(setting.job_id)] == ["given up"]
+
+
+def test_what_a_refusal_keeps_back_when_nothing_is_taken(tmp_path: Path) -> None:
+    """A file that is none of ours may refer to anything: it is not sent, and the reason names nothing as stored."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "other.dcm"])
+    with closing(setting.database):
+        setting.answers_to = {"seg.dcm": 0x0122}
+        for seconds in (0, 31, 61):
+            setting.run(seconds)
+        assert (setting.sent, setting.job.state) == ([], "failed")
+        assert "other.dcm not sent, since it refers" in (setting.job.reason or "")
+        assert "stored" not in (setting.job.reason or "")
+
+
+@pytest.mark.parametrize("answers", [{}, {"summary.dcm": 0x0122}], ids=["all", "all but a class that it never takes"])
+def test_a_destination_that_understands_nothing_is_in_trouble(tmp_path: Path, answers: dict[str, int | None]) -> None:
+    """Who answers 0xCxxx to everything, as some do on a full disk, is tried for days like one that is out of resources,
+    and gets every object when that is over."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "presentation.dcm"])
+    with closing(setting.database):
+        setting.answers["pacs"] = 0xC211
+        setting.answers_to = answers
+        for _ in range(3 * 24):
+            setting.run(3600)
+        assert setting.job.state == "delivering"
+        setting.answers["pacs"], setting.answers_to = 0x0000, {}
+        setting.run(3601)
+        assert setting.job.state == "done"
+
+
+@pytest.mark.parametrize("there", [0x0000, 0x0111], ids=["overwritten", "a duplicate"])
+def test_a_disk_that_fills_up_in_the_middle_of_a_set(tmp_path: Path, there: int) -> None:
+    """First file taken, the others 0xC211: what is there already proves nothing. Once there is room, all is sent."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
+    with closing(setting.database):
+        setting.answers_to = {"summary.dcm": 0xC211, "sr.dcm": 0xC211}
+        setting.run()
+        setting.answers_to["seg.dcm"] = there
+        for seconds in (31, 61, 3600):
+            setting.run(seconds)
+            assert setting.job.state == "delivering"
+        setting.answers_to = {}
+        setting.run(3600)
+        assert setting.job.state == "done"
+        assert {("pacs", "summary.dcm"), ("pacs", "sr.dcm")} <= set(setting.sent)
+
+
+def test_trouble_beside_a_refusal(tmp_path: Path) -> None:
+    """Where a page may be taken later, the refusal of the SEG ends nothing yet; what was stored before is not lost."""
+    setting = Setting(tmp_path, ["pacs"], files=GENERIC)
+    with closing(setting.database):
+        setting.answers_to = {"seg.dcm": 0x0122, "summary-2.dcm": 0xA700}
+        for _ in range(5):
+            setting.run(3600)
+        assert setting.job.state == "delivering"
+        (waiting,) = setting.table.list(setting.job_id)
+        assert "summary-2.dcm: status 0xA700" in (waiting.reason or "")
+        assert "seg.dcm: status 0x0122" in (waiting.reason or "")
+        del setting.answers_to["summary-2.dcm"]
+        for _ in range(3):
+            setting.run(3600)
+        assert setting.job.state == "failed"
+        assert ("pacs", "summary-2.dcm") in setting.sent
+        assert ("pacs", "sr.dcm") not in setting.sent
+
+
+@pytest.mark.parametrize(
+    ("answers", "is_out"),
+    [
+        ({"summary.dcm": 0x0122}, True),
+        ({"sr.dcm": None}, True),
+        ({"summary.dcm": 0xC211, "sr.dcm": None}, True),
+        ({"seg.dcm": 0x0122}, False),
+        ({"sr.dcm": 0x0122}, False),
+        ({"sr.dcm": 0xA700}, False),
+        ({"summary.dcm": None}, False),
+        ({"summary.dcm": 0xA700}, False),
+        (dict.fromkeys(["seg.dcm", "summary.dcm", "sr.dcm"], None), False),
+    ],
+)
+@pytest.mark.parametrize("is_late", [False, True], ids=["tried again", "given up"])
+def test_a_report_that_may_be_out(tmp_path: Path, answers: dict[str, int | None], is_out: bool, is_late: bool) -> None:
+    """A delivery that was not sent as a whole remembers that the report was stored, or may have been since its answer
+    was lost; not one that was refused, kept back or never reached."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
+    with closing(setting.database):
+        setting.answers_to = answers
+        setting.run(8 * DAY if is_late else 0)
+        for _ in range(2 * is_late):
+            setting.run(3601)
+        (delivery,) = setting.table.list(setting.job_id)
+        assert (delivery.state, delivery.report_out) == ("given up" if is_late else "pending", is_out)
+
+
+@pytest.mark.parametrize(("refused", "named"), [("summary.dcm", REPORT), ("seg.dcm", None)])
+def test_a_later_result_names_the_report_that_was_stored(
+    tmp_path: Path, refused: str, named: dict[str, str] | None
+) -> None:
+    """Where pages are refused the delivery is given up, and the PACS has the report all the same: the next names it.
+    Where the report was kept back there is nothing to name."""
+    setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
+    with closing(setting.database):
+        setting.answers_to = {refused: 0x0122}
+        for seconds in (0, 31, 61):
+            setting.run(seconds)
+        assert setting.job.state == "failed"
+        assert setting.jobs.earlier_report(setting.jobs.enqueue("1.2.3", "1" * 64, 2)) == named
+
+
+def test_taken_after_a_refusal(tmp_path: Path) -> None:
+    """A PACS that is taught SEG between two attempts gets the rest; what it has already is no trouble."""
+    setting = Setting(tmp_path, ["pacs"], files=GENERIC)
+    with closing(setting.database):
+        setting.answers_to = {"seg.dcm": 0x0122}
+        setting.run()
+        setting.answers_to = {"summary.dcm": 0x0111}
+        setting.run(31)
+        assert setting.job.state == "done"
+        assert ("pacs", "sr.dcm") in setting.sent
+
+
+def test_an_unforeseen_error_with_one_destination(setting: Setting) -> None:
+    """What breaks while sending to one destination costs that delivery an attempt, and its text is kept nowhere."""
+    setting.answers["archive"] = BREAKS
+    setting.run()
+    assert ("pacs", "sr.dcm") in setting.sent
+    assert setting.job.state == "delivering"
+    (reason,) = [one.reason for one in setting.table.list(setting.job_id) if one.destination == "archive"]
+    assert "ValueError" in (reason or "")
+    assert "DOE" not in (reason or "")
+    setting.answers["archive"] = 0x0000
+    setting.run(3600)
+    assert setting.job.state == "done"

@@ -1,0 +1,132 @@
+"""Who may associate: the table of `negotiation`, decided and over the wire."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from support.mr import mr_object, write_object
+from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request
+from support.receiver import ReceiverProcess, answers, dcmtk, storescu
+
+from dicom_node.receive.associate import ProposedContext, decode_associate_request
+from dicom_node.receive.negotiation import Admission, negotiate
+from dicom_node.receive.receiver_settings import AllowedPeer
+
+IMPLICIT = "1.2.840.10008.1.2"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
+CT = "1.2.840.10008.5.1.4.1.1.2"
+REPORT = "1.2.840.10008.5.1.4.1.1.88.22"
+SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
+
+
+def verdict(peers, *, address="10.0.0.7", **request):
+    """(result, source, reason), or None when the association may be accepted."""
+    admission = Admission("WMHNODE", tuple(peers))
+    judged = admission.judge(decode_associate_request(memoryview(associate_request(**request))[6:]), address)
+    return None if judged is None else (judged[0].result, judged[0].source, judged[0].reason)
+
+
+SCANNER = AllowedPeer("SCANNER", None)
+CALLED_UNKNOWN, CALLING_UNKNOWN = (1, 1, 7), (1, 1, 3)
+
+
+@pytest.mark.parametrize(
+    ("peers", "request_", "expected"),
+    [
+        ([], {"calling": "ANYONE", "called": "ANYTHING"}, None),
+        ([SCANNER], {"calling": "SCANNER"}, None),
+        ([SCANNER], {"calling": "SCANNER", "called": "OTHER"}, CALLED_UNKNOWN),
+        ([SCANNER], {"calling": "SCANNER", "called": "wmhnode"}, CALLED_UNKNOWN),
+        ([SCANNER], {"calling": "SCANNER2"}, CALLING_UNKNOWN),
+        ([AllowedPeer("SCANNER", "10.0.0.7")], {"calling": "SCANNER"}, None),
+        ([AllowedPeer("SCANNER", "10.0.0.0/24")], {"calling": "SCANNER"}, None),
+        ([AllowedPeer("SCANNER", "10.0.0.8")], {"calling": "SCANNER"}, CALLING_UNKNOWN),
+        ([AllowedPeer("SCANNER", "10.0.0.8"), AllowedPeer("SCANNER", "10.0.0.7")], {"calling": "SCANNER"}, None),
+        ([AllowedPeer("SCANNER", "10.0.0.7")], {"calling": "SCANNER", "address": "::ffff:10.0.0.7"}, None),
+        ([AllowedPeer("SCANNER", "localhost")], {"calling": "SCANNER", "address": "127.0.0.1"}, None),
+        ([AllowedPeer("SCANNER", "no-such-host.invalid")], {"calling": "SCANNER"}, CALLING_UNKNOWN),
+        ([], {"application_context": "1.2.3"}, (1, 1, 2)),
+    ],
+)
+def test_titles_and_addresses_decide(peers, request_, expected):
+    """PS3.8 table 9-21: which combination is let in, and with which reason another is not."""
+    assert verdict(peers, **request_) == expected
+
+
+def test_a_protocol_version_that_we_do_not_speak_is_rejected_by_the_acse():
+    """Version 1 not offered: source 2, reason 2."""
+    raw = bytearray(associate_request())
+    raw[6:8] = b"\0\2"
+    judged = Admission("WMHNODE", ()).judge(decode_associate_request(memoryview(raw)[6:]), "10.0.0.7")
+    assert (judged[0].result, judged[0].source, judged[0].reason) == (1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("abstract", "offered", "result", "chosen"),
+    [
+        (MR, [EXPLICIT], 0, EXPLICIT),
+        (MR, [IMPLICIT, EXPLICIT], 0, EXPLICIT),
+        (MR, [JPEG_LS, IMPLICIT, EXPLICIT], 0, JPEG_LS),
+        (MR, ["1.2.840.10008.1.2.4.50", IMPLICIT], 0, IMPLICIT),
+        (MR, ["1.2.840.10008.1.2.4.50"], 4, None),
+        (VERIFICATION, [IMPLICIT], 0, IMPLICIT),
+        (VERIFICATION, [JPEG_LS], 4, None),
+        (CT, [JPEG_LS, EXPLICIT], 0, JPEG_LS),
+        (CT, [JPEG_BASELINE, EXPLICIT], 0, JPEG_BASELINE),
+        (REPORT, [JPEG_LS, EXPLICIT], 0, EXPLICIT),
+        (REPORT, [JPEG_LS], 4, None),
+        (SLIDE, [EXPLICIT], 3, None),
+    ],
+)
+def test_contexts_are_answered_by_class_and_transfer_syntax(abstract, offered, result, chosen):
+    """PS3.8 table 9-18; of several transfer syntaxes the sender's first, but explicit VR rather than implicit."""
+    (answer,) = negotiate([ProposedContext(5, abstract, tuple(offered))])
+    assert (answer.context_id, answer.result) == (5, result)
+    if chosen is not None:
+        assert answer.transfer_syntax == chosen
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory):
+    """A receiver that knows its peers."""
+    peers = (AllowedPeer("SCANNER", "127.0.0.0/8"), AllowedPeer("ELSEWHERE", "192.0.2.1"))
+    with ReceiverProcess(tmp_path_factory.mktemp("strict"), peers=peers) as receiver:
+        yield receiver
+
+
+@pytest.mark.peer("storescu")
+def test_a_known_peer_stores(strict, tmp_path):
+    """storescu under the right titles."""
+    path = write_object(mr_object(), tmp_path / "object.dcm")
+    assert answers(storescu(strict, [path], calling="SCANNER")) == ["Success"]
+
+
+@pytest.mark.peer("echoscu")
+@pytest.mark.parametrize(
+    ("calling", "called", "words"),
+    [
+        ("STRANGER", "WMHNODE", "Calling AE Title Not Recognized"),
+        ("ELSEWHERE", "WMHNODE", "Calling AE Title Not Recognized"),
+        ("SCANNER", "ORTHANC", "Called AE Title Not Recognized"),
+    ],
+)
+def test_an_unknown_peer_is_rejected_with_the_reason(strict, calling, called, words):
+    """DCMTK reads the reason out of our A-ASSOCIATE-RJ; our log has one line with the reason."""
+    lines = len(strict.lines("association rejected"))
+    done = subprocess.run(
+        [dcmtk("echoscu"), "-v", "-aet", calling, "-aec", called, "127.0.0.1", str(strict.port)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert len(strict.lines("association rejected")) == lines + 1
+
+
+def test_a_rejected_peer_that_stays_is_closed(strict):
+    """After the rejection the peer should close (PS3.8 Sta13); if it does not, we do."""
+    with RawScu(strict.port) as scu:
+        scu.send(associate_request(calling="STRANGER"))
+        assert scu.rejection() == CALLING_UNKNOWN
+        assert scu.is_closed(30)

@@ -1,0 +1,103 @@
+"""measurements.json."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+from support.data import REPOSITORY
+from support.result_cases import CASES, MODEL, segmentation_of, series_of
+
+from dicom_node.results.common.comparison import EarlierResult
+from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.measurements import measurements_json
+from segmentation.interval import VolumeInterval
+from segmentation.regions import RegionRule
+
+
+def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
+    """The names are the face that others rely on; what this build cannot fill is absent."""
+    series = series_of(CASES[0], tmp_path)
+    found = measurements_json(series, segmentation_of(series, flags=("blank_slices",)), MODEL, 1.5, 0.25)
+    assert list(found) == [
+        "series_instance_uid",
+        "wmh_volume_ml",
+        "volume_interval_ml",
+        "lesion_count",
+        "uncertainty_index",
+        "review_recommended",
+        "model",
+        "seconds",
+        "flags",
+    ]
+    assert found["model"] == {"name": MODEL.name, "version": MODEL.version, "digest": MODEL.digest}
+    assert found["seconds"] == {"read": 1.5, "preprocess": 0.1, "infer": 0.2, "measure": 0.3, "write": 0.25}
+    assert found["flags"] == sorted({*series.flags, "blank_slices"})
+
+
+def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
+    """Periventricular, deep and ventricle volumes, with the rule they follow; parts add up to the whole."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series, divided=RegionRule(7.5, "3d"))
+    found = measurements_json(series, segmentation, MODEL, 0.0, 0.0)
+    assert list(found)[6:12] == [
+        "periventricular_volume_ml",
+        "deep_volume_ml",
+        "ventricle_volume_ml",
+        "periventricular_interval_ml",
+        "deep_interval_ml",
+        "periventricular_rule",
+    ]
+    parts = found["periventricular_volume_ml"] + found["deep_volume_ml"]
+    assert parts == pytest.approx(found["wmh_volume_ml"])
+    intervals = zip(found["periventricular_interval_ml"], found["deep_interval_ml"], strict=True)
+    assert [inner + outer for inner, outer in intervals] == pytest.approx(found["volume_interval_ml"])
+    assert segmentation.ventricles is not None
+    voxels = int(segmentation.ventricles.sum())
+    assert found["ventricle_volume_ml"] == pytest.approx(voxels * series.volume().voxel_volume_ml)
+    assert found["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
+
+
+def test_every_field_is_documented(tmp_path: Path) -> None:
+    """docs/researcher/measurements.md names each field, those of follow_up too, and no others."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series, divided=RegionRule())
+    report = ReportReference("1.1", "1.2", "1.3", "1.4")
+    earlier = EarlierResult(report, date(2024, 1, 1), date(2025, 1, 1), 1.0, VolumeInterval(0.5, 2.0))
+    found = measurements_json(series, segmentation, MODEL, 0.0, 0.0, earlier.against(segmentation.measures))
+    page = (REPOSITORY / "docs" / "researcher" / "measurements.md").read_text()
+    rows = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == {*found, *found["follow_up"]}
+
+
+def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:
+    """What is read back from JSON is exactly what was measured."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+    read = json.loads(json.dumps(measurements_json(series, segmentation, MODEL, 0.0, 0.0), allow_nan=False))
+    assert read["wmh_volume_ml"] == segmentation.measures.wmh_volume_ml
+    assert read["uncertainty_index"] == segmentation.measures.uncertainty_index
+    assert read["volume_interval_ml"] == [*segmentation.measures.volume_interval_ml]
+    assert read["lesion_count"] == segmentation.measures.lesion_count
+
+
+def test_an_undefined_index_is_null(tmp_path: Path) -> None:
+    """Without WMH the index is null and a review is not recommended on its account."""
+    series = series_of(CASES[0], tmp_path)
+    found = measurements_json(series, segmentation_of(series, empty=True), MODEL, 0.0, 0.0)
+    assert found["uncertainty_index"] is None
+    assert found["review_recommended"] is False
+    assert found["wmh_volume_ml"] == 0.0
+
+
+def test_a_nifti_file_has_no_series(tmp_path: Path) -> None:
+    """Without a DICOM series there is no UID, rather than an empty one."""
+    series = series_of(CASES[0], tmp_path)
+    found = measurements_json(None, replace(segmentation_of(series), flags=("b", "a")), MODEL, 0.0, 0.0)
+    assert "series_instance_uid" not in found
+    assert found["flags"] == ["a", "b"]

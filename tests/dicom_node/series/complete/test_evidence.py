@@ -1,0 +1,28 @@
+"""The table of evidence, row by row."""
+
+from __future__ import annotations
+
+import pytest
+
+from dicom_node.series.complete.evidence import Evidence, Patience, seconds_to_wait
+
+PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_association_seconds=120)
+
+
+@pytest.mark.parametrize(
+    ("association_open", "released", "has_conflict", "looks_complete", "seconds"),
+    [
+        (False, True, False, True, 2),
+        (False, True, False, False, 60),
+        (False, True, True, True, 60),
+        (False, False, False, True, 60),
+        (False, False, False, False, 60),
+        (True, False, False, True, 120),
+        (True, True, False, True, 120),
+        (True, False, False, False, 120),
+    ],
+)
+def test_wait(association_open: bool, released: bool, has_conflict: bool, looks_complete: bool, seconds: float) -> None:
+    """Only a released association and whole, regular slices give the short wait."""
+    evidence = Evidence(association_open, released, has_conflict, looks_complete)
+    assert seconds_to_wait(evidence, PATIENCE) == seconds
