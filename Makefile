@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test check docs format bench image reference-model reference-dsc interval-coverage clean
+.PHONY: help install peers demo viewer test check docs format bench image reference-model reference-dsc interval-coverage brain-masks clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -87,6 +87,9 @@ reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 
 interval-coverage: install  ## print how often the volume interval holds the manual volume, and what else could
 	$(BIN)/python -m training.interval_coverage --data "$(DATA)/flair-wmh"
+
+brain-masks: install  ## print how well the brain mask fits real scans
+	$(BIN)/python tests/benchmarks/brain_masks.py "$(DATA)/flair-wmh"
 
 clean:  ## remove what make, demo and viewer made
 	rm -rf $(VENV) wmh-demo wmh-viewer build dist docs/_build *.egg-info
