@@ -7,6 +7,9 @@ file in memory.
 Elements, sequences and items of defined length are stepped over whole; those of undefined length must be followed to
 their delimiters. So the content of a defined-length sequence is not looked at here: its extent is certain, and whoever
 reads the object judges the rest.
+
+Real objects are not all to the letter, and what every reader takes is taken here: bytes behind whole pixel data are
+padding, whatever they are, and an element with a VR that no edition has is stepped over where its length is clear.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from dicom_node.node.dicom_uids import TransferSyntax
+from dicom_node.node.unknown_vr import LONG_VRS, SHORT_VRS, length_of_unknown
 from dicom_node.receive.statuses import Refusal, Status
 
 # Deeper than any real object by far. Readers that recurse give up at about this depth.
@@ -26,17 +30,14 @@ MAX_DEPTH: Final = 64
 # its sender 8 bytes, or next to nothing when the data set is deflated.
 MAX_HEADERS: Final = 1_000_000
 _WINDOW_BYTES: Final = 16 * 1024
+# An element with an unknown VR is looked at in up to three forms, each with some elements behind it.
+_COST_OF_UNKNOWN: Final = 50
 _UNDEFINED: Final = 0xFFFFFFFF
 
 _ITEM: Final = 0xFFFEE000
 _ITEM_DELIMITER: Final = 0xFFFEE00D
 _SEQUENCE_DELIMITER: Final = 0xFFFEE0DD
 
-# PS3.5 7.1.2: these have a length of two bytes after the VR; all others, also those of a later edition, have two
-# reserved bytes and a length of four.
-_SHORT_VRS: Final = frozenset(b"AE AS AT CS DA DS DT FD FL IS LO LT PN SH SL SS ST TM UI UL US".split())
-
-_LONG_VRS: Final = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _LONGEST_HEADER: Final = 12
 
 _SOP_CLASS_UID: Final = 0x00080016
@@ -116,11 +117,22 @@ class _Walk:
         self._values: dict[int, bytes] = {}
         self._pixel_bytes: int | None = None
         self._has_pixel_data = False
+        self._has_whole_pixels = False
         self._headers_left = MAX_HEADERS
         # Open constructs of undefined length, and the encoding outside of them.
         self._open: list[tuple[int, bool, bool]] = []
 
     def run(self) -> DataSetSummary:
+        try:
+            self._walk()
+        except Refusal as refusal:
+            if not self._has_whole_pixels or self._headers_left < 0:
+                refusal.series_instance_uid = self._uid(_SERIES_INSTANCE_UID)
+                raise
+            self._open.clear()
+        return self._summary()
+
+    def _walk(self) -> None:
         position = 0
         size = self._size
         while position < size:
@@ -129,7 +141,6 @@ class _Walk:
             position = self._elements(position) if kind == _ITEM_CONTENT else self._item(position, kind)
         if self._open:
             raise _malformed(f"the data set ends after {size} bytes inside a sequence or item that is not closed")
-        return self._summary()
 
     def _elements(self, position: int) -> int:
         """Step over plain elements as fast as Python can; whatever is not plain is left to `_element`.
@@ -149,9 +160,9 @@ class _Walk:
             while index <= limit:
                 if explicit:
                     group, _number, vr, length = unpack(buffer, index)
-                    if vr in _SHORT_VRS:
+                    if vr in SHORT_VRS:
                         start = position + 8
-                    elif vr in _LONG_VRS:
+                    elif vr in LONG_VRS:
                         length = unpack_length(buffer, index + 8)[0]
                         start = position + 12
                     else:
@@ -210,15 +221,7 @@ class _Walk:
             start = position + 8
         else:
             vr = buffer[index + 4 : index + 6]
-            if vr in _SHORT_VRS:
-                length = (_BIG_SHORT if self._big else _LITTLE_SHORT)(buffer, index + 6)[0]
-                start = position + 8
-            else:
-                if not (vr.isalpha() and vr.isupper()):
-                    raise _malformed(f"expected a value representation at offset {position + 4}, came {vr.hex()}")
-                index = self._header(position, 12)
-                length = (_BIG_LENGTH if self._big else _LITTLE_LENGTH)(self._buffer, index + 8)[0]
-                start = position + 12
+            start, length = self._explicit_length(position, group, number, vr)
         if length == _UNDEFINED:
             self._enter(position, tag, vr)
             return start
@@ -227,12 +230,39 @@ class _Walk:
             where = f"({group:04X},{number:04X}) at offset {position}"
             raise _malformed(f"{where} says {length} bytes, {self._size - start} are left")
         if not self._open:
-            if tag in _WANTED:
+            if tag in _WANTED and not self._has_pixel_data:  # behind the pixels they are none of the object's own
                 self._keep(tag, start, length)
-            elif tag == _PIXEL_DATA:
+            elif tag == _PIXEL_DATA and not self._has_pixel_data:
                 self._has_pixel_data = length > 0
                 self._pixel_bytes = length
+                wanted = self._expected_pixel_bytes()
+                self._has_whole_pixels = self._has_pixel_data and (wanted is None or length >= wanted)
         return end
+
+    def _explicit_length(self, position: int, group: int, number: int, vr: bytes) -> tuple[int, int]:
+        """Where the value begins, and its length; one of four bytes may be the undefined one."""
+        if vr in SHORT_VRS:
+            index = self._header(position, 8)
+            return position + 8, (_BIG_SHORT if self._big else _LITTLE_SHORT)(self._buffer, index + 6)[0]
+        is_word = vr.isalpha() and vr.isupper()
+        if vr not in LONG_VRS and (is_word or group % 2):
+            self._spend(_COST_OF_UNKNOWN, position)
+            if (found := length_of_unknown(self._peek, position, self._size, self._big)) is not None:
+                return found
+        if not is_word:
+            raise _malformed(
+                f"({group:04X},{number:04X}) at offset {position} has the value representation {vr.hex()} "
+                "(hexadecimal), which no edition of DICOM has, and its length is not clear"
+            )
+        index = self._header(position, 12)
+        return position + 12, (_BIG_LENGTH if self._big else _LITTLE_LENGTH)(self._buffer, index + 8)[0]
+
+    def _peek(self, position: int, count: int) -> bytes:
+        count = max(0, min(count, self._size - position))
+        index = position - self._base
+        if index >= 0 and index + count <= len(self._buffer):
+            return self._buffer[index : index + count]
+        return self._read_at(count, position) if count else b""
 
     def _enter(self, position: int, tag: int, vr: bytes) -> None:
         """Open an element of undefined length (PS3.5 7.1.1, 7.5 and A.4)."""
@@ -272,6 +302,7 @@ class _Walk:
         tag = group << 16 | number
         if tag == _SEQUENCE_DELIMITER:
             self._pop()
+            self._has_whole_pixels |= kind == _FRAGMENTS and not self._open
             return position + 8
         if tag != _ITEM:
             raise _malformed(f"expected an item at offset {position}, came ({group:04X},{number:04X})")

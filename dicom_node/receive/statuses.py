@@ -37,11 +37,16 @@ class Status(IntEnum):
 
 
 class Refusal(ReceivingError):
-    """An object that is not stored: the status that the sender gets, and why in words without patient data."""
+    """An object that is not stored: the status that the sender gets, and why, without patient data.
+
+    Attributes:
+        series_instance_uid: of the object, as far as it could be read; not checked, "" when unknown.
+    """
 
     def __init__(self, status: Status, reason: str) -> None:
         self.status = status
         self.reason = reason
+        self.series_instance_uid = ""
         super().__init__(f"{reason} [{status:#06x}]")
 
 

@@ -12,10 +12,11 @@ from typing import BinaryIO, TypeVar
 from pydicom import config, dcmread
 from pydicom.dataset import FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
-from pydicom.filereader import read_file_meta_info, read_partial
+from pydicom.filereader import read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from dicom_node.node.errors import UnreadableObject
+from dicom_node.series.dicom.part10 import layout_of, open_part10
 
 # What pydicom and its decoders were seen to raise on broken or hostile files. Not Exception: only the edges of the SCP
 # and of the worker may catch that. LookupError covers unknown character sets, RuntimeError covers RecursionError (deep
@@ -43,6 +44,7 @@ MAX_FILE_BYTES = 2 * 1024**3
 MAX_INFLATED_BYTES = 256 * 1024**2
 _CHUNK = 1024**2
 _MANUFACTURER_MODEL_NAME = 0x00081090
+_UNREADABLE = "A file of the series cannot be read from disk."
 
 # pydicom's warnings quote the values that they complain about, which may be a name or a birth date: none of that may
 # reach a log. What is read is checked by `values`, `planes` and `series`; writers check what they write.
@@ -57,7 +59,7 @@ def read_header(path: Path) -> FileDataset:
     Raises:
         UnreadableObject: the file is no DICOM object, or is cut off or corrupt.
     """
-    return _read(path, lambda path: dcmread(path, stop_before_pixels=True))
+    return _read(path, lambda stream: dcmread(stream, stop_before_pixels=True))
 
 
 def read_beginning(path: Path) -> FileDataset:
@@ -67,9 +69,8 @@ def read_beginning(path: Path) -> FileDataset:
         UnreadableObject: the file is no DICOM object, or its beginning is corrupt.
     """
 
-    def parse(path: Path) -> FileDataset:
-        with path.open("rb") as stream:
-            return read_partial(stream, stop_when=lambda tag, _vr, _length: tag > _MANUFACTURER_MODEL_NAME)
+    def parse(stream: BinaryIO) -> FileDataset:
+        return read_partial(stream, stop_when=lambda tag, _vr, _length: tag > _MANUFACTURER_MODEL_NAME)
 
     return _read(path, parse)
 
@@ -89,15 +90,28 @@ def file_sha256(path: Path) -> str:
     Raises:
         UnreadableObject: the file cannot be read.
     """
+    return guarded(lambda: _sha256(path, lambda _stream: 0), "file_unreadable", _UNREADABLE)
+
+
+def data_set_sha256(path: Path) -> str:
+    """Digest of the data set's bytes as lower-case hex: of what the object is, and not of how its file begins.
+
+    Preamble and file meta information are written by whoever stores the object, and differ between a folder and our
+    storage (PS3.10 7.1).
+
+    Raises:
+        UnreadableObject: the file cannot be read, or does not begin as a DICOM file does.
+    """
+    return guarded(lambda: _sha256(path, lambda stream: layout_of(stream).data_set_at), "file_unreadable", _UNREADABLE)
+
+
+def _sha256(path: Path, begin: Callable[[BinaryIO], int]) -> str:
     digest = hashlib.sha256()
-
-    def feed() -> str:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
-
-    return guarded(feed, "file_unreadable", "A file of the series cannot be read from disk.")
+    with path.open("rb") as stream:
+        stream.seek(begin(stream))
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def guarded(read: Callable[[], T], code: str, reason: str) -> T:
@@ -113,42 +127,37 @@ def guarded(read: Callable[[], T], code: str, reason: str) -> T:
         raise UnreadableObject(code, f"{reason} ({type(error).__name__})") from error
 
 
-def _read(path: Path, read: Callable[[Path], FileDataset]) -> FileDataset:
+def _read(path: Path, read: Callable[[BinaryIO], FileDataset]) -> FileDataset:
     def parse() -> FileDataset:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise UnreadableObject(
                 "file_too_large", f"A file has {size} bytes; expected at most {MAX_FILE_BYTES}. It is no head scan."
             )
-        _refuse_bomb(path)
-        return read(path)
+        with open_part10(path) as stream:
+            _refuse_bomb(stream)
+            stream.seek(0)
+            return read(stream)
 
     return guarded(
         parse, "not_dicom", "A file is not a readable DICOM object: it is cut off, corrupt or of another kind."
     )
 
 
-def _refuse_bomb(path: Path) -> None:
+def _refuse_bomb(stream: BinaryIO) -> None:
     """Inflate a deflated data set piece by piece without keeping it: a few KB can hold many GB (PS3.5 A.5)."""
-    if read_file_meta_info(path).get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+    layout = layout_of(stream)
+    if layout.transfer_syntax_uid != DeflatedExplicitVRLittleEndian:
         return
-    with path.open("rb") as stream:
-        _skip_file_meta(stream)
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        total = 0
-        while chunk := stream.read(_CHUNK):
-            while chunk and not inflater.eof:
-                total += len(inflater.decompress(chunk, _CHUNK))
-                chunk = inflater.unconsumed_tail
-                if total > MAX_INFLATED_BYTES:
-                    raise UnreadableObject(
-                        "deflated_too_large",
-                        f"A deflated file grows beyond {MAX_INFLATED_BYTES} bytes; no head scan is that large.",
-                    )
-
-
-def _skip_file_meta(stream: BinaryIO) -> None:
-    """Move behind preamble, prefix and file meta group; its length stands in (0002,0000) (PS3.10 7.1)."""
-    head = stream.read(144)
-    (length,) = struct.unpack("<L", head[140:144])
-    stream.seek(144 + length)
+    stream.seek(layout.data_set_at)
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
+    while chunk := stream.read(_CHUNK):
+        while chunk and not inflater.eof:
+            total += len(inflater.decompress(chunk, _CHUNK))
+            chunk = inflater.unconsumed_tail
+            if total > MAX_INFLATED_BYTES:
+                raise UnreadableObject(
+                    "deflated_too_large",
+                    f"A deflated file grows beyond {MAX_INFLATED_BYTES} bytes; no head scan is that large.",
+                )

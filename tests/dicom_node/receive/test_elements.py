@@ -104,6 +104,53 @@ def test_unknown_vr_of_undefined_length_is_a_sequence_in_implicit_vr():
     assert walk(raw + encoded(mr_object()), EXPLICIT).has_pixel_data
 
 
+@pytest.mark.parametrize("syntax", [*PLAIN, JPEG_LS], ids=named)
+@pytest.mark.parametrize(
+    "behind", [b"\0" * 64, b"\0", b"\xff" * 33, b"\x08\x00\x18\x00UI\x04\x001.2\0"], ids=["NULs", "one", "ones", "UID"]
+)
+def test_bytes_behind_whole_pixel_data_are_padding(syntax, behind):
+    """What a copy in blocks leaves behind the pixels costs no slice, and is not taken for the object's own."""
+    dataset = mr_object()
+    found = walk(encoded(dataset, syntax.uid) + behind, syntax)
+    assert found.sop_instance_uid == dataset.SOPInstanceUID
+    assert found.has_pixel_data
+
+
+def test_bytes_behind_pixel_data_that_is_cut_off_are_no_padding():
+    """Half an image is refused, whatever stands behind it; the series is remembered by its UID."""
+    dataset = mr_object()
+    dataset.PixelData = dataset.PixelData[:1000]
+    with pytest.raises(Refusal, match="at offset") as caught:
+        walk(encoded(dataset) + b"\0" * 3, EXPLICIT)
+    assert caught.value.series_instance_uid == dataset.SeriesInstanceUID
+
+
+@pytest.mark.parametrize("vr", [b"RE", b"\0\0", b"  ", b"??", b"--"])
+@pytest.mark.parametrize("group", [0x0009, 0x2005])
+@pytest.mark.parametrize("undefined", [None, True])
+def test_a_private_element_with_an_unknown_vr_is_stepped_over(vr, group, undefined):
+    """A VR that no edition has costs no slice, before the UIDs, behind them, and inside a sequence."""
+    dataset, odd = mr_object(), b""
+    holder = dataset
+    if undefined:
+        holder = Dataset()
+        dataset.ReferencedStudySequence = DicomSequence([holder])
+        dataset["ReferencedStudySequence"].is_undefined_length = holder.is_undefined_length_sequence_item = True
+    holder.private_block(group, "ODD", create=True).add_new(0x10, "LO", "ABCDEFGH")
+    raw = encoded(dataset)
+    odd = group.to_bytes(2, "little") + b"\x10\x10"
+    at = raw.index(odd + b"LO") + 4
+    found = walk(raw[:at] + vr + raw[at + 2 :], EXPLICIT)
+    assert found.series_instance_uid == dataset.SeriesInstanceUID
+    assert found.pixel_bytes == 32 * 32 * 2
+
+
+def test_an_unknown_vr_that_cannot_be_stepped_over_is_named():
+    """The reason names element, offset and what stands there."""
+    with pytest.raises(Refusal, match=r"\(0009,1010\) at offset 0 has the value representation 3f3f"):
+        walk(b"\x09\x00\x10\x10??\x04\0ab" + encoded(mr_object()), EXPLICIT)
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
