@@ -44,8 +44,9 @@ format: install  ## ruff's fixes and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install peers  ## benchmarks beside the peers: receiving, claim, inference
+bench: install peers  ## benchmarks beside the peers: receiving, sending, claim, inference
 	$(BIN)/python tests/benchmarks/receiving.py
+	$(BIN)/python tests/benchmarks/sending.py
 	$(BIN)/python tests/benchmarks/claim.py
 	$(BIN)/python tests/benchmarks/inference.py
 

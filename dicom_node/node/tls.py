@@ -99,12 +99,6 @@ def client_context(tls: ClientTls) -> ssl.SSLContext:
         ConfigurationError: as `server_context`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    set_up_client(context, tls)
-    return context
-
-
-def set_up_client(context: ssl.SSLContext, tls: ClientTls) -> None:
-    """Put the sender's rules into a new context of PROTOCOL_TLS_CLIENT; raises as `client_context`."""
     _harden(context)
     context.check_hostname = tls.check_name
     if tls.files.certificate is not None:
@@ -113,6 +107,7 @@ def set_up_client(context: ssl.SSLContext, tls: ClientTls) -> None:
         _load_ca(context, tls.files.ca)
     else:
         context.load_default_certs()
+    return context
 
 
 class ServerContext:

@@ -16,8 +16,8 @@ import structlog
 
 from dicom_node.node.errors import ReceivingError
 from dicom_node.node.tls import ServerContext
+from dicom_node.node.upper_layer.pdu import TEMPORARY_CONGESTION, encode_rejection
 from dicom_node.receive.association import Association, Surroundings
-from dicom_node.receive.pdu import TEMPORARY_CONGESTION, encode_rejection
 
 _LOG = structlog.get_logger()
 

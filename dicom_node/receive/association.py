@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -17,17 +18,14 @@ from db.records import AssociationEnd, RecordOutcome
 from dicom_node.node.dicom_uids import VERIFICATION
 from dicom_node.node.storage_classes import STORAGE_CLASSES
 from dicom_node.node.tls import ServerContext
-from dicom_node.receive.associate import (
+from dicom_node.node.upper_layer.associate import (
     AssociateRequest,
     ContextResult,
     decode_associate_request,
     encode_associate_accept,
 )
-from dicom_node.receive.connections import Connections
-from dicom_node.receive.dimse import MAX_COMMAND_BYTES, Command, CommandSet, decode_command, encode_response
-from dicom_node.receive.incoming import IncomingObject, Room, is_uid
-from dicom_node.receive.negotiation import ACCEPTANCE, Admission, negotiate
-from dicom_node.receive.pdu import (
+from dicom_node.node.upper_layer.dimse import MAX_COMMAND_BYTES, Command, CommandSet, decode_command, encode_response
+from dicom_node.node.upper_layer.pdu import (
     COMMAND_FRAGMENT,
     LAST_FRAGMENT,
     LOCAL_LIMIT_EXCEEDED,
@@ -41,12 +39,15 @@ from dicom_node.receive.pdu import (
     encode_release_response,
     split_pdvs,
 )
+from dicom_node.node.upper_layer.secure_transport import HandshakeFailed, SecureTransport
+from dicom_node.node.upper_layer.transport import Transport, TransportClosed, TransportTimeout
+from dicom_node.receive.connections import Connections
+from dicom_node.receive.incoming import IncomingObject, Room, is_uid
+from dicom_node.receive.negotiation import ACCEPTANCE, Admission, negotiate
 from dicom_node.receive.receiver_settings import ReceiverSettings
-from dicom_node.receive.secure_transport import HandshakeFailed, SecureTransport
 from dicom_node.receive.state_machine import EVENT_OF_PDU, Action, Event, State, StateMachine
 from dicom_node.receive.statuses import Refusal, Status, refusal_of
 from dicom_node.receive.store import Store
-from dicom_node.receive.transport import Transport, TransportClosed, TransportTimeout
 
 _LOG = structlog.get_logger()
 
@@ -85,7 +86,7 @@ class Association:
         self._around = surroundings
         self._settings = surroundings.settings
         seconds = surroundings.settings.message_seconds
-        self._transport = Transport(connection, seconds) if tls is None else SecureTransport(connection, seconds, tls)
+        self._transport = _transport(connection, seconds, tls)
         self._machine = StateMachine()
         self._log = _LOG.bind(address=address)
         self._request: AssociateRequest | None = None
@@ -443,6 +444,16 @@ class Association:
 
     def _warn(self, event: str, **facts: object) -> None:
         self._log.warning(event, **facts)
+
+
+def _transport(connection: socket.socket, seconds: float, tls: ServerContext | None) -> Transport:
+    if tls is None:
+        return Transport(connection, seconds)
+
+    def wrap(incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
+        return tls.current().wrap_bio(incoming, outgoing, server_side=True)
+
+    return SecureTransport(connection, seconds, wrap, is_server=True)
 
 
 def _first_line(error: BaseException) -> str:

@@ -31,8 +31,8 @@ from dicom_node.node.dicom_uids import (
     VERIFICATION,
 )
 from dicom_node.node.storage_classes import STORAGE_CLASSES
-from dicom_node.receive.associate import AssociateRequest, ContextResult, ProposedContext, supports_version_1
-from dicom_node.receive.pdu import (
+from dicom_node.node.upper_layer.associate import AssociateRequest, ContextResult, ProposedContext, supports_version_1
+from dicom_node.node.upper_layer.pdu import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AE_NOT_RECOGNIZED,
     CALLING_AE_NOT_RECOGNIZED,

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from dicom_node.node.errors import ReceivingError
-from dicom_node.receive.pdu import PduType
+from dicom_node.node.upper_layer.pdu import PduType
 
 
 class State(Enum):

@@ -9,7 +9,8 @@ from dicom_node.deliver.send.object_file import ObjectFile
 
 MAX_CONTEXTS = 128
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
-_NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"}
+# Not Explicit VR Big Endian: its pixel data would have to be turned round.
+_NATIVE = {IMPLICIT_VR_LITTLE_ENDIAN, "1.2.840.10008.1.2.1"}
 
 Context = tuple[str, str]
 """SOP class UID, transfer syntax UID."""
@@ -50,5 +51,5 @@ def contexts_of(file: ObjectFile) -> list[Context]:
 
 
 def is_native(transfer_syntax_uid: str) -> bool:
-    """Whether pixel data is neither compressed nor the data set deflated."""
+    """Whether the data set can be put into the default transfer syntax without touching pixel data."""
     return transfer_syntax_uid in _NATIVE

@@ -1,83 +1,47 @@
-"""Storage SCU on pynetdicom.
+"""Storage SCU: files to a peer, and what became of each.
 
-Files go out as they are, in chunks, without being decoded. Two habits of TCP would cost up to 45 ms an object: Nagle's
-algorithm here, which pynetdicom leaves on, and our delayed ACK where the peer leaves it on. Both are switched off.
+Files go out as they are, in pieces, without being decoded, in associations of our own codec (`association`).
 """
 
 from __future__ import annotations
 
-import socket
-import ssl
-import struct
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final
 
-from pydicom import dcmread
-from pydicom.uid import UID
-from pynetdicom import AE, _config, build_context, evt
-from pynetdicom.association import Association
-
-from dicom_node.deliver.send.answers import AnswersForTheAsker
+from dicom_node.deliver.send.association import (
+    MAX_PDU_BYTES,
+    Call,
+    NoContextAccepted,
+    Receiver,
+    RequestedAssociation,
+    Source,
+    Timeouts,
+    associated,
+)
 from dicom_node.deliver.send.object_file import ObjectFile, read_object_file
-from dicom_node.deliver.send.plan import IMPLICIT_VR_LITTLE_ENDIAN, AssociationPlan, is_native, plan_associations
+from dicom_node.deliver.send.plan import (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    AssociationPlan,
+    is_native,
+    plan_associations,
+)
 from dicom_node.deliver.send.result_classes import words_of_class
-from dicom_node.deliver.send.secure import reasoned_context
 from dicom_node.deliver.send.statuses import Answer, answer_of, words_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.tls import ClientTls
-
-# Makes `send_c_store(path)` send the file's bytes; it has no effect on anything but paths.
-_config.STORE_SEND_CHUNKED_DATASET = True
 
 _VERIFICATION: Final = "1.2.840.10008.1.1"
 _EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 _SUCCESS: Final = 0x0000
 # What a peer would answer that rejects the presentation context: SOP class not supported (PS3.7 C.5).
 _NOT_SUPPORTED: Final = 0x0122
-_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
-_LOOP_SECONDS: Final = 0.0002  # pynetdicom looks for work every 1 ms, several times an object
-
-
-class Receiver(Protocol):
-    """Where to send: `dicom_node.node.settings.Destination` is one."""
-
-    @property
-    def ae_title(self) -> str:
-        """Called AE title."""
-
-    @property
-    def host(self) -> str:
-        """Name or address."""
-
-    @property
-    def port(self) -> int:
-        """TCP port."""
-
-
-@dataclass
-class _Course:
-    """How far an association got, noted by event handlers."""
-
-    connected: bool = False
-    closed: bool = False
-    rejection: str = ""
-
-
-class _NoContextAccepted(DeliveryError):
-    """The peer accepted the association and none of its presentation contexts."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds: to connect, for association control, for the answer to one object, for silence on the network."""
-
-    connection: float = 10.0
-    acse: float = 30.0
-    dimse: float = 60.0
-    network: float = 60.0
+# Objects in a row that end their association: a peer may abort at each of one kind that it never takes. One that is
+# silent costs a timeout each time.
+_MOST_ABORTED: Final = 5
+_MOST_SILENT: Final = 2
 
 
 @dataclass(frozen=True)
@@ -91,6 +55,7 @@ class SendOutcome:
         ok: the peer holds the object, see `dicom_node.deliver.send.statuses`.
         detail: in words; empty after 0x0000.
         unsupported: UID of the SOP class that the peer does not take, with 0x0122; else empty.
+        lost: it was sent and no answer came: the peer may hold it.
     """
 
     path: Path
@@ -98,6 +63,7 @@ class SendOutcome:
     ok: bool
     detail: str
     unsupported: str = ""
+    lost: bool = False
 
 
 def send_files(
@@ -109,10 +75,11 @@ def send_files(
     calling_ae_title: str = "WMHNODE",
     timeouts: Timeouts | None = None,
     tls: ClientTls | None = None,
+    max_pdu_bytes: int = MAX_PDU_BYTES,
 ) -> list[SendOutcome]:
     """Send files by C-STORE.
 
-    A lost association is opened again for the files that are left, as long as the last one brought an answer.
+    A lost association is opened again for the files that are left, until several in a row are lost.
 
     Args:
         paths: Part 10 files.
@@ -122,6 +89,7 @@ def send_files(
         calling_ae_title: our AE title.
         timeouts: how long to wait for the peer.
         tls: how to call it over TLS; None for without.
+        max_pdu_bytes: the largest PDU that we send and take, whatever the peer announces.
 
     Returns:
         One outcome per path, in the order of `paths`.
@@ -142,7 +110,7 @@ def send_files(
             if not note(index, SendOutcome(path, None, False, str(error))):
                 break
     index_of = {id(file): index for index, file in readable.items()}
-    call = _Call(destination, calling_ae_title, timeouts or Timeouts(), tls)
+    call = Call(destination, calling_ae_title, timeouts or Timeouts(), tls, max_pdu_bytes)
     sending = _send_all(list(readable.values()), call)
     with closing(sending):  # which releases the association, also when we stop before the end
         for file, outcome in sending:
@@ -166,14 +134,11 @@ def echo(
     Raises:
         DeliveryError: no association, or an answer other than 0x0000.
     """
-    contexts = ((_VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN),)
-    with _associated(_Call(destination, calling_ae_title, timeouts or Timeouts(), tls), contexts) as (association, _):
-        try:
-            status = _status_of(association.send_c_echo())
-        except (RuntimeError, ValueError) as error:
-            raise DeliveryError(f"{_name(destination)} takes no C-ECHO: {error}") from error
-        if status != _SUCCESS:
-            raise DeliveryError(f"{_name(destination)} answered C-ECHO with {words_of(status)}")
+    call = Call(destination, calling_ae_title, timeouts or Timeouts(), tls)
+    with _with_reasons(call, ((_VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN),)) as association:
+        status = association.echo(_VERIFICATION, IMPLICIT_VR_LITTLE_ENDIAN)
+    if status != _SUCCESS:
+        raise DeliveryError(f"{call.name} answered C-ECHO with {words_of(status)}")
 
 
 def rejected_classes(
@@ -191,44 +156,45 @@ def rejected_classes(
     """
     syntaxes = (_EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
     contexts = [(sop_class, syntax) for sop_class in sop_classes for syntax in syntaxes]
-    call = _Call(destination, calling_ae_title, timeouts or Timeouts(), tls)
+    call = Call(destination, calling_ae_title, timeouts or Timeouts(), tls)
     try:
-        with _associated(call, contexts) as (association, _):
-            accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
-    except _NoContextAccepted:
-        accepted = set()
-    return tuple(sop_class for sop_class in sop_classes if sop_class not in accepted)
+        with _with_reasons(call, contexts) as association:
+            return tuple(sop_class for sop_class in sop_classes if not association.accepts_class(sop_class))
+    except NoContextAccepted:
+        return tuple(sop_classes)
 
 
-@dataclass(frozen=True)
-class _Call:
-    """Whom to call, and how."""
+@contextmanager
+def _with_reasons(call: Call, contexts: Sequence[tuple[str, str]]) -> Iterator[RequestedAssociation]:
+    """`associated`, with TLS files that cannot be used as one more reason why there is no association."""
+    try:
+        with associated(call, contexts) as association:
+            yield association
+    except ConfigurationError as error:
+        raise DeliveryError(str(error)) from error
 
-    destination: Receiver
-    calling_ae_title: str
-    timeouts: Timeouts
-    tls: ClientTls | None
 
-
-def _send_all(files: Sequence[ObjectFile], call: _Call) -> Generator[tuple[ObjectFile, SendOutcome]]:
+def _send_all(files: Sequence[ObjectFile], call: Call) -> Generator[tuple[ObjectFile, SendOutcome]]:
     for plan in plan_associations(files):
         yield from _send_plan(plan, call)
 
 
-def _send_plan(plan: AssociationPlan, call: _Call) -> Iterator[tuple[ObjectFile, SendOutcome]]:
+def _send_plan(plan: AssociationPlan, call: Call) -> Iterator[tuple[ObjectFile, SendOutcome]]:
     """Send the files of one plan, in as many associations as it takes."""
     left = list(plan.files)
+    aborted = silent = 0  # in a row
     while left:
-        answered = False
         try:
-            with _associated(call, plan.contexts) as (association, course):
-                # pynetdicom may call an association established for a moment after its connection is gone.
-                while left and association.is_established and not course.closed:
+            with _with_reasons(call, plan.contexts) as association:
+                while left and association.is_open:
                     file = left.pop(0)
                     outcome = _send_one(association, file)
-                    answered = answered or outcome.status is not None
+                    if association.is_open:
+                        aborted = silent = 0
+                    aborted += not association.is_open
+                    silent += association.was_silent
                     yield file, outcome
-        except _NoContextAccepted:
+        except NoContextAccepted:
             for file in left:
                 yield file, _unsupported(file)
             return
@@ -236,82 +202,46 @@ def _send_plan(plan: AssociationPlan, call: _Call) -> Iterator[tuple[ObjectFile,
             for file in left:
                 yield file, SendOutcome(file.path, None, False, str(error))
             return
-        if not answered:
+        if aborted >= _MOST_ABORTED or silent >= _MOST_SILENT:
             for file in left:
                 yield file, SendOutcome(file.path, None, False, "not tried: the association before brought no answer")
             return
 
 
-@contextmanager
-def _associated(call: _Call, contexts: Sequence[tuple[str, str]]) -> Iterator[tuple[Association, _Course]]:
-    """An association that is released at the end, and how far it got.
-
-    Raises:
-        DeliveryError: why there is none.
-    """
-    destination, timeouts = call.destination, call.timeouts
-    ae = AE(ae_title=call.calling_ae_title)
-    ae.connection_timeout = timeouts.connection
-    ae.acse_timeout = timeouts.acse
-    ae.dimse_timeout = timeouts.dimse
-    ae.network_timeout = timeouts.network
-    course = _Course()
-    handlers = [
-        (evt.EVT_CONN_OPEN, _tune, [course, timeouts.network]),
-        (evt.EVT_DATA_SENT, _acknowledge_at_once),
-        (evt.EVT_REJECTED, _note_rejection, [course]),
-        (evt.EVT_CONN_CLOSE, _stop_waiting, [course]),
-    ]
+def _send_one(association: RequestedAssociation, file: ObjectFile) -> SendOutcome:
+    own, default = file.transfer_syntax_uid, IMPLICIT_VR_LITTLE_ENDIAN
     try:
-        context = None if call.tls is None else reasoned_context(call.tls)
-        association = ae.associate(
-            destination.host,
-            destination.port,
-            contexts=[build_context(sop_class, syntax) for sop_class, syntax in contexts],
-            ae_title=destination.ae_title,
-            evt_handlers=handlers,
-            tls_args=None if context is None else (context, destination.host),
-        )
-    except ConfigurationError as error:
-        raise DeliveryError(str(error)) from error
-    except (OSError, ValueError, RuntimeError) as error:
-        raise DeliveryError(f"{_name(destination)}: {error}") from error
-    if not association.is_established:
-        if len(association.rejected_contexts) == len(contexts):
-            raise _NoContextAccepted(f"{_name(destination)} takes none of these objects")
-        reason = (context.reason if context is not None else "") or _why_not(association, course)
-        raise DeliveryError(f"{_name(destination)}: {reason}")
-    try:
-        yield association, course
-    finally:
-        if association.is_established and not course.closed:
-            association.release()
-
-
-def _send_one(association: Association, file: ObjectFile) -> SendOutcome:
-    accepted = {
-        (str(context.abstract_syntax), str(context.transfer_syntax[0])) for context in association.accepted_contexts
-    }
-    source: Any = None
-    try:
-        if (file.sop_class_uid, file.transfer_syntax_uid) in accepted:
-            source = file.path if file.meta_agrees else dcmread(file.path)
-        elif is_native(file.transfer_syntax_uid) and (file.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN) in accepted:
-            source = dcmread(file.path)
+        if association.accepts(file.sop_class_uid, own):
+            source = Source(file.sop_class_uid, file.sop_instance_uid, own, file.path, file.offset)
+        elif is_native(own) and association.accepts(file.sop_class_uid, default):
+            source = Source(file.sop_class_uid, file.sop_instance_uid, default, file.path, encoded=_implicit(file.path))
         else:
-            takes_class = any(sop_class == file.sop_class_uid for sop_class, _ in accepted)
+            takes_class = association.accepts_class(file.sop_class_uid)
             return _in_another_syntax(file) if takes_class else _unsupported(file)
-        status = _status_of(association.send_c_store(source))
+        status = association.store(source)
     except OSError as error:
         return SendOutcome(file.path, None, False, f"cannot be read: {error.strerror}")
     except (RuntimeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
         return SendOutcome(file.path, None, False, f"not sent: {type(error).__name__}")
     if status is None:
-        return SendOutcome(file.path, None, False, "no answer: the peer was silent or ended the association")
+        detail = "no answer: the peer was silent or ended the association"
+        return SendOutcome(file.path, None, False, detail, lost=True)
     if status == _NOT_SUPPORTED:
         return _unsupported(file)
     ok = answer_of(status) is Answer.STORED
     return SendOutcome(file.path, status, ok, "" if status == _SUCCESS else words_of(status))
+
+
+def _implicit(path: Path) -> bytes:
+    """The data set in Implicit VR Little Endian (PS3.5 A.1)."""
+    from pydicom import dcmread
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = True, True
+    write_dataset(buffer, dcmread(path))
+    return bytes(buffer.getvalue())
 
 
 def _unsupported(file: ObjectFile) -> SendOutcome:
@@ -320,56 +250,8 @@ def _unsupported(file: ObjectFile) -> SendOutcome:
 
 
 def _in_another_syntax(file: ObjectFile) -> SendOutcome:
+    from pydicom.uid import UID
+
     syntax = UID(file.transfer_syntax_uid).name
     detail = f"the peer takes no {words_of_class(file.sop_class_uid)} in transfer syntax {syntax}"
     return SendOutcome(file.path, _NOT_SUPPORTED, False, detail)
-
-
-def _status_of(answer: Any) -> int | None:
-    return int(answer.Status) if "Status" in answer else None
-
-
-def _tune(event: Any, course: _Course, network_timeout: float) -> None:
-    """Switch Nagle's algorithm off and let the kernel end a send that the peer does not take (EVT_CONN_OPEN).
-
-    Answers go to us alone from here on: the association's thread does not run yet.
-    """
-    course.connected = True
-    event.assoc.dimse = AnswersForTheAsker(event.assoc)
-    connection = event.assoc.dul.socket.socket
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if isinstance(connection, ssl.SSLSocket):
-        connection.settimeout(network_timeout)  # Python's SSL would go on after the kernel's timeout
-    else:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", max(int(network_timeout), 1), 0))
-    event.assoc.dul._run_loop_delay = _LOOP_SECONDS
-
-
-def _acknowledge_at_once(event: Any) -> None:
-    """Acknowledge the answer's first piece as it comes (EVT_DATA_SENT); Linux forgets this setting all the time."""
-    if _QUICKACK is not None:
-        event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-
-
-def _stop_waiting(event: Any, course: _Course) -> None:
-    """End a wait for an answer that cannot come any more (EVT_CONN_CLOSE); pynetdicom would wait for its timeout."""
-    course.closed = True
-    event.assoc.dimse.msg_queue.put((None, None))
-
-
-def _note_rejection(event: Any, course: _Course) -> None:
-    primitive = event.assoc.acceptor.primitive
-    if primitive is not None and primitive.result is not None:
-        course.rejection = f"rejected the association: {primitive.reason_str}"
-
-
-def _why_not(association: Association, course: _Course) -> str:
-    if not course.connected:
-        return "no connection"
-    if association.is_rejected:
-        return course.rejection or "rejected the association"
-    return "the association was aborted, or the peer was silent"
-
-
-def _name(destination: Receiver) -> str:
-    return f"{destination.ae_title}@{destination.host}:{destination.port}"

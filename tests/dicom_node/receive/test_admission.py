@@ -9,7 +9,7 @@ from support.mr import mr_object, write_object
 from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
-from dicom_node.receive.associate import ProposedContext, decode_associate_request
+from dicom_node.node.upper_layer.associate import ProposedContext, decode_associate_request
 from dicom_node.receive.negotiation import Admission, negotiate
 from dicom_node.receive.receiver_settings import AllowedPeer
 

@@ -15,10 +15,9 @@ from pynetdicom.dsutils import decode
 from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_RELEASE_RP, P_DATA_TF
 from support.raw_scu import EXPLICIT, MR, VERIFICATION, associate_request, pdata, store_command
 
-from dicom_node.receive.associate import decode_associate_request, encode_associate_accept
-from dicom_node.receive.dimse import decode_command, encode_response
-from dicom_node.receive.negotiation import negotiate
-from dicom_node.receive.pdu import (
+from dicom_node.node.upper_layer.associate import decode_associate_request, encode_associate_accept
+from dicom_node.node.upper_layer.dimse import decode_command, encode_response
+from dicom_node.node.upper_layer.pdu import (
     CALLING_AE_NOT_RECOGNIZED,
     InvalidPdu,
     PduType,
@@ -29,6 +28,7 @@ from dicom_node.receive.pdu import (
     encode_release_response,
     split_pdvs,
 )
+from dicom_node.receive.negotiation import negotiate
 
 
 def request_of(**arguments):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dicom_node.node.errors import ReceivingError
-from dicom_node.receive.pdu import PduType
+from dicom_node.node.upper_layer.pdu import PduType
 from dicom_node.receive.state_machine import EVENT_OF_PDU, TRANSITIONS, Action, Event, State, StateMachine
 
 

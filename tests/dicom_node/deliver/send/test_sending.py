@@ -323,7 +323,7 @@ def test_an_association_that_the_peer_aborts_is_opened_again(tmp_path):
 
 def test_more_than_128_contexts_become_several_associations():
     """Every file is in one plan, no plan has more than 128 contexts, order is kept."""
-    files = [ObjectFile(None, f"1.2.{number % 150}", IMPLICIT, True) for number in range(400)]  # type: ignore[arg-type]
+    files = [ObjectFile(None, f"1.2.{number % 150}", "1.2.3", IMPLICIT, 0) for number in range(400)]  # type: ignore[arg-type]
     plans = list(plan_associations(files))
     assert [file for plan in plans for file in plan.files] == files
     assert all(len(plan.contexts) <= MAX_CONTEXTS for plan in plans)

@@ -6,11 +6,12 @@ A command set is flat and always Implicit VR Little Endian (PS3.7 6.3.1): readin
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from dicom_node.receive.pdu import AbortReason, InvalidPdu
+from dicom_node.node.upper_layer.pdu import AbortReason, InvalidPdu
 
 # Command elements, group 0000 (PS3.7 E.1)
 _GROUP_LENGTH: Final = 0x0000
@@ -18,12 +19,15 @@ _AFFECTED_SOP_CLASS_UID: Final = 0x0002
 _COMMAND_FIELD: Final = 0x0100
 _MESSAGE_ID: Final = 0x0110
 _MESSAGE_ID_RESPONDED_TO: Final = 0x0120
+_PRIORITY: Final = 0x0700
 _DATA_SET_TYPE: Final = 0x0800
 _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
 
 _NO_DATA_SET: Final = 0x0101  # PS3.7 E.1: any other value says that a data set follows
+_DATA_SET: Final = 0x0001
+_MEDIUM: Final = 0x0000
 _RESPONSE_BIT: Final = 0x8000
 MAX_COMMAND_BYTES: Final = 16 * 1024  # a C-STORE-RQ has about 200
 
@@ -56,20 +60,13 @@ def decode_command(raw: bytes) -> CommandSet:
         InvalidPdu: no well-formed command set, or without the fields that every request has. The stream cannot be
             followed after that, so the association is aborted.
     """
-    values: dict[int, bytes] = {}
-    position, end = 0, len(raw)
-    while position < end:
-        if end - position < _ELEMENT.size:
-            raise _invalid(f"{end - position} stray bytes at the end of the command set")
-        group, element, length = _ELEMENT.unpack_from(raw, position)
-        start = position + _ELEMENT.size
-        position = start + length
-        if group != 0 or position > end:
-            raise _invalid(f"element ({group:04X},{element:04X}) of {length} bytes in a command set of {end}")
-        values[element] = raw[start:position]
+    values = _elements(raw)
+    command_field = _number(values, _COMMAND_FIELD)
+    # A C-CANCEL-RQ has no ID of its own, only that of the request which it is about (PS3.7 table 9.3-4).
+    cancels = command_field == Command.C_CANCEL_RQ
     return CommandSet(
-        command_field=_number(values, _COMMAND_FIELD),
-        message_id=_number(values, _MESSAGE_ID),
+        command_field=command_field,
+        message_id=_number(values, _MESSAGE_ID_RESPONDED_TO if cancels else _MESSAGE_ID),
         has_data_set=_number(values, _DATA_SET_TYPE) != _NO_DATA_SET,
         sop_class_uid=_uid(values, _AFFECTED_SOP_CLASS_UID),
         sop_instance_uid=_uid(values, _AFFECTED_SOP_INSTANCE_UID),
@@ -96,6 +93,72 @@ def encode_response(request: CommandSet, status: int, comment: str = "") -> byte
         parts.append(_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)))
     if request.sop_instance_uid:
         parts.append(_element(_AFFECTED_SOP_INSTANCE_UID, _padded_uid(request.sop_instance_uid)))
+    return _grouped(parts)
+
+
+def encode_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+    """C-STORE-RQ with medium priority (PS3.7 9.3.1.1)."""
+    parts = (
+        _element(_AFFECTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.C_STORE_RQ),
+        _us(_MESSAGE_ID, message_id),
+        _us(_PRIORITY, _MEDIUM),
+        _us(_DATA_SET_TYPE, _DATA_SET),
+        _element(_AFFECTED_SOP_INSTANCE_UID, _padded_uid(sop_instance_uid)),
+    )
+    return _grouped(parts)
+
+
+def encode_echo_request(message_id: int, sop_class_uid: str) -> bytes:
+    """C-ECHO-RQ (PS3.7 9.3.5.1)."""
+    parts = (
+        _element(_AFFECTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.C_ECHO_RQ),
+        _us(_MESSAGE_ID, message_id),
+        _us(_DATA_SET_TYPE, _NO_DATA_SET),
+    )
+    return _grouped(parts)
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a response says; `status` None in a request, which a peer may send to us as well."""
+
+    message_id: int | None
+    status: int | None
+    has_data_set: bool
+
+
+def decode_response(raw: bytes) -> Response:
+    """Decode what answers a request of ours.
+
+    Raises:
+        InvalidPdu: no well-formed command set.
+    """
+    values = _elements(raw)
+    data_set_type = _number(values, _DATA_SET_TYPE) if _DATA_SET_TYPE in values else _NO_DATA_SET
+    status = _number(values, _STATUS) if _STATUS in values else None
+    message_id = _number(values, _MESSAGE_ID_RESPONDED_TO) if _MESSAGE_ID_RESPONDED_TO in values else None
+    return Response(message_id, status, data_set_type != _NO_DATA_SET)
+
+
+def _elements(raw: bytes) -> dict[int, bytes]:
+    """Values of a command set by element number."""
+    values: dict[int, bytes] = {}
+    position, end = 0, len(raw)
+    while position < end:
+        if end - position < _ELEMENT.size:
+            raise _invalid(f"{end - position} stray bytes at the end of the command set")
+        group, element, length = _ELEMENT.unpack_from(raw, position)
+        start = position + _ELEMENT.size
+        position = start + length
+        if group != 0 or position > end:
+            raise _invalid(f"element ({group:04X},{element:04X}) of {length} bytes in a command set of {end}")
+        values[element] = raw[start:position]
+    return values
+
+
+def _grouped(parts: Iterable[bytes]) -> bytes:
     body = b"".join(parts)
     return _element(_GROUP_LENGTH, struct.pack("<L", len(body))) + body
 

@@ -73,6 +73,26 @@ TEMPORARY_CONGESTION: Final = Rejection(2, 3, 1, "temporary congestion")
 LOCAL_LIMIT_EXCEEDED: Final = Rejection(2, 3, 2, "local limit exceeded")
 
 
+# PS3.8 table 9-21, by (source, reason); what stands there as reserved too.
+_REJECTION_WORDS: Final = {
+    (1, 1): "No reason given",
+    (1, 2): "Application context name not supported",
+    (1, 3): "Calling AE title not recognised",
+    (1, 7): "Called AE title not recognised",
+    (2, 1): "No reason given",
+    (2, 2): "Protocol version not supported",
+    (3, 1): "Temporary congestion",
+    (3, 2): "Local limit exceeded",
+}
+
+
+def rejection_words(body: bytes | memoryview) -> str:
+    """Why a peer rejects, from the body of its A-ASSOCIATE-RJ (PS3.8 table 9-21)."""
+    if len(body) < _FIXED_BYTES:
+        return "(no value available)"
+    return _REJECTION_WORDS.get((body[2], body[3]), "(no value available)")
+
+
 def check_header(header: bytes | bytearray | memoryview, max_data_bytes: int) -> tuple[PduType, int]:
     """Kind and length of the PDU whose six header bytes these are; nothing of its body has been read yet.
 
@@ -113,6 +133,11 @@ def encode_rejection(rejection: Rejection) -> bytes:
     return struct.pack(">BxLxBBB", PduType.A_ASSOCIATE_RJ, 4, rejection.result, rejection.source, rejection.reason)
 
 
+def encode_release_request() -> bytes:
+    """A-RELEASE-RQ (PS3.8 table 9-24)."""
+    return struct.pack(">BxL4x", PduType.A_RELEASE_RQ, 4)
+
+
 def encode_release_response() -> bytes:
     """A-RELEASE-RP (PS3.8 table 9-25)."""
     return struct.pack(">BxL4x", PduType.A_RELEASE_RP, 4)
@@ -125,6 +150,7 @@ def encode_abort(source: int, reason: int) -> bytes:
 
 PDV_HEADER_BYTES: Final = 6  # length in four bytes, presentation context ID, message control header (PS3.8 9.3.5.1)
 _PDV_HEADER: Final = struct.Struct(">LBB")
+_DATA_HEADER: Final = struct.Struct(">BxLLBB")  # of a PDU and of the one value in it
 LAST_FRAGMENT: Final = 0x02  # message control header, PS3.8 annex E.2
 COMMAND_FRAGMENT: Final = 0x01
 
@@ -163,3 +189,24 @@ def encode_command(context_id: int, command: bytes, peer_max_bytes: int) -> byte
         parts.append(_PDV_HEADER.pack(len(fragment) + 2, context_id, COMMAND_FRAGMENT | last))
         parts.append(fragment)
     return b"".join(parts)
+
+
+def data_pdus(context_id: int, data: memoryview, room: int, last: bool) -> list[bytes | memoryview]:
+    """P-DATA-TF PDUs of a part of a data set (PS3.8 9.3.5), as buffers to send one after the other: headers, and views
+    of `data`, which is not copied.
+
+    Args:
+        context_id: the presentation context.
+        data: the part.
+        room: data set bytes a PDU, even.
+        last: whether the data set ends with this part.
+    """
+    parts: list[bytes | memoryview] = []
+    size = len(data)
+    for start in range(0, max(size, 1), room):
+        fragment = data[start : start + room]
+        control = LAST_FRAGMENT if last and start + room >= size else 0
+        length = len(fragment)
+        parts.append(_DATA_HEADER.pack(PduType.P_DATA_TF, length + PDV_HEADER_BYTES, length + 2, context_id, control))
+        parts.append(fragment)
+    return parts

@@ -1,15 +1,15 @@
-"""A-ASSOCIATE-RQ decoded and A-ASSOCIATE-AC encoded (PS3.8 9.3.2 and 9.3.3, PS3.7 annex D.3.3)."""
+"""A-ASSOCIATE-RQ and A-ASSOCIATE-AC, from either side (PS3.8 9.3.2 and 9.3.3, PS3.7 annex D.3.3)."""
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from dicom_node.node.dicom_uids import APPLICATION_CONTEXT, IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.receive.pdu import AbortReason, InvalidPdu, PduType, encode_header
+from dicom_node.node.upper_layer.pdu import AbortReason, InvalidPdu, PduType, encode_header
 
 # Item types: PS3.8 9.3.2.1 to 9.3.2.3 and PS3.7 D.3.3.
 _APPLICATION_CONTEXT_ITEM: Final = 0x10
@@ -26,6 +26,7 @@ _FIXED: Final = struct.Struct(">Hxx16s16s32x")  # protocol version, called AE ti
 _ITEM: Final = struct.Struct(">BxH")
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _PROTOCOL_VERSION_1: Final = 0x0001
+_ACCEPTANCE: Final = 0  # PS3.8 table 9-18
 _MAX_CONTEXTS: Final = 128  # odd IDs from 1 to 255 (PS3.8 9.3.2.2)
 
 
@@ -104,16 +105,70 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
     )
 
 
+def encode_associate_request(
+    called_ae_title: str, calling_ae_title: str, contexts: Sequence[ProposedContext], max_length: int
+) -> bytes:
+    """A-ASSOCIATE-RQ (PS3.8 table 9-11).
+
+    Args:
+        called_ae_title, calling_ae_title: at most 16 characters of ASCII.
+        contexts: at most 128, with odd IDs that are all different (PS3.8 9.3.2.2).
+        max_length: the largest P-DATA-TF that we take.
+    """
+    items = [_item(_APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode())]
+    for context in contexts:
+        value = struct.pack(">Bxxx", context.context_id) + _item(
+            _ABSTRACT_SYNTAX_ITEM, context.abstract_syntax.encode()
+        )
+        value += b"".join(_item(_TRANSFER_SYNTAX_ITEM, one.encode()) for one in context.transfer_syntaxes)
+        items.append(_item(_CONTEXT_ITEM_RQ, value))
+    items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length)))
+    called, calling = (title.encode("ascii").ljust(16) for title in (called_ae_title, calling_ae_title))
+    body = _FIXED.pack(_PROTOCOL_VERSION_1, called, calling) + b"".join(items)
+    return encode_header(PduType.A_ASSOCIATE_RQ, len(body)) + body
+
+
+@dataclass(frozen=True)
+class AssociateAccept:
+    """What an A-ASSOCIATE-AC says.
+
+    Attributes:
+        accepted: transfer syntax UID by the ID of each accepted presentation context.
+        max_length: the largest P-DATA-TF that the acceptor takes, 0 for any (PS3.8 D.1.1).
+    """
+
+    accepted: Mapping[int, str]
+    max_length: int
+
+
+def decode_associate_accept(body: memoryview) -> AssociateAccept:
+    """Decode the body (without the six header bytes) of an A-ASSOCIATE-AC.
+
+    Raises:
+        InvalidPdu: lengths that do not fit each other, or fields that PS3.8 does not allow.
+    """
+    if len(body) < _FIXED.size:
+        raise _invalid(f"expected at least {_FIXED.size} bytes of A-ASSOCIATE-AC, got {len(body)}")
+    accepted: dict[int, str] = {}
+    max_length = 0
+    for kind, value in _items(body[_FIXED.size :]):
+        if kind == _CONTEXT_ITEM_AC and len(value) >= 4 and value[2] == _ACCEPTANCE:
+            # The transfer syntax counts in an accepted context alone; some acceptors leave rubbish in the others.
+            for part_kind, part in _items(value[4:]):
+                if part_kind == _TRANSFER_SYNTAX_ITEM:
+                    accepted[value[0]] = _uid(part)
+        elif kind == _USER_INFORMATION_ITEM:
+            max_length, _implementation = _decode_user_information(value)
+    return AssociateAccept(accepted, max_length)
+
+
 def encode_associate_accept(request: AssociateRequest, results: Sequence[ContextResult], max_length: int) -> bytes:
     """A-ASSOCIATE-AC (PS3.8 table 9-17). The AE title fields come back as they came: they are not tested."""
     items = [_item(_APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode())]
     for result in results:
         value = struct.pack(">BxBx", result.context_id, result.result)
         items.append(_item(_CONTEXT_ITEM_AC, value + _item(_TRANSFER_SYNTAX_ITEM, result.transfer_syntax.encode())))
-    user = _item(_MAXIMUM_LENGTH_ITEM, struct.pack(">L", max_length))
-    user += _item(_IMPLEMENTATION_CLASS_ITEM, IMPLEMENTATION_CLASS_UID.encode())
-    user += _item(_IMPLEMENTATION_VERSION_ITEM, IMPLEMENTATION_VERSION_NAME.encode())
-    items.append(_item(_USER_INFORMATION_ITEM, user))
+    items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length)))
     fixed = _FIXED.pack(_PROTOCOL_VERSION_1, request.called_field, request.calling_field)
     body = fixed + b"".join(items)
     return encode_header(PduType.A_ASSOCIATE_AC, len(body)) + body
@@ -122,6 +177,12 @@ def encode_associate_accept(request: AssociateRequest, results: Sequence[Context
 def supports_version_1(request: AssociateRequest) -> bool:
     """Bit 0 of the protocol version stands for version 1; the other bits are not tested (PS3.8 table 9-11)."""
     return bool(request.protocol_version & _PROTOCOL_VERSION_1)
+
+
+def _user_information(max_length: int) -> bytes:
+    user = _item(_MAXIMUM_LENGTH_ITEM, struct.pack(">L", max_length))
+    user += _item(_IMPLEMENTATION_CLASS_ITEM, IMPLEMENTATION_CLASS_UID.encode())
+    return user + _item(_IMPLEMENTATION_VERSION_ITEM, IMPLEMENTATION_VERSION_NAME.encode())
 
 
 def _invalid(message: str) -> InvalidPdu:

@@ -12,9 +12,10 @@ import contextlib
 import socket
 import struct
 import time
+from collections.abc import Sequence
 from typing import Final
 
-from dicom_node.receive.pdu import HEADER_BYTES, PduType, check_header
+from dicom_node.node.upper_layer.pdu import HEADER_BYTES, PduType, check_header
 
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _FIRST_BUFFER_BYTES: Final = 8 * 1024
@@ -102,6 +103,18 @@ class Transport:
             self._socket.sendall(data)
         except BlockingIOError:
             raise TransportTimeout("the peer does not take our answer") from None
+        except OSError as error:
+            raise TransportClosed(str(error)) from None
+
+    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Send buffers one after the other, which the kernel gathers; at most 1024 of them. Raises as `send`."""
+        left = sum(map(len, parts))
+        try:
+            left -= self._socket.sendmsg(parts)
+            if left:  # a signal, or a peer that reads slowly
+                self._socket.sendall(b"".join(parts)[-left:])
+        except BlockingIOError:
+            raise TransportTimeout("the peer does not take what we send") from None
         except OSError as error:
             raise TransportClosed(str(error)) from None
 

@@ -10,11 +10,11 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
-from dicom_node.node.tls import ServerContext, words_of
-from dicom_node.receive.transport import Transport, TransportClosed, TransportTimeout
+from dicom_node.node.tls import words_of
+from dicom_node.node.upper_layer.transport import Transport, TransportClosed, TransportTimeout
 
 _HANDSHAKE_RECORD: Final = 0x16  # first byte of TLS (RFC 8446 5.1)
 _FIRST_BUFFER_BYTES: Final = 8 * 1024
@@ -25,12 +25,29 @@ class HandshakeFailed(Exception):
     """The peer does not speak TLS, or the two do not agree; says why."""
 
 
-class SecureTransport(Transport):
-    """A `Transport` over TLS; `handshake` comes first."""
+class TlsFailed(TransportClosed):
+    """TLS ended the connection after the handshake, such as the alert of a peer that refuses our certificate."""
 
-    def __init__(self, connection: socket.socket, send_timeout_seconds: float, context: ServerContext) -> None:
+
+Wrap = Callable[[ssl.MemoryBIO, ssl.MemoryBIO], ssl.SSLObject]
+"""Begins TLS on memory: (incoming, outgoing) bytes."""
+
+
+class SecureTransport(Transport):
+    """A `Transport` over TLS; `handshake` comes first.
+
+    Args:
+        connection, send_timeout_seconds: see `Transport`.
+        wrap: begins TLS, as the side that we are.
+        is_server: whether the peer speaks first.
+    """
+
+    def __init__(
+        self, connection: socket.socket, send_timeout_seconds: float, wrap: Wrap, *, is_server: bool = False
+    ) -> None:
         super().__init__(connection, send_timeout_seconds)
-        self._context = context
+        self._wrap = wrap
+        self._is_server = is_server
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls: ssl.SSLObject | None = None
         self._read: Callable[[int, memoryview], int]
@@ -44,7 +61,7 @@ class SecureTransport(Transport):
             TransportClosed: the connection ended before anything came.
             TransportTimeout: it took too long.
         """
-        tls = self._context.current().wrap_bio(self._incoming, self._outgoing, server_side=True)
+        tls = self._wrap(self._incoming, self._outgoing)
         came = False
         while True:
             try:
@@ -54,18 +71,18 @@ class SecureTransport(Transport):
             except ssl.SSLError as error:
                 with contextlib.suppress(TransportClosed, TransportTimeout):
                     self._flush()  # the alert
-                raise HandshakeFailed(words_of(error)) from None
+                raise HandshakeFailed(words_of(error)) from error
             else:
                 break
             try:
                 count = self._receive_into(self._records, deadline - time.monotonic())
             except TransportClosed:
-                if came:
+                if came and self._is_server:
                     raise HandshakeFailed(
                         "the peer went away in the middle: it may not trust our certificate"
                     ) from None
                 raise
-            if not came:
+            if not came and self._is_server:
                 self._require_tls(self._records[0])
             came = True
             self._incoming.write(self._records[:count])
@@ -80,6 +97,15 @@ class SecureTransport(Transport):
         """Send everything, encrypted; raises as `Transport.send`."""
         assert self._tls is not None
         self._encrypt(self._tls, data)
+        self._flush()
+
+    def send_parts(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Send buffers one after the other, encrypted; raises as `Transport.send`."""
+        assert self._tls is not None
+        for part in parts:
+            self._encrypt(self._tls, part)
+            if self._outgoing.pending > _BUFFER_BYTES:
+                self._flush()
         self._flush()
 
     def _receive(self, seconds: float) -> None:
@@ -106,7 +132,7 @@ class SecureTransport(Transport):
         except ssl.SSLWantReadError:
             self._flush()  # an answer of TLS itself, such as new keys
         except ssl.SSLError as error:
-            raise TransportClosed(words_of(error)) from None
+            raise TlsFailed(words_of(error)) from None
         return self._end > before
 
     def _say_goodbye(self) -> None:
@@ -123,7 +149,7 @@ class SecureTransport(Transport):
         self._say_goodbye()
         super().close()
 
-    def _encrypt(self, tls: ssl.SSLObject, data: bytes) -> None:
+    def _encrypt(self, tls: ssl.SSLObject, data: bytes | memoryview) -> None:
         view = memoryview(data)
         try:
             while view:
