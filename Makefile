@@ -81,7 +81,8 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half-unet \
 		--out docs/evidence/paper-2024-half-unet.json
 	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
-		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-bf16.json --out segmentation/reference --version 0.5.1
+		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-bf16.json --scale brain-level \
+		--out segmentation/reference --version 0.5.2
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"

@@ -19,7 +19,7 @@ import json
 import os
 import reprlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -127,7 +127,7 @@ class ModelBundle:
     @property
     def preprocessing(self) -> PreprocessingSettings:
         """How a case must be prepared for this bundle."""
-        return PreprocessingSettings(**self.manifest.input.model_dump())
+        return self.manifest.input.settings
 
     @property
     def threshold(self) -> float:
@@ -253,7 +253,7 @@ def write_bundle(
         name=name,
         version=version,
         architecture=Architecture(**_architecture(specification), members=len(models)),
-        input=InputContract(**asdict(preprocessing)),
+        input=InputContract.of(preprocessing),
         threshold=threshold,
         training=training,
         licence=licence,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from segmentation.preprocessing.settings import PreprocessingSettings
 
 SCHEMA: Final = 1
 INTENDED_USE: Final = "research use only; not a medical device"
@@ -55,7 +58,8 @@ class GoldenContract(_Frozen):
 class InputContract(_Frozen):
     """How a case is prepared; the fields of `segmentation.preprocessing.settings.PreprocessingSettings`.
 
-    The images are then normalised to mean 0 and SD 1 inside the brain mask.
+    `scale` and `clip` are absent with the paper's scale, so that old bundles keep their digests. The images are then
+    normalised to mean 0 and SD 1 inside the brain mask.
     """
 
     size: int
@@ -63,6 +67,21 @@ class InputContract(_Frozen):
     peak: Literal["nearest", "highest"]
     peak_target: float
     mask_threshold: float
+    scale: Literal["brain-level"] | None = None
+    clip: float | None = None
+
+    @classmethod
+    def of(cls, settings: PreprocessingSettings) -> InputContract:
+        """The contract of these settings; with the paper's scale as the oldest bundles have it."""
+        fields = asdict(settings)
+        if settings.scale == "slice-maximum":
+            del fields["scale"], fields["clip"]
+        return cls(**fields)
+
+    @property
+    def settings(self) -> PreprocessingSettings:
+        """How a case must be prepared."""
+        return PreprocessingSettings(**self.model_dump(exclude_none=True))
 
 
 class DataSource(_Frozen):

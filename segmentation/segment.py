@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segmentation.ensemble import Ensemble
 from segmentation.interval import bounds_of
 from segmentation.measures import Measures, measure
-from segmentation.preprocessing.case import PreprocessedCase, preprocess
+from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
 from segmentation.regions import (
     FLAG_NO_VENTRICLES,
     PUBLISHED_RULE,
@@ -96,6 +96,8 @@ def segment_volume(
     mask = probability >= ensemble.threshold
     bounds = bounds_of(mask, probability)
     measures = measure(mask, probability, volume.voxel_volume_ml, bounds)
+    if FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum":
+        measures = replace(measures, review_recommended=True)  # they decide the scale of their slices
     ventricles = None if marked is None else _ventricles(marked, case, ensemble.ventricle_threshold, volume)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
     measured = time.monotonic()

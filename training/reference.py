@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import typer
@@ -22,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from segmentation.preprocessing.settings import ScaleRule
 from training.cases import LabelledCase, load_cases
 from training.folds import leave_patients_out
 from training.presets import PRESETS
@@ -156,6 +158,9 @@ def bundle(
         Path | None, typer.Option(help="file of `scores`: ventricles by members 0-4, where their weights are not there")
     ] = None,
     patients: Patients = None,
+    scale: Annotated[
+        str | None, typer.Option(help="slice-maximum or brain-level: input contract in place of the recipe's")
+    ] = None,
 ) -> None:
     """Write the trained members as a bundle, calibrated, with a model card that holds the leave-patients-out DSC."""
     from segmentation.bundle import write_bundle
@@ -163,7 +168,7 @@ def bundle(
     from training.model_card import DATA_SOURCES, LICENCE, Findings, model_card
 
     cases = load_cases(data, patients or shared_patients())
-    trained, temperature = _members(run, members_of, cases)
+    trained, temperature = _members(run, members_of, cases, scale)
     kept = ScoreFile.from_json(ventricle_scores.read_bytes()) if ventricle_scores else None
     fluid = _ventricles(ventricles, ventricles_of, kept)
     fluid.require([FOLDS] if kept else range(FOLDS + 1))
@@ -203,18 +208,26 @@ def bundle(
 
 
 def _members(
-    run: Path | None, bundle: Path | None, cases: Sequence[LabelledCase]
+    run: Path | None, bundle: Path | None, cases: Sequence[LabelledCase], scale: str | None = None
 ) -> tuple[TrainedMembers, float | None]:
     """The WMH members, and the temperature that is folded into them."""
     from segmentation.bundle import load_bundle
 
     if run is not None and bundle is None:
-        trained = TrainedMembers.load(run)
+        trained = _with_scale(TrainedMembers.load(run), scale)
         return trained, trained.calibrate(cases)
     if bundle is not None and run is None:
         loaded = load_bundle(bundle)
-        return TrainedMembers.of_bundle(loaded), loaded.manifest.temperature
+        return _with_scale(TrainedMembers.of_bundle(loaded), scale), loaded.manifest.temperature
     raise typer.BadParameter("expected --run, or --members-of alone", param_hint="--run")
+
+
+def _with_scale(trained: TrainedMembers, scale: str | None) -> TrainedMembers:
+    """The members under another intensity scale; the weights stay."""
+    if scale is None:
+        return trained
+    preprocessing = replace(trained.recipe.preprocessing, scale=cast(ScaleRule, scale))
+    return replace(trained, recipe=replace(trained.recipe, preprocessing=preprocessing))
 
 
 def _ventricles(run: Path | None, bundle: Path | None, kept: ScoreFile | None) -> TrainedMembers:

@@ -61,7 +61,8 @@ class TrainedMembers:
         """
         from segmentation.networks.rebuild import keras_network
 
-        recipe = replace(PRESETS[bundle.manifest.training.recipe], network=bundle.specification)
+        preset = PRESETS[bundle.manifest.training.recipe]
+        recipe = replace(preset, network=bundle.specification, preprocessing=bundle.preprocessing)
         networks = (keras_network(bundle.specification, bundle.graph, weights) for weights in bundle.weights)
         return cls(recipe, _held_out(bundle), dict(enumerate(networks)))
 

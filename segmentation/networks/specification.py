@@ -27,12 +27,14 @@ class NetworkSpecification:
             `text` follows the paper's text (2x2 max pooling, 2x2 deconvolution, neither pyramid nor dropout).
         width: factor on every filter count; 1.0 is the paper's.
         size: rows and columns of the input.
+        outputs: probabilities of each pixel.
     """
 
     squeeze_excitation: bool = True
     variant: Variant = "published"
     width: float = 1.0
     size: int = 256
+    outputs: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
@@ -40,6 +42,8 @@ class NetworkSpecification:
             raise BadBundle(f"expected variant 'published' or 'text', got {self.variant!r}")
         if not 0 < self.width <= 4:
             raise BadBundle(f"expected a width above 0 and up to 4, got {self.width}")
+        if not 1 <= self.outputs <= 16:
+            raise BadBundle(f"expected 1 to 16 outputs, got {self.outputs}")
         if self.size < 16 or self.size % 8:
             raise BadBundle(f"expected an input size that is a multiple of 8 and at least 16, got {self.size}")
 

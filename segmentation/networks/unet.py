@@ -20,7 +20,7 @@ DROPOUT = 0.5
 
 
 def build_network(specification: NetworkSpecification, seed: int | None = None) -> Any:
-    """A Keras model: float (batch, size, size, 1) -> probability float32 (batch, size, size, 1).
+    """A Keras model: float (batch, size, size, 1) -> probability float32 (batch, size, size, outputs).
 
     `seed` fixes the dropout masks; the weights follow the global Keras seed.
     """
@@ -52,7 +52,7 @@ def build_network(specification: NetworkSpecification, seed: int | None = None) 
         features = layers.Concatenate(name=f"{name}_concat")([features, skips[level - 1]])
         features = _convolutions(features, spec.filters(ENCODER_FILTERS[level - 1]), name)
     # float32 whatever the compute policy: a probability near 0.5 decides a voxel.
-    outputs = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name="wmh")(features)
+    outputs = layers.Conv2D(spec.outputs, 1, activation="sigmoid", dtype="float32", name="wmh")(features)
     return Model(inputs, outputs, name=spec.name.lower().replace("-", "_"))
 
 

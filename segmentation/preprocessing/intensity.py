@@ -29,7 +29,10 @@ def to_uint8(pixels: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def histogram_peak(grey: NDArray[np.uint8], settings: PreprocessingSettings) -> float | None:
-    """Centre of the histogram peak to be moved to the target, or None when the histogram has no peak."""
+    """Centre of the histogram peak to be moved to the target, or None when the histogram has no peak.
+
+    By the rule `highest` the background has no say: on real scans its peak, near 0, is the highest of all.
+    """
     counts, edges = np.histogram(grey[grey > 0], bins=settings.bins, range=(0, GREY_LEVELS))
     # A zero at both ends lets a peak stand in the first or the last bin.
     peaks = find_peaks(np.pad(counts, 1)) - 1
@@ -37,8 +40,20 @@ def histogram_peak(grey: NDArray[np.uint8], settings: PreprocessingSettings) -> 
         return None
     centres = (edges[:-1] + edges[1:]) / 2
     if settings.peak == "highest":
-        return float(centres[peaks[np.argmax(counts[peaks])]])
+        peaks = peaks[centres[peaks] > background_limit(counts, centres)]
+        return float(centres[peaks[np.argmax(counts[peaks])]]) if len(peaks) else None
     return float(centres[peaks[np.argmin(np.abs(centres[peaks] - settings.peak_target))]])
+
+
+def background_limit(counts: NDArray[np.integer[Any]], centres: NDArray[np.floating[Any]]) -> float:
+    """Grey value under which a histogram is background: half of what parts it best into dark and bright (Otsu 1979)."""
+    below = np.cumsum(counts).astype(np.float64)
+    sums = np.cumsum(counts * centres)
+    share = below / max(below[-1], 1.0)
+    spread = share * (1 - share)
+    between = np.where(spread > 0, (sums[-1] / max(below[-1], 1.0) * share - sums / max(below[-1], 1.0)) ** 2, 0.0)
+    between = np.divide(between, spread, out=np.zeros_like(between), where=spread > 0)
+    return float(centres[np.argmax(between)]) / 2
 
 
 def find_peaks(values: NDArray[np.integer[Any]]) -> NDArray[np.intp]:

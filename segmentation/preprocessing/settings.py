@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from segmentation.errors import BadBundle
 
 PeakRule = Literal["nearest", "highest"]
+ScaleRule = Literal["slice-maximum", "brain-level"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,10 @@ class PreprocessingSettings:
         peak: which histogram peak is moved to `peak_target`: the nearest to it (published code) or the highest (text).
         peak_target: grey value of that peak afterwards; intensities are multiplied, so that zero stays zero.
         mask_threshold: grey value above which a pixel belongs to the brain mask.
+        scale: what intensities are measured by. `slice-maximum`: each slice by its own maximum, then the histogram peak
+            (paper). `brain-level`: the whole volume by the level of its brain (`segmentation.preprocessing.robust`),
+            which becomes `peak_target`; a few extreme pixels change nothing. `bins` and `peak` then play no part.
+        clip: with `brain-level`, the multiple of that level at which intensities end.
     """
 
     size: int = 256
@@ -27,6 +32,8 @@ class PreprocessingSettings:
     peak: PeakRule = "nearest"
     peak_target: float = 150.0
     mask_threshold: float = 30.0
+    scale: ScaleRule = "slice-maximum"
+    clip: float = 2.5
 
     def __post_init__(self) -> None:
         """Refuse what no network of ours can take."""
@@ -34,5 +41,9 @@ class PreprocessingSettings:
             raise BadBundle(f"expected an input size that is a multiple of 8 and at least 16, got {self.size}")
         if self.peak not in ("nearest", "highest"):
             raise BadBundle(f"expected peak 'nearest' or 'highest', got {self.peak!r}")
+        if self.scale not in get_args(ScaleRule):
+            raise BadBundle(f"expected scale {' or '.join(get_args(ScaleRule))}, got {self.scale!r}")
+        if not 1 < self.clip <= 100:
+            raise BadBundle(f"expected a clip above 1 and up to 100 times the brain's level, got {self.clip}")
         if self.bins < 3 or self.peak_target <= 0 or self.mask_threshold < 0:
             raise BadBundle("expected at least 3 bins, a positive peak target and a mask threshold of 0 or more")

@@ -15,8 +15,8 @@ from training.synthesis.heads import Head
 from training.synthesis.tissues import Tissue
 
 # First and last voxel of the cerebrum in MNI152 at 1 mm (i to the left, j to anterior, k to superior).
-_MNI_CEREBRUM = np.array([[20, 160], [21, 199], [24, 151]])
-_LARGEST_SINGLE_VOXELS = 20_000  # the library's largest single "lesions" fill whole hemispheres
+MNI_CEREBRUM = np.array([[20, 160], [21, 199], [24, 151]])
+LARGEST_SINGLE_VOXELS = 20_000  # the library's largest single "lesions" fill whole hemispheres
 _SEPTUM_MM = 5  # septum, fornix and callosum near the middle stay as they are
 _MAPS = "openms_lesion_maps_mni_1mm.npz"
 _SINGLES = "csim_single_lesions_mni152_1mm.npz"
@@ -73,7 +73,7 @@ def draw_lesions(head: Head, library: LesionLibrary, generator: np.random.Genera
     if generator.random() < 0.6:
         for _ in range(int(generator.integers(1, 30))):
             shape = library.singles.shape(int(generator.integers(len(library.singles))))
-            if len(shape) <= _LARGEST_SINGLE_VOXELS:
+            if len(shape) <= LARGEST_SINGLE_VOXELS:
                 _stamp(share, head, shape, 10.0, generator)
     if generator.random() < 0.65:
         _add_caps(share, head, generator)
@@ -87,10 +87,10 @@ def _stamp(
     share: NDArray[np.float32], head: Head, shape: NDArray[np.int16], jitter_mm: float, generator: np.random.Generator
 ) -> None:
     """Set the voxels of one shape, its cerebrum stretched onto the head's."""
-    sides = np.diff(head.cerebrum, axis=1)[:, 0] / np.diff(_MNI_CEREBRUM, axis=1)[:, 0]
-    relative = shape.astype(np.float32) - _MNI_CEREBRUM[:, 0]
+    sides = np.diff(head.cerebrum, axis=1)[:, 0] / np.diff(MNI_CEREBRUM, axis=1)[:, 0]
+    relative = shape.astype(np.float32) - MNI_CEREBRUM[:, 0]
     if generator.random() < 0.5:  # MNI's i runs to the left; either side is as good
-        relative[:, 0] = np.diff(_MNI_CEREBRUM[0])[0] - relative[:, 0]
+        relative[:, 0] = np.diff(MNI_CEREBRUM[0])[0] - relative[:, 0]
     places = relative * sides + head.cerebrum[:, 0] + generator.normal(size=3) * jitter_mm / 2
     # A stretch leaves holes between voxels: each also fills its neighbour towards the higher indices.
     for step in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1)):

@@ -15,6 +15,7 @@ _FLAGS: Final = {
     "derived": "The images are marked as derived: they may have been processed or compressed.",
     "duplicate_slices_dropped": "Slices came more than once; each position was used once.",
     "empty_brain_mask": "No brain was found in the images; the segmentation cannot be relied on.",
+    "extreme_pixels": "A few pixels are far brighter than everything else: an artefact, or text burnt into the image.",
     "fewer_images_than_announced": "Fewer images came than the scanner announced; slices may be missing at the ends.",
     "mirrored_left_right": "The images are stored with left and right exchanged; the segmentation follows the images.",
     "monochrome1_inverted": "The images are stored with inverted grey scale; they were inverted for the analysis.",
