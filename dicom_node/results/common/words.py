@@ -11,6 +11,8 @@ from segmentation.regions import RegionVolumes
 # Slugs of `FlairSeries.flags` and `Segmentation.flags`.
 _FLAGS: Final = {
     "blank_slices": "Some slices of the series are blank.",
+    "body_part_contradicts": "The images name another body part, perhaps the examination's; check that they show a "
+    "brain.",
     "body_part_not_given": "The images do not say which body part they show; they were taken for a head.",
     "derived": "The images are marked as derived: they may have been processed or compressed.",
     "duplicate_slices_dropped": "Slices came more than once; each position was used once.",

@@ -10,8 +10,11 @@ from pydicom.dataset import Dataset
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import Frame
 
-# Free text in which sites (the first two) and vendors (the last two) name a series.
-_DESCRIPTIONS = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName")
+# Free text in which a site names a series, and vendors its pulse sequence. ProtocolName is none of a series' own: GE
+# writes the name of the whole examination there (dcm2niix issue 473), so that it only stands in for a missing name.
+_NAME = "SeriesDescription"
+_EXAMINATION = "ProtocolName"
+_SEQUENCES = ("SequenceName", "PulseSequenceName")
 _BOUNDARY = re.compile(r"[^a-z0-9+*]+")
 
 
@@ -20,11 +23,14 @@ class Evidence:
     """Facts for the rules; absent numbers are None, absent text is empty.
 
     Attributes:
-        words: lower-case words of all descriptions, split at every sign.
+        words: lower-case words of the series' own name and of its pulse sequence, split at every sign.
         phrase: the same joined by single spaces, with a space at either end, to look for several words.
+        examination: the examination's name in the same form; " " when there is none, or when it is in `phrase`.
+        is_named_by_examination: the series has no name of its own, and `phrase` holds the examination's.
         image_type: values of ImageType or FrameType, upper case.
         component: ComplexImageComponent, or M, P, R, I from ImageType.
-        body_part: BodyPartExamined and the meanings of the anatomic region codes, lower case.
+        body_part: BodyPartExamined, lower case; often the examination's and not the series'.
+        anatomy: the meanings of the anatomic region codes of the image or frame, lower case.
         inversion_ms, echo_ms, repetition_ms: None when absent or 0.
     """
 
@@ -34,9 +40,12 @@ class Evidence:
     photometric: str
     words: frozenset[str]
     phrase: str
+    examination: str
+    is_named_by_examination: bool
     image_type: tuple[str, ...]
     component: str
     body_part: str
+    anatomy: str
     contrast: str
     scanning_sequence: frozenset[str]
     acquisition_type: str
@@ -50,8 +59,8 @@ class Evidence:
 def gather(frame: Frame) -> Evidence:
     """Gather the evidence from one frame; never raises."""
     header = frame.header
-    raw = " ".join(values.text(header, keyword) for keyword in _DESCRIPTIONS).lower()
-    phrase = " " + _BOUNDARY.sub(" ", raw).strip() + " "
+    name, examination = values.text(header, _NAME), values.text(header, _EXAMINATION)
+    phrase = _phrase(name or examination, *(values.text(header, keyword) for keyword in _SEQUENCES))
     image_type = tuple(value.upper() for value in frame.texts_of("ImageType"))
     return Evidence(
         modality=values.text(header, "Modality").upper(),
@@ -60,9 +69,12 @@ def gather(frame: Frame) -> Evidence:
         photometric=values.text(header, "PhotometricInterpretation").upper(),
         words=frozenset(phrase.split()),
         phrase=phrase,
+        examination=_phrase(examination if name else ""),
+        is_named_by_examination=not name,
         image_type=image_type,
         component=_component(frame, image_type),
-        body_part=_body_part(frame),
+        body_part=_phrase(frame.text_of("BodyPartExamined")),
+        anatomy=_anatomy(frame),
         contrast=frame.text_of("AcquisitionContrast").upper(),
         scanning_sequence=frozenset(value.upper() for value in values.texts(header, "ScanningSequence")),
         acquisition_type=values.text(header, "MRAcquisitionType").upper(),
@@ -85,16 +97,18 @@ def _component(frame: Frame, image_type: tuple[str, ...]) -> str:
     return "MAGNITUDE" if "MAGNITUDE" in found or not found else found[0]
 
 
-def _body_part(frame: Frame) -> str:
-    parts = [frame.text_of("BodyPartExamined")]
+def _phrase(*texts: str) -> str:
+    return " " + _BOUNDARY.sub(" ", " ".join(texts).lower()).strip() + " "
+
+
+def _anatomy(frame: Frame) -> str:
     places = [frame.header]
     for group in frame.groups:
         anatomy = values.first_item(group, "FrameAnatomySequence")
         if anatomy is not None:
             places.append(anatomy)
-    for place in places:
-        parts += [values.text(item, "CodeMeaning") for item in values.items(place, "AnatomicRegionSequence")]
-    return " " + _BOUNDARY.sub(" ", " ".join(parts).lower()).strip() + " "
+    regions = (item for place in places for item in values.items(place, "AnatomicRegionSequence"))
+    return _phrase(*(values.text(item, "CodeMeaning") for item in regions))
 
 
 def _has_agent(header: Dataset) -> bool:

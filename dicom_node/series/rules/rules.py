@@ -6,7 +6,7 @@ was expected and what came, in words of a technologist; it quotes no free text, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
@@ -50,10 +50,20 @@ class Sign:
     weak: bool = False
 
 
+def _holds(phrase: str, names: Iterable[str]) -> bool:
+    return any(f" {name} " in phrase for name in names)
+
+
 def _says(*names: str) -> Callable[[Evidence], bool]:
-    """One of the names stands in the descriptions, as whole words."""
-    wanted = tuple(f" {name} " for name in names)
-    return lambda evidence: any(name in evidence.phrase for name in wanted)
+    """One of the names stands in the series' name, as whole words."""
+    return lambda evidence: _holds(evidence.phrase, names)
+
+
+def _is_called(*names: str) -> Callable[[Evidence], bool]:
+    """As `_says`, to rule a series out; an examination's name rules out nothing that shows FLAIR without a name."""
+    return lambda evidence: (
+        _holds(evidence.phrase, names) and not (evidence.is_named_by_examination and _shows_without_name(evidence))
+    )
 
 
 def _typed(*kinds: str) -> Callable[[Evidence], bool]:
@@ -85,9 +95,20 @@ _NAMES_FLAIR = (
 )
 
 
+# A series that is called by one of these is that, whatever the examination is called.
+_NAMES_OF_CONTRASTS = ("t1", "t2", "pd", "tse", "fse", "gre", "t2star", "t2*", "stir")
+
+
 def names_flair(evidence: Evidence) -> bool:
-    """The descriptions name FLAIR in a vendor's or site's way."""
-    return _says(*_NAMES_FLAIR)(evidence) or any("flair" in word or "darkfl" in word for word in evidence.words)
+    """The series is called FLAIR in a vendor's or site's way; or its examination is, and nothing speaks against it."""
+    if _names_flair_in(evidence.phrase):
+        return True
+    is_open = fluid_nulling(evidence) or not _holds(evidence.phrase, _NAMES_OF_CONTRASTS)
+    return is_open and _names_flair_in(evidence.examination)
+
+
+def _names_flair_in(phrase: str) -> bool:
+    return _holds(phrase, _NAMES_FLAIR) or any("flair" in word or "darkfl" in word for word in phrase.split())
 
 
 def fluid_nulling(evidence: Evidence) -> bool:
@@ -105,6 +126,10 @@ def _timing_of_flair(evidence: Evidence) -> bool:
         and evidence.repetition_ms > _TIMING_REPETITION_MS
         and (not evidence.scanning_sequence or "IR" in evidence.scanning_sequence)
     )
+
+
+def _shows_without_name(evidence: Evidence) -> bool:
+    return evidence.contrast == "FLUID_ATTENUATED" or _timing_of_flair(evidence)
 
 
 def _names_t1(evidence: Evidence) -> bool:
@@ -169,16 +194,14 @@ _OTHER_PARTS = (
 
 
 def _other_body_part(evidence: Evidence) -> bool:
-    if any(f" {name} " in evidence.phrase for name in _OTHER_PARTS) and not any(
-        f" {name} " in evidence.phrase for name in _BRAIN_PARTS
-    ):
-        return True
-    stated = evidence.body_part.strip()
-    return (
-        stated not in ("", "unknown", "other")
-        and not any(name in stated for name in _BRAIN_PARTS)
-        and any(f" {name} " in evidence.body_part for name in _OTHER_PARTS)
-    )
+    """By the series' name, else by the codes of the images. BodyPartExamined is too often the examination's."""
+    if _holds(evidence.phrase, _BRAIN_PARTS):
+        return False
+    return _is_called(*_OTHER_PARTS)(evidence) or _is_another(evidence.anatomy)
+
+
+def _is_another(part: str) -> bool:
+    return _holds(part, _OTHER_PARTS) and not any(name in part for name in _BRAIN_PARTS)
 
 
 EXCLUSIONS: tuple[Exclusion, ...] = (
@@ -216,7 +239,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "localizer",
         lambda e: (
             _typed("LOCALIZER")(e)
-            or _says(
+            or _is_called(
                 "localizer",
                 "localiser",
                 "scout",
@@ -240,7 +263,9 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "reformatted",
-        lambda e: _typed(*_PROJECTIONS)(e) or _says("mip", "minip", "subtraction", "curved", "vrt", "screen save")(e),
+        lambda e: (
+            _typed(*_PROJECTIONS)(e) or _is_called("mip", "minip", "subtraction", "curved", "vrt", "screen save")(e)
+        ),
         lambda e: (
             "The images are projected (MIP), curved, subtracted or screen shots; slices, as acquired or as a plain "
             "MPR, are expected."
@@ -278,14 +303,14 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         lambda e: (
             (e.b_value or 0) > 0
             or _typed("DIFFUSION")(e)
-            or _says("dwi", "dti", "diff", "diffusion", "adc", "tracew", "trace", "ep2d diff")(e)
+            or _is_called("dwi", "dti", "diff", "diffusion", "adc", "tracew", "trace", "ep2d diff")(e)
         ),
         lambda e: "This is a diffusion series, not a FLAIR.",
         "PS3.3 C.8.13.5.9 MR Diffusion Macro; vendors' names",
     ),
     Exclusion(
         "other_technique",
-        _says(
+        _is_called(
             "perfusion",
             "pwi",
             "asl",
@@ -315,7 +340,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "t1_weighted",
-        lambda e: _names_t1(e) or _says("mprage", "mp2rage", "bravo", "spgr", "fspgr", "mp rage")(e),
+        lambda e: _names_t1(e) or _is_called("mprage", "mp2rage", "bravo", "spgr", "fspgr", "mp rage")(e),
         lambda e: "This is T1-weighted (T1 FLAIR or MPRAGE also carry an inversion time); a T2 FLAIR is expected.",
         "vendors' names; the paper: a rule on InversionTime alone picks T1",
     ),
@@ -400,5 +425,14 @@ NOTES: tuple[Sign, ...] = (
         lambda e: _typed(*_REFORMATS)(e) or _says("mpr", "reformat", "reformatted")(e),
         "vendors' Image Type values 3 and 4; the slices are interpolated, those of the training data were acquired",
     ),
-    Sign("body_part_not_given", lambda e: not e.body_part.strip(), "PS3.3 C.7.3.1: BodyPartExamined is type 3"),
+    Sign(
+        "body_part_not_given",
+        lambda e: not e.body_part.strip() and not e.anatomy.strip(),
+        "PS3.3 C.7.3.1: BodyPartExamined is type 3",
+    ),
+    Sign(
+        "body_part_contradicts",
+        lambda e: _is_another(e.body_part) and not _holds(e.anatomy, _BRAIN_PARTS),
+        "BodyPartExamined is the examination's in 15 % of series (Gueld et al., Proc. SPIE 4685, 2002)",
+    ),
 )

@@ -17,8 +17,7 @@ def test_every_flag_has_its_sentence() -> None:
     """No flag that reading, selecting or preprocessing can raise is told by its slug."""
     raised = {sign.name for sign in NOTES} | {sign.name for sign in SIGNS if sign.weak}
     for file in (
-        *(REPOSITORY / "dicom_node" / "selecting").glob("*.py"),
-        *(REPOSITORY / "dicom_node" / "reading").glob("*.py"),
+        *(REPOSITORY / "dicom_node" / "series").rglob("*.py"),
         *(REPOSITORY / "segmentation").rglob("*.py"),
     ):
         text = file.read_text()

@@ -99,9 +99,13 @@ def test_flair_as_vendors_name_it_is_accepted(elements: dict[str, object]) -> No
         ("other_technique", {"SeriesDescription": "SWI"}),
         ("other_technique", {"SeriesDescription": "DIR cor FLAIR"}),
         ("body_part", {"SeriesDescription": "t2 flair sag c spine cervical", "BodyPartExamined": "HEAD"}),
-        ("body_part", {"SeriesDescription": "FLAIR", "BodyPartExamined": "CSPINE"}),
         ("body_part", {"SeriesDescription": "FLAIR orbita tra"}),
-        ("body_part", {"SeriesDescription": "FLAIR", "BodyPartExamined": "KNEE"}),
+        ("body_part", {"SeriesDescription": "FLAIR sag cervical", "ProtocolName": "BRAIN AND SPINE"}),
+        ("body_part", {"SeriesDescription": "", "ProtocolName": "FLAIR orbita"}),
+        ("not_flair", {"SeriesDescription": "Ax T2", "ProtocolName": "BRAIN W/WO SWI FLAIR"}),
+        ("t1_weighted", {"SeriesDescription": "Sag T1 MPRAGE", "ProtocolName": "BRAIN FLAIR"}),
+        ("other_technique", {"SeriesDescription": "TOF 3D", "ProtocolName": "FLAIR BRAIN"}),
+        ("short_echo", {"SeriesDescription": "AX", "ProtocolName": "FLAIR", "EchoTime": "9"}),
         ("t1_weighted", {"SeriesDescription": "Ax T1 FLAIR", "InversionTime": "860", "EchoTime": "12"}),
         ("t1_weighted", {"SeriesDescription": "T1FLAIR"}),
         ("t1_weighted", {"SeriesDescription": "t1_mprage_sag", "InversionTime": "900"}),
@@ -123,6 +127,42 @@ def test_everything_else_is_turned_away_by_name(code: str, elements: dict[str, o
     assert not verdict.accepted
     assert verdict.code == code
     assert verdict.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "protocol",
+    [
+        "STROKE BRAIN/MRA", "BRAIN W/WO SWI FLAIR", "PITUITARY", "MRV HEAD", "DWI FAST BRAIN", "BRAIN + C-SPINE",
+        "ORBITS", "ROUTINE T1 T2 BRAIN", "EPILEPSY MPRAGE", "NEURO LOC", "IAC", "3 PLANE",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"SeriesDescription": "Ax T2 FLAIR"},
+        {"SeriesDescription": "C+ AX T2 FLAIR PROPELLER"},
+        {"SeriesDescription": "AX FLAIR BRAIN", "BodyPartExamined": "CSPINE"},
+        {"SeriesDescription": "AX FLAIR", "BodyPartExamined": "KNEE"},
+        {
+            "SeriesDescription": "",
+            "InversionTime": "2400",
+            "EchoTime": "120",
+            "RepetitionTime": "9000",
+            "ScanningSequence": ["SE", "IR"],
+        },
+    ],
+    ids=str,
+)
+def test_what_the_examination_is_called_vetoes_nothing(elements: dict[str, object], protocol: str) -> None:
+    """ProtocolName and BodyPartExamined may be the examination's: the series' own name, or its timing, decides."""
+    verdict = judge_series(_series(**elements, ProtocolName=protocol))
+    assert verdict.accepted, verdict
+    assert ("body_part_contradicts" in verdict.flags) is ("BodyPartExamined" in elements)
+
+
+def test_the_examination_may_confirm_a_series_that_is_not_named() -> None:
+    """A series that is only called "AX" is a FLAIR by the examination's name, when nothing speaks against it."""
+    assert judge_series(_series(SeriesDescription="AX 5mm", ProtocolName="t2_tirm_tra_dark-fluid")).accepted
 
 
 @pytest.mark.parametrize(
