@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ import structlog
 from dicom_node.node.backoff import RestartBackoff
 from dicom_node.node.errors import ConfigurationError, ReceivingError
 from dicom_node.node.files import make_folder
+from dicom_node.node.liveness import Liveness
 from dicom_node.node.tls import ServerContext, TlsFiles, inspect
 from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
 from dicom_node.receive.association import Surroundings
@@ -43,19 +44,20 @@ _LOG = structlog.get_logger()
 _LOOK_SECONDS: Final = 0.2
 _SIGNAL_SECONDS: Final = 1.0
 _RENEW_DAYS: Final = 30
+_STUCK_SECONDS: Final = 60.0
 
 
-def run_receiver(settings: Settings, stop: threading.Event) -> None:
+def run_receiver(settings: Settings, stop: threading.Event, liveness: Liveness | None = None) -> None:
     """Receive until `stop` is set; objects under way are finished or aborted before this returns.
 
     Raises:
         ReceivingError: the port is taken, or another receiver works on the same storage under the same name.
         ConfigurationError: a setting is out of range.
     """
-    receive(ReceiverSettings.of(settings), stop)
+    receive(ReceiverSettings.of(settings), stop, liveness)
 
 
-def receive(settings: ReceiverSettings, stop: threading.Event) -> None:
+def receive(settings: ReceiverSettings, stop: threading.Event, liveness: Liveness | None = None) -> None:
     """`run_receiver` for settings that are the receiver's already."""
     if settings.tls is not None:
         _look_at_certificate(settings.tls)
@@ -65,7 +67,7 @@ def receive(settings: ReceiverSettings, stop: threading.Event) -> None:
             listener = opened.enter_context(open_listener(settings.bind, settings.port))
         if settings.tls_port:
             tls_listener = opened.enter_context(open_listener(settings.bind, settings.tls_port, "dicom_tls_port"))
-        (serve if settings.processes == 1 else _supervise)(settings, listener, stop, tls_listener)
+        (serve if settings.processes == 1 else _supervise)(settings, listener, stop, tls_listener, liveness)
 
 
 def serve(
@@ -73,6 +75,7 @@ def serve(
     listener: socket.socket | None,
     stop: threading.Event,
     tls_listener: socket.socket | None = None,
+    liveness: Liveness | None = None,
 ) -> None:
     """Receive in this process on sockets that listen, until `stop` is set.
 
@@ -81,6 +84,7 @@ def serve(
         listener: for DICOM without TLS; None when that is closed.
         stop: set when it is time to end.
         tls_listener: for DICOM over TLS; None when that is closed.
+        liveness: hears that we listen, and that we go on; None: nobody asks.
 
     Raises:
         ReceivingError: nothing can be accepted any more, or see `run_receiver`.
@@ -118,8 +122,9 @@ def serve(
         ports = {"port": settings.port or None, "tls_port": settings.tls_port or None}
         ports = {name: port for name, port in ports.items() if port is not None}
         _LOG.info("receiver listens", ae_title=settings.ae_title, bind=settings.bind, **ports)
+        moved = _listening(liveness)
         while not stop.wait(_SIGNAL_SECONDS):  # a signal that another thread took is acted on when this one wakes
-            pass
+            moved()
         acceptor.stop(settings.grace_seconds)
         _LOG.info("receiver stopped", **ports)
     if deaf.is_set():
@@ -161,6 +166,14 @@ def _make_folders(settings: ReceiverSettings) -> Path:
     return folder
 
 
+def _listening(liveness: Liveness | None) -> Callable[[], None]:
+    """Say that we listen; gives what to call at each turn of the loop."""
+    if liveness is None:
+        return lambda: None
+    liveness.report_ready()
+    return liveness.loop("receiving", _STUCK_SECONDS)
+
+
 # Several processes
 
 
@@ -169,6 +182,7 @@ def _supervise(
     listener: socket.socket | None,
     stop: threading.Event,
     tls_listener: socket.socket | None,
+    liveness: Liveness | None = None,
 ) -> None:
     """Keep `settings.processes` receiver processes running on the same sockets."""
     listeners = [listener, tls_listener]
@@ -176,7 +190,9 @@ def _supervise(
     try:
         for child in children:
             child.start()
+        moved = _listening(liveness)
         while not stop.wait(_LOOK_SECONDS):
+            moved()
             for child in children:
                 child.look_after()
     finally:

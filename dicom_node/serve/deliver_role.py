@@ -14,6 +14,7 @@ from dicom_node.deliver.deliverer import Deliverer
 from dicom_node.deliver.down import LeftAlone
 from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.send import SendOutcome, send_files
+from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Destination, Settings
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.role import lease_owner
@@ -23,9 +24,11 @@ from dicom_node.serve.threads import run_threads
 log = structlog.get_logger()
 
 _MOST_THREADS = 8
+# A set of large objects over a slow line; each message has its own time-out.
+_SENDING_SECONDS = 3600.0
 
 
-def run_deliver(settings: Settings, stop: threading.Event) -> None:
+def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -> None:
     """Deliver until `stop` is set; a row that is being sent is finished first."""
     require_current(settings.database_url)
     deliveries = DeliveryTable(open_database(settings.database_url))
@@ -49,8 +52,9 @@ def run_deliver(settings: Settings, stop: threading.Event) -> None:
             lease_seconds=settings.lease_seconds,
             left_alone=left_alone,
         )
-        run_until_stopped(deliverer.step, stop)
+        run_until_stopped(deliverer.step, stop, liveness.loop(f"delivery {index}", _SENDING_SECONDS))
 
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))
+    liveness.report_ready()
     run_threads([lambda index=index: one(index) for index in range(count)], stop)  # type: ignore[misc]

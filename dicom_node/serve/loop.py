@@ -14,14 +14,20 @@ log = structlog.get_logger()
 _UNAVAILABLE_SECONDS = 5.0
 
 
-def run_until_stopped(step: Callable[[], float], stop: threading.Event) -> None:
+def run_until_stopped(
+    step: Callable[[], float], stop: threading.Event, moved: Callable[[], None] = lambda: None
+) -> None:
     """Call `step` again and again; it returns the seconds to wait before the next call.
 
     A database that does not answer is waited for: a restart of PostgreSQL must not cost a loaded model. Whatever was
     claimed meanwhile is taken again when its lease has run out. Every other error ends the role, and its supervisor
     starts it again.
+
+    Args:
+        moved: is called at each turn, see `dicom_node.node.liveness`.
     """
     while not stop.is_set():
+        moved()
         try:
             seconds = step()
         except DatabaseUnavailable as error:

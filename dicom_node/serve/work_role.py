@@ -12,6 +12,7 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from db.models import ModelTable
 from db.scans import ScanTable
+from dicom_node.node.liveness import Liveness
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.settings import Settings
 from dicom_node.series.complete.completer import Completer
@@ -24,8 +25,14 @@ from dicom_node.serve.threads import run_threads
 
 log = structlog.get_logger()
 
+# The longest turns: every open series is looked at, and one may take minutes in the child that reads it; a correction
+# is read and compared; a job has its own limit, after which it ends the process by itself.
+_COMPLETION_SECONDS = 1800.0
+_FEEDBACK_SECONDS = 1800.0
+_BESIDE_A_JOB_SECONDS = 600.0
 
-def run_work(settings: Settings, stop: threading.Event) -> None:
+
+def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> None:
     """Complete, analyse and attend to feedback until `stop` is set; what was begun is finished first.
 
     Completion runs beside analysis in one process, since a node that only receives has nothing to decide, and a node
@@ -39,11 +46,13 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
     completer = Completer(
         inbox, jobs, feedback, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine
     )
+    completing = liveness.loop("completion", _COMPLETION_SECONDS)
+    liveness.report_ready()
     run_threads(
         [
-            lambda: run_until_stopped(completer.look, stop),
-            lambda: _attend(settings, feedback, inbox, jobs, stop),
-            lambda: _analyse(settings, inbox, jobs, ModelTable(database), ScanTable(database), stop),
+            lambda: run_until_stopped(completer.look, stop, completing),
+            lambda: _attend(settings, feedback, inbox, jobs, stop, liveness),
+            lambda: _analyse(settings, inbox, jobs, ModelTable(database), ScanTable(database), stop, liveness),
         ],
         stop,
     )
@@ -51,7 +60,14 @@ def run_work(settings: Settings, stop: threading.Event) -> None:
     database.close()
 
 
-def _attend(settings: Settings, feedback: FeedbackTable, inbox: Inbox, jobs: JobTable, stop: threading.Event) -> None:
+def _attend(
+    settings: Settings,
+    feedback: FeedbackTable,
+    inbox: Inbox,
+    jobs: JobTable,
+    stop: threading.Event,
+    liveness: Liveness,
+) -> None:
     from dicom_node.feedback.match import FeedbackDesk
     from dicom_node.feedback.read import FeedbackReader
 
@@ -59,13 +75,19 @@ def _attend(settings: Settings, feedback: FeedbackTable, inbox: Inbox, jobs: Job
     reader = FeedbackReader(log_level=settings.log_level, log_format=settings.log_format)
     desk = FeedbackDesk(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
     try:
-        run_until_stopped(desk.step, stop)
+        run_until_stopped(desk.step, stop, liveness.loop("feedback", _FEEDBACK_SECONDS))
     finally:
         desk.close()
 
 
 def _analyse(
-    settings: Settings, inbox: Inbox, jobs: JobTable, models: ModelTable, scans: ScanTable, stop: threading.Event
+    settings: Settings,
+    inbox: Inbox,
+    jobs: JobTable,
+    models: ModelTable,
+    scans: ScanTable,
+    stop: threading.Event,
+    liveness: Liveness,
 ) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.analyse.analysis import region_rule_of
@@ -75,6 +97,7 @@ def _analyse(
     from dicom_node.models.choice import pinned_choice, registry_choice
     from dicom_node.models.served import ServedModel
     from dicom_node.series.read.received_series import ReceivedSeriesReader
+    from segmentation.ensemble import Ensemble
 
     owner = lease_owner("work")
     served = ServedModel(
@@ -82,13 +105,19 @@ def _analyse(
         open_choice=lambda choice: choice.open(settings.runtime, settings.threads),
         tell=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
     )
+
+    def current_model() -> Ensemble | None:
+        ensemble = served.current()
+        liveness.report_model(None if ensemble is None else ensemble.identity.digest)
+        return ensemble
+
     outbox = Outbox(settings.storage.absolute() / "outbox")
     outbox.clear_unfinished()
     worker = Worker(
         owner=owner,
         inbox=inbox,
         jobs=jobs,
-        current_model=served.current,
+        current_model=current_model,
         storage=settings.storage.absolute(),
         outbox=outbox,
         rules=WorkRules(
@@ -102,6 +131,7 @@ def _analyse(
         follow_ups=FollowUps(scans, open_hasher(settings.storage.absolute())) if settings.follow_up else None,
     )
     try:
-        run_until_stopped(worker.step, stop)
+        moved = liveness.loop("analysis", settings.job_limit_seconds + _BESIDE_A_JOB_SECONDS)
+        run_until_stopped(worker.step, stop, moved)
     finally:
         worker.close()
