@@ -24,23 +24,23 @@ from db.transitions import JobAction, lock_job, move
 class DeliveryTable:
     """Deliveries and their leases. Safe to use from several threads, processes and machines.
 
-    Each method is one transaction. A row whose sender died is taken again when its lease has run out: the same objects
-    are sent twice then, which their UIDs make harmless.
+    Each method is one transaction. When a sender dies, another one takes the row after the lease expires. The same
+    objects are then sent twice, which is harmless because their UIDs are the same.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def claim(self, owner: str, lease_seconds: float, skip: Collection[str] = ()) -> Delivery | None:
-        """Take the delivery that is due longest; None when none is.
+        """Claim the delivery that has been due longest; None when none is due.
 
         Args:
             owner: name of the lease's holder, unique to this thread.
-            skip: destinations to leave alone just now.
+            skip: destinations to skip for now.
         """
         now = self._database.clock()
         if self._database.is_sqlite and not self._something_is_due(now, skip):
-            return None  # looked without the write lock, so that idle senders are in nobody's way
+            return None  # read without the write lock, so that idle senders block no other process
         with self._database.write() as connection:
             query = claim_query(now, skip).with_for_update(skip_locked=True, key_share=True)
             row = connection.execute(query).first()
@@ -53,7 +53,7 @@ class DeliveryTable:
                     attempts=row.attempts + 1,
                     lease_owner=owner,
                     lease_expires=now + timedelta(seconds=lease_seconds),
-                    # Of a sender that went silent nobody knows how far it got.
+                    # How far a silent sender got is unknown.
                     report_out=row.report_out or row.lease_owner is not None,
                 )
                 .returning(deliveries)
@@ -105,12 +105,12 @@ class DeliveryTable:
         refused: bool = False,
         report_out: bool = False,
     ) -> None:
-        """Not sent: try again later.
+        """The delivery was not sent: try again later.
 
         Args:
-            refused: the destination said no, and this counts as one more refusal in a row; any other trouble ends the
-                row, since it tells nothing about what the destination will say.
-            report_out: the destination has the report all the same, or may have it.
+            refused: the destination refused it, which counts as one more refusal in sequence; any other fault resets
+                the count, because it says nothing about the destination's answer.
+            report_out: the destination has the report, or may have it.
 
         Raises:
             UnknownRow: there is no such delivery.
@@ -132,16 +132,16 @@ class DeliveryTable:
                     lease_expires=None,
                 )
             )
-            # A PACS that is down for days would fill the timeline: a reason is told when it changes.
+            # A PACS that is down for days would fill the timeline: a reason is recorded when it changes.
             if reason != delivery.reason:
-                detail = f"to {delivery.destination}, attempt {delivery.attempts}: {reason}; tried again"
+                detail = f"to {delivery.destination}, attempt {delivery.attempts}: {reason}; will retry"
                 note(connection, job.id, now, "not sent yet", detail)
 
     def give_up(self, delivery_id: int, owner: str, reason: str, *, report_out: bool = False) -> None:
-        """Never to be sent. The job fails once its other deliveries have ended too: they are not held up.
+        """Give the delivery up. The job fails after its other deliveries have ended; they continue.
 
         Args:
-            report_out: the destination has the report all the same, or may have it.
+            report_out: the destination has the report, or may have it.
 
         Raises:
             UnknownRow: there is no such delivery.
@@ -153,11 +153,11 @@ class DeliveryTable:
             _give_up(connection, job, replace(delivery, report_out=delivery.report_out or report_out), reason, now)
 
     def files_lost(self, delivery_id: int, owner: str, reason: str) -> bool:
-        """The result set is not in the outbox any more: the job is queued again, for those who have not got it yet.
+        """The result set is no longer in the outbox: queue the job again, for the destinations that lack it.
 
-        Only while the job has attempts left: else the delivery is given up, so that an outbox that loses everything
-        does not keep a worker busy for ever. It is given up too when a newer job of the series is there: an older
-        result must not follow a newer one.
+        Only while the job has attempts left: otherwise the delivery is given up, so that an outbox that loses
+            everything does not keep a worker busy forever. It is also given up when the series has a newer job: an
+            older result must not follow a newer one.
 
         Returns:
             whether the job is queued again.
@@ -170,17 +170,17 @@ class DeliveryTable:
         with self._database.write() as connection:
             job, delivery = _owned(connection, delivery_id, owner)
             if job.attempts >= job.max_attempts:
-                _give_up(connection, job, delivery, f"{reason}, and the attempts to analyse are spent", now)
+                _give_up(connection, job, delivery, f"{reason}, and all attempts to analyse are used", now)
                 return False
             newest = jobs_of_series(connection, job.series_instance_uid)[-1]
             if newest.id != job.id:
-                late = f"{reason}, and job {newest.id}, about more instances, is there"
+                late = f"{reason}, and job {newest.id} about more instances exists"
                 _give_up(connection, job, delivery, late, now)
                 return False
             if job.state is JobState.REJECTED:
                 this_one = update(deliveries).where(deliveries.c.id == delivery_id)
                 connection.execute(this_one.values(lease_owner=None, lease_expires=None))  # it is not being sent
-                forget_answers(connection, job)  # it is judged anew, and everybody hears what comes of it
+                forget_answers(connection, job)  # it is analysed again, and every destination gets the outcome
             else:
                 unsent = deliveries.c.state != DeliveryState.SENT.value
                 connection.execute(delete(deliveries).where(deliveries.c.job_id == job.id, unsent))
@@ -196,7 +196,7 @@ class DeliveryTable:
 
 
 def claim_query(now: datetime, skip: Collection[str]) -> Any:
-    """The delivery that is due longest and not being sent.
+    """The delivery that has been due longest and is not being sent.
 
     It waits for one of an earlier job of its series to the same destination: a PACS that was down gets the older result
     first, so that the newest there is the one of the whole series.
@@ -246,7 +246,7 @@ def _owned(connection: Connection, delivery_id: int, owner: str) -> tuple[Job, D
     if delivery.state is not DeliveryState.PENDING or delivery.lease_owner != owner:
         raise LeaseLost(
             f"delivery {delivery_id} of job {job_id} is no longer {owner}'s: it is {delivery.state}, held by "
-            f"{delivery.lease_owner or 'nobody'}"
+            f"{delivery.lease_owner or 'no sender'}"
         )
     return job, delivery
 
@@ -278,7 +278,7 @@ def _settle(
 def _end_job(connection: Connection, job: Job, now: datetime) -> None:
     """End a job whose deliveries have all ended: done, or failed with the reasons of those that were given up.
 
-    A rejected job has ended before; what came of its answers is in their rows and in its timeline.
+    A rejected job ended earlier; the outcome of its refusal reports is in their rows and in its timeline.
     """
     if job.state is JobState.REJECTED:
         return

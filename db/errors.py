@@ -6,11 +6,11 @@
     ├── InvalidDatabaseUrl     a URL that names no database we can use
     ├── UnknownRow             there is no job, delivery or association of that id
     ├── IllegalTransition      the table in `db/transitions.py` does not allow it
-    ├── InvalidMeasurements    measurements or an evaluation with a value that JSON does not know, such as NaN
+    ├── InvalidMeasurements    measurements or an evaluation with a value that JSON lacks, such as NaN
     ├── UnknownModel           no registered model has that digest or name, or several could be meant
-    ├── LiveModelChanged       somebody else has promoted meanwhile: what was compared no longer counts
+    ├── LiveModelChanged       another promotion came first: the comparison no longer applies
     ├── NoEarlierModel         there is no model to roll back to
-    └── LeaseLost              somebody else has the job by now: drop what was computed
+    └── LeaseLost              another worker has the job: drop the result
 
 A message never holds a password: URLs are shown through `db.engine.url.shown`.
 """
@@ -39,7 +39,7 @@ class UnknownRow(DatabaseError):
 
 
 class IllegalTransition(DatabaseError):
-    """A job cannot go from its state to the one asked for."""
+    """A job cannot go from its state to the requested one."""
 
 
 class InvalidMeasurements(DatabaseError):
@@ -59,4 +59,4 @@ class NoEarlierModel(DatabaseError):
 
 
 class LeaseLost(DatabaseError):
-    """The caller does not hold the lease (any more)."""
+    """The caller does not hold the lease, or no longer holds it."""

@@ -1,4 +1,4 @@
-"""The feedback table: segmentations that people corrected and sent back, and what became of each."""
+"""The feedback table: segmentations that people corrected and sent back, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from db.schema import associations, feedback, instances, jobs
 from db.series import mark_judged
 
 _BEYOND_IDS: Final = 2**31
-_MOST_TEXT: Final = 1024  # characters of what an object says of itself
+_MOST_TEXT: Final = 1024  # characters of text from the object itself
 
 
 class FeedbackTable:
     """Received segmentations. Safe to use from several threads, processes and machines; a method is one transaction.
 
     No row is ever removed, and none changes its file: a later correction of a series supersedes an earlier one by being
-    later. There are no leases: whoever looks at a row finds the same, and the first decision is the one that stays.
+    later. There are no leases: every process that looks at a row finds the same, and the first decision stays.
     """
 
     def __init__(self, database: Database) -> None:
@@ -77,9 +77,9 @@ class FeedbackTable:
             return [_feedback_of(row) for row in connection.execute(query)]
 
     def decide(self, feedback_id: int, decision: FeedbackDecision) -> Feedback:
-        """Write down what a look found; a row that another process has decided meanwhile stays as it is.
+        """Record the outcome of a look; a row that another process has decided in the meantime does not change.
 
-        The audit hears of what is accepted, refused, or fits no series (once). It names who sent, never a person.
+        The audit records what is accepted, refused, or fits no series (once). It names the sender, never a person.
 
         Raises:
             UnknownRow: there is no such row.
@@ -101,7 +101,7 @@ class FeedbackTable:
             return after
 
     def put_back(self, feedback_id: int, delay_seconds: float, *, counted: bool) -> Feedback:
-        """The look met trouble that is not the object's (`counted` False: as the disk's): look again later.
+        """The look failed for another reason than the object (`counted` False: for example the disk): look again later.
 
         Raises:
             UnknownRow: there is no such row.
@@ -118,7 +118,7 @@ class FeedbackTable:
     # By hand
 
     def look_again(self, feedback_id: int, by: str | None = None) -> Feedback:
-        """An administrator has a row looked at again that waits or was refused.
+        """An administrator has a waiting or refused row looked at again.
 
         Args:
             by: who, for the audit.
@@ -243,11 +243,11 @@ def _locked(connection: Connection, feedback_id: int) -> Feedback:
 
 
 def _get(connection: Connection, feedback_id: int) -> Feedback:
-    """Numbers that no column can hold are unknown too, not an error of the driver."""
+    """A number too large for the column is unknown, not an error of the driver."""
     known = 0 < feedback_id < _BEYOND_IDS
     row = connection.execute(_rows().where(feedback.c.id == feedback_id)).first() if known else None
     if row is None:
-        raise UnknownRow(f"there is no feedback {feedback_id}; `wmh-node feedback list --all` shows all there is")
+        raise UnknownRow(f"there is no feedback {feedback_id}; `wmh-node feedback list --all` lists all")
     return _feedback_of(row)
 
 
@@ -288,7 +288,7 @@ def _audited(after: Feedback) -> tuple[str, int | None, str]:
 def comparison_in_figures(one: Feedback) -> str:
     """The comparison of a correction with the model's own mask, in one line."""
     if (found := one.comparison) is None:
-        return "the model's own mask is not there any more, so it is compared with none"
+        return "the model's own mask no longer exists, so nothing is compared"
     model = found["model"]
     return (
         f"DSC {found['dsc']:.3f} with the model's own mask, {found['model_ml']:.2f} mL by the model, "

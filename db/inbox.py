@@ -38,7 +38,7 @@ class Inbox:
     # Associations
 
     def open_association(self, calling_ae_title: str, called_ae_title: str, address: str, receiver: str) -> int:
-        """Write down that an association began; returns its id.
+        """Record the start of an association; returns its id.
 
         Args:
             receiver: name of the receiver process, the same after its restart (`end_orphans`).
@@ -54,7 +54,7 @@ class Inbox:
             return int(connection.execute(insert(associations).returning(associations.c.id), values).scalar_one())
 
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
-        """Write down how an association ended; a second end of the same association changes nothing."""
+        """Record how an association ended; a second end of the same association changes nothing."""
         with self._database.write() as connection:
             connection.execute(
                 update(associations)
@@ -63,7 +63,7 @@ class Inbox:
             )
 
     def end_orphans(self, receiver: str) -> int:
-        """At the receiver's start: end as LOST what its killed predecessor left open; returns how many."""
+        """At the receiver's start: end associations that its killed predecessor left open as LOST; returns how many."""
         with self._database.write() as connection:
             return connection.execute(
                 update(associations)
@@ -203,7 +203,9 @@ class Inbox:
             return list(connection.execute(query).scalars())
 
     def close_series(self, series_instance_uid: str, instance_count: int) -> None:
-        """The first so many instances of a series ask for nothing: no job, no rejection. More of them open it again."""
+        """The first `instance_count` instances of a series need nothing: no job, no rejection. More of them open it
+        again.
+        """
         with self._database.write() as connection:
             mark_judged(connection, series_instance_uid, instance_count)
 
@@ -218,8 +220,7 @@ class Inbox:
         """End a series as rejected; gives a job in state `rejected`, so that it is listed and explained.
 
         The same verdict about the same instances again gives the same job. An earlier job of the series that is still
-        queued is superseded. When more instances have been judged meanwhile, the job of that verdict is given, and
-        nothing changes.
+        queued is superseded. When a verdict about more instances exists, its job is returned, and nothing changes.
 
         Args:
             code: short slug for scripts.
@@ -321,8 +322,8 @@ class _Statements:
     def _insert_instance(dialect_name: str) -> Any:
         """Gives no row for a duplicate, else whether another file of the series has this SOP Instance UID.
 
-        That another series has it too is only written down: which series a sender means is for the series' own UID to
-        say, so that one series never keeps another from being analysed.
+        That another series has it too is only recorded: the series' own UID decides which series it belongs to, so that
+            one series never blocks the analysis of another.
         """
         known = instances.alias("known")
         columns = {

@@ -1,4 +1,4 @@
-"""A job's timeline: what was received, then what became of it, in words."""
+"""A job's timeline: what was received, then what happened to it, as text."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from db.schema import associations, instances, job_events, series_associations
 _NOTE = insert(job_events)
 
 _ENDINGS: Final = {
-    AssociationEnd.RELEASED: "the sender had said all",
+    AssociationEnd.RELEASED: "closed normally by the sender",
     AssociationEnd.ABORTED: "aborted, or the connection was lost",
-    AssociationEnd.LOST: "the receiver itself was stopped while it was open",
+    AssociationEnd.LOST: "the receiver stopped while it was open",
 }
 
 
 def note(connection: Connection, job_id: int, at: datetime, what: str, detail: str) -> None:
-    """Add a line to a job's timeline, in the transaction of what it tells."""
+    """Add a line to a job's timeline, in the transaction of the event."""
     connection.execute(_NOTE, {"job_id": job_id, "at": at, "what": what, "detail": storable(detail)})
 
 
@@ -43,7 +43,7 @@ def _receiving(connection: Connection, job: Job) -> list[JobEvent]:
 
 
 def _associations_of(connection: Connection, job: Job) -> list[Row[Any]]:
-    """Associations that brought something of the series before the job was made, with what they brought for it."""
+    """Associations that delivered instances of the series before the job was made, with their counts."""
     brought = (
         select(
             instances.c.association_id,
@@ -93,9 +93,9 @@ def _association_events(row: Row[Any], until: datetime) -> list[JobEvent]:
 def _brought(row: Row[Any]) -> str:
     parts = [f"{row.brought or 0} instances"]
     if row.conflicts:
-        parts.append(f"{row.conflicts} of them other bytes under a known SOP Instance UID")
+        parts.append(f"{row.conflicts} of them with a known SOP Instance UID and different bytes")
     if row.elsewhere:
-        parts.append(f"{row.elsewhere} of them under a SOP Instance UID that another series has too")
+        parts.append(f"{row.elsewhere} of them with a SOP Instance UID that another series also has")
     if row.duplicate_count:
         parts.append(f"{row.duplicate_count} sent again with the same bytes")
     return ", ".join(parts)

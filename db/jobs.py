@@ -44,11 +44,11 @@ class JobTable:
     # Making
 
     def enqueue(self, series_instance_uid: str, instances_digest: str, instance_count: int) -> Job:
-        """Make the job about this state of the series, or give the one that is there.
+        """Make the job about this state of the series, or return the existing one.
 
-        An earlier job of the series becomes the predecessor; one that is only queued is superseded, and so is the
-        answer of a rejected one that is still on its way. When another
-        process has judged more instances meanwhile, its job is given and nothing changes.
+        An earlier job of the series becomes the predecessor; one that is only queued is superseded, and so is a
+        rejected job's refusal report that is not sent yet. When another process has made a job about more instances,
+        that job is returned and nothing changes.
 
         Args:
             instances_digest: sha256 that names the set of instances.
@@ -82,11 +82,12 @@ class JobTable:
     # Working
 
     def claim(self, owner: str, lease_seconds: float, *, take_over: bool = True) -> Job | None:
-        """Take a job: one whose worker went silent, else the one that is due longest; None when there is none.
+        """Claim a job: one whose worker went silent, otherwise the one that has been due longest; None when there is
+        none.
 
         A job whose workers went silent in too many of its attempts fails here, with that reason; one whose worker went
         silent is superseded here when a newer one of its series is there. A job waits for the earlier one of its series
-        that is running: it names its result as the one before.
+        that is running: its result names that one as the predecessor.
 
         Args:
             owner: name of the lease's holder, unique to this process.
@@ -96,7 +97,7 @@ class JobTable:
         """
         now = self._database.clock()
         if self._database.is_sqlite and not self._something_is_due(now, take_over):
-            return None  # looked without the write lock, so that idle workers are in nobody's way
+            return None  # read without the write lock, so that idle workers block no other process
         with self._database.write() as connection:
             while (job := _next_due(connection, now, take_over)) is not None:
                 if job.state is JobState.QUEUED:
@@ -129,7 +130,7 @@ class JobTable:
     def heartbeat(self, job_id: int, owner: str, lease_seconds: float) -> bool:
         """Prolong a lease; False when it is lost: another has the job, or it was cancelled.
 
-        A lease that ran out and that nobody took is still the owner's.
+        A lease that expired and that no worker took still belongs to the owner.
         """
         now = self._database.clock()
         with self._database.write() as connection:
@@ -148,7 +149,8 @@ class JobTable:
         new_deliveries: Sequence[NewDelivery],
         report: Mapping[str, str] | None = None,
     ) -> Job:
-        """The result set lies in the outbox: one delivery row per destination; done at once when there is none.
+        """The result set is in the outbox: add one delivery row per destination; the job is done at once when there is
+        none.
 
         A destination that has the results already, from before they were lost, is left out.
 
@@ -166,7 +168,7 @@ class JobTable:
             due = _make_due(connection, job_id, new_deliveries, now)
             state = JobState.DELIVERING if due else JobState.DONE
             names = ", ".join(one.destination for one in due)
-            detail = f"goes to {names}" if names else "no destination waits for them, so they stay in the outbox"
+            detail = f"goes to {names}" if names else "no destination is configured, so they stay in the outbox"
             detail = "; ".join([*_made_by(connection, job, measurements), *_compared(measurements), detail])
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
@@ -175,7 +177,7 @@ class JobTable:
             )  # fmt: skip
 
     def retry_later(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
-        """The attempt failed: queue the job again, or fail it when its attempts are spent, or when a newer one of its
+        """The attempt failed: queue the job again, or fail it when its attempts are used, or when a newer one of its
         series is there cancel it as superseded.
 
         Raises:
@@ -188,7 +190,7 @@ class JobTable:
                 return superseded
             silent = _silent_attempts(connection, job)
             if _is_spent(job, silent):
-                spent = f"{_attempts(job, silent)} spent, the last one failed: {reason}"
+                spent = f"{_attempts(job, silent)} used, the last one failed: {reason}"
                 return move(
                     connection,
                     job,
@@ -216,7 +218,8 @@ class JobTable:
             )
 
     def put_back(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:
-        """The attempt met trouble that is not the job's, as a full disk: queue it again, the attempt not counted.
+        """The attempt failed for another reason than the job, such as a full disk: queue it again without counting the
+        attempt.
 
         When a newer one of its series is there, the job is cancelled as superseded.
 
@@ -251,13 +254,13 @@ class JobTable:
         report: Mapping[str, str] | None = None,
         remark: str = "",
     ) -> Job:
-        """The series is not analysable. The job has ended with this, also while its answers are still on their way.
+        """The series is not analysable. This ends the job, also while its refusal reports are not delivered yet.
 
         Args:
-            answers: what lies in the outbox for the destinations that are told why; one that was told already, before
-                the answer was made again, is left out.
-            report: the UIDs of the report among the answers, for `earlier_report` of a later job.
-            remark: what else the timeline says.
+            answers: the refusal reports in the outbox, by destination; a destination that got one before it was made
+                again is left out.
+            report: the UIDs of the refusal report, for `earlier_report` of a later job.
+            remark: more text for the timeline.
 
         Raises:
             LeaseLost: the job is not the owner's any more; nothing was written.
@@ -266,7 +269,7 @@ class JobTable:
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, answers, now)
-            told = f"; {', '.join(one.destination for one in due)} will be told" if due else ""
+            told = f"; {', '.join(one.destination for one in due)} will get a refusal report" if due else ""
             told += f"; {remark}" if remark else ""
             return move(
                 connection, job, JobAction.REJECT, JobState.REJECTED, now, "rejected", f"{reason} [{code}]{told}",
@@ -274,7 +277,7 @@ class JobTable:
             )  # fmt: skip
 
     def fail(self, job_id: int, owner: str, reason: str) -> Job:
-        """Give up at once, whatever attempts are left.
+        """Fail at once, also when attempts are left.
 
         Raises:
             LeaseLost: the job is not the owner's any more.
@@ -289,7 +292,7 @@ class JobTable:
     # By hand
 
     def cancel(self, job_id: int, by: str | None = None) -> Job:
-        """An administrator cancels: whoever works on it loses the lease, and what is not sent yet is not sent.
+        """An administrator cancels: the worker loses the lease, and nothing more is sent.
 
         Args:
             by: who, for the audit.
@@ -318,7 +321,7 @@ class JobTable:
             return cancelled
 
     def retry(self, job_id: int, by: str | None = None) -> Job:
-        """An administrator has it tried again; a result that is there already is only sent to who has not got it.
+        """An administrator retries it; an existing result is re-sent only to destinations that lack it.
 
         Args:
             by: who, for the audit.
@@ -334,10 +337,10 @@ class JobTable:
             job = lock_job(connection, job_id)
             _require_newest(connection, job)
             if job.state is JobState.REJECTED:
-                forget_answers(connection, job)  # it is judged anew, and whoever was told hears what comes of it
+                forget_answers(connection, job)  # it is analysed again, and every destination gets the outcome
             state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
             what = "its results are sent again" if state is JobState.DELIVERING else "it is analysed again"
-            detail = f"by {by or 'an administrator'}, who found it {job.state}: {what}"
+            detail = f"by {by or 'an administrator'}, from state {job.state}: {what}"
             record_action(connection, now, by, "retry", job_id, detail)
             return move(
                 connection, job, JobAction.RETRY, state, now, _RETRIED, detail,
@@ -346,10 +349,10 @@ class JobTable:
             )  # fmt: skip
 
     def retry_resent(self) -> builtins.list[Job]:
-        """Try again each failed job, the newest of its series, whose whole series was sent again after it had failed.
+        """Retry each failed job, the newest of its series, whose whole series was sent again after the failure.
 
-        To send it again is what the people at a scanner can do about a failed job; without this it would change
-        nothing, since the node has every instance already.
+        Sending it again is what the operator of a scanner can do about a failed job; otherwise it would change nothing,
+        because the node already has every instance.
         """
         with self._database.read() as connection:
             ids = sorted(connection.execute(RESENT).scalars())
@@ -371,10 +374,10 @@ class JobTable:
             return get_job(connection, job_id)
 
     def earlier_report(self, job: Job) -> Mapping[str, str] | None:
-        """The report of the last job about an earlier state of the series that gave one; None when none did.
+        """The report of the last job about an earlier state of the series that has one; None when none has.
 
-        One that no destination has, may have or will get is none: no PACS could find it. Of a job that was judged anew
-        since, the answer that was sent before counts where it gave nothing after.
+        A report that no destination has, may have or will get does not count: no PACS could find it. For a job that was
+            retried, the refusal report sent before counts when the retry gave none.
         """
         with self._database.read() as connection:
             earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
@@ -470,7 +473,7 @@ def claim_queries(now: datetime) -> tuple[Any, Any]:
 
 def _next_due(connection: Connection, now: datetime, take_over: bool) -> Job | None:
     for query in claim_queries(now)[0 if take_over else 1 :]:
-        # SKIP LOCKED: what another worker is just taking is not waited for (PostgreSQL; SQLite has one writer anyway).
+        # SKIP LOCKED: do not wait for a row that another worker is claiming (PostgreSQL; SQLite has one writer).
         row = connection.execute(query.with_for_update(skip_locked=True, key_share=True)).first()
         if row is not None:
             return job_of(row)
@@ -496,7 +499,7 @@ def _is_spent(job: Job, silent: int) -> bool:
 
 
 def _fail_silent(connection: Connection, job: Job, silent: int, now: datetime) -> None:
-    reason = f"{_attempts(job, silent)} spent: the worker {job.lease_owner} went silent during the last one"
+    reason = f"{_attempts(job, silent)} used: the worker {job.lease_owner} went silent during the last one"
     move(connection, job, JobAction.CLAIM, JobState.FAILED, now, "failed", reason, code=_SPENT, reason=reason)
 
 
@@ -532,12 +535,12 @@ def _owned(connection: Connection, job_id: int, owner: str) -> Job:
     job = lock_job(connection, job_id)
     if job.state is not JobState.RUNNING or job.lease_owner != owner:
         holder = f"running under {job.lease_owner}" if job.state is JobState.RUNNING else str(job.state)
-        raise LeaseLost(f"job {job_id} is no longer {owner}'s: it is {holder}; drop what was computed")
+        raise LeaseLost(f"job {job_id} is no longer {owner}'s: it is {holder}; drop the result")
     return job
 
 
 def _made_by(connection: Connection, job: Job, measurements: Mapping[str, Any]) -> list[str]:
-    """Which model made the result, and that it is another than that of the earlier result, when it is."""
+    """Which model made the result, and whether the earlier result had another one."""
     model = _model_in(measurements)
     if model is None:
         return []
@@ -545,11 +548,11 @@ def _made_by(connection: Connection, job: Job, measurements: Mapping[str, Any]) 
     before = next((one for one in map(_model_in, (one.measurements for one in reversed(earlier))) if one), None)
     if before is None or before == model:
         return [f"by model {model}"]
-    return [f"by model {model}, where the earlier result was by {before}"]
+    return [f"by model {model}, the earlier result was by {before}"]
 
 
 def _compared(measurements: Mapping[str, Any]) -> list[str]:
-    """That the result tells a change since an earlier scan, and how far back that is."""
+    """Whether the result gives a change since an earlier scan, and how long ago that was."""
     follow_up = measurements.get("follow_up")
     if not isinstance(follow_up, Mapping) or not {"change_ml", "days"} <= set(follow_up):
         return []
@@ -567,7 +570,7 @@ def _model_in(measurements: Mapping[str, Any] | None) -> str | None:
 def _make_due(
     connection: Connection, job_id: int, new_deliveries: Sequence[NewDelivery], now: datetime
 ) -> builtins.list[NewDelivery]:
-    """Insert a row for each destination that has none; returns those. The others have it from before it was lost."""
+    """Insert a row for each destination that has none; returns those. The others got it before it was lost."""
     settled = _destinations_of(connection, job_id)
     due = [one for one in new_deliveries if one.destination not in settled]
     for one in due:
@@ -593,7 +596,7 @@ def _destinations_of(connection: Connection, job_id: int) -> set[str]:
 
 
 def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int:
-    """Make due again what was given up or cancelled; returns how many, 0 when there is no result yet."""
+    """Make given-up and cancelled deliveries due again; returns how many, 0 without a result."""
     unsent = (DeliveryState.GIVEN_UP.value, DeliveryState.CANCELLED.value)
     return connection.execute(
         update(deliveries)
@@ -622,7 +625,7 @@ def _require_newest(connection: Connection, job: Job) -> None:
 def _queued_words(job: Job, waited_seconds: float | None) -> str:
     words = [f"{job.instance_count} instances"]
     if waited_seconds is not None:
-        words.append(f"complete {waited_seconds:.1f} s after the last one came")
+        words.append(f"complete {waited_seconds:.1f} s after the last one was received")
     if job.predecessor_id is not None:
         words.append(f"successor of job {job.predecessor_id}")
     return ", ".join(words)

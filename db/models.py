@@ -34,7 +34,7 @@ class ModelTable:
     # Registering
 
     def add(self, model: NewModel, by: str, evaluation: Mapping[str, Any] | None = None) -> bool:
-        """Register a model; when it is there already, only its evaluation is taken over, if one is given.
+        """Register a model; when it is registered already, only its evaluation is updated, if one is given.
 
         Args:
             by: who, for the audit.
@@ -90,17 +90,17 @@ class ModelTable:
         Args:
             by: who, for the audit.
             instead_of: digest of the live model that the decision was made against; None when none was promoted yet.
-            reason: why, in the person's own words.
-            gate: what the gate found, as plain values.
-            overruled: the gate's checks that failed, in words: the promotion is a forced one when there are any.
+            reason: the person's reason.
+            gate: the results of the model checks, as plain values.
+            overruled: the model checks that failed, as text: the promotion is forced when there are any.
 
         Raises:
             UnknownModel: no model of that digest is registered.
-            LiveModelChanged: another promotion came in between.
-            InvalidMeasurements: the gate's findings are no JSON.
+            LiveModelChanged: another promotion came first.
+            InvalidMeasurements: the results of the checks are no JSON.
         """
         if gate is not None:
-            require_json(f"what the gate found about model {digest[:12]}", gate)
+            require_json(f"the model checks of {digest[:12]}", gate)
         with self._database.write() as connection:
             live = _locked_live(connection, instead_of, unless=digest)
             model = _get(connection, digest)
@@ -108,7 +108,7 @@ class ModelTable:
                 return live
             words = [f"{model}, digest {digest}", _instead(connection, live)]
             words += [f"reason: {reason}"] if reason else []
-            words += [f"forced, although the gate failed: {'; '.join(overruled)}"] if overruled else []
+            words += [f"forced, although checks failed: {'; '.join(overruled)}"] if overruled else []
             return self._note(
                 connection,
                 "promote model",
@@ -125,16 +125,16 @@ class ModelTable:
     def rollback(self, by: str, instead_of: str | None, reason: str | None = None) -> Promotion:
         """Make the model live again that was live before the live one was promoted.
 
-        A rollback of a rollback goes one promotion further back: it never returns to what was just left.
+        A rollback of a rollback goes one promotion further back: it never returns to the model that it replaced.
 
         Args:
             by: who, for the audit.
-            instead_of: digest of the live model that shall go.
-            reason: why, in the person's own words.
+            instead_of: digest of the live model to replace.
+            reason: the person's reason.
 
         Raises:
             NoEarlierModel: there is none.
-            LiveModelChanged: another promotion or rollback came in between.
+            LiveModelChanged: another promotion or rollback came first.
         """
         with self._database.write() as connection:
             live = _locked_live(connection, instead_of)
@@ -155,7 +155,7 @@ class ModelTable:
             )
 
     def not_loaded(self, by: str, digest: str, words: str) -> None:
-        """A worker could not load the live model: written to the audit, where people look why it is not in use."""
+        """A worker could not load the live model: record it in the audit, where people look for the reason."""
         with self._database.write() as connection:
             detail = f"digest {digest}: {words}"
             record_action(connection, self._database.clock(), by, "live model not loaded", None, detail)
@@ -169,7 +169,7 @@ class ModelTable:
     # Looking
 
     def live_digest(self) -> str | None:
-        """Digest of the live model; None when none was promoted yet. One row by its key: made to be asked often."""
+        """Digest of the live model; None when none was promoted yet. One row by its key: cheap enough to ask often."""
         with self._database.read() as connection:
             row = connection.execute(_LATEST).first()
             return None if row is None else str(row.digest)
@@ -198,7 +198,7 @@ class ModelTable:
             return _get(connection, digest)
 
     def find(self, what: str) -> RegisteredModel:
-        """The one model that a person means.
+        """The one model that a name means.
 
         Args:
             what: a digest, its beginning (4 digits or more), `NAME` or `NAME@VERSION`. A name wins over a beginning.
@@ -213,10 +213,10 @@ class ModelTable:
                     return _model_of(rows[0])
                 if rows:
                     meant = ", ".join(str(_model_of(row)) for row in rows)
-                    raise UnknownModel(f"{what!r} may mean {len(rows)} models: {meant}; give more of the digest")
+                    raise UnknownModel(f"{what!r} may mean {len(rows)} models: {meant}; give more digits of the digest")
         raise UnknownModel(
             f"no model {what!r} is registered: expected a digest or its first digits (4 or more), NAME or "
-            "NAME@VERSION; `wmh-node models list` shows those there are"
+            "NAME@VERSION; `wmh-node models list` lists the registered ones"
         )
 
     def list(self) -> builtins.list[RegisteredModel]:
@@ -252,7 +252,7 @@ def _locked_live(connection: Connection, expected: str | None, unless: str | Non
     if digest not in {expected, unless}:
         who = "" if live is None else f", by {live.who}"
         raise LiveModelChanged(
-            f"the live model has changed meanwhile: expected {_short(expected)}, found {_short(digest)}{who}. Look at "
+            f"the live model has changed: expected {_short(expected)}, found {_short(digest)}{who}. Look at "
             "`wmh-node models list`, and decide again"
         )
     return live
@@ -268,8 +268,8 @@ def _require_earlier(connection: Connection, live: Promotion | None) -> Promotio
         raise NoEarlierModel("nothing was promoted yet, so there is nothing to roll back")
     if live.previous_id is None:
         raise NoEarlierModel(
-            f"no model was promoted before {_get(connection, live.digest)}, so there is none to roll back to: promote "
-            "the one that you want"
+            f"no model was promoted before {_get(connection, live.digest)}, so there is none to roll back to: "
+            f"promote another one instead"
         )
     return _promotion_of(connection.execute(select(promotions).where(promotions.c.id == live.previous_id)).one())
 
@@ -277,12 +277,14 @@ def _require_earlier(connection: Connection, live: Promotion | None) -> Promotio
 def _get(connection: Connection, digest: str) -> RegisteredModel:
     row = connection.execute(select(models).where(models.c.digest == digest)).first()
     if row is None:
-        raise UnknownModel(f"no model of digest {digest} is registered; `wmh-node models list` shows those there are")
+        raise UnknownModel(
+            f"no model of digest {digest} is registered; `wmh-node models list` lists the registered ones"
+        )
     return _model_of(row)
 
 
 def _meanings(what: str) -> list[ColumnElement[bool]]:
-    """What a person may mean, the most exact first."""
+    """What a name may mean, the most exact first."""
     digits = what.lower()
     name, at, version = what.rpartition("@")
     meanings = [models.c.digest == digits]

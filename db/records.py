@@ -19,7 +19,7 @@ from db.errors import DatabaseError
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -31,7 +31,7 @@ class JobState(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """True when nothing happens to the job any more unless somebody asks."""
+        """True when the job has ended, and only a person can change it."""
         return self in _ENDED
 
 
@@ -48,11 +48,11 @@ class Job:
         not_before: a queued job is not claimed earlier.
         lease_owner, lease_expires: who works on it, and until when that holds without a heartbeat; both or none.
         predecessor_id: the job about an earlier state of the series.
-        code, reason: why it is rejected, failed, cancelled, or waits for another attempt; the reason in words.
+        code, reason: why it is rejected, failed, cancelled, or waits for another attempt; the reason as text.
         measurements: what the analysis measured (measurements.json), once there is a result.
         report: the UIDs of its report, by DICOM keyword, once there is one; a successor's report names it.
-        answered: the UIDs of the report of an answer (why it was rejected) that was sent before the job was judged
-            anew; what comes of it now takes that one's place.
+        answered: the UIDs of the refusal report that was sent before the job was retried; the new outcome replaces that
+            one.
         ended_at: when it became done, rejected, failed or cancelled.
     """
 
@@ -96,7 +96,7 @@ class JobEvent:
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands: PENDING -> SENT, or GIVEN_UP, or CANCELLED with its job."""
+    """The state of a delivery: PENDING -> SENT, or GIVEN_UP, or CANCELLED with its job."""
 
     PENDING = "pending"
     SENT = "sent"
@@ -119,7 +119,7 @@ class NewDelivery:
     def __post_init__(self) -> None:
         if not self.destination or not self.files:
             raise DatabaseError(
-                f"a delivery needs a destination and files; came {self.destination!r} and {len(self.files)} files"
+                f"a delivery needs a destination and files; got {self.destination!r} and {len(self.files)} files"
             )
 
 
@@ -129,12 +129,12 @@ class Delivery:
 
     Attributes:
         attempts: how often it was claimed.
-        refusals: how often in a row the destination has refused it.
+        refusals: how often in sequence the destination has refused it.
         not_before: it is not claimed earlier.
-        reason: what the last attempt that failed ran into.
+        reason: why the last failed attempt failed.
         settled_at: when it was sent, given up or cancelled.
         report_out: the destination has the report, or may have it, though the set as a whole was not sent: other
-            objects were refused, or nobody knows what became of the attempt.
+            objects were refused, or the outcome of the attempt is unknown.
     """
 
     id: int
@@ -154,9 +154,9 @@ class Delivery:
 
     @property
     def report_may_be_out(self) -> bool:
-        """Whether the destination has the report, or may have it; also since somebody is just sending it.
+        """Whether the destination has the report, or may have it; also because it is being sent now.
 
-        In doubt it may: a report that names one which is not there harms less than two that do not name each other.
+        In doubt it may have it: a report that names a missing one harms less than two that do not name each other.
         """
         return self.state is DeliveryState.SENT or self.report_out or self.lease_owner is not None
 
@@ -179,8 +179,8 @@ def delivery_of(row: Row[Any]) -> Delivery:
 class AssociationEnd(StrEnum):
     """How an association ended (PS3.8 section 7).
 
-    RELEASED by A-RELEASE: the sender had said all. ABORTED by A-ABORT or a lost connection. LOST: the receiver itself
-    was killed and found the association open at its next start.
+    RELEASED by A-RELEASE: closed normally by the sender. ABORTED by A-ABORT or a lost connection. LOST: the receiver
+    itself was killed and found the association open at its next start.
     """
 
     RELEASED = "released"
@@ -254,7 +254,7 @@ class SeriesActivity:
 
     Attributes:
         instance_count: instances of the series, conflicts included.
-        last_received_at: when the last of them came; a duplicate counts, since the sender is still at it.
+        last_received_at: when the last of them was received; a duplicate counts, because the sender is still sending.
         open_associations: associations that brought instances of this series and are still open.
         last_end: how the one that ended last ended; None when none has.
         conflict_count: how many of the instances are other bytes under a known SOP Instance UID.
@@ -274,7 +274,7 @@ class SeriesActivity:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a job is about, as far as another scan of the same patient must know.
+    """The facts of a job's scan that a later scan of the same patient needs.
 
     Attributes:
         job_id: of the job that analyses it.
@@ -329,10 +329,10 @@ class NewModel:
     size_bytes: int
 
     def __post_init__(self) -> None:
-        """A row that names no bundle could never be found again."""
+        """A row that names no bundle could not be found again."""
         if not _DIGEST.fullmatch(self.digest) or not self.name or not self.version or self.size_bytes < 0:
             raise DatabaseError(
-                "a model needs a sha256 of 64 hexadecimal digits, a name, a version and a size; came "
+                "a model needs a sha256 of 64 hexadecimal digits, a name, a version and a size; got "
                 f"{self.digest!r}, {self.name!r}, {self.version!r}, {self.size_bytes} bytes"
             )
 
@@ -372,9 +372,9 @@ class Promotion:
     Attributes:
         who: account, as `user@host` from the command line.
         digest: the model that became live.
-        reason: what the person gave as the reason; None when nothing was said.
-        forced: the gate had failed, and the person wanted it all the same.
-        gate: what the gate found, as plain values; None for a rollback.
+        reason: what the person gave as the reason; None when none was given.
+        forced: checks had failed, and the person promoted it anyway.
+        gate: the results of the model checks, as plain values; None for a rollback.
         previous_id: the row that a rollback from this one goes back to; None when there is none.
     """
 
@@ -393,7 +393,7 @@ class Promotion:
 
 
 class FeedbackState(StrEnum):
-    """What became of a segmentation that was sent to the node.
+    """The outcome of a segmentation that was sent to the node.
 
     WAITING: not looked at yet (no code), or kept until a series that it fits has been analysed (code and reason say
     what is missing). ACCEPTED: a correction of a series, compared with the model's mask. REFUSED: cannot be one; the
@@ -408,11 +408,11 @@ class FeedbackState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FeedbackFacts:
-    """What a segmentation says of itself.
+    """What a segmentation states about itself.
 
     Attributes:
         content_creator: ContentCreatorName (0070,0084); the name of a person, so never for a log.
-        operator: OperatorsName (0008,1070); likewise.
+        operator: OperatorsName (0008,1070); the same applies.
         content_time: ContentDate and ContentTime as ISO 8601 in the sender's local time; None when not given.
         made_with: manufacturer, model and version of what wrote it.
         refers_to: UIDs that it refers to, by kind: "series", "instances", "study".
@@ -433,7 +433,7 @@ class FeedbackDecision:
         facts: None when the object could not be read.
         source_series_uid: the series that it corrects; None when it fits none.
         job_id: whose result it was compared with.
-        code, reason: why it waits or was refused, in words for a radiologist; None when accepted.
+        code, reason: why it waits or was refused, as text for a radiologist; None when accepted.
         notes: sentences that a reader of the correction should know.
         comparison: DSC, volumes in mL, and the model, ready for JSON; None when there is nothing to compare with.
         wait_seconds: when it waits, until it is looked at again.
@@ -493,12 +493,12 @@ class Feedback:
 
     @property
     def counts(self) -> bool:
-        """It is the correction of its series that is used."""
+        """True when it is the correction of its series that is in use."""
         return self.state is FeedbackState.ACCEPTED and self.superseded_by is None
 
     @property
     def who(self) -> str:
-        """The person whom the object names, else who sent it. May be a name: for a person's eyes, never for a log."""
+        """The person named in the object, else the sender. May be a name: for a person's eyes, never for a log."""
         return self.content_creator or self.operator or self.calling_ae_title
 
 
@@ -582,7 +582,7 @@ class AuditEntry:
     """One action of a person, or what a worker could not do that a person must know.
 
     Attributes:
-        who: account, as `user@host` from the command line; "unknown" when nobody was named.
+        who: account, as `user@host` from the command line; "unknown" without a name.
         action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; "look
             at feedback again"; or a worker's "live model not loaded", "feedback accepted", "feedback refused" and
             "feedback fits no series yet", where `who` is the AE title that sent it.

@@ -43,10 +43,9 @@ class ScanTable:
             return [_result_of(row) for row in connection.execute(earlier_query(scan))]
 
     def choose(self, scan: Scan, compared_with_id: int | None) -> ScanResult | None:
-        """Write down what the scan is compared with, unless that was done before; returns what counts from now on.
+        """Record what the scan is compared with, unless that is recorded; returns the record that counts.
 
-        A second attempt, or another worker that took the job over, gets the first one's choice, whatever was analysed
-        meanwhile: a job gives one result.
+        A second attempt, or another worker that took the job over, gets the first one's choice: a job gives one result.
 
         Raises:
             InvalidMeasurements: the description is no JSON.

@@ -4,10 +4,8 @@
                                              series ~~< jobs --< job_events
                                                         jobs --< deliveries
                                                         jobs --- scans        whose and when, as keyed hashes
-    models --< promotions                    the newest promotion says which model is live
-    instances ~~ feedback >~~ series         a received segmentation, and the series that it corrects
-    roles                                    what runs, with its heartbeat
-    audit                                    what people did
+    models --< promotions the newest promotion names the live model instances ~~ feedback >~~ series a received
+    segmentation, and the series that it corrects roles what runs, with its heartbeat audit what people did
 
 `~~`: by UID, without a foreign key: a job or a correction may outlive the rows of its series.
 """
@@ -117,7 +115,7 @@ series = Table(
 )
 
 # Which associations brought something of a series, duplicates too: a resend after a crash may bring nothing new, and
-# its release still tells that the series is whole.
+# its release still shows that the series is whole.
 series_associations = Table(
     "series_associations",
     metadata,
@@ -169,7 +167,7 @@ jobs = Table(
     Column("reason", Text),
     Column("measurements", JSON(none_as_null=True)),
     Column("report", JSON(none_as_null=True)),
-    # The report of an answer that was sent before the job was judged anew.
+    # The refusal report that was sent before the job was retried.
     Column("answered", JSON(none_as_null=True)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
@@ -197,13 +195,13 @@ deliveries = Table(
     Column("reason", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("settled_at", UtcDateTime),
-    # The destination has the report of the set, or may have it, whatever became of the rest.
+    # The destination has the report of the set, or may have it, also when the rest failed.
     Column("report_out", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("job_id", "destination"),
     Index("ix_deliveries_queue", "state", "not_before", "id"),
 )
 
-# Which patient's and when, without saying whose: what later scans of the patient are compared with.
+# Which patient (as keyed hash) and when: what later scans of the patient are compared with.
 scans = Table(
     "scans",
     metadata,
@@ -254,11 +252,11 @@ promotions = Table(
     Column("gate", JSON(none_as_null=True)),
     # Where a rollback from this row leads, so that two rollbacks go back two promotions and not back and forth.
     Column("previous_id", Integer, ForeignKey("promotions.id")),
-    # The newest row is the live model: a number that was used must never come again.
+    # The newest row is the live model: a used number must never be used again.
     sqlite_autoincrement=True,
 )
 
-# Segmentations that came over C-STORE, one row a file: what a person corrected, or what could not be taken as that.
+# Segmentations received by C-STORE, one row per file: a person's correction, or one that was refused.
 feedback = Table(
     "feedback",
     metadata,
@@ -273,13 +271,13 @@ feedback = Table(
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("not_before", UtcDateTime, nullable=False),
-    # What the object says of itself; null before it was read. Names of people stay in these two columns.
+    # From the object itself; null before it was read. Names of people stay in these two columns.
     Column("content_creator", Text),
     Column("operator", Text),
     Column("content_time", String(40)),
     Column("made_with", Text),
     Column("refers_to", JSON(none_as_null=True)),
-    # What it is about, and what came of it.
+    # What it is about, and its outcome.
     Column("source_series_uid", _UID),
     Column("job_id", Integer, ForeignKey("jobs.id")),
     Column("code", String(64)),
@@ -291,7 +289,7 @@ feedback = Table(
     Index("ix_feedback_queue", "state", "not_before", "id"),
     Index("ix_feedback_source", "source_series_uid", "id"),
     Index("ix_feedback_series", "series_instance_uid"),
-    # The number is shown to people, and orders corrections of one series: it must never come again.
+    # The number is shown to people, and orders corrections of one series: it must never be used again.
     sqlite_autoincrement=True,
 )
 

@@ -31,7 +31,7 @@ def mark_judged(connection: Connection, series_instance_uid: str, instance_count
 
 
 def newer_verdict(row: Any, earlier: Sequence[Job], instance_count: int) -> Job | None:
-    """The newest job, when more than `instance_count` instances have been judged already: that verdict stays.
+    """The newest job, when a verdict about more than `instance_count` instances exists: that verdict stays.
 
     Args:
         row: of the series, locked; None when nothing was received.
@@ -72,7 +72,7 @@ def same_job(earlier: Sequence[Job], instances_digest: str) -> Job | None:
 
 
 def get_job_of(connection: Connection, series_instance_uid: str, instances_digest: str) -> Job:
-    """The job about these instances, which is known to be there."""
+    """The job about these instances, which is known to exist."""
     query = select(jobs).where(
         jobs.c.series_instance_uid == series_instance_uid, jobs.c.instances_digest == instances_digest
     )
@@ -80,7 +80,7 @@ def get_job_of(connection: Connection, series_instance_uid: str, instances_diges
 
 
 def require_series(row: Any, series_instance_uid: str) -> Any:
-    """The row, or an error that says that nothing was received.
+    """The row, or an error when nothing was received.
 
     Raises:
         UnknownRow: there is none.

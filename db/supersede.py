@@ -18,7 +18,7 @@ SUPERSEDED: Final = "superseded"
 
 
 def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
-    """Cancel the earlier jobs of a series that nobody has begun, and the answers of rejected ones that are not sent."""
+    """Cancel the earlier jobs of a series that no worker has begun, and unsent refusal reports of rejected ones."""
     for job in earlier:
         if job.state is JobState.QUEUED:
             _cancel_queued(connection, job, newer, now)
@@ -38,7 +38,7 @@ def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: dat
     newest = jobs_of_series(connection, job.series_instance_uid)[-1]
     if newest.id == job.id:
         return None
-    reason = f"{why}; more instances have come since, and job {newest.id} takes its place"
+    reason = f"{why}; more instances were received since, and job {newest.id} replaces it"
     return move(
         connection, job, JobAction.SUPERSEDE, JobState.CANCELLED, now, SUPERSEDED, reason,
         code=SUPERSEDED, reason=reason,
@@ -46,7 +46,7 @@ def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: dat
 
 
 def forget_answers(connection: Connection, job: Job) -> None:
-    """Remove the delivery rows of a rejected job that is judged anew; the timeline keeps what they came to.
+    """Remove the delivery rows of a rejected job that is retried; the timeline keeps their outcome.
 
     A report that a destination has, or may have, stays with the job as `answered`.
 
@@ -54,7 +54,7 @@ def forget_answers(connection: Connection, job: Job) -> None:
         job: locked.
     """
     of_job = deliveries.c.job_id == job.id
-    # Locked before they are looked at: a sender's claim takes no lock of the job, and is over now or finds nothing.
+    # Locked before they are read: a sender's claim does not lock the job; it has ended now, or finds nothing.
     rows = map(delivery_of, connection.execute(select(deliveries).where(of_job).with_for_update()).all())
     if job.report is not None and any(one.report_may_be_out for one in rows):
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(answered=dict(job.report)))
@@ -65,7 +65,7 @@ def _cancel_queued(connection: Connection, job: Job, newer: Job, now: datetime) 
     current = lock_job(connection, job.id)
     if current.state is not JobState.QUEUED:  # a worker took it meanwhile
         return
-    reason = f"more instances came before it was begun; job {newer.id} takes its place"
+    reason = f"more instances were received before it began; job {newer.id} replaces it"
     move(
         connection, current, JobAction.SUPERSEDE, JobState.CANCELLED, now, SUPERSEDED, reason,
         code=SUPERSEDED, reason=reason,
@@ -75,13 +75,13 @@ def _cancel_queued(connection: Connection, job: Job, newer: Job, now: datetime) 
 def _take_back_answers(connection: Connection, job: Job, newer: Job, now: datetime) -> None:
     lock_job(connection, job.id)  # a sender that has just sent it is waited for
     if withdraw_deliveries(connection, job.id, now):
-        note(connection, job.id, now, SUPERSEDED, f"not told any more: job {newer.id} is about more images")
+        note(connection, job.id, now, SUPERSEDED, f"no refusal report: job {newer.id} is about more images")
 
 
 def withdraw_deliveries(connection: Connection, job_id: int, now: datetime) -> int:
     """Cancel the pending deliveries of a locked job; returns how many there were.
 
-    Who is just sending one loses the lease and ends its C-STORE: the destination may have the report then.
+    A sender that is sending one loses the lease and ends its C-STORE: the destination may then have the report.
     """
     # One statement: a claim that commits in between is waited for, and its lease is seen.
     return connection.execute(

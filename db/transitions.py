@@ -14,7 +14,7 @@ Source: docs/maintainer/architecture.md, "Job states": `queued -> running -> del
 | supersede   | running                     | cancelled  | the same, and the attempt ended without a result            |
 | retry later | running                     | queued     | the attempt failed and others are left                      |
 | retry later | running                     | failed     | the last attempt failed                                     |
-| put back    | running                     | queued     | the attempt met trouble that is not the job's; not counted  |
+| put back    | running                     | queued     | another fault than the job's, as a full disk; not counted   |
 | fail        | running                     | failed     | trying again cannot help                                    |
 | reject      | running                     | rejected   | the worker found it not analysable                          |
 | deliver     | running                     | delivering | the result set lies in the outbox                           |
@@ -26,8 +26,8 @@ Source: docs/maintainer/architecture.md, "Job states": `queued -> running -> del
 | retry       | failed, cancelled, rejected | queued     | an administrator retries; there is no result yet            |
 | retry       | failed, cancelled           | delivering | an administrator retries; the result is there: only sent    |
 
-`done` has no way out: a late slice gives a new job. A rejected job that is retried is judged anew by its worker. Its
-answer may still be on its way to destinations: that is their delivery rows' state, and changes nothing about the job's.
+`done` has no way out: a late slice gives a new job. A rejected job that is retried is analysed again by its worker. Its
+refusal report may not be delivered yet: that is the state of its delivery rows, and does not change the job's.
 """
 
 from __future__ import annotations
@@ -102,10 +102,10 @@ TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobStat
 
 
 def require_transition(job_id: int | None, action: JobAction, old: JobState | None, new: JobState) -> None:
-    """Refuse a way that the table does not hold.
+    """Refuse a transition that the table does not have.
 
     Raises:
-        IllegalTransition: says where the job stands and where it would have to.
+        IllegalTransition: names the job's state and the states that allow the action.
     """
     ways = TRANSITIONS[action]
     if new in ways.get(old, frozenset()):
@@ -140,7 +140,7 @@ def insert_job(
 
 
 def lock_job(connection: Connection, job_id: int) -> Job:
-    """A job as it is now, and stays until the transaction ends.
+    """A job as it is now, locked until the transaction ends.
 
     Raises:
         UnknownRow: there is none of that id.
@@ -160,10 +160,10 @@ def get_job(connection: Connection, job_id: int) -> Job:
 
 def read_job(connection: Connection, query: Any, job_id: int) -> Job:
     """The one row of the query."""
-    # Numbers that no column can hold are unknown too, not an error of the driver.
+    # A number too large for the column is unknown, not an error of the driver.
     row = connection.execute(query).first() if 0 < job_id < _BEYOND_IDS else None
     if row is None:
-        raise UnknownRow(f"there is no job {job_id}; `wmh-node jobs list` shows those there are")
+        raise UnknownRow(f"there is no job {job_id}; `wmh-node jobs list` lists the jobs")
     return job_of(row)
 
 

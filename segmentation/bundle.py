@@ -4,8 +4,8 @@
     graph.json       the network layer by layer, so that a runtime without Keras can build it
     member-1.npz ... weights of one member, `layer/variable` -> float16 kernels and float32 vectors, never pickled
     ventricles-graph.json, ventricles.npz
-                     the one network that marks ventricles, likewise; absent in a bundle that has none
-    golden.npz       a drawn head and what the networks say of it (`segmentation.golden`); absent in the oldest bundles
+                     the one network that marks ventricles, in the same form; absent in a bundle that has none
+    golden.npz       a drawn head and the networks' predictions for it (`segmentation.golden`); absent in old bundles
     MODEL_CARD.md    what the model was trained on, what it scores, what it must not be used for
 
 The bundle's digest is the sha256 of the canonical manifest; since the manifest holds the sha256 of each file, it stands
@@ -77,7 +77,7 @@ class VentricleNetwork:
     Attributes:
         networks: it alone.
         threshold: probability at or above which a voxel is ventricle.
-        is_mirrored: it is asked about mirror images too, see `segmentation.mirroring`.
+        is_mirrored: it also sees mirror images, see `segmentation.mirroring`.
     """
 
     networks: NetworkSet
@@ -95,7 +95,7 @@ class ModelBundle:
         graph: the network of each member, layer by layer.
         weights: per member, `layer/variable` -> float32 array.
         ventricles: the ventricle network; None in a bundle without.
-        golden: what the networks say of a drawn head; None in a bundle without.
+        golden: the networks' predictions for a drawn head; None in a bundle without.
     """
 
     identity: ModelIdentity
@@ -106,7 +106,7 @@ class ModelBundle:
     golden: Golden | None = None
 
     def __post_init__(self) -> None:
-        """Check that network and input contract speak of the same images."""
+        """Check that network and input contract have the same image size."""
         _ = self.networks, self.preprocessing
 
     @property
@@ -135,13 +135,13 @@ class ModelBundle:
         return self.manifest.threshold
 
     def members_that_never_saw(self, patient: str) -> tuple[int, ...] | None:
-        """Members (from 0) whose training did not hold this patient: they may be scored on him.
+        """Members (from 0) whose training did not include this patient: they may be scored on this patient.
 
         Args:
             patient: as the data source names him.
 
         Returns:
-            Every member for a patient who took no part; None when the manifest does not tell.
+            Every member for a patient who took no part; None when the manifest does not say.
         """
         training = self.manifest.training
         if training.patients is None:
@@ -162,12 +162,12 @@ def load_bundle(path: Path) -> ModelBundle:
     """Read and check a bundle: schema, file names, sizes, sha256, and every weight's name, shape and value.
 
     Raises:
-        BadBundle: with what was expected, what came and what to do.
+        BadBundle: with what was expected, what was found and what to do.
     """
     try:
         return _load(path)
     except BadBundle as error:
-        # It may quote what the bundle says, and goes to terminals.
+        # It may quote the bundle's text, and is printed to terminals.
         raise BadBundle(printable(str(error))) from error
 
 
@@ -221,8 +221,9 @@ def write_bundle(
         threshold: mean probability at or above which a voxel is WMH.
         ventricles: Keras model that marks ventricles, built by `build_network` too, of any width; same input contract.
         ventricle_threshold: probability at or above which a voxel is ventricle.
-        mirrors_ventricles: the ventricle network is asked about mirror images too, see `segmentation.mirroring`.
-        temperature: what the logits were divided by, already folded into the last layer's weights; told, not applied.
+        mirrors_ventricles: the ventricle network also sees mirror images, see `segmentation.mirroring`.
+        temperature: what the logits were divided by, already folded into the last layer's weights; recorded, not
+            applied.
 
     Golden predictions are computed from the weights as they are written, and stored with them.
 
@@ -233,7 +234,9 @@ def write_bundle(
         raise BadBundle("expected at least one member, got none")
     graphs = [NetworkGraph.from_keras(model) for model in models]
     if any(graph != graphs[0] for graph in graphs):
-        raise BadBundle("expected members of one architecture, got different ones: write one bundle for each")
+        raise BadBundle(
+            "expected members of one architecture, got different ones: write one bundle for each architecture"
+        )
     files = {GRAPH_NAME: graphs[0].to_json(), CARD_NAME: model_card.encode()}
     for index, model in enumerate(models):
         files[member_name(index)] = pack_weights(graphs[0], graphs[0].weights_of(model))

@@ -71,7 +71,7 @@ class Ensemble:
     def predict_ventricles(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """Probabilities of ventricle, by the bundle's ventricle network.
 
-        The first call compiles the network, so that nobody pays for it who does not ask.
+        The first call compiles the network, so that only callers that need it pay for it.
 
         Args:
             images: float32 (slice, size, size), the same that `predict` takes.
@@ -121,7 +121,7 @@ def open_ensemble(bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads:
         threads: CPU threads for inference; None uses every core.
 
     Raises:
-        RuntimeUnavailable: the runtime asked for is not installed or cannot compile the network here.
+        RuntimeUnavailable: the requested runtime is not installed or cannot compile the network here.
         BadBundle: the weights do not fit the network.
     """
     marker = bundle.ventricles

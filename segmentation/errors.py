@@ -3,7 +3,7 @@
 SegmentationError
 ├── BadVolume        an array or spacing that is not a FLAIR volume
 ├── BadBundle        a model bundle that is damaged, foreign or of another version
-└── RuntimeUnavailable   the runtime asked for cannot run on this machine
+└── RuntimeUnavailable   the requested runtime cannot run on this machine
 """
 
 from __future__ import annotations
@@ -22,4 +22,4 @@ class BadBundle(SegmentationError):
 
 
 class RuntimeUnavailable(SegmentationError):
-    """The runtime asked for cannot run on this machine."""
+    """The requested runtime cannot run on this machine."""

@@ -1,7 +1,7 @@
-"""Golden predictions: what a bundle's networks must say of a drawn head, on any machine and by any runtime.
+"""Golden predictions: what a bundle's networks must predict for a drawn head, on any machine and with any runtime.
 
-`write_bundle` stores them, computed by Keras in float32 from the rounded weights; `check_golden` holds a compiled
-ensemble to them, so that a runtime, a driver or a CPU that computes something else is found before it draws a mask.
+`write_bundle` stores them, computed by Keras in float32 from the rounded weights; `check_golden` compares a compiled
+ensemble with them, so that a runtime, a driver or a CPU that computes something else is found before it makes a mask.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BF16_TOLERANCE_OF_ONE: Final = 0.25
 
 @dataclass(frozen=True)
 class Golden:
-    """The drawn head and what the networks say of it.
+    """The drawn head and the networks' predictions for it.
 
     Attributes:
         images: float32 (slice, size, size), networks' input, every value representable in float16.
@@ -98,7 +98,7 @@ def make_golden(
         settings: the input contract.
         members: with the weights as the bundle holds them, rounded.
         ventricles: the ventricle network, if there is one.
-        mirrors_ventricles: it is asked about mirror images too.
+        mirrors_ventricles: it also sees mirror images.
     """
     images = golden_images(settings)
     probability = _rounded(_mean_by_keras(members, images))
@@ -139,7 +139,7 @@ def parse_golden(content: bytes, slices: int, size: int, ventricles: bool) -> Go
 
 
 def check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GoldenVerdict:
-    """Hold a compiled ensemble to the golden predictions of a bundle.
+    """Compare a compiled ensemble with the golden predictions of a bundle.
 
     Args:
         bundle: has golden predictions.
@@ -151,8 +151,8 @@ def check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GoldenVerdict:
     golden = bundle.golden
     if golden is None:
         raise BadBundle(
-            f"{bundle.identity.name} {bundle.identity.version} has no golden predictions, so that it cannot be held to "
-            "them: write it again with this version of wmh-node"
+            f"{bundle.identity.name} {bundle.identity.version} has no golden predictions to compare with: write it "
+            f"again with this version of wmh-node"
         )
     found = ensemble.predict(golden.images).mean(axis=0, dtype=np.float64)
     tolerance = _tolerance(ensemble.precision, bundle.members)

@@ -1,7 +1,7 @@
 """A drawn head for golden predictions: skull, scalp, brain, ventricles, bright lesions, texture; no patient's image.
 
-Not the phantom of `dicom_node.demo` (this package knows no DICOM): four slices that make a network say something in
-every way it can - sure lesions, faint ones, borders, and healthy tissue.
+Not the phantom of `dicom_node.demo` (this package knows no DICOM): four slices with every kind of tissue for a network:
+clear lesions, faint ones, borders, and healthy tissue.
 """
 
 from __future__ import annotations

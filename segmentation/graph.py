@@ -1,6 +1,6 @@
-"""A network layer by layer, in words that need no Keras: what graph.json of a bundle holds.
+"""A network layer by layer, without Keras: the content of a bundle's graph.json.
 
-Each operation means what the Keras 3 layer beside it does at inference, channels last:
+Each operation does what the Keras 3 layer in its row does at inference, channels last:
 
 | operation              | Keras layer            | settings                              | weights             |
 |------------------------|------------------------|---------------------------------------|---------------------|

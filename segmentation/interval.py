@@ -4,8 +4,8 @@ The limit is that of the uncertainty index (`segmentation.uncertainty`): a voxel
 under 0.5 bit, 0.1100 < p < 0.8900. The lower end is the volume of the predicted voxels that are certain; the upper end
 adds every voxel that is uncertain, predicted or not. So the lower end is the volume times (1 - uncertainty index).
 
-It is no confidence interval: nothing says how often the volume that a reader would draw lies in it. What was measured
-of that is in docs/adr/0010, and `make interval-coverage` prints it again.
+It is no confidence interval: it does not state how often it holds the volume that a reader would draw. The measured
+coverage is in docs/adr/0010, and `make interval-coverage` prints it again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class VolumeInterval:
     upper_ml: float
 
     def __post_init__(self) -> None:
-        """Check once, so that nothing after has to."""
+        """Check once, so that no later code must."""
         if not 0.0 <= self.lower_ml <= self.upper_ml:
             raise ValueError(f"expected 0 <= lower <= upper in mL, got {self.lower_ml} and {self.upper_ml}")
 

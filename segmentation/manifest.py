@@ -100,8 +100,8 @@ class Training(_Frozen):
         recipe: the command, or the name of the recipe.
         data: what they were trained on.
         patients: every patient that any member or the ventricle network saw or was scored on while training, as the
-            data source names them; None when it is not told. Leave it out where these names must not leave the house.
-        held_out: per member, those of `patients` that it never saw; None when it is not told.
+            data source names them; None when not stated. Leave it out where these names must stay private.
+        held_out: per member, those of `patients` that it never saw; None when not stated.
     """
 
     software: dict[str, str]
@@ -114,7 +114,7 @@ class Training(_Frozen):
     def _held_out_of_patients(self) -> Training:
         for member, names in enumerate(self.held_out or ()):
             if unknown := sorted(set(names) - set(self.patients or ())):
-                raise ValueError(f"held_out of member {member} names {unknown[0]!r}, who is not among patients")
+                raise ValueError(f"held_out of member {member} names {unknown[0]!r}, which is not among patients")
         return self
 
 
@@ -126,7 +126,7 @@ class FileEntry(_Frozen):
 
 
 class Manifest(_Frozen):
-    """manifest.json. An optional field that is None stands in neither the file nor the digest.
+    """manifest.json. An optional field that is None is in neither the file nor the digest.
 
     Attributes:
         ventricles: the ventricle network, where the bundle has one.

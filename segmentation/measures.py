@@ -1,4 +1,4 @@
-"""What is reported of a lesion mask: volume, its interval, lesions, uncertainty, and whether a person should look."""
+"""The measures of a lesion mask: volume, its interval, lesions, uncertainty, and whether a review is recommended."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Measures:
     volume_interval_ml: VolumeInterval
 
     def __post_init__(self) -> None:
-        """Check once, so that nothing after has to."""
+        """Check once, so that no later code must."""
         lower, upper = self.volume_interval_ml.lower_ml, self.volume_interval_ml.upper_ml
         if not lower <= self.wmh_volume_ml <= upper:
             raise ValueError(f"expected a volume between {lower} and {upper} mL, got {self.wmh_volume_ml}")

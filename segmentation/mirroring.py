@@ -1,7 +1,8 @@
-"""A network asked twice: about each slice and about its mirror image, left for right.
+"""A network applied twice: to each slice and to its left-right mirror image.
 
-Heads are nearly symmetric and a network's faults are not: the mean of both answers is a little better than either, and
-a mirrored head gets exactly the mirrored answer. It costs twice the time, which only a small network is worth.
+Heads are nearly symmetric and a network's faults are not: the mean of both predictions is a little better than either,
+and a mirrored head gets exactly the mirrored prediction. It takes twice the time, so it is used for a small network
+only.
 """
 
 from __future__ import annotations

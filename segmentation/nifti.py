@@ -38,7 +38,7 @@ _DAMAGE: Final = (
 
 @dataclass(frozen=True)
 class NiftiGrid:
-    """Where a NIfTI file's voxels lie, and how they were turned.
+    """The geometry of a NIfTI file's voxels, and how they were turned.
 
     Attributes:
         shape: the file's own three axes.

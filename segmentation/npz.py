@@ -54,7 +54,7 @@ def parse_arrays(
 
     Args:
         name: file name, for the error.
-        content: what `pack_arrays` gave, or an enemy.
+        content: from `pack_arrays`, or from an attacker.
         expected: name -> shape of every array that must be there, and no other may.
         owner: whose arrays they are, for the error: "the weights are not those of the network".
 

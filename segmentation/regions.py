@@ -20,7 +20,7 @@ from segmentation.interval import Bounds, VolumeInterval
 DistanceRule = Literal["2d", "3d"]
 FLAG_NO_VENTRICLES: Final = "no_ventricles_found"
 
-# What a network calls ventricle is cleaned up before anything is measured from it. The lateral ventricles of an adult
+# A network's ventricle mask is cleaned up before anything is measured from it. The lateral ventricles of an adult
 # hold 5 to 100 mL: when the largest component (26-connected) is under half a millilitre, none was found. Horns and the
 # third and fourth ventricle may stand apart on thick slices; what is under 2 % of the largest counts as sulcal fluid.
 LEAST_ML: Final = 0.5
@@ -44,7 +44,7 @@ class RegionRule:
     distance_rule: DistanceRule = "2d"
 
     def __post_init__(self) -> None:
-        """Check once, so that nothing after has to."""
+        """Check once, so that no later code must."""
         if not (np.isfinite(self.distance_mm) and self.distance_mm > 0):
             raise BadVolume(f"expected a positive periventricular distance in mm, got {self.distance_mm}")
         if self.distance_rule not in get_args(DistanceRule):
@@ -86,7 +86,7 @@ class Regions:
 
     Attributes:
         periventricular: bool (slice, row, column), native grid: part of the WMH mask; the rest of that is deep.
-        volumes: what it comes to.
+        volumes: their volumes.
     """
 
     periventricular: NDArray[np.bool_]

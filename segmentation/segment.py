@@ -39,7 +39,7 @@ class StageSeconds:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What the ensemble says of one FLAIR volume.
+    """The ensemble's segmentation of one FLAIR volume.
 
     Attributes:
         mask: bool (slice, row, column), native grid: probability at or above the bundle's threshold.
@@ -49,7 +49,7 @@ class Segmentation:
         flags: what was unusual about the case, sorted slugs such as `blank_slices` or `no_histogram_peak`.
         ventricles: bool, same shape: the ventricles, cleaned up; None when the bundle has no ventricle network.
         periventricular: bool, same shape: part of the mask; None when there are no ventricles to measure it from.
-        regions: volumes of periventricular and deep WMH and of the ventricles; None likewise.
+        regions: volumes of periventricular and deep WMH and of the ventricles; None in the same case.
     """
 
     mask: NDArray[np.bool_]
@@ -70,13 +70,13 @@ def segment_volume(
 ) -> Segmentation:
     """Segment white matter hyperintensities, and divide them where the bundle has a ventricle network.
 
-    The members' probabilities are averaged before they are mapped back: the mapping is linear, so the order makes no
-    difference but to the time it takes. The same volume gives the same bits every time on one machine.
+    The members' probabilities are averaged before they are mapped back: the mapping is linear, so the order changes
+    only the time. The same volume gives the same bits every time on one machine.
 
     Args:
         volume: what to segment.
         ensemble: by which networks.
-        progress: hears of the stages.
+        progress: called at each stage.
         region_rule: which WMH counts as periventricular.
     """
     report = progress or _silent

@@ -1,10 +1,10 @@
 """The uncertainty index of Kim, Ryu et al. (AJNR 2024;45:1885), in bits, on the ensemble's mean probability.
 
-KL(p || 0.5) = 1 - H(p) in bits: 0 where the ensemble does not know (p = 0.5), 1 where it is sure (p = 0 or 1).
+KL(p || 0.5) = 1 - H(p) in bits: 0 where the ensemble is undecided (p = 0.5), 1 where it is sure (p = 0 or 1).
 A predicted voxel (p >= 0.5) is uncertain when its KL is under 0.5, that is 0.5 <= p < 0.8900. The index is the fraction
 of predicted voxels that are uncertain, and undefined (None) where nothing is predicted.
 
-Three traps, each with a test: thresholding H in place of KL gives 1 - UI; natural logarithms move the limit from 0.8900
+Three traps, each with a test: thresholding H instead of KL gives 1 - UI; natural logarithms move the limit from 0.8900
 to 0.9518; a two-channel entropy over a stacked axis counts the channel twice.
 """
 

@@ -1,4 +1,4 @@
-"""What somebody else made: its files are read, and its words are shown, without trust."""
+"""Content from other people: its files are read, and its text is shown, without trust."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Final
 
 from segmentation.errors import BadBundle
 
-# Never through a link, and never waiting for whoever writes into a pipe.
+# Never through a link, and never waiting for a writer of a pipe.
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# C0, DEL and C1: a terminal obeys them. Newline and tab do no harm.
+# C0, DEL and C1: a terminal interprets them. Newline and tab do no harm.
 _CONTROLS: Final = {
     code: "\N{REPLACEMENT CHARACTER}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\n\t"
 }
 
 
 def printable(text: str) -> str:
-    """The text with a replacement character for each control character that a terminal would obey."""
+    """The text with a replacement character for each control character that a terminal would interpret."""
     return text.translate(_CONTROLS)
 
 
 def read_plain_file(path: Path, limit: int) -> bytes:
-    """Read a file of a bundle, whole; never more than `limit` bytes, whatever it turns out to be.
+    """Read a file of a bundle, whole; never more than `limit` bytes, whatever the file is.
 
     Raises:
         BadBundle: it is missing, a link, no plain file, too large, grows while it is read, or cannot be read.
@@ -55,6 +55,6 @@ def _read_open(descriptor: int, name: str, limit: int) -> bytes:
         content = file.read(status.st_size + 1)
     if len(content) > status.st_size:
         raise BadBundle(
-            f"{name}: expected {status.st_size} bytes, got more: somebody still writes to it, try again later"
+            f"{name}: expected {status.st_size} bytes, got more: another program is still writing it, try again later"
         )
     return content

@@ -30,7 +30,7 @@ class FlairVolume:
     spacing_mm: tuple[float, float, float]
 
     def __post_init__(self) -> None:
-        """Check once, so that nothing after has to."""
+        """Check once, so that no later code must."""
         if self.voxels.ndim != 3 or 0 in self.voxels.shape:
             raise BadVolume(f"expected voxels of shape (slice, row, column), got {self.voxels.shape}")
         if self.voxels.dtype != np.float32:

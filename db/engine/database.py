@@ -28,7 +28,7 @@ from db.engine.url import parse_url, shown
 
 Clock = Callable[[], datetime]
 
-# A commit that waits behind others needs milliseconds; so long only when the disk or another program is in trouble.
+# A commit that waits for others needs milliseconds; more only when the disk or another program has a fault.
 _BUSY_SECONDS: Final = 30.0
 # A server or network that vanishes is noticed within half a minute, not after the kernel's quarter of an hour
 # (libpq 34.1.2, connection parameters).
@@ -74,7 +74,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads, and so waits for nobody.
+        """A transaction that only reads, and so never waits.
 
         Raises:
             DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
@@ -135,7 +135,7 @@ def make_engine(url: URL) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # pre_ping: a server that was restarted costs nobody an error.
+    # pre_ping: a restarted server causes no error.
     wanted = {name: value for name, value in _NETWORK.items() if name not in url.query}
     engine = create_engine(url, pool_pre_ping=True, connect_args=wanted)
     event.listen(engine, "connect", _set_up_postgresql)

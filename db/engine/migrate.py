@@ -29,7 +29,7 @@ _UPGRADE_LOCK: Final = 0x776D682D6E6F6465
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
-    """How the database's schema stands to this version of the program.
+    """How the database's schema compares with this version of the program.
 
     Attributes:
         current: revision of the database; None when it has no tables of ours.
@@ -103,7 +103,7 @@ def check(url: str) -> SchemaStatus:
 
 
 def _suspend_foreign_keys(driver_connection: Any, _record: object) -> None:
-    """SQLite alters a table by making it anew; dropping the old one would take along what refers to it.
+    """SQLite alters a table by creating it again; dropping the old one would also drop what refers to it.
 
     Source: sqlite.org/lang_altertable.html, section 7. The pragma has no effect inside a transaction.
     """

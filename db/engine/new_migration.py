@@ -1,4 +1,4 @@
-"""For maintainers: write the migration that brings the last one to what `db/schema.py` says now.
+"""For maintainers: write the migration from the last one to the present `db/schema.py`.
 
 python -m db.engine.new_migration "jobs know their model"
 

@@ -15,22 +15,22 @@ from db.engine.url import shown
 from db.errors import DatabaseError, DatabaseUnavailable, SchemaOutOfDate
 
 _UPGRADE: Final = "run `wmh-node db upgrade`"
-# SQLite says it in words only; PostgreSQL by SQLSTATE: undefined_table, undefined_column.
+# SQLite gives only text; PostgreSQL gives an SQLSTATE: undefined_table, undefined_column.
 _SQLITE_SCHEMA: Final = ("no such table", "no such column", "has no column named")
 _POSTGRESQL_SCHEMA: Final = frozenset({"42P01", "42703"})
 
 _ADVICE: Final = (
-    ("database is locked", "another program holds it; end that program, or use PostgreSQL for several machines"),
-    ("lock timeout", "another session holds the rows; see pg_stat_activity for it"),
+    ("database is locked", "another program has locked it; stop that program, or use PostgreSQL for several machines"),
+    ("lock timeout", "another session has locked the rows; find it in pg_stat_activity"),
     ("unable to open database file", "check that the folder exists and that this user may write to it"),
     ("disk is full", "free some space"),
     ("disk I/O error", "check the disk"),
     ("readonly", "check that this user may write to the file and its folder"),
     ("malformed", "the file is damaged: stop the node, keep a copy, and restore a backup"),
-    ("not a database", "the file is something else: check the path in WMH_NODE_DATABASE_URL"),
+    ("not a database", "the file is not an SQLite database: check the path in WMH_NODE_DATABASE_URL"),
     ("password authentication failed", "check the user and password in WMH_NODE_DATABASE_URL"),
     ("does not exist", "create it first, or check the name in WMH_NODE_DATABASE_URL"),
-    ("connection", "check that the server runs and can be reached from here"),
+    ("connection", "check that the server is running and reachable from this machine"),
 )
 
 
@@ -50,10 +50,13 @@ def _translate(url: URL, error: DBAPIError) -> DatabaseError:
     text = " ".join(str(cause).split())
     if _is_schema(cause, text):
         return SchemaOutOfDate(f"{shown(url)}: the schema is not what this version needs ({text}); {_UPGRADE}")
-    # A damaged or foreign SQLite file comes as the plain base class.
+    # A damaged or foreign SQLite file raises the base class.
     is_plain = type(error) is PlainDatabaseError
     if error.connection_invalidated or is_plain or isinstance(error, OperationalError | InterfaceError):
-        advice = next((advice for sign, advice in _ADVICE if sign in text), "try again; if it lasts, see its log")
+        advice = next(
+            (advice for sign, advice in _ADVICE if sign in text),
+            "try again; if the error persists, read the database's log",
+        )
         return DatabaseUnavailable(f"{shown(url)} cannot be used: {text}; {advice}")
     return DatabaseError(f"{shown(url)}: {type(error).__name__}: {text}")
 

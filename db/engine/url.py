@@ -1,4 +1,4 @@
-"""Database URLs: which ones we take, and how they may be shown."""
+"""Database URLs: which ones are accepted, and how they may be shown."""
 
 from __future__ import annotations
 

@@ -14,18 +14,18 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def storable(text: str) -> str:
     """The text without what PostgreSQL's text or UTF-8 cannot hold: NUL and lone surrogates become U+FFFD.
 
-    A reason that could not be written down would leave its job without an end.
+    A reason that cannot be stored would leave its job without an end.
     """
     return text.replace("\x00", _REPLACEMENT).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def require_json(what: str, document: Mapping[str, Any]) -> None:
-    """PostgreSQL refuses what SQLite would take: refuse it on both.
+    """PostgreSQL refuses some values that SQLite accepts: refuse them on both.
 
     Raises:
-        InvalidMeasurements: it holds what JSON does not know, such as NaN or a date.
+        InvalidMeasurements: it holds a value that JSON lacks, such as NaN or a date.
     """
     try:
         json.dumps(dict(document), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise InvalidMeasurements(f"{what} cannot be stored: expected values that JSON knows, came: {error}") from error
+        raise InvalidMeasurements(f"{what} cannot be stored: expected JSON values, got: {error}") from error

@@ -19,7 +19,7 @@ class NetworkSet:
         weights: per network, `layer/variable` -> float32 array.
 
     Raises:
-        BadBundle: no network, or specification and graph speak of different images.
+        BadBundle: no network, or specification and graph have different image sizes.
     """
 
     specification: NetworkSpecification

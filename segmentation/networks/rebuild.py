@@ -13,7 +13,7 @@ def keras_network(specification: NetworkSpecification, graph: NetworkGraph, weig
     """A Keras model in float32 with these weights, whatever dtype policy a training has set.
 
     Raises:
-        BadBundle: the network that this version builds is not the one of the graph.
+        BadBundle: this version builds another network than the graph.
     """
     import keras
 
@@ -53,7 +53,7 @@ def specification_of(model: Any) -> NetworkSpecification:
     return NetworkSpecification(
         squeeze_excitation="down1_recalibrate" in names,
         variant="published" if "down1_pyramid" in names else "text",
-        # The layer with the most filters tells the width best; any width that gives these filters is as good.
+        # The layer with the most filters gives the width best; any width that gives these filters is as good.
         width=filters / BOTTLENECK_FILTERS,
         size=size,
     )

@@ -37,7 +37,7 @@ class NetworkSpecification:
     outputs: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
+        """Refuse a network that cannot be built."""
         if self.variant not in ("published", "text"):
             raise BadBundle(f"expected variant 'published' or 'text', got {self.variant!r}")
         if not 0 < self.width <= 4:

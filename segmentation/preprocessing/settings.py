@@ -36,7 +36,7 @@ class PreprocessingSettings:
     clip: float = 2.5
 
     def __post_init__(self) -> None:
-        """Refuse what no network of ours can take."""
+        """Refuse settings that no network of ours accepts."""
         if self.size < 16 or self.size % 8:
             raise BadBundle(f"expected an input size that is a multiple of 8 and at least 16, got {self.size}")
         if self.peak not in ("nearest", "highest"):

@@ -21,7 +21,7 @@ def gpu_visible() -> bool:
     """Whether TensorFlow has a GPU here.
 
     The cheap questions come first: loading TensorFlow costs 5 s and 400 MB, which a machine without a GPU should not
-    pay in order to hear "none".
+    pay for the answer "none".
     """
     if not any(Path(device).exists() for device in _GPU_DEVICES):
         return False
@@ -41,7 +41,7 @@ def _installed(package: str) -> bool:
 
 
 def choose_runtime(choice: RuntimeChoice) -> Literal["tensorflow", "openvino"]:
-    """Resolve `auto`; anything else is taken as asked.
+    """Resolve `auto`; any other choice is returned unchanged.
 
     Raises:
         RuntimeUnavailable: an unknown name.

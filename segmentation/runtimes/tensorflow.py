@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-# Read once, when TensorFlow loads: its notes on instruction sets are no news to an operator.
+# Read once, when TensorFlow loads: its notes on instruction sets do not help an operator.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
@@ -53,7 +53,7 @@ def gpu_count() -> int:
 
 
 def limit_threads(threads: int) -> None:
-    """Have all that TensorFlow computes in this process use so many threads.
+    """Set the number of threads for everything that TensorFlow computes in this process.
 
     Raises:
         RuntimeUnavailable: it has computed already, with another number.

@@ -54,7 +54,7 @@ class TestAnswers:
         assert (job.state, job.code, job.reason, job.measurements) == (
             JobState.REJECTED, "slices_missing", REASON, None,
         )  # fmt: skip
-        assert "pacs, archive will be told" in self.jobs.events(job.id)[-1].detail
+        assert "pacs, archive will get a refusal report" in self.jobs.events(job.id)[-1].detail
         self.deliveries.sent(self.claimed().id, "sender-1")
         self.deliveries.give_up(self.claimed().id, "sender-1", "refused 3 times")
         after = self.jobs.get(job.id)

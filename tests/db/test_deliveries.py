@@ -245,8 +245,8 @@ class TestDeliveryTable:
         told = [(event.what, event.detail) for event in self.jobs.events(job_id)][2:]
         assert told == [
             ("results written", "goes to pacs"),
-            ("not sent yet", "to pacs, attempt 1: connection refused; tried again"),
-            ("not sent yet", "to pacs, attempt 21: status 0xA700; tried again"),
+            ("not sent yet", "to pacs, attempt 1: connection refused; will retry"),
+            ("not sent yet", "to pacs, attempt 21: status 0xA700; will retry"),
             ("sent", "to pacs, attempt 22, 210.0 s after it was due"),
             ("done", "every destination has the results"),
         ]

@@ -124,7 +124,7 @@ class TestJobTable:
         assert self.claimed("worker-2").id == later.id
         old = self.jobs.get(first.id)
         assert (old.state, old.code) == (JobState.CANCELLED, "superseded")
-        assert f"job {later.id} takes its place" in (old.reason or "")
+        assert f"job {later.id} replaces it" in (old.reason or "")
         with pytest.raises(LeaseLost):
             self.jobs.deliver(first.id, "worker-1", {}, [])
         assert self.jobs.claim("worker-3", 60) is None
@@ -227,7 +227,7 @@ class TestJobTable:
             assert self.jobs.retry_later(self.claimed().id, "worker-1", "disk full", 0).state is JobState.QUEUED
         failed = self.jobs.retry_later(self.claimed().id, "worker-1", "disk full", 0)
         assert (failed.state, failed.code) == (JobState.FAILED, "attempts_spent")
-        assert failed.reason == "all 3 attempts are spent, the last one failed: disk full"
+        assert failed.reason == "all 3 attempts are used, the last one failed: disk full"
         self.clock.pass_seconds(10_000)
         assert self.jobs.claim("worker-1", 60) is None
 
@@ -440,8 +440,8 @@ class TestJobTable:
         assert told == [
             ("association opened", "SCANNER at 10.0.0.7 called WMHNODE"),
             ("received", "24 instances from SCANNER"),
-            ("association released", "SCANNER: the sender had said all"),
-            ("queued", "24 instances, complete 2.0 s after the last one came"),
+            ("association released", "SCANNER: closed normally by the sender"),
+            ("queued", "24 instances, complete 2.0 s after the last one was received"),
             ("claimed", "by worker-1, attempt 1 of 3, after 3.0 s in the queue"),
             ("attempt failed", "disk full; attempt 1 of 3, again in 10 s"),
             ("claimed", "by worker-2, attempt 2 of 3, after 0.0 s in the queue"),
@@ -463,7 +463,7 @@ class TestJobTable:
         assert told == [
             f"by model {a}; goes to pacs",
             f"by model {a}; goes to pacs",
-            f"by model {b}, where the earlier result was by {a}; goes to pacs",
+            f"by model {b}, the earlier result was by {a}; goes to pacs",
         ]
 
     def test_timeline_of_a_predecessor(self) -> None:
@@ -478,4 +478,4 @@ class TestJobTable:
         details = [event.detail for event in self.jobs.events(second.id)]
         assert "2 instances from SCANNER" in details
         assert "1 instances, 1 sent again with the same bytes from OTHER" in details
-        assert f"3 instances, complete 0.0 s after the last one came, successor of job {first.id}" in details
+        assert f"3 instances, complete 0.0 s after the last one was received, successor of job {first.id}" in details

@@ -81,7 +81,7 @@ def test_locked_for_long(database: Database, file: Path, monkeypatch: pytest.Mon
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         for _ in range(2):
-            with pytest.raises(DatabaseUnavailable, match="another program holds it"):
+            with pytest.raises(DatabaseUnavailable, match="another program has locked it"):
                 jobs.enqueue(series_uid(1), "a" * 64, 24)
         other.execute("ROLLBACK")
     assert jobs.enqueue(series_uid(1), "a" * 64, 24).id == 1

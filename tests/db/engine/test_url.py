@@ -33,7 +33,7 @@ def test_password_is_never_shown() -> None:
     assert shown(parse_url(url)) == "postgresql+psycopg://node:***@127.0.0.1:1/wmh"
     database = open_database(url)
     assert "s3cret" not in repr(database)
-    with pytest.raises(DatabaseUnavailable, match="check that the server runs") as raised:
+    with pytest.raises(DatabaseUnavailable, match="check that the server is running") as raised:
         JobTable(database).list()
     error: BaseException | None = raised.value
     while error is not None:

@@ -67,7 +67,7 @@ def test_each_destination_is_told_as_its_profile_wants(setting: Setting, series:
     assert (job.state, job.code, job.measurements) == (JobState.REJECTED, "slices_missing", None)
     told = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
     assert told == {"generic": ["summary.dcm", "sr.dcm"], "legacy": ["summary.dcm"]}
-    assert "generic, legacy will be told" in setting.jobs.events(job_id)[-1].detail
+    assert "generic, legacy will get a refusal report" in setting.jobs.events(job_id)[-1].detail
     folder = outbox_of(setting.storage, job_id)
     report, source = pydicom.dcmread(folder / "sr.dcm"), pydicom.dcmread(series[0], stop_before_pixels=True)
     assert (report.PatientID, report.StudyInstanceUID) == (source.PatientID, source.StudyInstanceUID)
