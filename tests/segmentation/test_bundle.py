@@ -159,8 +159,8 @@ def test_an_empty_folder_is_no_bundle(tmp_path: Path) -> None:
         (lambda m: m["ventricles"].update(members=2), r"ventricles\.members"),
         (lambda m: m["ventricles"].update(threshold=1.0), r"ventricles\.threshold"),
         (lambda m: m["training"].update(patients=["A"], held_out=[["A"]]), r"one list per member \(2\), got 1"),
-        (lambda m: m["training"].update(patients=["A"], held_out=[["A"], ["B"]]), "names 'B', who is not among"),
-        (lambda m: m["training"].update(held_out=[["A"], []]), "names 'A', who is not among"),
+        (lambda m: m["training"].update(patients=["A"], held_out=[["A"], ["B"]]), "names 'B', which is not among"),
+        (lambda m: m["training"].update(held_out=[["A"], []]), "names 'A', which is not among"),
         (lambda m: m["files"]["golden.npz"].update(size_bytes=2**31), r"a bundle of at most \d+ bytes"),
     ],
 )
