@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from dicom_node.node.settings import Settings
-    from training.cases import LabelledCase
-    from training.comparison.contender import Candidate
-    from training.comparison.document import Comparison
+from dicom_node.node.settings import Settings
+from training.cases import LabelledCase
+from training.comparison.contender import Candidate, baseline_candidate, bundle_candidate
+from training.comparison.document import Comparison
+from training.comparison.run import compare_candidates
+from training.comparison.write import write_comparison
+from training.errors import BadCohort, BadEvaluation
+from training.report.comparison_html import sentence, write_comparison_html
+from training.report.words import interval, number, plural
+from training.report_files import prepare_folder
 
 BASELINES = ("threshold", "one-member")
 _FEWEST = 2
@@ -59,16 +64,14 @@ def compare(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare models on the same labelled cases: paired tests, every case, and what the ensemble buys."""
+    """Compare models on the same labelled cases: paired tests and every case.
+
+    Also the gain of the ensemble over one network."""
     settings = settings_or_exit(config, **({} if runtime is None else {"runtime": runtime}))
     baselines = tuple(dict.fromkeys(baseline or ()))
     with exit_codes():
         _refuse_unusable(models, baselines, earlier, unseen_members=unseen_members)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
-        from training.comparison.run import compare_candidates
-        from training.comparison.write import write_comparison
-        from training.report.comparison_html import write_comparison_html
-        from training.report_files import prepare_folder
 
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
@@ -113,8 +116,6 @@ def _refuse_unusable(
 
 
 def _read_earlier(file: Path, out_folder: Path | None) -> Comparison:
-    from training.comparison.document import Comparison
-    from training.errors import BadCohort, BadEvaluation
 
     if out_folder is not None and out_folder.resolve() == file.resolve().parent:
         raise ConfigurationError("--out: expected another folder than that of --earlier, whose files would be replaced")
@@ -127,7 +128,6 @@ def _read_earlier(file: Path, out_folder: Path | None) -> Comparison:
 
 
 def _chosen(cases: tuple[LabelledCase, ...], split: str | None) -> tuple[LabelledCase, ...]:
-    from training.errors import BadCohort
 
     chosen = cases if split is None else tuple(case for case in cases if case.split == split)
     if not chosen:
@@ -138,7 +138,6 @@ def _chosen(cases: tuple[LabelledCase, ...], split: str | None) -> tuple[Labelle
 def _candidates(
     models: list[str], baselines: tuple[str, ...], settings: Settings, config: Path | None
 ) -> list[Candidate]:
-    from training.comparison.contender import baseline_candidate, bundle_candidate
 
     bundles = [load_named(name, config) for name in models]
     return [
@@ -148,10 +147,6 @@ def _candidates(
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.table import Table
-
-    from training.report.comparison_html import sentence
-    from training.report.words import interval, number, plural
 
     question = comparison.measures[0]
     unit = question.unit

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from db.engine.migrate import check as check_schema
+from db.errors import DatabaseError
 from dicom_node.cli.context import (
     ConfigOption,
     ExitCode,
@@ -21,10 +23,14 @@ from dicom_node.cli.context import (
 )
 from dicom_node.cli.network_check import Said, network_checks
 from dicom_node.cli.tls_check import tls_checks
+from dicom_node.deliver.send import echo, rejected_classes
+from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_class
+from dicom_node.models.choice import choose_model
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, Destination, Settings, compact, redacted, unknown_variables
+from segmentation.errors import SegmentationError
 
-app = typer.Typer(help="What is set, and whether it works.", no_args_is_help=True)
+app = typer.Typer(help="Show the settings and check that they work.", no_args_is_help=True)
 
 
 @app.command()
@@ -78,8 +84,6 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _finding(what: str, look: Any) -> dict[str, Any]:
-    from db.errors import DatabaseError
-    from segmentation.errors import SegmentationError
 
     try:
         said = look()
@@ -107,7 +111,6 @@ def _check_storage(storage: Path) -> str:
 
 
 def _check_database(url: str) -> str:
-    from db.engine.migrate import check as check_schema
 
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         return "SQLite, will be made by `wmh-node serve`"
@@ -118,7 +121,6 @@ def _check_database(url: str) -> str:
 
 
 def _check_model(settings: Settings) -> str:
-    from dicom_node.models.choice import choose_model
 
     choice = choose_model(settings)
     identity = choice.load().identity
@@ -127,9 +129,6 @@ def _check_model(settings: Settings) -> str:
 
 def _model_in_use(settings: Settings) -> dict[str, str]:
     """Which model results would name now, and why; or why that cannot be told. Asking must work without a model."""
-    from dicom_node.models.choice import choose_model
-    from segmentation.errors import SegmentationError
-
     try:
         choice = choose_model(settings)
         return {**asdict(choice.load().identity), "why": str(choice.origin)}
@@ -142,8 +141,6 @@ def _model_words(model: dict[str, str]) -> str:
 
 
 def _check_destination(settings: Settings, destination: Destination) -> str:
-    from dicom_node.deliver.send import echo, rejected_classes
-    from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_class
 
     tls = settings.client_tls(destination)
     echo(destination, calling_ae_title=settings.ae_title, tls=tls)

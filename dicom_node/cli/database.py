@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import typer
 
+from db.engine.migrate import SchemaStatus
+from db.engine.migrate import check as check_schema
+from db.engine.migrate import upgrade as upgrade_schema
+from db.engine.url import parse_url, shown
 from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, exit_codes, out, print_json, settings_or_exit
 
-if TYPE_CHECKING:
-    from db.engine.migrate import SchemaStatus
-
-app = typer.Typer(help="The database's schema.", no_args_is_help=True)
+app = typer.Typer(help="Upgrade and check the database's schema.", no_args_is_help=True)
 
 
 @app.command()
 def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Make the tables, or bring them to what this version needs; does nothing when they are current."""
-    from db.engine.migrate import upgrade as upgrade_schema
-
     settings = settings_or_exit(config)
     with exit_codes():
         _report(settings.database_url, upgrade_schema(settings.database_url), as_json)
@@ -27,8 +24,6 @@ def upgrade(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say whether the tables are what this version needs; exit 1 when they are not. Changes nothing."""
-    from db.engine.migrate import check as check_schema
-
     settings = settings_or_exit(config)
     with exit_codes():
         status = check_schema(settings.database_url)
@@ -38,7 +33,6 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 
 
 def _report(url: str, status: SchemaStatus, as_json: bool) -> None:
-    from db.engine.url import parse_url, shown
 
     where = shown(parse_url(url))
     if as_json:

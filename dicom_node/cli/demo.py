@@ -11,6 +11,7 @@ import typer
 from dicom_node.cli.context import ExitCode, JsonOption, complain, err, exit_codes, out, print_json
 from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
+from dicom_node.demo.run import run_demo
 
 
 def demo(
@@ -21,9 +22,8 @@ def demo(
     out_folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("wmh-demo"),
     as_json: JsonOption = False,
 ) -> None:
-    """Send a FLAIR series through a node of its own to a stand-in PACS, and show what was measured."""
+    """Send a FLAIR series through a node on this machine to a stand-in PACS; show the measurements."""
     # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
-    from dicom_node.demo.run import run_demo
 
     with exit_codes(), stage_bars() as progress:
         outcome = run_demo(out_folder, input_folder, progress)

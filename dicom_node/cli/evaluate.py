@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
+from dicom_node.models.choice import choose_model
 from dicom_node.node.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from dicom_node.node.settings import Settings
-    from segmentation.bundle import ModelBundle
-    from training.cases import LabelledCase
-    from training.evaluation.document import Evaluation, TrainingSizeCurve
+from dicom_node.node.settings import Settings
+from segmentation.bundle import ModelBundle
+from segmentation.ensemble import open_ensemble
+from training.cases import LabelledCase
+from training.errors import BackendUnavailable, BadRecipe
+from training.evaluation.document import Evaluation, EvaluationSettings, TrainingSizeCurve
+from training.evaluation.gallery import Gallery
+from training.evaluation.run import EvaluationRequest, evaluate_cases
+from training.evaluation.training_size import train_on_growing_subsets
+from training.evaluation.write import write_evaluation
+from training.recipe_settings import preset, with_settings
+from training.report.html import write_report
+from training.report_files import prepare_folder
 
 SPLITS = ("train", "validation", "test", "external")
 DISTANCE_RULES = ("2d", "3d")
@@ -65,20 +74,13 @@ def evaluate(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Evaluate a model on labelled cases: every table and figure of the paper, and what lies beyond it."""
+    """Evaluate a model on labelled cases: every table and figure of the paper, and more."""
     settings = settings_or_exit(config, **({} if runtime is None else {"runtime": runtime}))
     with exit_codes():
         _refuse_other("--split", split, SPLITS)
         _refuse_other("--distance-rule", distance_rule, DISTANCE_RULES)
         wanted = _sizes(sizes)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
-        from segmentation.ensemble import open_ensemble
-        from training.evaluation.document import EvaluationSettings
-        from training.evaluation.gallery import Gallery
-        from training.evaluation.run import EvaluationRequest, evaluate_cases
-        from training.evaluation.write import write_evaluation
-        from training.report.html import write_report
-        from training.report_files import prepare_folder
 
     with exit_codes(), stage_bars() as progress:
         cases = read_cases(
@@ -155,7 +157,6 @@ def _bundle(named: str | None, settings: Settings, config: Path | None) -> Model
     """
     if named is not None:
         return load_named(named, config)
-    from dicom_node.models.choice import choose_model
 
     return choose_model(settings).load()
 
@@ -163,9 +164,6 @@ def _bundle(named: str | None, settings: Settings, config: Path | None) -> Model
 def _training_size(
     cases: tuple[LabelledCase, ...], sizes: tuple[int, ...], training: _Training, progress: Any
 ) -> TrainingSizeCurve:
-    from training.errors import BackendUnavailable, BadRecipe
-    from training.evaluation.training_size import train_on_growing_subsets
-    from training.recipe_settings import preset, with_settings
 
     try:
         recipe = with_settings(preset(training.preset), training.settings)
@@ -180,7 +178,6 @@ _SHOWN = ("dsc_mean", "hd_mm_mean", "volume_r", "volume_ccc", "uncertainty_index
 
 
 def _print(evaluation: Evaluation) -> None:
-    from rich.table import Table
 
     found = [item for name in _SHOWN if (item := evaluation.statistic(name)) is not None]
     table = Table("", "here", "95 % CI", "n", "paper", title=f"{evaluation.model.name} {evaluation.model.version}")

@@ -6,13 +6,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from db.engine import Database, open_database
+from db.feedback import FeedbackTable
+from db.inbox import Inbox
+from db.jobs import JobTable
+from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -25,13 +30,15 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
+from dicom_node.cli.feedback_words import figures, plain_feedback, standing
+from dicom_node.cli.job_words import shown_time
+from dicom_node.cli.jobs import require_schema
+from dicom_node.cli.progress import stage_bars
+from dicom_node.feedback.export import Exporter
+from dicom_node.node.settings import Settings
+from dicom_node.series.read.received_series import ReceivedSeriesReader
 
-if TYPE_CHECKING:
-    from db.engine import Database
-    from db.feedback import FeedbackTable
-    from dicom_node.node.settings import Settings
-
-app = typer.Typer(help="Segmentations that radiologists corrected and sent back.", no_args_is_help=True)
+app = typer.Typer(help="Show and export segmentations that radiologists corrected and sent back.", no_args_is_help=True)
 
 _ONE_LINE = 10_000  # characters, more than any line has
 
@@ -55,13 +62,10 @@ def list_feedback(
     as_json: JsonOption = False,
 ) -> None:
     """List corrections, newest first: who sent which, and how it compares with the model's own mask."""
-    from dicom_node.cli.feedback_words import figures, plain, standing
-    from dicom_node.cli.job_words import shown_time
-
     with _opened(config) as opened:
         found = opened.feedback.list(everything=everything, limit=limit)
     if as_json:
-        print_json([plain(one) for one in found])
+        print_json([plain_feedback(one) for one in found])
         return
     table = Table(box=None)
     for heading in ("feedback", "state", "received", "who", "DSC", "model mL", "corrected mL", "model"):
@@ -85,17 +89,15 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show everything that is known of one correction."""
-    from dicom_node.cli.feedback_words import plain, standing
-
     with _opened(config) as opened:
         one = opened.feedback.get(feedback_id)
     if as_json:
-        print_json(plain(one))
+        print_json(plain_feedback(one))
         return
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in plain(one).items():
+    for name, value in plain_feedback(one).items():
         if name == "comparison" and value is not None:
             for figure, number in value.items():
                 shown = f"{number:.3f}" if isinstance(number, float) else str(number)
@@ -115,13 +117,6 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Write the corrections that count as training cases, ready for `wmh-node train`; without patient data."""
-    from db.inbox import Inbox
-    from db.jobs import JobTable
-    from dicom_node.analyse.follow_up.patient_key import open_hasher
-    from dicom_node.cli.progress import stage_bars
-    from dicom_node.feedback.export import Exporter
-    from dicom_node.series.read.received_series import ReceivedSeriesReader
-
     with _opened(config) as opened, closing(ReceivedSeriesReader()) as reader, stage_bars() as progress:
         storage = opened.settings.storage.absolute()
         exporter = Exporter(
@@ -157,9 +152,6 @@ def retry(feedback_ids: FeedbackIds, by: ByOption = None, config: ConfigOption =
 
 @contextmanager
 def _opened(config: Path | None) -> Iterator[_Opened]:
-    from db.engine import open_database
-    from db.feedback import FeedbackTable
-    from dicom_node.cli.jobs import require_schema
 
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:

@@ -11,7 +11,7 @@ from db.records import Feedback, FeedbackState
 from dicom_node.cli.job_words import shown_time
 
 
-def plain(one: Feedback) -> dict[str, Any]:
+def plain_feedback(one: Feedback) -> dict[str, Any]:
     """A row for JSON: times as ISO 8601 in UTC (content_time: local, as the object says), states as their names."""
     fields = {**asdict(one), "who": one.who, "counts": one.counts}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}

@@ -6,13 +6,24 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from db.audit import audit_entries
+from db.deliveries import DeliveryTable
+from db.engine import Database, open_database
+from db.engine.migrate import SchemaStatus, check
+from db.engine.url import parse_url, shown
+from db.errors import SchemaOutOfDate, UnknownRow
+from db.feedback import FeedbackTable
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import Feedback, Job, JobEvent, JobState
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -24,20 +35,10 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
+from dicom_node.cli.feedback_words import explained, plain_feedback
+from dicom_node.cli.job_words import delivery_lines, job_standing, plain, series_standing, shown_time
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from db.deliveries import DeliveryTable
-    from db.engine import Database
-    from db.engine.migrate import SchemaStatus
-    from db.errors import SchemaOutOfDate
-    from db.feedback import FeedbackTable
-    from db.inbox import Inbox
-    from db.jobs import JobTable
-    from db.records import Feedback, Job, JobEvent
-
-app = typer.Typer(help="What became of each series, and why.", no_args_is_help=True)
+app = typer.Typer(help="Show the job of each series, its state and the reason for it.", no_args_is_help=True)
 
 _COLOURS = {
     "queued": "cyan", "running": "yellow", "delivering": "blue", "done": "green",
@@ -70,8 +71,6 @@ def list_jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List jobs, newest first."""
-    from dicom_node.cli.job_words import plain, shown_time
-
     states = [_state(name) for name in state] if state else None
     with _tables(config) as tables:
         found = tables.jobs.list(states, limit)
@@ -96,8 +95,6 @@ def list_jobs(
 @app.command()
 def show(job_id: JobId, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show everything that is written about one job, with its deliveries."""
-    from dicom_node.cli.job_words import delivery_lines, plain
-
     with _tables(config) as tables:
         job = tables.jobs.get(job_id)
         deliveries = tables.deliveries.list(job_id)
@@ -157,9 +154,6 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """List what people did to jobs and models, and what they corrected: who, when, what."""
-    from db.audit import audit_entries
-    from dicom_node.cli.job_words import plain, shown_time
-
     with _tables(config) as tables:
         entries = audit_entries(tables.database, limit)
     if as_json:
@@ -172,11 +166,6 @@ def audit(
 
 @contextmanager
 def _tables(config: Path | None) -> Iterator[_Tables]:
-    from db.deliveries import DeliveryTable
-    from db.engine import open_database
-    from db.feedback import FeedbackTable
-    from db.inbox import Inbox
-    from db.jobs import JobTable
 
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:
@@ -193,17 +182,12 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
 
 def require_schema(url: str) -> None:
     """A question must not make an empty database file."""
-    from db.engine.migrate import check
-
     if url.startswith("sqlite") and (status := check(url)).current is None:
         raise no_database(url, status)
 
 
 def no_database(url: str, status: SchemaStatus) -> SchemaOutOfDate:
     """What to say where nothing of ours is: mostly the shell lacks the settings that the node runs with."""
-    from db.engine.url import parse_url, shown
-    from db.errors import SchemaOutOfDate
-
     return SchemaOutOfDate(
         f"there is no database yet at {shown(parse_url(url))} ({status}). Does the node keep it there? If not, this "
         "shell lacks the node's settings: set WMH_NODE_CONFIG (or give --config) or WMH_NODE_STORAGE as for "
@@ -212,7 +196,6 @@ def no_database(url: str, status: SchemaStatus) -> SchemaOutOfDate:
 
 
 def _state(name: str) -> Any:
-    from db.records import JobState
 
     try:
         return JobState(name)
@@ -222,7 +205,6 @@ def _state(name: str) -> Any:
 
 
 def _act(action: Callable[[_Tables, int], Job], job_ids: Sequence[int], config: Path | None, as_json: bool) -> None:
-    from dicom_node.cli.job_words import plain
 
     with _tables(config) as tables:
         done = [action(tables, job_id) for job_id in job_ids]
@@ -247,12 +229,10 @@ class _Explained:
     standing: Sequence[str]
 
     def plain(self) -> dict[str, Any]:
-        from dicom_node.cli.job_words import plain
 
         return {"job": plain(self.job), "events": [plain(one) for one in self.events], "standing": self.standing}
 
     def print(self) -> None:
-        from dicom_node.cli.job_words import shown_time
 
         out.print(Text(f"Job {self.job.id}, series {self.job.series_instance_uid}: "), _coloured(self.job), sep="")
         before = self.events[0].at if self.events else None
@@ -265,15 +245,12 @@ class _Explained:
 
 
 def _explained(tables: _Tables, job: Job) -> _Explained:
-    from dicom_node.cli.job_words import job_standing
 
     standing = job_standing(job, tables.deliveries.list(job.id), tables.now)
     return _Explained(job, tables.jobs.events(job.id), standing)
 
 
 def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
-    from db.errors import UnknownRow
-    from dicom_node.cli.job_words import plain, series_standing
 
     told = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
     waiting = [one for one in tables.inbox.open_series() if one.series_instance_uid == series_uid]
@@ -285,7 +262,7 @@ def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
             {
                 "jobs": [one.plain() for one in told],
                 "waiting": [plain(one) for one in waiting],
-                "feedback": [_plain_feedback(one) for one in feedback],
+                "feedback": [plain_feedback(one) for one in feedback],
             }
         )
         return
@@ -297,13 +274,6 @@ def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
         out.print(_feedback_line(correction), markup=False)
 
 
-def _plain_feedback(one: Feedback) -> dict[str, Any]:
-    from dicom_node.cli.feedback_words import plain
-
-    return plain(one)
-
-
 def _feedback_line(one: Feedback) -> str:
-    from dicom_node.cli.feedback_words import explained
 
     return explained(one)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dicom_node.cases.prepare import prepare_cases
 from dicom_node.cli.context import err
 from dicom_node.node.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from training.cases import LabelledCase
+from training.cases import LabelledCase, load_cases
+from training.cohort import FILE_NAME
+from training.splits import with_splits
 
 
 def read_cases(
@@ -30,11 +31,6 @@ def read_cases(
         BadTrainingCase: a case in DICOM that cannot be converted.
         BadInput: a case that cannot be used, by its name.
     """
-    from dicom_node.cases.prepare import prepare_cases
-    from training.cases import load_cases
-    from training.cohort import FILE_NAME
-    from training.splits import with_splits
-
     if patients is not None and not patients.is_file():
         raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
     if data.is_dir():

@@ -1,17 +1,16 @@
 """`wmh-node`: the table of commands.
 
 Only the module of the command that was asked for is imported, so that `wmh-node receive` stays small (no TensorFlow, no
-OpenVINO) and every command starts fast. `--help` imports all of them; they import heavy things inside their functions.
+OpenVINO) and every command starts fast. `--help` imports none of them.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,31 +26,61 @@ class Mount:
     name: str
     module: str
     attribute: str
+    summary: str
+
+
+def _command(name: str, summary: str, *, module: str | None = None, group: bool = False) -> Mount:
+    return Mount(name, f"dicom_node.cli.{module or name}", "app" if group else name, summary)
 
 
 COMMANDS = (
-    Mount("serve", "dicom_node.cli.serve", "serve"),
-    Mount("receive", "dicom_node.cli.roles", "receive"),
-    Mount("work", "dicom_node.cli.roles", "work"),
-    Mount("deliver", "dicom_node.cli.roles", "deliver"),
-    Mount("demo", "dicom_node.cli.demo", "demo"),
-    Mount("viewer", "dicom_node.cli.viewer", "viewer"),
-    Mount("phantom", "dicom_node.cli.phantom", "phantom"),
-    Mount("send", "dicom_node.cli.send", "send"),
-    Mount("segment", "dicom_node.cli.segment", "segment"),
-    Mount("train", "dicom_node.cli.train", "train"),
-    Mount("evaluate", "dicom_node.cli.evaluate", "evaluate"),
-    Mount("compare", "dicom_node.cli.compare", "compare"),
-    Mount("jobs", "dicom_node.cli.jobs", "app"),
-    Mount("feedback", "dicom_node.cli.feedback", "app"),
-    Mount("models", "dicom_node.cli.models", "app"),
-    Mount("db", "dicom_node.cli.database", "app"),
-    Mount("config", "dicom_node.cli.config", "app"),
+    _command("serve", "Run receiver, worker and deliverer; each is started again when it ends."),
+    _command("receive", "Receive DICOM by C-STORE into the inbox, until a signal ends it."),
+    _command("work", "Decide which series are complete and analyse them, until a signal ends it."),
+    _command("deliver", "Send results to the destinations, until a signal ends it."),
+    _command("demo", "Send a FLAIR series through a node on this machine to a stand-in PACS; show the measurements."),
+    _command("viewer", "Show a FLAIR series and its results in OHIF, on this machine only."),
+    _command("phantom", "Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."),
+    _command("send", "Send DICOM objects to a peer by C-STORE."),
+    _command("segment", "Segment one FLAIR series into SEG, SR, measurements and pictures, without a database."),
+    _command("train", "Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle."),
+    _command("evaluate", "Evaluate a model on labelled cases: every table and figure of the paper, and more."),
+    _command("compare", "Compare models on the same labelled cases: paired tests and every case."),
+    _command("jobs", "Show the job of each series, its state and the reason for it.", group=True),
+    _command("feedback", "Show and export segmentations that radiologists corrected and sent back.", group=True),
+    _command("models", "Register a model bundle, check it, make it live, roll back.", group=True),
+    _command("db", "Upgrade and check the database's schema.", module="database", group=True),
+    _command("config", "Show the settings and check that they work.", group=True),
 )
 
 
 def build_app(asked: str | None = None) -> typer.Typer:
-    """The Typer app with the command that was asked for; with all of them when none, or an unknown one, was."""
+    """The Typer app with the command that was asked for, or with every command; imports their modules."""
+    app = _root_app()
+    for mount in COMMANDS:
+        if asked not in (None, mount.name):
+            continue
+        target = getattr(importlib.import_module(mount.module), mount.attribute)
+        if isinstance(target, typer.Typer):
+            app.add_typer(target, name=mount.name)
+        else:
+            app.command(mount.name)(target)
+    return app
+
+
+def build_overview() -> typer.Typer:
+    """The Typer app for `--help` and for a mistyped command: names and summaries, no command's module."""
+    app = _root_app()
+    for mount in COMMANDS:
+        app.command(mount.name, help=mount.summary)(_nothing)
+    return app
+
+
+def _nothing() -> None:
+    """Stand in for a command that is only listed."""
+
+
+def _root_app() -> typer.Typer:
     app = typer.Typer(
         name="wmh-node",
         help="A DICOM node that segments white matter hyperintensities on brain FLAIR. Research use only.",
@@ -59,13 +88,6 @@ def build_app(asked: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
-    named = [mount for mount in COMMANDS if mount.name == asked]
-    for mount in named or COMMANDS:
-        target = getattr(importlib.import_module(mount.module), mount.attribute)
-        if isinstance(target, typer.Typer):
-            app.add_typer(target, name=mount.name)
-        else:
-            app.command(mount.name)(target)
     return app
 
 
@@ -89,6 +111,6 @@ def main() -> None:
     # Before anything else: pydicom's warnings quote element values, on a terminal as in a log.
     configure_logs("warning")
     asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    app: Callable[..., Any] = build_app(asked)
     with exit_codes():
+        app = build_app(asked) if any(mount.name == asked for mount in COMMANDS) else build_overview()
         app(prog_name="wmh-node")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from db.records import Promotion, RegisteredModel
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -22,15 +23,30 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
+from dicom_node.cli.job_words import shown_time
 from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.model_words import (
+    card_summary,
+    cases_table,
+    checks_table,
+    in_words,
+    models_table,
+    plain_model,
+    plain_promotion,
+    promotion_line,
+)
 from dicom_node.cli.progress import stage_bars
 from dicom_node.cli.registry import Registry, open_registry
+from dicom_node.models.adding import add_model, register_shipped
+from dicom_node.models.checks import GateVerdict, judge
+from dicom_node.models.choice import registered_choice, registry_choice
+from dicom_node.models.evaluation import mean_dsc
+from dicom_node.node.storage import require_storage
+from segmentation.bundle import CARD_NAME
+from segmentation.errors import BadBundle
+from segmentation.untrusted import printable
 
-if TYPE_CHECKING:
-    from db.records import Promotion, RegisteredModel
-    from dicom_node.models.checks import GateVerdict
-
-app = typer.Typer(help="Models: register a bundle, judge it, make it live, go back.", no_args_is_help=True)
+app = typer.Typer(help="Register a model bundle, check it, make it live, roll back.", no_args_is_help=True)
 
 _NO_MODELS = "no models: `wmh-node models add FOLDER` registers a bundle"
 _ONE_LINE = 10_000  # characters, more than any model's line has
@@ -43,8 +59,6 @@ What = Annotated[
 @app.command("list")
 def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List registered models, newest first, and say which one is live."""
-    from dicom_node.cli.model_words import models_table, plain_model
-
     with open_registry(config) as registry:
         models, live = registry.table.list(), registry.table.live_digest()
     if as_json:
@@ -61,9 +75,6 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
 @app.command()
 def show(what: What, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show a model: its manifest, what its card says first, its evaluation, and when it was live."""
-    from dicom_node.cli.model_words import plain_model, plain_promotion
-    from segmentation.errors import BadBundle
-
     with open_registry(config) as registry:
         model = registry.table.find(what)
         promotions, live = registry.table.promotions(model.digest), registry.table.live_digest()
@@ -107,10 +118,6 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Check a bundle, copy it into STORAGE/models and register it. The same bundle again changes nothing."""
-    from dicom_node.cli.model_words import plain_model
-    from dicom_node.models.adding import add_model
-    from dicom_node.node.storage import require_storage
-
     settings = settings_or_exit(config)
     with exit_codes():
         require_storage(settings.storage, settings.database_url)
@@ -149,9 +156,6 @@ def promote(
     The gate: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of the
     live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
     """
-    from dicom_node.cli.model_words import plain_promotion
-    from dicom_node.models.adding import register_shipped
-
     if force and not (reason or "").strip():
         complain("--force: expected --reason TEXT beside it, for the audit; came none")
         raise typer.Exit(ExitCode.USAGE)
@@ -193,8 +197,6 @@ def rollback(
 
     Before the first promotion that was the shipped one.
     """
-    from dicom_node.cli.model_words import plain_promotion
-
     with open_registry(config) as registry:
         # One read for both: whatever somebody promotes after it, the rollback is refused by what was live here.
         history = registry.table.promotions()
@@ -227,8 +229,6 @@ def _judge(
     patients: Path | None,
     margin: float,
 ) -> GateVerdict:
-    from dicom_node.models.checks import judge
-    from dicom_node.models.choice import registered_choice, registry_choice
 
     with stage_bars() as progress, TemporaryDirectory(prefix="wmh-node-cases-") as cache:
         return judge(
@@ -268,7 +268,6 @@ def _report(
 
 
 def _print_verdict(verdict: GateVerdict) -> None:
-    from dicom_node.cli.model_words import cases_table, checks_table
 
     if verdict.cases:
         out.print(cases_table(verdict))
@@ -276,16 +275,11 @@ def _print_verdict(verdict: GateVerdict) -> None:
 
 
 def _card(registry: Registry, model: RegisteredModel) -> str:
-    from segmentation.bundle import CARD_NAME
 
     return (registry.store.folder_of(model.digest) / CARD_NAME).read_text("utf-8", errors="replace")
 
 
 def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str, Any] | None, live: str | None) -> None:
-    from dicom_node.cli.job_words import shown_time
-    from dicom_node.cli.model_words import in_words
-    from dicom_node.models.evaluation import mean_dsc
-    from segmentation.untrusted import printable
 
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
@@ -310,14 +304,12 @@ def _print_model(registry: Registry, model: RegisteredModel, manifest: dict[str,
 
 
 def _print_card(card: str) -> None:
-    from dicom_node.cli.model_words import card_summary
 
     out.print()
     out.print(card_summary(card), markup=False)
 
 
 def _print_history(promotions: list[Promotion]) -> None:
-    from dicom_node.cli.model_words import promotion_line
 
     out.print()
     if not promotions:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from dicom_node.cli.registry import open_registry
 from dicom_node.node.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from segmentation.bundle import ModelBundle
+from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
 
 SHIPPED: Final = "shipped"
 
@@ -26,15 +25,12 @@ def load_named(named: str, config: Path | None) -> ModelBundle:
         ConfigurationError: a path where no folder is.
         UnknownModel: no folder and no registered model of that name.
     """
-    from segmentation.bundle import load_bundle, reference_bundle
-
     if Path(named).is_dir():
         return load_bundle(Path(named))
     if os.sep in named:  # no registered name has one
         raise ConfigurationError(f"expected a model: found no bundle folder at {named}")
     if named == SHIPPED:
         return load_bundle(reference_bundle())
-    from dicom_node.cli.registry import open_registry
 
     with open_registry(config) as registry:
         return registry.store.load(registry.table.find(named).digest)

@@ -10,6 +10,8 @@ import typer
 
 from dicom_node.cli.context import JsonOption, err, exit_codes, print_json
 from dicom_node.cli.context import out as stdout
+from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.writing import write_phantom_series
 
 
 def phantom(
@@ -24,8 +26,6 @@ def phantom(
 ) -> None:
     """Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."""
     # Imported late: `wmh-node --help` must not wait for SciPy.
-    from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-    from dicom_node.demo.phantom.writing import write_phantom_series
 
     with exit_codes():
         spec = PhantomSpec(

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from db.engine import open_database
+from db.engine.migrate import check, upgrade
+from db.errors import SchemaOutOfDate
+from db.models import ModelTable
 from dicom_node.cli.context import err, exit_codes, settings_or_exit
-
-if TYPE_CHECKING:
-    from db.models import ModelTable
-    from dicom_node.models.store import ModelStore
-    from dicom_node.node.settings import Settings
+from dicom_node.cli.jobs import no_database
+from dicom_node.models.choice import store_of
+from dicom_node.models.store import ModelStore
+from dicom_node.node.files import make_folder
+from dicom_node.node.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,6 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
         make: make or upgrade an SQLite database on the way, as `serve` does; a question must not make one.
     """
     # Imported late: `wmh-node --help` must not wait for SQLAlchemy.
-    from db.engine import open_database
-    from db.models import ModelTable
-    from dicom_node.models.choice import store_of
-    from dicom_node.node.files import make_folder
 
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:
@@ -57,9 +56,6 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
 
 
 def _require_current(url: str, *, make: bool) -> None:
-    from db.engine.migrate import check, upgrade
-    from db.errors import SchemaOutOfDate
-    from dicom_node.cli.jobs import no_database
 
     status = upgrade(url) if make and url.startswith("sqlite") else check(url)
     if status.current is None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from dicom_node.analyse.analysis import analyse, region_rule_of, write_analysis
+from dicom_node.analyse.nifti import segment_nifti
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
 from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
+from dicom_node.models.choice import open_model
 from dicom_node.node.errors import ConfigurationError, NotFlair, UnreadableObject
 from dicom_node.node.profiles import DEFAULT_PROFILE, PROFILES, Wish
-
-if TYPE_CHECKING:
-    from dicom_node.series.dicom.folder import SeriesFiles
+from dicom_node.series.dicom.folder import SeriesFiles, find_series
+from dicom_node.series.rules.flair import judge_series
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
 _MOST_REASONS = 10
@@ -38,15 +40,16 @@ def segment(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Segment one FLAIR series: seg.dcm, sr.dcm, measurements.json, overlay.png and what the profile has beside them
-    (for a NIfTI: wmh.nii.gz, measurements.json, overlay.png)."""
+    """Segment one FLAIR series into SEG, SR, measurements and pictures, without a database.
+
+    DICOM gives seg.dcm, sr.dcm, measurements.json, overlay.png and what the profile adds; NIfTI gives wmh.nii.gz,
+    measurements.json and overlay.png.
+    """
     wish = _wish(profile, probability_map)
     overrides = {name: value for name, value in (("model", model), ("runtime", runtime)) if value is not None}
     settings = settings_or_exit(config, **overrides)
     with exit_codes():
         # Imported late: `wmh-node --help` must not wait for highdicom and the runtime.
-        from dicom_node.analyse.analysis import region_rule_of
-        from dicom_node.models.choice import open_model
 
         is_nifti = path.name.endswith(_NIFTI_ENDINGS)
         chosen = None if is_nifti else _choose(path, series)
@@ -76,14 +79,12 @@ def _wish(profile: str, probability_map: bool) -> Wish:
 def _segment_dicom(
     paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any, wish: Wish
 ) -> dict[str, Any]:
-    from dicom_node.analyse.analysis import analyse, write_analysis
 
     analysis = analyse(paths, ensemble, progress, rule)
     return write_analysis(analysis, ensemble, _arrival(paths), folder, progress, wishes={"files": wish}).measurements
 
 
 def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:
-    from dicom_node.analyse.nifti import segment_nifti
 
     return segment_nifti(path, ensemble, folder, progress, rule)
 
@@ -103,9 +104,6 @@ def _choose(path: Path, wanted: str | None) -> SeriesFiles:
         UnreadableObject, NotFlair: there is none, with the reason for each series.
         ConfigurationError: there are several, or not the one that was asked for.
     """
-    from dicom_node.series.dicom.folder import find_series
-    from dicom_node.series.rules.flair import judge_series
-
     found = find_series([path])
     if not found.series:
         reasons = "; ".join(reason for _, reason in found.unreadable[:3]) or "the folder is empty"

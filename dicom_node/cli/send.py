@@ -20,6 +20,7 @@ from dicom_node.cli.context import (
     settings_or_exit,
 )
 from dicom_node.cli.progress import one_bar
+from dicom_node.deliver.send import send_files
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Destination, Settings, parse_destination
 
@@ -33,8 +34,6 @@ def send(
     as_json: JsonOption = False,
 ) -> None:
     """Send DICOM objects to a peer by C-STORE."""
-    from dicom_node.deliver.send import send_files
-
     settings = settings_or_exit(config)
     with exit_codes():
         destination = _resolve(to, settings)

@@ -10,6 +10,11 @@ from dicom_node.cli.context import ConfigOption, err, exit_codes, settings_or_ex
 from dicom_node.node.files import make_folder
 from dicom_node.node.logs import configure_logs
 from dicom_node.node.settings import Settings, compact
+from dicom_node.node.storage import require_storage
+from dicom_node.serve.ports import require_free, wait_until_listening
+from dicom_node.serve.role import stop_when_told
+from dicom_node.serve.schema import prepare_database
+from dicom_node.serve.supervisor import Supervisor, role_command
 
 _ROLES = ("receive", "work", "deliver")
 _LISTENING_SECONDS = 60.0
@@ -20,12 +25,6 @@ def serve(config: ConfigOption = None) -> None:
 
     An SQLite database is made and upgraded on the way; for PostgreSQL, run `wmh-node db upgrade` first.
     """
-    from dicom_node.node.storage import require_storage
-    from dicom_node.serve.ports import require_free
-    from dicom_node.serve.role import stop_when_told
-    from dicom_node.serve.schema import prepare_database
-    from dicom_node.serve.supervisor import Supervisor, role_command
-
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role="serve")
     with exit_codes():
@@ -44,8 +43,6 @@ def serve(config: ConfigOption = None) -> None:
 
 def _announce(settings: Settings, stop: threading.Event) -> None:
     """Say where we listen, once we do."""
-    from dicom_node.serve.ports import wait_until_listening
-
     for port in _ports(settings):
         if not wait_until_listening(settings.bind, port, _LISTENING_SECONDS, stop.is_set):
             return

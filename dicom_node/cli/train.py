@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
+from typing import Annotated, Any, cast, get_args
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,15 +15,20 @@ from dicom_node.cli.context import JsonOption, err, exit_codes, out, print_json
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from segmentation.bundle import ModelBundle
-    from training.cases import LabelledCase
-    from training.plan import TrainingPlan
-    from training.presets import Recipe
-    from training.run import MemberProgress, Report
-    from training.run_bundle import BundleName
-    from training.run_folder import RunFolder
+from segmentation.bundle import ModelBundle
+from training.backend import choose_backend, prepare_backend
+from training.cases import LabelledCase, load_cases
+from training.drawn import draw_cases
+from training.errors import BackendUnavailable, BadRecipe
+from training.plan import TrainingPlan, cohort_summary, make_plan
+from training.presets import Recipe
+from training.recipe_settings import for_target, with_settings
+from training.recipe_settings import preset as named
+from training.run import Limits, MemberProgress, Report, final_records
+from training.run import train as carry_out
+from training.run_bundle import BundleName, bundle_run, ventricle_run
+from training.run_folder import RunFolder
+from training.splits import Scheme
 
 # Defaults of --members: the paper's ensemble, and its one ventricle network.
 _MEMBERS = {"wmh": 5, "ventricles": 1}
@@ -74,17 +79,11 @@ def train(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle. Research use only."""
+    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle.
+
+    Research use only."""
     with exit_codes():
         # Nothing here imports Keras: bad input is told in seconds, and the backend can still be chosen.
-        from training.backend import choose_backend, prepare_backend
-        from training.errors import BackendUnavailable, BadRecipe
-        from training.plan import make_plan
-        from training.run import Limits
-        from training.run import train as carry_out
-        from training.run_bundle import BundleName
-        from training.run_folder import RunFolder
-        from training.splits import Scheme
 
         try:
             recipe = _recipe(preset, settings or (), epochs, target)
@@ -121,8 +120,6 @@ def train(
 
 
 def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) -> Recipe:
-    from training.recipe_settings import for_target, with_settings
-    from training.recipe_settings import preset as named
 
     recipe = named(preset)
     if target is not None:
@@ -132,13 +129,9 @@ def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) 
 
 def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
     """Scans drawn from label maps (kept in the run folder), or those that a folder of cases holds already."""
-    from training.cases import load_cases
-
     if folder is None:
         return ()
     if (folder / "heads").is_dir():
-        from training.drawn import draw_cases
-
         names = set(draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total)))
         return tuple(case for case in load_cases(into) if case.name in names)
     return load_cases(folder)
@@ -146,8 +139,6 @@ def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[
 
 def _check_ventricles(plan: TrainingPlan, run: Path | None) -> None:
     """A bundle is made at the end; whether it can have these ventricles is told before any epoch."""
-    from training.run_bundle import ventricle_run
-
     if run is None:
         return
     if plan.recipe.target == "ventricles":
@@ -158,7 +149,6 @@ def _check_ventricles(plan: TrainingPlan, run: Path | None) -> None:
 def _bundle(
     plan: TrainingPlan, folder: RunFolder, name: BundleName, backend: str, ventricles: Path | None
 ) -> ModelBundle:
-    from training.run_bundle import bundle_run
 
     return bundle_run(plan, folder, name, backend, ventricles)
 
@@ -180,8 +170,6 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
 
 def _announce(plan: TrainingPlan, synthetic: Path | None) -> None:
     """What is going to be trained on, in one line or two."""
-    from training.plan import cohort_summary
-
     cohort = cohort_summary(plan)
     parts = ", ".join(f"{part} {number}" for part, number in cohort["patients"].items())
     err.print(
@@ -233,8 +221,6 @@ def _figures(stand: MemberProgress) -> str:
 def _summary(
     plan: TrainingPlan, folder: RunFolder, backend: str, finished: bool, bundle: ModelBundle | None
 ) -> dict[str, Any]:
-    from training.plan import cohort_summary
-    from training.run import final_records
 
     records = final_records(plan, folder, range(len(plan.parts)))
     return {

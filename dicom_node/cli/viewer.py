@@ -8,16 +8,14 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from dicom_node.cli.context import JsonOption, complain, err, exit_codes, out, print_json
 from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
-
-if TYPE_CHECKING:
-    from dicom_node.demo.viewer.run import Viewer
+from dicom_node.demo.viewer.run import Viewer, find_parts, open_viewer
 
 _LOOK_SECONDS = 1.0
 
@@ -35,9 +33,10 @@ def viewer(
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the browser finds it.")] = 3000,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a FLAIR series and its results in OHIF, with Orthanc as the PACS, on this machine only; Ctrl-C ends it."""
+    """Show a FLAIR series and its results in OHIF, on this machine only.
+
+    Orthanc is the PACS; Ctrl-C ends both."""
     # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
-    from dicom_node.demo.viewer.run import find_parts, open_viewer
 
     # Said for SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
     for ending in (signal.SIGINT, signal.SIGTERM):

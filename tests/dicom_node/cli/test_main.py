@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from support.models import tiny_bundle
 from support.node import run_cli
 
-from dicom_node.cli.main import COMMANDS
+from dicom_node.cli.main import COMMANDS, build_app
 
 
 def test_help_lists_every_command() -> None:
@@ -27,9 +28,25 @@ def test_every_command_explains_itself(name: str) -> None:
     assert "Usage" in run_cli(name, "--help").stdout
 
 
-def test_an_unknown_command_is_a_usage_error() -> None:
-    """A typing error ends with exit 2."""
-    assert "sreve" in run_cli("sreve", code=2).stderr
+def test_overview_says_what_each_command_says_of_itself() -> None:
+    """The table that `--help` prints without loading a command agrees with each command's own help."""
+    commands = typer.main.get_command(build_app()).commands  # type: ignore[attr-defined]
+    for mount in COMMANDS:
+        assert (commands[mount.name].help or "").startswith(mount.summary), mount.name
+
+
+def test_help_loads_no_command() -> None:
+    """`wmh-node --help` answers without importing any command's module."""
+    program = (
+        "import sys\nfrom dicom_node.cli.main import COMMANDS, build_app, build_overview\nbuild_overview()\n"
+        "assert not {mount.module for mount in COMMANDS} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_an_unknown_command_is_a_usage_error_with_a_suggestion() -> None:
+    """A typing error ends with exit 2 and names the command that was meant."""
+    assert "'serve'" in run_cli("sreve", code=2).stderr
 
 
 def test_version() -> None:

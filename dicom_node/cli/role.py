@@ -1,0 +1,31 @@
+"""What `wmh-node receive`, `work` and `deliver` share: settings, logs, storage, and the signals that end a role."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from db.engine import open_database
+from db.roles import RoleTable
+from dicom_node.cli.context import exit_codes, settings_or_exit
+from dicom_node.node.files import make_folder
+from dicom_node.node.liveness import Liveness
+from dicom_node.node.logs import configure_logs
+from dicom_node.node.settings import Settings
+from dicom_node.node.storage import require_storage
+from dicom_node.serve.presence import Presence
+from dicom_node.serve.role import stop_when_told
+
+
+def run_role(role: str, config: Path | None, body: Callable[[Settings, threading.Event, Liveness], None]) -> None:
+    """Run one role until a signal ends it."""
+    settings = settings_or_exit(config)
+    configure_logs(settings.log_level, settings.log_format, role=role)
+    with exit_codes():
+        require_storage(settings.storage, settings.database_url)
+        make_folder(settings.storage)
+        liveness = Liveness()
+        with closing(open_database(settings.database_url)) as database, Presence(role, RoleTable(database), liveness):
+            body(settings, stop_when_told(), liveness)
