@@ -15,6 +15,12 @@ from segmentation.uncertainty import uncertainty_index
 REVIEW_ABOVE: Final = 0.35
 """The paper triages at an uncertainty index of 0.35 (86 % of its patients lie below)."""
 
+LEAST_LESION_ML: Final = 0.04
+"""A smaller component counts towards the volume, and is no lesion of its own: a disc of 3 mm, the least lesion of the
+criteria for multiple sclerosis (Filippi et al., Brain 2019;142:1858), through a slice of 5.5 mm. Measured on the 11
+labelled scans: 288 lesions counted where 287 are drawn, off by 4.5 a scan; without a least size 421 for 302, off by 12.
+"""
+
 # 26-connectivity: voxels that share a face, an edge or a corner are one lesion.
 _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
@@ -25,7 +31,7 @@ class Measures:
 
     Attributes:
         wmh_volume_ml: predicted voxels times the voxel volume, in mL.
-        lesion_count: 26-connected components of the mask.
+        lesion_count: 26-connected components of the mask of at least `LEAST_LESION_ML`.
         uncertainty_index: fraction of the predicted voxels that are uncertain, 0..1; None when nothing is predicted.
         review_recommended: the index lies above `REVIEW_ABOVE`; False when nothing is predicted.
         volume_interval_ml: from the voxels that the ensemble is sure of to those that it does not rule out, in mL.
@@ -44,10 +50,14 @@ class Measures:
             raise ValueError(f"expected a volume between {lower} and {upper} mL, got {self.wmh_volume_ml}")
 
 
-def count_lesions(mask: NDArray[np.bool_]) -> int:
-    """Count the 26-connected components of a mask (slice, row, column)."""
-    _, count = ndimage.label(mask, structure=_NEIGHBOURS)
-    return int(count)
+def count_lesions(mask: NDArray[np.bool_], voxel_volume_ml: float, least_ml: float = LEAST_LESION_ML) -> int:
+    """Count the 26-connected components of a mask (slice, row, column) that hold at least `least_ml`."""
+    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
+    if not count:
+        return 0
+    voxels = np.bincount(labels.ravel())[1:]
+    # A component of exactly the least size counts, whatever the last bit of the product.
+    return int(np.count_nonzero(voxels * voxel_volume_ml >= least_ml * (1 - 1e-9)))
 
 
 def measure(
@@ -64,7 +74,7 @@ def measure(
     index = uncertainty_index(probability, mask)
     return Measures(
         wmh_volume_ml=int(np.count_nonzero(mask)) * voxel_volume_ml,
-        lesion_count=count_lesions(mask),
+        lesion_count=count_lesions(mask, voxel_volume_ml),
         uncertainty_index=index,
         review_recommended=index is not None and index > REVIEW_ABOVE,
         volume_interval_ml=(bounds or bounds_of(mask, probability)).interval(voxel_volume_ml),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.brain import brain_mask
 from segmentation.ensemble import Ensemble
+from segmentation.evidence import gather
 from segmentation.interval import bounds_of
 from segmentation.measures import Measures, measure
+from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, judge_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
 from segmentation.regions import (
     FLAG_NO_VENTRICLES,
@@ -23,6 +27,9 @@ from segmentation.regions import (
     divide,
 )
 from segmentation.volume import FlairVolume
+
+FLAG_OUTSIDE_BRAIN: Final = "wmh_outside_brain_dropped"
+_OUTSIDE_WORTH_A_FLAG_ML: Final = 0.1
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total): `preprocess` and `measure` count 0 to 1, `infer` counts slices."""
@@ -43,13 +50,16 @@ class Segmentation:
 
     Attributes:
         mask: bool (slice, row, column), native grid: probability at or above the bundle's threshold.
-        probability: float32, same shape: the members' mean, mapped back to the native grid.
+        probability: float32, same shape: the members' mean, mapped back to the native grid; 0 outside the brain.
         measures: volume, lesion count, uncertainty.
         seconds: wall time of the stages.
         flags: what was unusual about the case, sorted slugs such as `blank_slices` or `no_histogram_peak`.
         ventricles: bool, same shape: the ventricles, cleaned up; None when the bundle has no ventricle network.
         periventricular: bool, same shape: part of the mask; None when there are no ventricles to measure it from.
         regions: volumes of periventricular and deep WMH and of the ventricles; None in the same case.
+        brain_volume_ml: of the brain mask; None where no brain was found.
+        outside_brain_ml: WMH that the ensemble marked outside the brain, left out of everything else.
+        plausibility: whether the result can be right, and why not.
     """
 
     mask: NDArray[np.bool_]
@@ -60,6 +70,14 @@ class Segmentation:
     ventricles: NDArray[np.bool_] | None = None
     periventricular: NDArray[np.bool_] | None = None
     regions: RegionVolumes | None = None
+    brain_volume_ml: float | None = None
+    outside_brain_ml: float = 0.0
+    plausibility: Plausibility = PLAUSIBLE
+
+    @property
+    def wmh_share_of_brain(self) -> float | None:
+        """WMH volume over brain volume; None where no brain was found."""
+        return None if not self.brain_volume_ml else self.measures.wmh_volume_ml / self.brain_volume_ml
 
 
 def segment_volume(
@@ -92,14 +110,20 @@ def segment_volume(
     inferred = time.monotonic()
 
     report("measure", 0, 1)
-    probability = case.grid.to_native(mean_probability(members))
+    brain = find_brain(volume)
+    probability, outside_ml = within_brain(
+        case.grid.to_native(mean_probability(members)), brain, ensemble.threshold, volume.voxel_volume_ml
+    )
     mask = probability >= ensemble.threshold
     bounds = bounds_of(mask, probability)
     measures = measure(mask, probability, volume.voxel_volume_ml, bounds)
-    if FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum":
-        measures = replace(measures, review_recommended=True)  # they decide the scale of their slices
+    # Extreme pixels decide the scale of their slices where that is their maximum.
+    scaled_by_extremes = FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum"
+    if scaled_by_extremes:
+        measures = replace(measures, review_recommended=True)
     ventricles = None if marked is None else _ventricles(marked, case, ensemble.ventricle_threshold, volume)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
+    evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes)
     measured = time.monotonic()
     report("measure", 1, 1)
 
@@ -109,11 +133,41 @@ def segment_volume(
         probability=probability,
         measures=measures,
         seconds=seconds,
-        flags=_flags(case, ventricles, regions),
+        flags=_flags(case, ventricles, regions, outside_ml),
         ventricles=ventricles,
         periventricular=None if regions is None else regions.periventricular,
         regions=None if regions is None else regions.volumes,
+        brain_volume_ml=evidence.brain_ml or None,
+        outside_brain_ml=outside_ml,
+        plausibility=judge_plausibility(evidence),
     )
+
+
+def find_brain(volume: FlairVolume) -> NDArray[np.bool_]:
+    """The brain, bool (slice, row, column) on the native grid; empty where too little was found to rely on.
+
+    The one place that decides how the brain is found.
+    """
+    brain = brain_mask(volume)
+    enough = int(np.count_nonzero(brain)) * volume.voxel_volume_ml >= LEAST_BRAIN_ML
+    return brain if enough else np.zeros_like(brain)
+
+
+def within_brain(
+    probability: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float, voxel_volume_ml: float
+) -> tuple[NDArray[np.float32], float]:
+    """What the ensemble says of the brain, and the WMH in mL that it marked elsewhere.
+
+    Args:
+        probability: float32 (slice, row, column), native grid.
+        brain: bool, same shape; where it is empty, everything is kept.
+        threshold: probability at or above which a voxel is WMH.
+        voxel_volume_ml: volume of one voxel.
+    """
+    if not brain.any():
+        return probability, 0.0
+    outside = int(np.count_nonzero((probability >= threshold) & ~brain))
+    return np.where(brain, probability, np.float32(0.0)), outside * voxel_volume_ml
 
 
 def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -129,9 +183,12 @@ def _ventricles(
     return clean_ventricles(case.grid.to_native(marked) >= threshold, volume.voxel_volume_ml)
 
 
-def _flags(case: PreprocessedCase, ventricles: NDArray[np.bool_] | None, regions: Regions | None) -> tuple[str, ...]:
+def _flags(
+    case: PreprocessedCase, ventricles: NDArray[np.bool_] | None, regions: Regions | None, outside_ml: float
+) -> tuple[str, ...]:
     lost = ventricles is not None and regions is None
-    return tuple(sorted({*case.flags, *((FLAG_NO_VENTRICLES,) if lost else ())}))
+    found = {FLAG_NO_VENTRICLES: lost, FLAG_OUTSIDE_BRAIN: outside_ml >= _OUTSIDE_WORTH_A_FLAG_ML}
+    return tuple(sorted({*case.flags, *(flag for flag, holds in found.items() if holds)}))
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.measures import REVIEW_ABOVE, count_lesions, measure
+from segmentation.measures import LEAST_LESION_ML, REVIEW_ABOVE, count_lesions, measure
 
 
 def mask_of(*voxels: tuple[int, int, int]) -> np.ndarray:
@@ -28,7 +28,7 @@ def mask_of(*voxels: tuple[int, int, int]) -> np.ndarray:
 )
 def test_lesions_touch_by_face_edge_or_corner(voxels: list[tuple[int, int, int]], count: int) -> None:
     """Voxels that share a face, an edge or a corner are one lesion, across slices too."""
-    assert count_lesions(mask_of(*voxels)) == count
+    assert count_lesions(mask_of(*voxels), 1.0) == count
 
 
 def test_volume_is_voxels_times_voxel_volume() -> None:
@@ -55,3 +55,12 @@ def test_review_is_recommended_above_the_papers_cut(unsure: int, review: bool) -
     assert measures.uncertainty_index == pytest.approx(unsure / 20)
     assert measures.review_recommended is review
     assert REVIEW_ABOVE == 0.35
+
+
+def test_specks_are_no_lesions() -> None:
+    """A component under the least size is not counted, one of exactly that size is; the volume holds both."""
+    mask = mask_of((0, 0, 0), (0, 0, 1), (3, 3, 3))
+    assert count_lesions(mask, LEAST_LESION_ML / 2) == 1
+    measures = measure(mask, mask.astype(np.float32), LEAST_LESION_ML / 2)
+    assert measures.lesion_count == 1
+    assert measures.wmh_volume_ml == pytest.approx(1.5 * LEAST_LESION_ML)

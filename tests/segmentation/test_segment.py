@@ -9,7 +9,7 @@ from support.models import tiny_model
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.preprocessing.case import preprocess
 from segmentation.regions import RegionRule
-from segmentation.segment import mean_probability, segment_volume
+from segmentation.segment import find_brain, mean_probability, segment_volume, within_brain
 from segmentation.uncertainty import uncertainty_index
 from segmentation.volume import FlairVolume
 
@@ -68,16 +68,33 @@ def test_the_result_lies_on_the_native_grid(
 
 
 def test_the_mask_is_the_mean_at_or_above_a_half(ensemble: Ensemble) -> None:
-    """Members are averaged first, then mapped back, then cut at the bundle's threshold, the threshold included."""
+    """Members are averaged first, then mapped back, then cut at the bundle's threshold, the threshold included; what
+    they say outside the brain is dropped."""
     volume, _ = head((3, 320, 256), (3.0, 0.7, 0.7))
     result = segment_volume(volume, ensemble)
     case = preprocess(volume, ensemble.preprocessing)
     members = ensemble.predict(case.images)
-    np.testing.assert_array_equal(result.probability, case.grid.to_native(mean_probability(members)))
+    brain = find_brain(volume)
+    np.testing.assert_array_equal(result.probability, case.grid.to_native(mean_probability(members)) * brain)
     np.testing.assert_array_equal(result.mask, result.probability >= 0.5)
     mapped_first = np.mean([case.grid.to_native(member) for member in members], axis=0)
-    np.testing.assert_allclose(result.probability, mapped_first, atol=1e-6)
+    np.testing.assert_allclose(result.probability, mapped_first * brain, atol=1e-6)
     assert result.measures.uncertainty_index == uncertainty_index(result.probability, result.mask)
+
+
+def test_what_lies_outside_the_brain_is_dropped_and_measured() -> None:
+    """WMH outside the brain leaves mask and probability, and its amount is known; without a brain all is kept."""
+    probability = np.full((1, 4, 4), 0.3, np.float32)
+    probability[0, :2] = 0.9
+    brain = np.zeros((1, 4, 4), bool)
+    brain[0, 1:] = True
+    kept, outside_ml = within_brain(probability, brain, 0.5, 0.25)
+    assert outside_ml == 1.0
+    assert not kept[~brain].any()
+    np.testing.assert_array_equal(kept[brain], probability[brain])
+    same, none = within_brain(probability, np.zeros_like(brain), 0.5, 0.25)
+    assert none == 0.0
+    np.testing.assert_array_equal(same, probability)
 
 
 def test_a_half_is_wmh() -> None:

@@ -34,6 +34,7 @@ _FLAGS: Final = {
     "short_coverage": "The series does not cover the whole brain; the volume is of the part that it covers.",
     "slice_gap": "There are gaps between the slices; the volume assumes that they look like the slices beside them.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
+    "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",
 }
 # The series is a part of what there was to measure (CompletionFlag PARTIAL, PS3.3 C.17.2).
 _PARTIAL: Final = frozenset({"fewer_images_than_announced", "short_coverage"})

@@ -1,0 +1,166 @@
+"""What there is to judge a result by, measured before it is delivered: the mask against brain, image and doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from segmentation.measures import Measures
+from segmentation.volume import FlairVolume
+
+Mask = NDArray[np.bool_]
+
+RIM_MM: Final = 5.0
+_NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
+_SMOOTH_MM: Final = 1.5
+_BRIGHT: Final = 1.25  # of the slice's median in the brain
+_LARGE_PART: Final = 0.5  # of the largest slice: the ends of the brain hold scalp and skull base
+_STEP_MM: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Numbers that the rules of `segmentation.plausibility` look at.
+
+    Attributes:
+        measures: of the delivered mask.
+        brain_ml: volume of the brain mask; 0 where no brain was found.
+        outside_ml: WMH that was found outside the brain and dropped.
+        rim_share: part of the delivered WMH within `RIM_MM` of the brain's edge, in the plane of the slice; 0 to 1.
+        largest_ml: the largest lesion (26-connected).
+        largest_side: how far that lesion lies on one side of the brain: 0 both, 1 one side only.
+        side: the same of all WMH.
+        mass_radius_mm: radius of the largest disc, within one slice, that tissue brighter than 1.25 times the slice's
+            median brain fills.
+        dark: 5th percentile of the brain's intensities, its median = 1. Low on FLAIR: fluid is dark.
+        spread: its interquartile range, likewise.
+        bright: its 99th percentile, likewise.
+        scaled_by_extremes: a few extreme pixels decide the scale of the images that the networks see.
+    """
+
+    measures: Measures
+    brain_ml: float
+    outside_ml: float = 0.0
+    rim_share: float = 0.0
+    largest_ml: float = 0.0
+    largest_side: float = 0.0
+    side: float = 0.0
+    mass_radius_mm: float = 0.0
+    dark: float = 0.3
+    spread: float = 0.25
+    bright: float = 1.6
+    scaled_by_extremes: bool = False
+
+    @property
+    def share_of_brain(self) -> float | None:
+        """WMH volume over brain volume; None where no brain was found."""
+        return None if self.brain_ml <= 0 else self.measures.wmh_volume_ml / self.brain_ml
+
+    @property
+    def outside_share(self) -> float:
+        """Part of all WMH found that lay outside the brain."""
+        found = self.measures.wmh_volume_ml + self.outside_ml
+        return 0.0 if found <= 0 else self.outside_ml / found
+
+
+def gather(
+    volume: FlairVolume,
+    brain: Mask,
+    mask: Mask,
+    outside_ml: float,
+    measures: Measures,
+    scaled_by_extremes: bool = False,
+) -> Evidence:
+    """Measure the evidence.
+
+    Args:
+        volume: intensities.
+        brain: bool (slice, row, column), empty where none was found.
+        mask: bool, same shape: the WMH that is delivered.
+        outside_ml: WMH that was dropped because it lay outside the brain.
+        measures: of `mask`.
+        scaled_by_extremes: see `Evidence`.
+    """
+    if not brain.any():
+        return Evidence(measures, 0.0, outside_ml, scaled_by_extremes=scaled_by_extremes)
+    dark, lower, middle, upper, bright = (float(v) for v in np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99)))
+    scale = middle if middle > 0 else 1.0
+    largest = _largest_lesion(mask)
+    right_of_middle = _side_of_midline(brain, volume.spacing_mm)
+    return Evidence(
+        measures=measures,
+        brain_ml=int(np.count_nonzero(brain)) * volume.voxel_volume_ml,
+        outside_ml=outside_ml,
+        rim_share=_rim_share(mask, brain, volume.spacing_mm),
+        largest_ml=int(np.count_nonzero(largest)) * volume.voxel_volume_ml,
+        largest_side=_one_sidedness(largest, right_of_middle),
+        side=_one_sidedness(mask, right_of_middle),
+        mass_radius_mm=_mass_radius_mm(volume, brain),
+        dark=dark / scale,
+        spread=(upper - lower) / scale,
+        bright=bright / scale,
+        scaled_by_extremes=scaled_by_extremes,
+    )
+
+
+def _largest_lesion(mask: Mask) -> Mask:
+    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
+    if not count:
+        return mask
+    return np.asarray(labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:])))
+
+
+def _rim_share(mask: Mask, brain: Mask, spacing_mm: tuple[float, float, float]) -> float:
+    """Only slices with WMH are looked at."""
+    total = int(np.count_nonzero(mask))
+    if not total:
+        return 0.0
+    near = 0
+    for lesion, inside in zip(mask, brain, strict=True):
+        if lesion.any():
+            depth = ndimage.distance_transform_edt(np.pad(inside, 1), spacing_mm[1:])[1:-1, 1:-1]
+            near += int(np.count_nonzero(lesion & (depth <= RIM_MM)))
+    return near / total
+
+
+def _side_of_midline(brain: Mask, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """True on one side of the brain's midline, (row, column): an axial brain is longer than it is wide."""
+    weight = brain.sum(axis=0).astype(float)
+    rows, columns = (np.arange(n) * s for n, s in zip(weight.shape, spacing_mm[1:], strict=True))
+    total = weight.sum()
+    y = rows[:, None] - float((weight.sum(axis=1) * rows).sum() / total)
+    x = columns[None, :] - float((weight.sum(axis=0) * columns).sum() / total)
+    yy, xx, xy = (float((weight * product).sum()) for product in (y * y, x * x, y * x))
+    # Angle of the long axis from the rows' direction, by the second moments.
+    angle = 0.5 * np.arctan2(2 * xy, yy - xx)
+    return np.asarray(x * np.cos(angle) - y * np.sin(angle) > 0)
+
+
+def _one_sidedness(mask: Mask, one_side: NDArray[np.bool_]) -> float:
+    total = int(np.count_nonzero(mask))
+    return 0.0 if not total else abs(2 * int(np.count_nonzero(mask & one_side)) - total) / total
+
+
+def _mass_radius_mm(volume: FlairVolume, brain: Mask) -> float:
+    """In slices about `_STEP_MM` apart, so that thin slices cost no more than thick ones."""
+    areas = brain.sum(axis=(1, 2))
+    step = max(1, int(_STEP_MM // volume.spacing_mm[0]))
+    spacing = volume.spacing_mm[1:]
+    chosen = np.flatnonzero(areas > _LARGE_PART * areas.max())[::step]
+    return max((_bright_radius_mm(volume.voxels[index], brain[index], spacing) for index in chosen), default=0.0)
+
+
+def _bright_radius_mm(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> float:
+    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    pixels, inside = pixels[box], np.pad(inside[box], 1)
+    middle = float(np.median(pixels[inside[1:-1, 1:-1]]))
+    sigma = [_SMOOTH_MM / spacing for spacing in spacing_mm]
+    # Outside the brain the median stands in, so that scalp does not shine in.
+    calm = ndimage.gaussian_filter(np.where(inside[1:-1, 1:-1], pixels, middle), sigma)
+    body = inside & np.pad(calm > _BRIGHT * middle, 1)
+    return float(ndimage.distance_transform_edt(body, spacing_mm).max())
