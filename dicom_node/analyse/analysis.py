@@ -13,7 +13,8 @@ from typing import Any
 from dicom_node.analyse.held import NOT_VALID_NAME, keep_invalid
 from dicom_node.node.errors import ResultNotValid, UnsupportedGeometry
 from dicom_node.node.files import json_bytes, write_whole
-from dicom_node.node.profiles import Wish
+from dicom_node.node.profiles import DeliveryOptions
+from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Settings
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common.comparison import FollowUp
@@ -27,9 +28,6 @@ from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.regions import PUBLISHED_RULE, RegionRule
 from segmentation.segment import Segmentation, segment_volume
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages read, preprocess, infer, measure, write."""
 
 MEASUREMENTS_NAME = "measurements.json"
 OVERLAY_NAME = "overlay.png"
@@ -74,7 +72,7 @@ def region_rule_of(settings: Settings) -> RegionRule:
 def analyse(
     paths: Sequence[Path],
     ensemble: Ensemble,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     region_rule: RegionRule = PUBLISHED_RULE,
 ) -> Analysis:
     """Read the files of one series in this process, and segment it.
@@ -88,7 +86,7 @@ def analyse(
 def analyse_series(
     read: Callable[[], FlairSeries],
     ensemble: Ensemble,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     region_rule: RegionRule = PUBLISHED_RULE,
 ) -> Analysis:
     """Read, in whatever way, and segment one series.
@@ -122,13 +120,13 @@ def write_analysis(
     ensemble: Ensemble,
     analysed_at: datetime,
     folder: Path,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     predecessor: ReportReference | None = None,
-    wishes: Mapping[str, Wish] = MappingProxyType({}),
+    all_options: Mapping[str, DeliveryOptions] = MappingProxyType({}),
     follow_up: FollowUp | None = None,
 ) -> WrittenAnalysis:
-    """Write the objects of the default profile and of every wish, measurements.json and overlay.png into a folder,
-    each synced.
+    """Write the objects that the default profile and any destination want, measurements.json and overlay.png, into a
+    folder, each synced.
 
     Args:
         analysis: what `analyse` gave.
@@ -137,7 +135,7 @@ def write_analysis(
         folder: must exist.
         progress: stage "write".
         predecessor: the report about an earlier state of the series.
-        wishes: what each destination is sent, by its name.
+        all_options: what each destination is sent, by its name.
         follow_up: the earlier result of the patient to compare with.
 
     Raises:
@@ -157,7 +155,7 @@ def write_analysis(
         analysed_at=analysed_at,
         threshold=ensemble.threshold,
         predecessor=predecessor,
-        wishes=tuple(wishes.values()),
+        all_options=tuple(all_options.values()),
         comparison=comparison,
     )
     _require_valid(result_set, analysis.series, folder)
@@ -177,8 +175,8 @@ def write_analysis(
     return WrittenAnalysis(
         objects=tuple(one.name for one in result_set.objects),
         deliverable={
-            name: tuple(one.name for one in result_set.of(wish.profile, wish.probability_map))
-            for name, wish in wishes.items()
+            name: tuple(one.name for one in result_set.of(options.profile, options.probability_map))
+            for name, options in all_options.items()
         },
         measurements=measurements,
         report=ReportReference.to(result_set.sr),

@@ -1,4 +1,4 @@
-"""A result set that the gate lets nobody have: kept beside the results that it is not, for a look."""
+"""A result set that failed validation: kept for inspection."""
 
 from __future__ import annotations
 

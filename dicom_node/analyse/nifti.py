@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dicom_node.analyse.analysis import MEASUREMENTS_NAME, OVERLAY_NAME, Progress
+from dicom_node.analyse.analysis import MEASUREMENTS_NAME, OVERLAY_NAME
 from dicom_node.node.errors import UnreadableObject
 from dicom_node.node.files import json_bytes, write_whole
+from dicom_node.node.progress import StageProgress
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_volume_overlay
 from segmentation.ensemble import Ensemble
@@ -24,7 +25,7 @@ def segment_nifti(
     path: Path,
     ensemble: Ensemble,
     folder: Path,
-    progress: Progress,
+    progress: StageProgress,
     region_rule: RegionRule = PUBLISHED_RULE,
 ) -> dict[str, Any]:
     """Segment one file; writes wmh.nii.gz, measurements.json and overlay.png, and returns the measurements.

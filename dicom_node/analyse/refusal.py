@@ -12,18 +12,18 @@ from pydicom.dataset import Dataset
 from db.records import StoredInstance
 from dicom_node.node.errors import NotAnalysable
 from dicom_node.node.files import write_whole
-from dicom_node.node.profiles import Wish
+from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.writing import part10_bytes
-from dicom_node.results.not_analysed import Answer, RefusedSeries, build_answer
+from dicom_node.results.refusal_report import RefusalReport, RefusedSeries, build_refusal_report
 from dicom_node.series.read.instances import first_instances
 from dicom_node.series.read.received_series import uids_of
 from segmentation.ensemble import Ensemble
 
 
 @dataclass(frozen=True)
-class WrittenAnswer:
+class WrittenRefusal:
     """What was written.
 
     Attributes:
@@ -37,9 +37,9 @@ class WrittenAnswer:
     report: ReportReference | None
 
 
-def who_is_told(destinations: Mapping[str, Wish]) -> dict[str, Wish]:
+def refusal_destinations(destinations: Mapping[str, DeliveryOptions]) -> dict[str, DeliveryOptions]:
     """The destinations whose profile wants an answer about a series that cannot be analysed."""
-    return {name: wish for name, wish in destinations.items() if wish.profile.answers_unanalysable}
+    return {name: options for name, options in destinations.items() if options.profile.sends_refusals}
 
 
 def refused_series(
@@ -57,22 +57,22 @@ def refused_series(
     return RefusedSeries((header, *map(_named, others)), instances_digest, reason)
 
 
-def write_answer(
+def write_refusal_report(
     refused: RefusedSeries,
     ensemble: Ensemble,
     looked_at: datetime,
-    wishes: Mapping[str, Wish],
+    all_options: Mapping[str, DeliveryOptions],
     folder: Path,
     predecessor: ReportReference | None = None,
     answered: ReportReference | None = None,
-) -> WrittenAnswer:
+) -> WrittenRefusal:
     """Write what each destination is told, each file whole and synced; the same arguments give the same bytes.
 
     Args:
         refused: the series.
         ensemble: the model that would have analysed it.
         looked_at: the time that every object carries.
-        wishes: of those that are told, by name.
+        all_options: of those that are told, by name.
         folder: must exist.
         predecessor: the report about an earlier state of the series.
         answered: the report of what was sent about this state, before it was judged anew. The same verdict gives the
@@ -82,9 +82,9 @@ def write_answer(
         ResultError: an object cannot be built, or is not valid.
     """
 
-    def build(predecessor: ReportReference | None) -> Answer:
-        model, told = ensemble.identity, tuple(wishes.values())
-        return build_answer(refused, model, ensemble.runtime, ensemble.precision, looked_at, told, predecessor)
+    def build(predecessor: ReportReference | None) -> RefusalReport:
+        model, told = ensemble.identity, tuple(all_options.values())
+        return build_refusal_report(refused, model, ensemble.runtime, ensemble.precision, looked_at, told, predecessor)
 
     answer = build(predecessor)
     if answered is not None and answer.report != answered:
@@ -92,9 +92,9 @@ def write_answer(
     check_result_set(answer.objects, refused.headers)
     for one in answer.objects:
         write_whole(folder / one.name, part10_bytes(one.dataset))
-    return WrittenAnswer(
+    return WrittenRefusal(
         names=tuple(one.name for one in answer.objects),
-        deliverable={name: tuple(one.name for one in answer.of(wish)) for name, wish in wishes.items()},
+        deliverable={name: tuple(one.name for one in answer.of(options)) for name, options in all_options.items()},
         report=answer.report,
     )
 

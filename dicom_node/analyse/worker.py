@@ -18,12 +18,12 @@ from db.records import Job, NewDelivery
 from dicom_node.analyse.analysis import Analysis, analyse_series, write_analysis
 from dicom_node.analyse.follow_up.finder import FollowUps
 from dicom_node.analyse.held import FINDINGS_NAME, NOT_VALID_NAME
-from dicom_node.analyse.refusal import WrittenAnswer, refused_series, who_is_told, write_answer
-from dicom_node.node.errors import ConfinedChildLost, NotAnalysable, NotAnswered, ResultNotValid, WmhNodeError
+from dicom_node.analyse.refusal import WrittenRefusal, refusal_destinations, refused_series, write_refusal_report
+from dicom_node.node.errors import ConfinedChildLost, NoRefusalReport, NotAnalysable, ResultNotValid, WmhNodeError
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logs import describe_error
-from dicom_node.node.outbox import HELD, Outbox
-from dicom_node.node.profiles import Wish
+from dicom_node.node.outbox import QUARANTINE, Outbox
+from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.storage import StorageProbe
 from dicom_node.results.common.comparison import FollowUp
 from dicom_node.results.common.predecessor import ReportReference
@@ -57,7 +57,7 @@ class WorkRules:
     lease_seconds: float
     retry_seconds: float
     limit_seconds: float
-    destinations: Mapping[str, Wish]
+    destinations: Mapping[str, DeliveryOptions]
     region_rule: RegionRule = PUBLISHED_RULE
 
     def wait_after(self, attempts: int) -> float:
@@ -166,7 +166,7 @@ class Worker:
 
     def _reject(self, job: Job, error: NotAnalysable, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
         """End the job, and tell the destinations that want it why. Should no answer come about, the verdict stands."""
-        told = who_is_told(self._rules.destinations)
+        told = refusal_destinations(self._rules.destinations)
         answer, remark = None, ""
         try:
             answer = self._publish_answer(job, error, ensemble, told) if told else None
@@ -176,7 +176,7 @@ class Worker:
                 return
             remark = f"no answer could be made: {lost}"
             log.warning("no answer could be made", job=job.id, what=str(lost))
-        except NotAnswered as why:
+        except NoRefusalReport as why:
             remark = f"nobody is told: {why}"
             log.warning("nobody is told of a rejected series", job=job.id, why=str(why))
         except Exception as trouble:  # a part of the worker's edge
@@ -203,19 +203,19 @@ class Worker:
         log.info("job rejected", job=job.id, code=error.code, told=len(told) if written is not None else 0)
 
     def _publish_answer(
-        self, job: Job, error: NotAnalysable, ensemble: Ensemble, told: Mapping[str, Wish]
-    ) -> tuple[Path, WrittenAnswer]:
+        self, job: Job, error: NotAnalysable, ensemble: Ensemble, told: Mapping[str, DeliveryOptions]
+    ) -> tuple[Path, WrittenRefusal]:
         """Write what is told and move it to where it is delivered from.
 
         Raises:
-            NotAnswered, ConfinedChildLost: see `ReceivedSeriesReader.first_header`.
-            ResultError: see `write_answer`.
+            NoRefusalReport, ConfinedChildLost: see `ReceivedSeriesReader.first_header`.
+            ResultError: see `write_refusal_report`.
         """
         instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
         header = self._reader.first_header(instances, self._storage)
         refused = refused_series(header, instances, job.instances_digest, error)
         with self._outbox.workplace(job.id) as workplace:
-            written = write_answer(
+            written = write_refusal_report(
                 refused, ensemble, job.created_at, told, workplace, self._earlier_report(job), _answered(job)
             )
             return self._outbox.publish(job.id, workplace, written.names), written
@@ -251,18 +251,18 @@ class Worker:
 
     def _hold_back(self, job: Job, error: ResultNotValid) -> None:
         """Another attempt would give the same bytes: the job waits for a person."""
-        place = f"outbox/{HELD}/{job.id}"
+        place = f"outbox/{QUARANTINE}/{job.id}"
         log.error("result set held", job=job.id, findings=len(error.findings), place=place)
         reason = f"{error}. Nothing was sent; the set and {FINDINGS_NAME} are in {place} of the storage"
         self._jobs.fail(job.id, self._owner, reason)
 
     @contextmanager
     def _holding(self, job: Job, workplace: Path) -> Iterator[None]:
-        """Keep what the gate does not let pass before the workplace goes."""
+        """Keep a set that failed validation before the workplace goes."""
         try:
             yield
         except ResultNotValid:
-            self._outbox.hold(job.id, workplace / NOT_VALID_NAME)
+            self._outbox.quarantine(job.id, workplace / NOT_VALID_NAME)
             raise
 
     def _analyse(self, job: Job, ensemble: Ensemble, heartbeat: Heartbeat) -> None:
@@ -275,7 +275,7 @@ class Worker:
                 job.created_at,
                 workplace,
                 predecessor=_answered(job) or self._earlier_report(job),
-                wishes=self._rules.destinations,
+                all_options=self._rules.destinations,
                 follow_up=self._follow_up_of(job, analysis, ensemble),
             )
             if heartbeat.lost:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,13 +24,12 @@ from numpy.typing import NDArray
 from dicom_node.cases.case_cache import CaseCache
 from dicom_node.cases.seg_mask import BRAIN, VENTRICLES, WMH, SegmentWords, read_seg_mask
 from dicom_node.node.errors import BadTrainingCase, NotAnalysable
+from dicom_node.node.progress import CountProgress
 from dicom_node.series.dicom.folder import find_series
 from dicom_node.series.dicom.parsing import file_sha256
 from dicom_node.series.read.flair_series import FlairSeries
 from dicom_node.series.read.series import read_series
 from dicom_node.series.rules.flair import judge_series
-
-Progress = Callable[[int, int], None]
 
 FLAIR_FOLDER: Final = "flair"
 _FLAIR_NIFTI: Final = "flair.nii.gz"
@@ -43,7 +42,7 @@ _FORMAT: Final = "1"
 _LPS_TO_RAS: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
-def prepare_cases(data: Path, cache: Path, progress: Progress | None = None) -> Path:
+def prepare_cases(data: Path, cache: Path, progress: CountProgress | None = None) -> Path:
     """The folder to read cases from: `data` itself where no case is in DICOM, else `cache`.
 
     The cache then holds the converted cases, links to those in NIfTI, and a link to patients.csv. A case whose files

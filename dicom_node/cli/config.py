@@ -144,10 +144,10 @@ def _check_destination(settings: Settings, destination: Destination) -> str:
 
     tls = settings.client_tls(destination)
     echo(destination, calling_ae_title=settings.ae_title, tls=tls)
-    wanted = classes_of(destination.wish)
+    wanted = classes_of(destination.options)
     rejected = rejected_classes(destination, wanted, calling_ae_title=settings.ae_title, tls=tls)
     if rejected:
         takes_no = ", no ".join(map(words_of_class, rejected))
-        todo = remedy(rejected, destination.wish)
+        todo = remedy(rejected, destination.options)
         raise WmhNodeError(f"{destination} answers C-ECHO, but takes no {takes_no}: {todo}")
     return f"{destination} answers C-ECHO and takes {', '.join(map(words_of_class, wanted))}"

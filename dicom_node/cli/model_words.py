@@ -1,4 +1,4 @@
-"""Registered models, promotions and the gate's verdict as words, tables and plain values.
+"""Registered models, promotions and the verdict of its checks as words, tables and plain values.
 
 What a bundle says of itself reaches a terminal through `printable` only; JSON has it as it is.
 """
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from db.records import Promotion, PromotionKind, RegisteredModel
 from dicom_node.cli.job_words import shown_time
-from dicom_node.models.checks import CheckState, GateVerdict
+from dicom_node.models.checks import CheckState, ModelVerdict
 from dicom_node.models.evaluation import mean_dsc
 from segmentation.untrusted import printable
 
@@ -71,13 +71,13 @@ def models_table(models: Sequence[RegisteredModel], live: str | None) -> Table:
 def promotion_line(promotion: Promotion) -> str:
     """When, who, what and why, in one line."""
     what = "promoted" if promotion.kind is PromotionKind.PROMOTE else "made live again by a rollback"
-    forced = ", forced although the gate failed" if promotion.forced else ""
+    forced = ", forced although a check failed" if promotion.forced else ""
     reason = f": {promotion.reason}" if promotion.reason else ""
     return printable(f"{shown_time(promotion.at)}  {promotion.who}  {what}{forced}{reason}")
 
 
-def checks_table(verdict: GateVerdict) -> Table:
-    """One line a check of the gate."""
+def checks_table(verdict: ModelVerdict) -> Table:
+    """One line for each check."""
     table = Table("check", "", "expected", "came", box=None)
     for check in verdict.checks:
         state = Text(str(check.state), style=_COLOURS[check.state])
@@ -85,7 +85,7 @@ def checks_table(verdict: GateVerdict) -> Table:
     return table
 
 
-def cases_table(verdict: GateVerdict) -> Table:
+def cases_table(verdict: ModelVerdict) -> Table:
     """DSC of both models, case by case, and their means."""
     table = Table("case", box=None)
     for heading in ("live model", "this model", "difference"):

@@ -38,7 +38,7 @@ from dicom_node.cli.model_words import (
 from dicom_node.cli.progress import stage_bars
 from dicom_node.cli.registry import Registry, open_registry
 from dicom_node.models.adding import add_model, register_shipped
-from dicom_node.models.checks import GateVerdict, judge
+from dicom_node.models.checks import ModelVerdict, check_model
 from dicom_node.models.choice import registered_choice, registry_choice
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.node.storage import require_storage
@@ -145,16 +145,16 @@ def promote(
     margin: Annotated[
         float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may lie below the live model's.")
     ] = 0.02,
-    force: Annotated[bool, typer.Option("--force", help="Promote although the gate fails; needs --reason.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Promote although a check fails; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit.")] = None,
     by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a registered model the live one, once it has passed the gate; workers take it between two jobs.
+    """Make a registered model the live one, once it has passed its checks; workers take it between two jobs.
 
-    The gate: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of the
-    live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
+    The checks: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of
+    the live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
     """
     if force and not (reason or "").strip():
         complain("--force: expected --reason TEXT beside it, for the audit; came none")
@@ -182,7 +182,7 @@ def promote(
             gate=verdict.plain(),
             overruled=[str(check) for check in verdict.failed],
         )
-        forced = ", although the gate failed" if promotion.forced else ""
+        forced = ", although a check failed" if promotion.forced else ""
         _report(registry, model, promotion, plain_promotion(promotion), as_json, f"{model} is live now{forced}")
 
 
@@ -209,7 +209,7 @@ def rollback(
         _report(registry, model, promotion, plain_promotion(promotion), as_json, f"{model} is live again")
 
 
-def _refuse(model: RegisteredModel, verdict: GateVerdict, as_json: bool) -> NoReturn:
+def _refuse(model: RegisteredModel, verdict: ModelVerdict, as_json: bool) -> NoReturn:
     if as_json:
         print_json({"promoted": False, "model": model.digest, "gate": verdict.plain()})
     for check in verdict.failed:
@@ -228,10 +228,10 @@ def _judge(
     cases: Path | None,
     patients: Path | None,
     margin: float,
-) -> GateVerdict:
+) -> ModelVerdict:
 
     with stage_bars() as progress, TemporaryDirectory(prefix="wmh-node-cases-") as cache:
-        return judge(
+        return check_model(
             candidate=registered_choice(registry.settings, model.digest),
             live=registry_choice(registry.settings, None if live is None else live.digest),
             runtime=registry.settings.runtime,
@@ -267,7 +267,7 @@ def _report(
     registry.tell_pinned()
 
 
-def _print_verdict(verdict: GateVerdict) -> None:
+def _print_verdict(verdict: ModelVerdict) -> None:
 
     if verdict.cases:
         out.print(cases_table(verdict))

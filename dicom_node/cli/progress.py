@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from dicom_node.cli.context import err
-
-StageProgress = Callable[[str, int, int], None]
+from dicom_node.node.progress import StageProgress
 
 
 @contextmanager

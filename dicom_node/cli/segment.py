@@ -15,7 +15,7 @@ from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
 from dicom_node.models.choice import open_model
 from dicom_node.node.errors import ConfigurationError, NotFlair, UnreadableObject
-from dicom_node.node.profiles import DEFAULT_PROFILE, PROFILES, Wish
+from dicom_node.node.profiles import DEFAULT_PROFILE, PROFILES, DeliveryOptions
 from dicom_node.series.dicom.folder import SeriesFiles, find_series
 from dicom_node.series.rules.flair import judge_series
 
@@ -45,7 +45,7 @@ def segment(
     DICOM gives seg.dcm, sr.dcm, measurements.json, overlay.png and what the profile adds; NIfTI gives wmh.nii.gz,
     measurements.json and overlay.png.
     """
-    wish = _wish(profile, probability_map)
+    options = _options(profile, probability_map)
     overrides = {name: value for name, value in (("model", model), ("runtime", runtime)) if value is not None}
     settings = settings_or_exit(config, **overrides)
     with exit_codes():
@@ -62,7 +62,7 @@ def segment(
             if chosen is None:
                 measurements = _segment_nifti(path, ensemble, out_folder, progress, rule)
             else:
-                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress, rule, wish)
+                measurements = _segment_dicom(chosen.paths, ensemble, out_folder, progress, rule, options)
     if as_json:
         print_json(measurements)
         return
@@ -70,18 +70,20 @@ def segment(
     err.print(f"results in {out_folder}. Research use only, not a medical device.", markup=False)
 
 
-def _wish(profile: str, probability_map: bool) -> Wish:
+def _options(profile: str, probability_map: bool) -> DeliveryOptions:
     if profile not in PROFILES:
         raise typer.BadParameter(f"expected {', '.join(PROFILES)}, came {profile!r}", param_hint="--profile")
-    return Wish(PROFILES[profile], probability_map)
+    return DeliveryOptions(PROFILES[profile], probability_map)
 
 
 def _segment_dicom(
-    paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any, wish: Wish
+    paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any, options: DeliveryOptions
 ) -> dict[str, Any]:
 
     analysis = analyse(paths, ensemble, progress, rule)
-    return write_analysis(analysis, ensemble, _arrival(paths), folder, progress, wishes={"files": wish}).measurements
+    return write_analysis(
+        analysis, ensemble, _arrival(paths), folder, progress, all_options={"files": options}
+    ).measurements
 
 
 def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dicom_node.deliver.patience import BELIEVED_AFTER_SECONDS
-from dicom_node.deliver.send import Answer, SendOutcome, answer_of
+from dicom_node.deliver.send import SendOutcome, StoreStatus, store_status_of
 from dicom_node.node.profiles import REFERS_TO, ObjectKind, kind_of_file
 
 
@@ -31,13 +31,13 @@ class Attempt:
         """Note what became of a file; False when nothing after it may be sent, and of what was not tried for that."""
         if not self._going:
             return False
-        match answer_of(outcome.status):
+        match store_status_of(outcome.status):
             # A duplicate is there already: our UIDs stand for the content (docs/adr/0004).
-            case Answer.STORED | Answer.ALREADY_THERE:
+            case StoreStatus.STORED | StoreStatus.ALREADY_THERE:
                 self.stored.append(outcome.path)
-            case Answer.REFUSED | Answer.NOT_UNDERSTOOD:
+            case StoreStatus.REFUSED | StoreStatus.NOT_UNDERSTOOD:
                 self.refused.append(outcome)
-            case Answer.TRY_AGAIN:
+            case StoreStatus.TRY_AGAIN:
                 self.trouble = outcome
         self._going = self.trouble is None and not any(map(self._held_back, self._after(outcome.path)[:1]))
         return self._going
@@ -62,10 +62,10 @@ class Attempt:
         """
         if self.trouble is not None or not self.refused:
             return False
-        said = {answer_of(one.status) for one in self.refused}
+        said = {store_status_of(one.status) for one in self.refused}
         if any(waited_seconds < BELIEVED_AFTER_SECONDS[answer] for answer in said):
             return False
-        return bool(self.stored) or said == {Answer.REFUSED}
+        return bool(self.stored) or said == {StoreStatus.REFUSED}
 
     @property
     def silent(self) -> bool:

@@ -13,13 +13,13 @@ from db.deliveries import DeliveryTable
 from db.errors import LeaseLost, UnknownRow
 from db.records import Delivery
 from dicom_node.deliver.attempt import Attempt
-from dicom_node.deliver.down import LeftAlone
 from dicom_node.deliver.patience import REFUSALS_BELIEVED, DeliveryPatience
+from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.deliver.send.result_classes import remedy
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logs import describe_error
-from dicom_node.node.profiles import Wish
+from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.settings import Destination
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class Deliverer:
         send: sends files to a destination.
         lease_seconds: a row whose sender died is taken again after that long; sending twice is harmless (same UIDs,
             same bytes).
-        left_alone: shared between the deliverers of one process.
+        paused: shared between the deliverers of one process.
         clock: now, in UTC.
     """
 
@@ -63,7 +63,7 @@ class Deliverer:
         send: Send,
         patience: DeliveryPatience,
         lease_seconds: float,
-        left_alone: LeftAlone,
+        paused: PausedDestinations,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._owner = owner
@@ -73,7 +73,7 @@ class Deliverer:
         self._send = send
         self._patience = patience
         self._lease_seconds = lease_seconds
-        self._left_alone = left_alone
+        self._paused = paused
         self._clock = clock
 
     def step(self) -> float:
@@ -82,11 +82,11 @@ class Deliverer:
 
     def deliver_once(self) -> bool:
         """Take one due row and try it; False when none is due."""
-        delivery = self._deliveries.claim(self._owner, self._lease_seconds, self._left_alone.names())
+        delivery = self._deliveries.claim(self._owner, self._lease_seconds, self._paused.names())
         if delivery is None:
             return False
         try:
-            with self._left_alone.sending_to(delivery.destination):
+            with self._paused.sending_to(delivery.destination):
                 self._try(delivery)
         except (LeaseLost, UnknownRow):
             log.warning("delivery taken over by another sender", delivery=delivery.id, job=delivery.job_id)
@@ -108,7 +108,7 @@ class Deliverer:
             return
         with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
             attempt = self._send_in_order(files, destination)
-        self._settle(delivery, attempt, destination.wish)
+        self._settle(delivery, attempt, destination.options)
 
     def _send_in_order(self, files: Sequence[Path], destination: Destination) -> Attempt:
         """Send one file after the other, as far as the answers allow."""
@@ -123,22 +123,22 @@ class Deliverer:
     def _beat(self, delivery_id: int) -> Callable[[], bool]:
         return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
 
-    def _settle(self, delivery: Delivery, attempt: Attempt, wish: Wish) -> None:
+    def _settle(self, delivery: Delivery, attempt: Attempt, options: DeliveryOptions) -> None:
         if attempt.sent:
-            self._left_alone.up(delivery.destination)
+            self._paused.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
         refused = attempt.was_refused(self._waited_seconds(delivery))
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
             retry = f"`wmh-node jobs retry {delivery.job_id}`"
-            todo = remedy((one.unsupported for one in attempt.refused), wish, retry)
+            todo = remedy((one.unsupported for one in attempt.refused), options, retry)
             words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()
             self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {words}", report_out=attempt.report_out)
             return
         if attempt.silent:
             seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
-            self._left_alone.down(delivery.destination, seconds)
+            self._paused.down(delivery.destination, seconds)
         self._again(delivery, attempt.words(), refused=refused, report_out=attempt.report_out)
 
     def _again(self, delivery: Delivery, reason: str, *, refused: bool = False, report_out: bool = False) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from dicom_node.deliver.send import Answer
+from dicom_node.deliver.send import StoreStatus
 from dicom_node.node.settings import Settings
 
 # A refusal may come from a PACS that is being set up: asked three times in a row, then believed.
@@ -17,8 +17,8 @@ REFUSALS_BELIEVED = 3
 # "cannot understand" to the rest: only time tells that from an object which the peer will never take. A full disk
 # stops all who store there, so that a day is enough to make room. For an object that is never taken, a day costs some
 # tries and a later word to the administrator: all that can be sent without it is there at once.
-BELIEVED_AFTER_SECONDS: Final[Mapping[Answer, float]] = MappingProxyType(
-    {Answer.REFUSED: 0.0, Answer.NOT_UNDERSTOOD: 24 * 3600.0}
+BELIEVED_AFTER_SECONDS: Final[Mapping[StoreStatus, float]] = MappingProxyType(
+    {StoreStatus.REFUSED: 0.0, StoreStatus.NOT_UNDERSTOOD: 24 * 3600.0}
 )
 
 

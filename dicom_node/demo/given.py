@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dicom_node.node.errors import NotFlair
+from dicom_node.node.progress import StageProgress
 from dicom_node.series.dicom.folder import find_series
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,7 @@ class Given:
     truth: dict[str, Any] | None
 
 
-def given(folder: Path | None, phantom_folder: Path, progress: Progress) -> Given:
+def given(folder: Path | None, phantom_folder: Path, progress: StageProgress) -> Given:
     """The files under `folder`; without one, a phantom made in `phantom_folder` (stage "phantom").
 
     Raises:
@@ -36,7 +34,7 @@ def given(folder: Path | None, phantom_folder: Path, progress: Progress) -> Give
     return Given(files, None)
 
 
-def _phantom(folder: Path, progress: Progress) -> Given:
+def _phantom(folder: Path, progress: StageProgress) -> Given:
     # Imported here: SciPy is of no use to a user's own DICOM.
     from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
     from dicom_node.demo.phantom.writing import write_phantom_series

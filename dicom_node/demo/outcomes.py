@@ -14,9 +14,9 @@ from db.deliveries import DeliveryTable
 from db.engine import Database
 from db.jobs import JobTable
 from db.records import Job, JobState
-from dicom_node.demo.given import Progress
 from dicom_node.node.errors import DeliveryError, WmhNodeError
 from dicom_node.node.outbox import Outbox
+from dicom_node.node.progress import StageProgress
 from dicom_node.series.dicom.parsing import read_header
 
 _LOOK_SECONDS = 0.2
@@ -56,7 +56,7 @@ class SeriesOutcome:
 
 
 def wait_for_jobs(
-    expected: Collection[str], database: Database, require_alive: Callable[[], None], progress: Progress
+    expected: Collection[str], database: Database, require_alive: Callable[[], None], progress: StageProgress
 ) -> list[Job]:
     """Wait until every expected series has ended in one way or another, or time is up (stage "analysing").
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from db.engine import open_database
 from dicom_node.deliver.send import send_files
-from dicom_node.demo.given import Progress, given
+from dicom_node.demo.given import given
 from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.pacs import StandInPacs
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import DeliveryError
+from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Destination
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import find_series
@@ -38,7 +39,7 @@ class DemoOutcome:
     seconds: float
 
 
-def run_demo(out: Path, input_folder: Path | None, progress: Progress) -> DemoOutcome:
+def run_demo(out: Path, input_folder: Path | None, progress: StageProgress) -> DemoOutcome:
     """Run the whole way once.
 
     Args:
@@ -69,7 +70,7 @@ def run_demo(out: Path, input_folder: Path | None, progress: Progress) -> DemoOu
     return DemoOutcome(outcomes, sent.truth, time.monotonic() - started)
 
 
-def send_series(files: Sequence[Path], destination: Destination, progress: Progress) -> set[str]:
+def send_series(files: Sequence[Path], destination: Destination, progress: StageProgress) -> set[str]:
     """Send everything (stage "sending").
 
     Returns:

@@ -19,7 +19,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,12 +35,11 @@ from dicom_node.cases.prepare import write_nifti
 from dicom_node.feedback.read import CorrectedMasks, read_corrected
 from dicom_node.node.errors import ConfigurationError, NotAnalysable, WmhNodeError
 from dicom_node.node.files import json_bytes, write_whole
+from dicom_node.node.progress import CountProgress
 from dicom_node.node.unfinished import Unfinished
 from dicom_node.series.dicom.parsing import file_sha256
 from dicom_node.series.read.flair_series import FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
-
-Progress = Callable[[int, int], None]
 
 _PATIENTS: Final = "patients.csv"
 _COLUMNS: Final = ("patient", "site", "split", "case")  # training.cohort
@@ -96,7 +94,7 @@ class Exporter:
         self._hasher = hasher
         self._reader = reader
 
-    def export(self, out: Path, progress: Progress | None = None) -> Exported:
+    def export(self, out: Path, progress: CountProgress | None = None) -> Exported:
         """Write every correction that counts into a folder; made when missing.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The desk: looks at each segmentation that came, and decides what it is.
+"""The matcher: decides what each received segmentation is.
 
 | what is found                                            | becomes                                               |
 |----------------------------------------------------------|-------------------------------------------------------|
@@ -57,7 +57,7 @@ class _Candidate:
     job: Job
 
 
-class FeedbackDesk:
+class FeedbackMatcher:
     """Takes what waits through matching, checking and comparing.
 
     Args:

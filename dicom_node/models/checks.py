@@ -1,4 +1,4 @@
-"""The gate before a model goes live: it loads, says what it said when it was written, and segments no worse.
+"""The checks of a model before it goes live: it loads, predicts what it did when it was written, segments no worse.
 
 | check                | what is expected                                                                              |
 |----------------------|-----------------------------------------------------------------------------------------------|
@@ -14,13 +14,14 @@ Runs in the process of the command, never in the worker's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from dicom_node.models.choice import ModelChoice
 from dicom_node.node.logs import describe_error
+from dicom_node.node.progress import StageProgress
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.errors import BadVolume, SegmentationError
@@ -31,8 +32,6 @@ from segmentation.segment import segment_volume
 if TYPE_CHECKING:
     from training.cases import LabelledCase
 
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages load, golden, and compare, which counts segmentations."""
 
 LOADS: Final = "loads"
 GOLDEN: Final = "golden predictions"
@@ -50,7 +49,7 @@ class CheckState(StrEnum):
 
 
 @dataclass(frozen=True)
-class GateCheck:
+class ModelCheck:
     """One check: what was expected, and what came; or why it was not made."""
 
     name: str
@@ -72,8 +71,8 @@ class ComparedCase:
 
 
 @dataclass(frozen=True)
-class GateVerdict:
-    """What the gate found.
+class ModelVerdict:
+    """What the checks found.
 
     Attributes:
         margin: how far the mean DSC may lie below the live model's.
@@ -82,11 +81,11 @@ class GateVerdict:
     """
 
     margin: float
-    checks: tuple[GateCheck, ...]
+    checks: tuple[ModelCheck, ...]
     cases: tuple[ComparedCase, ...]
 
     @property
-    def failed(self) -> tuple[GateCheck, ...]:
+    def failed(self) -> tuple[ModelCheck, ...]:
         """The checks that speak against the model."""
         return tuple(check for check in self.checks if check.state is CheckState.FAILED)
 
@@ -110,15 +109,15 @@ class GateVerdict:
         }
 
 
-def judge(
+def check_model(
     candidate: ModelChoice,
     live: ModelChoice,
     runtime: RuntimeChoice,
     cases: Sequence[LabelledCase],
     margin: float,
-    progress: Progress,
+    progress: StageProgress,
     threads: int | None = None,
-) -> GateVerdict:
+) -> ModelVerdict:
     """Hold a model to every check.
 
     Args:
@@ -127,7 +126,7 @@ def judge(
         runtime: as configured for the worker.
         cases: labelled cases to compare on; none: they are not compared.
         margin: how far the mean DSC may lie below the live model's.
-        progress: see `Progress`.
+        progress: stages load, golden, and compare, which counts segmentations.
         threads: CPU threads for inference, as configured for the worker; None: every core.
 
     Raises:
@@ -138,47 +137,47 @@ def judge(
     progress("load", 1, 1)
     if opened is None:
         not_made = (_not_made(GOLDEN, "it does not load"), _not_made(DSC, "it does not load"))
-        return GateVerdict(margin, (loads, *not_made), ())
+        return ModelVerdict(margin, (loads, *not_made), ())
     progress("golden", 0, 1)
     golden = _check_golden(*opened)
     progress("golden", 1, 1)
     if not cases:
-        return GateVerdict(margin, (loads, golden, _not_made(DSC, "no cases were given: --cases DIR")), ())
+        return ModelVerdict(margin, (loads, golden, _not_made(DSC, "no cases were given: --cases DIR")), ())
     live_loads, live_opened = _check_loads(live, runtime, threads)
     if live_opened is None:
-        dsc = GateCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)
-        return GateVerdict(margin, (loads, golden, dsc), ())
+        dsc = ModelCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)
+        return ModelVerdict(margin, (loads, golden, dsc), ())
     compared = _compare(cases, live_opened[1], opened[1], progress)
     known = _known(cases, {"this model": opened[0], "the live model": live_opened[0]})
-    return GateVerdict(margin, (loads, golden, _check_dsc(compared, margin, known)), compared)
+    return ModelVerdict(margin, (loads, golden, _check_dsc(compared, margin, known)), compared)
 
 
 def _check_loads(
     choice: ModelChoice, runtime: RuntimeChoice, threads: int | None
-) -> tuple[GateCheck, tuple[ModelBundle, Ensemble] | None]:
+) -> tuple[ModelCheck, tuple[ModelBundle, Ensemble] | None]:
     expected = f"a whole bundle that runtime {runtime} compiles on this machine"
     try:
         bundle = choice.load()
         ensemble = open_ensemble(bundle, runtime, threads)
-    except Exception as error:  # whatever a runtime raises: a model that crashes the worker must not get past the gate
+    except Exception as error:  # whatever a runtime raises: a model that crashes the worker must not pass
         words = str(error) if isinstance(error, SegmentationError) else describe_error(error)
-        return GateCheck(LOADS, CheckState.FAILED, expected, words), None
+        return ModelCheck(LOADS, CheckState.FAILED, expected, words), None
     came = f"{bundle.members} members, {ensemble.runtime} in {ensemble.precision}"
-    return GateCheck(LOADS, CheckState.PASSED, expected, came), (bundle, ensemble)
+    return ModelCheck(LOADS, CheckState.PASSED, expected, came), (bundle, ensemble)
 
 
-def _check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GateCheck:
+def _check_golden(bundle: ModelBundle, ensemble: Ensemble) -> ModelCheck:
     expected = "the predictions that the bundle holds"
     try:
         verdict = check_golden(bundle, ensemble)
     except SegmentationError as error:
-        return GateCheck(GOLDEN, CheckState.FAILED, expected, str(error))
+        return ModelCheck(GOLDEN, CheckState.FAILED, expected, str(error))
     came = f"a difference of at most {verdict.max_difference:.4f}, and {verdict.flipped} pixels on the other side"
-    return GateCheck(GOLDEN, CheckState.PASSED if verdict.passed else CheckState.FAILED, expected, came)
+    return ModelCheck(GOLDEN, CheckState.PASSED if verdict.passed else CheckState.FAILED, expected, came)
 
 
 def _compare(
-    cases: Sequence[LabelledCase], live: Ensemble, candidate: Ensemble, progress: Progress
+    cases: Sequence[LabelledCase], live: Ensemble, candidate: Ensemble, progress: StageProgress
 ) -> tuple[ComparedCase, ...]:
     total = 2 * len(cases)
     progress("compare", 0, total)
@@ -215,13 +214,13 @@ def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) ->
     return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""
 
 
-def _check_dsc(compared: Sequence[ComparedCase], margin: float, known: str) -> GateCheck:
+def _check_dsc(compared: Sequence[ComparedCase], margin: float, known: str) -> ModelCheck:
     live = sum(case.live_dsc for case in compared) / len(compared)
     found = sum(case.dsc for case in compared) / len(compared)
     state = CheckState.PASSED if found >= live - margin - _ROUNDING else CheckState.FAILED
     expected = f"a mean over {len(compared)} cases of at least {live - margin:.3f} (live model {live:.3f} - {margin:g})"
-    return GateCheck(DSC, state, expected, f"{found:.3f}{known}")
+    return ModelCheck(DSC, state, expected, f"{found:.3f}{known}")
 
 
-def _not_made(name: str, why: str) -> GateCheck:
-    return GateCheck(name, CheckState.NOT_MADE, "nothing", why)
+def _not_made(name: str, why: str) -> ModelCheck:
+    return ModelCheck(name, CheckState.NOT_MADE, "nothing", why)

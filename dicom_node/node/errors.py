@@ -10,8 +10,8 @@
     ├── ConfinedChildLost      the child that parses what peers sent
     ├── ReceivingError
     ├── ResultError
-    │   ├── NotAnswered        nobody is told about a refused series: whose or what it is cannot be told
-    │   └── ResultNotValid     a finished result set that the gate lets nobody have; carries the findings
+    │   ├── NoRefusalReport        nobody is told about a refused series: whose or what it is cannot be told
+    │   └── ResultNotValid     a result set that failed validation; carries the findings
     ├── DeliveryError
     ├── ModelError             which model to use cannot be told, or a document about it is another model's
     ├── ViewerError            a part of `wmh-node viewer` is missing or does not run
@@ -85,7 +85,7 @@ class ResultError(WmhNodeError):
     """SEG, SR or picture cannot be built from a segmentation."""
 
 
-class NotAnswered(ResultError):
+class NoRefusalReport(ResultError):
     """Nobody is told about a refused series, for a reason that is no fault: whose or what it is cannot be told."""
 
 

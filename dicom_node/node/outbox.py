@@ -5,7 +5,7 @@ one rename, to a number that no attempt of the job had before: nothing is ever r
 paused and lost its lease cannot touch what is being delivered. What makes a result set count is the row that
 `JobTable.deliver` commits afterwards.
 
-STORAGE/outbox/held/<job id>/ holds a result set that the gate let nobody have, for a look; nothing is sent from there.
+STORAGE/outbox/held/<job id>/ keeps a result set that failed validation, for inspection; nothing is sent from there.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dicom_node.node.files import make_folder, sync_file, sync_folder
 from dicom_node.node.storage import UNFINISHED
 from dicom_node.node.unfinished import Unfinished
 
-HELD = "held"
+QUARANTINE = "held"
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -77,9 +77,9 @@ class Outbox:
         self.release(job_id)
         return target
 
-    def hold(self, job_id: int, workplace: Path) -> Path:
-        """Keep what the gate let nobody have, synced, in place of what an earlier attempt left; returns the folder."""
-        target = self.folder / HELD / str(job_id)
+    def quarantine(self, job_id: int, workplace: Path) -> Path:
+        """Keep a set that failed validation, synced, in place of an earlier attempt's; returns the folder."""
+        target = self.folder / QUARANTINE / str(job_id)
         make_folder(target.parent)
         for file in workplace.iterdir():
             sync_file(file)
@@ -91,7 +91,7 @@ class Outbox:
 
     def release(self, job_id: int) -> None:
         """Remove what is held of a job, whose result is right by now."""
-        shutil.rmtree(self.folder / HELD / str(job_id), ignore_errors=True)
+        shutil.rmtree(self.folder / QUARANTINE / str(job_id), ignore_errors=True)
 
     def withdraw(self, published: Path) -> None:
         """Remove a result set that came to nothing, its job being another's by now."""

@@ -94,7 +94,7 @@ class Profile:
         name: as settings call it.
         objects: which kinds, in sending order. What a series does not give (regions without ventricles) is left out.
         seg_encoding, empty_frames: the form of SEG and REGIONS.
-        answers_unanalysable: a series that cannot be analysed gets an answer that says why.
+        sends_refusals: of a series that cannot be analysed, a refusal report says why.
         why: what the profile rests on, in words, with its source.
         whole_bytes: where a frame of bits would not end at a byte, OCCUPANCY takes the place of BINARY.
 
@@ -106,7 +106,7 @@ class Profile:
     objects: tuple[ObjectKind, ...]
     seg_encoding: SegEncoding
     empty_frames: bool
-    answers_unanalysable: bool
+    sends_refusals: bool
     why: str
     whole_bytes: bool = False
 
@@ -131,7 +131,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Wish:
+class DeliveryOptions:
     """What one destination is sent: a profile's objects, and the probability map where it wants that too."""
 
     profile: Profile
@@ -155,7 +155,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 objects=_FOR_A_VIEWER,
                 seg_encoding="binary",
                 empty_frames=True,
-                answers_unanalysable=True,
+                sends_refusals=True,
                 why="For a PACS that nobody has told us about. BINARY, since Orthanc 1.12 and many archives know no "
                 "Label Map Segmentation Storage (Supplement 243, 2024). Every slice has its frame, so that readers "
                 "that pair frames and slices by number are right too. The summary for viewers that show no SEG.",
@@ -165,7 +165,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 objects=_FOR_A_VIEWER,
                 seg_encoding="binary",
                 empty_frames=True,
-                answers_unanalysable=True,
+                sends_refusals=True,
                 why="OHIF 3 shows SEG as overlay, the report's groups in its panel, and the summary as an image; it "
                 "loads no presentation state of annotations for SEG and needs a plug-in for PDF. Tested in Chromium. "
                 "Unless told to load frame by frame, OHIF 3.13 scrambles a BINARY SEG whose frames do not end at a "
@@ -177,7 +177,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 objects=(ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR),
                 seg_encoding="binary",
                 empty_frames=False,
-                answers_unanalysable=False,
+                sends_refusals=False,
                 why="3D Slicer reads SEG through dcmqi, whose own objects leave empty frames out, and measurement "
                 "reports (TID 1500) through its Quantitative Reporting; it is where research reads numbers, not "
                 "pages, and a series without a result needs none there.",
@@ -187,7 +187,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 objects=(ObjectKind.SUMMARY, ObjectKind.PRESENTATION, ObjectKind.PDF),
                 seg_encoding="binary",
                 empty_frames=True,
-                answers_unanalysable=True,
+                sends_refusals=True,
                 why="For a PACS that shows neither SEG nor SR: pictures (Secondary Capture, PS3.3 A.8), graphics over "
                 "its own images (GSPS, PS3.3 A.33), and a document (Encapsulated PDF, PS3.3 A.45).",
             ),
@@ -196,4 +196,4 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
 )
 
 DEFAULT_PROFILE: Final = PROFILES["generic"]
-DEFAULT_WISH: Final = Wish(DEFAULT_PROFILE)
+DEFAULT_OPTIONS: Final = DeliveryOptions(DEFAULT_PROFILE)

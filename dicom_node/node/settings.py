@@ -26,7 +26,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.profiles import PROFILES, ProfileName, SegEncoding, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, ProfileName, SegEncoding
 from dicom_node.node.tls import ClientTls, TlsFiles
 
 ENVIRONMENT_PREFIX = "WMH_NODE_"
@@ -129,12 +129,12 @@ class Destination(BaseModel):
         return self
 
     @property
-    def wish(self) -> Wish:
+    def options(self) -> DeliveryOptions:
         """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
         profile = PROFILES[self.profile]
         if self.seg_encoding is not None:
             profile = replace(profile, seg_encoding=self.seg_encoding)
-        return Wish(profile, self.probability_map)
+        return DeliveryOptions(profile, self.probability_map)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

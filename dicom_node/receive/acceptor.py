@@ -17,7 +17,7 @@ import structlog
 from dicom_node.node.errors import ReceivingError
 from dicom_node.node.tls import ServerContext
 from dicom_node.node.upper_layer.pdu import TEMPORARY_CONGESTION, encode_rejection
-from dicom_node.receive.association import Association, Surroundings
+from dicom_node.receive.association import Association, ReceiverContext
 
 _LOG = structlog.get_logger()
 
@@ -76,18 +76,18 @@ class Acceptor:
 
     Args:
         listeners: one or more sockets that listen.
-        surroundings: what the associations share.
+        context: what the associations share.
         ended: called from the accepting thread when it ends without `stop`: a receiver that is deaf must not look well.
     """
 
     def __init__(
-        self, listeners: Sequence[Listener], surroundings: Surroundings, ended: Callable[[], object] = lambda: None
+        self, listeners: Sequence[Listener], context: ReceiverContext, ended: Callable[[], object] = lambda: None
     ) -> None:
         self._listeners = {one.socket.fileno(): one for one in listeners}
         for one in listeners:
             # Several processes wake for one connection; those that come too late must not sleep in accept().
             one.socket.setblocking(False)
-        self._around = surroundings
+        self._context = context
         self._ended = ended
         self._stopping = False
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC)
@@ -108,12 +108,12 @@ class Acceptor:
         for descriptor in (self._wake_reader, self._wake_writer):
             os.close(descriptor)
         self._each(lambda association: association.stop())
-        if not self._around.connections.wait_until_empty(grace_seconds):
+        if not self._context.connections.wait_until_empty(grace_seconds):
             self._each(lambda association: association.evict("the receiver stops"))
-            self._around.connections.wait_until_empty(1.0)
+            self._context.connections.wait_until_empty(1.0)
 
     def _each(self, call: Callable[[Association], None]) -> None:
-        for occupant in self._around.connections.all():
+        for occupant in self._context.connections.all():
             assert isinstance(occupant, Association)
             call(occupant)
 
@@ -163,8 +163,8 @@ class Acceptor:
                     connection.sendall(encode_rejection(TEMPORARY_CONGESTION))
                 connection.close()
                 return
-            association = Association(connection, address, self._around, tls)
-            self._around.connections.admit(association)
+            association = Association(connection, address, self._context, tls)
+            self._context.connections.admit(association)
         except OSError:  # gone already
             connection.close()
             return
@@ -172,5 +172,5 @@ class Acceptor:
             threading.Thread(target=association.run, name=f"association {address}", daemon=True).start()
         except RuntimeError:  # no more threads
             _LOG.warning("cannot start a thread for a connection")
-            self._around.connections.remove(association)
+            self._context.connections.remove(association)
             connection.close()

@@ -42,7 +42,7 @@ from dicom_node.node.upper_layer.pdu import (
 from dicom_node.node.upper_layer.secure_transport import HandshakeFailed, SecureTransport
 from dicom_node.node.upper_layer.transport import Transport, TransportClosed, TransportTimeout
 from dicom_node.receive.connections import Connections
-from dicom_node.receive.incoming import IncomingObject, Room, is_uid
+from dicom_node.receive.incoming import DiskBudget, IncomingObject, is_uid
 from dicom_node.receive.negotiation import ACCEPTANCE, Admission, negotiate
 from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.receive.state_machine import EVENT_OF_PDU, Action, Event, State, StateMachine
@@ -57,14 +57,14 @@ _LINGER_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ReceiverContext:
     """What the associations of a process share."""
 
     settings: ReceiverSettings
     admission: Admission
     connections: Connections
     store: Store
-    room: Room
+    budget: DiskBudget
     temporary_prefix: str
 
 
@@ -75,7 +75,7 @@ class Association:
     """
 
     def __init__(
-        self, connection: socket.socket, address: str, surroundings: Surroundings, tls: ServerContext | None = None
+        self, connection: socket.socket, address: str, context: ReceiverContext, tls: ServerContext | None = None
     ) -> None:
         self.address = address
         self.since = time.monotonic()
@@ -83,9 +83,9 @@ class Association:
         self.message_since: float | None = None
         self.stored_since: float | None = self.since
         self._has_only_talked = False  # since the last object that was stored
-        self._around = surroundings
-        self._settings = surroundings.settings
-        seconds = surroundings.settings.message_seconds
+        self._context = context
+        self._settings = context.settings
+        seconds = context.settings.message_seconds
         self._transport = _transport(connection, seconds, tls)
         self._machine = StateMachine()
         self._log = _LOG.bind(address=address)
@@ -138,7 +138,7 @@ class Association:
         with contextlib.suppress(Exception):
             self._record_end()
         self._transport.close()
-        self._around.connections.remove(self)
+        self._context.connections.remove(self)
 
     # Before the upper layer (PS3.15 B.12)
 
@@ -249,10 +249,10 @@ class Association:
         request = decode_associate_request(body)
         self._request = request
         self._log = self._log.bind(calling=request.calling_ae_title)
-        refused = self._around.admission.judge(request, self.address)
+        refused = self._context.admission.judge(request, self.address)
         if refused is None and self._end_reason is not None:
             refused = TEMPORARY_CONGESTION, self._end_reason
-        if refused is None and not self._around.connections.associate(self):
+        if refused is None and not self._context.connections.associate(self):
             refused = LOCAL_LIMIT_EXCEEDED, f"{self._settings.max_associations} associations are open"
         results = negotiate(request.contexts)
         if refused is None:
@@ -278,7 +278,7 @@ class Association:
         if not any(one.result == ACCEPTANCE and one.abstract_syntax in STORAGE_CLASSES for one in results):
             return None
         try:
-            self._association_id = self._around.store.open_association(
+            self._association_id = self._context.store.open_association(
                 request.calling_ae_title, request.called_ae_title, self.address, self._settings.receiver
             )
         except Exception as error:  # the SCP's edge: the database may be away for a while
@@ -301,7 +301,7 @@ class Association:
         if association_id is None:
             return
         try:
-            self._around.store.end_association(association_id, self._end)
+            self._context.store.end_association(association_id, self._end)
         except Exception as error:  # the SCP's edge: the receiver's next start ends what stays open
             self._warn("end of association not recorded", error=type(error).__name__)
 
@@ -355,9 +355,9 @@ class Association:
         if self._refusal_of_command(command, context) is not None:
             return
         self._object = IncomingObject(
-            folder=self._around.room.folder,
-            prefix=self._around.temporary_prefix,
-            room=self._around.room,
+            folder=self._context.budget.folder,
+            prefix=self._context.temporary_prefix,
+            budget=self._context.budget,
             sop_class_uid=command.sop_class_uid,
             sop_instance_uid=command.sop_instance_uid,
             syntax=STORAGE_CLASSES[context.abstract_syntax].transfer_syntaxes[context.transfer_syntax],
@@ -423,7 +423,7 @@ class Association:
                 assert received is not None
                 assert self._association_id is not None
                 checked = received.finish()
-                outcome = self._around.store.keep(checked, self._association_id)
+                outcome = self._context.store.keep(checked, self._association_id)
                 self._note(command, outcome)
                 return None
         except Exception as error:  # the SCP's edge: the peer gets a status for whatever went wrong

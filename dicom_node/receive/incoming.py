@@ -28,7 +28,7 @@ _STEPS = 64
 
 
 @dataclass(frozen=True)
-class Room:
+class DiskBudget:
     """How much may be written: sizes in bytes.
 
     `reserve_bytes` of free disk are left to the database and to results.
@@ -38,7 +38,7 @@ class Room:
     max_object_bytes: int
     reserve_bytes: int
 
-    def grant(self, written: int, wanted: int) -> int:
+    def reserve(self, written: int, wanted: int) -> int:
         """How large a file that has `written` bytes may become before it asks again; at least `wanted`.
 
         Raises:
@@ -58,16 +58,16 @@ class Room:
 class _Spool:
     """A file that grows only as far as there is room."""
 
-    def __init__(self, file: IO[bytes], room: Room) -> None:
+    def __init__(self, file: IO[bytes], budget: DiskBudget) -> None:
         self._file = file
-        self._room = room
-        self._written = self._granted = 0
+        self._budget = budget
+        self._written = self._reserved = 0
 
     def write(self, data: bytes) -> None:
-        """Append; raises the Refusal of `Room.grant`."""
+        """Append; raises the Refusal of `DiskBudget.reserve`."""
         total = self._written + len(data)
-        if total > self._granted:
-            self._granted = self._room.grant(self._written, total)
+        if total > self._reserved:
+            self._reserved = self._budget.reserve(self._written, total)
         self._file.write(data)
         self._written = total
 
@@ -95,12 +95,18 @@ class IncomingObject:
     """
 
     def __init__(
-        self, folder: Path, prefix: str, room: Room, sop_class_uid: str, sop_instance_uid: str, syntax: TransferSyntax
+        self,
+        folder: Path,
+        prefix: str,
+        budget: DiskBudget,
+        sop_class_uid: str,
+        sop_instance_uid: str,
+        syntax: TransferSyntax,
     ) -> None:
         self._sop_class_uid = sop_class_uid
         self._sop_instance_uid = sop_instance_uid
         self._syntax = syntax
-        self._room = room
+        self._budget = budget
         self.received_bytes = 0
         self.failure: BaseException | None = None
         self._digest = hashlib.sha256()
@@ -109,7 +115,7 @@ class IncomingObject:
         self._path = f"{folder}/{prefix}{next(_COUNTER)}.part"
         self._header = file_header(sop_class_uid, sop_instance_uid, syntax.uid)
         try:
-            self._granted = room.grant(0, 0)
+            self._reserved = budget.reserve(0, 0)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, _OWNER_AND_GROUP)
             self._write(self._header)
@@ -122,8 +128,8 @@ class IncomingObject:
         if self.failure is not None:
             return
         try:
-            if self.received_bytes > self._granted:
-                self._granted = self._room.grant(self.received_bytes - len(fragment), self.received_bytes)
+            if self.received_bytes > self._reserved:
+                self._reserved = self._budget.reserve(self.received_bytes - len(fragment), self.received_bytes)
             self._write(fragment)
         except (OSError, Refusal) as error:
             self._fail(error)
@@ -177,7 +183,7 @@ class IncomingObject:
             return summarize(lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, self._syntax)
         with tempfile.TemporaryFile(dir=self._folder) as plain:
             length = inflate(
-                lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, _Spool(plain, self._room)
+                lambda size, at: os.pread(descriptor, size, at + skip), self.received_bytes, _Spool(plain, self._budget)
             )
             plain.flush()
             return summarize(lambda size, at: os.pread(plain.fileno(), size, at), length, self._syntax)

@@ -27,10 +27,10 @@ from dicom_node.node.files import make_folder
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.tls import ServerContext, TlsFiles, inspect
 from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
-from dicom_node.receive.association import Surroundings
+from dicom_node.receive.association import ReceiverContext
 from dicom_node.receive.claim import claimed
 from dicom_node.receive.connections import Connections
-from dicom_node.receive.incoming import Room
+from dicom_node.receive.incoming import DiskBudget
 from dicom_node.receive.installation import installation_id
 from dicom_node.receive.negotiation import Admission
 from dicom_node.receive.receiver_settings import ReceiverSettings
@@ -103,7 +103,7 @@ def serve(
     settings = replace(settings, installation=installation_id(settings.storage))
     with _rows(settings.database_url) as rows, claimed(folder, settings.receiver, rows) as prefix:
         lock = folder / "rows.lock" if _shares_sqlite(settings) else None
-        surroundings = Surroundings(
+        context = ReceiverContext(
             settings=settings,
             admission=Admission(settings.ae_title, settings.peers),
             connections=Connections(
@@ -114,10 +114,10 @@ def serve(
                 settings.slow_bytes_per_second,
             ),
             store=Store(settings.storage, rows, lock),
-            room=Room(folder, settings.max_object_bytes, settings.reserve_bytes),
+            budget=DiskBudget(folder, settings.max_object_bytes, settings.reserve_bytes),
             temporary_prefix=prefix,
         )
-        acceptor = Acceptor(listeners, surroundings, end)
+        acceptor = Acceptor(listeners, context, end)
         acceptor.start()
         ports = {"port": settings.port or None, "tls_port": settings.tls_port or None}
         ports = {name: port for name, port in ports.items() if port is not None}

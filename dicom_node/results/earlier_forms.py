@@ -8,27 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from dicom_node.node.profiles import ObjectKind, SegForm, Wish
+from dicom_node.node.profiles import DeliveryOptions, ObjectKind, SegForm
 
 Size = tuple[int, int]
 """Rows and columns of frames."""
 
 
-def earlier_forms(wishes: Collection[Wish], now: Size, earlier: Size | None) -> Mapping[SegForm, SegForm]:
+def earlier_forms(
+    all_options: Collection[DeliveryOptions], now: Size, earlier: Size | None
+) -> Mapping[SegForm, SegForm]:
     """The form of the earlier report, by the form of the present one; only where the two differ.
 
     One present report may go to destinations that were sent different forms then; it names the one of its own form, as
     it does where the earlier size is not known.
 
     Args:
-        wishes: of the destinations.
+        all_options: of the destinations.
         now: of the present frames.
         earlier: of the earlier ones.
     """
     if earlier is None:
         return {}
     then: dict[SegForm, set[SegForm]] = {}
-    for profile in (wish.profile for wish in wishes if ObjectKind.SR in wish.kinds):
+    for profile in (options.profile for options in all_options if ObjectKind.SR in options.kinds):
         then.setdefault(profile.form_for(*now), set()).add(profile.form_for(*earlier))
     # Of several there is always the present one: a size changes a form only to OCCUPANCY or back.
     return {form: forms.pop() for form, forms in then.items() if form not in forms}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dicom_node.results.common.comparison import Comparison, Told
+from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
@@ -16,7 +16,7 @@ def measurements_json(
     model: ModelIdentity,
     seconds_read: float,
     seconds_write: float,
-    comparison: Told | None = None,
+    comparison: FollowUpFinding | None = None,
 ) -> dict[str, Any]:
     """The content of measurements.json, ready for `json.dumps`.
 
@@ -54,7 +54,7 @@ def measurements_json(
             "distance_mm": float(regions.distance_mm),
             "distance": regions.distance_rule,
         }
-    if isinstance(comparison, Comparison):
+    if isinstance(comparison, FollowUpComparison):
         fields["follow_up"] = comparison.as_json
     fields["model"] = {"name": model.name, "version": model.version, "digest": model.digest}
     fields["seconds"] = {

@@ -13,9 +13,17 @@ from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import ResultError
 from dicom_node.node.files import write_whole
-from dicom_node.node.profiles import DEFAULT_WISH, FILE_STEMS, FIRST_FORM, ObjectKind, Profile, SegForm, Wish
+from dicom_node.node.profiles import (
+    DEFAULT_OPTIONS,
+    FILE_STEMS,
+    FIRST_FORM,
+    DeliveryOptions,
+    ObjectKind,
+    Profile,
+    SegForm,
+)
 from dicom_node.node.version import SOFTWARE_VERSION
-from dicom_node.results.common.comparison import Comparison, Told
+from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.stamp import stamp_of
@@ -93,7 +101,7 @@ class ResultSet:
         """
         chosen: list[ResultObject] = []
         size = self.seg.Rows, self.seg.Columns
-        for kind in Wish(profile, probability_map).kinds:
+        for kind in DeliveryOptions(profile, probability_map).kinds:
             form = profile.form_for(*size) if kind in _FORMED else FIRST_FORM
             found = [one for one in self.objects if (one.kind, one.form) == (kind, form)]
             if not found and kind not in _OPTIONAL:
@@ -129,10 +137,10 @@ def build_result_set(
     analysed_at: datetime,
     threshold: float | None = None,
     predecessor: ReportReference | None = None,
-    wishes: Collection[Wish] = (),
-    comparison: Told | None = None,
+    all_options: Collection[DeliveryOptions] = (),
+    comparison: FollowUpFinding | None = None,
 ) -> ResultSet:
-    """Build what the wishes ask for; the same arguments give the same bytes.
+    """Build what the destinations are sent; the same arguments give the same bytes.
 
     What the default profile has is always built: this is what the node keeps of an analysis, whatever its destinations
     want, so that another can be sent it later.
@@ -145,7 +153,7 @@ def build_result_set(
         analysed_at: with a time zone; the time that every object carries.
         threshold: mean probability at or above which a voxel is WMH; not told when None.
         predecessor: the report about an earlier state of the series, which this one takes the place of.
-        wishes: what the destinations are sent.
+        all_options: what the destinations are sent.
         comparison: the change since an earlier result of the patient, or why it is not told.
 
     Raises:
@@ -153,8 +161,8 @@ def build_result_set(
     """
     _check(series, segmentation)
     rows, columns = series.voxels.shape[1:]
-    if isinstance(comparison, Comparison):
-        forms = earlier_forms(wishes, (rows, columns), comparison.earlier.size)
+    if isinstance(comparison, FollowUpComparison):
+        forms = earlier_forms(all_options, (rows, columns), comparison.earlier.size)
         comparison = replace(comparison, earlier_forms=forms)
     facts = AnalysisFacts(
         uids=ResultUids(
@@ -177,10 +185,10 @@ def build_result_set(
         comparison=comparison,
     )
     flags = (*series.flags, *segmentation.flags)
-    wanted = (DEFAULT_WISH, *wishes)
+    wanted = (DEFAULT_OPTIONS, *all_options)
     found = [
         *_formed(series, segmentation, flags, facts, _forms(wanted, rows, columns)),
-        *_pictures(series, segmentation, flags, facts, {kind for wish in wanted for kind in wish.kinds}),
+        *_pictures(series, segmentation, flags, facts, {kind for options in wanted for kind in options.kinds}),
     ]
     order = list(ObjectKind)
     return ResultSet(tuple(sorted(found, key=lambda one: order.index(one.kind))))
@@ -195,9 +203,13 @@ def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:
     return files
 
 
-def _forms(wishes: Collection[Wish], rows: int, columns: int) -> list[SegForm]:
-    """Those that some wish needs, each once."""
-    return list(dict.fromkeys(wish.profile.form_for(rows, columns) for wish in wishes if ObjectKind.SEG in wish.kinds))
+def _forms(all_options: Collection[DeliveryOptions], rows: int, columns: int) -> list[SegForm]:
+    """Those that some destination is sent, each once."""
+    return list(
+        dict.fromkeys(
+            options.profile.form_for(rows, columns) for options in all_options if ObjectKind.SEG in options.kinds
+        )
+    )
 
 
 def _formed(

@@ -11,8 +11,8 @@ import structlog
 from db.deliveries import DeliveryTable
 from db.engine import open_database, utc_now
 from dicom_node.deliver.deliverer import Deliverer
-from dicom_node.deliver.down import LeftAlone
 from dicom_node.deliver.patience import DeliveryPatience
+from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome, send_files
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Destination, Settings
@@ -33,7 +33,7 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     require_current(settings.database_url)
     deliveries = DeliveryTable(open_database(settings.database_url))
     destinations = {destination.name: destination for destination in settings.destinations}
-    left_alone = LeftAlone(utc_now)
+    paused = PausedDestinations(utc_now)
 
     def send(
         paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
@@ -50,7 +50,7 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
             send=send,
             patience=DeliveryPatience.of(settings),
             lease_seconds=settings.lease_seconds,
-            left_alone=left_alone,
+            paused=paused,
         )
         run_until_stopped(deliverer.step, stop, liveness.loop(f"delivery {index}", _SENDING_SECONDS))
 

@@ -68,16 +68,16 @@ def _attend(
     stop: threading.Event,
     liveness: Liveness,
 ) -> None:
-    from dicom_node.feedback.match import FeedbackDesk
+    from dicom_node.feedback.match import FeedbackMatcher
     from dicom_node.feedback.read import FeedbackReader
 
     storage = settings.storage.absolute()
     reader = FeedbackReader(log_level=settings.log_level, log_format=settings.log_format)
-    desk = FeedbackDesk(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
+    matcher = FeedbackMatcher(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
     try:
-        run_until_stopped(desk.step, stop, liveness.loop("feedback", _FEEDBACK_SECONDS))
+        run_until_stopped(matcher.step, stop, liveness.loop("feedback", _FEEDBACK_SECONDS))
     finally:
-        desk.close()
+        matcher.close()
 
 
 def _analyse(
@@ -124,7 +124,7 @@ def _analyse(
             lease_seconds=settings.lease_seconds,
             retry_seconds=settings.job_retry_seconds,
             limit_seconds=settings.job_limit_seconds,
-            destinations={destination.name: destination.wish for destination in settings.destinations},
+            destinations={destination.name: destination.options for destination in settings.destinations},
             region_rule=region_rule_of(settings),
         ),
         reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),

@@ -28,7 +28,7 @@ from support.ohif import (
 )
 from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
-from dicom_node.node.profiles import PROFILES, ObjectKind, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind
 from dicom_node.series.read.series import FlairSeries
 from segmentation.segment import Segmentation
 
@@ -141,7 +141,7 @@ def _slices_to_see(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 
 def _seg(series: FlairSeries, segmentation: Segmentation) -> Dataset:
     """The SEG of the whole WMH as a destination with OHIF gets it."""
-    sent = result_set_of(series, segmentation, wishes=(Wish(PROFILE),)).of(PROFILE)
+    sent = result_set_of(series, segmentation, all_options=(DeliveryOptions(PROFILE),)).of(PROFILE)
     return next(one.dataset for one in sent if one.kind is ObjectKind.SEG)
 
 

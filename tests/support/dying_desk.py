@@ -17,7 +17,7 @@ from db.engine import open_database
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
-from dicom_node.feedback.match import FeedbackDesk
+from dicom_node.feedback.match import FeedbackMatcher
 from dicom_node.feedback.read import FeedbackReader
 from dicom_node.node.outbox import Outbox
 from dicom_node.series.complete.completer import Completer
@@ -37,15 +37,15 @@ def arm(name: str, when: str) -> None:
 
 
 def attend(storage: Path) -> None:
-    """One look of completion, and the desk until nothing is due."""
+    """One look of completion, and the matcher until nothing is due."""
     with (
         closing(open_database(f"sqlite:///{storage / 'node.sqlite'}")) as database,
         closing(FeedbackReader()) as reader,
     ):
         inbox, jobs, feedback = Inbox(database), JobTable(database), FeedbackTable(database)
         Completer(inbox, jobs, feedback, storage, Patience(0, 0, 0)).look()
-        desk = FeedbackDesk(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
-        while desk.step() == 0:
+        matcher = FeedbackMatcher(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
+        while matcher.step() == 0:
             pass
 
 

@@ -28,7 +28,7 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, Feedback, Job, NewDelivery, ReceivedInstance
-from dicom_node.feedback.match import FeedbackDesk
+from dicom_node.feedback.match import FeedbackMatcher
 from dicom_node.feedback.read import FeedbackReader
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.outbox import Outbox
@@ -54,7 +54,7 @@ def packed(frames: Mask) -> bytes:
 
 
 class AnalysedNode:
-    """A database, a storage folder, and a desk on one clock.
+    """A database, a storage folder, and a matcher on one clock.
 
     Args:
         folder: everything goes here; absolute.
@@ -81,7 +81,7 @@ class AnalysedNode:
         self.storage = folder
         self.outbox = Outbox(folder / "outbox")
         self.reader = reader
-        self.desk = FeedbackDesk(
+        self.matcher = FeedbackMatcher(
             self.feedback, self.inbox, self.jobs, folder, self.outbox, self.reader, clock=self.clock
         )
 
@@ -138,7 +138,7 @@ class AnalysedNode:
 
     def look(self, number: int) -> Feedback:
         """Look at one row, whether it is due or not."""
-        self.desk.look_at(self.feedback.get(number))
+        self.matcher.look_at(self.feedback.get(number))
         return self.feedback.get(number)
 
     def corrected(self, seg: pydicom.Dataset | bytes | Path) -> Feedback:

@@ -18,7 +18,7 @@ from support.data import shared_data
 from support.dicom_series import Scan, scan_from_nifti, write_scan
 from support.result_cases import CASES, result_set_of, segmentation_from, segmentation_of, series_of
 
-from dicom_node.node.profiles import PROFILES, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from dicom_node.results.result_set import ResultSet, write_result_set
 from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.regions import RegionRule, divide
@@ -29,13 +29,13 @@ Mask = NDArray[np.bool_]
 _LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
 _OCCUPANCY = replace(PROFILES["generic"], seg_encoding="occupancy")
 EVERYTHING = (
-    Wish(PROFILES["generic"], probability_map=True),
-    Wish(PROFILES["slicer"]),
-    Wish(PROFILES["legacy"]),
-    Wish(_LABELMAP),
-    Wish(_OCCUPANCY),
+    DeliveryOptions(PROFILES["generic"], probability_map=True),
+    DeliveryOptions(PROFILES["slicer"]),
+    DeliveryOptions(PROFILES["legacy"]),
+    DeliveryOptions(_LABELMAP),
+    DeliveryOptions(_OCCUPANCY),
 )
-WITHOUT_PICTURES = (Wish(PROFILES["slicer"]), Wish(_LABELMAP), Wish(_OCCUPANCY))
+WITHOUT_PICTURES = (DeliveryOptions(PROFILES["slicer"]), DeliveryOptions(_LABELMAP), DeliveryOptions(_OCCUPANCY))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class InteropCase:
         """Make everything, under `folder`."""
         (folder / "results").mkdir(parents=True)
         series, segmentation = self.make(folder / "source")
-        result_set = result_set_of(series, segmentation, wishes=EVERYTHING if self.pictures else WITHOUT_PICTURES)
+        result_set = result_set_of(series, segmentation, all_options=EVERYTHING if self.pictures else WITHOUT_PICTURES)
         write_result_set(result_set, folder / "results")
         source = tuple(sorted((folder / "source").iterdir()))
         return WrittenSet(series, segmentation, result_set, source, folder / "results")

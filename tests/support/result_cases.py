@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from support.dicom_series import small_scan, write_scan
 
-from dicom_node.node.profiles import Wish
+from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.results.common.comparison import FollowUp
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, build_result_set
@@ -135,11 +135,12 @@ def result_set_of(
     model: ModelIdentity = MODEL,
     at: datetime = ANALYSED_AT,
     predecessor: ReportReference | None = None,
-    wishes: Collection[Wish] = (),
+    all_options: Collection[DeliveryOptions] = (),
     follow_up: FollowUp | None = None,
 ) -> ResultSet:
     """The result set of a segmentation by `MODEL` at `ANALYSED_AT`."""
     return build_result_set(
-        series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor, wishes=wishes,
+        series, segmentation, model, "openvino", "bf16", at, threshold=0.5, predecessor=predecessor,
+        all_options=all_options,
         comparison=None if follow_up is None else follow_up.against(segmentation.measures),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from dicom_node.analyse.follow_up.finder import FollowUps
 from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.analyse.worker import Worker, WorkRules
 from dicom_node.node.outbox import Outbox
-from dicom_node.node.profiles import DEFAULT_WISH
+from dicom_node.node.profiles import DEFAULT_OPTIONS
 from dicom_node.series.read.instances import digest_of
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
@@ -45,7 +45,7 @@ class Setting:
             "lease_seconds": 60.0,
             "retry_seconds": 0.0,
             "limit_seconds": 600.0,
-            "destinations": {"pacs": DEFAULT_WISH},
+            "destinations": {"pacs": DEFAULT_OPTIONS},
         }
         self.ensemble: Ensemble | None = ensemble
         self._rules = WorkRules(**{**values, **rules})

@@ -17,7 +17,7 @@ from pydicom.uid import (
 )
 
 from dicom_node.node.dicom_uids import LABEL_MAP_SEGMENTATION_STORAGE
-from dicom_node.node.profiles import PROFILES, ObjectKind, Profile, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind, Profile
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,19 @@ _OF_KIND: Final[Mapping[ObjectKind, str]] = MappingProxyType(
 )
 
 # What may stand behind a destination beside its profile and change the classes that it is sent.
-_OPTIONS: Final[Mapping[str, Callable[[Profile], Wish]]] = MappingProxyType(
+_OPTIONS: Final[Mapping[str, Callable[[Profile], DeliveryOptions]]] = MappingProxyType(
     {
-        "+labelmap": lambda profile: Wish(replace(profile, seg_encoding="labelmap")),
-        "+probability": lambda profile: Wish(profile, probability_map=True),
+        "+labelmap": lambda profile: DeliveryOptions(replace(profile, seg_encoding="labelmap")),
+        "+probability": lambda profile: DeliveryOptions(profile, probability_map=True),
     }
 )
 
 
-def classes_of(wish: Wish) -> tuple[str, ...]:
+def classes_of(options: DeliveryOptions) -> tuple[str, ...]:
     """SOP class UIDs of what a destination is sent, each once, in sending order."""
-    label_maps = wish.profile.seg_encoding == "labelmap"
+    label_maps = options.profile.seg_encoding == "labelmap"
     in_this_form = {kind: LABEL_MAP_SEGMENTATION_STORAGE for kind in (ObjectKind.SEG, ObjectKind.REGIONS) if label_maps}
-    return tuple(dict.fromkeys(in_this_form.get(kind, _OF_KIND[kind]) for kind in wish.kinds))
+    return tuple(dict.fromkeys(in_this_form.get(kind, _OF_KIND[kind]) for kind in options.kinds))
 
 
 def words_of_class(sop_class_uid: str) -> str:
@@ -80,37 +80,37 @@ def words_of_class(sop_class_uid: str) -> str:
     return UID(sop_class_uid).name if ours is None else f"{ours.words} ({ours.name})"
 
 
-def remedy(sop_class_uids: Iterable[str], wish: Wish, then: str = "") -> str:
+def remedy(sop_class_uids: Iterable[str], options: DeliveryOptions, then: str = "") -> str:
     """What to do where a destination rejects classes of results; "" when none of them is one.
 
     Args:
         sop_class_uids: those that it rejects.
-        wish: what the destination is sent.
+        options: what the destination is sent.
         then: what to do once the destination accepts them.
     """
     rejected = frozenset(uid for uid in sop_class_uids if uid in _CLASSES)
     if not rejected:
         return ""
     accept = f"accept the SOP class there{then and f', then {then}'}"
-    change = _change_of_settings(rejected, wish)
+    change = _change_of_settings(rejected, options)
     # What is in the outbox was written for the profile of that time, and goes out as it is.
     return f"{accept}; or {change}, which counts for series that are analysed after that" if change else accept
 
 
-def _change_of_settings(rejected: Set[str], wish: Wish) -> str:
+def _change_of_settings(rejected: Set[str], options: DeliveryOptions) -> str:
     """How a destination is sent none of these, by the least change to it; "" where no profile is without them."""
-    own = (wish.profile, PROFILES[wish.profile.name])
+    own = (options.profile, PROFILES[options.profile.name])
     for profile in (*own, *(one for one in PROFILES.values() if one not in own)):
-        if rejected.isdisjoint(classes_of(Wish(profile))):
+        if rejected.isdisjoint(classes_of(DeliveryOptions(profile))):
             steps = [] if profile in own else [f"give the destination the profile +{profile.name}"]
-            if options := [option for option in _options_of(wish) if _sends(profile, option, rejected)]:
-                steps.append(f"leave out {' and '.join(options)}")
+            if left_out := [option for option in _options_of(options) if _sends(profile, option, rejected)]:
+                steps.append(f"leave out {' and '.join(left_out)}")
             return " and ".join(steps)
     return ""
 
 
-def _options_of(wish: Wish) -> tuple[str, ...]:
-    has = {"+labelmap": wish.profile.seg_encoding == "labelmap", "+probability": wish.probability_map}
+def _options_of(options: DeliveryOptions) -> tuple[str, ...]:
+    has = {"+labelmap": options.profile.seg_encoding == "labelmap", "+probability": options.probability_map}
     return tuple(option for option in _OPTIONS if has[option])
 
 

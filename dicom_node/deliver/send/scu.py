@@ -29,7 +29,7 @@ from dicom_node.deliver.send.plan import (
     plan_associations,
 )
 from dicom_node.deliver.send.result_classes import words_of_class
-from dicom_node.deliver.send.statuses import Answer, answer_of, words_of
+from dicom_node.deliver.send.statuses import StoreStatus, store_status_of, words_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.tls import ClientTls
 
@@ -228,7 +228,7 @@ def _send_one(association: RequestedAssociation, file: ObjectFile) -> SendOutcom
         return SendOutcome(file.path, None, False, detail, lost=True)
     if status == _NOT_SUPPORTED:
         return _unsupported(file)
-    ok = answer_of(status) is Answer.STORED
+    ok = store_status_of(status) is StoreStatus.STORED
     return SendOutcome(file.path, status, ok, "" if status == _SUCCESS else words_of(status))
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Final
 
 
-class Answer(Enum):
+class StoreStatus(Enum):
     """What became of the object, and so whether to send it again.
 
     STORED: the peer holds it. ALREADY_THERE: the peer holds an object of that UID; the same one, where the UID stands
@@ -29,38 +29,38 @@ class Status:
 
     first: int
     last: int
-    answer: Answer
+    answer: StoreStatus
     words: str
 
 
 # PS3.4 table B.2-1 (C-STORE), PS3.7 annex C (general). What the table does not know is tried again. A full disk may be
 # Cxxx too: SCPs on pynetdicom answer 0xC211 whatever went wrong while they stored.
 STATUSES: Final = (
-    Status(0x0000, 0x0000, Answer.STORED, ""),
-    Status(0xB000, 0xB000, Answer.STORED, "stored, but the peer changed elements"),
-    Status(0xB006, 0xB006, Answer.STORED, "stored, but the peer dropped elements"),
-    Status(0xB007, 0xB007, Answer.STORED, "stored, though the peer finds that it does not match its SOP class"),
-    Status(0x0111, 0x0111, Answer.ALREADY_THERE, "duplicate SOP instance"),
-    Status(0xA700, 0xA7FF, Answer.TRY_AGAIN, "out of resources"),
-    Status(0x0110, 0x0110, Answer.TRY_AGAIN, "processing failure"),
-    Status(0x0124, 0x0124, Answer.TRY_AGAIN, "not authorized"),
-    Status(0x0210, 0x0210, Answer.TRY_AGAIN, "duplicate invocation"),
-    Status(0x0211, 0x0211, Answer.TRY_AGAIN, "unrecognized operation"),
-    Status(0x0212, 0x0212, Answer.TRY_AGAIN, "mistyped argument"),
-    Status(0xC000, 0xCFFF, Answer.NOT_UNDERSTOOD, "cannot understand"),
-    Status(0xA900, 0xA9FF, Answer.REFUSED, "data set does not match SOP class"),
-    Status(0x0112, 0x0112, Answer.REFUSED, "no such SOP instance"),
-    Status(0x0117, 0x0117, Answer.REFUSED, "invalid object instance"),
-    Status(0x0118, 0x0118, Answer.REFUSED, "no such SOP class"),
+    Status(0x0000, 0x0000, StoreStatus.STORED, ""),
+    Status(0xB000, 0xB000, StoreStatus.STORED, "stored, but the peer changed elements"),
+    Status(0xB006, 0xB006, StoreStatus.STORED, "stored, but the peer dropped elements"),
+    Status(0xB007, 0xB007, StoreStatus.STORED, "stored, though the peer finds that it does not match its SOP class"),
+    Status(0x0111, 0x0111, StoreStatus.ALREADY_THERE, "duplicate SOP instance"),
+    Status(0xA700, 0xA7FF, StoreStatus.TRY_AGAIN, "out of resources"),
+    Status(0x0110, 0x0110, StoreStatus.TRY_AGAIN, "processing failure"),
+    Status(0x0124, 0x0124, StoreStatus.TRY_AGAIN, "not authorized"),
+    Status(0x0210, 0x0210, StoreStatus.TRY_AGAIN, "duplicate invocation"),
+    Status(0x0211, 0x0211, StoreStatus.TRY_AGAIN, "unrecognized operation"),
+    Status(0x0212, 0x0212, StoreStatus.TRY_AGAIN, "mistyped argument"),
+    Status(0xC000, 0xCFFF, StoreStatus.NOT_UNDERSTOOD, "cannot understand"),
+    Status(0xA900, 0xA9FF, StoreStatus.REFUSED, "data set does not match SOP class"),
+    Status(0x0112, 0x0112, StoreStatus.REFUSED, "no such SOP instance"),
+    Status(0x0117, 0x0117, StoreStatus.REFUSED, "invalid object instance"),
+    Status(0x0118, 0x0118, StoreStatus.REFUSED, "no such SOP class"),
     # Also what a rejected presentation context comes to.
-    Status(0x0122, 0x0122, Answer.REFUSED, "SOP class not supported"),
+    Status(0x0122, 0x0122, StoreStatus.REFUSED, "SOP class not supported"),
 )
-_UNKNOWN: Final = Status(0x0000, 0xFFFF, Answer.TRY_AGAIN, "unknown status")
+_UNKNOWN: Final = Status(0x0000, 0xFFFF, StoreStatus.TRY_AGAIN, "unknown status")
 
 
-def answer_of(status: int | None) -> Answer:
+def store_status_of(status: int | None) -> StoreStatus:
     """What a status means; None, when no answer came, is tried again."""
-    return Answer.TRY_AGAIN if status is None else _row(status).answer
+    return StoreStatus.TRY_AGAIN if status is None else _row(status).answer
 
 
 def words_of(status: int | None) -> str:

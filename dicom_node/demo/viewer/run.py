@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from db.engine import open_database
 from db.records import JobState
-from dicom_node.demo.given import Progress, given
+from dicom_node.demo.given import given
 from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.run import NODE_AE_TITLE, SENDER_AE_TITLE, send_series
 from dicom_node.demo.viewer.orthanc import Orthanc, OrthancParts, find_orthanc, run_orthanc
 from dicom_node.demo.viewer.web import Site, serve_site
 from dicom_node.node.errors import NotFlair, ViewerError
+from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Destination
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import SeriesFiles, find_series
@@ -78,7 +79,7 @@ def find_parts(ohif: Path, configuration: Path) -> ViewerParts:
 
 @contextmanager
 def open_viewer(
-    parts: ViewerParts, out: Path, input_folder: Path | None, port: int, progress: Progress
+    parts: ViewerParts, out: Path, input_folder: Path | None, port: int, progress: StageProgress
 ) -> Iterator[Viewer]:
     """Run Orthanc, the node and OHIF while the block lasts; it begins when every series has been analysed.
 

@@ -4,7 +4,8 @@
 
 highdicom ships the tables of PS3.3 as JSON (generated from the standard's DocBook): which modules an IOD has, and
 which attributes a module has, with their types. They take 22 MB, most of it about classes that we never write, so that
-this file keeps what the gate asks. tests/dicom_node/results/check/test_required.py holds it to the installed highdicom.
+this file keeps what the checks ask. tests/dicom_node/results/check/test_required.py compares it with the
+installed highdicom.
 """
 
 from __future__ import annotations

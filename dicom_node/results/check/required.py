@@ -29,7 +29,7 @@ def check_required(checked: Checked) -> Iterator[tuple[str, str]]:
     for one in checked.objects:
         sop_class = values.text(one.dataset, "SOPClassUID")
         if sop_class not in trees:
-            yield one.name, f"is of SOP Class {sop_class or '(none)'}, whose required attributes the gate does not know"
+            yield one.name, f"is of SOP Class {sop_class or '(none)'}, whose required attributes the checks do not know"
             continue
         for sentence in dict.fromkeys(_missing(one.dataset, trees[sop_class], "")):
             yield one.name, sentence

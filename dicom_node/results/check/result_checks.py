@@ -1,4 +1,4 @@
-"""The gate: a result set is right before anything of it may be sent."""
+"""The result checks: every rule that a result set must pass before anything of it is sent."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def findings_of(objects: Sequence[NamedObject], source: Sequence[Dataset]) -> li
 
 
 def _findings(rule: Rule, checked: Checked) -> Iterator[Finding]:
-    """A rule that stumbles over a broken object has found something, too: a gate that raises would hide the others."""
+    """A rule that stumbles over a broken object has found something, too: a check that raises would hide the others."""
     try:
         for name, sentence in rule.check(checked):
             yield Finding(name, sentence, rule.name, rule.source)

@@ -47,9 +47,9 @@ class EarlierResult:
         """For derived UIDs."""
         return self.report.sop_instance_uid
 
-    def against(self, measures: Measures) -> Comparison:
+    def against(self, measures: Measures) -> FollowUpComparison:
         """With what is measured now."""
-        return Comparison(self, measures.wmh_volume_ml, measures.volume_interval_ml)
+        return FollowUpComparison(self, measures.wmh_volume_ml, measures.volume_interval_ml)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class NotCompared:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class FollowUpComparison:
     """Two results of one patient.
 
     Attributes:
@@ -145,11 +145,11 @@ class Comparison:
 FollowUp = EarlierResult | NotCompared
 """What the node knows of an earlier scan before the present one is measured."""
 
-Told = Comparison | NotCompared
+FollowUpFinding = FollowUpComparison | NotCompared
 """What a result tells of it."""
 
 
-def in_words(told: Told | None) -> tuple[str, ...]:
+def in_words(told: FollowUpFinding | None) -> tuple[str, ...]:
     """Sentences for a reader: both volumes, the change, what it is worth; empty without an earlier result."""
     if told is None:
         return ()
@@ -164,14 +164,14 @@ def in_words(told: Told | None) -> tuple[str, ...]:
     )
 
 
-def change_in_words(told: Comparison) -> str:
+def change_in_words(told: FollowUpComparison) -> str:
     """Like `+2.1 mL (+18 %)`."""
     percent = told.change_percent
     relative = "nothing was segmented then" if percent is None else f"{percent:+.0f} %"
     return f"{told.change_ml:+.1f} mL ({relative})"
 
 
-def worth_in_words(told: Comparison) -> str:
+def worth_in_words(told: FollowUpComparison) -> str:
     """Whether the change is more than the model's doubt of both volumes; the end of a sentence."""
     if told.is_beyond_intervals:
         return "beyond the intervals of both volumes."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dicom_node.results.common.comparison import Told
+from dicom_node.results.common.comparison import FollowUpFinding
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.stamp import Stamp
 from dicom_node.results.common.uids import ResultUids
@@ -33,7 +33,7 @@ class AnalysisFacts:
     threshold: float | None
     stamp: Stamp
     predecessor: ReportReference | None = None
-    comparison: Told | None = None
+    comparison: FollowUpFinding | None = None
 
     @property
     def parameters(self) -> dict[str, str]:

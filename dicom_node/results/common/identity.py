@@ -177,7 +177,7 @@ def _is_legal(keyword: str, source: Dataset) -> bool:
 
 
 def _is_sound(element: DataElement, encodings: Sequence[str]) -> bool:
-    """Whether the gate would let the element pass, with everything below it."""
+    """Whether the result checks would pass the element, with everything below it."""
     if any(problems_of(element, (), encodings)):
         return False
     if element.VR != "SQ":

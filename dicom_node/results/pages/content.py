@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.node.errors import ResultError
-from dicom_node.results.common.comparison import Comparison, Told
+from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
 from dicom_node.results.common.slice_names import counted_names, slice_names
 from dicom_node.results.common.words import flags_in_words
 from dicom_node.results.pages.outlines import Outlined
@@ -60,7 +60,7 @@ class Content:
     regions: RegionVolumes | None
     model: ModelIdentity | None
     slice_names: tuple[str, ...]
-    follow_up: Told | None = None
+    follow_up: FollowUpFinding | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ def content_of_series(
     segmentation: Segmentation,
     flags: Iterable[str],
     model: ModelIdentity | None,
-    follow_up: Told | None = None,
+    follow_up: FollowUpFinding | None = None,
 ) -> Content:
     """What there is to say about a DICOM series.
 
@@ -106,7 +106,7 @@ def _content(
     flags: Iterable[str],
     model: ModelIdentity | None,
     names: tuple[str, ...],
-    follow_up: Told | None = None,
+    follow_up: FollowUpFinding | None = None,
 ) -> Content:
     return Content(
         volume=volume,
@@ -121,7 +121,7 @@ def _content(
     )
 
 
-def _notes_by_weight(flags: Iterable[str], follow_up: Told | None) -> tuple[str, ...]:
+def _notes_by_weight(flags: Iterable[str], follow_up: FollowUpFinding | None) -> tuple[str, ...]:
     """Sentences: first those that may change what a reader makes of the numbers, then those about their change."""
     found = set(flags)
     return (
@@ -131,8 +131,8 @@ def _notes_by_weight(flags: Iterable[str], follow_up: Told | None) -> tuple[str,
     )
 
 
-def _notes_of_comparison(follow_up: Told | None) -> tuple[str, ...]:
+def _notes_of_comparison(follow_up: FollowUpFinding | None) -> tuple[str, ...]:
     """What a reader of the comparison must know, or why there is none."""
     if follow_up is None:
         return ()
-    return follow_up.warnings if isinstance(follow_up, Comparison) else (follow_up.reason,)
+    return follow_up.warnings if isinstance(follow_up, FollowUpComparison) else (follow_up.reason,)

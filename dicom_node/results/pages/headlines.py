@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dicom_node.results.common.comparison import Comparison
+from dicom_node.results.common.comparison import FollowUpComparison
 from segmentation.measures import REVIEW_ABOVE, Measures
 
 UNSURE_WORDS: Final = "shaded: the model is unsure; the interval is the volume without and with it"
@@ -24,7 +24,7 @@ def lesions_in_words(count: int) -> str:
     return "1 lesion" if count == 1 else f"{count} lesions"
 
 
-def earlier_in_words(told: Comparison) -> str:
+def earlier_in_words(told: FollowUpComparison) -> str:
     """The volume of the earlier scan, and what the change is worth."""
     lower, upper = told.earlier.interval_ml
     worth = "beyond both intervals" if told.is_beyond_intervals else "the intervals overlap"

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from dicom_node.node.version import SOFTWARE_NAME, SOFTWARE_VERSION
 from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, Colour
-from dicom_node.results.common.comparison import Comparison, Told, change_in_words
+from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding, change_in_words
 from dicom_node.results.pages.content import Content
 from dicom_node.results.pages.headlines import UNSURE_WORDS, earlier_in_words, lesions_in_words, review_headline
 from dicom_node.results.pages.lettering import (
@@ -80,9 +80,9 @@ def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
     return draw_legend(draw, content, top)
 
 
-def draw_follow_up(draw: ImageDraw.ImageDraw, told: Told | None, top: int) -> int:
+def draw_follow_up(draw: ImageDraw.ImageDraw, told: FollowUpFinding | None, top: int) -> int:
     """The change since an earlier scan, where there is one to tell; returns where it ends."""
-    if not isinstance(told, Comparison):
+    if not isinstance(told, FollowUpComparison):
         return top
     draw.line((EDGE, top + 2, SIDE - EDGE, top + 2), LINE)
     width = write(draw, (EDGE, top + 10), change_in_words(told), LARGE)

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.node.profiles import SegForm
 from dicom_node.results.common import codes
-from dicom_node.results.common.comparison import Comparison, in_words
+from dicom_node.results.common.comparison import FollowUpComparison, in_words
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.common.uids import in_form
 from dicom_node.results.report.report_items import DECIMALS, algorithm_of, comment, volume_measurement
@@ -29,7 +29,7 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
         form: of the report; the earlier one is named in the one that was sent then.
     """
     told = facts.comparison
-    if not isinstance(told, Comparison):
+    if not isinstance(told, FollowUpComparison):
         return []
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
@@ -62,7 +62,7 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
 def comparison_evidence(facts: AnalysisFacts, form: SegForm) -> list[Dataset]:
     """The earlier report, as evidence of the present one."""
     told = facts.comparison
-    if not isinstance(told, Comparison):
+    if not isinstance(told, FollowUpComparison):
         return []
     report = Dataset()
     for keyword, uid in told.report_for(form).uids.items():
@@ -70,7 +70,7 @@ def comparison_evidence(facts: AnalysisFacts, form: SegForm) -> list[Dataset]:
     return [report]
 
 
-def _measurements(told: Comparison) -> list[sr.Measurement]:
+def _measurements(told: FollowUpComparison) -> list[sr.Measurement]:
     found = [
         volume_measurement(told.earlier.volume_ml, told.earlier.interval_ml, codes.EARLIER_VOLUME.concept),
         sr.Measurement(codes.VOLUME_CHANGE.concept, round(told.change_ml, DECIMALS), codes.MILLILITRE),

@@ -28,8 +28,8 @@ from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import (
     ConfinedChildLost,
     IncompleteSeries,
+    NoRefusalReport,
     NotAnalysable,
-    NotAnswered,
     NotFlair,
     UnreadableObject,
     UnsupportedGeometry,
@@ -116,20 +116,20 @@ class ReceivedSeriesReader:
         """As `first_header`.
 
         Raises:
-            NotAnswered: see there; also when not even that can be read within the limits.
+            NoRefusalReport: see there; also when not even that can be read within the limits.
             ConfinedChildLost: for reasons that need not be the series'.
         """
         request = json.dumps([rows_to_json(instances), str(storage), None]).encode()
         try:
             answer = asked_twice(self._child, request)
             if len(answer) == 1:
-                raise NotAnswered(json.loads(answer[0]))
+                raise NoRefusalReport(json.loads(answer[0]))
             return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
         except (ConfinedChildLost, UnreadableObject) as error:
             if isinstance(error, ConfinedChildLost) and not error.took_too_much:
                 raise
             log.warning("no header could be read", instances=len(instances), trouble=str(error))
-            raise NotAnswered(TOO_LARGE if isinstance(error, ConfinedChildLost) else UNREADABLE) from error
+            raise NoRefusalReport(TOO_LARGE if isinstance(error, ConfinedChildLost) else UNREADABLE) from error
 
     @property
     def process_id(self) -> int | None:
@@ -173,20 +173,20 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
         with the UIDs that it was received under.
 
     Raises:
-        NotAnswered: no image's header can be read; those that can name several patients, which a fault that was found
-            before, a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which
+        NoRefusalReport: no image's header can be read; those that can name several patients, which a fault that was
+            found before, a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which
             completion could not read, so that it was never judged (docs/adr/0012).
     """
     headers = list(_readable_headers(analysed_instances(instances, storage), storage))
     try:
         require_one_patient([header for _, header in headers])
     except UnreadableObject as error:
-        raise NotAnswered(SEVERAL_PATIENTS) from error
+        raise NoRefusalReport(SEVERAL_PATIENTS) from error
     if headers and not judge_series([header for _, header in headers]).is_flair:
-        raise NotAnswered(NOT_FLAIR)
+        raise NoRefusalReport(NOT_FLAIR)
     images = [pair for pair in headers if _is_image_of(*pair)]
     if not images:
-        raise NotAnswered(UNREADABLE)
+        raise NoRefusalReport(UNREADABLE)
     sizes = Counter(_size(header) for _, header in images)
     one, header = max(images, key=lambda pair: sizes[_size(pair[1])])  # the first of those
     for keyword in _LARGE:
@@ -261,7 +261,7 @@ def _answer(request: bytes) -> list[bytes | memoryview]:
 def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
     try:
         return [b"", header_bytes(first_header(rows_from_json(rows), storage))]
-    except NotAnswered as error:
+    except NoRefusalReport as error:
         return [json.dumps(str(error)).encode()]
     except Exception as error:  # likewise
         log.warning("no header could be read", trouble=describe_error(error))

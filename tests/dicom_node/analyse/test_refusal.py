@@ -24,13 +24,13 @@ from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.node.outbox import Outbox
-from dicom_node.node.profiles import PROFILES, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from dicom_node.series.complete.completer import Completer
 from dicom_node.series.complete.evidence import Patience
 from dicom_node.series.read.instances import digest_of
 from segmentation.ensemble import Ensemble
 
-DESTINATIONS = {name: Wish(PROFILES[name]) for name in ("generic", "legacy", "slicer")}
+DESTINATIONS = {name: DeliveryOptions(PROFILES[name]) for name in ("generic", "legacy", "slicer")}
 
 
 @pytest.fixture(scope="module")
@@ -169,13 +169,13 @@ def test_a_lost_lease_tells_nobody(setting: Setting, series: list[Path], monkeyp
     """Cancelled while the answer is written: no verdict, no delivery, and the outbox is as before."""
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
-    real = module.write_answer
+    real = module.write_refusal_report
 
     def cancel_meanwhile(*args: Any, **more: Any) -> Any:
         setting.jobs.cancel(job_id)
         return real(*args, **more)
 
-    monkeypatch.setattr(module, "write_answer", cancel_meanwhile)
+    monkeypatch.setattr(module, "write_refusal_report", cancel_meanwhile)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state is JobState.CANCELLED
     assert list(setting.deliveries(job_id)) == []
@@ -188,7 +188,7 @@ def test_the_verdict_stands_when_no_answer_comes_about(
     """A fault in the answer's making is told in the timeline, and the job is rejected all the same."""
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
-    monkeypatch.setattr(module, "write_answer", lambda *_, **__: {}["no such key"])
+    monkeypatch.setattr(module, "write_refusal_report", lambda *_, **__: {}["no such key"])
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state is JobState.REJECTED
     assert "no answer could be made: unexpected KeyError" in setting.jobs.events(job_id)[-1].detail

@@ -15,7 +15,7 @@ from support.received import instance
 from support.worker_setting import READER, Setting
 
 from db.records import JobState
-from dicom_node.node.profiles import PROFILES, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from segmentation.ensemble import Ensemble
 
 WORDS = "nobody knows whose it is"
@@ -45,7 +45,7 @@ def test_nobody_is_told_of_a_series_of_several_patients(
     """Neither result nor answer reaches a PACS under a patient who may be the wrong one; the job says why."""
     files = of_two_patients(tmp_path / "series")
     files = files[:5] + files[6:] if damaged else files
-    setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": Wish(PROFILES["generic"])})
+    setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": DeliveryOptions(PROFILES["generic"])})
     with closing(setting.database), caplog.at_level("DEBUG"):
         setting.receive(files)
         job_id = setting.enqueue(files)
@@ -66,7 +66,7 @@ def test_a_damaged_file_hides_no_second_patient(
     """A file that cannot be read refuses the series before its patients are compared: every header that can be read is
     asked whose it is before anything is answered."""
     files = of_two_patients(tmp_path / "series")
-    setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": Wish(PROFILES["generic"])})
+    setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": DeliveryOptions(PROFILES["generic"])})
     with closing(setting.database), caplog.at_level("DEBUG"):
         setting.receive(files)
         receive_damaged(setting, str(pydicom.dcmread(files[0]).SeriesInstanceUID))
@@ -84,7 +84,7 @@ def test_a_damaged_file_hides_no_second_patient(
 def test_a_damaged_file_alone_is_answered(tmp_path: Path, tiny_ensemble: Ensemble) -> None:
     """Where all headers that can be read name one patient, the destination is told, under that one."""
     files = write_scan(small_scan(), tmp_path / "series", patient_id=FIRST)
-    setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": Wish(PROFILES["generic"])})
+    setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": DeliveryOptions(PROFILES["generic"])})
     with closing(setting.database):
         receive_damaged(setting, str(pydicom.dcmread(files[0]).SeriesInstanceUID))
         setting.receive(files)

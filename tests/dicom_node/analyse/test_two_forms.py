@@ -16,10 +16,10 @@ from support.worker_setting import READER, Setting
 from db.deliveries import DeliveryTable
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
-from dicom_node.node.profiles import PROFILES, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from segmentation.ensemble import Ensemble
 
-DESTINATIONS = {name: Wish(PROFILES[name]) for name in ("generic", "ohif")}
+DESTINATIONS = {name: DeliveryOptions(PROFILES[name]) for name in ("generic", "ohif")}
 ODD, EVEN = 65, 64  # rows and columns: only the frames of 64 x 64 bits end at a byte
 
 

@@ -27,7 +27,7 @@ from dicom_node.cli.job_words import job_standing
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.node.outbox import Outbox
-from dicom_node.node.profiles import DEFAULT_WISH, PROFILES, Wish
+from dicom_node.node.profiles import DEFAULT_OPTIONS, PROFILES, DeliveryOptions
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.regions import RegionRule
@@ -80,12 +80,12 @@ def test_a_job_becomes_a_result_set(setting: Setting, series: list[Path]) -> Non
 
 def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: list[Path], ensemble: Ensemble) -> None:
     """Each delivery has the files of its destination's profile in sending order; the outbox holds each file once."""
-    wishes = {
-        "pacs": DEFAULT_WISH,
-        "slicer": Wish(PROFILES["slicer"], probability_map=True),
-        "old": Wish(PROFILES["legacy"]),
+    all_options = {
+        "pacs": DEFAULT_OPTIONS,
+        "slicer": DeliveryOptions(PROFILES["slicer"], probability_map=True),
+        "old": DeliveryOptions(PROFILES["legacy"]),
     }
-    setting = Setting(tmp_path, ensemble, destinations=wishes)
+    setting = Setting(tmp_path, ensemble, destinations=all_options)
     with closing(setting.database):
         setting.receive(series)
         job_id = setting.enqueue(series)
@@ -101,8 +101,8 @@ def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: 
 
 def test_the_served_result_is_what_segment_writes(tmp_path: Path, series: list[Path], ensemble: Ensemble) -> None:
     """The worker and `wmh-node segment` write the same bytes of every object, given the same time."""
-    wishes = {"pacs": Wish(PROFILES["slicer"], probability_map=True)}
-    setting = Setting(tmp_path, ensemble, destinations=wishes)
+    all_options = {"pacs": DeliveryOptions(PROFILES["slicer"], probability_map=True)}
+    setting = Setting(tmp_path, ensemble, destinations=all_options)
     with closing(setting.database):
         setting.receive(series)
         job_id = setting.enqueue(series)
@@ -110,7 +110,7 @@ def test_the_served_result_is_what_segment_writes(tmp_path: Path, series: list[P
         served, created_at = outbox_of(setting.storage, job_id), setting.jobs.get(job_id).created_at
     offline = tmp_path / "offline"
     offline.mkdir()
-    written = write_analysis(analyse(series, ensemble), ensemble, created_at, offline, wishes=wishes)
+    written = write_analysis(analyse(series, ensemble), ensemble, created_at, offline, all_options=all_options)
     assert {"seg-nonempty.dcm", "probability.dcm", "summary.dcm"} <= set(written.objects)
     for name in (*written.objects, "overlay.png"):
         assert (served / name).read_bytes() == (offline / name).read_bytes(), name

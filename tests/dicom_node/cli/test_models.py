@@ -76,7 +76,7 @@ def change_manifest(bundle: Path, change: Callable[[dict[str, Any]], object]) ->
 
 
 def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path: Path) -> None:
-    """Two models are added and listed; a worse one fails the gate with exit 1 and the words for it, and is promoted by
+    """Two models are added and listed; a worse one fails its checks with exit 1 and the reason, and is promoted by
     force; a rollback makes the first live again, another one the shipped model, which was in use before, and the audit
     has it all. What is used follows."""
     first, second, shipped = (load_bundle(folder).identity.digest for folder in (good, wild, reference_bundle()))
@@ -107,7 +107,7 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert (listed["models"][2]["dsc_cases"], listed["models"][2]["dsc_cases_seen_in_training"]) == (12, None)
 
     forced = cli("models", "promote", second, "--cases", cases, "--force", "--reason", "only for a test", "--by", "bob")
-    assert "is live now, although the gate failed" in forced.stdout
+    assert "is live now, although a check failed" in forced.stdout
     in_use = json.loads(cli("config", "show", "--json").stdout)["model_in_use"]
     assert (in_use["digest"], in_use["why"]) == (second, "live in the registry")
     shown = json.loads(cli("models", "show", "tiny-random", "--json").stdout)
@@ -172,7 +172,7 @@ def test_promoted_while_rolling_back(
 
 
 def test_patients_in_a_table_elsewhere(cli: Cli, good: Path, tmp_path: Path) -> None:
-    """The gate counts scans of patients whom a model was trained on by the table that --patients names, wherever it is
+    """The checks count scans of patients whom a model was trained on by the table that --patients names, wherever it is
     kept; one that is not there is a mistake in the command."""
     known = Path(shutil.copytree(good, tmp_path / "known"))
     change_manifest(known, lambda manifest: manifest["training"].update(patients=["a man of Ulm"]))

@@ -16,8 +16,8 @@ from db.engine.migrate import upgrade
 from db.jobs import JobTable
 from db.records import Job, NewDelivery
 from dicom_node.deliver.deliverer import Deliverer
-from dicom_node.deliver.down import LeftAlone
 from dicom_node.deliver.patience import DeliveryPatience
+from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.node.settings import Destination
 
@@ -58,7 +58,7 @@ class Setting:
         self.jobs.claim("worker", 60)
         self.jobs.deliver(job.id, "worker", {}, [NewDelivery(name, files) for name in names], REPORT)
         self.job_id = job.id
-        self.left_alone = LeftAlone(self.clock)
+        self.paused = PausedDestinations(self.clock)
         self._known = known or names
         self.deliverer = self.another("deliverer")
 
@@ -74,7 +74,7 @@ class Setting:
             send=self._send,
             patience=DeliveryPatience(first_seconds=30, longest_seconds=3600, total_seconds=7 * DAY),
             lease_seconds=60,
-            left_alone=self.left_alone,
+            paused=self.paused,
             clock=self.clock,
         )
 

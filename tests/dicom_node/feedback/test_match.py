@@ -276,9 +276,9 @@ class TestKept:
             assert fresh.look(number).code == "no_result"
             assert f"job {job.id} is queued" in (fresh.feedback.get(number).reason or "")
             fresh.analyse()
-            assert fresh.desk.step() > 0, "it is not due yet"
+            assert fresh.matcher.step() > 0, "it is not due yet"
             fresh.clock.pass_seconds(3)
-            assert fresh.desk.step() == 0
+            assert fresh.matcher.step() == 0
             one = fresh.feedback.get(number)
             assert (one.state, one.code, one.reason) == (ACCEPTED, None, None)
             actions = [entry.action for entry in audit_entries(fresh.database)]
@@ -300,7 +300,7 @@ class TestKept:
         assert "export it again with references" in (one.reason or "")
 
     def test_waits_ever_longer(self, node: AnalysedNode) -> None:
-        """What fits nothing for a month does not keep the desk busy."""
+        """What fits nothing for a month does not keep the matcher busy."""
         seg = node.edited(node.corrected_mask(), lambda one: _refer_to(one, node, generate_uid()))
         number = node.receive_correction(seg)
         for seconds, least in ((0, 2), (800, 100), (30 * 86_400, 6 * 3600)):

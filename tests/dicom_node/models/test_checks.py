@@ -1,4 +1,4 @@
-"""The gate, with real bundles and drawn heads as cases."""
+"""The model checks, with real bundles and drawn heads as cases."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.drawn_cases import cases_drawn_by
 
-from dicom_node.models.checks import DSC, GOLDEN, LOADS, CheckState, GateVerdict, judge
+from dicom_node.models.checks import DSC, GOLDEN, LOADS, CheckState, ModelVerdict, check_model
 from dicom_node.models.choice import ModelChoice, Origin
 from training.cases import LabelledCase, load_cases
 
@@ -25,12 +25,12 @@ def cases(tmp_path_factory: pytest.TempPathFactory, bundles: dict[str, Path]) ->
     return load_cases(cases_drawn_by(bundles["a"], tmp_path_factory.mktemp("cases")))
 
 
-def _judge(candidate: Path, live: Path, cases: Any = (), margin: float = 0.02) -> GateVerdict:
+def _judge(candidate: Path, live: Path, cases: Any = (), margin: float = 0.02) -> ModelVerdict:
     choices = [ModelChoice(Origin.PINNED, folder) for folder in (candidate, live)]
-    return judge(*choices, "openvino", cases, margin, lambda *_: None)
+    return check_model(*choices, "openvino", cases, margin, lambda *_: None)
 
 
-def _states(verdict: GateVerdict) -> dict[str, CheckState]:
+def _states(verdict: ModelVerdict) -> dict[str, CheckState]:
     return {check.name: check.state for check in verdict.checks}
 
 

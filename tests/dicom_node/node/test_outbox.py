@@ -112,7 +112,7 @@ def test_what_is_held_is_kept_and_never_the_jobs_result(tmp_path: Path) -> None:
     for content in (b"one", b"two"):
         with outbox.workplace(7) as workplace:
             (workplace / "seg.dcm").write_bytes(content)
-            held = outbox.hold(7, workplace)
+            held = outbox.quarantine(7, workplace)
     assert held == tmp_path / "held" / "7"
     assert (held / "seg.dcm").read_bytes() == b"two"
     assert outbox.of_job(7) is None

@@ -255,9 +255,9 @@ def test_profiles_of_destinations(text: str, fields: dict[str, object]) -> None:
     assert {name: getattr(destination, name) for name in fields} == fields
     assert str(destination) == text
     labelmap = "labelmap" in text
-    assert destination.wish.profile.seg_encoding == ("labelmap" if labelmap else "binary")
-    assert destination.wish.profile.objects == PROFILES[destination.profile].objects
-    assert destination.wish.probability_map == destination.probability_map
+    assert destination.options.profile.seg_encoding == ("labelmap" if labelmap else "binary")
+    assert destination.options.profile.objects == PROFILES[destination.profile].objects
+    assert destination.options.probability_map == destination.probability_map
 
 
 @pytest.mark.parametrize("options", ["+standard", "+legacy+ohif", "+tls+tls", "+"])

@@ -15,10 +15,10 @@ from pydicom.dataset import Dataset
 from support.peers import peer
 from support.result_cases import CASES, MODEL, result_set_of, segmentation_of, series_of
 
-from dicom_node.node.profiles import PROFILES, SegForm, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, SegForm
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common import codes
-from dicom_node.results.common.comparison import Comparison, EarlierResult, NotCompared, in_words
+from dicom_node.results.common.comparison import EarlierResult, FollowUpComparison, NotCompared, in_words
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
 from dicom_node.results.common.writing import part10_bytes
@@ -32,8 +32,8 @@ EARLIER = EarlierResult(
 OTHER_PERSON = NotCompared(REPORT, "An earlier result has another date of birth.")
 
 
-def against(volume_ml: float, lower_ml: float, upper_ml: float, earlier: EarlierResult = EARLIER) -> Comparison:
-    return Comparison(earlier, volume_ml, VolumeInterval(lower_ml, upper_ml))
+def against(volume_ml: float, lower_ml: float, upper_ml: float, earlier: EarlierResult = EARLIER) -> FollowUpComparison:
+    return FollowUpComparison(earlier, volume_ml, VolumeInterval(lower_ml, upper_ml))
 
 
 def test_the_change_in_ml_and_percent() -> None:
@@ -119,8 +119,8 @@ def test_the_report_has_a_group_of_the_change(tmp_path: Path) -> None:
 def test_each_form_names_the_earlier_report_of_its_form(tmp_path: Path) -> None:
     """A destination is sent one form of every report, so that the earlier one there has that form too."""
     series = series_of(CASES[0], tmp_path)
-    wishes = [Wish(PROFILES["slicer"])]
-    result = result_set_of(series, segmentation_of(series), follow_up=EARLIER, wishes=wishes)
+    all_options = [DeliveryOptions(PROFILES["slicer"])]
+    result = result_set_of(series, segmentation_of(series), follow_up=EARLIER, all_options=all_options)
     named = {
         one.form: evidence(one.dataset, "PertinentOtherEvidenceSequence") for one in result.objects if one.kind == "sr"
     }
@@ -149,8 +149,8 @@ def test_the_earlier_report_is_named_in_the_form_that_was_sent(
     forms, the one of its own form."""
     series = series_of(CASES[2] if odd_now else CASES[0], tmp_path)
     follow_up = replace(EARLIER, size=earlier_size)
-    wishes = [Wish(PROFILES[name]) for name in names]
-    result = result_set_of(series, segmentation_of(series), follow_up=follow_up, wishes=wishes)
+    all_options = [DeliveryOptions(PROFILES[name]) for name in names]
+    result = result_set_of(series, segmentation_of(series), follow_up=follow_up, all_options=all_options)
     reports = {one.form: one.dataset for one in result.objects if one.kind == "sr"}
     named = {form: evidence(report, "PertinentOtherEvidenceSequence") for form, report in reports.items()}
     assert named == {form: {in_form("2.25.3", earlier)} for form, earlier in expected.items()}
@@ -163,7 +163,9 @@ def test_reports_that_name_different_forms_never_share_a_uid(tmp_path: Path) -> 
     series = series_of(CASES[0], tmp_path)
     segmentation, follow_up = segmentation_of(series), replace(EARLIER, size=(47, 41))
     found = {
-        name: result_set_of(series, segmentation, follow_up=follow_up, wishes=[Wish(PROFILES[name])]).sr.SOPInstanceUID
+        name: result_set_of(
+            series, segmentation, follow_up=follow_up, all_options=[DeliveryOptions(PROFILES[name])]
+        ).sr.SOPInstanceUID
         for name in ("generic", "ohif")
     }
     assert found["generic"] == result_set_of(series, segmentation, follow_up=EARLIER).sr.SOPInstanceUID
@@ -193,7 +195,7 @@ def test_what_is_compared_with_enters_the_uids(tmp_path: Path) -> None:
 @pytest.mark.peer("dciodvfy")
 @pytest.mark.peer("dsrdump")
 def test_validators_take_the_report(tmp_path: Path) -> None:
-    """The gate has nothing to say, dciodvfy no error and no warning but the expected ones, dsrdump shows the change."""
+    """The checks find nothing, dciodvfy no error and no warning but the expected ones, dsrdump shows the change."""
     series = series_of(CASES[0], tmp_path / "source")
     result = result_set_of(series, segmentation_of(series), follow_up=EARLIER)
     check_result_set(result.objects, series.headers)

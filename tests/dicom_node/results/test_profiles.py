@@ -14,7 +14,15 @@ from pydicom.dataset import Dataset
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 
 from dicom_node.node.errors import ResultError
-from dicom_node.node.profiles import DEFAULT_WISH, PROFILES, ObjectKind, Profile, SegEncoding, SegForm, Wish
+from dicom_node.node.profiles import (
+    DEFAULT_OPTIONS,
+    PROFILES,
+    DeliveryOptions,
+    ObjectKind,
+    Profile,
+    SegEncoding,
+    SegForm,
+)
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
 from dicom_node.results.common.writing import part10_bytes
@@ -25,7 +33,7 @@ from segmentation.segment import Segmentation
 
 LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
 OCCUPANCY = replace(PROFILES["slicer"], seg_encoding="occupancy")
-WISH = Wish(PROFILES["ohif"])
+WISH = DeliveryOptions(PROFILES["ohif"])
 EVERY = (*PROFILES.values(), LABELMAP, replace(PROFILES["slicer"], seg_encoding="labelmap"), OCCUPANCY)
 TYPES = {"binary": "BINARY", "labelmap": "LABELMAP", "occupancy": "FRACTIONAL"}
 
@@ -45,7 +53,9 @@ def segmentation(series: FlairSeries) -> Segmentation:
 @pytest.fixture(scope="module")
 def everything(series: FlairSeries, segmentation: Segmentation) -> ResultSet:
     """What all profiles ask for."""
-    return result_set_of(series, segmentation, wishes=[Wish(one, probability_map=True) for one in EVERY])
+    return result_set_of(
+        series, segmentation, all_options=[DeliveryOptions(one, probability_map=True) for one in EVERY]
+    )
 
 
 def uids_in(dataset: Dataset, *keywords: str) -> set[str]:
@@ -93,12 +103,12 @@ def test_no_two_objects_share_a_uid_or_a_series(everything: ResultSet) -> None:
 
 
 def test_probability_map_is_off_unless_asked_for(everything: ResultSet) -> None:
-    """A wish for the probability map adds it to whatever the profile has, and nothing else does."""
+    """The option for the probability map adds it to whatever the profile has, and nothing else does."""
     for profile in PROFILES.values():
         without, with_it = everything.of(profile), everything.of(profile, probability_map=True)
         added = set(map(name_of, with_it)) - set(map(name_of, without))
         assert added == {"probability.dcm"}
-        assert DEFAULT_WISH.probability_map is False
+        assert DEFAULT_OPTIONS.probability_map is False
 
 
 def name_of(one: ResultObject) -> str:
@@ -126,9 +136,9 @@ def test_what_a_wish_adds_changes_nothing_else(
 
 def test_a_report_names_its_predecessor_in_its_own_form(series: FlairSeries, segmentation: Segmentation) -> None:
     """After a late slice the report of each form refers to the earlier report of that form."""
-    wishes = [Wish(PROFILES["slicer"])]
-    earlier = result_set_of(series, segmentation, wishes=wishes)
-    later = result_set_of(series, segmentation, wishes=wishes, predecessor=ReportReference.to(earlier.sr))
+    all_options = [DeliveryOptions(PROFILES["slicer"])]
+    earlier = result_set_of(series, segmentation, all_options=all_options)
+    later = result_set_of(series, segmentation, all_options=all_options, predecessor=ReportReference.to(earlier.sr))
     for before, after in zip(earlier.objects, later.objects, strict=True):
         if before.kind is ObjectKind.SR:
             report = pydicom.dcmread(BytesIO(part10_bytes(after.dataset)))
@@ -176,7 +186,7 @@ def test_an_odd_matrix_for_ohif(tmp_path: Path) -> None:
     """What OHIF is sent of a 47 x 41 matrix: bytes of 0 and 255, and the report that refers to them."""
     odd = series_of(CASES[2], tmp_path)
     found = segmentation_of(odd)
-    sent = {one.name: one.dataset for one in result_set_of(odd, found, wishes=[WISH]).of(PROFILES["ohif"])}
+    sent = {one.name: one.dataset for one in result_set_of(odd, found, all_options=[WISH]).of(PROFILES["ohif"])}
     assert list(sent) == ["seg-occupancy.dcm", "summary.dcm", "summary-2.dcm", "sr-occupancy.dcm"]
     seg = sent["seg-occupancy.dcm"]
     assert (seg.SegmentationType, seg.SegmentationFractionalType, seg.MaximumFractionalValue) == (

@@ -1,4 +1,4 @@
-"""The gate, before result sets that were really broken."""
+"""The result checks, with result sets that were really broken."""
 
 from __future__ import annotations
 
@@ -461,7 +461,7 @@ def test_a_broken_set_does_not_pass(whole: Set) -> None:
 
 
 def test_each_rule_was_broken() -> None:
-    """No rule of the gate is without a set that it holds back."""
+    """No rule of the checks is without a set that it holds back."""
     assert {rule.name for rule in RULES} == {one.rule for one in BREAKS.values()}
 
 
@@ -478,7 +478,7 @@ def test_no_finding_tells_of_the_patient(whole: Set, name: str) -> None:
 
 
 def test_a_set_that_cannot_be_read_is_held_too(whole: Set) -> None:
-    """A rule that stumbles is a finding, not a crash of the gate, and the other rules still speak."""
+    """A rule that stumbles is a finding, not a crash of the checks, and the other rules still speak."""
     one = broken(whole, lambda s: (put(s.seg, PixelData=None), put(s.sr, PatientID="P-2")))
     found = findings_of(one.objects, one.source)
     assert any("cannot be checked for pixels" in str(finding) for finding in found)

@@ -168,7 +168,7 @@ def test_an_item_that_cannot_be_understood_stays_with_the_images() -> None:
 
 
 def test_items_have_what_the_standard_demands() -> None:
-    """What the gate asks of the items of a copied sequence is asked before they are copied."""
+    """What the checks ask of the items of a copied sequence is asked before they are copied."""
     modules = json.loads(TABLE.read_text())["modules"]
     for path, keyword, _ in (*modules["patient"], *modules["general-study"]):
         inside = path.split(".")

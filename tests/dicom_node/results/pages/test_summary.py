@@ -20,7 +20,7 @@ from support.result_facts import MODEL, facts_of
 
 from dicom_node.node.errors import NotAnalysable
 from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, WMH_RGB, Colour
-from dicom_node.results.common.comparison import EarlierResult, NotCompared, Told
+from dicom_node.results.common.comparison import EarlierResult, FollowUpFinding, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.pages.content import content_of_series
@@ -48,7 +48,7 @@ def has(page: np.ndarray, colour: Colour) -> bool:
     return bool((np.abs(page.astype(int) - colour).sum(axis=2) < 12).any())
 
 
-def pages_of(series: FlairSeries, told: Told | None = None, **changes: object) -> list[np.ndarray]:
+def pages_of(series: FlairSeries, told: FollowUpFinding | None = None, **changes: object) -> list[np.ndarray]:
     """The pages about a divided segmentation of a series."""
     segmentation = segmentation_of(series, divided=RegionRule(4.0))
     segmentation = replace(segmentation, measures=replace(segmentation.measures, **changes))  # type: ignore[arg-type]

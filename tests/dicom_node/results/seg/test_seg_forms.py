@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 
-from dicom_node.node.profiles import PROFILES, ObjectKind, SegForm, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind, SegForm
 from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.seg.regions_seg import region_masks
 from dicom_node.series.read.series import FlairSeries
@@ -26,8 +26,13 @@ NONEMPTY = PROFILES["slicer"]
 LABELMAP = replace(PROFILES["generic"], seg_encoding="labelmap")
 SPARSE_LABELMAP = replace(PROFILES["slicer"], seg_encoding="labelmap")
 OCCUPANCY = replace(PROFILES["generic"], seg_encoding="occupancy")
-WISHES = (Wish(NONEMPTY, probability_map=True), Wish(LABELMAP), Wish(SPARSE_LABELMAP), Wish(OCCUPANCY))
-FORMS = (SegForm(), *(wish.profile.form for wish in WISHES))
+WISHES = (
+    DeliveryOptions(NONEMPTY, probability_map=True),
+    DeliveryOptions(LABELMAP),
+    DeliveryOptions(SPARSE_LABELMAP),
+    DeliveryOptions(OCCUPANCY),
+)
+FORMS = (SegForm(), *(options.profile.form for options in WISHES))
 SOME = tuple(case for case in CASES if case.name in ("axial", "enhanced oblique odd", "one slice enhanced odd"))
 
 
@@ -38,7 +43,7 @@ class Made:
         self.series = series_of(case, folder)
         found = segmentation_of(self.series, divided=RegionRule())
         self.segmentation = emptied(found) if empty else found
-        self.objects = result_set_of(self.series, self.segmentation, wishes=WISHES).objects
+        self.objects = result_set_of(self.series, self.segmentation, all_options=WISHES).objects
 
     def read_back(self, kind: ObjectKind, form: SegForm = FORMS[0]) -> Dataset:
         """An object as a receiver gets it."""

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from dicom_node.node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
-from dicom_node.node.profiles import ObjectKind, SegForm, Wish
+from dicom_node.node.profiles import DeliveryOptions, ObjectKind, SegForm
 from dicom_node.node.version import MANUFACTURER, SOFTWARE_VERSION
 from dicom_node.results.common import codes
 from dicom_node.results.common.equipment import RESEARCH_USE
@@ -73,7 +73,7 @@ class RefusedSeries:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RefusalReport:
     """What is sent about a series that was not analysed.
 
     Attributes:
@@ -87,32 +87,32 @@ class Answer:
     report: ReportReference | None
     size: tuple[int, int]
 
-    def of(self, wish: Wish) -> tuple[ResultObject, ...]:
+    def of(self, options: DeliveryOptions) -> tuple[ResultObject, ...]:
         """What one destination is sent: the page, the report, or both, as its profile has them of a result."""
         return tuple(
             one
             for one in self.objects
-            if one.kind in wish.kinds
-            and (one.kind is not ObjectKind.SR or one.form == wish.profile.form_for(*self.size))
+            if one.kind in options.kinds
+            and (one.kind is not ObjectKind.SR or one.form == options.profile.form_for(*self.size))
         )
 
 
-def build_answer(
+def build_refusal_report(
     refused: RefusedSeries,
     model: ModelIdentity,
     runtime: str,
     precision: str,
     looked_at: datetime,
-    wishes: Collection[Wish],
+    all_options: Collection[DeliveryOptions],
     predecessor: ReportReference | None = None,
-) -> Answer:
+) -> RefusalReport:
     """Build what these destinations are told; the same arguments give the same bytes.
 
     Args:
         refused: the series, and why.
         model, runtime, precision: what would have analysed it.
         looked_at: with a time zone; the time that every object carries.
-        wishes: of the destinations that are told.
+        all_options: of the destinations that are told.
         predecessor: the report about an earlier state of the series.
     """
     source, reason = refused.headers[0], refused.reason
@@ -135,14 +135,14 @@ def build_answer(
         predecessor=predecessor,
     )
     objects = []
-    if any(ObjectKind.SUMMARY in wish.kinds for wish in wishes):
+    if any(ObjectKind.SUMMARY in options.kinds for options in all_options):
         objects += [ResultObject(ObjectKind.SUMMARY, "summary.dcm", page) for page in _pages(refused, facts)]
     size = _size(source)
-    forms = dict.fromkeys(wish.profile.form_for(*size) for wish in wishes if ObjectKind.SR in wish.kinds)
+    forms = dict.fromkeys(options.profile.form_for(*size) for options in all_options if ObjectKind.SR in options.kinds)
     for form in forms:
         objects.append(ResultObject(ObjectKind.SR, f"sr{form.suffix}.dcm", _report(refused, facts, form), form))
     reference = ReportReference.to(_report(refused, facts, SegForm())) if forms else None
-    return Answer(tuple(objects), reference, size)
+    return RefusalReport(tuple(objects), reference, size)
 
 
 def _size(source: Dataset) -> tuple[int, int]:
@@ -215,13 +215,13 @@ def _evaluations(refused: RefusedSeries, facts: AnalysisFacts) -> sr.ContainerCo
     container.ContentSequence = sr.ContentSequence(
         [
             *sr.QualitativeEvaluation(codes.NOT_ANALYSED.concept, why),
-            *(comment(text) for text in answer_in_words(refused.reason, replaces=facts.predecessor is not None)),
+            *(comment(text) for text in refusal_sentences(refused.reason, replaces=facts.predecessor is not None)),
         ]
     )
     return container
 
 
-def answer_in_words(reason: NotAnalysable, *, replaces: bool = False) -> tuple[str, ...]:
+def refusal_sentences(reason: NotAnalysable, *, replaces: bool = False) -> tuple[str, ...]:
     """Why the series was not analysed, what was expected, and what somebody can do: sentences for a radiologist."""
     advice = advice_for(reason.code)
     return (

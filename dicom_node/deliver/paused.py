@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 
-class LeftAlone:
+class PausedDestinations:
     """Destinations that are down, or that a thread of this process is sending to.
 
     A destination that does not answer costs a timeout at each try, and one thread at a time is enough for it: the

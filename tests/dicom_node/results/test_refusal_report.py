@@ -14,15 +14,15 @@ from support.peers import peer
 from support.result_cases import ANALYSED_AT, CASES, MODEL, series_of
 
 from dicom_node.node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
-from dicom_node.node.profiles import PROFILES, ObjectKind, Wish
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
 from dicom_node.results.common.writing import part10_bytes
-from dicom_node.results.not_analysed import Answer, RefusedSeries, answer_in_words, build_answer
+from dicom_node.results.refusal_report import RefusalReport, RefusedSeries, build_refusal_report, refusal_sentences
 
 MISSING = IncompleteSeries("slices_missing", "A slice inside the stack is missing.")
-GENERIC, LEGACY, SLICER = (Wish(PROFILES[name]) for name in ("generic", "legacy", "slicer"))
+GENERIC, LEGACY, SLICER = (DeliveryOptions(PROFILES[name]) for name in ("generic", "legacy", "slicer"))
 
 
 def refused(folder: Path, reason: NotAnalysable = MISSING, *, enhanced: bool = False) -> RefusedSeries:
@@ -31,11 +31,13 @@ def refused(folder: Path, reason: NotAnalysable = MISSING, *, enhanced: bool = F
     return RefusedSeries(series.headers, "d" * 64, reason)
 
 
-def answer_to(series: RefusedSeries, *wishes: Wish, predecessor: ReportReference | None = None) -> Answer:
-    return build_answer(series, MODEL, "openvino", "bf16", ANALYSED_AT, wishes or (GENERIC,), predecessor)
+def answer_to(
+    series: RefusedSeries, *all_options: DeliveryOptions, predecessor: ReportReference | None = None
+) -> RefusalReport:
+    return build_refusal_report(series, MODEL, "openvino", "bf16", ANALYSED_AT, all_options or (GENERIC,), predecessor)
 
 
-def report_of(answer: Answer) -> Dataset:
+def report_of(answer: RefusalReport) -> Dataset:
     (report,) = [one.dataset for one in answer.objects if one.kind is ObjectKind.SR]
     return pydicom.dcmread(BytesIO(part10_bytes(report)))
 
@@ -65,14 +67,14 @@ def test_the_reason_is_a_code_and_sentences(kind: type[NotAnalysable], code: str
     assert (evaluation.ConceptCodeSequence[0].CodeValue, evaluation.ConceptCodeSequence[0].CodingSchemeDesignator) == (
         code, "DCM",
     )  # fmt: skip
-    assert set(answer_in_words(reason)) <= set(said(report))
+    assert set(refusal_sentences(reason)) <= set(said(report))
     assert "Not analysed: A slice inside the stack is missing." in said(report)
     assert not [item for item in report.iterall() if item.keyword == "MeasuredValueSequence"]
 
 
 def test_words_tell_what_to_do_and_that_nothing_is_said_of_findings() -> None:
     """No reader may take the answer for a normal finding; ASCII, whatever the character set."""
-    words = answer_in_words(MISSING, replaces=True)
+    words = refusal_sentences(MISSING, replaces=True)
     assert any(text.startswith("What to do: Send the whole series again") for text in words)
     assert any("does not say whether there are white matter hyperintensities or not" in text for text in words)
     assert all(text.isascii() for text in words)
@@ -111,7 +113,7 @@ def test_a_form_has_its_own_report(tmp_path: Path) -> None:
     (report,) = answer.of(SLICER)  # the page is not among its kinds
     assert report.name == "sr-nonempty.dcm" and answer.report is not None
     assert str(report.dataset.SOPInstanceUID) == in_form(answer.report.sop_instance_uid, report.form)
-    assert answer.report == ReportReference.to(report_of(Answer((answer.of(GENERIC)[-1],), None, (0, 0))))
+    assert answer.report == ReportReference.to(report_of(RefusalReport((answer.of(GENERIC)[-1],), None, (0, 0))))
 
 
 def test_the_same_refusal_has_the_same_bytes_and_another_has_other_uids(tmp_path: Path) -> None:
@@ -140,7 +142,7 @@ def test_it_takes_the_place_of_an_earlier_report(tmp_path: Path) -> None:
 @pytest.mark.peer("dsrdump")
 @pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
 def test_validators_take_it(enhanced: bool, tmp_path: Path) -> None:
-    """The gate has nothing to say, dciodvfy only what is expected, and dsrdump shows the reason."""
+    """The checks have nothing to say, dciodvfy only what is expected, and dsrdump shows the reason."""
     series = refused(tmp_path / "source", enhanced=enhanced)
     answer = answer_to(series)
     check_result_set(answer.objects, series.headers)

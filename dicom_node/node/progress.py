@@ -1,0 +1,11 @@
+"""Who hears how far a long step is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+StageProgress = Callable[[str, int, int], None]
+"""Called with (stage, done, total)."""
+
+CountProgress = Callable[[int, int], None]
+"""Called with (done, total)."""
