@@ -31,18 +31,21 @@ class DeliveryTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, owner: str, lease_seconds: float, skip: Collection[str] = ()) -> Delivery | None:
+    def claim(
+        self, owner: str, lease_seconds: float, skip: Collection[str] = (), *, take_over: bool = True
+    ) -> Delivery | None:
         """Claim the delivery that has been due longest; None when none is due.
 
         Args:
             owner: name of the lease's holder, unique to this thread.
             skip: destinations to skip for now.
+            take_over: whether a row whose lease ran out may be taken, see `JobTable.claim`.
         """
         now = self._database.clock()
-        if self._database.is_sqlite and not self._something_is_due(now, skip):
+        if self._database.is_sqlite and not self._something_is_due(now, skip, take_over):
             return None  # read without the write lock, so that idle senders block no other process
         with self._database.write() as connection:
-            query = claim_query(now, skip).with_for_update(skip_locked=True, key_share=True)
+            query = claim_query(now, skip, take_over).with_for_update(skip_locked=True, key_share=True)
             row = connection.execute(query).first()
             if row is None:
                 return None
@@ -60,9 +63,27 @@ class DeliveryTable:
             )
             return delivery_of(claimed.one())
 
-    def _something_is_due(self, now: datetime, skip: Collection[str]) -> bool:
+    def _something_is_due(self, now: datetime, skip: Collection[str], take_over: bool) -> bool:
         with self._database.read() as connection:
-            return connection.execute(claim_query(now, skip)).first() is not None
+            return connection.execute(claim_query(now, skip, take_over)).first() is not None
+
+    def newer_waits(self, delivery: Delivery) -> int | None:
+        """The newest job of the same series whose results wait behind this row for the same destination; else None."""
+        own, later = jobs.alias(), jobs.alias()
+        query = (
+            select(func.max(later.c.id))
+            .select_from(own)
+            .join(later, later.c.series_instance_uid == own.c.series_instance_uid)
+            .join(deliveries, deliveries.c.job_id == later.c.id)
+            .where(
+                own.c.id == delivery.job_id,
+                later.c.id > own.c.id,
+                deliveries.c.destination == delivery.destination,
+                deliveries.c.state == DeliveryState.PENDING.value,
+            )
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
 
     def heartbeat(self, delivery_id: int, owner: str, lease_seconds: float) -> bool:
         """Prolong a lease; False when it is lost."""
@@ -195,7 +216,7 @@ class DeliveryTable:
             return [delivery_of(row) for row in connection.execute(query)]
 
 
-def claim_query(now: datetime, skip: Collection[str]) -> Any:
+def claim_query(now: datetime, skip: Collection[str], take_over: bool = True) -> Any:
     """The delivery that has been due longest and is not being sent.
 
     It waits for one of an earlier job of its series to the same destination: a PACS that was down gets the older result
@@ -214,12 +235,14 @@ def claim_query(now: datetime, skip: Collection[str]) -> Any:
         )
         .correlate(deliveries)
     )
+    nobodys = deliveries.c.lease_expires.is_(None)
+    free = or_(nobodys, deliveries.c.lease_expires <= now) if take_over else nobodys
     query = (
         select(deliveries)
         .where(
             deliveries.c.state == DeliveryState.PENDING.value,
             deliveries.c.not_before <= now,
-            or_(deliveries.c.lease_expires.is_(None), deliveries.c.lease_expires <= now),
+            free,
             ~ahead.exists(),
         )
         .order_by(deliveries.c.not_before, deliveries.c.id)

@@ -78,6 +78,7 @@ class Worker:
         reader: reads received files, within limits.
         follow_ups: finds earlier results of the patient; None: results say nothing of such.
         end_process: called with an exit code when an attempt hangs; a thread that hangs cannot be ended otherwise.
+        has_settled: whether the machine's clock was not set in the last seconds, see `ClockWatch`.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Worker:
         reader: ReceivedSeriesReader | None = None,
         end_process: Callable[[int], object] = os._exit,
         follow_ups: FollowUps | None = None,
+        has_settled: Callable[[float], bool] = lambda _seconds: True,
     ) -> None:
         self._owner = owner
         self._inbox = inbox
@@ -103,6 +105,7 @@ class Worker:
         self._reader = reader or ReceivedSeriesReader()
         self._end_process = end_process
         self._follow_ups = follow_ups
+        self._has_settled = has_settled
         self._probe = StorageProbe(storage)
         self._in_trouble = False
 
@@ -123,7 +126,8 @@ class Worker:
             return False
         if (ensemble := self._current_model()) is None:
             return False
-        job = self._jobs.claim(self._owner, self._rules.lease_seconds)
+        seconds = self._rules.lease_seconds
+        job = self._jobs.claim(self._owner, seconds, take_over=self._has_settled(seconds))
         if job is None:
             return False
         log.info("job claimed", job=job.id, series=job.series_instance_uid, attempt=job.attempts)

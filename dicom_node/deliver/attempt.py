@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from dicom_node.deliver.patience import BELIEVED_AFTER_SECONDS
 from dicom_node.deliver.send import SendOutcome, StoreStatus, store_status_of
 from dicom_node.node.profiles import REFERS_TO, ObjectKind, kind_of_file
 
@@ -13,8 +12,9 @@ from dicom_node.node.profiles import REFERS_TO, ObjectKind, kind_of_file
 class Attempt:
     """Takes the answers as they come, and says after each whether sending goes on.
 
-    An object that is refused keeps nothing back but what refers to it: a PACS without SEG gets the pages that
-    are made for it, and no report about a segmentation that it has not got. Any other trouble ends the attempt.
+    An object that is not stored, whatever the answer, keeps nothing back but what refers to it: a PACS without SEG gets
+    the pages that are made for it, and no report about a segmentation that it has not got. Only where there is no
+    association the attempt ends.
 
     Args:
         files: of the result set, in sending order; what refers to others comes after them.
@@ -25,7 +25,7 @@ class Attempt:
         self._going = True
         self.stored: list[Path] = []
         self.refused: list[SendOutcome] = []
-        self.trouble: SendOutcome | None = None
+        self.trouble: list[SendOutcome] = []  # what may pass: no answer, or one that says so
 
     def go_on(self, outcome: SendOutcome) -> bool:
         """Note what became of a file; False when nothing after it may be sent, and of what was not tried for that."""
@@ -38,56 +38,66 @@ class Attempt:
             case StoreStatus.REFUSED | StoreStatus.NOT_UNDERSTOOD:
                 self.refused.append(outcome)
             case StoreStatus.TRY_AGAIN:
-                self.trouble = outcome
-        self._going = self.trouble is None and not any(map(self._held_back, self._after(outcome.path)[:1]))
+                self.trouble.append(outcome)
+        self._going = not _never_asked(outcome) and not any(map(self._held_back, self._after(outcome.path)[:1]))
         return self._going
 
     def broke(self, words: str) -> None:
         """Sending raised an error."""
-        self.trouble = SendOutcome(self._files[0], None, False, words)
+        self.trouble.append(SendOutcome(self._files[0], None, False, words))
 
     @property
     def sent(self) -> bool:
         """Whether the destination holds every file."""
-        return self.trouble is None and len(self.stored) == len(self._files)
+        return not self.trouble and len(self.stored) == len(self._files)
 
-    def was_refused(self, waited_seconds: float) -> bool:
-        """Whether something was refused, and that may be believed.
+    @property
+    def is_partial(self) -> bool:
+        """Whether the destination was asked for all that could be sent, and holds some files and not others."""
+        not_stored = self.refused or self.trouble
+        return bool(self.stored and not_stored) and not any(map(_never_asked, self.trouble))
 
-        Not beside other trouble, which may pass; nor sooner than `BELIEVED_AFTER_SECONDS` says. Nor "cannot understand"
-        from one that holds no file of the set: a destination in trouble says that of everything.
+    @property
+    def may_pass(self) -> bool:
+        """Whether something was not stored for a reason that may pass, or that many give who are in trouble."""
+        return bool(self.trouble) or any(
+            store_status_of(one.status) is StoreStatus.NOT_UNDERSTOOD for one in self.refused
+        )
+
+    def was_refused(self, tried_seconds: float, believed_after_seconds: float) -> bool:
+        """Whether something was not stored, and that may be believed.
+
+        A refusal is believed at once, unless there is other trouble. What may pass is believed after a while, and only
+        of a destination that holds the other files: one in trouble says it of everything.
 
         Args:
-            waited_seconds: since the set was first due.
+            tried_seconds: for how long the set was tried.
+            believed_after_seconds: how long what may pass is not believed.
         """
-        if self.trouble is not None or not self.refused:
-            return False
-        said = {store_status_of(one.status) for one in self.refused}
-        if any(waited_seconds < BELIEVED_AFTER_SECONDS[answer] for answer in said):
-            return False
-        return bool(self.stored) or said == {StoreStatus.REFUSED}
+        if not self.may_pass:
+            return bool(self.refused)
+        return self.is_partial and tried_seconds >= believed_after_seconds
 
     @property
     def silent(self) -> bool:
-        """Whether the attempt ended without an answer."""
-        return self.trouble is not None and self.trouble.status is None
+        """Whether the attempt brought no answer at all."""
+        answered = self.stored or self.refused or any(one.status is not None for one in self.trouble)
+        return bool(self.trouble) and not answered
 
     @property
     def report_out(self) -> bool:
         """Whether the destination has the report, or may have it: it was sent, and the answer was lost."""
-        answered = [*self.stored, *(one.path for one in self.refused)]
-        next_one = [file for file in self._files if file not in answered][:1]
-        may_be_there = [*self.stored, *(next_one if self.silent else [])]
+        may_be_there = [*self.stored, *(one.path for one in self.trouble if one.lost)]
         return any(kind_of_file(file.name) is ObjectKind.SR for file in may_be_there)
 
     def words(self) -> str:
         """What was not stored and why, what was kept back for it, and what is there all the same."""
-        said = [] if self.trouble is None else [_words([self.trouble])]
-        said += [_words(alike) for alike in _by_answer(self.refused)]
-        tried = {*self.stored, *(one.path for one in self.refused)}
-        if self.trouble is None and (kept := [file for file in self._files if file not in tried]):
-            said.append(f"{_names(kept)} not sent, since it refers to what was refused")
-        if self.refused and self.stored:
+        said = [_words(alike) for alike in _by_answer([*self.trouble, *self.refused])]
+        tried = {*self.stored, *(one.path for one in [*self.refused, *self.trouble])}
+        kept = [file for file in self._files if file not in tried]
+        if kept and not any(map(_never_asked, self.trouble)):
+            said.append(f"{_names(kept)} not sent, since it refers to what is not there")
+        if self.stored and (self.refused or self.trouble):
             said.append(f"{_names(self.stored)} stored")
         return "; ".join(said)
 
@@ -95,12 +105,17 @@ class Attempt:
         return self._files[self._files.index(file) + 1 :]
 
     def _held_back(self, file: Path) -> bool:
-        """Whether it refers to something that was refused; a name that is none of ours may refer to anything."""
+        """Whether it refers to something that was not stored; a name that is none of ours may refer to anything."""
         kind = kind_of_file(file.name)
-        refused = {kind_of_file(one.path.name) for one in self.refused}
-        if kind is None or None in refused:
-            return bool(refused)
-        return bool(REFERS_TO[kind] & refused)
+        missing = {kind_of_file(one.path.name) for one in [*self.refused, *self.trouble]}
+        if kind is None or None in missing:
+            return bool(missing)
+        return bool(REFERS_TO[kind] & missing)
+
+
+def _never_asked(outcome: SendOutcome) -> bool:
+    """Whether the destination has not seen the object: there was no association, or the file could not be read."""
+    return outcome.status is None and not outcome.lost
 
 
 def _by_answer(outcomes: Iterable[SendOutcome]) -> list[list[SendOutcome]]:

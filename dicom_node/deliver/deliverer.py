@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import structlog
 
 from db.deliveries import DeliveryTable
+from db.engine.values import storable
 from db.errors import LeaseLost, UnknownRow
 from db.records import Delivery
 from dicom_node.deliver.attempt import Attempt
@@ -51,7 +51,7 @@ class Deliverer:
         lease_seconds: a row whose sender died is taken again after that long; sending twice is harmless (same UIDs,
             same bytes).
         paused: shared between the deliverers of one process.
-        clock: now, in UTC.
+        has_settled: whether the machine's clock was not set in the last seconds, see `ClockWatch`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Deliverer:
         patience: DeliveryPatience,
         lease_seconds: float,
         paused: PausedDestinations,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        has_settled: Callable[[float], bool] = lambda _seconds: True,
     ) -> None:
         self._owner = owner
         self._deliveries = deliveries
@@ -74,7 +74,7 @@ class Deliverer:
         self._patience = patience
         self._lease_seconds = lease_seconds
         self._paused = paused
-        self._clock = clock
+        self._has_settled = has_settled
 
     def step(self) -> float:
         """For `run_until_stopped`; a row that is being sent is finished before it returns."""
@@ -82,7 +82,9 @@ class Deliverer:
 
     def deliver_once(self) -> bool:
         """Take one due row and try it; False when none is due."""
-        delivery = self._deliveries.claim(self._owner, self._lease_seconds, self._paused.names())
+        take_over = self._has_settled(self._lease_seconds)
+        skip = self._paused.names()
+        delivery = self._deliveries.claim(self._owner, self._lease_seconds, skip, take_over=take_over)
         if delivery is None:
             return False
         try:
@@ -129,22 +131,34 @@ class Deliverer:
             self._deliveries.sent(delivery.id, self._owner)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
-        refused = attempt.was_refused(self._waited_seconds(delivery))
+        refused = self._is_refusal(delivery, attempt)
         if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
             retry = f"`wmh-node jobs retry {delivery.job_id}`"
             todo = remedy((one.unsupported for one in attempt.refused), options, retry)
             words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()
-            self._give_up(delivery, f"refused {REFUSALS_BELIEVED} times: {words}", report_out=attempt.report_out)
+            times = f"{delivery.attempts if attempt.may_pass else REFUSALS_BELIEVED} times"
+            self._give_up(delivery, f"refused {times}: {words}", report_out=attempt.report_out)
+            return
+        if attempt.is_partial and (newer := self._deliveries.newer_waits(delivery)) is not None:
+            words = f"{attempt.words()}; not tried again, since the newer result of job {newer} waits for it"
+            self._give_up(delivery, words, report_out=attempt.report_out)
             return
         if attempt.silent:
             seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
             self._paused.down(delivery.destination, seconds)
         self._again(delivery, attempt.words(), refused=refused, report_out=attempt.report_out)
 
+    def _is_refusal(self, delivery: Delivery, attempt: Attempt) -> bool:
+        """Whether the attempt counts as one more refusal in a row; what may pass, when it is the same as before."""
+        tried = self._patience.tried_seconds(delivery.attempts)
+        if not attempt.was_refused(tried, self._patience.believed_after_seconds):
+            return False
+        return not attempt.may_pass or storable(attempt.words()) == delivery.reason
+
     def _again(self, delivery: Delivery, reason: str, *, refused: bool = False, report_out: bool = False) -> None:
-        waited = self._waited_seconds(delivery)
-        if waited > self._patience.total_seconds:
-            words = f"not delivered in {waited / 86_400:.1f} days; last: {reason}"
+        tried = self._patience.tried_seconds(delivery.attempts)
+        if tried > self._patience.total_seconds:
+            words = f"not delivered in {tried / 86_400:.1f} days; last: {reason}"
             self._give_up(delivery, words, report_out=report_out)
             return
         wait = self._patience.wait_after(delivery.attempts)
@@ -158,9 +172,6 @@ class Deliverer:
             next_in_seconds=wait,
             reason=reason,
         )
-
-    def _waited_seconds(self, delivery: Delivery) -> float:
-        return (self._clock() - delivery.created_at).total_seconds()
 
     def _make_again(self, delivery: Delivery, reason: str) -> None:
         if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away

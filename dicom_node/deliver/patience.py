@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
-from dicom_node.deliver.send import StoreStatus
 from dicom_node.node.settings import Settings
 
 # A refusal may come from a PACS that is being set up: asked three times in a row, then believed.
 REFUSALS_BELIEVED = 3
 
-# And only once the set has been due for so long. A disk that fills up takes what is small or there already, and says
-# "cannot understand" to the rest: only time tells that from an object which the peer will never take. A full disk
-# stops all who store there, so that a day is enough to make room. For an object that is never taken, a day costs some
-# tries and a later word to the administrator: all that can be sent without it is there at once.
-BELIEVED_AFTER_SECONDS: Final[Mapping[StoreStatus, float]] = MappingProxyType(
-    {StoreStatus.REFUSED: 0.0, StoreStatus.NOT_UNDERSTOOD: 24 * 3600.0}
-)
+# What may pass is believed after this part of the time that a set is tried (7 days: one day), and the same answer as
+# often. A disk that fills up takes what is small or there already, and says "out of resources" or "cannot understand"
+# to the rest: only time tells that from an object which the peer will never take. A full disk stops all who store
+# there, so that a day is enough to make room. For an object that is never taken, a day costs some tries: all that can
+# be sent without it is there at once, and the reason is in the job's timeline after the first.
+_BELIEVED_AFTER_PART: Final = 1 / 7
+_MOST_DOUBLINGS: Final = 40  # beyond this the float, not the longest wait, would decide
 
 
 @dataclass(frozen=True)
 class DeliveryPatience:
-    """Waits between attempts, in seconds: doubling from the first to the longest, for so many seconds in all."""
+    """Waits between attempts, in seconds: doubling from the first to the longest, for so many seconds in all.
+
+    Time is counted by the waits of the attempts that were made. So nothing is given up early when the clock was set
+    forward, or when nobody tried for a week since the node was off.
+    """
 
     first_seconds: float
     longest_seconds: float
@@ -41,5 +42,16 @@ class DeliveryPatience:
 
     def wait_after(self, attempts: int) -> float:
         """Seconds until the next attempt, after that many."""
-        doublings = min(max(0, attempts - 1), 40)  # beyond this the float, not the cap, would decide
+        doublings = min(max(0, attempts - 1), _MOST_DOUBLINGS)
         return float(min(self.first_seconds * 2**doublings, self.longest_seconds))
+
+    def tried_seconds(self, attempts: int) -> float:
+        """How long a set was tried when the last of so many attempts is made."""
+        waits = max(attempts - 1, 0)
+        growing = min(waits, _MOST_DOUBLINGS)
+        return sum(map(self.wait_after, range(1, growing + 1))) + (waits - growing) * self.wait_after(waits)
+
+    @property
+    def believed_after_seconds(self) -> float:
+        """How long what may pass is not believed."""
+        return self.total_seconds * _BELIEVED_AFTER_PART

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+
+from dicom_node.node.clock import steady
 
 
 class PausedDestinations:
@@ -15,18 +16,18 @@ class PausedDestinations:
     rows of healthy destinations must not stand behind it.
 
     Args:
-        clock: now, in UTC.
+        still: a clock that no step moves, in seconds.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, still: Callable[[], float] = steady) -> None:
+        self._still = still
         self._lock = threading.Lock()
         self._busy: set[str] = set()
-        self._down_until: dict[str, datetime] = {}
+        self._down_until: dict[str, float] = {}
 
     def names(self) -> list[str]:
         """The destinations to skip now."""
-        now = self._clock()
+        now = self._still()
         with self._lock:
             return sorted(self._busy | {name for name, until in self._down_until.items() if until > now})
 
@@ -44,7 +45,7 @@ class PausedDestinations:
     def down(self, name: str, seconds: float) -> None:
         """It did not answer: nobody tries it for so long."""
         with self._lock:
-            self._down_until[name] = self._clock() + timedelta(seconds=seconds)
+            self._down_until[name] = self._still() + seconds
 
     def up(self, name: str) -> None:
         """It answered."""

@@ -57,6 +57,17 @@ class _Candidate:
     job: Job
 
 
+def longest_wait(came: datetime, now: datetime) -> float:
+    """The longest wait, in seconds, of a row that came then; none when it came in the future, by a clock that was."""
+    age = (now - came).total_seconds()
+    return 0.0 if age < 0 else max(_wait_of(age), _RETRY_SECONDS * 2**_MOST_ATTEMPTS)
+
+
+def _wait_of(age: float) -> float:
+    """Seconds until a row that has waited for `age` seconds is looked at again."""
+    return min(_LONGEST_WAIT, max(_SHORTEST_WAIT, age / _WAIT_OF_AGE))
+
+
 class FeedbackMatcher:
     """Takes what waits through matching, checking and comparing.
 
@@ -168,8 +179,7 @@ class FeedbackMatcher:
         return self._waiting(one, facts, code, reason)
 
     def _waiting(self, one: Feedback, facts: FeedbackFacts | None, code: str, reason: str) -> FeedbackDecision:
-        age = (self._clock() - one.received_at).total_seconds()
-        wait = min(_LONGEST_WAIT, max(_SHORTEST_WAIT, age / _WAIT_OF_AGE))
+        wait = _wait_of((self._clock() - one.received_at).total_seconds())
         return FeedbackDecision(FeedbackState.WAITING, facts, code=code, reason=reason, wait_seconds=wait)
 
     def _why_unmatched(self, facts: FeedbackFacts) -> tuple[str, str]:

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import structlog
 
+from db.clock import clamp_deliveries
 from db.deliveries import DeliveryTable
-from db.engine import open_database, utc_now
+from db.engine import open_database
 from dicom_node.deliver.deliverer import Deliverer
 from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome, send_files
+from dicom_node.node.clock import clock_watch
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Destination, Settings
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
+from dicom_node.serve.time_keeper import TimeKeeper
 
 log = structlog.get_logger()
 
@@ -31,9 +34,11 @@ _SENDING_SECONDS = 3600.0
 def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -> None:
     """Deliver until `stop` is set; a row that is being sent is finished first."""
     require_current(settings.database_url)
-    deliveries = DeliveryTable(open_database(settings.database_url))
+    database = open_database(settings.database_url)
+    deliveries = DeliveryTable(database)
     destinations = {destination.name: destination for destination in settings.destinations}
-    paused = PausedDestinations(utc_now)
+    paused, patience = PausedDestinations(), DeliveryPatience.of(settings)
+    keeper = TimeKeeper(lambda: clamp_deliveries(database, patience.wait_after, settings.lease_seconds))
 
     def send(
         paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
@@ -48,11 +53,13 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
             destinations=destinations,
             storage=settings.storage.absolute(),
             send=send,
-            patience=DeliveryPatience.of(settings),
+            patience=patience,
             lease_seconds=settings.lease_seconds,
             paused=paused,
+            has_settled=clock_watch().has_settled,
         )
-        run_until_stopped(deliverer.step, stop, liveness.loop(f"delivery {index}", _SENDING_SECONDS))
+        moved = liveness.loop(f"delivery {index}", _SENDING_SECONDS)
+        run_until_stopped(keeper.before(deliverer.step), stop, moved)
 
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))

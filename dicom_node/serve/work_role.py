@@ -6,12 +6,14 @@ import threading
 
 import structlog
 
-from db.engine import open_database
+from db.clock import clamp_feedback, clamp_jobs
+from db.engine import Database, open_database
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.models import ModelTable
 from db.scans import ScanTable
+from dicom_node.node.clock import clock_watch
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.settings import Settings
@@ -22,6 +24,7 @@ from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
+from dicom_node.serve.time_keeper import TimeKeeper
 
 log = structlog.get_logger()
 
@@ -51,8 +54,8 @@ def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> N
     run_threads(
         [
             lambda: run_until_stopped(completer.look, stop, completing),
-            lambda: _attend(settings, feedback, inbox, jobs, stop, liveness),
-            lambda: _analyse(settings, inbox, jobs, ModelTable(database), ScanTable(database), stop, liveness),
+            lambda: _attend(settings, database, inbox, jobs, stop, liveness),
+            lambda: _analyse(settings, database, inbox, jobs, stop, liveness),
         ],
         stop,
     )
@@ -61,33 +64,24 @@ def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> N
 
 
 def _attend(
-    settings: Settings,
-    feedback: FeedbackTable,
-    inbox: Inbox,
-    jobs: JobTable,
-    stop: threading.Event,
-    liveness: Liveness,
+    settings: Settings, database: Database, inbox: Inbox, jobs: JobTable, stop: threading.Event, liveness: Liveness
 ) -> None:
-    from dicom_node.feedback.match import FeedbackMatcher
+    from dicom_node.feedback.match import FeedbackMatcher, longest_wait
     from dicom_node.feedback.read import FeedbackReader
 
     storage = settings.storage.absolute()
     reader = FeedbackReader(log_level=settings.log_level, log_format=settings.log_format)
-    matcher = FeedbackMatcher(feedback, inbox, jobs, storage, Outbox(storage / "outbox"), reader)
+    matcher = FeedbackMatcher(FeedbackTable(database), inbox, jobs, storage, Outbox(storage / "outbox"), reader)
+    keeper = TimeKeeper(lambda: clamp_feedback(database, longest_wait))
     try:
-        run_until_stopped(matcher.step, stop, liveness.loop("feedback", _FEEDBACK_SECONDS))
+        moved = liveness.loop("feedback", _FEEDBACK_SECONDS)
+        run_until_stopped(keeper.before(matcher.step), stop, moved)
     finally:
         matcher.close()
 
 
 def _analyse(
-    settings: Settings,
-    inbox: Inbox,
-    jobs: JobTable,
-    models: ModelTable,
-    scans: ScanTable,
-    stop: threading.Event,
-    liveness: Liveness,
+    settings: Settings, database: Database, inbox: Inbox, jobs: JobTable, stop: threading.Event, liveness: Liveness
 ) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.analyse.analysis import region_rule_of
@@ -99,7 +93,7 @@ def _analyse(
     from dicom_node.series.read.received_series import ReceivedSeriesReader
     from segmentation.ensemble import Ensemble
 
-    owner = lease_owner("work")
+    owner, models = lease_owner("work"), ModelTable(database)
     served = ServedModel(
         choose=lambda: pinned_choice(settings) or registry_choice(settings, models.live_digest()),
         open_choice=lambda choice: choice.open(settings.runtime, settings.threads),
@@ -113,6 +107,13 @@ def _analyse(
 
     outbox = Outbox(settings.storage.absolute() / "outbox")
     outbox.clear_unfinished()
+    rules = WorkRules(
+        lease_seconds=settings.lease_seconds,
+        retry_seconds=settings.job_retry_seconds,
+        limit_seconds=settings.job_limit_seconds,
+        destinations={destination.name: destination.options for destination in settings.destinations},
+        region_rule=region_rule_of(settings),
+    )
     worker = Worker(
         owner=owner,
         inbox=inbox,
@@ -120,18 +121,16 @@ def _analyse(
         current_model=current_model,
         storage=settings.storage.absolute(),
         outbox=outbox,
-        rules=WorkRules(
-            lease_seconds=settings.lease_seconds,
-            retry_seconds=settings.job_retry_seconds,
-            limit_seconds=settings.job_limit_seconds,
-            destinations={destination.name: destination.options for destination in settings.destinations},
-            region_rule=region_rule_of(settings),
-        ),
+        rules=rules,
         reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),
-        follow_ups=FollowUps(scans, open_hasher(settings.storage.absolute())) if settings.follow_up else None,
+        follow_ups=(
+            FollowUps(ScanTable(database), open_hasher(settings.storage.absolute())) if settings.follow_up else None
+        ),
+        has_settled=clock_watch().has_settled,
     )
+    keeper = TimeKeeper(lambda: clamp_jobs(database, rules.wait_after, rules.lease_seconds))
     try:
         moved = liveness.loop("analysis", settings.job_limit_seconds + _BESIDE_A_JOB_SECONDS)
-        run_until_stopped(worker.step, stop, moved)
+        run_until_stopped(keeper.before(worker.step), stop, moved)
     finally:
         worker.close()

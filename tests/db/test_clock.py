@@ -45,7 +45,7 @@ class TestTheClockWasSetBack:
         """It is claimed at once."""
         jobs, _ = tables
         jobs.enqueue("1.2.3", "0" * 64, 1)
-        clock.pass_seconds(-step)
+        clock.step(-step)
         assert jobs.claim("worker", LEASE) is None
         assert clamp_jobs(database, wait_after, LEASE) == 1
         assert jobs.claim("worker", LEASE) is not None
@@ -57,7 +57,7 @@ class TestTheClockWasSetBack:
         clock.pass_seconds(1)
         jobs.claim("worker", LEASE)
         jobs.retry_later(job.id, "worker", "trouble", RETRY)
-        clock.pass_seconds(-step)
+        clock.step(-step)
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(RETRY)
         assert jobs.claim("worker", LEASE) is not None
@@ -67,7 +67,7 @@ class TestTheClockWasSetBack:
         jobs, _ = tables
         dead, alive = jobs.enqueue("1.2.3", "0" * 64, 1), jobs.enqueue("1.2.4", "1" * 64, 1)
         assert [jobs.claim(one, LEASE).id for one in ("dead", "alive")] == [dead.id, alive.id]
-        clock.pass_seconds(-step)
+        clock.step(-step)
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(LEASE - 1)
         assert jobs.heartbeat(alive.id, "alive", LEASE)
@@ -83,7 +83,7 @@ class TestTheClockWasSetBack:
         jobs.deliver(job.id, "worker", {}, [NewDelivery(name, ["f"]) for name in ("failed", "held", "new")])
         failed, held = (deliveries.claim(owner, LEASE) for owner in ("a", "b"))
         deliveries.postpone(failed.id, "a", "no answer", RETRY)
-        clock.pass_seconds(-step)
+        clock.step(-step)
         assert deliveries.claim("c", LEASE) is None
         assert clamp_deliveries(database, wait_after, LEASE)
         assert deliveries.claim("c", 10 * LEASE).destination == "new"
@@ -101,7 +101,7 @@ class TestTheClockWasSetBack:
         job = jobs.enqueue("1.2.3", "0" * 64, 1)
         jobs.claim("worker", LEASE)
         jobs.fail(job.id, "worker", "damaged")
-        clock.pass_seconds(-step)
+        clock.step(-step)
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(1)
         received(database)
@@ -111,7 +111,7 @@ class TestTheClockWasSetBack:
         """The release after the step counts, not the abort of before."""
         inbox = Inbox(database)
         inbox.end_association(received(database), AssociationEnd.ABORTED)
-        clock.pass_seconds(-step)
+        clock.step(-step)
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(1)
         inbox.end_association(received(database), AssociationEnd.RELEASED)
@@ -126,7 +126,7 @@ class TestTheClockWasSetBack:
         }  # fmt: skip
         with database.write() as connection:
             connection.execute(feedback.insert().values(row))
-        clock.pass_seconds(-step)
+        clock.step(-step)
         assert clamp_feedback(database, lambda came, now: 2.0 if came > now else 3600.0) == 1
         with database.read() as connection:
             (left,) = connection.execute(feedback.select()).all()
@@ -142,6 +142,6 @@ def test_waits_that_may_be_are_left_alone(database: Database, clock: ManualClock
     jobs.retry_later(later.id, "a", "trouble", RETRY)
     jobs.deliver(sent.id, "c", {}, [NewDelivery("pacs", ["f"])])
     deliveries.postpone(deliveries.claim("d", LEASE).id, "d", "no answer", RETRY)
-    clock.pass_seconds(-3)
+    clock.step(-3)
     assert clamp_jobs(database, wait_after, LEASE) == clamp_deliveries(database, wait_after, LEASE) == 0
     assert jobs.get(running.id).state is JobState.RUNNING

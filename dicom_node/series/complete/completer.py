@@ -15,12 +15,14 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, SeriesActivity, StoredInstance
+from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.node.logs import describe_error
 from dicom_node.node.storage import StorageProbe
 from dicom_node.series.complete.evidence import Evidence, Patience, seconds_to_wait
 from dicom_node.series.complete.postponed import Postponed
+from dicom_node.series.complete.quiet import QuietTimes
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from dicom_node.series.dicom.parsing import read_beginning, read_header
@@ -74,6 +76,7 @@ class Completer:
         feedback: where segmentations are entered, whatever series they lie in.
         examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`. Where
             it raises ConfinedChildLost the series is looked at again later, see `Postponed`.
+        clock: now, in UTC; still: a clock that no step moves, in seconds.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class Completer:
         patience: Patience,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         examine: Callable[[Sequence[StoredInstance], Path], Examination] | None = None,
+        still: Callable[[], float] = steady,
     ) -> None:
         self._inbox = inbox
         self._jobs = jobs
@@ -94,6 +98,8 @@ class Completer:
         self._away: str | None = None
         self._patience = patience
         self._clock = clock
+        self._still = still
+        self._quiet = QuietTimes(still)
         self._examine_files = examine or examine_files
         self._examined: dict[tuple[str, int], Examination] = {}
         self._postponed = Postponed()
@@ -106,7 +112,10 @@ class Completer:
         """
         for job in self._jobs.retry_resent():
             log.info("series sent again, job retried", series=job.series_instance_uid, job=job.id)
-        waits = [self._consider(activity) for activity in self._inbox.open_series()]
+        began = self._still()
+        listed = self._inbox.open_series()
+        waits = [self._consider(activity) for activity in listed]
+        self._quiet.looked(began, [activity.series_instance_uid for activity in listed])
         return min([IDLE_SECONDS, *(max(PENDING_SECONDS, wait) for wait in waits)])
 
     def _consider(self, listed: SeriesActivity) -> float:
@@ -125,7 +134,7 @@ class Completer:
         """Close the series if it is complete; returns the seconds to wait."""
         examination = self._known_examination(activity)
         if examination is None:
-            if (left := self._postponed.seconds_left(activity.series_instance_uid, now)) > 0:
+            if (left := self._postponed.seconds_left(activity.series_instance_uid, self._still())) > 0:
                 return left
             feedback = all(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances)
             examination = _FEEDBACK if feedback else self._examine(activity, instances)
@@ -139,7 +148,8 @@ class Completer:
             has_conflict=activity.conflict_count > 0,
             looks_complete=examination.looks_complete,
         )
-        wait = seconds_to_wait(evidence, self._patience) - (now - activity.last_received_at).total_seconds()
+        quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)
+        wait = seconds_to_wait(evidence, self._patience) - quiet
         if wait > 0:
             return wait
         if any(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances):
@@ -150,7 +160,7 @@ class Completer:
 
     def _wait_of_the_busy(self, activity: SeriesActivity, now: datetime) -> float | None:
         """Seconds to wait for a series that is not complete whatever its files say; None for others."""
-        quiet = (now - activity.last_received_at).total_seconds()
+        quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)
         if quiet < self._patience.quiet_seconds:
             return self._patience.quiet_seconds - quiet
         if activity.open_associations and quiet < self._patience.open_association_seconds:
@@ -185,7 +195,7 @@ class Completer:
         if not examination.lost:
             self._postponed.forget(series_uid)
             return False
-        wait = self._postponed.postpone(series_uid, self._clock())
+        wait = self._postponed.postpone(series_uid, self._still())
         if wait is None:
             log.error("series could not be read, a job tries it", series=series_uid, trouble=examination.lost)
             return False

@@ -5,7 +5,6 @@ They are looked at again, each time later, but not for ever: each look may take 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import Final
 
 MOST_LOOKS: Final = 5
@@ -17,14 +16,14 @@ class Postponed:
     """Keeps how often each series was looked at in vain, and when it is due."""
 
     def __init__(self) -> None:
-        self._looks: dict[str, tuple[int, datetime]] = {}
+        self._looks: dict[str, tuple[int, float]] = {}
 
-    def seconds_left(self, series_uid: str, now: datetime) -> float:
-        """Until the series may be looked at; 0 or less when it may."""
+    def seconds_left(self, series_uid: str, now: float) -> float:
+        """Until the series may be looked at; 0 or less when it may. `now`: seconds of a clock that no step moves."""
         _, due = self._looks.get(series_uid, (0, now))
-        return (due - now).total_seconds()
+        return due - now
 
-    def postpone(self, series_uid: str, now: datetime) -> float | None:
+    def postpone(self, series_uid: str, now: float) -> float | None:
         """After a look in vain: seconds until the next; None when there were enough."""
         looks, _ = self._looks.pop(series_uid, (0, now))
         if looks + 1 >= MOST_LOOKS:
@@ -32,7 +31,7 @@ class Postponed:
         seconds = float(FIRST_SECONDS * 2**looks)
         while len(self._looks) >= _REMEMBERED_SERIES:
             self._looks.pop(next(iter(self._looks)))
-        self._looks[series_uid] = looks + 1, now + timedelta(seconds=seconds)
+        self._looks[series_uid] = looks + 1, now + seconds
         return seconds
 
     def forget(self, series_uid: str) -> None:

@@ -53,7 +53,12 @@ class Setting:
         self.jobs = JobTable(self.database)
         self.storage = folder
         self.feedback = FeedbackTable(self.database)
-        self.completer = Completer(self.inbox, self.jobs, self.feedback, folder, PATIENCE, self.clock)
+        self.completer = self.another_completer()
+
+    def another_completer(self) -> Completer:
+        """As a process that has just started has it."""
+        tables = self.inbox, self.jobs, self.feedback
+        return Completer(*tables, self.storage, PATIENCE, self.clock, still=self.clock.still)
 
     def receive(self, files: Sequence[Path], end: AssociationEnd | None = AssociationEnd.RELEASED) -> int:
         """Record files as the receiver does; the association stays open when `end` is None."""
@@ -136,8 +141,9 @@ class LostReader:
         self.asked: Counter[str] = Counter()
         self._times = times
         setting.completer = Completer(
-            setting.inbox, setting.jobs, setting.feedback, setting.storage, PATIENCE, setting.clock, self._examine
-        )
+            setting.inbox, setting.jobs, setting.feedback, setting.storage, PATIENCE, setting.clock, self._examine,
+            setting.clock.still,
+        )  # fmt: skip
 
     def _examine(self, instances: Sequence[StoredInstance], storage: Path) -> Examination:
         uid = instances[0].series_instance_uid
@@ -454,3 +460,65 @@ def test_a_resend_by_other_bytes_replaces_a_damaged_file(setting: Setting, serie
     chosen = analysed_instances(instances, tmp_path)
     assert len(chosen) == len(series)
     assert stored.name not in {one.sha256 for one in chosen}
+
+
+HOURS_AND_DAYS = [3600.0, -3600.0, 3 * 86_400.0, -3 * 86_400.0]
+
+
+@pytest.mark.parametrize("step", HOURS_AND_DAYS)
+def test_the_clock_is_set_after_a_series_came(setting: Setting, series: list[Path], step: float) -> None:
+    """Quiet time goes on as if nothing had happened: judged after it, not before and not an hour later."""
+    setting.receive(series)
+    setting.after(1.0)
+    setting.clock.step(step)
+    assert setting.after(0.5) == []
+    assert len(setting.after(0.6)) == 1
+
+
+@pytest.mark.parametrize("step", HOURS_AND_DAYS)
+def test_the_clock_is_set_while_a_series_comes(setting: Setting, series: list[Path], step: float) -> None:
+    """An open association holds its series back after the step as before; the rest makes it whole."""
+    association = setting.receive(series[:6], end=None)
+    setting.after(1.0)
+    setting.clock.step(step)
+    assert setting.after(1.5) == []
+    assert setting.after(3.0) == []
+    setting.inbox.end_association(association, AssociationEnd.RELEASED)
+    setting.receive(series[6:])
+    assert setting.after(1.5) == []
+    (job,) = setting.after(1.0)
+    assert job.instance_count == len(series)
+
+
+@pytest.mark.parametrize("ahead", [3600.0, 3 * 86_400.0])
+def test_a_time_in_the_future_counts_as_now(setting: Setting, series: list[Path], ahead: float) -> None:
+    """Also for a process that starts after the clock was set right: judged one quiet time later."""
+    setting.clock.step(ahead)
+    setting.receive(series)
+    setting.clock.step(-ahead)
+    setting.completer = setting.another_completer()
+    assert setting.after(0) == []
+    assert setting.after(1.5) == []
+    assert len(setting.after(0.6)) == 1
+
+
+def test_a_process_that_starts_believes_the_past(setting: Setting, series: list[Path]) -> None:
+    """What came an hour before it started has been quiet for an hour."""
+    setting.receive(series)
+    setting.clock.pass_seconds(3600)
+    setting.completer = setting.another_completer()
+    assert len(setting.after(0)) == 1
+
+
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+def test_a_series_that_could_not_be_read_is_tried_again_whatever_the_clock_does(
+    setting: Setting, series: list[Path], step: float
+) -> None:
+    """Its wait is neither skipped nor prolonged by a step."""
+    reader = LostReader(setting, 1)
+    setting.receive(series)
+    assert setting.after(2.1) == []
+    setting.clock.step(step)
+    assert setting.after(FIRST_SECONDS - 1) == []
+    assert sum(reader.asked.values()) == 1
+    assert len(setting.after(1.1)) == 1
