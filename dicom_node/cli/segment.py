@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ import typer
 
 from dicom_node.analyse.analysis import analyse, region_rule_of, write_analysis
 from dicom_node.analyse.nifti import segment_nifti
+from dicom_node.analyse.segment_series import arrival_of
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
 from dicom_node.cli.measures_table import measures_table
 from dicom_node.cli.progress import stage_bars
@@ -49,8 +49,6 @@ def segment(
     overrides = {name: value for name, value in (("model", model), ("runtime", runtime)) if value is not None}
     settings = settings_or_exit(config, **overrides)
     with exit_codes():
-        # Imported late: `wmh-node --help` must not wait for highdicom and the runtime.
-
         is_nifti = path.name.endswith(_NIFTI_ENDINGS)
         chosen = None if is_nifti else _choose(path, series)
         with exit_codes(), stage_bars() as progress:
@@ -82,21 +80,13 @@ def _segment_dicom(
 
     analysis = analyse(paths, ensemble, progress, rule)
     return write_analysis(
-        analysis, ensemble, _arrival(paths), folder, progress, all_options={"files": options}
+        analysis, ensemble, arrival_of(paths), folder, progress, all_options={"files": options}
     ).measurements
 
 
 def _segment_nifti(path: Path, ensemble: Any, folder: Path, progress: Any, rule: Any) -> dict[str, Any]:
 
     return segment_nifti(path, ensemble, folder, progress, rule)
-
-
-def _arrival(paths: tuple[Path, ...]) -> datetime:
-    """The time that results carry: when the newest input file came, as for a served job.
-
-    Not the clock: the same series with the same model gives the same UIDs, so it must give the same bytes.
-    """
-    return datetime.fromtimestamp(int(max(path.stat().st_mtime for path in paths)), UTC)
 
 
 def _choose(path: Path, wanted: str | None) -> SeriesFiles:
