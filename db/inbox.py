@@ -196,6 +196,15 @@ class Inbox:
         with self._database.read() as connection:
             return _first_instances(connection, series_instance_uid)
 
+    def require_answer(self) -> None:
+        """Ask the database for one row.
+
+        Raises:
+            DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
+        """
+        with self._database.read() as connection:
+            connection.execute(select(associations.c.id).limit(1)).first()
+
     def newest_paths(self, count: int) -> list[str]:
         """Paths, relative to STORAGE, of the instances that came last; empty when nothing was ever received."""
         query = select(instances.c.path).order_by(instances.c.received_at.desc()).limit(count)

@@ -45,6 +45,7 @@ from dicom_node.receive.connections import Connections
 from dicom_node.receive.incoming import DiskBudget, IncomingObject, is_uid
 from dicom_node.receive.negotiation import ACCEPTANCE, Admission, negotiate
 from dicom_node.receive.receiver_settings import ReceiverSettings
+from dicom_node.receive.rejections import RejectedContexts, words_of_rejected
 from dicom_node.receive.state_machine import EVENT_OF_PDU, Action, Event, State, StateMachine
 from dicom_node.receive.statuses import Refusal, Status, refusal_of
 from dicom_node.receive.store import Store
@@ -65,6 +66,7 @@ class ReceiverContext:
     connections: Connections
     store: Store
     budget: DiskBudget
+    rejections: RejectedContexts
     temporary_prefix: str
 
 
@@ -253,7 +255,7 @@ class Association:
         if refused is None and self._end_reason is not None:
             refused = TEMPORARY_CONGESTION, self._end_reason
         if refused is None and not self._context.connections.associate(self):
-            refused = LOCAL_LIMIT_EXCEEDED, f"{self._settings.max_associations} associations are open"
+            refused = LOCAL_LIMIT_EXCEEDED, self._why_no_room()
         results = negotiate(request.contexts)
         if refused is None:
             refused = self._record_start(request, results)
@@ -265,8 +267,21 @@ class Association:
         self.since = self.stored_since = time.monotonic()
         self._transport.send(encode_associate_accept(request, results, self._settings.max_pdu_bytes))
         self._log.debug("association accepted", contexts=len(results), accepted=len(self._contexts))
+        self._report_rejected(request, results)
+
+    def _why_no_room(self) -> str:
+        if self._context.connections.holds_its_share(self.address):
+            most = self._settings.max_associations_per_address
+            return f"{most} associations from this address are open, and the other places are kept for other addresses"
+        return f"{self._settings.max_associations} associations are open"
+
+    def _report_rejected(self, request: AssociateRequest, results: list[ContextResult]) -> None:
+        """Say what a peer asked for and does not get, so that an administrator can set it otherwise; once a peer."""
+        rejected = sorted({words_of_rejected(one) for one in results if one.result != ACCEPTANCE})
         if not self._contexts:
-            self._warn("no presentation context accepted", asked=sorted({one.abstract_syntax for one in results})[:8])
+            self._warn("no presentation context accepted", asked=rejected[:8])
+        elif rejected and self._context.rejections.is_new(request.calling_ae_title, self.address, rejected):
+            self._warn("presentation contexts rejected", asked=rejected[:8], count=len(rejected))
 
     def _reject(self, rejection: Rejection, reason: str) -> None:
         self._warn("association rejected", answer=rejection.meaning, reason=reason)
@@ -302,8 +317,8 @@ class Association:
             return
         try:
             self._context.store.end_association(association_id, self._end)
-        except Exception as error:  # the SCP's edge: the receiver's next start ends what stays open
-            self._warn("end of association not recorded", error=type(error).__name__)
+        except Exception as error:  # the SCP's edge: the store records it once the database is back
+            self._warn("end of association not recorded yet", error=type(error).__name__)
 
     # DIMSE (PS3.7)
 

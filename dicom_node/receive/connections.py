@@ -9,6 +9,9 @@ for long is aborted for the newcomer, or else one whose present message has come
 must not keep others out. Nor must one peer that holds most places and only talks (C-ECHO, objects that are refused): of
 its associations one that has stored nothing for as long goes, if there is no other. If there is none at all, the
 newcomer is rejected as "local limit exceeded" (transient), and tries again. While there is room, nobody is too slow.
+
+However well they behave, the associations of one address never take all the places: some are kept for others. Beyond
+its share an address gets in only for one of its own that has to go by the same rules.
 """
 
 from __future__ import annotations
@@ -53,8 +56,10 @@ class Connections:
         idle_seconds: float,
         slow_bytes_per_second: int,
         clock: Callable[[], float] = time.monotonic,
+        max_per_address: int | None = None,
     ) -> None:
         self._max_waiting = max_waiting
+        self._max_per_address = max_associations if max_per_address is None else max_per_address
         self._max_waiting_per_address = max_waiting_per_address
         self._max_associations = max_associations
         self._idle_seconds = idle_seconds
@@ -77,9 +82,9 @@ class Connections:
     def associate(self, occupant: Occupant) -> bool:
         """Move a connection to the associated ones; False when there is no room for it."""
         with self._lock:
-            victim = None
-            if len(self._associated) >= self._max_associations:
-                victim, fault = self._associated_victim()
+            victim, group = None, self._crowded(occupant.address)
+            if group:
+                victim, fault = self._associated_victim(group)
                 if victim is None:
                     return False
                 self._associated.remove(victim)
@@ -117,26 +122,41 @@ class Connections:
         crowded = Counter(one.address for one in self._waiting).most_common(1)[0][0]
         return next(one for one in self._waiting if one.address == crowded)
 
-    def _associated_victim(self) -> tuple[Occupant | None, str]:
-        """Who has to go, and for what."""
+    def holds_its_share(self, address: str) -> bool:
+        """Whether an address has as many places as it may have."""
+        with self._lock:
+            return len(self._of(address)) >= self._max_per_address
+
+    def _of(self, address: str) -> list[Occupant]:
+        return [one for one in self._associated if one.address == address]
+
+    def _crowded(self, address: str) -> list[Occupant]:
+        """Those of which one has to go before one more from that address may come; none while there is room."""
+        same = self._of(address)
+        if len(same) >= self._max_per_address:
+            return same
+        return self._associated if len(self._associated) >= self._max_associations else []
+
+    def _associated_victim(self, group: Sequence[Occupant]) -> tuple[Occupant | None, str]:
+        """Who of them has to go, and for what."""
         for choose, fault in (
             (self._idle_victim, "idle"),
             (self._slow_victim, "slow"),
             (self._talking_victim, "holding most places and storing nothing"),
         ):
-            victim = choose()
+            victim = choose(group)
             if victim is not None:
                 return victim, fault
         return None, ""
 
-    def _idle_victim(self) -> Occupant | None:
+    def _idle_victim(self, group: Sequence[Occupant]) -> Occupant | None:
         limit = self._clock() - self._idle_seconds
-        idle = [one for one in self._associated if not one.busy and one.since <= limit]
+        idle = [one for one in group if not one.busy and one.since <= limit]
         return _first_of_most(idle)
 
-    def _slow_victim(self) -> Occupant | None:
+    def _slow_victim(self, group: Sequence[Occupant]) -> Occupant | None:
         now = self._clock()
-        return _first_of_most([one for one in self._associated if self._is_slow(one, now)])
+        return _first_of_most([one for one in group if self._is_slow(one, now)])
 
     def _is_slow(self, one: Occupant, now: float) -> bool:
         since = one.message_since  # its thread may change it meanwhile
@@ -144,13 +164,13 @@ class Connections:
             return False
         return one.message_bytes < self._slow_bytes_per_second * (now - since)
 
-    def _talking_victim(self) -> Occupant | None:
+    def _talking_victim(self, group: Sequence[Occupant]) -> Occupant | None:
         """Of the peer that holds most places, the association that has stored nothing for longest."""
         now = self._clock()
-        address, places = Counter(one.address for one in self._associated).most_common(1)[0]
+        address, places = Counter(one.address for one in group).most_common(1)[0]
         if 2 * places <= self._max_associations:
             return None
-        seconds = {one: self._seconds_without_storing(one, now) for one in self._associated if one.address == address}
+        seconds = {one: self._seconds_without_storing(one, now) for one in group if one.address == address}
         longest = max(seconds, key=lambda one: seconds[one])
         return longest if seconds[longest] >= self._idle_seconds else None
 

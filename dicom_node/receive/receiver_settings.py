@@ -95,6 +95,11 @@ class ReceiverSettings:
             raise ConfigurationError(f"max_pdu_bytes: expected at least 4096, came {self.max_pdu_bytes}")
 
     @property
+    def max_associations_per_address(self) -> int:
+        """A sixth of the places is kept for other addresses, where there are six or more."""
+        return self.max_associations - self.max_associations // 6
+
+    @property
     def inbox(self) -> Path:
         """Where instances lie once they are recorded."""
         return self.storage / "inbox"

@@ -34,6 +34,7 @@ from dicom_node.receive.incoming import DiskBudget
 from dicom_node.receive.installation import installation_id
 from dicom_node.receive.negotiation import Admission
 from dicom_node.receive.receiver_settings import ReceiverSettings
+from dicom_node.receive.rejections import RejectedContexts
 from dicom_node.receive.store import Rows, Store, sync_folder
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def receive(settings: ReceiverSettings, stop: threading.Event, liveness: Livenes
     """`run_receiver` for settings that are the receiver's already."""
     if settings.tls is not None:
         _look_at_certificate(settings.tls)
+    _require_storage_and_database(settings)
     with contextlib.ExitStack() as opened:
         listener = tls_listener = None
         if settings.port:
@@ -68,6 +70,17 @@ def receive(settings: ReceiverSettings, stop: threading.Event, liveness: Livenes
         if settings.tls_port:
             tls_listener = opened.enter_context(open_listener(settings.bind, settings.tls_port, "dicom_tls_port"))
         (serve if settings.processes == 1 else _supervise)(settings, listener, stop, tls_listener, liveness)
+
+
+def _require_storage_and_database(settings: ReceiverSettings) -> None:
+    """A port that is open means that objects can be kept: storage and database answer before it opens.
+
+    Raises:
+        OSError, DatabaseError: what does not answer.
+    """
+    _make_folders(settings)
+    with _rows(settings.database_url) as rows:
+        rows.require_answer()
 
 
 def serve(
@@ -112,9 +125,11 @@ def serve(
                 settings.max_associations,
                 settings.reclaim_idle_seconds,
                 settings.slow_bytes_per_second,
+                max_per_address=settings.max_associations_per_address,
             ),
             store=Store(settings.storage, rows, lock),
             budget=DiskBudget(folder, settings.max_object_bytes, settings.reserve_bytes),
+            rejections=RejectedContexts(),
             temporary_prefix=prefix,
         )
         acceptor = Acceptor(listeners, context, end)
@@ -126,6 +141,7 @@ def serve(
         while not stop.wait(_SIGNAL_SECONDS):  # a signal that another thread took is acted on when this one wakes
             moved()
         acceptor.stop(settings.grace_seconds)
+        context.store.close()
         _LOG.info("receiver stopped", **ports)
     if deaf.is_set():
         where = " or ".join(str(port) for port in ports.values())

@@ -31,6 +31,7 @@ from typing import Protocol
 
 from db.records import AssociationEnd, ReceivedInstance, RecordOutcome
 from dicom_node.receive.incoming import CheckedObject
+from dicom_node.receive.pending_ends import PendingEnds
 
 
 class Rows(Protocol):
@@ -47,6 +48,9 @@ class Rows(Protocol):
 
     def record(self, batch: Sequence[ReceivedInstance]) -> list[RecordOutcome]:
         """Record instances in one durable transaction."""
+
+    def require_answer(self) -> None:
+        """Raise unless the database answers and has the tables."""
 
 
 @dataclass
@@ -78,6 +82,11 @@ class Store:
         self._queue_lock = threading.Lock()
         self._leading = False
         self._lock_file = None if lock_path is None else lock_path.open("wb")
+        self._pending_ends = PendingEnds(self._end)
+
+    def close(self) -> None:
+        """Record what is still to be recorded, as far as the database answers."""
+        self._pending_ends.close()
 
     def open_association(self, calling: str, called: str, address: str, receiver: str) -> int:
         """Record the beginning of an association; gives its id."""
@@ -85,7 +94,18 @@ class Store:
             return self._rows.open_association(calling, called, address, receiver)
 
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
-        """Record the end of an association."""
+        """Record the end of an association; later, when the database is away.
+
+        Raises:
+            Exception: it is away, and the end will be recorded once it is back.
+        """
+        try:
+            self._end(association_id, end)
+        except Exception:
+            self._pending_ends.add(association_id, end)
+            raise
+
+    def _end(self, association_id: int, end: AssociationEnd) -> None:
         with self._exclusive():
             self._rows.end_association(association_id, end)
 

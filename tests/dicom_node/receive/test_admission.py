@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from support.mr import mr_object, write_object
+from support.mr import encoded, mr_object, write_object
 from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
 from dicom_node.node.upper_layer.associate import ProposedContext, decode_associate_request
 from dicom_node.receive.negotiation import Admission, negotiate
 from dicom_node.receive.receiver_settings import AllowedPeer
+from dicom_node.receive.rejections import RejectedContexts, words_of_rejected
 
 IMPLICIT = "1.2.840.10008.1.2"
 JPEG_LS = "1.2.840.10008.1.2.4.80"
@@ -130,3 +131,40 @@ def test_a_rejected_peer_that_stays_is_closed(strict):
         scu.send(associate_request(calling="STRANGER"))
         assert scu.rejection() == CALLING_UNKNOWN
         assert scu.is_closed(30)
+
+
+COMMITMENT, UNKNOWN = "1.2.840.10008.1.20.1", "1.2.3.4.5"
+
+
+def test_what_is_asked_for_in_vain_is_in_the_log(tmp_path):
+    """A scanner that wants storage commitment beside storage: the context is rejected, the log names it, once; images
+    are stored. Other contexts of the same peer are said again."""
+    dataset = mr_object()
+    with ReceiverProcess(tmp_path) as receiver:
+        for contexts in ([MR, COMMITMENT], [MR, COMMITMENT], [MR, UNKNOWN, COMMITMENT]):
+            with RawScu(receiver.port) as scu:
+                answer = scu.associate(contexts=[(one, (EXPLICIT,)) for one in contexts])
+                assert [one.result for one in answer.presentation_context] == [0] + [3] * (len(contexts) - 1)
+                assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
+                scu.release()
+        lines = receiver.lines("presentation contexts rejected")
+        assert len(lines) == 2
+        assert f"Storage Commitment Push Model ({COMMITMENT})" in lines[0]
+        assert "calling=RAWSCU" in lines[0]
+        assert UNKNOWN in lines[1]
+
+
+def test_a_transfer_syntax_that_is_not_taken_is_named():
+    """Of a class that we take, the words say in which syntax it was asked for."""
+    (result,) = negotiate([ProposedContext(1, MR, ("1.2.3",))])
+    assert words_of_rejected(result) == f"MR images ({MR}) in transfer syntax 1.2.3"
+
+
+def test_what_was_said_is_forgotten_in_the_end():
+    """Peers without end do not fill memory; who was not seen for long is said again."""
+    rejections = RejectedContexts()
+    assert rejections.is_new("A", "10.0.0.1", ["x"])
+    for number in range(1000):
+        assert rejections.is_new("B", f"10.0.1.{number}", ["x"])
+    assert rejections.is_new("A", "10.0.0.1", ["x"])
+    assert not rejections.is_new("A", "10.0.0.1", ["x"])

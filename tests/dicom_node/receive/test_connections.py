@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from dicom_node.receive.connections import Connections
+from dicom_node.receive.receiver_settings import ReceiverSettings
 
 PLACES = 6
 IDLE_SECONDS = 10.0
@@ -91,3 +93,40 @@ def test_idle_and_slow_go_first() -> None:
     assert idle.evicted == ["idle while others wait for an association"]
     assert _gets_in(*talking, slow, Peer("10.0.0.3"))
     assert slow.evicted == ["slow while others wait for an association"]
+
+
+def _with_share(*there: Peer, share: int = PLACES - 1) -> Connections:
+    connections = Connections(
+        64, 32, PLACES, IDLE_SECONDS, SLOW_BYTES_PER_SECOND, clock=lambda: 0.0, max_per_address=share
+    )
+    for one in there:
+        connections.admit(one)
+        assert connections.associate(one)
+    return connections
+
+
+def test_one_address_never_takes_all_places() -> None:
+    """However busy its associations are: the next one is rejected, and another address gets in at once."""
+    connections = _with_share(*[_stores(busy=True) for _ in range(PLACES - 1)])
+    assert not connections.associate(_stores())
+    assert connections.holds_its_share("6.6.6.6")
+    assert not connections.holds_its_share("10.0.0.1")
+    assert connections.associate(Peer("10.0.0.1"))
+
+
+def test_an_address_at_its_share_gives_up_one_of_its_own() -> None:
+    """Its idle one goes for its newcomer; nobody else's, though that has been idle for longer."""
+    idle, other = _stores(since=-20.0), Peer("10.0.0.1", since=-500.0)
+    connections = _with_share(idle, *[_stores(busy=True) for _ in range(PLACES - 3)], other, share=PLACES - 2)
+    assert connections.associate(_stores())
+    assert (bool(idle.evicted), bool(other.evicted)) == (True, False)
+
+
+def test_the_share_of_an_address() -> None:
+    """A sixth of the places is kept for others, none where there are few."""
+    shares = {most: _settings(max_associations=most).max_associations_per_address for most in (1, 5, 6, 12, 50)}
+    assert shares == {1: 1, 5: 5, 6: 5, 12: 10, 50: 42}
+
+
+def _settings(**values: int) -> ReceiverSettings:
+    return ReceiverSettings("WMHNODE", Path("/nowhere"), "sqlite://", **values)

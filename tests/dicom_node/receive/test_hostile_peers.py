@@ -382,3 +382,16 @@ def test_descriptors_are_given_back(receiver):
             scu.associate()
             scu.release()
     until(lambda: receiver.usage().num_fds() <= before + 2, "descriptors closed", 30)
+
+
+def test_a_cancel_has_no_answer_and_harms_nothing(receiver):
+    """A C-CANCEL-RQ names the request that it is about and has no ID of its own (PS3.7 9.3.2.3): nothing is answered,
+    and the association goes on."""
+    cancel = command(CommandField=0x0FFF, MessageIDBeingRespondedTo=7, CommandDataSetType=0x101)
+    dataset = mr_object()
+    with RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(pdata(1, 3, cancel))
+        assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
+        scu.send(pdata(1, 3, cancel))
+        scu.release()

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from support.processes import until
 
-from db.records import RecordOutcome
+from db.records import AssociationEnd, RecordOutcome
+from dicom_node.receive import pending_ends
 from dicom_node.receive import store as store_module
 from dicom_node.receive.elements import DataSetSummary
 from dicom_node.receive.incoming import CheckedObject
@@ -23,12 +25,15 @@ class Rows:
         self.seconds, self.broken = seconds, broken
         self.batches: list[list[str]] = []
         self.inside = 0
+        self.ended: list[tuple[int, AssociationEnd]] = []
 
     def open_association(self, *_):
         return 1
 
-    def end_association(self, *_):
-        pass
+    def end_association(self, association_id, end):
+        if self.broken:
+            raise RuntimeError("database away")
+        self.ended.append((association_id, end))
 
     def end_orphans(self, _):
         return 0
@@ -190,3 +195,30 @@ def test_a_resend_is_flushed_before_it_replaces_what_lies_there(tmp_path, monkey
     assert order == ["flush", "rename", "flush"]  # file, name, folder
     assert not Path(again.temporary).exists()
     assert (tmp_path / instance_path(again)).is_file()
+
+
+def test_ends_of_associations_are_recorded_once_the_database_is_back(tmp_path, monkeypatch):
+    """Each once, as it was; who asked hears that it is late."""
+    monkeypatch.setattr(pending_ends, "_FIRST_SECONDS", 0.01)
+    rows = Rows(broken=True)
+    store = Store(tmp_path, rows)
+    for number, end in enumerate((AssociationEnd.RELEASED, AssociationEnd.ABORTED)):
+        with pytest.raises(RuntimeError):
+            store.end_association(number, end)
+    rows.broken = False
+    until(lambda: len(rows.ended) == 2, "the ends recorded")
+    store.end_association(2, AssociationEnd.RELEASED)
+    assert rows.ended == [(0, AssociationEnd.RELEASED), (1, AssociationEnd.ABORTED), (2, AssociationEnd.RELEASED)]
+    store.close()
+
+
+def test_a_receiver_that_stops_tries_the_ends_once_more(tmp_path, monkeypatch):
+    """What cannot be recorded then is left to the next start, which does not take long to say."""
+    monkeypatch.setattr(pending_ends, "_FIRST_SECONDS", 100.0)
+    rows = Rows(broken=True)
+    store = Store(tmp_path, rows)
+    with pytest.raises(RuntimeError):
+        store.end_association(1, AssociationEnd.RELEASED)
+    rows.broken = False
+    store.close()
+    assert rows.ended == [(1, AssociationEnd.RELEASED)]
