@@ -35,6 +35,7 @@ def _command(name: str, summary: str, *, module: str | None = None, group: bool 
 
 COMMANDS = (
     _command("serve", "Run receiver, worker and deliverer; each is started again when it ends."),
+    _command("status", "Show whether the node is well: roles, queue, failures, disk, last result."),
     _command("receive", "Receive DICOM by C-STORE into the inbox, until a signal ends it."),
     _command("work", "Decide which series are complete and analyse them, until a signal ends it."),
     _command("deliver", "Send results to the destinations, until a signal ends it."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import typer
 
@@ -11,6 +12,7 @@ from dicom_node.node.files import make_folder
 from dicom_node.node.logs import configure_logs
 from dicom_node.node.settings import Settings, compact
 from dicom_node.node.storage import require_storage
+from dicom_node.serve.only_node import only_node
 from dicom_node.serve.ports import require_free, wait_until_listening
 from dicom_node.serve.role import stop_when_told
 from dicom_node.serve.schema import prepare_database
@@ -27,17 +29,18 @@ def serve(config: ConfigOption = None) -> None:
     """
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role="serve")
-    with exit_codes():
+    with exit_codes(), ExitStack() as held:
         require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
+        held.enter_context(only_node(settings.storage))
         for port in _ports(settings):
             require_free(settings.bind, port)
         prepare_database(settings.database_url)
-    stop = stop_when_told()
-    commands = {role: role_command(role, None if config is None else str(config)) for role in _ROLES}
-    with Supervisor(commands) as supervisor:
-        threading.Thread(target=_announce, args=(settings, stop), daemon=True).start()
-        code = supervisor.run(stop)
+        stop = stop_when_told()
+        commands = {role: role_command(role, None if config is None else str(config)) for role in _ROLES}
+        with Supervisor(commands) as supervisor:
+            threading.Thread(target=_announce, args=(settings, stop), daemon=True).start()
+            code = supervisor.run(stop)
     raise typer.Exit(code)
 
 

@@ -1,0 +1,217 @@
+"""Is the node well? One list of checks, for `wmh-node status`, for /readyz and for /health.
+
+Each check says what was found and, where something is wrong, what to do. No check writes anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from typing import Final
+
+from db.engine import Database, open_database
+from db.engine.migrate import check as check_schema
+from db.errors import DatabaseError
+from db.overview import overview
+from db.records import DeliveryState, JobState, Overview, RunningRole
+from db.roles import RoleTable
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.settings import Settings
+from dicom_node.node.tls import inspect
+
+# A role gives a heartbeat every ten seconds; six that fail are no accident.
+ALIVE_SECONDS: Final = 60.0
+NEEDED_ROLES: Final = ("receive", "work", "deliver")
+_RECENT: Final = timedelta(days=1)
+_OLD_QUEUE: Final = timedelta(minutes=30)
+_OLD_WAITING: Final = timedelta(hours=1)
+_OLD_DELIVERY: Final = timedelta(hours=1)
+_LOW_BYTES: Final = 5 * 1024**3
+_RENEW_DAYS: Final = 30
+
+
+class Level(IntEnum):
+    """How well; the highest of all checks is the exit code of `wmh-node status`."""
+
+    OK = 0
+    WARNING = 1
+    CRITICAL = 2
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Check:
+    """What one check found; `words` holds no identifier of a patient."""
+
+    name: str
+    level: Level
+    words: str
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What all checks found.
+
+    Attributes:
+        overview: None when the database could not be asked.
+        roles: those that gave a heartbeat of late.
+    """
+
+    checks: tuple[Check, ...]
+    roles: tuple[RunningRole, ...]
+    overview: Overview | None
+
+    @property
+    def level(self) -> Level:
+        """The worst of the checks."""
+        return max((check.level for check in self.checks), default=Level.OK)
+
+
+def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_database) -> NodeState:
+    """Run every check."""
+    fixed = (_storage(settings), *_certificate(settings))
+    try:
+        status = check_schema(settings.database_url)
+        if not status.is_current:
+            words = f"its schema is not what this version needs ({status}): run `wmh-node db upgrade`"
+            return NodeState((Check("database", Level.CRITICAL, words), *fixed), (), None)
+        with closing(open_(settings.database_url)) as database:
+            roles = tuple(RoleTable(database).list(ALIVE_SECONDS))
+            found = overview(database, database.clock() - _RECENT)
+    except DatabaseError as error:
+        return NodeState((Check("database", Level.CRITICAL, str(error)), *fixed), (), None)
+    checks = (
+        Check("database", Level.OK, str(status)),
+        *(_role(name, roles) for name in NEEDED_ROLES),
+        *_model(roles),
+        *fixed,
+        _queue(found),
+        _waiting(found),
+        _failures(found),
+        *_deliveries(found, settings),
+        Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
+        Check("last image", Level.OK, _ago(found.last_received_at, found.at, "none yet")),
+    )
+    return NodeState(checks, roles, found)
+
+
+def _role(name: str, roles: Sequence[RunningRole]) -> Check:
+    running = [role for role in roles if role.role == name]
+    if not running:
+        words = f"not running: start `wmh-node serve`, or `systemctl start wmh-node-{name}`"
+        return Check(name, Level.CRITICAL, words)
+    stuck = [f"{role.host}: {role.trouble}" for role in running if role.trouble]
+    if stuck:
+        return Check(name, Level.WARNING, "; ".join(stuck) + ". Look at its log, and start it again")
+    return Check(name, Level.OK, "runs on " + ", ".join(f"{role.host} (process {role.process_id})" for role in running))
+
+
+def _model(roles: Sequence[RunningRole]) -> Iterator[Check]:
+    workers = [role for role in roles if role.role == "work"]
+    if not workers:
+        return
+    digests = sorted({role.model_digest[:12] for role in workers if role.model_digest})
+    if not digests:
+        words = "no worker has loaded one yet; if it lasts, look at the worker's log and run `wmh-node config check`"
+        yield Check("model", Level.WARNING, words)
+    elif len(digests) > 1:
+        words = f"workers serve different ones: {', '.join(digests)}; compare with `wmh-node models list`"
+        yield Check("model", Level.WARNING, words)
+    else:
+        yield Check("model", Level.OK, digests[0])
+
+
+def _storage(settings: Settings) -> Check:
+    storage = settings.storage
+    try:
+        found = os.statvfs(storage)
+    except OSError as error:
+        words = f"{storage}: {error.strerror}: mount it, or correct WMH_NODE_STORAGE"
+        return Check("storage", Level.CRITICAL, words)
+    if found.f_flag & os.ST_RDONLY:
+        return Check("storage", Level.CRITICAL, f"{storage} is mounted read-only: look at the disk, mount it again")
+    free = found.f_bavail * found.f_frsize
+    words = f"{free / 1e9:.1f} GB free in {storage}"
+    if free < settings.reserve_bytes:
+        return Check("storage", Level.CRITICAL, f"{words}: the node refuses images, make room")
+    if free < max(_LOW_BYTES, 2 * settings.reserve_bytes):
+        return Check("storage", Level.WARNING, f"{words}: make room")
+    return Check("storage", Level.OK, words)
+
+
+def _certificate(settings: Settings) -> Iterator[Check]:
+    files = settings.tls_files if settings.dicom_tls_port else None
+    if files is None:
+        return
+    try:
+        days = inspect(files, as_server=True).days_left()
+    except ConfigurationError as error:
+        yield Check("certificate", Level.CRITICAL, str(error))
+        return
+    if days < 0:
+        yield Check("certificate", Level.CRITICAL, f"{files.certificate} has expired: renew it, restart the receiver")
+    elif days < _RENEW_DAYS:
+        yield Check("certificate", Level.WARNING, f"{files.certificate} expires in {days} days: renew it")
+    else:
+        yield Check("certificate", Level.OK, f"{files.certificate} is valid for {days} days")
+
+
+def _queue(found: Overview) -> Check:
+    counts = {one.state: one for one in found.jobs}
+    words = ", ".join(f"{counts[state].count} {state}" for state in _UNDER_WAY if state in counts) or "no job"
+    queued = counts.get(JobState.QUEUED)
+    if queued is not None and found.at - queued.oldest_at > _OLD_QUEUE:
+        waits = _duration(found.at - queued.oldest_at)
+        return Check("jobs", Level.WARNING, f"{words}; the oldest has waited for {waits}: is the worker well?")
+    return Check("jobs", Level.OK, words)
+
+
+_UNDER_WAY: Final = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING)
+
+
+def _waiting(found: Overview) -> Check:
+    if found.oldest_waiting_at is None:
+        return Check("waiting series", Level.OK, "none")
+    waits = found.at - found.oldest_waiting_at
+    words = f"{found.waiting_series} wait for more slices or for a look; the oldest for {_duration(waits)}"
+    if waits > _OLD_WAITING:
+        return Check("waiting series", Level.WARNING, f"{words}: is the sender still sending?")
+    return Check("waiting series", Level.OK, words)
+
+
+def _failures(found: Overview) -> Check:
+    if not found.failed_since:
+        return Check("failures", Level.OK, "none in a day")
+    words = f"{found.failed_since} jobs failed in a day: `wmh-node jobs list --state failed`, then `jobs explain`"
+    return Check("failures", Level.WARNING, words)
+
+
+def _deliveries(found: Overview, settings: Settings) -> Iterator[Check]:
+    if not settings.destinations:
+        yield Check("destinations", Level.OK, "none: results stay in STORAGE; set WMH_NODE_DESTINATIONS to send them")
+    if found.not_delivered_since:
+        words = f"{found.not_delivered_since} given up in a day: `wmh-node jobs list --state failed`"
+        yield Check("deliveries", Level.WARNING, words)
+    for one in found.deliveries:
+        if one.state is DeliveryState.PENDING and found.at - one.oldest_at > _OLD_DELIVERY:
+            waits = _duration(found.at - one.oldest_at)
+            words = f"{one.count} wait, the oldest for {waits}; nothing is lost: is the destination running?"
+            yield Check(f"destination {one.destination}", Level.WARNING, words)
+
+
+def _ago(at: datetime | None, now: datetime, never: str) -> str:
+    return never if at is None else f"{_duration(now - at)} ago"
+
+
+def _duration(time: timedelta) -> str:
+    seconds = max(0, int(time.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
