@@ -24,6 +24,7 @@ from dicom_node.results.pages.overlay import write_overlay
 from dicom_node.results.result_set import ResultSet, build_result_set, write_result_set
 from dicom_node.series.read.series import FlairSeries, read_series
 from dicom_node.series.rules.head import require_head
+from dicom_node.series.rules.scan import require_scan
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.regions import PUBLISHED_RULE, RegionRule
@@ -105,6 +106,7 @@ def analyse_series(
     started = time.monotonic()
     series = read()
     seconds_read = time.monotonic() - started
+    require_scan(series.voxels)
     require_head(series.voxels, series.spacing_mm)
     report("read", 1, 1)
     try:

@@ -10,6 +10,7 @@ from segmentation.regions import RegionVolumes
 
 # Slugs of `FlairSeries.flags` and `Segmentation.flags`.
 _FLAGS: Final = {
+    "bits_contradict_pixels": "Bit depth or sign in the header do not fit the pixels; these were read as they look.",
     "blank_slices": "Some slices of the series are blank.",
     "body_part_contradicts": "The images name another body part, perhaps the examination's; check that they show a "
     "brain.",
@@ -28,13 +29,16 @@ _FLAGS: Final = {
     "non_image_instances_ignored": "Objects of the series that are no images were left out.",
     "oblique": "The slices are oblique.",
     "other_images_ignored": "The series holds other images beside the FLAIR volume; they were left out.",
+    "padding_contradicts_pixels": "The header declares nearly all pixels as padding; the declaration was not used.",
     "post_contrast": "The images were acquired after contrast agent; enhancement may be taken for hyperintensity.",
     "recognised_by_timing": "The series was recognised as FLAIR by its timing, not by its name.",
     "reformatted": "The slices were reformatted from another acquisition; the model was trained on slices as acquired.",
     "short_coverage": "The series does not cover the whole brain; the volume is of the part that it covers.",
     "slice_gap": "There are gaps between the slices; the volume assumes that they look like the slices beside them.",
+    "spacing_contradicts_positions": "SpacingBetweenSlices does not fit the positions of the slices; these were used.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
     "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",
+    "value_range_contradicts": "Pixels lie outside the smallest and largest value that the header states.",
 }
 # The series is a part of what there was to measure (CompletionFlag PARTIAL, PS3.3 C.17.2).
 _PARTIAL: Final = frozenset({"fewer_images_than_announced", "short_coverage"})

@@ -106,7 +106,8 @@ def _frames_of_one(header: Dataset, source: int) -> Iterator[Frame]:
         announced = values.whole(header, "NumberOfFrames")
         if announced not in (None, 1):
             raise UnreadableObject(
-                "frames_in_single_frame", f"An MR Image instance announces {announced} frames; expected 1 (PS3.3 A.4)."
+                "frames_in_single_frame",
+                f"NumberOfFrames of an MR Image instance is {announced}; expected 1 (PS3.3 A.4).",
             )
         yield Frame(header=header, source=source, number=None, groups=())
     elif sop_class in MULTI_FRAME:
@@ -116,8 +117,8 @@ def _frames_of_one(header: Dataset, source: int) -> Iterator[Frame]:
         if announced is None or announced != len(own) or announced > MAX_DESCRIBED_FRAMES:
             raise UnreadableObject(
                 "frame_count_mismatch",
-                f"A multi-frame instance announces {announced} frames and describes {len(own)}; expected the same "
-                f"number, at most {MAX_DESCRIBED_FRAMES}.",
+                f"NumberOfFrames is {announced}, and PerFrameFunctionalGroupsSequence describes {len(own)} frames; "
+                f"expected the same number, at most {MAX_DESCRIBED_FRAMES}.",
             )
         for index, group in enumerate(own):
             yield Frame(header=header, source=source, number=index + 1, groups=(group, *shared))

@@ -31,11 +31,14 @@ from dicom_node.series.dicom.codestream import codestream_size
 from dicom_node.series.dicom.frames import Frame
 from dicom_node.series.dicom.jpeg_child import JpegChild
 from dicom_node.series.dicom.parsing import guarded, read_object
+from dicom_node.series.dicom.stored_values import StoredFrame
 
 # One FLAIR volume in float32 stays below 1 GiB.
 MAX_VOXELS = 2**28
 MAX_MATRIX = 4096
 _BITS_ALLOCATED = (8, 16, 32)
+_BYTE = 8
+_LARGEST_INTENSITY = 1e30
 
 # One decoder per compression, instead of pydicom's "try all that are there": on corrupt streams GDCM ends the whole
 # process (an exception of C++ that nothing catches), which the others do not. Where only GDCM can, a child runs it.
@@ -82,20 +85,20 @@ def check_pixel_module(header: FileDataset, voxels_wanted: int) -> None:
         or stored is None
         or not 1 <= stored <= allocated
         or high is None
-        or not stored - 1 <= high < allocated
+        or not 0 <= high < allocated
         or sign not in (0, 1)
     ):
         raise UnreadableObject(
             "bits_contradictory",
-            f"Expected 8, 16 or 32 bits allocated that hold the stored ones; the header says allocated {allocated}, "
-            f"stored {stored}, high bit {high}, sign {sign}.",
+            "Expected 8, 16 or 32 bits allocated that hold the stored ones; the header says "
+            f"BitsAllocated {allocated}, BitsStored {stored}, HighBit {high}, PixelRepresentation {sign}.",
         )
 
 
-def decode_frames(path: Path, frames: Sequence[Frame], jpeg: JpegChild) -> list[NDArray[np.float32]]:
-    """Intensities of some frames of one file, rescaled per frame: float32 (row, column), in the order asked for.
+def decode_frames(path: Path, frames: Sequence[Frame], jpeg: JpegChild) -> list[StoredFrame]:
+    """Some frames of one file as they are stored, in the order asked for.
 
-    MONOCHROME1 is not inverted here: that needs the whole volume.
+    What they mean is decided for the whole series: `dicom_node.series.dicom.stored_values`.
 
     Args:
         path: the file.
@@ -107,30 +110,85 @@ def decode_frames(path: Path, frames: Sequence[Frame], jpeg: JpegChild) -> list[
     """
     instance = read_object(path)
     check_pixel_module(instance, len(frames))
-    return [_rescaled(_stored(path, instance, (frame.number or 1) - 1, jpeg), frame) for frame in frames]
+    _check_length(instance)
+    stored = [_stored(path, instance, frame, jpeg) for frame in frames]
+    del instance.PixelData  # the frames keep the header
+    return stored
 
 
-def _stored(path: Path, instance: FileDataset, index: int, jpeg: JpegChild) -> NDArray[np.int64]:
-    """Stored values of one frame; unused high bits (old overlays) cleared, sign restored from BitsStored."""
+def _check_length(instance: FileDataset) -> None:
+    """Rows, columns and frames have to fit the pixel data (PS3.5 8.1.1), where it is not compressed.
 
-    def decode() -> NDArray[np.int64]:
+    One byte more makes the length even. Whole rows more are another image than the header describes.
+
+    Raises:
+        UnreadableObject: names the attributes.
+    """
+    if instance.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    data = values.raw(instance, "PixelData")
+    length = len(data) if isinstance(data, bytes) else 0
+    rows, columns, frames = (values.whole(instance, name) or 1 for name in ("Rows", "Columns", "NumberOfFrames"))
+    allocated = values.whole(instance, "BitsAllocated") or 8
+    wanted, row = rows * columns * frames * allocated // 8, columns * allocated // 8
+    found = (
+        f"Rows x Columns x NumberOfFrames ({rows} x {columns} x {frames}) at BitsAllocated {allocated} ask for "
+        f"{wanted} bytes, and PixelData has {length}; "
+    )
+    if length < wanted:
+        raise UnreadableObject("pixels_undecodable", f"{found}it is cut off. Send the series again.")
+    if length > wanted + row:
+        raise UnreadableObject(
+            "pixel_length_contradicts", f"{found}the header describes another image. Send the series as acquired."
+        )
+
+
+def _stored(path: Path, instance: FileDataset, frame: Frame, jpeg: JpegChild) -> StoredFrame:
+    index = (frame.number or 1) - 1
+
+    def decode() -> NDArray[np.generic]:
         syntax = instance.file_meta.TransferSyntaxUID
         expected = (int(instance.Rows), int(instance.Columns))
         if syntax.is_encapsulated and syntax != RLELossless:
             _check_codestream(instance, index, expected)
+        if not syntax.is_encapsulated and int(instance.BitsAllocated) > _BYTE:
+            return _native(instance, index, expected)
         if _DECODERS.get(syntax) == "gdcm":
             array = jpeg.decode(path, index)
         else:
             array = np.asarray(pixel_array(instance, index=index, raw=True, decoding_plugin=_DECODERS.get(syntax, "")))
         if array.shape != expected:
             raise ValueError(f"expected a frame of {expected} pixels, got {array.shape}")
-        return _unpacked(array, instance)
+        return _as_patterns(array)
 
-    return guarded(
+    raw = guarded(
         decode,
         "pixels_undecodable",
         "The pixel data cannot be decoded: it is cut off, corrupt, or compressed in a way that this node lacks.",
     )
+    slope, intercept = frame.number_of("RescaleSlope"), frame.number_of("RescaleIntercept")
+    if slope == 0:
+        raise UnreadableObject("rescale_slope_zero", "The rescale slope is 0, which makes every voxel equal.")
+    slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
+    largest = 2.0 ** (8 * raw.dtype.itemsize)
+    if largest * abs(slope) + abs(intercept) > _LARGEST_INTENSITY:
+        raise UnreadableObject("intensity_out_of_range", "Rescaled intensities are beyond any scanner's range.")
+    return StoredFrame(raw, instance, slope, intercept)
+
+
+def _native(instance: FileDataset, index: int, shape: tuple[int, int]) -> NDArray[np.generic]:
+    """One frame of pixel data that is not compressed (PS3.5 8.2), with all bits; pydicom clears those not stated."""
+    order = "<" if instance.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    dtype = np.dtype(f"{order}u{int(instance.BitsAllocated) // _BYTE}")
+    count = shape[0] * shape[1]
+    found = np.frombuffer(instance.PixelData, dtype, count, offset=index * count * dtype.itemsize)
+    return _as_patterns(found.reshape(shape))
+
+
+def _as_patterns(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """The same bits, unsigned and in this machine's byte order."""
+    unsigned = np.dtype(f"u{array.dtype.itemsize}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False).view(unsigned)
 
 
 def _check_codestream(instance: FileDataset, index: int, expected: tuple[int, int]) -> None:
@@ -139,26 +197,6 @@ def _check_codestream(instance: FileDataset, index: int, expected: tuple[int, in
     claimed = codestream_size(frame)
     if claimed != expected:
         raise ValueError(f"expected a compressed frame of {expected} pixels, got {claimed}")
-
-
-def _unpacked(array: NDArray[np.generic], instance: FileDataset) -> NDArray[np.int64]:
-    stored, high = int(instance.BitsStored), int(instance.HighBit)
-    wide = array.astype(np.int64) >> (high + 1 - stored)
-    wide &= (1 << stored) - 1
-    if int(instance.PixelRepresentation) == 1:
-        wide -= (wide >> (stored - 1)) << stored
-    return wide
-
-
-def _rescaled(stored: NDArray[np.generic], frame: Frame) -> NDArray[np.float32]:
-    """Rescale slope and intercept of this frame (PS3.3 C.11.1.1.2); absent ones are 1 and 0."""
-    slope, intercept = frame.number_of("RescaleSlope"), frame.number_of("RescaleIntercept")
-    if slope == 0:
-        raise UnreadableObject("rescale_slope_zero", "The rescale slope is 0, which makes every voxel equal.")
-    real = stored.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
-    if np.abs(real).max(initial=0.0) > 1e30:
-        raise UnreadableObject("intensity_out_of_range", "Rescaled intensities are beyond any scanner's range.")
-    return real.astype(np.float32)
 
 
 def _known(photometric: str) -> str:

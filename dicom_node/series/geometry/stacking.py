@@ -22,6 +22,8 @@ OBLIQUE_DEGREES = 2.0
 # 5 % or 0.2 mm, whichever is more.
 STEP_TOLERANCE = 0.05
 STEP_TOLERANCE_MM = 0.2
+# Interleaved slices are acquired in so many packages at most; a package may get lost.
+_MOST_PACKAGES = 3.5
 # Slice centres may lie this far beside the line through all of them (in plane).
 SIDE_TOLERANCE_MM = 0.5
 # The stack's line may lean from the normal by this much (a sheared volume).
@@ -64,12 +66,10 @@ def regularity(volume: CandidateVolume) -> tuple[Regularity, float]:
         return Regularity.REGULAR, 0.0
     median = float(np.median(steps))
     if _near(steps, median).all():
-        # Every other slice lost looks regular; the header's own distance tells. Some scanners write the gap alone
-        # there, so that it only counts when it is at least about a slice thick.
-        stated = _stated_spacing(volume)
-        if stated is not None and round(median / stated) >= 2 and _near(steps, round(median / stated) * stated).all():
-            return Regularity.MISSING, stated
-        return Regularity.REGULAR, median
+        stated = _stated_otherwise(volume, steps, median)
+        if stated is None or _is_known_to_be_whole(volume, median / stated):
+            return Regularity.REGULAR, median
+        return Regularity.MISSING, stated
     smallest = float(steps.min())
     base = float(np.median(steps[_near(steps, smallest)]))
     multiples = np.maximum(np.rint(steps / base), 1.0)
@@ -94,13 +94,7 @@ def stack(volume: CandidateVolume) -> Stack:
         )
     kind, step = regularity(volume)
     if kind is Regularity.MISSING:
-        lost = round(sum(volume.steps_mm) / step) - len(volume.steps_mm)
-        missing = "1 slice is missing" if lost == 1 else f"{lost} slices are missing"
-        raise IncompleteSeries(
-            "slices_missing",
-            f"{missing} inside the stack ({volume.slice_count} came, {step:.2f} mm apart); send the "
-            "whole series again.",
-        )
+        raise IncompleteSeries("slices_missing", _what_is_missing(volume, step))
     if kind is Regularity.IRREGULAR:
         low, high = min(volume.steps_mm), max(volume.steps_mm)
         raise UnsupportedGeometry(
@@ -114,6 +108,21 @@ def stack(volume: CandidateVolume) -> Stack:
     places = _places(volume)
     affine, spacing = _affine(places, normal)
     return Stack(places=places, affine=affine, spacing_mm=spacing, flags=_flags(volume, spacing, normal))
+
+
+def _what_is_missing(volume: CandidateVolume, step: float) -> str:
+    lost = round(sum(volume.steps_mm) / step) - len(volume.steps_mm)
+    missing = "1 slice is missing" if lost == 1 else f"{lost} slices are missing"
+    found = float(np.median(volume.steps_mm))
+    if _near(np.array(volume.steps_mm), found).all():
+        return (
+            f"SpacingBetweenSlices is {step:.2f} mm, and the positions of {volume.slice_count} slices lie {found:.2f} "
+            f"mm apart: {missing} inside the stack, or the header is wrong. Send the whole series again."
+        )
+    return (
+        f"{missing} inside the stack ({volume.slice_count} slices arrived, {step:.2f} mm apart); send the whole series "
+        "again."
+    )
 
 
 def _check_axial(plane: Plane, normal: NDArray[np.float64]) -> None:
@@ -193,10 +202,39 @@ def _flags(
         flags.append("slice_gap")
     if spacing[0] * volume.slice_count < WHOLE_BRAIN_MM:
         flags.append("short_coverage")
+    if _stated_otherwise(volume, np.array(volume.steps_mm), spacing[0]) is not None:
+        flags.append("spacing_contradicts_positions")
     announced = first.frame.number_of("ImagesInAcquisition")
     if first.frame.number is None and announced is not None and announced > volume.slice_count:
         flags.append("fewer_images_than_announced")
     return tuple(flags)
+
+
+def _stated_otherwise(volume: CandidateVolume, steps: NDArray[np.float64], median: float) -> float | None:
+    """SpacingBetweenSlices where regular steps are a multiple of it, as when every other slice is lost; else None.
+
+    Some scanners write the gap alone there, so that it only counts when it is at least about a slice thick.
+    """
+    stated = _stated_spacing(volume)
+    if stated is None or round(median / stated) < 2 or not _near(steps, round(median / stated) * stated).all():
+        return None
+    return stated
+
+
+def _is_known_to_be_whole(volume: CandidateVolume, ratio: float) -> bool:
+    """Nothing is lost between regular slices, so that SpacingBetweenSlices is wrong: reformats copy their source's.
+
+    Shown by all frames of one instance, by the announced number of images, by InstanceNumbers without a hole, or by a
+    ratio that no loss explains: interleaved slices get lost by packages, and of those there are few.
+    """
+    frames = [plane.frame for plane in volume.planes]
+    if all(frame.number is not None for frame in frames):
+        return len({frame.source for frame in frames}) == 1
+    if frames[0].number_of("ImagesInAcquisition") == volume.slice_count or ratio > _MOST_PACKAGES:
+        return True
+    numbers = {frame.number_of("InstanceNumber") for frame in frames}
+    known = [number for number in numbers if number is not None]
+    return len(known) == len(frames) and max(known) - min(known) == len(frames) - 1
 
 
 def _stated_spacing(volume: CandidateVolume) -> float | None:

@@ -22,6 +22,7 @@ from dicom_node.series.dicom.frames import Frame
 from dicom_node.series.dicom.jpeg_child import JpegChild
 from dicom_node.series.dicom.parsing import PARSER_ERRORS, file_sha256, read_header
 from dicom_node.series.dicom.pixels import MAX_VOXELS, decode_frames
+from dicom_node.series.dicom.stored_values import StoredFrame, intensities
 from dicom_node.series.geometry.planes import Plane
 from dicom_node.series.geometry.stacking import Stack, stack
 from dicom_node.series.geometry.volumes import CandidateVolume
@@ -161,12 +162,12 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
     shape = (len(stacked.places), first.rows, first.columns)
     if first.rows * first.columns * sum(map(len, stacked.places)) > MAX_VOXELS:
         raise UnreadableObject("matrix_too_large", f"Expected at most {MAX_VOXELS} voxels; the headers say {shape}.")
-    decoded = _decode(files, stacked)
+    decoded, value_flags = _decode(files, stacked)
     voxels = np.zeros(shape, np.float32)
     kept, flags = [], []
     for index, place in enumerate(stacked.places):
         chosen = decoded[_key(place[0].frame)]
-        if any(not np.array_equal(chosen, decoded[_key(other.frame)]) for other in place[1:]):
+        if any(not np.array_equal(chosen, decoded[_key(other.frame)], equal_nan=True) for other in place[1:]):
             raise UnsupportedGeometry(
                 "conflicting_duplicates",
                 "Different images lie at the same position, and nothing tells which one belongs to the volume; send "
@@ -178,22 +179,26 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
         kept.append(place[0])
     if values.text(first.frame.header, "PhotometricInterpretation") == "MONOCHROME1":
         # Low values are bright there (PS3.3 C.7.6.3.1.2): turn them, so that air is dark as everywhere else.
-        voxels = voxels.max() - voxels
+        voxels = np.nanmax(voxels) - voxels
         flags.append("monochrome1_inverted")
-    return kept, voxels, (*flags, *_look(voxels))
+    # Padding is no signal: it counts as the darkest that was scanned, whatever value marks it.
+    voxels[np.isnan(voxels)] = np.nanmin(voxels)
+    return kept, voxels, (*value_flags, *flags, *_look(voxels))
 
 
-def _decode(files: _Files, stacked: Stack) -> dict[tuple[int, int | None], NDArray[np.float32]]:
+def _decode(files: _Files, stacked: Stack) -> tuple[dict[tuple[int, int | None], NDArray[np.float32]], tuple[str, ...]]:
+    """Intensities of every frame of the stack, NaN where there is padding; and what to note about them."""
     wanted: dict[int, list[Frame]] = {}
     for place in stacked.places:
         for plane in place:
             wanted.setdefault(plane.frame.source, []).append(plane.frame)
-    decoded = {}
+    stored: dict[tuple[int, int | None], StoredFrame] = {}
     with JpegChild() as child:
         for source, frames in wanted.items():
-            for frame, image in zip(frames, decode_frames(files.paths[source], frames, child), strict=True):
-                decoded[_key(frame)] = image
-    return decoded
+            found = decode_frames(files.paths[source], frames, child)
+            stored.update(zip(map(_key, frames), found, strict=True))
+    images, flags = intensities(list(stored.values()))
+    return dict(zip(stored, images, strict=True)), flags
 
 
 def _key(frame: Frame) -> tuple[int, int | None]:

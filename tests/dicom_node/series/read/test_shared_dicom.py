@@ -14,6 +14,7 @@ from dicom_node.series.dicom.folder import find_series
 from dicom_node.series.dicom.frames import frames_of
 from dicom_node.series.dicom.jpeg_child import JpegChild
 from dicom_node.series.dicom.pixels import decode_frames
+from dicom_node.series.dicom.stored_values import intensities
 from dicom_node.series.read.series import read_series
 from dicom_node.series.rules.completeness import slice_completeness
 from dicom_node.series.rules.flair import judge_series
@@ -105,7 +106,7 @@ def test_real_compressions_of_one_slice_decode() -> None:
     images: dict[str, np.ndarray] = {}
     with JpegChild() as child:
         for path, header in zip(series.paths, series.headers, strict=True):
-            (image,) = decode_frames(path, frames_of([header]), child)
+            ((image,), _) = intensities(decode_frames(path, frames_of([header]), child))
             images[f"{header.file_meta.TransferSyntaxUID.keyword} {path.stem}"] = image
     reference = next(image for name, image in images.items() if name.startswith("ExplicitVRLittleEndian"))
     different = {
@@ -120,6 +121,6 @@ def _decode(folder: Path) -> dict[str, np.ndarray]:
     (series,) = find_series([folder]).series
     with JpegChild() as child:
         return {
-            str(header.ImagePositionPatient): decode_frames(path, frames_of([header]), child)[0]
+            str(header.ImagePositionPatient): intensities(decode_frames(path, frames_of([header]), child))[0][0]
             for path, header in zip(series.paths, series.headers, strict=True)
         }

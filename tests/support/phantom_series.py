@@ -1,0 +1,49 @@
+"""A small FLAIR phantom as DICOM (10 slices of 64 x 64), to be spoilt: made once, copied for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicom_node.demo.phantom.phantom import make_phantom
+from dicom_node.demo.phantom.spec import PhantomSpec
+from dicom_node.demo.phantom.writing import write_phantom_series
+
+
+@cache
+def _plain(enhanced: bool) -> tuple[Dataset, ...]:
+    with TemporaryDirectory() as folder:
+        files = write_phantom_series(make_phantom(PhantomSpec(slices=10, matrix=64, enhanced=enhanced)), Path(folder))
+        return tuple(dcmread(file) for file in files)
+
+
+def phantom_series(*, enhanced: bool = False) -> list[Dataset]:
+    """Data sets of one series, in slice order, without ImagesInAcquisition."""
+    series = [deepcopy(one) for one in _plain(enhanced)]
+    for one in series:
+        one.pop("ImagesInAcquisition", None)
+    return series
+
+
+def pixels(one: Dataset) -> NDArray[np.int64]:
+    """Stored values (row, column)."""
+    return one.pixel_array.astype(np.int64)
+
+
+def save_series(series: Iterable[Dataset], folder: Path) -> list[Path]:
+    """Write each data set as a file; returns them in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, one in enumerate(series, start=1):
+        one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+        files.append(folder / f"im{number:03}.dcm")
+        one.save_as(files[-1], enforce_file_format=True)
+    return files
