@@ -1,4 +1,4 @@
-"""Upgrade and check of the schema; the migrations ship inside the package.
+"""Upgrade of the schema; the migrations ship inside the package.
 
 An upgrade is one transaction on both databases, so a kill in its middle leaves the old schema; two at once go one after
 the other. `db.engine.new_migration` writes a migration.
@@ -6,54 +6,21 @@ the other. `db.engine.new_migration` writes a migration.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
 
 from db.engine.database import Database, make_engine, make_folder, utc_now
+from db.engine.schema_version import MIGRATIONS, SchemaStatus, schema_status
 from db.engine.translation import translated
 from db.engine.url import parse_url, shown
 from db.errors import SchemaOutOfDate
 
 # Any number that nothing else on the server uses: it names our lock (PostgreSQL 13.3.5, advisory locks).
 _UPGRADE_LOCK: Final = 0x776D682D6E6F6465
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaStatus:
-    """How the database's schema compares with this version of the program.
-
-    Attributes:
-        current: revision of the database; None when it has no tables of ours.
-        head: revision that this version needs.
-        is_known: False when a newer version of the program has upgraded the database.
-    """
-
-    current: str | None
-    head: str
-    is_known: bool
-
-    @property
-    def is_current(self) -> bool:
-        """True when this version can work with it."""
-        return self.current == self.head
-
-    def __str__(self) -> str:
-        if self.is_current:
-            return f"revision {self.head}, current"
-        if self.current is None:
-            return f"no schema yet, this version needs revision {self.head}"
-        if not self.is_known:
-            return f"revision {self.current} belongs to a newer version; this one needs {self.head}"
-        return f"revision {self.current}, this version needs {self.head}"
 
 
 def upgrade(url: str) -> SchemaStatus:
@@ -74,30 +41,13 @@ def upgrade(url: str) -> SchemaStatus:
         with database.write() as connection:
             if not database.is_sqlite:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-            status = _status(connection)
+            status = schema_status(connection)
             if not status.is_known:
                 raise SchemaOutOfDate(f"{shown(parsed)}: {status}; install that version, or restore a backup")
             if not status.is_current:
                 command.upgrade(config_for(connection), "head")
                 _require_foreign_keys(connection, parsed)
-            return _status(connection)
-    finally:
-        database.close()
-
-
-def check(url: str) -> SchemaStatus:
-    """Compare the schema with what this version needs; changes nothing, and makes no file.
-
-    Raises:
-        InvalidDatabaseUrl, DatabaseUnavailable: see `db.engine.url`, `db.engine.translation`.
-    """
-    parsed = parse_url(url)
-    if _is_missing_file(parsed):
-        return SchemaStatus(current=None, head=_head(), is_known=True)
-    database = Database(make_engine(parsed), utc_now)
-    try:
-        with database.read() as connection:
-            return _status(connection)
+            return schema_status(connection)
     finally:
         database.close()
 
@@ -115,34 +65,10 @@ def _require_foreign_keys(connection: Connection, url: URL) -> None:
         raise SchemaOutOfDate(f"{shown(url)}: the upgrade would leave rows that refer to nothing, and was undone")
 
 
-def _status(connection: Connection) -> SchemaStatus:
-    current = MigrationContext.configure(connection).get_current_revision()
-    return SchemaStatus(current=current, head=_head(), is_known=_is_known(current))
-
-
-def _head() -> str:
-    head = ScriptDirectory.from_config(config_for()).get_current_head()
-    assert head is not None, "the package has no migrations"
-    return head
-
-
-def _is_known(revision: str | None) -> bool:
-    if revision is None:
-        return True
-    try:
-        return ScriptDirectory.from_config(config_for()).get_revision(revision) is not None
-    except CommandError:
-        return False
-
-
-def _is_missing_file(url: URL) -> bool:
-    return url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists()
-
-
 def config_for(connection: Connection | None = None) -> Config:
     """Alembic's settings, for a connection with a transaction; there is no alembic.ini."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config

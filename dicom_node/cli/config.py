@@ -11,7 +11,7 @@ from typing import Any
 import typer
 from rich.table import Table
 
-from db.engine.migrate import check as check_schema
+from db.engine.schema_version import check as check_schema
 from db.errors import DatabaseError
 from dicom_node.cli.context import (
     ConfigOption,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from db.engine.migrate import SchemaStatus
-from db.engine.migrate import check as check_schema
 from db.engine.migrate import upgrade as upgrade_schema
+from db.engine.schema_version import SchemaStatus
+from db.engine.schema_version import check as check_schema
 from db.engine.url import parse_url, shown
 from dicom_node.cli.context import ConfigOption, ExitCode, JsonOption, exit_codes, out, print_json, settings_or_exit
 

@@ -17,7 +17,7 @@ from rich.text import Text
 from db.audit import audit_entries
 from db.deliveries import DeliveryTable
 from db.engine import Database, open_database
-from db.engine.migrate import SchemaStatus, check
+from db.engine.schema_version import SchemaStatus, check
 from db.engine.url import parse_url, shown
 from db.errors import SchemaOutOfDate, UnknownRow
 from db.feedback import FeedbackTable

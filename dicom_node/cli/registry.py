@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.engine import open_database
-from db.engine.migrate import check, upgrade
+from db.engine.migrate import upgrade
+from db.engine.schema_version import check
 from db.errors import SchemaOutOfDate
 from db.models import ModelTable
 from dicom_node.cli.context import err, exit_codes, settings_or_exit

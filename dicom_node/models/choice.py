@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from db.engine import open_database
-from db.engine.migrate import check
+from db.engine.schema_version import check
 from db.errors import DatabaseError
 from db.models import ModelTable
 from dicom_node.models.store import MODELS, ModelStore

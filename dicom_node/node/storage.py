@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from db.engine import open_database
-from db.engine.migrate import check
+from db.engine.schema_version import check
 from db.errors import DatabaseUnavailable
 from db.inbox import Inbox
 from dicom_node.node.errors import ConfigurationError

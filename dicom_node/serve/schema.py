@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from db.engine.migrate import check, upgrade
+from db.engine.migrate import upgrade
+from db.engine.schema_version import check
 from dicom_node.node.errors import ConfigurationError
 
 

@@ -19,7 +19,8 @@ from support.processes import until
 from support.received import series_uid
 
 from db.engine import open_database
-from db.engine.migrate import check, upgrade
+from db.engine.migrate import upgrade
+from db.engine.schema_version import check
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import JobState

@@ -12,7 +12,8 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect, text
 
 from db.engine import Database, open_database
-from db.engine.migrate import check, config_for, upgrade
+from db.engine.migrate import config_for, upgrade
+from db.engine.schema_version import check
 from db.errors import SchemaOutOfDate
 from db.jobs import JobTable
 from db.models import ModelTable
