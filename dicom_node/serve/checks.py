@@ -14,7 +14,7 @@ from enum import IntEnum
 from typing import Final
 
 from db.engine import Database, open_database
-from db.engine.migrate import check as check_schema
+from db.engine.schema_version import check as check_schema
 from db.errors import DatabaseError
 from db.overview import overview
 from db.records import DeliveryState, JobState, Overview, RunningRole
