@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _mark(finding: dict[str, Any]) -> str:
     return "[yellow]note[/]  " if finding["warning"] else "[green]ok[/]    "
 
 
-def _check_storage(storage: Path) -> str:
+def _check_storage(storage: Path) -> Said:
     place = storage.absolute()
     while not place.exists():
         place = place.parent
@@ -107,7 +108,11 @@ def _check_storage(storage: Path) -> str:
         raise PermissionError(f"{place} cannot be written to by this user")
     free_gib = shutil.disk_usage(place).free / 2**30
     made = "" if storage.exists() else " (will be made)"
-    return f"{storage.absolute()}{made}, {free_gib:.1f} GiB free"
+    words = f"{storage.absolute()}{made}, {free_gib:.1f} GiB free"
+    if storage.exists() and storage.stat().st_mode & stat.S_IWOTH:
+        advice = f"every user of this machine may change and delete what lies there: chmod o-w {storage.absolute()}"
+        return Said(f"{words}, but {advice}", warning=True)
+    return Said(words)
 
 
 def _check_database(url: str) -> str:

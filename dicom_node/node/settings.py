@@ -12,7 +12,6 @@ Compact forms, for the environment (JSON works too):
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -25,6 +24,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from dicom_node.node.addresses import address_to_bind, host_to_call, peer_address
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.profiles import PROFILES, DeliveryOptions, ProfileName, SegEncoding
 from dicom_node.node.tls import ClientTls, TlsFiles
@@ -35,10 +35,7 @@ ENVIRONMENT_PREFIX = "WMH_NODE_"
 # (PS3.5 table 6.2-1).
 _AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
-# RFC 1123 2.1, with the underscores that local names have. All digits at the end is a mistyped IP address.
-_HOST_NAME = re.compile(
-    r"^(?=.{1,253}$)(?:[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.)*(?!\d+\.?$)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.?$"
-)
+_DATABASE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?:")
 _ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
 
 
@@ -55,28 +52,38 @@ def _name(value: str) -> str:
     return value
 
 
-def _peer_address(value: str | None) -> str | None:
-    if value is None or _is_ip(value) or _HOST_NAME.match(value):
-        return value
-    raise ValueError(
-        "expected an IP address, a network (10.0.0.0/24) or a host name, without a port: a scanner calls from any "
-        f"port; came {value!r}"
-    )
+def _path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("expected a path without a NUL character")
+    return value
 
 
-def _is_ip(value: str) -> bool:
-    """An address or a network, either version; as the receiver reads it."""
-    for read in (ipaddress.ip_address, lambda text: ipaddress.ip_network(text, strict=False)):
-        try:
-            read(value)
-        except ValueError:
-            continue
-        return True
-    return False
+def _database_url(value: str) -> str:
+    if not _DATABASE_URL.match(value):
+        # Not the value itself: it may hold a password.
+        raise ValueError(
+            "expected sqlite:////absolute/path.sqlite or postgresql://USER:PASSWORD@HOST/NAME, got another"
+        )
+    return value
+
+
+def _bare(value: Any) -> Any:
+    """A value of the environment or of a file without what a Windows editor leaves around it."""
+    return value.strip(" \t\r\n\ufeff") if isinstance(value, str) else value
 
 
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+# No wait of a year is meant, and larger numbers overflow dates.
+_YEAR: Final = 366 * 86_400.0
+Seconds = Annotated[float, Field(ge=0, le=_YEAR, allow_inf_nan=False)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=_YEAR, allow_inf_nan=False)]
+SomeSeconds = Annotated[float, Field(ge=1, le=_YEAR, allow_inf_nan=False)]
+GraceSeconds = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)]
+Millimetres = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+Bytes = Annotated[int, Field(ge=0, le=2**60)]
+ObjectBytes = Annotated[int, Field(ge=1024 * 1024, le=2**60)]
 
 
 # What may stand behind a destination in the compact form, and the fields that it sets.
@@ -109,15 +116,15 @@ class Destination(BaseModel):
 
     name: Annotated[str, AfterValidator(_name)]
     ae_title: AeTitle
-    host: Annotated[str, Field(min_length=1)]
+    host: Annotated[str, AfterValidator(host_to_call)]
     port: Port
     profile: ProfileName = "generic"
     seg_encoding: SegEncoding | None = None
     probability_map: bool = False
     tls: bool = False
-    tls_ca: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
+    tls_ca: FilePath | None = None
+    tls_certificate: FilePath | None = None
+    tls_key: FilePath | None = None
     tls_check_name: bool = True
 
     @model_validator(mode="after")
@@ -158,7 +165,7 @@ class Peer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ae_title: AeTitle
-    address: Annotated[str | None, AfterValidator(_peer_address)] = None
+    address: Annotated[str | None, AfterValidator(peer_address)] = None
 
     def __str__(self) -> str:
         return self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
@@ -253,56 +260,62 @@ class Settings(BaseSettings):
 
     # Who we are and where we listen
     ae_title: AeTitle = "WMHNODE"
-    bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    bind: Annotated[str, AfterValidator(address_to_bind)] = "127.0.0.1"
     dicom_port: Annotated[int, Field(ge=0, le=65535)] = 11112  # 0: TLS only
     dicom_tls_port: Port | None = None  # closed until set; 2762 is the one registered for DICOM over TLS
-    tls_certificate: Path | None = None  # ours, PEM; also shown to destinations that ask for one
-    tls_key: Path | None = None  # None: in tls_certificate
-    tls_ca: Path | None = None  # when set, peers that call us need a certificate that it vouches for
+    tls_certificate: FilePath | None = None  # ours, PEM; also shown to destinations that ask for one
+    tls_key: FilePath | None = None  # None: in tls_certificate
+    tls_ca: FilePath | None = None  # when set, peers that call us need a certificate that it vouches for
     web_port: Port = 8080  # kept for the web page, which this version does not have
 
     # Where things are kept
-    storage: Path = Path("wmh-node-data")
-    database_url: str = ""  # empty: SQLite beside the instances, filled in below
+    storage: FilePath = Path("wmh-node-data")
+    database_url: Annotated[str, AfterValidator(_database_url)] = (
+        ""  # empty: SQLite beside the instances, filled in below
+    )
 
     # Who we talk to
     destinations: Annotated[tuple[Destination, ...], NoDecode, BeforeValidator(_destinations)] = ()
     peers: Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_peers)] = ()
 
     # When a series is complete
-    quiet_seconds: Annotated[float, Field(ge=0)] = 2.0
-    quiet_seconds_incomplete: Annotated[float, Field(ge=0)] = 60.0
+    quiet_seconds: Seconds = 2.0
+    quiet_seconds_incomplete: Seconds = 60.0
 
     # Analysis
-    model: Path | None = None  # None: the reference bundle that ships with the package
+    model: FilePath | None = None  # None: the reference bundle that ships with the package
     runtime: Literal["auto", "tensorflow", "openvino"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # CPU threads for inference; None: every core
-    periventricular_mm: Annotated[float, Field(gt=0, le=100)] = 10.0  # from the ventricles; the paper tries 7.5 too
+    periventricular_mm: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = (
+        10.0  # from the ventricles; the paper tries 7.5 too
+    )
     periventricular_distance: Literal["2d", "3d"] = "2d"  # in the plane of each slice, as published, or in space
-    lease_seconds: Annotated[float, Field(ge=1)] = 60.0
-    max_attempts: Annotated[int, Field(ge=1)] = 3
-    job_retry_seconds: Annotated[float, Field(ge=0)] = 30.0
+    lease_seconds: SomeSeconds = 60.0
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
+    job_retry_seconds: Seconds = 30.0
     follow_up: bool = True  # compare with an earlier result of the same patient; False: enter nothing of patients
-    job_limit_seconds: Annotated[float, Field(ge=1)] = 1800.0  # an attempt that takes longer hangs
+    job_limit_seconds: SomeSeconds = 1800.0  # an attempt that takes longer hangs
 
     # Receiver
     receiver_processes: Annotated[int, Field(ge=1, le=32)] = 1
-    max_associations: Annotated[int, Field(ge=1)] = 50
+    max_associations: Annotated[int, Field(ge=1, le=10_000)] = 50
     max_pdu_bytes: Annotated[int, Field(ge=4096, le=16 * 1024 * 1024)] = 262_144
-    max_object_bytes: Annotated[int, Field(ge=1024 * 1024)] = 4 * 1024**3  # a larger one is answered 0xA700
-    reserve_bytes: Annotated[int, Field(ge=0)] = 64 * 1024**2  # free disk that receiving leaves to the rest
-    acse_timeout_seconds: Annotated[float, Field(gt=0)] = 10.0  # TLS handshake and A-ASSOCIATE-RQ together
-    dimse_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0  # silence inside a message
+    max_object_bytes: ObjectBytes = 4 * 1024**3  # a larger one is answered 0xA700
+    reserve_bytes: Bytes = 64 * 1024**2  # free disk that receiving leaves to the rest
+    acse_timeout_seconds: PositiveSeconds = 10.0  # TLS handshake and A-ASSOCIATE-RQ together
+    dimse_timeout_seconds: PositiveSeconds = 60.0  # silence inside a message
     # Silence between messages. DICOM names no value, Orthanc waits 30 s, pynetdicom 60 s. A scanner that sends the
     # slices of a FLAIR as it reconstructs them may be silent for one pass of the acquisition, 2 to 3 minutes. Not
     # longer: until then an association that stays open holds its series back. A peer that is gone is noticed earlier.
-    network_timeout_seconds: Annotated[float, Field(gt=0)] = 180.0
-    grace_seconds: Annotated[float, Field(ge=0, le=300)] = 5.0  # for objects on their way when the receiver stops
+    network_timeout_seconds: PositiveSeconds = 180.0
+    grace_seconds: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = (
+        5.0  # for objects on their way when the receiver stops
+    )
 
     # Delivery: the wait doubles from the first to the longest
-    delivery_retry_seconds: Annotated[float, Field(gt=0)] = 30.0
-    delivery_retry_longest_seconds: Annotated[float, Field(gt=0)] = 3600.0
-    delivery_days: Annotated[float, Field(gt=0)] = 7.0
+    delivery_retry_seconds: PositiveSeconds = 30.0
+    delivery_retry_longest_seconds: PositiveSeconds = 3600.0
+    delivery_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 7.0
 
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -310,10 +323,19 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_database_url(cls, values: Any) -> Any:
-        if isinstance(values, dict) and not values.get("database_url"):
-            storage = Path(values.get("storage") or "wmh-node-data")
-            values["database_url"] = f"sqlite:///{(storage / 'node.sqlite').absolute()}"
+    def _prepare(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = {name: _bare(value) for name, value in values.items()}
+        for name, value in values.items():
+            if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
+                raise ValueError(f"{name}: expected something else than true or false, got {str(value).lower()}")
+        storage = values.get("storage", "wmh-node-data")
+        if not values.get("database_url"):
+            folder = Path(storage) if isinstance(storage, str | Path) else Path()  # of anything else pydantic complains
+            values["database_url"] = f"sqlite:///{(folder / 'node.sqlite').absolute()}"
+        if storage == "":
+            raise ValueError("storage: expected a folder, got an empty text")
         return values
 
     @model_validator(mode="after")
@@ -410,10 +432,16 @@ def redacted(settings: Settings) -> dict[str, Any]:
 
 def _read_toml(config: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(config.read_text("utf-8"))
+        raw = config.read_bytes()
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise ConfigurationError(f"{config} is not valid TOML: it is UTF-16 text; save it as UTF-8 in your editor")
+        values = tomllib.loads(raw.decode("utf-8-sig"))  # Windows editors put a byte order mark before it
     except OSError as error:
         raise ConfigurationError(f"cannot read the settings file {config}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        what = f"byte {error.start + 1} is no UTF-8 text; save it as UTF-8 in your editor"
+        raise ConfigurationError(f"{config} is not valid TOML: {what}") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{config} is not valid TOML: {error}") from error
     return {key.lower(): value for key, value in values.items()}
 
@@ -430,9 +458,11 @@ def _explain_one(problem: Any, config: Path | None) -> str:
     field = str(location[0])
     inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
     where = _where(field + inner, config)
+    if problem["type"] == "path_type":
+        message = "expected a path"
     if problem["type"] == "extra_forbidden":
         return f"{where}: there is no such setting"
-    came = "" if "came" in message else f", came {_shown(problem.get('input'))}"
+    came = "" if "came" in message or "got" in message else f", came {_shown(problem.get('input'))}"
     expected = message if message.startswith("expected") else f"expected: {message[0].lower()}{message[1:]}"
     return f"{where}: {expected}{came}"
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from support.node import run_cli
 from support.processes import free_port
 
+from dicom_node.cli.config import _check_storage
+
 VERIFICATION = "1.2.840.10008.1.1"
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 PRESENTATION_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
@@ -78,3 +80,14 @@ def test_check_names_what_a_destination_rejects(tmp_path: Path) -> None:
     told = findings["destination map"]["detail"]
     assert "accept the SOP class there; or leave out +probability, which counts" in told
     assert "profile" not in told
+
+
+def test_check_warns_of_a_storage_that_everybody_may_write_to(tmp_path: Path) -> None:
+    """Who else may change received images is said with the command that ends it; a folder of ours is no warning."""
+    storage = tmp_path / "storage"
+    storage.mkdir(mode=0o750)
+    assert not _check_storage(storage).warning
+    storage.chmod(0o777)
+    found = _check_storage(storage)
+    assert found.warning
+    assert f"chmod o-w {storage}" in found.words

@@ -50,6 +50,14 @@ def test_a_node_that_its_peers_can_reach(bind: str, peers: str) -> None:
     assert not said("bind", bind=bind, peers=peers).warning
 
 
+@pytest.mark.parametrize("bind", ["0.0.0.0", "::", "10.0.0.5"])
+def test_a_node_that_everybody_may_send_to(bind: str) -> None:
+    """Open to other machines without `peers`: a warning that says what to set."""
+    found = said("bind", bind=bind)
+    assert found.warning
+    assert "WMH_NODE_PEERS" in found.words
+
+
 def test_a_taken_port() -> None:
     """A taken port is a warning that says that the node itself may hold it; a free one is said to be free."""
     with socket.create_server(("127.0.0.1", 0)) as server:

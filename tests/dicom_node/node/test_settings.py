@@ -301,3 +301,74 @@ def test_the_receivers_limits_can_be_set() -> None:
     assert (receiver.max_object_bytes, receiver.max_drained_bytes, receiver.reserve_bytes) == (2**30, 2**31, 5)
     assert (receiver.grace_seconds, receiver.idle_seconds) == (7, 90)
     assert (receiver.tls_port, receiver.tls) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("quiet_seconds", "inf"),
+        ("quiet_seconds", "1e300"),
+        ("lease_seconds", "nan"),
+        ("delivery_days", "inf"),
+        ("delivery_days", "1e300"),
+        ("network_timeout_seconds", "-inf"),
+        ("max_object_bytes", "1" + 30 * "0"),
+        ("max_attempts", "1" + 30 * "0"),
+        ("dicom_port", "true"),
+        ("storage", '["a"]'),
+        ("storage", "5"),
+        ("storage", '""'),
+        ("storage", '"a\\u0000b"'),
+        ("model", '["a"]'),
+        ("database_url", '["a"]'),
+        ("database_url", '"mysql://user:secret@host/name"'),
+        ("bind", '["a"]'),
+        ("bind", '"999.1.1.1"'),
+        ("bind", '"10.0.0.1:11112"'),
+        ("bind", '"224.0.0.1"'),
+        ("bind", '"not an address"'),
+        ("destinations", '"a=B@300.1.1.1:104"'),
+        ("destinations", '"a=B@0.0.0.0:104"'),
+        ("destinations", '"a=B@ho st:104"'),
+        ("destinations", "5"),
+        ("destinations", "[5]"),
+        ("destinations", '[{name="a", ae_title="B", host=["x"], port=1}]'),
+        ("destinations", '[{name="a", ae_title="B", host="10.0.0.1:104", port=1}]'),
+        ("peers", '"A@224.0.0.1"'),
+        ("peers", '[["a"]]'),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
+    """Numbers without end, lists for strings and impossible addresses: an error that names the setting, no traceback,
+    and no password."""
+    config = tmp_path / "node.toml"
+    config.write_text(f"{name} = {value}\n")
+    with pytest.raises(ConfigurationError, match=name) as caught:
+        load_settings(config)
+    assert "secret" not in str(caught.value)
+    assert "expected" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("bind", "0.0.0.0"), ("bind", "::"), ("bind", "localhost"), ("peers", "A@10.0.0.0/24, B@::1, C"),
+     ("destinations", "a=B@[fe80::1]:104+tls, c=D@pacs_2.hospital:104"), ("quiet_seconds", "0")],
+)  # fmt: skip
+def test_what_may_be_meant_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Also with what a Windows editor leaves at the end of a line of an environment file."""
+    for text in (value, f"{value}\r", f"\ufeff{value} "):
+        monkeypatch.setenv(f"WMH_NODE_{name.upper()}", text)
+        load_settings()
+
+
+def test_a_file_of_a_windows_editor(tmp_path: Path) -> None:
+    """A byte order mark and CRLF are read; other encodings are named with what to do."""
+    config = tmp_path / "node.toml"
+    config.write_bytes(b'\xef\xbb\xbfstorage = "node-data"\r\ndicom_port = 21199\r\n')
+    assert (load_settings(config).storage, load_settings(config).dicom_port) == (Path("node-data"), 21199)
+    config.write_bytes("dicom_port = 21199\r\n".encode("utf-16"))
+    with pytest.raises(ConfigurationError, match="UTF-16"):
+        load_settings(config)
+    config.write_bytes("# Krankenhaus Köln\r\ndicom_port = 21199\r\n".encode("cp1252"))
+    with pytest.raises(ConfigurationError, match="save it as UTF-8"):
+        load_settings(config)

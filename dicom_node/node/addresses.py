@@ -1,0 +1,79 @@
+"""What may stand for an address in the settings: of ours to listen on, of a peer that calls, of one that we call."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+# RFC 1123 2.1, with the underscores that local names have. All digits at the end is a mistyped IP address.
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)(?:[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.)*(?!\d+\.?\Z)[A-Za-z0-9_][A-Za-z0-9_-]{0,62}\.?"
+)
+_BROADCAST: Final = ipaddress.ip_address("255.255.255.255")
+
+
+def peer_address(value: str | None) -> str | None:
+    """An address, network or name that a peer calls from.
+
+    Raises:
+        ValueError: none of these.
+    """
+    if value is None or _is_network(value) or _one_host(value):
+        return value
+    raise ValueError(
+        "expected an IP address, a network (10.0.0.0/24) or a host name, without a port: a scanner calls from any "
+        f"port; got {value!r}"
+    )
+
+
+def host_to_call(value: str) -> str:
+    """An address or name that a connection can be made to.
+
+    Raises:
+        ValueError: neither, or an address of no single machine.
+    """
+    if _one_host(value):
+        return value
+    raise ValueError(f"expected the IP address or the host name of one machine, without a port, got {value!r}")
+
+
+def address_to_bind(value: str) -> str:
+    """An address or name of this machine; 0.0.0.0 and :: are all of its addresses.
+
+    Raises:
+        ValueError: neither.
+    """
+    address = _ip(value)
+    if address is not None and not address.is_multicast and address != _BROADCAST:
+        return value
+    if address is None and _HOST_NAME.fullmatch(value):
+        return value
+    raise ValueError(
+        f"expected an IP address or a name of this machine, without a port (0.0.0.0: every address), got {value!r}"
+    )
+
+
+def _one_host(value: str) -> bool:
+    address = _ip(value)
+    if address is None:
+        return bool(_HOST_NAME.fullmatch(value))
+    return not (address.is_multicast or address.is_unspecified or address == _BROADCAST)
+
+
+def _ip(value: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(value)
+    except ValueError:
+        return None
+
+
+def _is_network(value: str) -> bool:
+    """A network with its mask, as the receiver reads it."""
+    if "/" not in value:
+        return False
+    try:
+        ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        return False
+    return True
