@@ -5,6 +5,8 @@
     member-1.npz ... weights of one member, `layer/variable` -> float16 kernels and float32 vectors, never pickled
     ventricles-graph.json, ventricles.npz
                      the one network that marks ventricles, in the same form; absent in a bundle that has none
+    anatomy-graph.json, anatomy.npz
+                     the one network that marks the parts of the head; absent in a bundle that has none
     golden.npz       a drawn head and the networks' predictions for it (`segmentation.golden`); absent in old bundles
     MODEL_CARD.md    what the model was trained on, what it scores, what it must not be used for
 
@@ -26,12 +28,14 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from segmentation.anatomy import PARTS
 from segmentation.errors import BadBundle
 from segmentation.golden import GOLDEN_NAME, Golden, make_golden, pack_golden, parse_golden
 from segmentation.graph import NetworkGraph, Weights
 from segmentation.manifest import (
     INTENDED_USE,
     SCHEMA,
+    AnatomyArchitecture,
     Architecture,
     FileEntry,
     GoldenContract,
@@ -54,6 +58,8 @@ CARD_NAME: Final = "MODEL_CARD.md"
 VENTRICLES_GRAPH_NAME: Final = "ventricles-graph.json"
 VENTRICLES_NAME: Final = "ventricles.npz"
 VENTRICLE_THRESHOLD: Final = 0.5
+ANATOMY_GRAPH_NAME: Final = "anatomy-graph.json"
+ANATOMY_NAME: Final = "anatomy.npz"
 
 # The manifest may list the patients of a large cohort.
 _MAX_MANIFEST_BYTES: Final = 4 * 2**20
@@ -96,6 +102,7 @@ class ModelBundle:
         weights: per member, `layer/variable` -> float32 array.
         ventricles: the ventricle network; None in a bundle without.
         golden: the networks' predictions for a drawn head; None in a bundle without.
+        anatomy: the network that marks the parts of the head, alone; None in a bundle without.
     """
 
     identity: ModelIdentity
@@ -104,6 +111,7 @@ class ModelBundle:
     weights: tuple[Weights, ...]
     ventricles: VentricleNetwork | None = None
     golden: Golden | None = None
+    anatomy: NetworkSet | None = None
 
     def __post_init__(self) -> None:
         """Check that network and input contract have the same image size."""
@@ -186,6 +194,7 @@ def _load(path: Path) -> ModelBundle:
         weights=tuple(parse_weights(name, files[name], graph) for name in names),
         ventricles=_parse_ventricles(manifest, files),
         golden=_parse_golden(manifest, files),
+        anatomy=_parse_anatomy(manifest, files),
     )
 
 
@@ -205,6 +214,7 @@ def write_bundle(
     ventricle_threshold: float = VENTRICLE_THRESHOLD,
     mirrors_ventricles: bool = False,
     temperature: float | None = None,
+    anatomy: Any | None = None,
 ) -> ModelBundle:
     """Write Keras models as a bundle, and read it back as any user of it will.
 
@@ -224,6 +234,7 @@ def write_bundle(
         mirrors_ventricles: the ventricle network also sees mirror images, see `segmentation.mirroring`.
         temperature: what the logits were divided by, already folded into the last layer's weights; recorded, not
             applied.
+        anatomy: Keras model of the parts of the head, built by `build_network` with `len(PARTS)` outputs.
 
     Golden predictions are computed from the weights as they are written, and stored with them.
 
@@ -249,6 +260,7 @@ def write_bundle(
     if ventricles is not None:
         packed = _pack_ventricles(ventricles, specification.size, files)
         marker = VentricleNetwork(packed, ventricle_threshold, mirrors_ventricles)
+    parts = None if anatomy is None else _pack_anatomy(anatomy, files)
     golden = make_golden(preprocessing, members, None if marker is None else marker.networks, mirrors_ventricles)
     files[GOLDEN_NAME] = pack_golden(golden)
     manifest = Manifest(
@@ -266,6 +278,7 @@ def write_bundle(
             for file, content in sorted(files.items())
         },
         ventricles=None if marker is None else _ventricle_architecture(marker),
+        anatomy=None if parts is None else _anatomy_architecture(parts),
         golden=GoldenContract(slices=len(golden.images)),
         temperature=temperature,
     )
@@ -331,6 +344,37 @@ def _parse_ventricles(manifest: Manifest, files: dict[str, bytes]) -> VentricleN
     return VentricleNetwork(networks, manifest.ventricles.threshold, manifest.ventricles.mirrored is True)
 
 
+def _anatomy_architecture(specification: NetworkSpecification) -> AnatomyArchitecture:
+    return AnatomyArchitecture(**_architecture(specification), size=specification.size, parts=PARTS)
+
+
+def _pack_anatomy(model: Any, files: dict[str, bytes]) -> NetworkSpecification:
+    """Add the anatomy network's files."""
+    specification = specification_of(model)
+    if specification.outputs != len(PARTS):
+        raise BadBundle(f"expected an anatomy network of {len(PARTS)} outputs, got {specification.outputs}")
+    graph = NetworkGraph.from_keras(model)
+    files[ANATOMY_GRAPH_NAME] = graph.to_json()
+    files[ANATOMY_NAME] = pack_weights(graph, graph.weights_of(model))
+    return specification
+
+
+def _parse_anatomy(manifest: Manifest, files: dict[str, bytes]) -> NetworkSet | None:
+    found = manifest.anatomy
+    if found is None:
+        return None
+    graph = NetworkGraph.from_json(files[ANATOMY_GRAPH_NAME])
+    weights = parse_weights(ANATOMY_NAME, files[ANATOMY_NAME], graph)
+    specification = NetworkSpecification(
+        squeeze_excitation=found.network == "se-unet",
+        variant=found.variant,
+        width=found.width,
+        size=found.size,
+        outputs=len(found.parts),
+    )
+    return NetworkSet(specification, graph, (weights,))
+
+
 def _parse_golden(manifest: Manifest, files: dict[str, bytes]) -> Golden | None:
     if manifest.golden is None:
         return None
@@ -359,6 +403,8 @@ def _parse_manifest(content: bytes) -> Manifest:
     needed = {GRAPH_NAME, CARD_NAME, *(member_name(index) for index in range(manifest.architecture.members))}
     if manifest.ventricles is not None:
         needed |= {VENTRICLES_GRAPH_NAME, VENTRICLES_NAME}
+    if manifest.anatomy is not None:
+        needed |= {ANATOMY_GRAPH_NAME, ANATOMY_NAME}
     if manifest.golden is not None:
         needed.add(GOLDEN_NAME)
     if missing := needed - manifest.files.keys():

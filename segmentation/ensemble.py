@@ -8,11 +8,13 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.anatomy import PARTS, Anatomy, anatomy_images, anatomy_of
 from segmentation.bundle import ModelBundle, ModelIdentity
 from segmentation.mirroring import mirrored_mean
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.runtimes.choose import RuntimeChoice, open_runtime
 from segmentation.runtimes.runtime import BATCH, Runtime
+from segmentation.volume import FlairVolume
 
 
 class Ensemble:
@@ -22,17 +24,25 @@ class Ensemble:
         bundle: where they are from.
         runtime: the members, compiled.
         open_ventricles: compiles the ventricle network; called when it is first needed, never without one.
+        open_anatomy: compiles the anatomy network, likewise.
 
     Attributes:
         ventricle_threshold: probability at or above which a voxel is ventricle; 1 without a ventricle network.
     """
 
     def __init__(
-        self, bundle: ModelBundle, runtime: Runtime, open_ventricles: Callable[[], Runtime] | None = None
+        self,
+        bundle: ModelBundle,
+        runtime: Runtime,
+        open_ventricles: Callable[[], Runtime] | None = None,
+        open_anatomy: Callable[[], Runtime] | None = None,
     ) -> None:
         self._runtime = runtime
         self._open_ventricles = open_ventricles
         self._ventricles: Runtime | None = None
+        self._open_anatomy = open_anatomy
+        self._anatomy: Runtime | None = None
+        self._anatomy_size = 0 if bundle.anatomy is None else bundle.anatomy.specification.size
         self._is_mirrored = bundle.ventricles is not None and bundle.ventricles.is_mirrored
         self.ventricle_threshold: float = 1.0 if bundle.ventricles is None else bundle.ventricles.threshold
         self.identity: ModelIdentity = bundle.identity
@@ -86,6 +96,18 @@ class Ensemble:
         predict = partial(self._mark, self._ventricles)
         return mirrored_mean(predict, images) if self._is_mirrored else predict(images)
 
+    def predict_anatomy(self, volume: FlairVolume) -> Anatomy | None:
+        """The parts of the head on the native grid, by the bundle's anatomy network; None when it has no such network.
+
+        The first call compiles the network.
+        """
+        if self._open_anatomy is None:
+            return None
+        if self._anatomy is None:
+            self._anatomy = self._open_anatomy()
+        images, grid = anatomy_images(volume, self._anatomy_size)
+        return anatomy_of(self._run(self._anatomy, len(PARTS), images), grid)
+
     def _mark(self, ventricles: Runtime, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._run(ventricles, 1, images)[0], np.float32)
 
@@ -96,15 +118,16 @@ class Ensemble:
         images: NDArray[np.float32],
         progress: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
-        if images.ndim != 3 or images.shape[1:] != (self.size, self.size):
-            raise ValueError(f"expected images (slice, {self.size}, {self.size}), got {images.shape}")
+        size = self._anatomy_size if runtime is self._anatomy else self.size
+        if images.ndim != 3 or images.shape[1:] != (size, size):
+            raise ValueError(f"expected images (slice, {size}, {size}), got {images.shape}")
         total = len(images)
-        out = np.empty((networks, total, self.size, self.size), np.float32)
+        out = np.empty((networks, total, size, size), np.float32)
         if progress:
             progress(0, total)
         for start in range(0, total, BATCH):
             count = min(BATCH, total - start)
-            batch = np.zeros((BATCH, self.size, self.size), np.float32)
+            batch = np.zeros((BATCH, size, size), np.float32)
             batch[:count] = images[start : start + count]
             out[:, start : start + count] = runtime.run(batch)[:, :count]
             if progress:
@@ -124,9 +147,10 @@ def open_ensemble(bundle: ModelBundle, runtime: RuntimeChoice = "auto", threads:
         RuntimeUnavailable: the requested runtime is not installed or cannot compile the network here.
         BadBundle: the weights do not fit the network.
     """
-    marker = bundle.ventricles
+    marker, anatomy = bundle.ventricles, bundle.anatomy
     return Ensemble(
         bundle,
         open_runtime(bundle.networks, runtime, threads),
         None if marker is None else lambda: open_runtime(marker.networks, runtime, threads),
+        None if anatomy is None else lambda: open_runtime(anatomy, runtime, threads),
     )

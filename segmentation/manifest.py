@@ -49,6 +49,21 @@ class VentricleArchitecture(_Frozen):
     mirrored: Literal[True] | None = None
 
 
+class AnatomyArchitecture(_Frozen):
+    """The one network that knows the parts of the head; its input is that of `segmentation.anatomy`.
+
+    Attributes:
+        size: rows and columns of its images.
+        parts: what its outputs are, in their order.
+    """
+
+    network: Literal["unet", "se-unet"]
+    variant: Literal["published", "text"]
+    width: float = Field(gt=0, le=4)
+    size: int = Field(ge=16, le=1024)
+    parts: tuple[Literal["brain"], Literal["ventricles"], Literal["infratentorial"], Literal["left"], Literal["cortex"]]
+
+
 class GoldenContract(_Frozen):
     """What golden.npz holds: `slices` images of a drawn head and the probabilities that belong to them."""
 
@@ -130,6 +145,7 @@ class Manifest(_Frozen):
 
     Attributes:
         ventricles: the ventricle network, where the bundle has one.
+        anatomy: the anatomy network, where the bundle has one.
         golden: the golden predictions, where the bundle has them.
         temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
     """
@@ -145,6 +161,7 @@ class Manifest(_Frozen):
     intended_use: str = Field(min_length=1)
     files: dict[_FileName, FileEntry]
     ventricles: VentricleArchitecture | None = None
+    anatomy: AnatomyArchitecture | None = None
     golden: GoldenContract | None = None
     temperature: float | None = Field(default=None, gt=0)
 

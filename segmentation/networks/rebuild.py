@@ -48,6 +48,7 @@ def specification_of(model: Any) -> NetworkSpecification:
     try:
         size = int(model.inputs[0].shape[1])
         filters = int(model.get_layer("bottleneck_1_conv").filters)
+        outputs = int(model.outputs[0].shape[-1])
     except (AttributeError, IndexError, TypeError, ValueError) as error:
         raise BadBundle("expected a network made by segmentation.networks.unet.build_network") from error
     return NetworkSpecification(
@@ -56,4 +57,5 @@ def specification_of(model: Any) -> NetworkSpecification:
         # The layer with the most filters gives the width best; any width that gives these filters is as good.
         width=filters / BOTTLENECK_FILTERS,
         size=size,
+        outputs=outputs,
     )

@@ -49,8 +49,8 @@ class OpenVinoRuntime:
     def run(self, batch: NDArray[np.float32]) -> NDArray[np.float32]:
         """(BATCH, row, column) -> (member, BATCH, row, column); see `Runtime.run`."""
         self._request.infer({0: batch[:, np.newaxis]})
-        outputs = [self._request.get_output_tensor(index).data[:, 0] for index in range(self._members)]
-        return np.stack(outputs)  # a copy: the tensors are overwritten by the next batch
+        outputs = [self._request.get_output_tensor(index).data.swapaxes(0, 1) for index in range(self._members)]
+        return np.concatenate(outputs)  # a copy: the tensors are overwritten by the next batch
 
 
 def cpu_has_amx_bf16(cpu_info: Path = _CPU_INFO) -> bool:
@@ -63,7 +63,7 @@ def cpu_has_amx_bf16(cpu_info: Path = _CPU_INFO) -> bool:
 
 
 def build_model(graph: NetworkGraph, members: Sequence[Weights], batch: int = BATCH) -> Any:
-    """An `openvino.Model`: (batch, 1, row, column) -> one (batch, 1, row, column) per member.
+    """An `openvino.Model`: (batch, 1, row, column) -> one (batch, output, row, column) per member.
 
     Raises:
         BadBundle: layers whose shapes do not fit together.

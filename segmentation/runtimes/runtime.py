@@ -13,7 +13,8 @@ BATCH = 4
 
 
 class Runtime(Protocol):
-    """Networks of one architecture compiled as one graph: the members of an ensemble, or the ventricle network."""
+    """Networks of one architecture compiled as one graph: the members of an ensemble, the ventricle
+    or the anatomy network."""
 
     @property
     def name(self) -> str:
@@ -30,5 +31,6 @@ class Runtime(Protocol):
             batch: float32 (BATCH, size, size), normalised by `segmentation.preprocessing`.
 
         Returns:
-            float32 (member, BATCH, size, size), probabilities in 0..1.
+            float32 (member, BATCH, size, size), probabilities in 0..1; of a network with several outputs one after the
+            other, in place of members.
         """

@@ -35,7 +35,8 @@ class TensorFlowRuntime:
         size = networks.specification.size
 
         def forward(images: Any) -> Any:
-            return tf.stack([member(images[..., tf.newaxis], training=False)[..., 0] for member in members])
+            found = [member(images[..., tf.newaxis], training=False) for member in members]
+            return tf.transpose(tf.concat(found, axis=-1), (3, 0, 1, 2))
 
         signature = [tf.TensorSpec((BATCH, size, size), tf.float32)]
         self._members = members  # the function holds its variables weakly
