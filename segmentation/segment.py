@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.anatomy import Anatomy
 from segmentation.brain import brain_mask
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
@@ -60,6 +61,7 @@ class Segmentation:
         brain_volume_ml: of the brain mask; None where no brain was found.
         outside_brain_ml: WMH that the ensemble marked outside the brain, left out of everything else.
         plausibility: whether the result can be right, and why not.
+        anatomy: the parts of the head; None when the bundle has no anatomy network.
     """
 
     mask: NDArray[np.bool_]
@@ -73,6 +75,7 @@ class Segmentation:
     brain_volume_ml: float | None = None
     outside_brain_ml: float = 0.0
     plausibility: Plausibility = PLAUSIBLE
+    anatomy: Anatomy | None = None
 
     @property
     def wmh_share_of_brain(self) -> float | None:
@@ -107,10 +110,11 @@ def segment_volume(
 
     members = ensemble.predict(case.images, lambda done, total: report("infer", done, total))
     marked = ensemble.predict_ventricles(case.images)
+    anatomy = ensemble.predict_anatomy(volume)
     inferred = time.monotonic()
 
     report("measure", 0, 1)
-    brain = find_brain(volume)
+    brain = find_brain(volume, anatomy)
     probability, outside_ml = within_brain(
         case.grid.to_native(mean_probability(members)), brain, ensemble.threshold, volume.voxel_volume_ml
     )
@@ -140,15 +144,16 @@ def segment_volume(
         brain_volume_ml=evidence.brain_ml or None,
         outside_brain_ml=outside_ml,
         plausibility=judge_plausibility(evidence),
+        anatomy=anatomy,
     )
 
 
-def find_brain(volume: FlairVolume) -> NDArray[np.bool_]:
+def find_brain(volume: FlairVolume, anatomy: Anatomy | None = None) -> NDArray[np.bool_]:
     """The brain, bool (slice, row, column) on the native grid; empty where too little was found to rely on.
 
-    The one place that decides how the brain is found.
+    The one place that decides how the brain is found: by the bundle's anatomy network where it has one.
     """
-    brain = brain_mask(volume)
+    brain = brain_mask(volume) if anatomy is None else anatomy.brain
     enough = int(np.count_nonzero(brain)) * volume.voxel_volume_ml >= LEAST_BRAIN_ML
     return brain if enough else np.zeros_like(brain)
 
