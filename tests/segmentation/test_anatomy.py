@@ -1,0 +1,57 @@
+"""The anatomy network's input and what is made of its output."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segmentation.anatomy import PARTS, anatomy_images, anatomy_of, clean_brain
+from segmentation.golden_head import draw_head
+from segmentation.volume import FlairVolume
+
+SIZE = 64
+
+
+def test_the_input_does_not_know_scale_or_offset() -> None:
+    """A scanner's scale and offset change the network's images by less than a hundredth of the brain's level."""
+    head = draw_head(128)
+    plain, _ = anatomy_images(head, SIZE)
+    other, _ = anatomy_images(FlairVolume(head.voxels * np.float32(30) + np.float32(500), head.spacing_mm), SIZE)
+    assert plain.shape == (len(head.voxels), SIZE, SIZE)
+    assert np.abs(plain - other).max() < 0.01
+    assert plain.min() == pytest.approx(-1, abs=0.05)
+
+
+def test_no_signal_is_no_brain() -> None:
+    """A volume of one value gives images of air and no crash."""
+    images, _ = anatomy_images(FlairVolume(np.zeros((3, 40, 40), np.float32), (5.0, 1.0, 1.0)), SIZE)
+    assert (images == -1).all()
+
+
+def test_small_bodies_beside_the_brain_are_none_of_it() -> None:
+    """A jaw that the network took for brain is dropped; a lobe of a tenth of the brain and holes in it are kept."""
+    mask = np.zeros((4, 60, 60), bool)
+    mask[:, 10:40, 10:40] = True
+    mask[1, 20:24, 20:24] = False
+    mask[1:3, 45:55, 10:22] = True
+    mask[0, 50:53, 50:53] = True
+    cleaned = clean_brain(mask)
+    assert cleaned[1, 21, 21]
+    assert cleaned[2, 50, 15]
+    assert not cleaned[0, 51, 51]
+
+
+def test_parts_lie_in_the_brain_on_the_native_grid() -> None:
+    """Every part has the volume's own shape, and none lies outside the brain."""
+    volume = FlairVolume(np.random.default_rng(0).random((3, 50, 70), np.float32), (5.0, 1.0, 1.0))
+    _, grid = anatomy_images(volume, SIZE)
+    probabilities = np.zeros((len(PARTS), 3, SIZE, SIZE), np.float32)
+    probabilities[:, :, 20:44, 20:44] = 0.9
+    probabilities[1:, :, 5:15, 5:15] = 0.9
+    found = anatomy_of(probabilities, grid)
+    assert found.brain.shape == volume.voxels.shape
+    assert found.brain.any()
+    for name in PARTS[1:]:
+        part = getattr(found, name)
+        assert part.any()
+        assert not (part & ~found.brain).any()
