@@ -22,6 +22,7 @@ from segmentation.volume import FlairVolume
 _AXIAL = axcodes2ornt(("L", "P", "S"))
 _SAME_GRID_TOLERANCE_MM = 0.01
 _SMALLEST_VOXEL_MM3 = 1e-9
+_SAME_SIZE = 0.01
 # What nibabel was seen to raise on damaged files: its own errors, zlib's, and plain Python's.
 _DAMAGE: Final = (
     ImageFileError,
@@ -36,6 +37,19 @@ _DAMAGE: Final = (
 )
 
 
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class NiftiForm:
+    """One of the two transforms that a NIfTI file holds (nifti1.h, qform and sform).
+
+    Attributes:
+        affine: 4x4, voxel indices to mm, RAS+; None when its code is 0.
+        code: what it leads to; 0: unknown.
+    """
+
+    affine: NDArray[np.float64] | None
+    code: int
+
+
 @dataclass(frozen=True)
 class NiftiGrid:
     """The geometry of a NIfTI file's voxels, and how they were turned.
@@ -43,10 +57,17 @@ class NiftiGrid:
     Attributes:
         shape: the file's own three axes.
         affine: 4x4, the file's voxel indices to mm, RAS+.
+        qform, sform: both transforms as the file has them; a co-registration may have changed one only.
+        voxel_mm: voxel size along the file's axes (pixdim); None: as `affine` says.
+        flags: what a reader of the result should know.
     """
 
     shape: tuple[int, int, int]
     affine: NDArray[np.float64]
+    qform: NiftiForm | None = None
+    sform: NiftiForm | None = None
+    voxel_mm: tuple[float, float, float] | None = None
+    flags: tuple[str, ...] = ()
 
     @property
     def _turn(self) -> Any:
@@ -70,7 +91,10 @@ class NiftiGrid:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Voxel spacing (slice, row, column)."""
-        column, row, slice_ = np.linalg.norm(self.axial_affine_lps[:3, :3], axis=0)
+        along = np.linalg.norm(self.axial_affine_lps[:3, :3], axis=0)
+        if self.voxel_mm is not None:
+            along[self._turn[:, 0].astype(int)] = self.voxel_mm
+        column, row, slice_ = along
         return float(slice_), float(row), float(column)
 
 
@@ -78,9 +102,14 @@ def read_flair_nifti(path: Path) -> tuple[FlairVolume, NiftiGrid]:
     """Read a FLAIR volume.
 
     Raises:
-        BadVolume: not readable as NIfTI, not three axes, or not finite.
+        BadVolume: not readable as NIfTI, not three axes, in colour, not finite, or without orientation.
     """
     data, grid = _read(path)
+    if not any(form is not None and form.code > 0 for form in (grid.qform, grid.sform)):
+        raise BadVolume(
+            f"{path.name}: qform_code and sform_code are 0, so that nothing says which axis runs from feet to head, "
+            "nor which side is left; convert the DICOM again (dcm2niix), or set the transform and its code"
+        )
     return FlairVolume(grid.to_axial(data.astype(np.float32)), grid.spacing_mm), grid
 
 
@@ -107,6 +136,12 @@ def write_mask_nifti(path: Path, mask: NDArray[np.bool_], grid: NiftiGrid) -> No
     """Write a mask (slice, row, column) onto the file grid it came from."""
     image = nibabel.Nifti1Image(grid.from_axial(mask).astype(np.uint8), grid.affine)
     image.set_data_dtype(np.uint8)
+    # Both transforms with their codes: some viewers place a file by the one, some by the other.
+    if grid.qform is not None and grid.sform is not None:
+        image.set_qform(grid.qform.affine, grid.qform.code)
+        image.set_sform(grid.sform.affine, grid.sform.code)
+        if grid.voxel_mm is not None:
+            image.header.set_zooms(grid.voxel_mm)
     nibabel.save(image, path)
 
 
@@ -120,9 +155,31 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
         data = data[..., 0]
     if data.ndim != 3:
         raise BadVolume(f"{path.name}: expected three axes, got shape {data.shape}")
-    if not np.isfinite(data).all():
-        raise BadVolume(f"{path.name}: expected finite values, got NaN or infinity")
+    if data.dtype.fields is not None or np.iscomplexobj(data):
+        raise BadVolume(f"{path.name}: expected one real value per voxel, got colour or complex values ({data.dtype})")
+    if (lost := data.size - int(np.count_nonzero(np.isfinite(data)))) > 0:
+        raise BadVolume(
+            f"{path.name}: expected finite values, got NaN or infinity in {lost} voxels; set what is outside "
+            "the head to 0"
+        )
     affine = np.asarray(image.affine, np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < _SMALLEST_VOXEL_MM3:
         raise BadVolume(f"{path.name}: expected an affine that can be inverted, got {affine[:3].tolist()}")
-    return data, NiftiGrid(tuple(int(n) for n in data.shape), affine)  # type: ignore[arg-type]
+    return data, _grid_of(image, affine, tuple(int(n) for n in data.shape))
+
+
+def _grid_of(image: Any, affine: NDArray[np.float64], shape: tuple[int, ...]) -> NiftiGrid:
+    width, height, depth = shape
+    if not isinstance(image, nibabel.Nifti1Pair):
+        return NiftiGrid((width, height, depth), affine)
+    qform, sform = (
+        NiftiForm(None if form is None else np.asarray(form, np.float64), int(code))
+        for form, code in (image.get_qform(coded=True), image.get_sform(coded=True))
+    )
+    voxel_mm = tuple(float(size) for size in image.header.get_zooms()[:3])
+    flags: list[str] = []
+    # An affine registration scales the sform, and leaves the voxels as large as they were acquired.
+    if np.allclose(np.linalg.norm(affine[:3, :3], axis=0), voxel_mm, rtol=_SAME_SIZE):
+        return NiftiGrid((width, height, depth), affine, qform, sform)
+    flags.append("voxel_size_contradicts")
+    return NiftiGrid((width, height, depth), affine, qform, sform, voxel_mm, tuple(flags))  # type: ignore[arg-type]

@@ -12,6 +12,8 @@ from dicom_node.node.files import json_bytes, write_whole
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_volume_overlay
+from dicom_node.series.rules.head import require_head
+from dicom_node.series.rules.scan import require_scan
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.nifti import read_flair_nifti, write_mask_nifti
@@ -32,12 +34,15 @@ def segment_nifti(
 
     Raises:
         UnreadableObject: the file is no FLAIR volume in NIfTI.
+        NotFlair: it shows a mask, a label map or noise.
     """
     progress("read", 0, 1)
     started = time.monotonic()
     try:
         volume, grid = read_flair_nifti(path)
         seconds_read = time.monotonic() - started
+        require_scan(volume.voxels)
+        require_head(volume.voxels, volume.spacing_mm)
         progress("read", 1, 1)
         segmentation = segment_volume(volume, ensemble, progress, region_rule)
     except BadVolume as error:
@@ -45,9 +50,11 @@ def segment_nifti(
     progress("write", 0, 1)
     started = time.monotonic()
     write_mask_nifti(folder / MASK_NAME, segmentation.mask, grid)
-    write_volume_overlay(volume, grid.axial_affine_lps, segmentation, folder / OVERLAY_NAME, ensemble.identity)
+    write_volume_overlay(
+        volume, grid.axial_affine_lps, segmentation, folder / OVERLAY_NAME, ensemble.identity, grid.flags
+    )
     measurements = measurements_json(
-        None, segmentation, ensemble.identity, seconds_read, seconds_write=time.monotonic() - started
+        None, segmentation, ensemble.identity, seconds_read, seconds_write=time.monotonic() - started, flags=grid.flags
     )
     write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
     progress("write", 1, 1)

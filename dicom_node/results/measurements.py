@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
@@ -17,6 +18,7 @@ def measurements_json(
     seconds_read: float,
     seconds_write: float,
     comparison: FollowUpFinding | None = None,
+    flags: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The content of measurements.json, ready for `json.dumps`.
 
@@ -32,6 +34,7 @@ def measurements_json(
         model: what found it.
         seconds_read, seconds_write: wall time of the stages around `segment_volume`, in seconds.
         comparison: with an earlier result of the patient.
+        flags: of reading, where there is no series that has them.
     """
     measures = segmentation.measures
     seconds = segmentation.seconds
@@ -64,5 +67,5 @@ def measurements_json(
         "measure": float(seconds.measure),
         "write": float(seconds_write),
     }
-    fields["flags"] = sorted({*(series.flags if series is not None else ()), *segmentation.flags})
+    fields["flags"] = sorted({*(series.flags if series is not None else flags), *segmentation.flags})
     return fields

@@ -59,3 +59,71 @@ def test_damaged_files_are_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(BadVolume, match="expected a readable NIfTI"):
         read_flair_nifti(path)
+
+
+def _with_forms(path: Path, data: np.ndarray, qform: tuple | None, sform: tuple | None) -> Path:
+    image = nibabel.Nifti1Image(data, None)
+    image.header.set_zooms((0.9, 0.9, 6.5))
+    image.set_qform(*(qform or (None, 0)))
+    image.set_sform(*(sform or (None, 0)))
+    nibabel.save(image, path)
+    return path
+
+
+_HERE = np.diag([-0.9, 0.9, 6.5, 1.0])
+_MOVED = _HERE + np.array([[0, 0, 0, 10], [0, 0, 0, -5], [0, 0, 0, 3], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("qform", "sform"),
+    [((_HERE, 1), (_MOVED, 2)), ((_HERE, 1), None), (None, (_MOVED, 4)), ((_MOVED, 3), (_HERE, 1))],
+    ids=["both", "qform only", "sform only", "other codes"],
+)
+def test_a_mask_has_both_transforms_of_its_flair(tmp_path: Path, qform: tuple | None, sform: tuple | None) -> None:
+    """Viewers place a file by its qform or by its sform: the mask has both, with their codes."""
+    flair = _with_forms(tmp_path / "flair.nii.gz", np.ones((8, 10, 6), np.float32), qform, sform)
+    _, grid = read_flair_nifti(flair)
+    write_mask_nifti(tmp_path / "wmh.nii.gz", np.zeros((6, 10, 8), bool), grid)
+    mask, source = nibabel.load(tmp_path / "wmh.nii.gz"), nibabel.load(flair)
+    for form in ("get_qform", "get_sform"):
+        of_mask, code = getattr(mask, form)(coded=True)
+        of_source, expected = getattr(source, form)(coded=True)
+        assert code == expected
+        assert (of_mask is None) is (of_source is None)
+        if of_source is not None:
+            np.testing.assert_allclose(of_mask, of_source, atol=1e-4)
+    assert mask.header.get_zooms() == pytest.approx(source.header.get_zooms())
+    assert grid.flags == ()
+
+
+def test_a_file_without_orientation_is_refused(tmp_path: Path) -> None:
+    """Code 0 of both transforms: which side is left, and which axis runs upwards, would be a guess."""
+    path = _with_forms(tmp_path / "flair.nii.gz", np.ones((8, 10, 6), np.float32), None, None)
+    with pytest.raises(BadVolume, match="qform_code and sform_code are 0"):
+        read_flair_nifti(path)
+
+
+def test_an_affine_registration_does_not_change_the_volume(tmp_path: Path) -> None:
+    """A sform that was scaled to an atlas is noted, and the voxel size stays the acquired one."""
+    scaled = _HERE @ np.diag([1.2, 1.2, 1.2, 1.0])
+    path = _with_forms(tmp_path / "flair.nii.gz", np.ones((8, 10, 6), np.float32), (_HERE, 1), (scaled, 4))
+    volume, grid = read_flair_nifti(path)
+    assert volume.spacing_mm == pytest.approx((6.5, 0.9, 0.9))
+    assert grid.flags == ("voxel_size_contradicts",)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_are_counted(tmp_path: Path, bad: float) -> None:
+    """The reason says in how many voxels, and what to do."""
+    data = np.ones((8, 10, 6), np.float32)
+    data[:, 0, 0] = bad
+    with pytest.raises(BadVolume, match="NaN or infinity in 8 voxels; set"):
+        read_flair_nifti(_save(tmp_path / "flair.nii.gz", data))
+
+
+def test_colour_and_complex_files_are_refused(tmp_path: Path) -> None:
+    """One voxel has one real value."""
+    colour = np.zeros((8, 10, 6), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
+    for data in (colour, np.ones((8, 10, 6), np.complex64)):
+        with pytest.raises(BadVolume, match="colour or complex"):
+            read_flair_nifti(_save(tmp_path / "flair.nii.gz", data))

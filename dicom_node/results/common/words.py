@@ -37,6 +37,7 @@ _FLAGS: Final = {
     "slice_gap": "There are gaps between the slices; the volume assumes that they look like the slices beside them.",
     "spacing_contradicts_positions": "SpacingBetweenSlices does not fit the positions of the slices; these were used.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
+    "voxel_size_contradicts": "The file's transform does not fit its voxel size; the volume is by the voxel size.",
     "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",
     "value_range_contradicts": "Pixels lie outside the smallest and largest value that the header states.",
 }
