@@ -205,6 +205,13 @@ class Inbox:
         with self._database.read() as connection:
             connection.execute(select(associations.c.id).limit(1)).first()
 
+    def instances_of_job(self, job: Job) -> list[StoredInstance]:
+        """Those that a job was made for, in the order in which they became durable.
+
+        Instances that came later belong to a later job.
+        """
+        return self.instances_of(job.series_instance_uid)[: job.instance_count]
+
     def newest_paths(self, count: int) -> list[str]:
         """Paths, relative to STORAGE, of the instances that came last; empty when nothing was ever received."""
         query = select(instances.c.path).order_by(instances.c.received_at.desc()).limit(count)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dicom_node.analyse.held import NOT_VALID_NAME, keep_invalid
+from dicom_node.analyse.held import keep_invalid
 from dicom_node.node.errors import ResultNotValid, UnsupportedGeometry
 from dicom_node.node.files import json_bytes, write_whole
+from dicom_node.node.outbox import NOT_VALID_NAME
 from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Settings
@@ -22,9 +23,9 @@ from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_overlay
 from dicom_node.results.result_set import ResultSet, build_result_set, write_result_set
+from dicom_node.series.read.head import require_head
+from dicom_node.series.read.scan import require_scan
 from dicom_node.series.read.series import FlairSeries, read_series
-from dicom_node.series.rules.head import require_head
-from dicom_node.series.rules.scan import require_scan
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.regions import PUBLISHED_RULE, RegionRule
@@ -64,13 +65,18 @@ class WrittenAnalysis:
         """Every file of the result set."""
         return (*self.objects, MEASUREMENTS_NAME, OVERLAY_NAME)
 
+    @property
+    def volume_ml(self) -> float | None:
+        """WMH volume, for logs."""
+        return self.measurements.get("wmh_volume_ml")
+
 
 def region_rule_of(settings: Settings) -> RegionRule:
     """Which WMH counts as periventricular on this node."""
     return RegionRule(settings.periventricular_mm, settings.periventricular_distance)
 
 
-def analyse(
+def analyse_files(
     paths: Sequence[Path],
     ensemble: Ensemble,
     progress: StageProgress | None = None,
@@ -81,34 +87,36 @@ def analyse(
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
     """
-    return analyse_series(lambda: read_series(paths), ensemble, progress, region_rule)
+    report = progress or _silent
+    report("read", 0, 1)
+    started = time.monotonic()
+    series = read_series(paths)
+    seconds_read = time.monotonic() - started
+    report("read", 1, 1)
+    return analyse(series, ensemble, seconds_read, progress, region_rule)
 
 
-def analyse_series(
-    read: Callable[[], FlairSeries],
+def analyse(
+    series: FlairSeries,
     ensemble: Ensemble,
+    seconds_read: float,
     progress: StageProgress | None = None,
     region_rule: RegionRule = PUBLISHED_RULE,
 ) -> Analysis:
-    """Read, in whatever way, and segment one series.
+    """Segment one series.
 
     Args:
-        read: gives the series.
+        series: as it was read.
         ensemble: by which model.
+        seconds_read: how long reading took, for measurements.json.
         progress: hears of the stages.
         region_rule: which WMH counts as periventricular.
 
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
     """
-    report = progress or _silent
-    report("read", 0, 1)
-    started = time.monotonic()
-    series = read()
-    seconds_read = time.monotonic() - started
     require_scan(series.voxels)
     require_head(series.voxels, series.spacing_mm)
-    report("read", 1, 1)
     try:
         segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)
     except BadVolume as error:

@@ -11,8 +11,6 @@ from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.result_set import ResultSet
 from dicom_node.series.dicom.parsing import PARSER_ERRORS
 
-NOT_VALID_NAME: Final = "not-valid"
-"""Folder inside the one that the results were to be written to."""
 FINDINGS_NAME: Final = "findings.txt"
 
 

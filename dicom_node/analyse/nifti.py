@@ -12,8 +12,8 @@ from dicom_node.node.files import json_bytes, write_whole
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_volume_overlay
-from dicom_node.series.rules.head import require_head
-from dicom_node.series.rules.scan import require_scan
+from dicom_node.series.read.head import require_head
+from dicom_node.series.read.scan import require_scan
 from segmentation.ensemble import Ensemble
 from segmentation.errors import BadVolume
 from segmentation.nifti import read_flair_nifti, write_mask_nifti

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dicom_node.analyse.analysis import analyse, write_analysis
+from dicom_node.analyse.analysis import analyse_files, write_analysis
 from dicom_node.node.files import make_folder
 from dicom_node.node.profiles import DEFAULT_PROFILE, PROFILES, DeliveryOptions
 from segmentation.bundle import load_bundle, reference_bundle
@@ -60,7 +60,7 @@ def segment_series(
         raise ValueError(f"expected a profile of {', '.join(PROFILES)}, got {profile!r}")
     if ensemble is None:
         ensemble = open_ensemble(load_bundle(reference_bundle()))
-    analysis = analyse(paths, ensemble, progress)
+    analysis = analyse_files(paths, ensemble, progress)
     make_folder(out)
     written = write_analysis(
         analysis, ensemble, arrival_of(paths), out, progress, all_options={"files": DeliveryOptions(PROFILES[profile])}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dicom_node.analyse.analysis import analyse, region_rule_of, write_analysis
+from dicom_node.analyse.analysis import analyse_files, region_rule_of, write_analysis
 from dicom_node.analyse.nifti import segment_nifti
 from dicom_node.analyse.segment_series import arrival_of
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
@@ -78,7 +78,7 @@ def _segment_dicom(
     paths: tuple[Path, ...], ensemble: Any, folder: Path, progress: Any, rule: Any, options: DeliveryOptions
 ) -> dict[str, Any]:
 
-    analysis = analyse(paths, ensemble, progress, rule)
+    analysis = analyse_files(paths, ensemble, progress, rule)
     return write_analysis(
         analysis, ensemble, arrival_of(paths), folder, progress, all_options={"files": options}
     ).measurements

@@ -132,7 +132,7 @@ class Exporter:
             return _Case(name, ""), False
         if file_sha256(self._storage / one.path) != one.sha256:
             raise WmhNodeError("its file in the storage is not what was received any more: send the object again")
-        instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
+        instances = self._inbox.instances_of_job(job)
         series = self._reader.read(instances, self._storage, job.instances_digest)
         masks = read_corrected(self._storage / one.path, series)
         _write_case(out, name, series, masks, one)

@@ -152,7 +152,7 @@ class FeedbackMatcher:
     def _source(self, job: Job) -> Source:
         folder = self._outbox.of_job(job.id)
         model_seg = None if folder is None or not (folder / _MODEL_SEG).exists() else folder / _MODEL_SEG
-        instances = self._inbox.instances_of(job.series_instance_uid)[: job.instance_count]
+        instances = self._inbox.instances_of_job(job)
         return Source(instances, job.instances_digest, model_seg, folder)
 
     # Matching

@@ -7,10 +7,13 @@
     │   ├── UnreadableObject
     │   ├── UnsupportedGeometry
     │   └── BadTrainingCase    a labelled case in DICOM; its reason begins with the case's name
+    ├── StorageTrouble         STORAGE is away or full; says nothing about the series
+    ├── DamagedFiles           received files are not what was received
     ├── ConfinedChildLost      the child that parses what peers sent
     ├── ReceivingError
     ├── ResultError
-    │   ├── NoRefusalReport        nobody is told about a refused series: whose or what it is cannot be told
+    │   ├── NoRefusalReport        no report about a refused series: its patient or its kind is unknown
+    │   ├── RefusalReportDelayed   it could not be written yet
     │   └── ResultNotValid     a result set that failed validation; carries the findings
     ├── DeliveryError
     ├── ModelError             which model to use cannot be told, or a document about it is another model's
@@ -23,11 +26,20 @@ The other rooms have a root of their own, since rooms may not import each other:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import ClassVar
+
 _MOST_FINDINGS = 5  # in a message
+_MOST_UIDS = 3
 
 
 class WmhNodeError(Exception):
-    """Root of everything that `dicom_node` raises on purpose."""
+    """Root of everything that `dicom_node` raises on purpose.
+
+    `permanent`: the same step on the same input ends with it again, so that retrying cannot help.
+    """
+
+    permanent: ClassVar[bool] = False
 
 
 class NotAnalysable(WmhNodeError):
@@ -36,6 +48,8 @@ class NotAnalysable(WmhNodeError):
     `reason` is one sentence that a technologist understands; `code` is a short, stable slug for scripts and metrics.
     Neither may hold patient data.
     """
+
+    permanent = True
 
     def __init__(self, code: str, reason: str) -> None:
         self.code = code
@@ -57,6 +71,24 @@ class UnreadableObject(NotAnalysable):
 
 class UnsupportedGeometry(NotAnalysable):
     """Slices that do not stack into one regular volume."""
+
+
+class StorageTrouble(WmhNodeError):
+    """STORAGE is away or takes nothing: no series and no job is judged by what that causes."""
+
+
+class DamagedFiles(WmhNodeError):
+    """Files of a series in STORAGE are not what was received any more, or gone."""
+
+    permanent = True
+
+    def __init__(self, sop_instance_uids: Sequence[str]) -> None:
+        some = ", ".join(sop_instance_uids[:_MOST_UIDS]) + (", ..." if len(sop_instance_uids) > _MOST_UIDS else "")
+        super().__init__(
+            f"{len(sop_instance_uids)} files of the series in the storage are not what was received any more, or gone: "
+            f"SOP Instance UID {some}. Check the disk, then send the whole series again (that is enough), or restore "
+            "the files from a backup and retry the job"
+        )
 
 
 class ConfinedChildLost(WmhNodeError):
@@ -86,11 +118,22 @@ class ResultError(WmhNodeError):
 
 
 class NoRefusalReport(ResultError):
-    """Nobody is told about a refused series, for a reason that is no fault: whose or what it is cannot be told."""
+    """No refusal report is sent, because the patient or the kind of series is unknown."""
+
+    permanent = True
+
+
+class RefusalReportDelayed(ResultError):
+    """A refusal report could not be written yet; another attempt may have more memory or time."""
+
+    def __init__(self, refusal: NotAnalysable, trouble: ConfinedChildLost) -> None:
+        super().__init__(f"{refusal}; its refusal report could not be written yet: {trouble}")
 
 
 class ResultNotValid(ResultError):
-    """A result set that is not as it must be. `findings` has every one in words, without patient data."""
+    """A result set that failed validation. `findings` has every one as text, without patient data."""
+
+    permanent = True
 
     def __init__(self, findings: tuple[str, ...]) -> None:
         self.findings = findings

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import structlog
 
-from db.errors import DatabaseUnavailable
+from db.errors import DatabaseUnavailable, LeaseLost
 
 log = structlog.get_logger()
 
@@ -32,6 +32,15 @@ class Heartbeat:
     def lost(self) -> bool:
         """Somebody else owns the job now, or it was cancelled: what is being computed no longer counts."""
         return self._lost.is_set()
+
+    def require_held(self) -> None:
+        """Before a step that only the holder may take.
+
+        Raises:
+            LeaseLost: see `lost`.
+        """
+        if self.lost:
+            raise LeaseLost("the lease was lost meanwhile: the job was cancelled, or another worker has it")
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()

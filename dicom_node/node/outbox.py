@@ -12,16 +12,20 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dicom_node.node.errors import ResultError
+from db.errors import LeaseLost
+from db.records import NewDelivery
+from dicom_node.node.errors import ResultError, ResultNotValid
 from dicom_node.node.files import make_folder, sync_file, sync_folder
 from dicom_node.node.storage import UNFINISHED
 from dicom_node.node.unfinished import Unfinished
 
 QUARANTINE = "held"
+NOT_VALID_NAME = "not-valid"
+"""Folder inside a workplace for a set that failed validation."""
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -45,9 +49,17 @@ class Outbox:
 
     @contextmanager
     def workplace(self, job_id: int) -> Iterator[Path]:
-        """A fresh folder to write a result set in; gone afterwards, whatever happens."""
+        """A fresh folder to write a result set in; gone afterwards, whatever happens.
+
+        Of a set that failed validation, what was kept in `NOT_VALID_NAME` is quarantined.
+        """
         with self._unfinished.workplace(str(job_id)) as folder:
-            yield folder
+            try:
+                yield folder
+            except ResultNotValid:
+                if (folder / NOT_VALID_NAME).is_dir():
+                    self.quarantine(job_id, folder / NOT_VALID_NAME)
+                raise
 
     def publish(self, job_id: int, workplace: Path, names: Collection[str]) -> Path:
         """Move a finished workplace to where it is delivered from, synced; returns the folder.
@@ -98,6 +110,28 @@ class Outbox:
         shutil.rmtree(published, ignore_errors=True)
         with suppress(OSError):
             published.parent.rmdir()  # only when empty
+
+    @contextmanager
+    def withdrawn_if_lost(self, published: Path | None) -> Iterator[None]:
+        """Withdraw a result set when the lease turns out to be lost before its rows are committed."""
+        try:
+            yield
+        except LeaseLost:
+            if published is not None:
+                self.withdraw(published)
+            raise
+
+    def deliveries(self, published: Path | None, names: Mapping[str, Sequence[str]]) -> list[NewDelivery]:
+        """Rows for what each destination is sent, paths as in STORAGE.
+
+        Args:
+            published: the folder of the result set; None when nothing is sent.
+            names: of its files, by destination, in sending order.
+        """
+        if published is None:
+            return []
+        inside = published.relative_to(self.folder.parent)
+        return [NewDelivery(name, [str(inside / file) for file in files]) for name, files in names.items()]
 
     def clear_unfinished(self) -> None:
         """Remove what workers left behind when they died."""

@@ -15,7 +15,7 @@ from db.engine import open_database
 from db.engine.schema_version import check
 from db.errors import DatabaseUnavailable
 from db.inbox import Inbox
-from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.files import make_folder
 
 INBOX = "inbox"
@@ -94,6 +94,15 @@ class StorageProbe:
         if full is not None:
             return f"the storage takes nothing: {os.strerror(full.errno or 0)}"
         return self.away() or self._no_room()
+
+    def require(self, error: BaseException | None = None) -> None:
+        """As `trouble`, for a step that ends with it.
+
+        Raises:
+            StorageTrouble: no result can be written.
+        """
+        if (trouble := self.trouble(error)) is not None:
+            raise StorageTrouble(trouble) from error
 
     def _no_room(self) -> str | None:
         try:

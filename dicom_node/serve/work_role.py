@@ -87,7 +87,8 @@ def _analyse(
     from dicom_node.analyse.analysis import region_rule_of
     from dicom_node.analyse.follow_up.finder import FollowUps
     from dicom_node.analyse.follow_up.patient_key import open_hasher
-    from dicom_node.analyse.worker import Worker, WorkRules
+    from dicom_node.analyse.rules import WorkRules
+    from dicom_node.analyse.worker import Worker
     from dicom_node.models.choice import pinned_choice, registry_choice
     from dicom_node.models.served import ServedModel
     from dicom_node.series.read.received_series import ReceivedSeriesReader
@@ -119,7 +120,6 @@ def _analyse(
         inbox=inbox,
         jobs=jobs,
         current_model=current_model,
-        storage=settings.storage.absolute(),
         outbox=outbox,
         rules=rules,
         reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),

@@ -108,7 +108,7 @@ def make_bundle(folder: Path, width: float) -> Path:
 
 def run_worker(options: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
-    from dicom_node.analyse.analysis import analyse, write_analysis
+    from dicom_node.analyse.analysis import analyse_files, write_analysis
     from segmentation.bundle import load_bundle, reference_bundle
     from segmentation.ensemble import open_ensemble
 
@@ -122,7 +122,7 @@ def run_worker(options: argparse.Namespace) -> dict[str, Any]:
     cases: list[dict[str, float]] = []
     paths = sorted(options.series.rglob("*.dcm")) or sorted(p for p in options.series.rglob("*") if p.is_file())
     for _ in range(1 + options.repeat):
-        analysis = analyse(paths, ensemble)
+        analysis = analyse_files(paths, ensemble)
         memory["inferred"] = resident_mb()
         with tempfile.TemporaryDirectory() as out:
             before = time.monotonic()

@@ -18,7 +18,8 @@ from db.records import Delivery, ReceivedInstance
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.finder import FollowUps
 from dicom_node.analyse.follow_up.patient_key import open_hasher
-from dicom_node.analyse.worker import Worker, WorkRules
+from dicom_node.analyse.rules import WorkRules
+from dicom_node.analyse.worker import Worker
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import DEFAULT_OPTIONS
 from dicom_node.series.read.instances import digest_of
@@ -58,7 +59,6 @@ class Setting:
             inbox=self.inbox,
             jobs=self.jobs,
             current_model=lambda: self.ensemble,
-            storage=self.storage,
             outbox=Outbox(self.storage / "outbox"),
             rules=self._rules,
             reader=READER,

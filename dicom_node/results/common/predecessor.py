@@ -36,6 +36,11 @@ class ReportReference:
         """What `uids` gave."""
         return cls(*(uids[keyword] for keyword in _KEYWORDS))
 
+    @classmethod
+    def of(cls, uids: Mapping[str, str] | None) -> ReportReference | None:
+        """What `uids` gave, of a report that there may be."""
+        return None if uids is None else cls.from_uids(uids)
+
     def in_form(self, form: SegForm) -> ReportReference:
         """The report of the same analysis about its segmentations in another form."""
         return replace(

@@ -19,7 +19,7 @@ from support.worker_setting import READER, Setting
 from db.deliveries import DeliveryTable
 from db.feedback import FeedbackTable
 from db.records import DeliveryState, Job, JobState
-from dicom_node.analyse import worker as module
+from dicom_node.analyse import refusal as module
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
@@ -191,7 +191,7 @@ def test_the_verdict_stands_when_no_answer_comes_about(
     monkeypatch.setattr(module, "write_refusal_report", lambda *_, **__: {}["no such key"])
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state is JobState.REJECTED
-    assert "no answer could be made: unexpected KeyError" in setting.jobs.events(job_id)[-1].detail
+    assert "no refusal report could be written: unexpected KeyError" in setting.jobs.events(job_id)[-1].detail
     assert list(setting.deliveries(job_id)) == []
 
 
@@ -238,7 +238,7 @@ def test_the_verdict_stands_when_the_machine_stays_short(
     assert setting.worker.work_once()
     job = setting.jobs.get(job_id)
     assert (job.state, job.code) == (JobState.REJECTED, "slices_missing")
-    assert "no answer could be made" in setting.jobs.events(job_id)[-1].detail
+    assert "no refusal report could be written" in setting.jobs.events(job_id)[-1].detail
 
 
 def refuse(code: str) -> Any:

@@ -22,7 +22,7 @@ from support.worker_setting import READER, Setting
 from db.deliveries import DeliveryTable
 from dicom_node.analyse import analysis
 from dicom_node.analyse import worker as module
-from dicom_node.analyse.analysis import analyse, write_analysis
+from dicom_node.analyse.analysis import analyse_files, write_analysis
 from dicom_node.cli.job_words import job_standing
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
@@ -110,7 +110,7 @@ def test_the_served_result_is_what_segment_writes(tmp_path: Path, series: list[P
         served, created_at = outbox_of(setting.storage, job_id), setting.jobs.get(job_id).created_at
     offline = tmp_path / "offline"
     offline.mkdir()
-    written = write_analysis(analyse(series, ensemble), ensemble, created_at, offline, all_options=all_options)
+    written = write_analysis(analyse_files(series, ensemble), ensemble, created_at, offline, all_options=all_options)
     assert {"seg-nonempty.dcm", "probability.dcm", "summary.dcm"} <= set(written.objects)
     for name in (*written.objects, "overlay.png"):
         assert (served / name).read_bytes() == (offline / name).read_bytes(), name
@@ -150,7 +150,8 @@ def test_a_second_attempt_gives_the_same_bytes(setting: Setting, series: list[Pa
 
 
 class _NeverLost:
-    lost = False
+    def require_held(self) -> None:
+        """It is."""
 
 
 def test_what_is_no_volume_is_rejected_with_the_reason(setting: Setting, series: list[Path]) -> None:
@@ -189,7 +190,7 @@ def test_an_unexpected_error_is_tried_again_then_told(
     def breaks(*_: object) -> None:
         raise ValueError("DOE^JANE")
 
-    monkeypatch.setattr(module, "analyse_series", breaks)
+    monkeypatch.setattr(module, "analyse", breaks)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "queued"
     assert setting.worker.work_once()
@@ -206,13 +207,13 @@ def test_a_cancelled_job_leaves_no_result(
     """A job that is cancelled while it is computed ends as cancelled, with nothing to deliver."""
     setting.receive(series)
     job_id = setting.enqueue(series)
-    real = module.analyse_series
+    real = module.analyse
 
     def cancelled_meanwhile(*arguments: object) -> object:
         setting.jobs.cancel(job_id)
         return real(*arguments)
 
-    monkeypatch.setattr(module, "analyse_series", cancelled_meanwhile)
+    monkeypatch.setattr(module, "analyse", cancelled_meanwhile)
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "cancelled"
     assert DeliveryTable(setting.database).list(job_id) == []
@@ -262,7 +263,7 @@ def test_a_hanging_attempt_ends_its_process(
             deadline.wait(0.1)
         raise ValueError("the process would be gone")
 
-    monkeypatch.setattr(module, "analyse_series", hangs)
+    monkeypatch.setattr(module, "analyse", hangs)
     setting.worker.work_once()
     assert setting.ended == [1]
 
@@ -403,13 +404,13 @@ def test_a_job_keeps_its_model(
     its UIDs are its own."""
     first = setting.ensemble
     other = open_ensemble(load_bundle(tiny_bundle(tmp_path / "other", members=1)), "openvino")
-    real = module.analyse_series
+    real = module.analyse
 
     def swapped_meanwhile(*arguments: object) -> object:
         setting.ensemble = other
         return real(*arguments)
 
-    monkeypatch.setattr(module, "analyse_series", swapped_meanwhile)
+    monkeypatch.setattr(module, "analyse", swapped_meanwhile)
     made = []
     for files in (series[:-1], series[-1:]):
         setting.receive(files)

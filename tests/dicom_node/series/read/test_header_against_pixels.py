@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 from support.phantom_series import phantom_series, pixels, save_series
 
 from dicom_node.node.errors import IncompleteSeries, NotFlair, UnreadableObject
+from dicom_node.series.read.scan import require_scan
 from dicom_node.series.read.series import FlairSeries, read_series
-from dicom_node.series.rules.scan import require_scan
 
 _RANGE = ("SmallestImagePixelValue", "LargestImagePixelValue")
 

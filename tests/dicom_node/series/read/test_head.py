@@ -11,8 +11,8 @@ from support.data import shared_data
 
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.node.errors import NotFlair
+from dicom_node.series.read.head import neighbour_likeness, require_head
 from dicom_node.series.read.series import read_series
-from dicom_node.series.rules.head import neighbour_likeness, require_head
 
 
 @pytest.mark.parametrize(
