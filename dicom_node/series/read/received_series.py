@@ -159,7 +159,7 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
     if digest != digest_of(first_instances(instances)):
         _require_same(expected, digest, "in the table")
     series = read_series([storage / one.path for one in chosen])
-    _require_same(series.instances_digest, expected, "in the storage")
+    _require_same(series.files_digest, expected, "in the storage")
     return series
 
 
