@@ -78,6 +78,11 @@ class Segmentation:
     anatomy: Anatomy | None = None
 
     @property
+    def review_recommended(self) -> bool:
+        """A person must look before the result is used: by the uncertainty index or by any other rule."""
+        return self.measures.review_recommended or self.plausibility.reliability != "ok"
+
+    @property
     def wmh_share_of_brain(self) -> float | None:
         """WMH volume over brain volume; None where no brain was found."""
         return None if not self.brain_volume_ml else self.measures.wmh_volume_ml / self.brain_volume_ml

@@ -18,7 +18,7 @@ from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Settings
 from dicom_node.results.check.result_checks import check_result_set
-from dicom_node.results.common.comparison import FollowUp
+from dicom_node.results.common.comparison import FollowUp, FollowUpFinding, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_overlay
@@ -33,6 +33,7 @@ from segmentation.segment import Segmentation, segment_volume
 
 MEASUREMENTS_NAME = "measurements.json"
 OVERLAY_NAME = "overlay.png"
+_NOT_COMPARED = "The change since the earlier scan is not given, because the present result is not reliable."
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def write_analysis(
     report = progress or _silent
     report("write", 0, 1)
     started = time.monotonic()
-    comparison = None if follow_up is None else follow_up.against(analysis.segmentation.measures)
+    comparison = None if follow_up is None else _compared(follow_up, analysis.segmentation)
     result_set = build_result_set(
         series=analysis.series,
         segmentation=analysis.segmentation,
@@ -191,6 +192,13 @@ def write_analysis(
         measurements=measurements,
         report=ReportReference.to(result_set.sr),
     )
+
+
+def _compared(follow_up: FollowUp, segmentation: Segmentation) -> FollowUpFinding:
+    """The change since the earlier scan; none where the present number must not be used."""
+    if segmentation.plausibility.reliability == "not_reliable":
+        return NotCompared(follow_up.report, _NOT_COMPARED)
+    return follow_up.against(segmentation.measures)
 
 
 def _require_valid(result_set: ResultSet, series: FlairSeries, folder: Path) -> None:

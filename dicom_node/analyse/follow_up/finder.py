@@ -131,7 +131,9 @@ def _unlikeness(now: Acquisition, found: ScanResult) -> int:
 
 
 def _volume_of(measurements: Mapping[str, Any]) -> tuple[float, VolumeInterval] | None:
-    """Volume and interval; None in a result of a version that measured no interval."""
+    """Volume and interval; None in a result that is not reliable, and of a version that measured no interval."""
+    if measurements.get("reliability") == "not_reliable":
+        return None
     try:
         return float(measurements["wmh_volume_ml"]), VolumeInterval(*map(float, measurements["volume_interval_ml"]))
     except (KeyError, TypeError, ValueError):

@@ -20,7 +20,7 @@ VOLUME: Final[Code] = ("118565006", "SCT")
 MILLILITRE: Final[Code] = ("mL", "UCUM")
 # The volume is of the fitted grid, the SEG's spacing is what the headers state (dicom_node.results.common.grid).
 _RELATIVE: Final = 5e-3
-_ROUNDING_ML: Final = 1e-5
+_ROUNDING_ML: Final = 5.01e-3  # volumes are reported in hundredths of a millilitre
 
 
 def check_volumes(checked: Checked) -> Iterator[tuple[str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from segmentation.measures import REVIEW_ABOVE, Measures
+from segmentation.measures import LEAST_LESION_ML, REVIEW_ABOVE, Measures
+from segmentation.plausibility import Plausibility
 from segmentation.regions import RegionVolumes
 
 # Slugs of `FlairSeries.flags` and `Segmentation.flags`.
@@ -83,6 +84,26 @@ def interval_in_words(measures: Measures) -> str:
     return (
         f"Volume interval {lower:.1f} to {upper:.1f} mL: from what the model is sure of to what it does not rule out. "
         "It tells the model's own doubt and is no confidence interval: the true volume may lie outside."
+    )
+
+
+def reliability_in_words(plausibility: Plausibility) -> list[str]:
+    """What a reader must know before the number: the verdict, then every reason; nothing where there is none."""
+    if plausibility.reliability == "ok":
+        return []
+    verdict = (
+        "Not reliable: do not use the volume."
+        if plausibility.reliability == "not_reliable"
+        else f"Review: {plausibility.headline}. Look at the outlines before you use the volume."
+    )
+    return [verdict, *(reason.sentence for reason in plausibility.reasons)]
+
+
+def count_in_words() -> str:
+    """What counts as one lesion."""
+    return (
+        f"Number of lesions: connected regions of at least {LEAST_LESION_ML:g} mL; smaller ones count towards the "
+        "volume only."
     )
 
 
