@@ -110,7 +110,7 @@ def analyse(
         series: as it was read.
         ensemble: by which model.
         seconds_read: how long reading took, for measurements.json.
-        progress: hears of the stages.
+        progress: called at each stage.
         region_rule: which WMH counts as periventricular.
 
     Raises:
@@ -121,7 +121,7 @@ def analyse(
     try:
         segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)
     except BadVolume as error:
-        reason = f"The images do not make a volume that can be analysed: {error}"
+        reason = f"The images do not form a volume that can be analysed: {error}"
         raise UnsupportedGeometry("bad_volume", reason) from error
     return Analysis(series, segmentation, seconds_read)
 
@@ -151,7 +151,7 @@ def write_analysis(
 
     Raises:
         ResultError: an object cannot be built.
-        ResultNotValid: the set is not as it must be; it was kept in `folder`/not-valid, and nothing else was written.
+        ResultNotValid: the set failed validation; it was kept in `folder`/not-valid, and nothing else was written.
     """
     report = progress or _silent
     report("write", 0, 1)

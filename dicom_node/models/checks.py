@@ -41,7 +41,7 @@ _ROUNDING: Final = 1e-9
 
 
 class CheckState(StrEnum):
-    """What a check came to."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -58,7 +58,7 @@ class ModelCheck:
     came: str
 
     def __str__(self) -> str:
-        return f"{self.name} {self.state}: expected {self.expected}; came {self.came}"
+        return f"{self.name} {self.state}: expected {self.expected}; got {self.came}"
 
 
 @dataclass(frozen=True)
@@ -91,12 +91,12 @@ class ModelVerdict:
 
     @property
     def passed(self) -> bool:
-        """No check failed. A check that nobody asked for says nothing."""
+        """No check failed. A check that was not requested does not count."""
         return not self.failed
 
     @property
     def can_be_overruled(self) -> bool:
-        """A person may promote it all the same: a worker can load it. One that none can load would stop all work."""
+        """A person may promote it anyway: a worker can load it. One that none can load would stop all work."""
         return all(check.name != LOADS for check in self.failed)
 
     def plain(self) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) ->
     for name, bundle in bundles.items():
         known = TrainingPatients.of(bundle)
         if known.patients is None:
-            words.append(f"{name} does not say on whom it was trained")
+            words.append(f"{name} does not say which patients it was trained on")
         elif seen := sum(case.patient in known.patients for case in cases):
             words.append(f"{name} was trained on the patients of {seen} of {len(cases)} cases")
     return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""

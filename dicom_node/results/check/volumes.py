@@ -50,7 +50,7 @@ def _volumes(group: Dataset) -> Iterator[float]:
 
 
 def volume_ml(dataset: Dataset, segment_number: int) -> float | None:
-    """A segment's volume from the SEG alone; None where it cannot be told (compressed, probabilities, broken)."""
+    """A segment's volume from the SEG alone; None where it is unknown (compressed, probabilities, broken)."""
     frames = frames_of_segmentation(dataset)
     pixels = _pixels(dataset, len(frames))
     voxel = _voxel_ml(frames)

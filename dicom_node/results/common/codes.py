@@ -1,7 +1,7 @@
 """Every code that results carry: standard ones with their place in PS3.16, private ones with their definition.
 
-docs/private-codes.md tells the private ones to those who receive them; tests/dicom_node/results/common/test_codes.py
-holds both to each other.
+docs/private-codes.md explains the private ones to receivers; tests/dicom_node/results/common/test_codes.py compares the
+two.
 """
 
 from __future__ import annotations

@@ -45,11 +45,11 @@ class Content:
         outlined: masks (slice, row, column).
         measures: of the WMH mask.
         regions: volumes of its parts and of the ventricles; None where it is not divided.
-        model: that made it, when it shall be named.
+        model: that made it, when it is to be named.
         slice_names: per slice, what the PACS calls it, such as "image 12".
-        follow_up: the change since an earlier scan; None where there is none to tell.
+        follow_up: the change since an earlier scan; None where there is none.
         plausibility: whether the result can be right; its reasons come first among the notes.
-        notes: sentences about the series, the comparison and the analysis, what weighs most first.
+        notes: sentences about the series, the comparison and the analysis, the most important first.
 
     Raises:
         ResultError: the masks do not fit the volume.

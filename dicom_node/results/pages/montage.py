@@ -87,7 +87,7 @@ class Montage:
         return min(box[0] / width, box[1] / height)
 
     def only(self, indices: Sequence[int]) -> Montage:
-        """Some of the slices, in the same grey scale and a crop of their own."""
+        """Some of the slices, in the same grey scale, cropped separately."""
         places = [self.chosen.index(index) for index in indices]
         return replace(
             self,

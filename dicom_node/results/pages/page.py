@@ -88,7 +88,7 @@ def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
 
 
 def draw_follow_up(draw: ImageDraw.ImageDraw, told: FollowUpFinding | None, top: int) -> int:
-    """The change since an earlier scan, where there is one to tell; returns where it ends."""
+    """The change since an earlier scan, where there is one; returns where it ends."""
     if not isinstance(told, FollowUpComparison):
         return top
     draw.line((EDGE, top + 2, SIDE - EDGE, top + 2), LINE)
@@ -155,7 +155,7 @@ def _fitting(notes: tuple[str, ...], most: int) -> tuple[str, ...]:
 
 
 def notes_do_not_fit(notes: tuple[str, ...]) -> bool:
-    """Whether they need pages of their own."""
+    """Whether they need separate pages."""
     return len(_lines((" ".join(notes),), SIDE - 2 * EDGE)) > NOTE_LINES
 
 

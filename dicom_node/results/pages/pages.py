@@ -96,7 +96,7 @@ def _notes_page(content: Content, lines: tuple[str, ...], number: int, pages: in
 
 
 def _what(content: Content, montage: Montage) -> str:
-    """What the pages of slices show; slices with WMH that no page shows are told."""
+    """What the pages of slices show; the number of slices with WMH that no page shows is given."""
     with_wmh = int(np.count_nonzero(content.outlined.wmh.any(axis=(1, 2))))
     if not with_wmh:
         return "other slices, feet to head"

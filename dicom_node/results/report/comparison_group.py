@@ -1,6 +1,6 @@
 """The report's group for the change since an earlier result of the patient (TID 1501).
 
-A group of its own, with concepts of its own: a program that looks for the volume must not take the earlier one for it.
+A separate group with separate concepts: a program that looks for the volume must not take the earlier one for it.
 The earlier report is named as COMPOSITE, so that it is found from here, and as Pertinent Other Evidence (PS3.3 C.17.2).
 """
 

@@ -141,7 +141,7 @@ def _wmh_group(
         measurements=_measurements(segmentation),
         qualitative_evaluations=_evaluations(segmentation),
     )
-    # TID 1411 is extensible: what cannot be coded follows in words.
+    # TID 1411 is extensible: what cannot be coded follows as text.
     group[0].ContentSequence.extend(comment(text) for text in _comments(segmentation, flags, facts))
     return group
 

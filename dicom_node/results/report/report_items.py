@@ -26,7 +26,7 @@ def algorithm_of(facts: AnalysisFacts, parameters: Mapping[str, str] | None = No
 
     Args:
         facts: who measured it.
-        parameters: of this group; those of the WMH where it has none of its own.
+        parameters: of this group; those of the WMH where it has none.
     """
     parameters = facts.parameters if parameters is None else parameters
     return sr.AlgorithmIdentification(
@@ -79,5 +79,5 @@ def referenced_segment(series: FlairSeries, seg: Dataset, number: int) -> sr.Ref
 
 
 def comment(text: str) -> sr.TextContentItem:
-    """What cannot be coded, in words."""
+    """What cannot be coded, as text."""
     return sr.TextContentItem(name=codes.COMMENT, value=text, relationship_type=sr.RelationshipTypeValues.CONTAINS)

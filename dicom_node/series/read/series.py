@@ -99,7 +99,7 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
 
 def _open(paths: Sequence[Path]) -> _Files:
     if not paths:
-        raise IncompleteSeries("empty", "No file was given; the files of one series are expected.")
+        raise IncompleteSeries("empty", "No file was given; expected the files of one series.")
     unique: dict[tuple[str, str], tuple[Path, FileDataset]] = {}
     for path in paths:
         header = read_header(path)
@@ -130,7 +130,7 @@ def _open(paths: Sequence[Path]) -> _Files:
 def _common_uid(headers: Sequence[Dataset], keyword: str, code: str) -> str:
     found = {values.text(header, keyword) for header in headers}
     if len(found) != 1:
-        raise UnreadableObject(code, f"Expected one {keyword} in all files; {len(found)} different ones came.")
+        raise UnreadableObject(code, f"Expected one {keyword} in all files; {len(found)} different ones were found.")
     if not _UID.fullmatch(next(iter(found))):
         raise UnreadableObject("no_uid", f"The files have no valid {keyword}; expected digits and dots (PS3.5 9.1).")
     return found.pop()
@@ -173,7 +173,7 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
         if any(not np.array_equal(chosen, decoded[_key(other.frame)], equal_nan=True) for other in place[1:]):
             raise UnsupportedGeometry(
                 "conflicting_duplicates",
-                "Different images lie at the same position, and nothing tells which one belongs to the volume; send "
+                "Different images are at the same position, and nothing shows which one belongs to the volume; send "
                 "one acquisition per series.",
             )
         if len(place) > 1:

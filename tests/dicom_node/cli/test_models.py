@@ -148,8 +148,8 @@ def test_for_a_reader(cli: Cli, good: Path) -> None:
     for force in ((), ("--force", "--reason", "in a hurry")):
         refused = cli("models", "promote", digest, *force, code=1)
         assert "loads failed: expected a whole bundle" in refused.stderr
-        assert "--force promotes none that cannot be loaded" in refused.stderr
-        assert "promotes it all the same" not in refused.stderr
+        assert "--force does not promote a model that cannot be loaded" in refused.stderr
+        assert "promotes it anyway" not in refused.stderr
         assert "rollback" not in refused.stderr
     assert json.loads(cli("models", "list", "--json").stdout)["live"] is None
 

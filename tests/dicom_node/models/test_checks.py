@@ -61,7 +61,7 @@ def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase
     found = np.mean([case.dsc for case in verdict.cases])
     assert failed.name == DSC
     assert verdict.can_be_overruled
-    assert f"at least {live - 0.02:.3f} (live model {live:.3f} - 0.02); came {found:.3f}" in str(failed)
+    assert f"at least {live - 0.02:.3f} (live model {live:.3f} - 0.02); got {found:.3f}" in str(failed)
     assert _judge(bundles["wild"], bundles["a"], cases, margin=1.0).passed
     assert _judge(bundles["a"], bundles["wild"], cases).passed
 
@@ -76,7 +76,7 @@ def test_patients_that_a_model_knows_are_told(
     (known / "manifest.json").write_text(json.dumps(manifest))
     came = _judge(known, bundles["a"], cases).checks[-1].came
     assert "this model was trained on the patients of 1 of 2 cases" in came
-    assert "the live model does not say on whom it was trained" in came
+    assert "the live model does not say which patients it was trained on" in came
 
 
 def test_without_cases(bundles: dict[str, Path]) -> None:
@@ -94,7 +94,7 @@ def test_other_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[s
     verdict = _judge(foreign, bundles["a"])
     (failed,) = verdict.failed
     assert failed.name == GOLDEN
-    assert "came a difference of at most" in str(failed)
+    assert "got a difference of at most" in str(failed)
 
 
 def test_no_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[str], Path]) -> None:

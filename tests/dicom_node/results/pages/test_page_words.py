@@ -104,7 +104,7 @@ def test_slices_have_the_numbers_that_a_pacs_shows(tmp_path: Path) -> None:
 
 def test_text_fits_its_room() -> None:
     """Lines are broken between words, and what cannot be broken is cut with dots."""
-    words = "There are gaps between the slices; the volume assumes that they look like the slices beside them."
+    words = "There are gaps between the slices; the volume assumes that they look like the adjacent slices."
     lines = wrap(words, BODY, 300)
     assert " ".join(lines) == words
     assert all(font(BODY).getlength(line) <= 300 for line in lines)

@@ -38,7 +38,7 @@ WARNINGS = (
     "Another protocol: 3D acquisition, earlier 2D; echo time 388 ms, earlier 125 ms; repetition time 5000 ms, "
     "earlier 11000 ms; inversion time 1800 ms, earlier 2800 ms; slice distance 1 mm, earlier 5.5 mm; row spacing "
     "0.9766 mm, earlier 0.4883 mm; column spacing 0.9766 mm, earlier 0.4883 mm. This alone may change the volume.",
-    "The earlier series did not hold the whole brain, so that its volume is of a part.",
+    "The earlier series did not cover the whole brain: its volume is that of a part.",
 )
 EARLIER = ReportReference("1.2.3", "1.2.4", "1.2.5", "1.2.6")
 Box = tuple[float, float, float, float]

@@ -158,7 +158,7 @@ def test_a_report_names_its_predecessor(tmp_path: Path) -> None:
     assert of_study.SeriesInstanceUID == earlier.sr.SeriesInstanceUID
     assert named.ReferencedSOPClassUID == earlier.sr.SOPClassUID
     assert named.ReferencedSOPInstanceUID == earlier.sr.SOPInstanceUID
-    assert any("takes the place of an earlier one" in text for text in texts(report))
+    assert any("replaces an earlier one" in text for text in texts(report))
     for one in (report, result.seg):
         assert "replace" in one.SeriesDescription
         assert "RESEARCH USE ONLY" in one.SeriesDescription
