@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from segmentation.measures import LEAST_LESION_ML, REVIEW_ABOVE, Measures
+from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import Plausibility
 from segmentation.regions import RegionVolumes
 
@@ -113,7 +113,7 @@ def review_in_words(measures: Measures) -> str:
     """The review recommendation as a sentence."""
     if measures.uncertainty_index is None:
         return NOTHING_FOUND
-    index, limit = f"{measures.uncertainty_index:.2f}", f"{REVIEW_ABOVE:.2f}"
+    index, limit = f"{measures.uncertainty_index:.2f}", f"{measures.review_above:.2f}"
     if measures.review_recommended:
         return f"Review of the segmentation is recommended: uncertainty index {index}, above {limit}."
     return f"Uncertainty index {index}, not above {limit}: no automatic warning; still check the outlines."

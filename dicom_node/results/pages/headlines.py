@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dicom_node.results.common.comparison import FollowUpComparison
-from segmentation.measures import LEAST_LESION_ML, REVIEW_ABOVE, Measures
+from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import PLAUSIBLE, Plausibility
 
 UNSURE_WORDS: Final = "shaded: the model is unsure; the interval is the volume without and with it"
@@ -24,7 +24,7 @@ def review_headline(measures: Measures, plausibility: Plausibility = PLAUSIBLE) 
         headline = "Review: model unsure"
     if measures.uncertainty_index is None:
         return headline, "no WMH found"
-    part, limit = 100 * measures.uncertainty_index, 100 * REVIEW_ABOVE
+    part, limit = 100 * measures.uncertainty_index, 100 * measures.review_above
     return headline, f"unsure about {_percent(part, measures)} % (limit {limit:.0f} %)"
 
 
@@ -42,6 +42,6 @@ def earlier_in_words(told: FollowUpComparison) -> str:
 
 def _percent(part: float, measures: Measures) -> str:
     """Rounded, and with a digit more where the rounded number would be on the wrong side of the limit or at it."""
-    limit = 100 * REVIEW_ABOVE
+    limit = 100 * measures.review_above
     rounded = round(part)
     return f"{part:.1f}" if (rounded > limit) != measures.review_recommended or rounded == limit else f"{rounded}"
