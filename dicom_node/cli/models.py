@@ -153,8 +153,9 @@ def promote(
 ) -> None:
     """Make a registered model the live one, once it has passed its checks; workers take it between two jobs.
 
-    The checks: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of
-    the live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
+    The checks: it loads, it reproduces its own golden predictions, it finds the lesions of a drawn head, and on --cases
+    its mean DSC is not below that of the live model by more than the margin. Exit 1 when it fails, also without
+    --cases. --force --reason promotes what failed, but nothing that cannot be loaded.
     """
     if force and not (reason or "").strip():
         complain("--force: expected --reason TEXT with it, for the audit; got none")
