@@ -6,9 +6,9 @@ import builtins
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, delete, func, literal_column, or_, select, update
 
 from db.engine.database import Database
 from db.engine.values import storable
@@ -19,6 +19,9 @@ from db.schema import deliveries, jobs
 from db.series import jobs_of_series
 from db.supersede import forget_answers
 from db.transitions import JobAction, lock_job, move
+
+# A literal: no index of one state can serve a parameter that may hold any.
+_PENDING: Final = deliveries.c.state == literal_column("'pending'")
 
 
 class DeliveryTable:
@@ -94,7 +97,7 @@ class DeliveryTable:
                 .where(
                     deliveries.c.id == delivery_id,
                     deliveries.c.lease_owner == owner,
-                    deliveries.c.state == DeliveryState.PENDING.value,
+                    _PENDING,
                 )
                 .values(lease_expires=now + timedelta(seconds=lease_seconds))
             )
@@ -240,7 +243,7 @@ def claim_query(now: datetime, skip: Collection[str], take_over: bool = True) ->
     query = (
         select(deliveries)
         .where(
-            deliveries.c.state == DeliveryState.PENDING.value,
+            _PENDING,
             deliveries.c.not_before <= now,
             free,
             ~ahead.exists(),

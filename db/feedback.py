@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, func, literal_column, select, update
 
 from db.audit import record_action
 from db.engine.database import Database
@@ -67,14 +67,8 @@ class FeedbackTable:
 
     def due(self, limit: int = 1) -> builtins.list[Feedback]:
         """Rows to be looked at now, the one that is due longest first."""
-        query = (
-            _rows()
-            .where(feedback.c.state == FeedbackState.WAITING.value, feedback.c.not_before <= self._database.clock())
-            .order_by(feedback.c.not_before, feedback.c.id)
-            .limit(limit)
-        )
         with self._database.read() as connection:
-            return [_feedback_of(row) for row in connection.execute(query)]
+            return [_feedback_of(row) for row in connection.execute(due_query(self._database.clock(), limit))]
 
     def decide(self, feedback_id: int, decision: FeedbackDecision) -> Feedback:
         """Record the outcome of a look; a row that another process has decided in the meantime does not change.
@@ -153,11 +147,9 @@ class FeedbackTable:
 
     def list(self, *, everything: bool = False, limit: int | None = None) -> builtins.list[Feedback]:
         """Newest first; without `everything` neither superseded corrections nor our own results."""
-        query = _rows().order_by(feedback.c.id.desc())
+        query = _rows().order_by(feedback.c.id.desc()).limit(limit)
         if not everything:
             query = query.where(feedback.c.state != FeedbackState.OWN.value, _superseded_by().is_(None))
-        if limit is not None:
-            query = query.limit(limit)
         with self._database.read() as connection:
             return [_feedback_of(row) for row in connection.execute(query)]
 
@@ -180,18 +172,34 @@ class FeedbackTable:
 
     def analysed_series(self, study_instance_uid: str) -> builtins.list[str]:
         """SeriesInstanceUIDs of a study that have a result, sorted."""
-        query = select(jobs.c.series_instance_uid).where(
-            jobs.c.study_instance_uid == study_instance_uid, jobs.c.measurements.is_not(None)
-        )
         with self._database.read() as connection:
-            return sorted(set(connection.execute(query).scalars()))
+            return sorted(set(connection.execute(analysed_query(study_instance_uid)).scalars()))
 
     def first_job_of_study(self, study_instance_uid: str) -> int | None:
         """The lowest number of a job about a series of that study: a name for the study that never changes."""
-        query = select(func.min(jobs.c.id)).where(jobs.c.study_instance_uid == study_instance_uid)
         with self._database.read() as connection:
-            found: int | None = connection.execute(query).scalar_one()
+            found: int | None = connection.execute(first_job_query(study_instance_uid)).scalar_one()
             return found
+
+
+def due_query(now: datetime, limit: int) -> Any:
+    """See `FeedbackTable.due`."""
+    # A literal: no index of one state can serve a parameter that may hold any.
+    waits = feedback.c.state == literal_column("'waiting'")
+    due = _rows().where(waits, feedback.c.not_before <= now)
+    return due.order_by(feedback.c.not_before, feedback.c.id).limit(limit)
+
+
+def analysed_query(study_instance_uid: str) -> Any:
+    """See `FeedbackTable.analysed_series`."""
+    return select(jobs.c.series_instance_uid).where(
+        jobs.c.study_instance_uid == study_instance_uid, jobs.c.measurements.is_not(None)
+    )
+
+
+def first_job_query(study_instance_uid: str) -> Any:
+    """See `FeedbackTable.first_job_of_study`."""
+    return select(func.min(jobs.c.id)).where(jobs.c.study_instance_uid == study_instance_uid)
 
 
 def _superseded_by() -> Any:

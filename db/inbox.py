@@ -7,6 +7,7 @@ instance from two receivers is one row.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -130,15 +131,18 @@ class Inbox:
     def _count(
         self, connection: Connection, batch: Sequence[ReceivedInstance], outcomes: Sequence[RecordOutcome]
     ) -> None:
-        added: dict[str, list[RecordOutcome]] = {}
+        by_series: dict[str, Counter[RecordOutcome]] = {}
         for one, outcome in zip(batch, outcomes, strict=True):
-            if outcome is not RecordOutcome.DUPLICATE:
-                added.setdefault(one.series_instance_uid, []).append(outcome)
-        for uid, of_series in added.items():
-            conflicts = of_series.count(RecordOutcome.CONFLICT)
-            connection.execute(
-                self._statements.count, {"uid": uid, "added": len(of_series), "added_conflicts": conflicts}
-            )
+            by_series.setdefault(one.series_instance_uid, Counter())[outcome] += 1
+        for uid, of_series in by_series.items():
+            duplicates = of_series[RecordOutcome.DUPLICATE]
+            values = {
+                "uid": uid,
+                "added": of_series.total() - duplicates,
+                "added_conflicts": of_series[RecordOutcome.CONFLICT],
+                "added_duplicates": duplicates,
+            }
+            connection.execute(self._statements.count, values)
 
     def _link(
         self,
@@ -314,6 +318,7 @@ class _Statements:
             .values(
                 instance_count=series.c.instance_count + bindparam("added"),
                 conflict_count=series.c.conflict_count + bindparam("added_conflicts"),
+                duplicate_count=series.c.duplicate_count + bindparam("added_duplicates"),
             )
         )
 

@@ -8,13 +8,26 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    false,
+    func,
+    insert,
+    literal_column,
+    select,
+    union_all,
+    update,
+)
 
 from db.audit import record_action
+from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED, is_in
 from db.engine.database import Database
 from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
 from db.job_events import note, timeline
+from db.one_statement import claim_queued, deliver_first
 from db.records import DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
@@ -23,6 +36,7 @@ from db.transitions import JobAction, get_job, insert_job, lock_job, move
 
 DEFAULT_MAX_ATTEMPTS: Final = 3
 _SPENT: Final = "attempts_spent"
+_BATCH: Final = 500  # UIDs in one query
 # Lines of the timeline that are counted.
 _RETRIED: Final = "retried"
 _TAKEN_OVER: Final = "taken over"
@@ -98,6 +112,10 @@ class JobTable:
         now = self._database.clock()
         if self._database.is_sqlite and not self._something_is_due(now, take_over):
             return None  # read without the write lock, so that idle workers block no other process
+        if not self._database.is_sqlite and take_over:
+            with self._database.single() as connection:
+                if (claimed := claim_queued(connection, owner, now, lease_seconds)) is not None:
+                    return claimed
         with self._database.write() as connection:
             while (job := _next_due(connection, now, take_over)) is not None:
                 if job.state is JobState.QUEUED:
@@ -111,15 +129,15 @@ class JobTable:
             return None
 
     def _something_is_due(self, now: datetime, take_over: bool) -> bool:
-        queries = claim_queries(now)[0 if take_over else 1 :]
+        queries = (EXPIRED, QUEUED)[0 if take_over else 1 :]
         with self._database.read() as connection:
-            return any(connection.execute(query).first() is not None for query in queries)
+            return any(connection.execute(query, {"now": now}).first() is not None for query in queries)
 
     def _lease(self, connection: Connection, job: Job, owner: str, now: datetime, lease_seconds: float) -> Job:
         attempt = _attempt_words(job.attempts + 1, job.max_attempts)
         if job.state is JobState.QUEUED:
             waited = max((now - job.not_before).total_seconds(), 0.0)
-            what, detail = "claimed", f"by {owner}, {attempt}, after {waited:.1f} s in the queue"
+            what, detail = "claimed", CLAIMED_WORDS % (owner, attempt, f"{waited:.1f}")
         else:
             what, detail = _TAKEN_OVER, f"by {owner}, {attempt}: the lease of {job.lease_owner} ran out"
         return move(
@@ -134,11 +152,8 @@ class JobTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            prolonged = connection.execute(
-                update(jobs)
-                .where(jobs.c.id == job_id, jobs.c.lease_owner == owner, jobs.c.state == JobState.RUNNING.value)
-                .values(lease_expires=now + timedelta(seconds=lease_seconds))
-            )
+            expires = now + timedelta(seconds=lease_seconds)
+            prolonged = connection.execute(_PROLONG, {"job": job_id, "owner": owner, "expires": expires})
             return prolonged.rowcount == 1
 
     def deliver(
@@ -163,13 +178,18 @@ class JobTable:
         """
         require_json(f"the measurements of job {job_id}", measurements)
         now = self._database.clock()
+        if not self._database.is_sqlite:
+            model = _model_in(measurements)
+            detail = _results_written([] if model is None else [f"by model {model}"], measurements, new_deliveries)
+            with self._database.single() as connection:
+                first = deliver_first(connection, job_id, owner, measurements, new_deliveries, report, detail, now)
+            if first is not None:
+                return first
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
-            due = _make_due(connection, job_id, new_deliveries, now)
+            due = _make_due(connection, job_id, new_deliveries, now) if new_deliveries else []
             state = JobState.DELIVERING if due else JobState.DONE
-            names = ", ".join(one.destination for one in due)
-            detail = f"goes to {names}" if names else "no destination is configured, so they stay in the outbox"
-            detail = "; ".join([*_made_by(connection, job, measurements), *_compared(measurements), detail])
+            detail = _results_written(_made_by(connection, job, measurements), measurements, due)
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
                 measurements=dict(measurements), report=None if report is None else dict(report),
@@ -355,11 +375,19 @@ class JobTable:
         because the node already has every instance.
         """
         with self._database.read() as connection:
-            ids = sorted(connection.execute(RESENT).scalars())
+            resent = {row.series_instance_uid: row.duplicate_count for row in connection.execute(RESENT)}
+            if not resent:
+                return []
+            uids = sorted(resent)
+            batches = [uids[first : first + _BATCH] for first in range(0, len(uids), _BATCH)]
+            ids = sorted(one for uids in batches for one in connection.execute(SENT_AGAIN, {"uids": uids}).scalars())
         retried = []
         for job_id in ids:
             with suppress(IllegalTransition):  # another process was first, or a newer job came
                 retried.append(self.retry(job_id, by="the sender of the series"))
+        with self._database.write() as connection:
+            for uid in sorted(resent):
+                connection.execute(_SEEN, {"uid": uid, "seen": resent[uid]})
         return retried
 
     # Looking
@@ -400,16 +428,34 @@ class JobTable:
 
     def list(self, states: Collection[JobState] | None = None, limit: int | None = None) -> builtins.list[Job]:
         """Jobs, newest first; all states and all jobs by default."""
-        query = select(jobs).order_by(jobs.c.id.desc())
-        if states is not None:
-            query = query.where(jobs.c.state.in_([JobState(state).value for state in states]))
-        if limit is not None:
-            query = query.limit(limit)
         with self._database.read() as connection:
-            return [job_of(row) for row in connection.execute(query)]
+            return [job_of(row) for row in connection.execute(list_query(states, limit))]
 
 
-def _resent() -> Any:
+def list_query(states: Collection[JobState] | None, limit: int | None) -> Any:
+    """See `JobTable.list`. Each state goes by its own index, and the newest of them are merged."""
+    newest = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
+    if states is None:
+        return newest
+    parts = [newest.where(*_in_state(state)).subquery() for state in sorted({JobState(one) for one in states})]
+    if not parts:
+        return newest.where(false())
+    merged = union_all(*(select(part) for part in parts)).subquery()
+    return select(merged).order_by(merged.c.id.desc()).limit(limit)
+
+
+def _in_state(state: JobState) -> tuple[ColumnElement[bool], ...]:
+    """Conditions as the partial indexes name them: SQLite compares text."""
+    return (is_in(state),) if state is JobState.DONE else (is_in(state), jobs.c.state != literal_column("'done'"))
+
+
+# Series of which instances came again since `retry_resent` has looked.
+RESENT: Final = select(series.c.series_instance_uid, series.c.duplicate_count).where(
+    series.c.duplicate_count > series.c.duplicates_seen
+)
+
+
+def _sent_again() -> Any:
     """Failed jobs, the newest of their series, all of whose instances were sent again by associations that began after
     the failure."""
     sent_again = (
@@ -433,51 +479,72 @@ def _resent() -> Any:
         .correlate(jobs)
         .scalar_subquery()
     )
-    others = jobs.alias()
-    later = select(others.c.id).where(
-        others.c.series_instance_uid == jobs.c.series_instance_uid, others.c.id > jobs.c.id
-    )
     return (
         select(jobs.c.id)
         .join(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
         .where(
-            jobs.c.state == JobState.FAILED.value,
+            jobs.c.series_instance_uid.in_(bindparam("uids", expanding=True)),
+            is_in(JobState.FAILED),
             series.c.last_received_at > jobs.c.ended_at,  # cheap, and false for almost all
             sent_again >= analysed,
-            ~later.exists(),
+            ~_later_job().exists(),
         )
     )
 
 
-RESENT: Final = _resent()
-
-
-def claim_queries(now: datetime) -> tuple[Any, Any]:
-    """What may be claimed, one query per index: leases that ran out, then the queue; oldest first."""
-    expired = (
-        select(jobs)
-        .where(jobs.c.state == JobState.RUNNING.value, jobs.c.lease_expires <= now)
-        .order_by(jobs.c.lease_expires)
-    )
+def _later_job() -> Any:
     others = jobs.alias()
-    under_way = select(others.c.id).where(
-        others.c.series_instance_uid == jobs.c.series_instance_uid, others.c.state == JobState.RUNNING.value
+    return select(others.c.id).where(
+        others.c.series_instance_uid == jobs.c.series_instance_uid, others.c.id > jobs.c.id
     )
-    queued = (
-        select(jobs)
-        .where(jobs.c.state == JobState.QUEUED.value, jobs.c.not_before <= now, ~under_way.exists())
-        .order_by(jobs.c.not_before, jobs.c.id)
+
+
+SENT_AGAIN: Final = _sent_again()
+
+# What came again is dealt with, but for a series whose newest job has failed: the rest may still come again. Only what
+# comes after a failure counts, so what came before one need not be kept in mind.
+_SEEN: Final = (
+    update(series)
+    .where(
+        series.c.series_instance_uid == bindparam("uid"),
+        series.c.duplicates_seen < bindparam("seen"),
+        ~select(jobs.c.id)
+        .where(
+            jobs.c.series_instance_uid == series.c.series_instance_uid, is_in(JobState.FAILED), ~_later_job().exists()
+        )
+        .exists(),
     )
-    return expired.limit(1), queued.limit(1)
+    .values(duplicates_seen=bindparam("seen"))
+)
+
+
+def _due() -> Any:
+    """Both on PostgreSQL, in one round trip, locked; the queue is only asked when no lease ran out."""
+    # SKIP LOCKED: what another worker is just taking is not waited for.
+    expired = EXPIRED.with_for_update(skip_locked=True, key_share=True).cte("expired")
+    waiting = QUEUED.where(~select(expired.c.id).exists())
+    queued = waiting.with_for_update(skip_locked=True, key_share=True, of=jobs).cte("queued")
+    return union_all(select(expired), select(queued))
+
+
+_DUE: Final = _due()
+_DUE_IN_QUEUE: Final = QUEUED.with_for_update(skip_locked=True, key_share=True, of=jobs)
+
+
+_PROLONG: Final = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.lease_owner == bindparam("owner"), is_in(JobState.RUNNING))
+    .values(lease_expires=bindparam("expires", type_=jobs.c.lease_expires.type))
+)
 
 
 def _next_due(connection: Connection, now: datetime, take_over: bool) -> Job | None:
-    for query in claim_queries(now)[0 if take_over else 1 :]:
-        # SKIP LOCKED: do not wait for a row that another worker is claiming (PostgreSQL; SQLite has one writer).
-        row = connection.execute(query.with_for_update(skip_locked=True, key_share=True)).first()
-        if row is not None:
-            return job_of(row)
-    return None
+    if connection.dialect.name == "sqlite":
+        queries = (EXPIRED, QUEUED)[0 if take_over else 1 :]
+    else:
+        queries = (_DUE if take_over else _DUE_IN_QUEUE,)
+    rows = (connection.execute(query, {"now": now}).first() for query in queries)
+    return next((job_of(row) for row in rows if row is not None), None)
 
 
 def _silent_attempts(connection: Connection, job: Job) -> int:
@@ -544,11 +611,19 @@ def _made_by(connection: Connection, job: Job, measurements: Mapping[str, Any]) 
     model = _model_in(measurements)
     if model is None:
         return []
+    if job.predecessor_id is None and job.measurements is None:
+        return [f"by model {model}"]  # the first of its series: nothing to look for
     earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id <= job.id]
     before = next((one for one in map(_model_in, (one.measurements for one in reversed(earlier))) if one), None)
     if before is None or before == model:
         return [f"by model {model}"]
     return [f"by model {model}, the earlier result was by {before}"]
+
+
+def _results_written(made_by: Sequence[str], measurements: Mapping[str, Any], due: Sequence[NewDelivery]) -> str:
+    names = ", ".join(one.destination for one in due)
+    detail = f"goes to {names}" if names else "no destination is configured, so they stay in the outbox"
+    return "; ".join([*made_by, *_compared(measurements), detail])
 
 
 def _compared(measurements: Mapping[str, Any]) -> list[str]:
@@ -573,8 +648,8 @@ def _make_due(
     """Insert a row for each destination that has none; returns those. The others got it before it was lost."""
     settled = _destinations_of(connection, job_id)
     due = [one for one in new_deliveries if one.destination not in settled]
-    for one in due:
-        connection.execute(insert(deliveries), _delivery_values(job_id, one, now))
+    if due:
+        connection.execute(insert(deliveries), [_delivery_values(job_id, one, now) for one in due])
     return due
 
 
@@ -591,8 +666,11 @@ def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, 
     }
 
 
+_DESTINATIONS: Final = select(deliveries.c.destination).where(deliveries.c.job_id == bindparam("job"))
+
+
 def _destinations_of(connection: Connection, job_id: int) -> set[str]:
-    return set(connection.execute(select(deliveries.c.destination).where(deliveries.c.job_id == job_id)).scalars())
+    return set(connection.execute(_DESTINATIONS, {"job": job_id}).scalars())
 
 
 def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int:

@@ -69,6 +69,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
+def _only_where(condition: str) -> dict[str, Any]:
+    """An index of few rows of many: of open work, whatever the history. Queries name the condition as it stands."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 # DICOM UIDs have at most 64 characters (PS3.5 9.1), AE titles 16 (PS3.5 table 6.2-1), sha256 as hex 64.
 _UID = String(64)
 _AE_TITLE = String(16)
@@ -86,12 +91,7 @@ associations = Table(
     Column("opened_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("ended_how", String(16)),
-    Index(
-        "ix_associations_open",
-        "receiver",
-        sqlite_where=text("ended_at IS NULL"),
-        postgresql_where=text("ended_at IS NULL"),
-    ),
+    Index("ix_associations_open", "receiver", **_only_where("ended_at IS NULL")),
 )
 
 series = Table(
@@ -106,12 +106,11 @@ series = Table(
     Column("judged_count", Integer, nullable=False),
     Column("first_received_at", UtcDateTime, nullable=False),
     Column("last_received_at", UtcDateTime, nullable=False),
-    Index(
-        "ix_series_open",
-        "last_received_at",
-        sqlite_where=text("instance_count > judged_count"),
-        postgresql_where=text("instance_count > judged_count"),
-    ),
+    # Instances that came again with the same bytes, and how many of them `retry_resent` has dealt with.
+    Column("duplicate_count", Integer, nullable=False, server_default=text("0")),
+    Column("duplicates_seen", Integer, nullable=False, server_default=text("0")),
+    Index("ix_series_open", "last_received_at", **_only_where("instance_count > judged_count")),
+    Index("ix_series_resent", "series_instance_uid", **_only_where("duplicate_count > duplicates_seen")),
 )
 
 # Which associations brought something of a series, duplicates too: a resend after a crash may bring nothing new, and
@@ -173,8 +172,11 @@ jobs = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     UniqueConstraint("series_instance_uid", "instances_digest"),
-    Index("ix_jobs_queue", "state", "not_before", "id"),
-    Index("ix_jobs_leases", "state", "lease_expires"),
+    Index("ix_jobs_queued", "not_before", "id", **_only_where("state = 'queued'")),
+    Index("ix_jobs_running", "lease_expires", **_only_where("state = 'running'")),
+    # Done jobs are nearly all: a list of them goes by the number alone.
+    Index("ix_jobs_not_done", "state", "id", **_only_where("state <> 'done'")),
+    Index("ix_jobs_study", "study_instance_uid", "id"),
     # Never reuse the number of a job: its outbox folder bears it.
     sqlite_autoincrement=True,
 )
@@ -198,7 +200,7 @@ deliveries = Table(
     # The destination has the report of the set, or may have it, also when the rest failed.
     Column("report_out", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("job_id", "destination"),
-    Index("ix_deliveries_queue", "state", "not_before", "id"),
+    Index("ix_deliveries_pending", "not_before", "id", **_only_where("state = 'pending'")),
 )
 
 # Which patient (as keyed hash) and when: what later scans of the patient are compared with.
@@ -286,7 +288,7 @@ feedback = Table(
     Column("comparison", JSON(none_as_null=True)),
     Column("decided_at", UtcDateTime),
     UniqueConstraint("sop_instance_uid", "sha256"),
-    Index("ix_feedback_queue", "state", "not_before", "id"),
+    Index("ix_feedback_waiting", "not_before", "id", **_only_where("state = 'waiting'")),
     Index("ix_feedback_source", "source_series_uid", "id"),
     Index("ix_feedback_series", "series_instance_uid"),
     # The number is shown to people, and orders corrections of one series: it must never be used again.

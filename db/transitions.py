@@ -35,17 +35,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from db.engine.upsert import upsert
 from db.engine.values import storable
 from db.errors import IllegalTransition, UnknownRow
 from db.job_events import note
 from db.records import Job, JobState, job_of
-from db.schema import jobs
+from db.schema import job_events, jobs
 
+_JOB: Final = select(jobs).where(jobs.c.id == bindparam("job_id"))
+# NO KEY UPDATE: a transaction that only adds a line to the timeline need not wait, and so cannot deadlock with us.
+_LOCKED_JOB: Final = _JOB.with_for_update(key_share=True)
 _BEYOND_IDS: Final = 2**31
 
 
@@ -145,8 +149,7 @@ def lock_job(connection: Connection, job_id: int) -> Job:
     Raises:
         UnknownRow: there is none of that id.
     """
-    # NO KEY UPDATE: a transaction that only adds a line to the timeline need not wait, and so cannot deadlock with us.
-    return read_job(connection, select(jobs).where(jobs.c.id == job_id).with_for_update(key_share=True), job_id)
+    return _read_job(connection, _LOCKED_JOB, job_id)
 
 
 def get_job(connection: Connection, job_id: int) -> Job:
@@ -155,13 +158,13 @@ def get_job(connection: Connection, job_id: int) -> Job:
     Raises:
         UnknownRow: there is none of that id.
     """
-    return read_job(connection, select(jobs).where(jobs.c.id == job_id), job_id)
+    return _read_job(connection, _JOB, job_id)
 
 
-def read_job(connection: Connection, query: Any, job_id: int) -> Job:
+def _read_job(connection: Connection, query: Any, job_id: int) -> Job:
     """The one row of the query."""
     # A number too large for the column is unknown, not an error of the driver.
-    row = connection.execute(query).first() if 0 < job_id < _BEYOND_IDS else None
+    row = connection.execute(query, {"job_id": job_id}).first() if 0 < job_id < _BEYOND_IDS else None
     if row is None:
         raise UnknownRow(f"there is no job {job_id}; `wmh-node jobs list` lists the jobs")
     return job_of(row)
@@ -185,7 +188,7 @@ def move(
         IllegalTransition: see `db.transitions`.
     """
     require_transition(job.id, action, job.state, state)
-    values = {
+    values: dict[str, Any] = {
         "state": state.value,
         "updated_at": now,
         "ended_at": now if state.has_ended else None,
@@ -195,6 +198,30 @@ def move(
     }
     if isinstance(changes.get("reason"), str):
         values["reason"] = storable(changes["reason"])
-    row = connection.execute(update(jobs).where(jobs.c.id == job.id).values(values).returning(jobs)).one()
-    note(connection, job.id, now, what, detail)
+    statement = _move_statement(connection.dialect.name, tuple(values))
+    parameters = {f"new_{name}": value for name, value in values.items()}
+    parameters["moved_id"] = job.id
+    if connection.dialect.name == "sqlite":
+        row = connection.execute(statement, parameters).one()
+        note(connection, job.id, now, what, detail)
+    else:
+        line = {"event_at": now, "event_what": what, "event_detail": storable(detail)}
+        row = connection.execute(statement, {**parameters, **line}).one()
     return job_of(row)
+
+
+@cache
+def _move_statement(dialect_name: str, columns: tuple[str, ...]) -> Any:
+    """The update of these columns; on PostgreSQL it writes the line of the timeline too: one round trip for both."""
+    changed = (
+        update(jobs)
+        .where(jobs.c.id == bindparam("moved_id"))
+        .values({name: bindparam(f"new_{name}", type_=jobs.c[name].type) for name in columns})
+        .returning(jobs)
+    )
+    if dialect_name == "sqlite":
+        return changed
+    moved = changed.cte("moved")
+    names = ("at", "what", "detail")
+    line = select(moved.c.id, *(bindparam(f"event_{name}", type_=job_events.c[name].type) for name in names))
+    return select(moved).add_cte(insert(job_events).from_select(["job_id", *names], line).cte("line"))

@@ -10,18 +10,22 @@
 
 from __future__ import annotations
 
+import math
 import os
+import select
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, Engine
+from sqlalchemy.exc import InvalidatePoolError
 
 from db.engine.translation import translated
 from db.engine.url import parse_url, shown
@@ -41,6 +45,9 @@ _NETWORK: Final = {
 }
 _WRITER_NAP_MS: Final = 3
 _WRITE: Final = "wmh_write"
+_USED_AT: Final = "wmh_used_at"
+# A connection that was idle for less is asked nothing before it is used, as long as the server has not closed it.
+_TRUSTED_SECONDS: Final = 10.0
 
 
 def utc_now() -> datetime:
@@ -60,6 +67,7 @@ class Database:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")  # shares the connections
         self._writing = threading.Lock()
         self._writer: Connection | None = None
         self.clock = clock
@@ -106,6 +114,16 @@ class Database:
                         self._writer.close()
                         self._writer = None
 
+    @contextmanager
+    def single(self) -> Iterator[Connection]:
+        """PostgreSQL only: each statement is a transaction of its own, durable when it returns; one round trip each.
+
+        Raises:
+            DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
+        """
+        with translated(self._engine.url), self._single.connect() as connection:
+            yield connection
+
     def close(self) -> None:
         """Close every connection; the database may be used again after, which opens new ones."""
         with self._writing:
@@ -135,10 +153,11 @@ def make_engine(url: URL) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    # pre_ping: a restarted server causes no error.
     wanted = {name: value for name, value in _NETWORK.items() if name not in url.query}
-    engine = create_engine(url, pool_pre_ping=True, connect_args=wanted)
+    engine = create_engine(url, connect_args=wanted)
     event.listen(engine, "connect", _set_up_postgresql)
+    event.listen(engine, "checkin", _note_use)
+    event.listen(engine, "checkout", partial(_require_answer, engine))
     return engine
 
 
@@ -207,10 +226,30 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")  # once more, so that the error comes as all others do
 
 
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _require_answer(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
+    """Replace connections that a restarted server has closed, so that nobody gets an error for it.
+
+    SQLAlchemy's own `pool_pre_ping` asks the server every time, a round trip for each transaction. A server that goes
+    ends its connections, which this end can see without asking; only one that was idle for long is asked.
+    """
+    is_fresh = time.monotonic() - record.info.get(_USED_AT, -math.inf) < _TRUSTED_SECONDS
+    if is_fresh and not select.select([connection.fileno()], [], [], 0)[0]:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except Exception as error:
+        raise InvalidatePoolError("the server has closed this connection") from error
+
+
 def _set_up_postgresql(connection: Any, _record: object) -> None:
     """Durable commits and no endless waits, where the administrator has not set something else.
 
-    `synchronous_commit = off` would let 0x0000 out before the row is safe; every other value is theirs to choose.
+    `synchronous_commit = off` would let 0x0000 out before the row is safe; every other value is theirs to choose. JIT
+    goes by the estimated cost, which a long history raises, and costs more than any of our queries takes.
     """
     with connection.cursor() as cursor:
         cursor.execute("SHOW synchronous_commit")
@@ -219,4 +258,5 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
         cursor.execute("SHOW lock_timeout")
         if cursor.fetchone()[0] == "0":
             cursor.execute(f"SET lock_timeout TO {int(_BUSY_SECONDS * 1000)}")
+        cursor.execute("SET jit TO off")
     connection.commit()

@@ -14,11 +14,11 @@ from segmentation.bundle import load_bundle, reference_bundle
 
 @dataclass(frozen=True)
 class AddedModel:
-    """The outcome of adding a bundle.
+    """What became of a bundle that was added.
 
     Attributes:
         is_new: it had no row yet.
-        stored: the outcome for its files.
+        stored: what became of its files.
         evaluated: an evaluation was recorded with it.
     """
 
@@ -71,7 +71,7 @@ def register_shipped(store: ModelStore, table: ModelTable, candidate: str, by: s
 
     Raises:
         BadBundle: the installation's own bundle is damaged.
-        LiveModelChanged: another promotion came first.
+        LiveModelChanged: another promotion came in between.
     """
     if load_bundle(reference_bundle()).identity.digest == candidate:
         return None

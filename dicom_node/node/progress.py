@@ -1,4 +1,4 @@
-"""Callback for the progress of a long step."""
+"""Who hears how far a long step is."""
 
 from __future__ import annotations
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from support.clock import ManualClock
 from support.received import instance, series_uid
 
 from db.audit import audit_entries
+from db.deliveries import DeliveryTable
 from db.engine import Database
 from db.errors import IllegalTransition, InvalidMeasurements, LeaseLost, UnknownRow
 from db.inbox import Inbox
-from db.jobs import JobTable
+from db.jobs import RESENT, JobTable
 from db.records import AssociationEnd, Job, JobState, NewDelivery
 
 SERIES = series_uid(1)
+_TIMES = dict.fromkeys(("not_before", "created_at"), datetime(2026, 1, 1, tzinfo=UTC))
+_JOB_TIMES = dict.fromkeys(("updated_at",), datetime(2026, 1, 1, tzinfo=UTC))
 DIGEST, LATER_DIGEST = "a" * 64, "b" * 64
 
 
@@ -396,6 +401,36 @@ class TestJobTable:
         self.jobs.fail(self.claimed().id, "worker-1", "no memory")
         self.clock.pass_seconds(60)
         assert self.jobs.retry_resent() == []
+
+    def test_what_came_again_is_dealt_with_once(self) -> None:
+        """Duplicates of a series that has not failed, or is tried again, are not looked at again: no list grows."""
+        self.failed()
+        self.receive(3)
+        assert len(self.jobs.retry_resent()) == 1
+        self.receive(2, series_uid(2))
+        self.receive(2, series_uid(2))
+        self.jobs.retry_resent()
+        with self.database.read() as connection:
+            assert connection.execute(RESENT).all() == []
+
+    def test_one_statement_or_several(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A claim and a delivery leave the same rows and words, whether PostgreSQL did them in one statement or not."""
+        measured = {"model": {"name": "m", "version": "1", "digest": "d" * 64}, "wmh_volume_ml": 4.25}
+        new = [NewDelivery("pacs", ["a.dcm", "b.dcm"]), NewDelivery("raid", ["a.dcm"])]
+        found = []
+        for series in (series_uid(1), series_uid(2)):
+            self.jobs.enqueue(series, DIGEST, 24)
+            self.clock.pass_seconds(2.26)
+            job = self.claimed()
+            assert self.jobs.get(job.id) == job
+            delivered = self.jobs.deliver(job.id, "worker-1", measured, new, {"SOPInstanceUID": "1.2.3"})
+            assert self.jobs.get(job.id) == delivered
+            lines = [(line.what, line.detail) for line in self.jobs.events(job.id)]
+            sent = [replace(one, id=0, job_id=0, **_TIMES) for one in DeliveryTable(self.database).list(job.id)]
+            found.append((replace(delivered, id=0, series_instance_uid="", **_TIMES, **_JOB_TIMES), lines, sent))
+            monkeypatch.setattr("db.jobs.claim_queued", lambda *_: None)
+            monkeypatch.setattr("db.jobs.deliver_first", lambda *_: None)
+        assert found[0] == found[1]
 
     def test_a_series_again_in_parts(self) -> None:
         """A sender that opens an association for each instance sends the whole series again too; some of it is not."""

@@ -1,4 +1,4 @@
-"""Whether a series is complete, by its headers."""
+"""Is a series complete, as far as its headers tell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a series without MR images is, in a technologist's terms."""
+"""What a series without MR images is, in words of a technologist."""
 
 from __future__ import annotations
 

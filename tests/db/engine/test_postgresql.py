@@ -107,7 +107,7 @@ def test_a_server_that_restarts() -> None:
             assert inbox.record([instance(series_uid(1), 0, association)]) == [RecordOutcome.DUPLICATE]
             assert len(inbox.instances_of(series_uid(1))) == 10
             server.stop()
-            with pytest.raises(DatabaseUnavailable, match="check that the server runs"):
+            with pytest.raises(DatabaseUnavailable, match="check that the server is running"):
                 inbox.record([instance(series_uid(1), 11, association)])
             server.start_again()
             assert inbox.record([instance(series_uid(1), 11, association)]) == [RecordOutcome.NEW]

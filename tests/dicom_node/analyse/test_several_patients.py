@@ -18,7 +18,7 @@ from db.records import JobState
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from segmentation.ensemble import Ensemble
 
-WORDS = "the patient is unknown"
+WORDS = "nobody knows whose it is"
 FIRST, SECOND = "SECRETID-1", "SECRETID-2"
 
 
