@@ -7,8 +7,7 @@ from typing import Final
 
 from dicom_node.node.errors import ResultNotValid
 from dicom_node.node.files import make_folder, write_whole
-from dicom_node.results.common.writing import part10_bytes
-from dicom_node.results.result_set import ResultSet
+from dicom_node.results.result_set import ResultSet, part10_bytes
 from dicom_node.series.dicom.parsing import PARSER_ERRORS
 
 FINDINGS_NAME: Final = "findings.txt"

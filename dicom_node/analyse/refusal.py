@@ -26,8 +26,8 @@ from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.storage import StorageProbe
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common.predecessor import ReportReference
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.refusal_report import RefusalReport, RefusedSeries, build_refusal_report
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.instances import first_instances
 from dicom_node.series.read.received_series import ReceivedSeriesReader, uids_of
 from segmentation.ensemble import Ensemble

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,46 @@ def make_folder(folder: Path) -> None:
         sync_folder(one.parent)
 
 
-def sync_file(path: Path) -> None:
-    """Push a file's bytes to the disk."""
+def make_once(path: Path, content: bytes, mode: int = 0o666) -> None:
+    """Make a file, whole or not there, unless it exists: all who make it at the same time find the same content.
+
+    Args:
+        path: in an existing folder.
+        content: of this caller; another one's may win.
+        mode: its rights, before the umask.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:  # another process was quicker
+            return
+        except OSError:  # a file system without links
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_file(path: Path | int) -> None:
+    """Push a file's bytes to the disk.
+
+    Args:
+        path: or a descriptor of the open file.
+    """
+    if isinstance(path, int):
+        os.fsync(path)
+        return
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: str | Path) -> None:
     """Push a folder's entries to the disk, so that a rename in it survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

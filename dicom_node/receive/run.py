@@ -23,7 +23,7 @@ import structlog
 
 from dicom_node.node.backoff import RestartBackoff
 from dicom_node.node.errors import ConfigurationError, ReceivingError
-from dicom_node.node.files import make_folder
+from dicom_node.node.files import make_folder, sync_folder
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.tls import ServerContext, TlsFiles, inspect
 from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
@@ -35,7 +35,7 @@ from dicom_node.receive.installation import installation_id
 from dicom_node.receive.negotiation import Admission
 from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.receive.rejections import RejectedContexts
-from dicom_node.receive.store import Rows, Store, sync_folder
+from dicom_node.receive.store import Rows, Store
 
 if TYPE_CHECKING:
     from dicom_node.node.settings import Settings

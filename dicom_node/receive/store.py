@@ -30,6 +30,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from db.records import AssociationEnd, ReceivedInstance, RecordOutcome
+from dicom_node.node.files import sync_file, sync_folder
 from dicom_node.receive.incoming import CheckedObject
 from dicom_node.receive.pending_ends import PendingEnds
 
@@ -293,20 +294,6 @@ def instance_path(checked: CheckedObject) -> str:
     series = hashlib.sha256(checked.summary.series_instance_uid.encode()).hexdigest()
     instance = hashlib.sha256(checked.summary.sop_instance_uid.encode()).hexdigest()
     return f"inbox/{series[:2]}/{series[2:]}/{instance[:16]}-{checked.sha256}.dcm"
-
-
-def sync_file(descriptor: int) -> None:
-    """Flush an open file to disk."""
-    os.fsync(descriptor)
-
-
-def sync_folder(folder: str | Path) -> None:
-    """Flush a folder's entries to disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _instance(checked: CheckedObject, relative_path: str, association_id: int) -> ReceivedInstance:

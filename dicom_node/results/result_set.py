@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -28,7 +29,6 @@ from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.stamp import stamp_of
 from dicom_node.results.common.uids import ResultUids
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.earlier_forms import earlier_forms
 from dicom_node.results.pages.encapsulated_pdf import build_pdf
 from dicom_node.results.pages.presentation import build_presentation_state
@@ -201,6 +201,13 @@ def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:
         write_whole(folder / one.name, part10_bytes(one.dataset))
         files.append(folder / one.name)
     return files
+
+
+def part10_bytes(dataset: Dataset) -> bytes:
+    """A data set with its file meta information as the bytes of a DICOM file (PS3.10)."""
+    stream = BytesIO()
+    dataset.save_as(stream, enforce_file_format=True)
+    return stream.getvalue()
 
 
 def _forms(all_options: Collection[DeliveryOptions], rows: int, columns: int) -> list[SegForm]:

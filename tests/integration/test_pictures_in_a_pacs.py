@@ -18,10 +18,10 @@ from support.result_facts import facts_of
 
 from dicom_node.deliver.send import send_files
 from dicom_node.node.errors import NotAnalysable
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.pages.encapsulated_pdf import build_pdf
 from dicom_node.results.pages.presentation import build_presentation_state
 from dicom_node.results.pages.summary import build_refusal, build_summary
+from dicom_node.results.result_set import part10_bytes
 from segmentation.regions import RegionRule
 
 

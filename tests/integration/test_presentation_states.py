@@ -20,8 +20,8 @@ from support.rasters import filled
 from support.result_cases import Case, segmentation_of, series_of
 from support.result_facts import facts_of
 
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.pages.presentation import build_presentation_state, layers_of
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries, SourceFrame
 
 NAMES = [

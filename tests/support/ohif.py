@@ -24,7 +24,7 @@ from support.processes import free_port
 
 from dicom_node.demo.viewer.orthanc import Orthanc, find_orthanc, run_orthanc
 from dicom_node.demo.viewer.web import Site, serve_site
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries
 
 CONFIGURATION = REPOSITORY / "deploy" / "viewer"

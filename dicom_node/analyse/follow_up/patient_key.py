@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.files import make_folder, sync_folder
+from dicom_node.node.files import make_folder, make_once
 from dicom_node.series.dicom import values
 
 FILE: Final = "patient.key"
@@ -101,7 +100,8 @@ def open_hasher(storage: Path) -> PatientHasher:
     """
     path = storage / FILE
     if not path.exists():
-        _make(path)
+        make_folder(path.parent)
+        make_once(path, secrets.token_bytes(_KEY_BYTES), 0o600)
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(
@@ -109,27 +109,6 @@ def open_hasher(storage: Path) -> PatientHasher:
             "remove it, and results from before are not compared with later ones any more"
         )
     return PatientHasher(key)
-
-
-def _make(path: Path) -> None:
-    """Whole or not there, and the same for all who make it at the same time."""
-    make_folder(path.parent)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            path.hardlink_to(temporary)
-        except FileExistsError:  # somebody was quicker
-            return
-        except OSError:  # a file system without links
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
 
 
 def _is_somebody(identifier: str) -> bool:

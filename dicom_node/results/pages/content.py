@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from dicom_node.node.errors import ResultError
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
-from dicom_node.results.common.slice_names import counted_names, slice_names
 from dicom_node.results.common.words import flags_in_words
 from dicom_node.results.pages.outlines import Outlined
+from dicom_node.series.dicom import values
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import Measures
@@ -136,3 +136,22 @@ def _notes_of_comparison(follow_up: FollowUpFinding | None) -> tuple[str, ...]:
     if follow_up is None:
         return ()
     return follow_up.warnings if isinstance(follow_up, FollowUpComparison) else (follow_up.reason,)
+
+
+def slice_names(series: FlairSeries) -> tuple[str, ...]:
+    """Per slice "image 12": InstanceNumber of a classic instance, frame number of an Enhanced one.
+
+    Slices are counted from the feet where those are missing, or the same for two slices.
+    """
+    stated = {str(header.SOPInstanceUID): values.whole(header, "InstanceNumber") for header in series.headers}
+    numbers = [
+        stated[frame.sop_instance_uid] if frame.frame_number is None else frame.frame_number for frame in series.frames
+    ]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return counted_names(len(numbers))
+    return tuple(f"image {number}" for number in numbers)
+
+
+def counted_names(count: int) -> tuple[str, ...]:
+    """Per slice "12 of 24"."""
+    return tuple(f"{index + 1} of {count}" for index in range(count))

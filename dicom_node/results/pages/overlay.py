@@ -14,8 +14,8 @@ from pydicom.dataset import Dataset
 
 from dicom_node.node.files import write_whole
 from dicom_node.results.pages.content import content_of_volume
+from dicom_node.results.pages.layout import SIDE
 from dicom_node.results.pages.lettering import LINE
-from dicom_node.results.pages.page import SIDE
 from dicom_node.results.pages.pages import draw_pages
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation

@@ -12,9 +12,7 @@ from PIL import Image, ImageDraw
 
 from dicom_node.results.pages.content import Content
 from dicom_node.results.pages.display import head_mask
-from dicom_node.results.pages.lettering import SMALL, TEXT, font, millilitres, shortened, write_over_image
-from dicom_node.results.pages.montage import KEY_PANELS, Montage, Panel, choose_slices, key_slices, lay_montage
-from dicom_node.results.pages.page import (
+from dicom_node.results.pages.layout import (
     EDGE,
     FOOTER,
     GAP,
@@ -30,6 +28,8 @@ from dicom_node.results.pages.page import (
     note_pages,
     notes_do_not_fit,
 )
+from dicom_node.results.pages.lettering import SMALL, TEXT, font, millilitres, shortened, write_over_image
+from dicom_node.results.pages.montage import KEY_PANELS, Montage, Panel, choose_slices, key_slices, lay_montage
 
 PANELS_A_PAGE: Final = 12
 NARROWEST_PANEL: Final = 200

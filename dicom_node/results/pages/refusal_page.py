@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw
 
 from dicom_node.node.errors import NotAnalysable
 from dicom_node.results.common.colours import Colour
+from dicom_node.results.pages.layout import EDGE, FOOTER, SIDE, TITLE, draw_footer, new_page
 from dicom_node.results.pages.lettering import BODY, LARGE, QUIET, SMALL, TEXT, wrap, write
-from dicom_node.results.pages.page import EDGE, FOOTER, SIDE, TITLE, draw_footer, new_page
 from dicom_node.results.pages.refusal_words import NOTHING_MEASURED, advice_for
 
 _HEADLINE: Final = 72

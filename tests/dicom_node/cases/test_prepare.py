@@ -18,7 +18,7 @@ from support.result_cases import CASES, result_set_of, segmentation_of, series_o
 
 from dicom_node.cases.prepare import prepare_cases
 from dicom_node.node.errors import BadTrainingCase, ConfigurationError
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries, read_series
 from training.cases import load_cases
 

@@ -18,7 +18,7 @@ from support.models import tiny_bundle
 from support.node import run_cli
 from support.result_facts import facts_of
 
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.results.seg.seg import build_seg
 from dicom_node.series.read.series import read_series
 

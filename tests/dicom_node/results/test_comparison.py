@@ -21,8 +21,8 @@ from dicom_node.results.common import codes
 from dicom_node.results.common.comparison import EarlierResult, FollowUpComparison, NotCompared, in_words
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.measurements import measurements_json
+from dicom_node.results.result_set import part10_bytes
 from segmentation.interval import VolumeInterval
 
 REPORT = ReportReference("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.3")

@@ -25,8 +25,7 @@ from dicom_node.node.profiles import (
 )
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
-from dicom_node.results.common.writing import part10_bytes
-from dicom_node.results.result_set import ResultObject, ResultSet
+from dicom_node.results.result_set import ResultObject, ResultSet, part10_bytes
 from dicom_node.series.read.series import FlairSeries
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation

@@ -18,8 +18,8 @@ from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.refusal_report import RefusalReport, RefusedSeries, build_refusal_report, refusal_sentences
+from dicom_node.results.result_set import part10_bytes
 
 MISSING = IncompleteSeries("slices_missing", "A slice inside the stack is missing.")
 GENERIC, LEGACY, SLICER = (DeliveryOptions(PROFILES[name]) for name in ("generic", "legacy", "slicer"))

@@ -19,8 +19,7 @@ from support.results import check_refers_to, headers
 
 from dicom_node.node.errors import ResultError
 from dicom_node.results import result_set as module
-from dicom_node.results.common.writing import part10_bytes
-from dicom_node.results.result_set import build_result_set, write_result_set
+from dicom_node.results.result_set import build_result_set, part10_bytes, write_result_set
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 
@@ -28,7 +27,7 @@ _ANOTHER_PROCESS = """
 import hashlib, sys
 from pathlib import Path
 from dicom_node.series.read.series import read_series
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from support.result_cases import result_set_of, segmentation_of
 series = read_series(sorted(Path(sys.argv[1]).iterdir()))
 result = result_set_of(series, segmentation_of(series))

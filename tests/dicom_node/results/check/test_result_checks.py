@@ -19,7 +19,7 @@ from support.validity import Named, objects_of
 from dicom_node.node.errors import ResultNotValid
 from dicom_node.results.check.result_checks import RULES, check_result_set, findings_of
 from dicom_node.results.common.predecessor import ReportReference
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import read_series
 from segmentation.regions import RegionRule
 

@@ -16,7 +16,7 @@ from support.result_cases import Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.results.check.make_required import TABLE
 from dicom_node.results.common.identity import ITEMS_NEED, OPTIONAL, REQUIRED, character_set_of, identity_of
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import read_series
 
 BASIC_PROFILE = item(CodeValue="113100", CodingSchemeDesignator="DCM", CodeMeaning="Basic Application Profile")

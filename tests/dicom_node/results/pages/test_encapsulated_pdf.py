@@ -15,10 +15,10 @@ from support.peers import peer
 from support.result_cases import CASES, segmentation_of, series_of
 from support.result_facts import facts_of
 
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.pages.encapsulated_pdf import build_pdf
 from dicom_node.results.pages.pdf import pdf_of
 from dicom_node.results.pages.summary import build_summary
+from dicom_node.results.result_set import part10_bytes
 
 
 def pictures_of(document: bytes) -> list[bytes]:

@@ -21,7 +21,7 @@ from dicom_node.results.common import words
 from dicom_node.results.common.comparison import EarlierResult, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.pages.content import Content, content_of_series
-from dicom_node.results.pages.page import NOTE_LINES, first_notes, note_pages
+from dicom_node.results.pages.layout import NOTE_LINES, first_notes, note_pages
 from dicom_node.results.pages.pages import NARROWEST_PANEL, draw_pages
 from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.interval import VolumeInterval

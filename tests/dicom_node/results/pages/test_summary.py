@@ -22,11 +22,11 @@ from dicom_node.node.errors import NotAnalysable
 from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, WMH_RGB, Colour
 from dicom_node.results.common.comparison import EarlierResult, FollowUpFinding, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
-from dicom_node.results.common.writing import part10_bytes
 from dicom_node.results.pages.content import content_of_series
 from dicom_node.results.pages.encapsulated_pdf import build_pdf
 from dicom_node.results.pages.pages import draw_pages
 from dicom_node.results.pages.summary import build_refusal, build_summary
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.interval import VolumeInterval
 from segmentation.regions import RegionRule

@@ -15,8 +15,7 @@ from dicom_node.node.profiles import ObjectKind
 from dicom_node.results.common import codes
 from dicom_node.results.common.grid import grid_of
 from dicom_node.results.common.predecessor import ReportReference
-from dicom_node.results.common.writing import part10_bytes
-from dicom_node.results.result_set import ResultSet
+from dicom_node.results.result_set import ResultSet, part10_bytes
 from segmentation.regions import RegionRule
 
 AXIAL = CASES[0]

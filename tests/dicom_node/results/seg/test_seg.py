@@ -16,7 +16,7 @@ from support.data import shared_data
 from support.dicom_series import scan_from_nifti, write_scan
 from support.result_cases import CASES, MODEL, Case, result_set_of, segmentation_from, segmentation_of, series_of
 
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.segment import Segmentation
 

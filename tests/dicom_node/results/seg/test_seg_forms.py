@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from support.result_cases import CASES, Case, result_set_of, segmentation_of, series_of
 
 from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind, SegForm
-from dicom_node.results.common.writing import part10_bytes
+from dicom_node.results.result_set import part10_bytes
 from dicom_node.results.seg.regions_seg import region_masks
 from dicom_node.series.read.series import FlairSeries
 from segmentation.regions import RegionRule
