@@ -20,6 +20,8 @@ _FLAGS: Final = {
     "empty_brain_mask": "No brain was found in the images; the segmentation cannot be relied on.",
     "extreme_pixels": "A few pixels are far brighter than everything else: an artefact, or text burnt into the image.",
     "fewer_images_than_announced": "Fewer images came than the scanner announced; slices may be missing at the ends.",
+    "images_without_place": "Images of the series have no usable position and were left out; slices may be missing.",
+    "instance_numbers_missing": "The numbers of the images have holes; slices may be missing at the ends.",
     "mirrored_left_right": "The images are stored with left and right exchanged; the segmentation follows the images.",
     "monochrome1_inverted": "The images are stored with inverted grey scale; they were inverted for the analysis.",
     "no_frame_of_reference": "The images name no frame of reference; one was derived for the results.",
@@ -27,6 +29,7 @@ _FLAGS: Final = {
     "no_ventricles_found": "No ventricles were found in the images; periventricular and deep volumes are not given.",
     "no_inversion_time": "The images do not state the inversion time; they were recognised as FLAIR by other signs.",
     "non_image_instances_ignored": "Objects of the series that are no images were left out.",
+    "objects_refused": "Images of the series were damaged on arrival and refused; slices may be missing.",
     "oblique": "The slices are oblique.",
     "other_images_ignored": "The series holds other images beside the FLAIR volume; they were left out.",
     "padding_contradicts_pixels": "The header declares nearly all pixels as padding; the declaration was not used.",
@@ -39,10 +42,20 @@ _FLAGS: Final = {
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
     "voxel_size_contradicts": "The file's transform does not fit its voxel size; the volume is by the voxel size.",
     "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",
+    "unreadable_files_beside": "Files beside the series cannot be read; slices may be missing.",
     "value_range_contradicts": "Pixels lie outside the smallest and largest value that the header states.",
 }
 # The series is a part of what there was to measure (CompletionFlag PARTIAL, PS3.3 C.17.2).
-_PARTIAL: Final = frozenset({"fewer_images_than_announced", "short_coverage"})
+_PARTIAL: Final = frozenset(
+    {
+        "fewer_images_than_announced",
+        "images_without_place",
+        "instance_numbers_missing",
+        "objects_refused",
+        "short_coverage",
+        "unreadable_files_beside",
+    }
+)
 
 NOTHING_FOUND: Final = (
     "No white matter hyperintensity was segmented. The uncertainty index is undefined without segmented voxels, so "

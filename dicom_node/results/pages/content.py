@@ -26,10 +26,14 @@ _WEIGHTY: Final = frozenset(
     {
         "empty_brain_mask",
         "fewer_images_than_announced",
+        "images_without_place",
+        "instance_numbers_missing",
         "no_histogram_peak",
         "no_ventricles_found",
+        "objects_refused",
         "post_contrast",
         "short_coverage",
+        "unreadable_files_beside",
     }
 )
 

@@ -12,6 +12,10 @@ from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.parsing import read_header
 
+_PREFIX_END = 132
+_DICOMDIR = "DICOMDIR"
+_APPLE_DOUBLE = (b"\0\5\x16\7", b"\0\5\x16\0")
+
 
 @dataclass(frozen=True)
 class SeriesFiles:
@@ -31,7 +35,8 @@ class FoundSeries:
 
 
 def find_series(paths: Sequence[Path]) -> FoundSeries:
-    """Look through files and (recursively) folders; DICOMDIR and non-DICOM files are listed as unreadable.
+    """Look through files and (recursively) folders; DICOMDIR and non-DICOM files are listed as unreadable,
+    and what an operating system leaves in folders is passed over.
 
     Series come in order of their first file's path. A path that does not exist is listed as unreadable too.
     """
@@ -55,9 +60,42 @@ def find_series(paths: Sequence[Path]) -> FoundSeries:
     return FoundSeries(series=series, unreadable=tuple(unreadable))
 
 
+def lost_beside(series: SeriesFiles, unreadable: Sequence[tuple[Path, str]]) -> tuple[Path, ...]:
+    """Unreadable files that may be slices of a series: in its folders, and DICOM by prefix, emptied, or named alike."""
+    folders = {path.parent for path in series.paths}
+    endings = {path.suffix for path in series.paths}
+    return tuple(
+        path
+        for path, _ in unreadable
+        if path.parent in folders and path.name.upper() != _DICOMDIR and _was_dicom(path, endings)
+    )
+
+
+def _was_dicom(path: Path, endings: set[str]) -> bool:
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(_PREFIX_END)
+    except OSError:
+        return path.suffix in endings
+    return head[_PREFIX_END - 4 :] == b"DICM" or (path.suffix in endings and not head.strip(b"\0"))
+
+
+def _is_of_the_system(path: Path) -> bool:
+    """What macOS and Windows leave in folders: AppleDouble (RFC 1740), .DS_Store, thumbnails."""
+    if path.name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+        return True
+    if not path.name.startswith("._"):
+        return False
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) in _APPLE_DOUBLE
+    except OSError:
+        return False
+
+
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
     for path in paths:
         if path.is_dir():
-            yield from sorted(found for found in path.rglob("*") if found.is_file())
+            yield from sorted(found for found in path.rglob("*") if found.is_file() and not _is_of_the_system(found))
         else:
             yield path

@@ -207,7 +207,23 @@ def _flags(
     announced = first.frame.number_of("ImagesInAcquisition")
     if first.frame.number is None and announced is not None and announced > volume.slice_count:
         flags.append("fewer_images_than_announced")
+    if has_missing_numbers(volume):
+        flags.append("instance_numbers_missing")
     return tuple(flags)
+
+
+def has_missing_numbers(volume: CandidateVolume) -> bool:
+    """InstanceNumbers of regular single-frame slices have a hole, or begin behind 1: an end slice may be lost.
+
+    Numbers that run on over echoes or packages look so too: then as many are missing as there are, or more.
+    """
+    numbers = [plane.frame.number_of("InstanceNumber") for plane in volume.planes if plane.frame.number is None]
+    known = {int(number) for number in numbers if number is not None}
+    if not known or len(known) != volume.slice_count or min(known) < 0:
+        return False
+    first = min(1, *known)  # some count from 0
+    missing = max(known) - first + 1 - len(known)
+    return 0 < missing <= max(1, len(known) // 4)
 
 
 def _stated_otherwise(volume: CandidateVolume, steps: NDArray[np.float64], median: float) -> float | None:

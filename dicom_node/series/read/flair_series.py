@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from segmentation.volume import FlairVolume
+
+UNREADABLE_FILES: Final = "unreadable_files_beside"
+"""Flag: files beside the series may be slices of it, and cannot be read."""
+OBJECTS_REFUSED: Final = "objects_refused"
+"""Flag: the receiver refused objects of the series, and they were not sent again since."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,10 @@ class FlairSeries:
             raise ValueError(f"expected one source frame per slice, got {len(self.frames)} for {len(self.voxels)}")
         if self.affine.shape != (4, 4):
             raise ValueError(f"expected a 4 x 4 affine, got {self.affine.shape}")
+
+    def with_flags(self, flags: Iterable[str]) -> FlairSeries:
+        """The same series with more to know about it."""
+        return replace(self, flags=tuple(dict.fromkeys((*self.flags, *flags))))
 
     def volume(self) -> FlairVolume:
         """The same voxels as the segmentation room sees them."""

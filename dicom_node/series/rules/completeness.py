@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import Frame, frames_of
-from dicom_node.series.geometry.stacking import Regularity, regularity
+from dicom_node.series.geometry.stacking import Regularity, has_missing_numbers, regularity
 from dicom_node.series.geometry.volumes import MAX_FRAMES, part_into_volumes
 
 
@@ -19,7 +19,8 @@ class Completeness:
     """Evidence on completeness, for the choice of the quiet time.
 
     Attributes:
-        has_gap: an interior slice is missing (positions are not regular), in the largest volume of the series.
+        has_gap: a slice is missing in the largest volume of the series: positions are not regular, or InstanceNumbers
+            have a hole.
         has_duplicate: two frames of that volume lie at one position.
         expected: number of frames that a header announces (ImagesInAcquisition, NumberOfFrames), or None.
         found: number of frames that are there.
@@ -47,7 +48,7 @@ def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
         return Completeness(has_gap=False, has_duplicate=False, expected=_announced(frames), found=len(frames))
     kind, _ = regularity(volumes[0])
     return Completeness(
-        has_gap=kind is not Regularity.REGULAR,
+        has_gap=kind is not Regularity.REGULAR or has_missing_numbers(volumes[0]),
         has_duplicate=volumes[0].has_duplicates,
         expected=_announced(frames),
         found=len(frames),

@@ -82,7 +82,7 @@ def choose_volume(headers: Sequence[Dataset]) -> Choice:
         # Kind and contrast first: "no geometry" tells little about a colour screenshot.
         verdict = judge_frame(frames[0])
         return Choice(verdict if not verdict.accepted else _NO_GEOMETRY, None)
-    return _choose(headers, volumes)
+    return _choose(headers, volumes, len(frames))
 
 
 _NO_GEOMETRY = Verdict(
@@ -109,7 +109,8 @@ def _verdict_without_frames(headers: Sequence[Dataset]) -> Verdict:
     return replace(verdict, reason=not_mr_images(classes)) if len(classes) > 1 else verdict
 
 
-def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume]) -> Choice:
+def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume], count: int) -> Choice:
+    placed = sum(len(volume.planes) for volume in volumes)
     verdicts = [judge_frame(volume.planes[len(volume.planes) // 2].frame) for volume in volumes]
     flair = [(volume, verdict) for volume, verdict in zip(volumes, verdicts, strict=True) if verdict.accepted]
     if not flair:
@@ -132,6 +133,8 @@ def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume]) -> C
     notes = list(verdict.flags)
     if len(volumes) > 1:
         notes.append("other_images_ignored")
+    if placed < count:
+        notes.append("images_without_place")
     if any(values.text(header, "SOPClassUID") not in IMAGE_CLASSES for header in headers):
         notes.append("non_image_instances_ignored")
     return Choice(replace(verdict, flags=tuple(notes)), volume)

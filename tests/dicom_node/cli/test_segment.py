@@ -133,13 +133,30 @@ def test_a_missing_path_is_a_usage_error(tmp_path: Path) -> None:
     run_cli("segment", tmp_path / "absent", "--out", tmp_path / "out", code=2)
 
 
-def test_two_flair_series_must_be_chosen_from(series: list[Path], model: Path, tmp_path: Path) -> None:
-    """With two FLAIR series in a folder, the command asks which, and takes `--series`."""
+def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """Each study's FLAIR is analysed into a folder named by its UID; `--series` takes one, into the folder itself."""
     folder = tmp_path / "in"
     shutil.copytree(series[0].parent, folder / "one")
     other = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128, seed=2)), folder / "two")
     wanted = str(pydicom.dcmread(other[0], stop_before_pixels=True).SeriesInstanceUID)
-    done = run_cli("segment", folder, "--out", tmp_path / "out", "--model", model, code=2)
-    assert "--series" in done.stderr
+    done = run_cli("segment", folder, "--out", tmp_path / "each", "--model", model, "--json")
+    found = {one["series_instance_uid"] for one in json.loads(done.stdout)}
+    assert found == {path.name for path in (tmp_path / "each").iterdir()}
+    assert len(found) == 2
+    assert all((tmp_path / "each" / uid / "seg.dcm").exists() for uid in found)
     done = run_cli("segment", folder, "--series", wanted, "--out", tmp_path / "out", "--model", model, "--json")
     assert json.loads(done.stdout)["series_instance_uid"] == wanted
+    assert (tmp_path / "out" / "seg.dcm").exists()
+
+
+def test_a_lost_slice_is_said(series: list[Path], model: Path, tmp_path: Path) -> None:
+    """A file of the folder that is cut off may be a slice: a warning names it, and the result is flagged."""
+    folder = tmp_path / "in"
+    shutil.copytree(series[0].parent, folder)
+    last = folder / series[-1].name
+    last.write_bytes(last.read_bytes()[:700])
+    (folder / "._im.dcm").write_bytes(b"\0\5\x16\7" + bytes(200))
+    done = run_cli("segment", folder, "--out", tmp_path / "out", "--model", model, "--json")
+    assert "unreadable_files_beside" in json.loads(done.stdout)["flags"]
+    assert last.name in done.stderr
+    assert "._im" not in done.stderr

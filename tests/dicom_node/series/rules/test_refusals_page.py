@@ -13,6 +13,7 @@ _REFUSALS = re.compile(
     r'(?:UnreadableObject|IncompleteSeries|UnsupportedGeometry|NotFlair|Verdict)\(\s*(?:False,\s*)?"([a-z0-9_]+)"'
 )
 _PASSED_ON = re.compile(r'"(not_dicom|file_unreadable|pixels_undecodable|several_series|several_studies)"')
+_NAMED = re.compile(r'^[A-Z_]+: Final = "([a-z0-9_]+)"\n"""Flag', re.MULTILINE)
 _FLAGS = re.compile(r'(?:flags|notes)\.append\("([a-z0-9_]+)"\)|\("([a-z0-9_]+)",\)')
 
 
@@ -25,5 +26,6 @@ def test_every_code_and_flag_is_on_the_page() -> None:
     for path in (REPOSITORY / "dicom_node" / "series").rglob("*.py"):
         source = path.read_text()
         used.update(_REFUSALS.findall(source), _PASSED_ON.findall(source))
+        used.update(_NAMED.findall(source))
         used.update(name for pair in _FLAGS.findall(source) for name in pair if name)
     assert used == listed
