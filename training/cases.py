@@ -5,6 +5,7 @@
     DATA/<case>/wmh.nii.gz                manual mask of WMH, zeros and ones, on the FLAIR's grid
     DATA/<case>/ventricles.nii.gz         optional, likewise
     DATA/<case>/brain_mask.nii.gz         optional, likewise
+    DATA/<case>/ignore.nii.gz             optional, likewise: voxels of which the masks say nothing
     DATA/<case>/raters/<name>.nii.gz      optional: WMH by other raters
 
 A case without any lesion is a good case: it is counted, trained on, and scored by the rule of `training.dice`.
@@ -33,6 +34,7 @@ FLAIR_NAME: Final = "flair.nii.gz"
 WMH_NAME: Final = "wmh.nii.gz"
 VENTRICLES_NAME: Final = "ventricles.nii.gz"
 BRAIN_NAME: Final = "brain_mask.nii.gz"
+IGNORE_NAME: Final = "ignore.nii.gz"
 RATERS_FOLDER: Final = "raters"
 # The same in DICOM, which the command line turns into NIfTI before it comes here.
 DICOM_NAMES: Final = ("flair", "wmh.dcm")
@@ -50,6 +52,7 @@ class LabelledCase:
         wmh: bool (slice, row, column) on the volume's grid.
         brain: the same, where a brain mask was given.
         ventricles: the same, where the ventricles were drawn.
+        ignore: the same, voxels that count in no score, see `training.ignored`.
         site: where it was scanned; "" when unknown.
         split: its part of the split; "": not drawn yet.
         clinical: what else patients.csv says, numbers as numbers.
@@ -65,6 +68,7 @@ class LabelledCase:
     wmh: Mask
     brain: Mask | None = None
     ventricles: Mask | None = None
+    ignore: Mask | None = None
     site: str = ""
     split: Split = ""
     clinical: Clinical = field(default_factory=dict)
@@ -72,7 +76,7 @@ class LabelledCase:
 
     def __post_init__(self) -> None:
         """A mask on another grid would train on the wrong voxels."""
-        masks = {"wmh": self.wmh, "brain": self.brain, "ventricles": self.ventricles}
+        masks = {"wmh": self.wmh, "brain": self.brain, "ventricles": self.ventricles, "ignore": self.ignore}
         masks |= {f"rater {name}'s": mask for name, mask in self.raters.items()}
         for label, mask in masks.items():
             if mask is not None and mask.shape != self.volume.voxels.shape:
@@ -165,6 +169,7 @@ def _load_case(folder: Path, row: PatientRow) -> LabelledCase:
             wmh=read_mask_nifti(folder / WMH_NAME, grid),
             brain=_optional_mask(folder / BRAIN_NAME, grid),
             ventricles=_optional_mask(folder / VENTRICLES_NAME, grid),
+            ignore=_optional_mask(folder / IGNORE_NAME, grid),
             site=row.site,
             split=row.split,
             clinical=row.clinical,

@@ -10,11 +10,13 @@ import numpy as np
 from scipy import stats
 
 from segmentation.manifest import DataSource
+from training.anatomy.score import mean_of
 from training.comparison.pairs import by_patient
 from training.evaluation.means import SHARE, mean_with_interval
 from training.recipe_settings import stages
 
 if TYPE_CHECKING:
+    from training.anatomy.score import AnatomyScore
     from training.cases import LabelledCase
     from training.presets import Recipe
     from training.scores import MemberScore
@@ -56,6 +58,7 @@ class Findings:
         baseline: of another recipe on the same folds; empty when none was trained.
         baseline_recipe: that recipe's name.
         temperature: folded into the members' last layer; None: they are not calibrated.
+        anatomy: of the anatomy network; empty: there is none.
     """
 
     wmh: Sequence[MemberScore]
@@ -63,6 +66,7 @@ class Findings:
     baseline: Sequence[MemberScore]
     baseline_recipe: str
     temperature: float | None
+    anatomy: Sequence[AnatomyScore] = ()
 
 
 def model_card(
@@ -125,7 +129,7 @@ The shipped ventricle network saw every patient: its column is of {_judges(findi
 {rows}
 | **mean of the scans** | **{_mean(findings.wmh)}** | | | {_mean(findings.ventricles)} | {_mean(findings.baseline)} |
 | **mean of the patients (95 % CI)** | {patients_row} |
-{compared}
+{compared}{anatomy_in_words(findings.anatomy)}
 ## What it must not be trusted with
 - Other scanners and sequences: no labelled scan of another scanner was there to judge it by. On five unlabelled scans
   of other scanners (`flair-unlabelled`) it was looked at, no more: 0.2-3.4 mL were marked, sharp lesions among them, no
@@ -144,6 +148,31 @@ The shipped ventricle network saw every patient: its column is of {_judges(findi
 
 ## Licence
 Weights: CC BY 4.0, with attribution to MS3SEG and to the sources of the label maps and lesions above. Code: Apache-2.0.
+"""
+
+
+def anatomy_in_words(scores: Sequence[AnatomyScore]) -> str:
+    """What the anatomy network is and how well it does, for a card; "" without one."""
+    if not scores:
+        return ""
+    held_out = ", ".join(score.case for score in scores if not score.seen) or "none"
+
+    def told(name: str) -> str:
+        new, seen = mean_of(scores, name, seen=False), mean_of(scores, name, seen=True)
+        return f"{'-' if new is None else f'{new:.3f}'} | {'-' if seen is None else f'{seen:.3f}'}"
+
+    return f"""
+## Anatomy network
+A UNet of width 0.25 on images of 128 pixels marks the brain; WMH elsewhere are dropped before anything is measured. It
+marks ventricles, cerebellum with brainstem, the left half and the cortex too, which nothing reported uses yet. Trained
+on drawn scans (`training.synthesis.stream`) and on the masks of the scans above but for the cases {held_out}.
+
+| measure | cases that it never saw | cases that it saw |
+|---|---|---|
+| Dice of the brain, slices that are mostly brain | {told("brain")} |
+| Dice of the brain, all slices (the masks hold some muscle and sinus at the skull base) | {told("brain_all")} |
+| Dice of the ventricles | {told("ventricles")} |
+| part of the manual WMH inside the brain | {told("wmh_inside")} |
 """
 
 

@@ -24,6 +24,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from segmentation.preprocessing.settings import ScaleRule
+from training.anatomy.score import AnatomyScore
+from training.anatomy.score import network as anatomy_network
 from training.cases import LabelledCase, load_cases
 from training.folds import leave_patients_out
 from training.presets import PRESETS
@@ -161,6 +163,8 @@ def bundle(
     scale: Annotated[
         str | None, typer.Option(help="slice-maximum or brain-level: input contract in place of the recipe's")
     ] = None,
+    anatomy: Annotated[Path | None, typer.Option(help="weights of training.anatomy.fit")] = None,
+    anatomy_scores: Annotated[Path | None, typer.Option(help="JSON of training.anatomy.score, for the card")] = None,
 ) -> None:
     """Write the trained members as a bundle, calibrated, with a model card that holds the leave-patients-out DSC."""
     from segmentation.bundle import write_bundle
@@ -180,6 +184,7 @@ def bundle(
         baseline=compared.scores if compared else (),
         baseline_recipe=compared.recipe if compared else "",
         temperature=temperature,
+        anatomy=_anatomy_scores(anatomy, anatomy_scores),
     )
     software = {name: _version_of(name) for name in ("keras", "tensorflow-cpu", "numpy", "scipy")}
     written = write_bundle(
@@ -201,6 +206,7 @@ def bundle(
         ventricles=fluid.models[FOLDS],
         mirrors_ventricles=fluid.recipe.is_mirrored,
         temperature=temperature,
+        anatomy=None if anatomy is None else anatomy_network(anatomy),
     )
     _print_scores(findings.wmh, "WMH")
     _print_scores(findings.ventricles, "ventricles")
@@ -220,6 +226,13 @@ def _members(
         loaded = load_bundle(bundle)
         return _with_scale(TrainedMembers.of_bundle(loaded), scale), loaded.manifest.temperature
     raise typer.BadParameter("expected --run, or --members-of alone", param_hint="--run")
+
+
+def _anatomy_scores(weights: Path | None, scores: Path | None) -> tuple[AnatomyScore, ...]:
+    """What the card says of the anatomy network."""
+    if (weights is None) != (scores is None):
+        raise typer.BadParameter("expected --anatomy and --anatomy-scores, or neither", param_hint="--anatomy")
+    return () if scores is None else tuple(AnatomyScore(**one) for one in json.loads(scores.read_bytes()))
 
 
 def _with_scale(trained: TrainedMembers, scale: str | None) -> TrainedMembers:

@@ -1,0 +1,28 @@
+"""The review limit catches what it is meant to catch, at the lowest price."""
+
+from __future__ import annotations
+
+import pytest
+
+from training.errors import BadCohort
+from training.review_limit import JudgedScan, derive_limit
+
+SCANS = [JudgedScan(index / 20, 1 - index / 20) for index in range(20)]
+
+
+@pytest.mark.parametrize("catch", [0.5, 0.8, 1.0])
+def test_the_wanted_part_of_the_poor_is_caught(catch: float) -> None:
+    """At least so many scans with a DSC under 0.6 lie above the limit, and no higher limit does it."""
+    found = derive_limit(SCANS, catch)
+    poor = [one for one in SCANS if one.dsc < 0.6]
+    assert sum(one.index > found.limit for one in poor) / len(poor) >= catch
+    higher = min(one.index for one in SCANS if one.index > found.limit)
+    assert sum(one.index > higher for one in poor) / len(poor) < catch
+    assert found.sent == pytest.approx(sum(one.index > found.limit for one in SCANS) / len(SCANS))
+    assert found.correlation == pytest.approx(-1)
+
+
+def test_without_poor_scans_there_is_no_limit() -> None:
+    """Scans that are all good say nothing about poor ones."""
+    with pytest.raises(BadCohort, match="scans without one"):
+        derive_limit([JudgedScan(0.1, 0.9)])

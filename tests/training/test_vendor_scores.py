@@ -1,0 +1,55 @@
+"""Scores by scanner: what a mask says nothing about counts in none of the two, thin scans are made thick."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segmentation.volume import FlairVolume
+from training.cases import LabelledCase
+from training.dice import dice
+from training.ignored import counted, with_ignored_rims
+from training.vendor_scores import in_slabs, small_recall
+
+
+def _case(spacing_mm: tuple[float, float, float] = (5.0, 1.0, 1.0)) -> LabelledCase:
+    shape = (10, 40, 40)
+    ventricles, wmh = np.zeros(shape, bool), np.zeros(shape, bool)
+    ventricles[2:8, 18:22, 18:22] = True
+    wmh[2:8, 10:14, 10:14] = True
+    wmh[4, 22, 20] = True
+    return LabelledCase("one", "one", FlairVolume(np.ones(shape, np.float32), spacing_mm), wmh, ventricles=ventricles)
+
+
+def test_a_rim_that_readers_leave_out_costs_nothing() -> None:
+    """A rim around the ventricles lowers the DSC, and not the DSC without ignored voxels; marked voxels there count."""
+    case = with_ignored_rims(_case())
+    assert case.ignore is not None
+    assert not (case.ignore & case.wmh).any()
+    rim = case.wmh.copy()
+    rim[2:8, 16:24, 16:24] |= ~case.ventricles[2:8, 16:24, 16:24]  # type: ignore[index]
+    assert dice(rim, case.wmh) < 0.5
+    assert dice(counted(rim, case.ignore), counted(case.wmh, case.ignore)) == 1.0
+    missed = case.wmh.copy()
+    missed[4, 22, 20] = False
+    assert dice(counted(missed, case.ignore), counted(case.wmh, case.ignore)) < 1.0
+
+
+def test_thin_slices_become_slabs() -> None:
+    """Ten slices of 1 mm are two of 5 mm with the same volume of what fills them; slices of 5 mm stay."""
+    thin = in_slabs(_case((1.0, 1.0, 1.0)))
+    assert thin.volume.voxels.shape == (2, 40, 40)
+    assert thin.volume.spacing_mm == (5.0, 1.0, 1.0)
+    assert thin.wmh[:, 12, 12].all()
+    assert in_slabs(_case()).volume.voxels.shape == (10, 40, 40)
+
+
+def test_small_lesions_apart() -> None:
+    """Of two small lesions one is touched; the large one does not count."""
+    manual = np.zeros((3, 20, 20), bool)
+    manual[0, 2, 2] = manual[2, 9, 9] = True
+    manual[:, 12:18, 12:18] = True
+    predicted = manual.copy()
+    predicted[0, 2, 2] = False
+    assert small_recall(predicted, manual, 0.005) == pytest.approx(0.5)
+    assert small_recall(predicted, np.zeros_like(manual), 0.005) is None

@@ -1,0 +1,195 @@
+"""Score a bundle by scanner: `python -m training.vendor_scores --data NAME=DIR ... [--strokes NPZ]`.
+
+Each labelled case is judged by the members that never saw its patient: DSC, with and without the voxels that its mask
+says nothing about (`training.ignored`), the ratio of volumes, lesions found, small lesions apart. Slices with acute
+infarcts have no WMH label; of them the part of the infarct that is called WMH is told, which should be none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+from scipy import ndimage
+
+from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
+from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.segment import Segmentation, segment_volume
+from segmentation.volume import FlairVolume
+from training.cases import LabelledCase, load_cases
+from training.conformal import VolumePair, calibrate
+from training.dice import dice
+from training.errors import BadCohort
+from training.evaluation.lesions import count_lesions
+from training.evaluation.listening import ListeningEnsemble
+from training.ignored import counted, with_ignored_rims
+from training.review_limit import JudgedScan, derive_limit
+
+Mask = NDArray[np.bool_]
+
+SMALL_ML: Final = 0.1
+_SLAB_MM: Final = 5.0
+_NEIGHBOURS: Final = np.ones((3, 3, 3), bool)
+
+
+@dataclass(frozen=True)
+class VendorScore:
+    """One case by members that never saw its patient.
+
+    Attributes:
+        dsc, dsc_ignored: over all voxels; without those that the mask says nothing about.
+        manual_ml, predicted_ml: volumes.
+        lesion_f1: None where either mask is empty.
+        small_recall: part of the manual lesions under `SMALL_ML` that is touched; None without one.
+        index: the served uncertainty index, of these members.
+        members: how many judged.
+    """
+
+    group: str
+    case: str
+    patient: str
+    dsc: float
+    dsc_ignored: float
+    manual_ml: float
+    predicted_ml: float
+    lesion_f1: float | None
+    small_recall: float | None
+    index: float | None
+    members: int
+
+    @property
+    def ratio(self) -> float | None:
+        """Predicted over manual volume; None without a manual one."""
+        return self.predicted_ml / self.manual_ml if self.manual_ml else None
+
+
+def score_case(group: str, case: LabelledCase, segmentation: Segmentation, members: int) -> VendorScore:
+    """Judge one segmentation."""
+    mask, voxel_ml = segmentation.mask, case.volume.voxel_volume_ml
+    return VendorScore(
+        group=group,
+        case=case.name,
+        patient=case.patient,
+        dsc=dice(mask, case.wmh),
+        dsc_ignored=dice(counted(mask, case.ignore), counted(case.wmh, case.ignore)),
+        manual_ml=case.wmh_ml,
+        predicted_ml=float(mask.sum()) * voxel_ml,
+        lesion_f1=count_lesions(mask, case.wmh).f1,
+        small_recall=small_recall(mask, case.wmh, voxel_ml),
+        index=segmentation.measures.uncertainty_index,
+        members=members,
+    )
+
+
+def small_recall(predicted: Mask, manual: Mask, voxel_ml: float, small_ml: float = SMALL_ML) -> float | None:
+    """Part of the manual lesions under `small_ml` that a predicted voxel touches; None without one."""
+    labels, count = ndimage.label(manual, structure=_NEIGHBOURS)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1) * voxel_ml
+    small = [label for label in range(1, count + 1) if sizes[label] < small_ml]
+    touched = set(np.unique(labels[predicted & manual]).tolist())
+    return float(np.mean([label in touched for label in small])) if small else None
+
+
+def in_slabs(case: LabelledCase, slab_mm: float = _SLAB_MM) -> LabelledCase:
+    """A case of thin slices averaged to slabs, as clinical 2D shows it; thick ones stay as they are."""
+    together = round(slab_mm / case.volume.spacing_mm[0])
+    if together < 2:
+        return case
+    count = len(case.wmh) // together * together
+    shape = (-1, together, *case.wmh.shape[1:])
+    depth, height, width = case.volume.spacing_mm
+    voxels = case.volume.voxels[:count].reshape(shape).mean(axis=1).astype(np.float32)
+    volume = FlairVolume(voxels, (depth * together, height, width))
+
+    def half(mask: Mask | None) -> Mask | None:
+        return None if mask is None else mask[:count].reshape(shape).mean(axis=1) >= 0.5
+
+    wmh = case.wmh[:count].reshape(shape).mean(axis=1) >= 0.5
+    return LabelledCase(case.name, case.patient, volume, wmh, brain=half(case.brain), ventricles=half(case.ventricles))
+
+
+def infarct_called_wmh(ensemble: Ensemble, file: Path, most: int) -> float:
+    """Part of the acute infarcts' pixels that is marked as WMH, over slices that each are a volume of their own."""
+    with np.load(file, allow_pickle=False) as found:
+        slices, masks = found["flair"][:most], found["stroke_mask"][:most] > 0
+    marked = pixels = 0
+    for plane, infarct in zip(slices, masks, strict=True):
+        volume = FlairVolume(plane[np.newaxis].astype(np.float32), (5.0, 1.0, 1.0))
+        marked += int(np.count_nonzero(segment_volume(volume, ensemble).mask[0] & infarct))
+        pixels += int(np.count_nonzero(infarct))
+    if not pixels:
+        raise BadCohort(f"{file.name}: expected infarcts in stroke_mask, got none")
+    return marked / pixels
+
+
+def scores_of(bundle: ModelBundle, ensemble: Ensemble, group: str, cases: Sequence[LabelledCase]) -> list[VendorScore]:
+    """Every case of one scanner, by the members that never saw its patient.
+
+    Raises:
+        BadCohort: all members saw a patient.
+    """
+    listening = ListeningEnsemble(ensemble)
+    scores = []
+    for case in cases:
+        unseen = bundle.members_that_never_saw(case.patient)
+        if not unseen:
+            raise BadCohort(f"{case.name}: expected members that never saw this patient, all did")
+        listening.choose(unseen)
+        slabs = with_ignored_rims(in_slabs(case))
+        scores.append(score_case(group, slabs, segment_volume(slabs.volume, listening.as_ensemble), len(unseen)))
+    return scores
+
+
+def main(
+    data: Annotated[list[str], typer.Option(help="NAME=DIR: a scanner and its folder of labelled cases")],
+    bundle: Annotated[Path | None, typer.Option(help="bundle folder; default: the shipped reference")] = None,
+    patients: Annotated[Path | None, typer.Option(help="CSV: case,patient of the first folder")] = None,
+    strokes: Annotated[Path | None, typer.Option(help="npz with flair and stroke_mask (slice, row, column)")] = None,
+    most_strokes: Annotated[int, typer.Option(help="slices of it to judge")] = 60,
+) -> None:
+    """Print the table, the review limit and the volume interval that these scans support."""
+    loaded = load_bundle(bundle or reference_bundle())
+    ensemble = open_ensemble(loaded, "auto")
+    scores: list[VendorScore] = []
+    for place, text in enumerate(data):
+        name, _, folder = text.partition("=")
+        cases = load_cases(Path(folder), patients if place == 0 else None)
+        scores += scores_of(loaded, ensemble, name, cases)
+    _print(scores)
+    share = infarct_called_wmh(ensemble, strokes, most_strokes) if strokes else None
+    if share is not None:
+        typer.echo(f"acute infarcts called WMH: {share:.1%} of their pixels, {most_strokes} slices")
+    judged = [JudgedScan(one.index, one.dsc) for one in scores if one.index is not None]
+    pairs = [VolumePair(one.patient, one.manual_ml, one.predicted_ml) for one in scores]
+    for derive in (lambda: derive_limit(judged), lambda: calibrate(pairs)):
+        try:
+            typer.echo(str(derive()))
+        except BadCohort as error:
+            typer.echo(str(error))
+
+
+def _print(scores: Sequence[VendorScore]) -> None:
+    table = Table("scanner", "case", "members", "DSC", "ignored", "manual mL", "ratio", "lesion F1", "small", "UI")
+    for one in scores:
+        optional = (one.ratio, one.lesion_f1, one.small_recall, one.index)
+        fixed = (f"{one.dsc:.3f}", f"{one.dsc_ignored:.3f}", f"{one.manual_ml:.1f}")
+        told = ["-" if value is None else f"{value:.2f}" for value in optional]
+        table.add_row(one.group, one.case, str(one.members), *fixed, *told)
+    for group in dict.fromkeys(one.group for one in scores):
+        own = [one for one in scores if one.group == group]
+        means = (np.mean([one.dsc for one in own]), np.mean([one.dsc_ignored for one in own]))
+        ratio = sum(one.predicted_ml for one in own) / max(sum(one.manual_ml for one in own), 1e-9)
+        table.add_section()
+        table.add_row(group, "mean", "", *(f"{mean:.3f}" for mean in means), "", f"{ratio:.2f}", "", "", "")
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)
