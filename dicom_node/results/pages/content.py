@@ -22,6 +22,8 @@ from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
 
 # Flags that come first on a page: what they say may make the numbers wrong.
+# Every clinical scan is tilted, which changes no number: it stands in the report only.
+_CHANGE_NOTHING: Final = frozenset({"oblique"})
 _WEIGHTY: Final = frozenset(
     {
         "empty_brain_mask",
@@ -127,7 +129,7 @@ def _content(
 
 def _notes_by_weight(flags: Iterable[str], follow_up: FollowUpFinding | None) -> tuple[str, ...]:
     """Sentences: first those that may change what a reader makes of the numbers, then those about their change."""
-    found = set(flags)
+    found = set(flags) - _CHANGE_NOTHING
     return (
         *flags_in_words(found & _WEIGHTY),
         *_notes_of_comparison(follow_up),

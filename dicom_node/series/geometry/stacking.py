@@ -18,6 +18,8 @@ MIN_SLICES = 5
 MIN_AXIAL_COSINE = float(np.cos(np.deg2rad(45.0)))
 # Directions more than this from the body's axes are noted as oblique.
 OBLIQUE_DEGREES = 2.0
+# A gap of a tenth is in every clinical 2D scan and changes nothing; from a third of a slice on lesions may lie in it.
+GAP_SHARE = 1 / 3 + 1e-6
 # Positions are written with few digits, and some scanners round them to 0.1 mm: a step may differ from the median by
 # 5 % or 0.2 mm, whichever is more.
 STEP_TOLERANCE = 0.05
@@ -198,7 +200,7 @@ def _flags(
     if first.along_row[0] < 0:
         flags.append("mirrored_left_right")
     thickness = first.frame.number_of("SliceThickness")
-    if thickness is not None and thickness > 0 and spacing[0] > 1.05 * thickness:
+    if thickness is not None and thickness > 0 and spacing[0] - thickness > GAP_SHARE * thickness:
         flags.append("slice_gap")
     if spacing[0] * volume.slice_count < WHOLE_BRAIN_MM:
         flags.append("short_coverage")

@@ -36,7 +36,7 @@ def test_it_reads_back_exactly(written: tuple[Phantom, Path, list[Path]]) -> Non
     np.testing.assert_array_equal(series.voxels, phantom.flair)
     np.testing.assert_allclose(series.affine, phantom.affine, atol=1e-6)
     np.testing.assert_allclose(series.spacing_mm, phantom.spec.spacing_mm, rtol=1e-6)
-    assert set(series.flags) == {"oblique", "slice_gap"}
+    assert set(series.flags) == {"oblique"}
 
 
 def test_the_truth_lies_on_the_same_grid(written: tuple[Phantom, Path, list[Path]]) -> None:

@@ -164,11 +164,16 @@ def test_every_note_is_told_whole(head: FlairSeries, found: Segmentation, monkey
 def test_what_weighs_most_is_noted_first(head: FlairSeries, found: Segmentation) -> None:
     """A reader is first told what may make the volume wrong, then what its change is worth or why none is told, then
     all else."""
-    flags = ("blank_slices", *WEIGHTY, "oblique")
-    first, last = words.flags_in_words(WEIGHTY), words.flags_in_words(("blank_slices", "oblique"))
+    flags = ("blank_slices", *WEIGHTY, "derived")
+    first, last = words.flags_in_words(WEIGHTY), words.flags_in_words(("blank_slices", "derived"))
     assert [*content_with(head, found, flags, WARNINGS).notes] == [*first, *WARNINGS, *last]
     refused = content_of_series(head, found, flags, MODEL, NotCompared(EARLIER, "The name differs."))
     assert [*refused.notes] == [*first, "The name differs.", *last]
+
+
+def test_what_changes_nothing_is_not_noted(head: FlairSeries, found: Segmentation) -> None:
+    """Every clinical scan is tilted: such a word on the page says nothing."""
+    assert content_with(head, found, ("oblique",), ()).notes == ()
 
 
 def test_no_warning_drives_a_weighty_flag_off_the_first_page(

@@ -27,6 +27,13 @@ def _expect_same(series: FlairSeries, scan: Scan) -> None:
 
 
 @pytest.mark.shared_data
+@pytest.mark.parametrize(("thickness", "flagged"), [(5.4, False), (4.5, False), (4.4, True)])
+def test_a_gap_of_a_third_of_a_slice_is_noted(tmp_path: Path, thickness: float, flagged: bool) -> None:
+    """A gap of a tenth is in every clinical 2D scan; one in which a lesion may lie is flagged."""
+    series = read_series(write_scan(small_scan(), tmp_path, slice_thickness_mm=thickness))
+    assert ("slice_gap" in series.flags) == flagged
+
+
 @pytest.mark.parametrize("enhanced", [False, True])
 @pytest.mark.parametrize("name", _REAL)
 def test_real_scans_come_back_exactly(name: str, enhanced: bool, tmp_path: Path) -> None:
