@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test check docs format bench image reference-model reference-dsc interval-coverage brain-masks clean
+.PHONY: help install peers demo viewer test check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -83,6 +83,23 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
 		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-bf16.json --scale brain-level \
 		--out segmentation/reference --version 0.5.2
+
+runs/anatomy/state.json: install  # anatomy network: drawn scans alone, then with real masks; fold 1 judges it
+	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 300
+	$(BIN)/python -m training.anatomy.fit --scans runs/scans --out runs/anatomy-drawn --steps 1000 --threads 2
+	$(BIN)/python -m training.anatomy.fit --scans runs/scans --out runs/anatomy --steps 1000 --threads 2 --rate 0.0015 \
+		--start runs/anatomy-drawn/weights.weights.h5 --data "$(DATA)/flair-wmh" --stripped "$(DATA)/flair-mslesseg" --fold 1
+
+anatomy: runs/anatomy/state.json  ## train the anatomy network and print its scores (an hour on 2 cores)
+	$(BIN)/python -m training.anatomy.score --weights runs/anatomy/weights.weights.h5 --data "$(DATA)/flair-wmh" --fold 1
+
+pretraining: install  ## go on with the pretraining of the next model; stop and start it at will (8 hours on 2 cores)
+	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 1200
+	$(BIN)/python -m training.pretraining pretrain --scans runs/scans --out runs/pretraining
+
+vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
+	$(BIN)/python -m training.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
+		--patients training/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
 	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"
