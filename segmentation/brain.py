@@ -62,6 +62,8 @@ def brain_mask(volume: FlairVolume) -> Mask:
     """
     grid = _WorkingGrid.of(volume)
     values = grid.shrunk(volume.voxels)
+    if values.min() == values.max():
+        return np.zeros(volume.voxels.shape, bool)
     head = _head(values)
     if not head.any():
         return np.zeros(volume.voxels.shape, bool)

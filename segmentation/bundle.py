@@ -215,6 +215,7 @@ def write_bundle(
     mirrors_ventricles: bool = False,
     temperature: float | None = None,
     anatomy: Any | None = None,
+    review_above: float | None = None,
 ) -> ModelBundle:
     """Write Keras models as a bundle, and read it back as any user of it will.
 
@@ -235,6 +236,8 @@ def write_bundle(
         temperature: what the logits were divided by, already folded into the last layer's weights; recorded, not
             applied.
         anatomy: Keras model of the parts of the head, built by `build_network` with `len(PARTS)` outputs.
+        review_above: the uncertainty index above which results want a review (`training.review_limit`); None: the
+            paper's.
 
     Golden predictions are computed from the weights as they are written, and stored with them.
 
@@ -281,6 +284,7 @@ def write_bundle(
         anatomy=None if parts is None else _anatomy_architecture(parts),
         golden=GoldenContract(slices=len(golden.images)),
         temperature=temperature,
+        review_above=review_above,
     )
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segmentation.anatomy import PARTS, Anatomy, anatomy_images, anatomy_of
 from segmentation.bundle import ModelBundle, ModelIdentity
+from segmentation.measures import REVIEW_ABOVE
 from segmentation.mirroring import mirrored_mean
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.runtimes.choose import RuntimeChoice, open_runtime
@@ -49,6 +50,7 @@ class Ensemble:
         self.members: int = bundle.members
         self.size: int = bundle.specification.size
         self.threshold: float = bundle.threshold
+        self.review_above: float = bundle.manifest.review_above or REVIEW_ABOVE
         self.preprocessing: PreprocessingSettings = bundle.preprocessing
 
     @property

@@ -73,6 +73,19 @@ def draw_head(size: int) -> FlairVolume:
     return FlairVolume(np.stack(slices).astype(np.float32), (5.0, pixel_mm, pixel_mm))
 
 
+def draw_lesions(size: int) -> NDArray[np.bool_]:
+    """Where the head's lesions are: bool (slice, row, column), what is brighter than the tissue around it by half of
+    what a clear lesion is.
+
+    Args:
+        size: rows and columns, as of `draw_head`.
+    """
+    axis = (np.arange(size) + 0.5) * FIELD_OF_VIEW_MM / size - FIELD_OF_VIEW_MM / 2
+    rows, columns = np.meshgrid(axis, axis, indexing="ij")
+    strengths = [[_blob(one, index, rows, columns, 3.0) for one in _LESIONS] for index in range(SLICES)]
+    return np.asarray(np.max(strengths, axis=1) >= 0.5)
+
+
 def _draw_slice(
     index: int, rows: NDArray[np.float64], columns: NDArray[np.float64], random: np.random.Generator, pixel_mm: float
 ) -> NDArray[np.float64]:

@@ -148,6 +148,7 @@ class Manifest(_Frozen):
         anatomy: the anatomy network, where the bundle has one.
         golden: the golden predictions, where the bundle has them.
         temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
+        review_above: the uncertainty index above which results of this model want a review; absent: the paper's 0.35.
     """
 
     schema_version: int
@@ -164,6 +165,7 @@ class Manifest(_Frozen):
     anatomy: AnatomyArchitecture | None = None
     golden: GoldenContract | None = None
     temperature: float | None = Field(default=None, gt=0)
+    review_above: float | None = Field(default=None, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _one_list_per_member(self) -> Manifest:

@@ -26,6 +26,19 @@ _NEIGHBOURS = np.ones((3, 3, 3), dtype=bool)
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """The uncertainty index, counted elsewhere than on the native grid, and the model's own limit.
+
+    Attributes:
+        index: None where nothing is predicted.
+        review_above: the index above which a review is recommended.
+    """
+
+    index: float | None
+    review_above: float = REVIEW_ABOVE
+
+
+@dataclass(frozen=True)
 class Measures:
     """Measures of one segmentation on its native grid.
 
@@ -33,8 +46,9 @@ class Measures:
         wmh_volume_ml: predicted voxels times the voxel volume, in mL.
         lesion_count: 26-connected components of the mask of at least `LEAST_LESION_ML`.
         uncertainty_index: fraction of the predicted voxels that are uncertain, 0..1; None when nothing is predicted.
-        review_recommended: the index lies above `REVIEW_ABOVE`; False when nothing is predicted.
+        review_recommended: the index lies above `review_above`; False when nothing is predicted.
         volume_interval_ml: from the voxels that the ensemble is sure of to those that it does not rule out, in mL.
+        review_above: the index above which this model's results want a review.
     """
 
     wmh_volume_ml: float
@@ -42,6 +56,7 @@ class Measures:
     uncertainty_index: float | None
     review_recommended: bool
     volume_interval_ml: VolumeInterval
+    review_above: float = REVIEW_ABOVE
 
     def __post_init__(self) -> None:
         """Check once, so that no later code must."""
@@ -61,7 +76,11 @@ def count_lesions(mask: NDArray[np.bool_], voxel_volume_ml: float, least_ml: flo
 
 
 def measure(
-    mask: NDArray[np.bool_], probability: NDArray[Any], voxel_volume_ml: float, bounds: Bounds | None = None
+    mask: NDArray[np.bool_],
+    probability: NDArray[Any],
+    voxel_volume_ml: float,
+    bounds: Bounds | None = None,
+    doubt: Doubt | None = None,
 ) -> Measures:
     """Measure a mask and the probabilities behind it.
 
@@ -70,12 +89,18 @@ def measure(
         probability: the ensemble's mean probability, same shape.
         voxel_volume_ml: volume of one voxel in mL.
         bounds: `bounds_of` the two, where the caller has them already.
+        doubt: the uncertainty index where it is not that of the native grid; it counts only where the mask holds
+            anything.
     """
     index = uncertainty_index(probability, mask)
+    if index is not None and doubt is not None and doubt.index is not None:
+        index = doubt.index
+    limit = REVIEW_ABOVE if doubt is None else doubt.review_above
     return Measures(
         wmh_volume_ml=int(np.count_nonzero(mask)) * voxel_volume_ml,
         lesion_count=count_lesions(mask, voxel_volume_ml),
         uncertainty_index=index,
-        review_recommended=index is not None and index > REVIEW_ABOVE,
+        review_recommended=index is not None and index > limit,
         volume_interval_ml=(bounds or bounds_of(mask, probability)).interval(voxel_volume_ml),
+        review_above=limit,
     )

@@ -15,7 +15,7 @@ from segmentation.brain import brain_mask
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
 from segmentation.interval import bounds_of
-from segmentation.measures import Measures, measure
+from segmentation.measures import Doubt, Measures, measure
 from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, judge_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
 from segmentation.regions import (
@@ -27,6 +27,7 @@ from segmentation.regions import (
     clean_ventricles,
     divide,
 )
+from segmentation.uncertainty import uncertainty_index
 from segmentation.volume import FlairVolume
 
 FLAG_OUTSIDE_BRAIN: Final = "wmh_outside_brain_dropped"
@@ -78,6 +79,11 @@ class Segmentation:
     anatomy: Anatomy | None = None
 
     @property
+    def review_recommended(self) -> bool:
+        """A person must look before the result is used: by the uncertainty index or by any other rule."""
+        return self.measures.review_recommended or self.plausibility.reliability != "ok"
+
+    @property
     def wmh_share_of_brain(self) -> float | None:
         """WMH volume over brain volume; None where no brain was found."""
         return None if not self.brain_volume_ml else self.measures.wmh_volume_ml / self.brain_volume_ml
@@ -115,12 +121,12 @@ def segment_volume(
 
     report("measure", 0, 1)
     brain = find_brain(volume, anatomy)
-    probability, outside_ml = within_brain(
-        case.grid.to_native(mean_probability(members)), brain, ensemble.threshold, volume.voxel_volume_ml
-    )
+    mean = mean_probability(members)
+    probability, outside_ml = within_brain(case.grid.to_native(mean), brain, ensemble.threshold, volume.voxel_volume_ml)
     mask = probability >= ensemble.threshold
     bounds = bounds_of(mask, probability)
-    measures = measure(mask, probability, volume.voxel_volume_ml, bounds)
+    doubt = Doubt(_index_on_network_grid(mean, brain, case, ensemble.threshold), ensemble.review_above)
+    measures = measure(mask, probability, volume.voxel_volume_ml, bounds, doubt)
     # Extreme pixels decide the scale of their slices where that is their maximum.
     scaled_by_extremes = FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum"
     if scaled_by_extremes:
@@ -173,6 +179,14 @@ def within_brain(
         return probability, 0.0
     outside = int(np.count_nonzero((probability >= threshold) & ~brain))
     return np.where(brain, probability, np.float32(0.0)), outside * voxel_volume_ml
+
+
+def _index_on_network_grid(
+    mean: NDArray[np.float32], brain: NDArray[np.bool_], case: PreprocessedCase, threshold: float
+) -> float | None:
+    """The uncertainty index where the networks spoke: interpolated to a finer matrix, the same scan has more of it."""
+    inside = case.grid.mask_to_square(brain) if brain.any() else np.ones(mean.shape, bool)
+    return uncertainty_index(mean, (mean >= threshold) & inside)
 
 
 def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -44,7 +44,7 @@ class AugmentationSettings:
     def __post_init__(self) -> None:
         """The slice's own label holds only while most of it is the slice's own."""
         if not 0 <= self.thickness_share < 0.5:
-            raise ValueError(f"thickness_share: expected 0 to below 0.5, came {self.thickness_share:g}")
+            raise ValueError(f"thickness_share: expected 0 to below 0.5, got {self.thickness_share:g}")
 
 
 def augment(

@@ -18,7 +18,7 @@ from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Settings
 from dicom_node.results.check.result_checks import check_result_set
-from dicom_node.results.common.comparison import FollowUp
+from dicom_node.results.common.comparison import FollowUp, FollowUpFinding, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_overlay
@@ -33,6 +33,7 @@ from segmentation.segment import Segmentation, segment_volume
 
 MEASUREMENTS_NAME = "measurements.json"
 OVERLAY_NAME = "overlay.png"
+_NOT_COMPARED = "The change since the earlier scan is not given, because the present result is not reliable."
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def analyse(
         series: as it was read.
         ensemble: by which model.
         seconds_read: how long reading took, for measurements.json.
-        progress: hears of the stages.
+        progress: called at each stage.
         region_rule: which WMH counts as periventricular.
 
     Raises:
@@ -128,7 +129,7 @@ def analyse(
     try:
         segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)
     except BadVolume as error:
-        reason = f"The images do not make a volume that can be analysed: {error}"
+        reason = f"The images do not form a volume that can be analysed: {error}"
         raise UnsupportedGeometry("bad_volume", reason) from error
     return Analysis(series, segmentation, seconds_read)
 
@@ -158,12 +159,12 @@ def write_analysis(
 
     Raises:
         ResultError: an object cannot be built.
-        ResultNotValid: the set is not as it must be; it was kept in `folder`/not-valid, and nothing else was written.
+        ResultNotValid: the set failed validation; it was kept in `folder`/not-valid, and nothing else was written.
     """
     report = progress or _silent
     report("write", 0, 1)
     started = time.monotonic()
-    comparison = None if follow_up is None else follow_up.against(analysis.segmentation.measures)
+    comparison = None if follow_up is None else _compared(follow_up, analysis.segmentation)
     result_set = build_result_set(
         series=analysis.series,
         segmentation=analysis.segmentation,
@@ -199,6 +200,13 @@ def write_analysis(
         measurements=measurements,
         report=ReportReference.to(result_set.sr),
     )
+
+
+def _compared(follow_up: FollowUp, segmentation: Segmentation) -> FollowUpFinding:
+    """The change since the earlier scan; none where the present number must not be used."""
+    if segmentation.plausibility.reliability == "not_reliable":
+        return NotCompared(follow_up.report, _NOT_COMPARED)
+    return follow_up.against(segmentation.measures)
 
 
 def _require_valid(result_set: ResultSet, series: FlairSeries, folder: Path) -> None:

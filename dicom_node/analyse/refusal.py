@@ -167,17 +167,17 @@ def write_refusal_report(
     predecessor: ReportReference | None = None,
     answered: ReportReference | None = None,
 ) -> WrittenRefusal:
-    """Write what each destination is told, each file whole and synced; the same arguments give the same bytes.
+    """Write the refusal report of each destination, each file whole and synced; the same arguments give the same bytes.
 
     Args:
         refused: the series.
         ensemble: the model that would have analysed it.
         looked_at: the time that every object carries.
-        all_options: of those that are told, by name.
+        all_options: of the destinations that get a report, by name.
         folder: must exist.
         predecessor: the report about an earlier state of the series.
-        answered: the report of what was sent about this state, before it was judged anew. The same verdict gives the
-            same objects once more; another one takes that report's place.
+        answered: the refusal report sent about this state before the job was retried. The same verdict gives the same
+            objects again; another one replaces that report.
 
     Raises:
         ResultError: an object cannot be built, or is not valid.

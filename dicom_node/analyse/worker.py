@@ -39,7 +39,7 @@ class Worker:
         current_model: gives the ensemble for the next job, None when no job can be begun; asked before each claim.
         outbox: where result sets go; the paths of instances start in the folder above it.
         reader: reads received files, within limits.
-        follow_ups: finds earlier results of the patient; None: results say nothing of such.
+        follow_ups: finds earlier results of the patient; None: results do not mention one.
         end_process: see `job_lease`.
         has_settled: whether the machine's clock was not set in the last seconds, see `ClockWatch`.
     """
@@ -123,7 +123,7 @@ class Worker:
         match outcome:
             case WaitForStorage(trouble):
                 self._waits_for_storage = True
-                log.error("storage in trouble, no job is begun until that is over", job=job.id, trouble=trouble)
+                log.error("storage unavailable, no job starts until it is back", job=job.id, trouble=trouble)
                 self._jobs.put_back(job.id, self._owner, trouble, self._rules.retry_seconds)
             case Reject(refusal):
                 try:
@@ -131,7 +131,7 @@ class Worker:
                 except (StorageTrouble, RefusalReportDelayed) as error:
                     self._end(job, ensemble, lease, outcome_of(error))
             case Hold(error):
-                log.error("result set held", job=job.id, findings=len(error.findings))
+                log.error("result set quarantined", job=job.id, findings=len(error.findings))
                 self._jobs.fail(job.id, self._owner, outcome.reason_for(job.id))
             case Fail(reason):
                 log.error("job failed", job=job.id, reason=reason)

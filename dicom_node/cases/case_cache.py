@@ -1,4 +1,4 @@
-"""The folder of converted cases: ours alone, so that nothing of anybody else's is ever removed."""
+"""The folder of converted cases: only ours, so that no other file is ever removed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.files import make_folder, sync_file, sync_folder
 
-# Says that the folder is ours, and is locked while somebody fills it.
+# Marks the folder as ours, and is locked while a process fills it.
 _MARKER: Final = ".wmh-node-cases"
 # What the converted case was made of.
 _SOURCE: Final = "source.sha256"
@@ -32,13 +32,13 @@ class CaseCache:
         """Make the folder or take the one of the last time; a second process waits until the first has filled it.
 
         Raises:
-            ConfigurationError: the folder is somebody else's, or holds the data itself.
+            ConfigurationError: the folder holds other files, or the data itself.
         """
         self._refuse_others(data)
         make_folder(self.folder)
         with (self.folder / _MARKER).open("a") as marker:
             fcntl.flock(marker, fcntl.LOCK_EX)
-            for leftover in self.folder.glob(f".*{_PARTIAL}"):  # of a kill: nobody else is at work here now
+            for leftover in self.folder.glob(f".*{_PARTIAL}"):  # left by a kill: no other process works here now
                 _remove(leftover)
             yield
 
@@ -86,8 +86,8 @@ class CaseCache:
             )
         if self.folder.exists() and not (self.folder / _MARKER).exists() and any(self.folder.iterdir()):
             raise ConfigurationError(
-                f"--out: converted cases go to {self.folder}, expected it empty or of an earlier conversion, found "
-                "other files there; choose another --out, or remove that folder if nobody needs it"
+                f"--out: converted cases go to {self.folder}, expected an empty folder or an earlier conversion, "
+                "found other files; choose another --out, or remove that folder if it is not needed"
             )
 
 

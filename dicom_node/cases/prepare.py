@@ -49,7 +49,7 @@ def prepare_cases(data: Path, cache: Path, progress: CountProgress | None = None
     are the same as last time is not converted again.
 
     Raises:
-        ConfigurationError: `cache` holds the data, or files of somebody else.
+        ConfigurationError: `cache` holds the data, or other files.
         BadTrainingCase: a case that cannot be converted; the reason begins with its name.
     """
     folders = sorted(path for path in data.iterdir() if path.is_dir() and not path.name.startswith("."))

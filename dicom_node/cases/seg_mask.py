@@ -247,14 +247,14 @@ def _place(
     ):
         raise UnsupportedGeometry(
             "seg_on_other_grid",
-            f"Voxels of {name} do not lie on those of the FLAIR; expected a segmentation on the FLAIR's own grid: "
+            f"The voxels of {name} are not on the FLAIR's grid; expected a segmentation on the FLAIR's own grid: "
             "resample it to the FLAIR.",
         )
     mask[slice_, row, column] = True
 
 
 def _to_the_next_slice(group: Dataset, seg: Dataset, cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """As far as the object tells (SpacingBetweenSlices, PS3.3 C.7.6.16.2.1), mm; nothing where it does not."""
+    """From SpacingBetweenSlices (PS3.3 C.7.6.16.2.1), mm; nothing where it is absent."""
     for holder in (group, *values.items(seg, "SharedFunctionalGroupsSequence")):
         item = values.first_item(holder, "PixelMeasuresSequence")
         if item is not None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 ByOption = Annotated[
-    str | None, typer.Option("--by", help="Who asks, for the audit; your account by default.", show_default=False)
+    str | None, typer.Option("--by", help="Who does this, for the audit; default: your account.", show_default=False)
 ]
 
 

@@ -50,15 +50,13 @@ def compare(
     ] = None,
     patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DIR/patients.csv.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only these patients: train, validation, ...")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the split that is drawn: that of the training.")] = 2024,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the drawn split; use that of the training.")] = 2024,
     unseen_members: Annotated[
-        bool, typer.Option("--unseen-members", help="Judge each case only by members that never saw its patient.")
+        bool, typer.Option("--unseen-members", help="Score each case only with members that never saw its patient.")
     ] = False,
     earlier: Annotated[
         Path | None,
-        typer.Option(
-            "--earlier", help="comparison.json of the same cases: its models too, without running them again."
-        ),
+        typer.Option("--earlier", help="comparison.json of the same cases: add its models without running them again."),
     ] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
     config: ConfigOption = None,
@@ -102,16 +100,16 @@ def _refuse_unusable(
     models: list[str], baselines: tuple[str, ...], earlier: Path | None, *, unseen_members: bool
 ) -> None:
     if unknown := sorted(set(baselines) - set(BASELINES)):
-        raise ConfigurationError(f"--baseline: expected {' or '.join(BASELINES)}, came {unknown[0]!r}")
+        raise ConfigurationError(f"--baseline: expected {' or '.join(BASELINES)}, got {unknown[0]!r}")
     if unseen_members and "one-member" in baselines:
         raise ConfigurationError(
-            "--baseline one-member: expected without --unseen-members, came with it: only patients that the first "
-            "member never saw would be left, whom the model judges by that member too, and a network would be compared "
-            "with itself; leave the baseline out, or compare on new patients without --unseen-members"
+            "--baseline one-member: cannot be combined with --unseen-members: only patients that the first member "
+            "never saw would remain, and the model scores these with that member too, so a network would be "
+            "compared with itself; leave the baseline out, or compare on new patients without --unseen-members"
         )
     if earlier is None and len(models) + len(baselines) < _FEWEST:
         raise ConfigurationError(
-            "expected two models, or one and --baseline or --earlier: one method has nothing to compare with"
+            "expected two models, or one and --baseline or --earlier: one method alone cannot be compared"
         )
 
 

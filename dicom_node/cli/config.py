@@ -61,10 +61,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """
     settings = settings_or_exit(config)
     findings = [
-        *(
-            {"what": name, "ok": False, "warning": False, "detail": "no setting has this name"}
-            for name in unknown_variables()
-        ),
+        *({"what": name, "ok": False, "warning": False, "detail": "unknown setting"} for name in unknown_variables()),
         _finding("storage", lambda: _check_storage(settings.storage)),
         _finding("database", lambda: _check_database(settings.database_url)),
         _finding("model", lambda: _check_model(settings)),
@@ -105,7 +102,7 @@ def _check_storage(storage: Path) -> Said:
     while not place.exists():
         place = place.parent
     if not os.access(place, os.W_OK | os.X_OK):
-        raise PermissionError(f"{place} cannot be written to by this user")
+        raise PermissionError(f"{place} is not writable for this user")
     free_gib = shutil.disk_usage(place).free / 2**30
     made = "" if storage.exists() else " (will be made)"
     words = f"{storage.absolute()}{made}, {free_gib:.1f} GiB free"
@@ -133,7 +130,7 @@ def _check_model(settings: Settings) -> str:
 
 
 def _model_in_use(settings: Settings) -> dict[str, str]:
-    """Which model results would name now, and why; or why that cannot be told. Asking must work without a model."""
+    """Which model results would name now, and why; or why it is unknown. This must work without a model."""
     try:
         choice = choose_model(settings)
         return {**asdict(choice.load().identity), "why": str(choice.origin)}
@@ -154,5 +151,5 @@ def _check_destination(settings: Settings, destination: Destination) -> str:
     if rejected:
         takes_no = ", no ".join(map(words_of_class, rejected))
         todo = remedy(rejected, destination.options)
-        raise WmhNodeError(f"{destination} answers C-ECHO, but takes no {takes_no}: {todo}")
-    return f"{destination} answers C-ECHO and takes {', '.join(map(words_of_class, wanted))}"
+        raise WmhNodeError(f"{destination} answers C-ECHO, but accepts no {takes_no}: {todo}")
+    return f"{destination} answers C-ECHO and accepts {', '.join(map(words_of_class, wanted))}"

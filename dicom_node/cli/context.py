@@ -21,7 +21,7 @@ from dicom_node.node.settings import Settings, load_settings
 
 
 class ExitCode(IntEnum):
-    """What the process tells its caller."""
+    """The exit code for the caller."""
 
     DONE = 0
     FAILED = 1
@@ -43,7 +43,7 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def settings_or_exit(config: Path | None = None, **overrides: Any) -> Settings:
-    """Settings, or exit 2 with the setting's name, what was expected and what came."""
+    """Settings, or exit 2 with the setting's name, what was expected and what was found."""
     try:
         return load_settings(config, **overrides)
     except ConfigurationError as error:
@@ -90,8 +90,8 @@ def _missing_extra(error: ModuleNotFoundError) -> str:
     if package not in _TRAINING_PACKAGES:
         raise error
     return (
-        f"this command needs the package {package}, which a node that only serves does not have: "
-        "install the extra `train` (or `gpu` with an NVIDIA GPU), for example: pip install 'wmh-node[train]'"
+        f"this command needs the package {package}, which an installation for serving does not have: install the "
+        "extra `train` (or `gpu` with an NVIDIA GPU), for example: pip install 'wmh-node[train]'"
     )
 
 
@@ -119,6 +119,6 @@ def _errors_of_other_rooms() -> tuple[type[Exception], ...]:
 
 
 def _bad_input_of_training() -> tuple[type[Exception], ...]:
-    """What a person must mend in the cases; asked for in the same late way."""
+    """Faults in the cases that a person must correct; imported late too."""
     module = sys.modules.get("training.errors")
     return () if module is None else (module.BadInput,)

@@ -17,9 +17,9 @@ from dicom_node.demo.run import run_demo
 def demo(
     input_folder: Annotated[
         Path | None,
-        typer.Option("--input", exists=True, file_okay=False, help="Folder of your own DICOM; a phantom otherwise."),
+        typer.Option("--input", exists=True, file_okay=False, help="Folder of your own DICOM; default: a phantom."),
     ] = None,
-    out_folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("wmh-demo"),
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("wmh-demo"),
     as_json: JsonOption = False,
 ) -> None:
     """Send a FLAIR series through a node on this machine to a stand-in PACS; show the measurements."""

@@ -54,19 +54,21 @@ def evaluate(
     split: Annotated[
         str | None, typer.Option("--split", help=f"Only these patients: {', '.join(SPLITS)}; blanks are drawn.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the split that is drawn: that of the training.")] = 2024,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the drawn split; use that of the training.")] = 2024,
     unseen_members: Annotated[
-        bool, typer.Option("--unseen-members", help="Judge each case only by members that never saw its patient.")
+        bool, typer.Option("--unseen-members", help="Score each case only with members that never saw its patient.")
     ] = False,
     sizes: Annotated[
         str | None,
-        typer.Option("--sizes", help="Train on so many patients each (2,4,8) for the training-size curve; long."),
+        typer.Option(
+            "--sizes", help="Numbers of patients to train on (2,4,8), for the training-size curve; takes long."
+        ),
     ] = None,
-    preset: Annotated[str, typer.Option("--preset", help="Recipe of the trainings for --sizes.")] = "paper-2024",
+    preset: Annotated[str, typer.Option("--preset", help="Recipe for the trainings of --sizes.")] = "paper-2024",
     recipe_settings: Annotated[
-        list[str] | None, typer.Option("--set", help="field=value of that recipe, as epochs=20; repeatable.")
+        list[str] | None, typer.Option("--set", help="field=value of that recipe, for example epochs=20; repeatable.")
     ] = None,
-    members: Annotated[int, typer.Option("--members", min=1, help="Networks of each training for --sizes.")] = 5,
+    members: Annotated[int, typer.Option("--members", min=1, help="Networks in each training of --sizes.")] = 5,
     distance_rule: Annotated[
         str, typer.Option("--distance-rule", help="Periventricular: 2d in the slice (paper), or 3d in space.")
     ] = "2d",
@@ -132,7 +134,7 @@ class _Training:
 
 def _refuse_other(option: str, value: str | None, known: tuple[str, ...]) -> None:
     if value is not None and value not in known:
-        raise ConfigurationError(f"{option}: expected one of {', '.join(known)}, came {value!r}")
+        raise ConfigurationError(f"{option}: expected one of {', '.join(known)}, got {value!r}")
 
 
 def _sizes(text: str | None) -> tuple[int, ...]:
@@ -145,15 +147,15 @@ def _sizes(text: str | None) -> tuple[int, ...]:
         return ()
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() and int(part) > 0 for part in parts):
-        raise ConfigurationError(f"--sizes: expected numbers of patients such as 100,200,500, came {text!r}")
+        raise ConfigurationError(f"--sizes: expected numbers of patients such as 100,200,500, got {text!r}")
     return tuple(sorted({int(part) for part in parts}))
 
 
 def _bundle(named: str | None, settings: Settings, config: Path | None) -> ModelBundle:
-    """The bundle of that name; without one the model that would serve.
+    """The bundle of that name; without a name, the model that serves.
 
     Raises:
-        see `load_named`; ModelError: which model is live cannot be told.
+        see `load_named`; ModelError: the live model is unknown.
     """
     if named is not None:
         return load_named(named, config)

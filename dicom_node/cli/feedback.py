@@ -55,7 +55,7 @@ class _Opened:
 @app.command("list")
 def list_feedback(
     everything: Annotated[
-        bool, typer.Option("--all", help="Also superseded corrections, and our own results that came back.")
+        bool, typer.Option("--all", help="Also superseded corrections, and the node's own results that came back.")
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
     config: ConfigOption = None,
@@ -147,7 +147,7 @@ def retry(feedback_ids: FeedbackIds, by: ByOption = None, config: ConfigOption =
     with _opened(config) as opened:
         for number in feedback_ids:
             opened.feedback.look_again(number, by or account())
-            out.print(f"feedback {number} is looked at again")
+            out.print(f"feedback {number} will be checked again")
 
 
 @contextmanager

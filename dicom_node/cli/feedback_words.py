@@ -18,12 +18,12 @@ def plain_feedback(one: Feedback) -> dict[str, Any]:
 
 
 def standing(one: Feedback) -> str:
-    """What became of it: a word, and why where that is not plain."""
+    """Its outcome: a word, and why where that is not obvious."""
     if one.superseded_by is not None:
         return f"superseded by {one.superseded_by}"
     if one.state is FeedbackState.WAITING:
-        return "kept, fits no series yet" if one.code is not None else "to be looked at"
-    return "our own result" if one.state is FeedbackState.OWN else str(one.state)
+        return "kept, fits no series yet" if one.code is not None else "waiting for the check"
+    return "the node's own result" if one.state is FeedbackState.OWN else str(one.state)
 
 
 def figures(one: Feedback) -> tuple[str, str, str]:

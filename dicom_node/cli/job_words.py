@@ -28,13 +28,13 @@ def job_standing(job: Job, deliveries: Sequence[Delivery], now: datetime) -> lis
         case JobState.RUNNING:
             return [_running(job, now)]
         case JobState.DELIVERING:
-            return ["The result is there; it is analysed no more, only sent.", *delivery_lines(deliveries)]
+            return ["Analysis finished; sending results.", *delivery_lines(deliveries)]
         case JobState.DONE:
             return ["Done.", *delivery_lines(deliveries)]
         case JobState.REJECTED:
             return [f"Not analysed: {job.reason} [{job.code}]", *delivery_lines(deliveries)]
         case JobState.FAILED | JobState.CANCELLED:
-            again = f"`wmh-node jobs retry {job.id}` tries again."
+            again = f"`wmh-node jobs retry {job.id}` retries it."
             return [f"{job.state.capitalize()}: {job.reason}.", *delivery_lines(deliveries), again]
 
 
@@ -49,17 +49,17 @@ def series_standing(activity: SeriesActivity, now: datetime) -> str:
     if activity.open_associations:
         why = "an association that sent some of them is still open"
     elif activity.last_end is AssociationEnd.RELEASED:
-        why = "it counts as complete once it has been quiet long enough"
+        why = "it is complete after the quiet time"
     else:
-        why = "its association was not released in order, so more is waited for"
+        why = "its association did not end normally, so the node waits for more"
     return f"{activity.instance_count} instances, the last one {quiet:.0f} s ago; {why}."
 
 
 def _queued(job: Job, now: datetime) -> str:
     wait = (job.not_before - now).total_seconds()
     if wait > 0:
-        return f"Waits {wait:.0f} s more before attempt {job.attempts + 1} of {job.max_attempts}: {job.reason}."
-    return f"Waits for a worker since {-wait:.0f} s; is `wmh-node work` (or `serve`) running?"
+        return f"Waiting {wait:.0f} s more before attempt {job.attempts + 1} of {job.max_attempts}: {job.reason}."
+    return f"Waiting for a worker for {-wait:.0f} s; is `wmh-node work` (or `serve`) running?"
 
 
 def _running(job: Job, now: datetime) -> str:
@@ -67,7 +67,8 @@ def _running(job: Job, now: datetime) -> str:
     if job.lease_expires is not None and job.lease_expires < now:
         silent = (now - job.lease_expires).total_seconds()
         return (
-            f"Its worker went silent ({attempt}): the lease ran out {silent:.0f} s ago; the next free worker takes it."
+            f"Its worker went silent ({attempt}): the lease expired {silent:.0f} s ago; the next free worker takes "
+            "the job."
         )
     return f"Being analysed by {attempt}."
 
@@ -77,7 +78,7 @@ def _delivery(one: Delivery) -> str:
         case DeliveryState.PENDING if one.lease_owner is not None:
             return f"being sent, attempt {one.attempts}"
         case DeliveryState.PENDING if one.reason is None:
-            return "waits to be sent"
+            return "waiting to be sent"
         case DeliveryState.PENDING:
             return f"not sent in {one.attempts} attempts, next {shown_time(one.not_before)}: {one.reason}"
         case DeliveryState.SENT:

@@ -66,7 +66,7 @@ def list_jobs(
     state: Annotated[
         list[str] | None, typer.Option("--state", help="Only jobs in this state; may be repeated.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of lines, newest first.")] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -120,13 +120,13 @@ def explain(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Tell what happened to a series, in words: received, waited, claimed, sent; and what it waits for now."""
+    """Show the history of a series: received, waited, claimed, sent; and what it is waiting for now."""
     with _tables(config) as tables:
         if "." in what:
             _explain_series(tables, what, as_json)
             return
         if not what.isdecimal():
-            complain(f"expected the number of a job or a SeriesInstanceUID, came {what!r}")
+            complain(f"expected the number of a job or a SeriesInstanceUID, got {what!r}")
             raise typer.Exit(ExitCode.USAGE)
         told = _explained(tables, tables.jobs.get(int(what)))
         if as_json:
@@ -149,7 +149,7 @@ def cancel(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as
 
 @app.command()
 def audit(
-    limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of lines, newest first.")] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -189,9 +189,9 @@ def require_schema(url: str) -> None:
 def no_database(url: str, status: SchemaStatus) -> SchemaOutOfDate:
     """What to say where nothing of ours is: mostly the shell lacks the settings that the node runs with."""
     return SchemaOutOfDate(
-        f"there is no database yet at {shown(parse_url(url))} ({status}). Does the node keep it there? If not, this "
+        f"there is no database yet at {shown(parse_url(url))} ({status}). Is that the node's database? If not, this "
         "shell lacks the node's settings: set WMH_NODE_CONFIG (or give --config) or WMH_NODE_STORAGE as for "
-        "`wmh-node serve`. If so: run `wmh-node serve` or `wmh-node db upgrade`"
+        "`wmh-node serve`. If it is: run `wmh-node serve` or `wmh-node db upgrade`"
     )
 
 
@@ -200,7 +200,7 @@ def _state(name: str) -> Any:
     try:
         return JobState(name)
     except ValueError:
-        complain(f"--state: expected one of {', '.join(JobState)}, came {name!r}")
+        complain(f"--state: expected one of {', '.join(JobState)}, got {name!r}")
         raise typer.Exit(ExitCode.USAGE) from None
 
 
@@ -269,7 +269,7 @@ def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
     for one in told:
         one.print()
     for activity in waiting:
-        out.print(f"Series {series_uid}, not judged yet: {series_standing(activity, tables.now)}", markup=False)
+        out.print(f"Series {series_uid}, not decided yet: {series_standing(activity, tables.now)}", markup=False)
     for correction in feedback:
         out.print(_feedback_line(correction), markup=False)
 

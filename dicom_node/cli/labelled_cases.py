@@ -1,4 +1,4 @@
-"""Labelled cases of a folder, in NIfTI or DICOM, for the commands that train and judge models."""
+"""Labelled cases of a folder, in NIfTI or DICOM, for the commands that train and evaluate models."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from training.splits import with_splits
 def read_cases(
     data: Path, patients: Path | None, split: str | None, seed: int, cache: Path, progress: Any
 ) -> tuple[LabelledCase, ...]:
-    """Read every case of a folder; those in DICOM are converted first. Says so where nothing tells who is who.
+    """Read every case of a folder; those in DICOM are converted first. Warns when nothing names the patients.
 
     Args:
-        data: a folder a case.
+        data: one folder per case.
         patients: CSV; None: DATA/patients.csv.
         split: the part that is wanted, not chosen here: blank cells of the column are drawn only where one is.
         seed: of that draw.
         cache: for the converted cases.
-        progress: hears of the stages convert and cases.
+        progress: called at the stages convert and cases.
 
     Raises:
-        ConfigurationError: no such CSV, or a cache that is somebody else's folder.
+        ConfigurationError: no such CSV, or a cache folder with other files.
         BadTrainingCase: a case in DICOM that cannot be converted.
         BadInput: a case that cannot be used, by its name.
     """
@@ -40,8 +40,8 @@ def read_cases(
     progress("cases", 1, 1)
     if patients is None and not (data / FILE_NAME).exists():
         err.print(
-            f"no {FILE_NAME} in {data.resolve().name}/: every case is taken for another patient. If two are "
-            "of one, list them (--patients CSV), or a score will be too good",
+            f"no {FILE_NAME} in {data.resolve().name}/: every case counts as another patient. If two cases are of "
+            "one patient, list them (--patients CSV); otherwise a score may be too good",
             markup=False,
         )
     # Without a split to choose, a case whose cell is blank stays in no part: nothing is made up for the report.

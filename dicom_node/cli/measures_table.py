@@ -13,7 +13,10 @@ _ROWS = (
     ("ventricle_volume_ml", "ventricles", "{:.2f} mL"),
     ("lesion_count", "lesions", "{:d}"),
     ("uncertainty_index", "uncertainty index", "{:.3f}"),
+    ("brain_volume_ml", "brain", "{:.0f} mL"),
+    ("outside_brain_ml", "left out, outside the brain", "{:.2f} mL"),
     ("review_recommended", "review recommended", "{}"),
+    ("reliability", "reliability", "{}"),
 )
 
 
@@ -29,6 +32,8 @@ def measures_table(measurements: dict[str, Any], truth: dict[str, Any] | None = 
         table.add_row(*cells)
     for name, seconds in measurements.get("seconds", {}).items():
         table.add_row(f"seconds, {name}", f"{seconds:.2f}")
+    for reason in measurements.get("reasons", []):
+        table.add_row(f"  {reason['code']}", reason["sentence"])
     flags = measurements.get("flags")
     if flags:
         table.add_row("flags", ", ".join(flags))

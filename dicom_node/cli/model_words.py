@@ -38,7 +38,7 @@ def plain_model(model: RegisteredModel, live: str | None) -> dict[str, Any]:
         "added_by": model.added_by,
         "dsc": None if dsc is None else dsc.mean,
         "dsc_cases": None if dsc is None else dsc.cases,
-        # Null as well where the evaluation does not tell it of every case.
+        # Null as well where the evaluation lacks it for some cases.
         "dsc_cases_seen_in_training": None if dsc is None or dsc.untold else dsc.seen,
         "live": model.digest == live,
     }
@@ -78,7 +78,7 @@ def promotion_line(promotion: Promotion) -> str:
 
 def checks_table(verdict: ModelVerdict) -> Table:
     """One line for each check."""
-    table = Table("check", "", "expected", "came", box=None)
+    table = Table("check", "", "expected", "got", box=None)
     for check in verdict.checks:
         state = Text(str(check.state), style=_COLOURS[check.state])
         table.add_row(check.name, state, check.expected, Text(printable(check.came)))

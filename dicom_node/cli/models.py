@@ -68,7 +68,7 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
     console.print(models_table(models, live) if models else _NO_MODELS)
     if live is None:
-        out.print("live: none was promoted yet, so that the shipped reference model is used")
+        out.print("live: none was promoted yet, so the shipped reference model is used")
     registry.tell_pinned()
 
 
@@ -143,24 +143,25 @@ def promote(
         Path | None, typer.Option("--patients", help="CSV; default: patients.csv in the folder of --cases.")
     ] = None,
     margin: Annotated[
-        float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may lie below the live model's.")
+        float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may be below the live model's.")
     ] = 0.02,
     force: Annotated[bool, typer.Option("--force", help="Promote although a check fails; needs --reason.")] = False,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Reason, for the audit.")] = None,
     by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a registered model the live one, once it has passed its checks; workers take it between two jobs.
 
-    The checks: it loads, it reproduces its own golden predictions, and with --cases its mean DSC is not below that of
-    the live model by more than the margin. Exit 1 when it fails. --force does not promote what cannot be loaded.
+    The checks: it loads, it reproduces its own golden predictions, it finds the lesions of a drawn head, and on --cases
+    its mean DSC is not below that of the live model by more than the margin. Exit 1 when it fails, also without
+    --cases. --force --reason promotes what failed, but nothing that cannot be loaded.
     """
     if force and not (reason or "").strip():
-        complain("--force: expected --reason TEXT beside it, for the audit; came none")
+        complain("--force: expected --reason TEXT with it, for the audit; got none")
         raise typer.Exit(ExitCode.USAGE)
     if patients is not None and cases is None:
-        complain("--patients: expected --cases DIR beside it, whose patients the CSV names; came none")
+        complain("--patients: expected --cases DIR with it, whose patients the CSV names; got none")
         raise typer.Exit(ExitCode.USAGE)
     with open_registry(config) as registry:
         model, live = registry.table.find(what), registry.table.live()
@@ -188,7 +189,7 @@ def promote(
 
 @app.command()
 def rollback(
-    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit.")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Reason, for the audit.")] = None,
     by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -198,7 +199,7 @@ def rollback(
     Before the first promotion that was the shipped one.
     """
     with open_registry(config) as registry:
-        # One read for both: whatever somebody promotes after it, the rollback is refused by what was live here.
+        # One read for both: a promotion after it makes the rollback fail, because the live model differs.
         history = registry.table.promotions()
         live = history[0] if history else None
         for earlier in history:
@@ -215,9 +216,11 @@ def _refuse(model: RegisteredModel, verdict: ModelVerdict, as_json: bool) -> NoR
     for check in verdict.failed:
         complain(str(check))
     if verdict.can_be_overruled:
-        complain(f"{model} was not promoted. --force --reason TEXT promotes it all the same")
+        complain(f"{model} was not promoted. --force --reason TEXT promotes it anyway")
     else:
-        complain(f"{model} was not promoted, and --force promotes none that cannot be loaded: no job could be begun")
+        complain(
+            f"{model} was not promoted, and --force does not promote a model that cannot be loaded: no job could start"
+        )
     raise typer.Exit(ExitCode.FAILED)
 
 

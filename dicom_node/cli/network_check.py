@@ -19,7 +19,7 @@ from dicom_node.serve.ports import require_free
 
 @dataclass(frozen=True)
 class Said:
-    """The outcome of a check that found nothing wrong; `warning`: worth a look all the same."""
+    """The outcome of a check that found nothing wrong; `warning`: worth a look anyway."""
 
     words: str
     warning: bool = False
@@ -49,7 +49,7 @@ def _check_bind(settings: Settings) -> Said:
     if not remote:
         return Said(f"{who}: only programs on this machine can send to it; WMH_NODE_BIND=0.0.0.0 is every address")
     return Said(
-        f"{who}, which no other machine can reach, but peers names others: {', '.join(remote)}; "
+        f"{who}, which no other machine can reach, but peers names other machines: {', '.join(remote)}; "
         "set WMH_NODE_BIND to an address of this machine, or to 0.0.0.0 for all of them",
         warning=True,
     )
@@ -60,8 +60,10 @@ def _check_port(bind: str, name: str, port: int) -> Said:
         require_free(bind, port, f"set {name}")
     except ConfigurationError as error:
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EADDRINUSE:
-            words = f"{bind}:{port} is taken: expected when the node runs already; if not, another program holds it"
-            return Said(f"{words}, so stop that or set {name}", warning=True)
+            words = (
+                f"{bind}:{port} is in use: expected when the node is already running; otherwise another program uses it"
+            )
+            return Said(f"{words}, so stop that program or set {name}", warning=True)
         return Said(f"{error} (for the receiver on this machine, as this user)", warning=True)
     return Said(f"{bind}:{port} is free")
 
@@ -72,8 +74,8 @@ def _check_name(peer: Peer) -> Said:
         found = socket.getaddrinfo(peer.address, None, proto=socket.IPPROTO_TCP)
     except OSError as error:
         raise ConfigurationError(
-            f"the name {peer.address!r} does not resolve here ({error.strerror}), so that {peer.ae_title} is refused: "
-            "correct it, or write the IP address"
+            f"the name {peer.address!r} does not resolve here ({error.strerror}), so {peer.ae_title} is refused: "
+            "correct the name, or write the IP address"
         ) from error
     return Said(f"calls from {', '.join(sorted({str(entry[4][0]) for entry in found}))}")
 

@@ -16,7 +16,7 @@ from dicom_node.demo.phantom.writing import write_phantom_series
 
 def phantom(
     out: Annotated[Path, typer.Option("--out", help="Folder for the DICOM files and the truth.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same series, voxels and UIDs alike.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same series: same voxels, same UIDs.")] = 1,
     slices: Annotated[int, typer.Option(help="Number of axial slices.")] = 24,
     matrix: Annotated[int, typer.Option(help="Rows and columns.")] = 256,
     oblique: Annotated[float, typer.Option(help="Tilt of the slices about the left-right axis, degrees.")] = 0.0,

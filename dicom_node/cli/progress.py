@@ -13,7 +13,7 @@ from dicom_node.node.progress import StageProgress
 
 @contextmanager
 def stage_bars() -> Iterator[StageProgress]:
-    """One bar per stage, made when the stage is first heard of; where stderr is no terminal, one line per stage.
+    """One bar per stage, made at the stage's first call; where stderr is no terminal, one line per stage.
 
     Gives a callback (stage, done, total).
     """

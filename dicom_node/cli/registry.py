@@ -32,8 +32,8 @@ class Registry:
         """Say that `MODEL` wins over the registry, when it does."""
         if self.settings.model is not None:
             err.print(
-                f"The setting MODEL pins {self.settings.model} and wins over the live model: nothing changes for a "
-                "worker with these settings until MODEL is unset and the worker started again.",
+                f"The setting MODEL names {self.settings.model} and wins over the live model: a worker with these "
+                "settings does not change its model until MODEL is unset and the worker is restarted.",
                 markup=False,
             )
 

@@ -28,17 +28,17 @@ _MOST_NAMES = 5
 
 def segment(
     path: Annotated[Path, typer.Argument(help="Folder or file of DICOM, or a NIfTI file.", exists=True)],
-    out_folder: Annotated[Path, typer.Option("--out", help="Where the results go.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the results.")],
     series: Annotated[
         str | None, typer.Option("--series", help="SeriesInstanceUID, to choose another than the best FLAIR.")
     ] = None,
-    model: Annotated[Path | None, typer.Option("--model", help="Model bundle; the live model otherwise.")] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Model bundle; default: the live model.")] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
     profile: Annotated[
-        str, typer.Option("--profile", help=f"What else a destination of this profile gets: {', '.join(PROFILES)}.")
+        str, typer.Option("--profile", help=f"Write the objects of this profile: {', '.join(PROFILES)}.")
     ] = DEFAULT_PROFILE.name,
     probability_map: Annotated[
-        bool, typer.Option("--probability-map", help="The ensemble's probabilities too, as FRACTIONAL SEG.")
+        bool, typer.Option("--probability-map", help="Also write the ensemble's probabilities, as FRACTIONAL SEG.")
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -83,7 +83,7 @@ def _show(measured: Sequence[dict[str, Any]], folder: Path, as_json: bool) -> No
 
 def _options(profile: str, probability_map: bool) -> DeliveryOptions:
     if profile not in PROFILES:
-        raise typer.BadParameter(f"expected {', '.join(PROFILES)}, came {profile!r}", param_hint="--profile")
+        raise typer.BadParameter(f"expected {', '.join(PROFILES)}, got {profile!r}", param_hint="--profile")
     return DeliveryOptions(PROFILES[profile], probability_map)
 
 

@@ -39,7 +39,7 @@ def send(
         destination = _resolve(to, settings)
         files = [file for path in paths for file in find_dicom_files(path)]
         if not files:
-            raise ConfigurationError("found no DICOM file (part 10, with preamble) under the paths given")
+            raise ConfigurationError("no DICOM file (part 10, with preamble) found under the given paths")
         with one_bar("sending") as progress:
             tls = settings.client_tls(destination)
             outcomes = send_files(files, destination, progress, calling_ae_title=settings.ae_title, tls=tls)

@@ -39,7 +39,7 @@ def _check_client(destination: Destination, tls: ClientTls) -> str:
     client_context(tls)
     ca = "the CAs of this system" if tls.files.ca is None else str(tls.files.ca)
     name = f"must name {destination.host}" if tls.check_name else "may name anything"
-    own = "no certificate of ours" if tls.files.certificate is None else _words_of(tls.files, as_server=False)
+    own = "no certificate of the node" if tls.files.certificate is None else _words_of(tls.files, as_server=False)
     return f"its certificate must come from {ca} and {name}; {own}"
 
 
@@ -48,7 +48,7 @@ def _words_of(files: TlsFiles, *, as_server: bool) -> str:
     left = facts.days_left()
     soon = ": renew it soon" if left < _RENEW_DAYS else ""
     key = files.key or files.certificate
-    open_to_all = f"; the key {key} can be read by every user of this machine" if _is_open(key) else ""
+    open_to_all = f"; every user of this machine can read the key {key}" if _is_open(key) else ""
     return f"{files.certificate} is valid until {facts.not_after:%Y-%m-%d} ({left} days{soon}){open_to_all}"
 
 

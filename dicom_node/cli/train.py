@@ -36,17 +36,21 @@ _MEMBERS = {"wmh": 5, "ventricles": 1}
 
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of cases: NIfTI, or DICOM series with SEG; patients.csv.")],
-    out_folder: Annotated[Path, typer.Option("--out", help="Run folder; the same command goes on with it.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Run folder; the same command continues a run.")],
     preset: Annotated[str, typer.Option("--preset", help="Named recipe, such as paper-2024.")] = "paper-2024",
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="field=value of the recipe, as network.width=0.5; repeatable. Of several stages, the last."
+            "--set",
+            help="field=value of the recipe, for example network.width=0.5; repeatable. With several "
+            "stages: of the last.",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Short for --set epochs=N.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Same as --set epochs=N.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="wmh or ventricles; default: the preset's.")] = None,
-    members: Annotated[int | None, typer.Option("--members", help="Networks; default: 5, for ventricles 1.")] = None,
+    members: Annotated[
+        int | None, typer.Option("--members", help="Number of networks; default: 5, for ventricles 1.")
+    ] = None,
     scheme: Annotated[
         str, typer.Option("--scheme", help="subsets: each member on 90 % (paper); folds: without its fold of patients.")
     ] = "subsets",
@@ -54,18 +58,20 @@ def train(
     synthetic: Annotated[
         Path | None, typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn cases.")
     ] = None,
-    synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Scans to draw.")] = 160,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed, the same weights (CPU).")] = 2024,
+    synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Number of scans to draw.")] = 160,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights (CPU).")] = 2024,
     backend: Annotated[str, typer.Option("--backend", help="auto, tensorflow or jax.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
     only_members: Annotated[
-        str | None, typer.Option("--only-members", help="Train these now, as 0,2; others elsewhere or later.")
+        str | None,
+        typer.Option("--only-members", help="Train only these now, for example 0,2; others elsewhere or later."),
     ] = None,
     stop_after: Annotated[
-        int | None, typer.Option("--stop-after", min=1, help="End after so many epochs; the same command goes on.")
+        int | None,
+        typer.Option("--stop-after", min=1, help="Stop after this number of epochs; the same command continues."),
     ] = None,
     validation_cases: Annotated[
-        int, typer.Option("--validation-cases", min=0, help="Cases to score after each epoch; 0: none.")
+        int, typer.Option("--validation-cases", min=0, help="Number of cases to score after each epoch; 0: none.")
     ] = 8,
     ventricles: Annotated[
         Path | None, typer.Option("--ventricles", help="Finished run of --target ventricles, for the bundle.")
@@ -73,9 +79,11 @@ def train(
     name: Annotated[str, typer.Option("--name", help="Of the bundle.")] = "wmh-se-unet",
     version: Annotated[str, typer.Option("--version", help="Of the bundle.")] = "0.1.0",
     licence: Annotated[str | None, typer.Option("--licence", help="Of the weights, for the bundle.")] = None,
-    data_name: Annotated[str | None, typer.Option("--data-name", help="The cohort in words, for the bundle.")] = None,
+    data_name: Annotated[
+        str | None, typer.Option("--data-name", help="Description of the cohort, for the bundle.")
+    ] = None,
     hide_patients: Annotated[
-        bool, typer.Option("--hide-patients", help="No name of a patient, case or site in the bundle.")
+        bool, typer.Option("--hide-patients", help="Keep names of patients, cases and sites out of the bundle.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,7 +91,7 @@ def train(
 
     Research use only."""
     with exit_codes():
-        # Nothing here imports Keras: bad input is told in seconds, and the backend can still be chosen.
+        # Nothing here imports Keras: bad input is reported in seconds, and the backend can still be chosen.
 
         try:
             recipe = _recipe(preset, settings or (), epochs, target)
@@ -96,7 +104,7 @@ def train(
             with stage_bars() as progress:
                 cases = read_cases(data, patients, None, seed, out_folder / "cases", progress)
                 plan_with = partial(make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed)
-                # All that can be wrong is told before scans are drawn, which takes minutes to hours.
+                # All errors are reported before scans are drawn, which takes minutes to hours.
                 _check_ventricles(plan_with(drawn=()), ventricles)
                 plan = plan_with(drawn=_drawn(synthetic, out_folder / "synthetic", synthetic_count, progress))
             _announce(plan, synthetic)
@@ -138,11 +146,13 @@ def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[
 
 
 def _check_ventricles(plan: TrainingPlan, run: Path | None) -> None:
-    """A bundle is made at the end; whether it can have these ventricles is told before any epoch."""
+    """A bundle is made at the end; whether it can have these ventricles is checked before any epoch."""
     if run is None:
         return
     if plan.recipe.target == "ventricles":
-        raise ConfigurationError("--ventricles: expected with --target wmh, whose bundle they go into")
+        raise ConfigurationError(
+            "--ventricles: needs --target wmh, because the ventricle network goes into that bundle"
+        )
     ventricle_run(run, plan)
 
 
@@ -155,7 +165,7 @@ def _bundle(
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
     if value not in allowed:
-        raise ConfigurationError(f"{option}: expected {' or '.join(allowed)}, came {value!r}")
+        raise ConfigurationError(f"{option}: expected {' or '.join(allowed)}, got {value!r}")
     return value
 
 
@@ -164,7 +174,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
         return None
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdigit() for part in parts):
-        raise ConfigurationError(f"--only-members: expected numbers from 0, such as 0,2, came {text!r}")
+        raise ConfigurationError(f"--only-members: expected numbers from 0, such as 0,2, got {text!r}")
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
@@ -174,7 +184,7 @@ def _announce(plan: TrainingPlan, synthetic: Path | None) -> None:
     parts = ", ".join(f"{part} {number}" for part, number in cohort["patients"].items())
     err.print(
         f"{cohort['cases']} cases, patients: {parts}; {cohort['cases_without_lesions']} cases without lesions "
-        "(DSC 1 when nothing is found there, else 0)",
+        "(DSC 1 when nothing is found, otherwise 0)",
         markup=False,
     )
     if synthetic is None and any(stage.synthetic_share for stage in plan.stages):
@@ -265,5 +275,5 @@ def _print(plan: TrainingPlan, folder: RunFolder, summary: dict[str, Any]) -> No
     elif summary["finished"]:
         err.print(f"finished; wmh-node train ... --ventricles {folder.path} puts it into a bundle", markup=False)
     else:
-        err.print("not finished; the same command goes on", markup=False)
+        err.print("not finished; the same command continues", markup=False)
     err.print("Research use only, not a medical device.", markup=False)

@@ -23,14 +23,14 @@ _LOOK_SECONDS = 1.0
 def viewer(
     input_folder: Annotated[
         Path | None,
-        typer.Option("--input", exists=True, file_okay=False, help="Folder of your own DICOM; a phantom otherwise."),
+        typer.Option("--input", exists=True, file_okay=False, help="Folder of your own DICOM; default: a phantom."),
     ] = None,
-    out_folder: Annotated[Path, typer.Option("--out", help="Where the results go.")] = Path("wmh-viewer"),
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path("wmh-viewer"),
     ohif: Annotated[Path, typer.Option("--ohif", help="Folder of OHIF's built viewer.")] = Path(".node-peers/ohif"),
     configuration: Annotated[
         Path, typer.Option("--configuration", help="Folder with app-config.js, orthanc.json, routing.lua.")
     ] = Path("deploy/viewer"),
-    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Where the browser finds it.")] = 3000,
+    port: Annotated[int, typer.Option("--port", min=1, max=65535, help="Port for the browser.")] = 3000,
     as_json: JsonOption = False,
 ) -> None:
     """Show a FLAIR series and its results in OHIF, on this machine only.

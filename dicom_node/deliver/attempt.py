@@ -1,4 +1,4 @@
-"""One attempt to send a result set: what may follow each answer of the destination, and what came of it in words."""
+"""One attempt to send a result set: what may follow each status of the destination, and the outcome as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Attempt:
         self.trouble: list[SendOutcome] = []  # what may pass: no answer, or one that says so
 
     def go_on(self, outcome: SendOutcome) -> bool:
-        """Note what became of a file; False when nothing after it may be sent, and of what was not tried for that."""
+        """Note the outcome of a file; False when nothing after it may be sent."""
         if not self._going:
             return False
         match store_status_of(outcome.status):
@@ -91,12 +91,12 @@ class Attempt:
         return any(kind_of_file(file.name) is ObjectKind.SR for file in may_be_there)
 
     def words(self) -> str:
-        """What was not stored and why, what was kept back for it, and what is there all the same."""
+        """What was not stored and why, what was kept back for it, and what the destination has."""
         said = [_words(alike) for alike in _by_answer([*self.trouble, *self.refused])]
         tried = {*self.stored, *(one.path for one in [*self.refused, *self.trouble])}
         kept = [file for file in self._files if file not in tried]
         if kept and not any(map(_never_asked, self.trouble)):
-            said.append(f"{_names(kept)} not sent, since it refers to what is not there")
+            said.append(f"{_names(kept)} not sent, because it refers to an object that is not there")
         if self.stored and (self.refused or self.trouble):
             said.append(f"{_names(self.stored)} stored")
         return "; ".join(said)

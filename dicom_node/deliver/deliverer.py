@@ -97,7 +97,7 @@ class Deliverer:
     def _try(self, delivery: Delivery) -> None:
         destination = self._destinations.get(delivery.destination)
         if destination is None:
-            self._again(delivery, f"destination {delivery.destination!r} is not in the settings any more")
+            self._again(delivery, f"destination {delivery.destination!r} is no longer in the settings")
             return
         files = [self._storage / file for file in delivery.files]
         try:
@@ -106,7 +106,7 @@ class Deliverer:
             self._again(delivery, f"the outbox cannot be read: {error.strerror}")
             return
         if missing:
-            self._make_again(delivery, f"{', '.join(missing)} is gone from the outbox")
+            self._make_again(delivery, f"{', '.join(missing)} missing in the outbox")
             return
         with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
             attempt = self._send_in_order(files, destination)
@@ -175,7 +175,7 @@ class Deliverer:
 
     def _make_again(self, delivery: Delivery, reason: str) -> None:
         if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away
-            self._again(delivery, f"{reason}, and so is the outbox itself: is STORAGE mounted?")
+            self._again(delivery, f"{reason}, and the outbox is missing too: is STORAGE mounted?")
             return
         queued = self._deliveries.files_lost(delivery.id, self._owner, reason)
         log.error("results lost", delivery=delivery.id, job=delivery.job_id, reason=reason, made_again=queued)

@@ -12,7 +12,7 @@ REFUSALS_BELIEVED = 3
 
 # What may pass is believed after this part of the time that a set is tried (7 days: one day), and the same answer as
 # often. A disk that fills up takes what is small or there already, and says "out of resources" or "cannot understand"
-# to the rest: only time tells that from an object which the peer will never take. A full disk stops all who store
+# to the rest: only time separates that from an object which the peer will never take. A full disk stops all who store
 # there, so that a day is enough to make room. For an object that is never taken, a day costs some tries: all that can
 # be sent without it is there at once, and the reason is in the job's timeline after the first.
 _BELIEVED_AFTER_PART: Final = 1 / 7
@@ -24,7 +24,7 @@ class DeliveryPatience:
     """Waits between attempts, in seconds: doubling from the first to the longest, for so many seconds in all.
 
     Time is counted by the waits of the attempts that were made. So nothing is given up early when the clock was set
-    forward, or when nobody tried for a week since the node was off.
+    forward, or when the node was off for a week.
     """
 
     first_seconds: float

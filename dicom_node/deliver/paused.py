@@ -43,7 +43,7 @@ class PausedDestinations:
                 self._busy.discard(name)
 
     def down(self, name: str, seconds: float) -> None:
-        """It did not answer: nobody tries it for so long."""
+        """It did not answer: pause it for this time."""
         with self._lock:
             self._down_until[name] = self._still() + seconds
 

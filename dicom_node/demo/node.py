@@ -1,4 +1,4 @@
-"""The node of the demo: the real `wmh-node serve` in a subprocess, on a database, a folder and a port of its own."""
+"""The node of the demo: the real `wmh-node serve` in a subprocess, on its own database, folder and port."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def node_variables(work: Path, ae_title: str, port: int, destinations: str) -> d
 
 
 def _model_variable() -> dict[str, str]:
-    """The demo's node has a registry of its own, where nothing is live: it is told the model of this installation."""
+    """The demo's node has its own registry, without a live model: it gets the model of this installation."""
     # Imported here: the command that only explains itself must not wait for the runtimes.
     from dicom_node.models.choice import Origin, choose_model
 

@@ -1,4 +1,4 @@
-"""What became of the series that the demo sent: from its node's database, outbox, and the PACS."""
+"""The outcome of each series that the demo sent: from its node's database, outbox, and the PACS."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Pacs(Protocol):
 
 @dataclass(frozen=True)
 class SeriesOutcome:
-    """What became of one series.
+    """The outcome of one series.
 
     Attributes:
         state: final state of its job.
         reason: why it was not analysed, when it was not.
-        folder: where the results as the PACS keeps them, measurements.json and overlay.png lie, when it was.
+        folder: where the results (as the PACS keeps them), measurements.json and overlay.png are, when it was.
         objects: names of the results' files in `folder`.
         measurements: the content of measurements.json, when it was.
     """
@@ -80,13 +80,13 @@ def wait_for_jobs(
             return jobs
         if time.monotonic() > deadline:
             if ended:
-                return jobs  # what has ended is worth having; the others tell how far they came
-            raise WmhNodeError(f"{len(expected) - len(ended)} of {len(expected)} series did not end in time")
+                return jobs  # use what has finished; the others report how far they got
+            raise WmhNodeError(f"{len(expected) - len(ended)} of {len(expected)} series did not finish in time")
         time.sleep(_LOOK_SECONDS)
 
 
 def collect(jobs: Sequence[Job], database: Database, storage: Path, pacs: Pacs, out: Path) -> Iterator[SeriesOutcome]:
-    """What became of each series; the first result goes to `out` itself, further ones to folders in it.
+    """The outcome of each series; the first result goes to `out` itself, further ones to folders in it.
 
     Raises:
         DeliveryError: a result that was sent is not in the PACS.

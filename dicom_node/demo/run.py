@@ -86,7 +86,7 @@ def send_series(files: Sequence[Path], destination: Destination, progress: Stage
     taken = [outcome.path for outcome in outcomes if outcome.ok]
     if not taken:
         raise DeliveryError(
-            f"{destination.ae_title} took none of {len(files)} files; the first answer: {outcomes[0].detail}"
+            f"{destination.ae_title} accepted none of {len(files)} files; the first answer: {outcomes[0].detail}"
         )
     return {
         series.series_instance_uid

@@ -43,10 +43,10 @@ def describe(header: Dataset) -> FeedbackFacts:
 
 
 def claims_to_be_ours(header: Dataset) -> bool:
-    """It names our equipment, and its UID is made of a name, as only our results' are (`results.common.uids`).
+    """It names our equipment, and its UID is derived from a name, as only our results' are (`results.common.uids`).
 
-    Whoever changes an object gives it a new UID (PS3.3 C.12.1.1.2), so that what was edited by a script that left our
-    name in it is not taken for ours.
+    A changed object gets a new UID (PS3.3 C.12.1.1.2), so an object that a script edited without removing our name does
+    not count as ours.
     """
     ours = values.text(header, "Manufacturer") == MANUFACTURER
     ours = ours and values.text(header, "ManufacturerModelName") == SOFTWARE_NAME

@@ -131,7 +131,7 @@ class Exporter:
         if _is_there(out / name, one) and name in table:
             return _Case(name, ""), False
         if file_sha256(self._storage / one.path) != one.sha256:
-            raise WmhNodeError("its file in the storage is not what was received any more: send the object again")
+            raise WmhNodeError("its file in the storage differs from what was received: send the object again")
         instances = self._inbox.instances_of_job(job)
         series = self._reader.read(instances, self._storage, job.instances_digest)
         masks = read_corrected(self._storage / one.path, series)
@@ -139,7 +139,7 @@ class Exporter:
         return _Case(name, self._patient(series)), True
 
     def _job(self, one: Feedback) -> Job:
-        assert one.job_id is not None, "what counts was compared with a job's result"
+        assert one.job_id is not None, "an accepted correction was compared with a job's result"
         return self._jobs.get(one.job_id)
 
     def _patient(self, series: FlairSeries) -> str:
@@ -162,8 +162,8 @@ def _is_there(folder: Path, one: Feedback) -> bool:
         return bool(json.loads((folder / _WHICH).read_text())["feedback"] == one.id)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{folder} is there, and no case of an earlier export ({_WHICH} is missing or broken): export to another "
-            "folder, or remove it"
+            f"{folder} exists and is not a case of an earlier export ({_WHICH} is missing or broken): export to "
+            "another folder, or remove it"
         ) from error
 
 

@@ -8,7 +8,7 @@
 | our own result, as it was sent                           | own                                                   |
 | another frame of reference, another grid                 | refused                                               |
 | fits a series with a result                              | accepted, with notes and the comparison               |
-| its file is not what was received any more               | waits for the resend that mends it                    |
+| its file is not what was received any more               | waits for the resend that repairs it                    |
 
 Nothing is claimed: two workers that look at the same row come to the same decision, and the first one stays. A kill at
 any instruction leaves the row waiting, and the next look begins anew.
@@ -186,8 +186,8 @@ class FeedbackMatcher:
         refers = facts.refers_to or {}
         if not refers["series"] and not refers["instances"]:
             return "no_reference", (
-                "It names neither a series nor images that it was drawn on, and its study has not exactly one series "
-                "that was analysed. It is kept; export it again with references to the FLAIR."
+                "It names neither a series nor images that it was drawn on, and its study does not have exactly one "
+                "analysed series. It is kept; export it again with references to the FLAIR."
             )
         named: Sequence[str] = refers["series"] or self._feedback.series_of_instances(refers["instances"])
         jobs = [job for uid in named for job in self._jobs.of_series(uid)]
@@ -195,16 +195,16 @@ class FeedbackMatcher:
             why = "" if jobs[-1].reason is None else f": {jobs[-1].reason}"
             return "no_result", (
                 f"The series that it was drawn on has no result to compare with: job {jobs[-1].id} is "
-                f"{jobs[-1].state}{why}. It is kept, and looked at again when there is one."
+                f"{jobs[-1].state}{why}. It is kept, and checked again when there is one."
             )
         if any(self._inbox.instances_of(uid) for uid in named):
             return "not_analysed", (
-                "The series that it was drawn on has arrived and is not analysed yet. It is kept, and looked at again "
+                "The series that it was drawn on has arrived and is not analysed yet. It is kept, and checked again "
                 "when there is a result."
             )
         return "no_series", (
-            "It was drawn on a series that this node has not received. It is kept, and looked at again: send the "
-            "FLAIR series too if it is missing."
+            "It was drawn on a series that this node has not received. It is kept, and checked again later: send "
+            "the FLAIR series too if it is missing."
         )
 
     def _refused(
@@ -216,8 +216,8 @@ class FeedbackMatcher:
                 one,
                 facts,
                 "file_damaged",
-                "Its file in the storage is not what was received any more, or gone. Send the same object again (that "
-                "is enough), or restore the file from a backup.",
+                "Its file in the storage is missing or differs from what was received. Send the same object again, "
+                "or restore the file from a backup.",
             )
         if about is None:
             return FeedbackDecision(FeedbackState.REFUSED, facts, code=error.code, reason=_shown(error.reason, one))
@@ -226,8 +226,8 @@ class FeedbackMatcher:
                 one,
                 facts,
                 "series_damaged",
-                "Files of the series that it was drawn on are not what was received any more, or gone. Send the series "
-                "again (that is enough), or restore the files from a backup.",
+                "Files of the series that it was drawn on are missing or differ from what was received. Send the "
+                "series again, or restore the files from a backup.",
             )
         return FeedbackDecision(
             FeedbackState.REFUSED,
@@ -247,15 +247,15 @@ class FeedbackMatcher:
             return False
 
     def _put_back(self, one: Feedback, error: Exception) -> float:
-        """Trouble of the storage is waited for; anything else is tried some times, and then told as the reason."""
+        """Wait while the storage is unavailable; retry anything else some times, then give it as the reason."""
         if (trouble := self._probe.away()) is not None:
-            log.error("storage is away, no feedback is looked at until it is back", feedback=one.id, trouble=trouble)
+            log.error("storage unavailable, no feedback is checked until it is back", feedback=one.id, trouble=trouble)
             self._feedback.put_back(one.id, _AWAY_SECONDS, counted=False)
             return _AWAY_SECONDS
         words = str(error) if isinstance(error, WmhNodeError) else describe_error(error)
-        log.error("feedback could not be looked at", feedback=one.id, attempt=one.attempts + 1, what=words)
+        log.error("feedback could not be checked", feedback=one.id, attempt=one.attempts + 1, what=words)
         if self._feedback.put_back(one.id, _RETRY_SECONDS * 2**one.attempts, counted=True).attempts >= _MOST_ATTEMPTS:
-            reason = f"It could not be looked at: {words}. `wmh-node feedback retry {one.id}` tries again."
+            reason = f"It could not be checked: {words}. `wmh-node feedback retry {one.id}` tries again."
             decision = FeedbackDecision(FeedbackState.REFUSED, code="unexpected_error", reason=reason)
             _tell(one, self._feedback.decide(one.id, decision))
         return 0.0
@@ -265,12 +265,12 @@ def _compared(found: Findings, job: Job) -> tuple[tuple[str, ...], dict[str, obj
     """Notes, and the comparison for the table."""
     model = model_of(dict(job.measurements or {}))
     if found.figures is None or model is None:
-        return (*found.notes, "The model's own mask is not there any more, so that there is no comparison."), None
+        return (*found.notes, "The model's own mask no longer exists, so there is no comparison."), None
     return found.notes, {**found.figures, "model": model, "job": job.id}
 
 
 def _shown(reason: str, one: Feedback) -> str:
-    """A file's name in the storage tells a radiologist nothing."""
+    """A file's name in the storage means nothing to a radiologist."""
     return reason.replace(Path(one.path).name, "the segmentation")
 
 

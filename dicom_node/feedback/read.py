@@ -49,8 +49,8 @@ class Source:
     Attributes:
         instances: rows of the job, in order of arrival.
         digest: the job's.
-        model_seg: the model's own segmentation, absolute; None when it is not there any more.
-        result_folder: where the job's result set lies; None likewise.
+        model_seg: the model's own segmentation, absolute; None when it no longer exists.
+        result_folder: where the job's result set is; None in the same case.
     """
 
     instances: Sequence[StoredInstance]
@@ -143,7 +143,8 @@ class FeedbackReader:
             log.warning("segmentation could not be read within the limits", trouble=str(error))
             raise UnreadableObject(
                 "header_too_complex",
-                "The segmentation takes more time or memory to read than any of a head scan; it may be damaged. "
+                "The segmentation needs more time or memory to read than any segmentation of a head scan; it may be "
+                "damaged. "
                 "Export it again, and send it.",
             ) from error
         told: list[Any] = json.loads(answer)
@@ -202,7 +203,7 @@ def _judged(
         if _came_back(Path(file), None if result_folder is None else Path(result_folder)):
             return ["own"]
         notes = (
-            "The object bears the UID of the node's own result, with other pixels; a corrected one should have a new "
+            "The object has the UID of the node's own result, with other pixels; a corrected one should have a new "
             "SOP Instance UID.",
         )
     series = read_received(rows_from_json(rows), Path(storage), digest)

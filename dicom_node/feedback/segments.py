@@ -5,7 +5,7 @@
 | some with the type DCM 110702 (White Matter T2 Hyperintensity)| all of them together                                 |
 | else some whose label or type says WMH (words below)          | all of them together                                 |
 | else a single one of a type that says nothing (Tissue, ...)   | that one, unless its label names something else      |
-| anything else                                                 | refused: nobody guesses what an outline is of        |
+| anything else                                                 | refused: the content of an outline is not guessed    |
 
 OHIF and MONAI Label write "Tissue" for everything that is not told otherwise, and 3D Slicer does so by default: a
 single outline on a FLAIR that was sent to this node is then what its sender means by WMH. Labels are free text that may
@@ -67,8 +67,7 @@ class ChosenSegments:
 def choose_segments(seg: SegmentationObject) -> ChosenSegments:
     """By the table above.
 
-    Raises:
-        UnreadableObject: it cannot be told which segment is the WMH.
+    Raises: UnreadableObject: the WMH segment cannot be determined.
     """
     ventricles = tuple(one.number for one in seg.segments if VENTRICLES.fits(one) and not _is_wmh(one))
     if by_code := [one for one in seg.segments if one.type_code == _WMH_CODE]:
@@ -76,7 +75,7 @@ def choose_segments(seg: SegmentationObject) -> ChosenSegments:
     if by_word := [one for one in seg.segments if _names_wmh(one)]:
         return ChosenSegments(_numbers(by_word), ventricles, _notes(by_word, seg, "by its label or type"))
     if len(seg.segments) == 1 and _says_nothing(seg.segments[0]):
-        note = "The object does not say what is outlined; its only segment was taken as WMH."
+        note = "The object does not say what is outlined; its only segment counts as WMH."
         return ChosenSegments((seg.segments[0].number,), (), (note, *_made_automatically(seg.segments)))
     raise UnreadableObject("no_wmh_segment", _refusal(seg.segments))
 
@@ -107,15 +106,15 @@ def _notes(chosen: list[Segment], seg: SegmentationObject, how: str) -> tuple[st
     notes = _made_automatically(chosen)
     if len(chosen) > 1:
         listed = ", ".join(str(one.number) for one in chosen)
-        return (f"Segments {listed} of {len(seg.segments)} were taken together as WMH, {how}.", *notes)
+        return (f"Segments {listed} of {len(seg.segments)} count together as WMH, {how}.", *notes)
     if len(seg.segments) > 1:
-        return (f"Segment {chosen[0].number} of {len(seg.segments)} was taken as WMH, {how}.", *notes)
+        return (f"Segment {chosen[0].number} of {len(seg.segments)} counts as WMH, {how}.", *notes)
     return notes
 
 
 def _made_automatically(chosen: list[Segment] | tuple[Segment, ...]) -> tuple[str, ...]:
     """An edited result of ours often keeps AUTOMATIC, so that this is no reason to refuse; but it may be another
-    program's result, which nobody has looked at."""
+    program's result, which no person has checked."""
     if any(one.algorithm_type == "AUTOMATIC" for one in chosen):
         return ("The object says that the outline was made automatically; check that a person has corrected it.",)
     return ()
@@ -128,6 +127,6 @@ def _refusal(segments: tuple[Segment, ...]) -> str:
     coded = f" (type codes {', '.join(types)})" if types else ""
     which = "The only segment does not say" if len(segments) == 1 else f"None of the {len(segments)} segments says"
     return (
-        f"{which} that it is of white matter hyperintensities{coded}; expected the "
+        f"{which} that it shows white matter hyperintensities{coded}; expected the "
         'type DCM 110702 or a label such as "WMH". Name the segment, or export it alone, and send it again.'
     )

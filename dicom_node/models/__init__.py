@@ -1,1 +1,1 @@
-"""Models as an administrator meets them: kept by digest, judged before they are live, chosen, and served."""
+"""Models for an administrator: kept by digest, checked before they are live, chosen, and served."""

@@ -14,11 +14,11 @@ from segmentation.bundle import load_bundle, reference_bundle
 
 @dataclass(frozen=True)
 class AddedModel:
-    """What became of a bundle that was added.
+    """The outcome of adding a bundle.
 
     Attributes:
         is_new: it had no row yet.
-        stored: what became of its files.
+        stored: the outcome for its files.
         evaluated: an evaluation was recorded with it.
     """
 
@@ -71,7 +71,7 @@ def register_shipped(store: ModelStore, table: ModelTable, candidate: str, by: s
 
     Raises:
         BadBundle: the installation's own bundle is damaged.
-        LiveModelChanged: another promotion came in between.
+        LiveModelChanged: another promotion came first.
     """
     if load_bundle(reference_bundle()).identity.digest == candidate:
         return None

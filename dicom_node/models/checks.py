@@ -4,10 +4,11 @@
 |----------------------|-----------------------------------------------------------------------------------------------|
 | loads                | the bundle is whole, and the configured runtime compiles it on this machine                   |
 | golden predictions   | of the drawn head in the bundle it says what the bundle holds (`segmentation.golden`)         |
-| DSC                  | mean over the given cases at most `margin` below that of the live model; made where cases are |
+| golden cases         | DSC on the drawn head, whose lesions are known, not far below that of the live model          |
+| DSC                  | mean over the given cases at most `margin` below that of the live model                       |
 
-A person may overrule the last two, for a reason; a model that does not load is never made live: no worker could begin a
-job with it, and a rollback to it is refused.
+Without cases a model is not judged, and the last check fails. A person may overrule all but the first, for a reason; a
+model that does not load is never made live: no worker could begin a job with it, and a rollback to it is refused.
 
 Runs in the process of the command, never in the worker's.
 """
@@ -26,6 +27,7 @@ from segmentation.bundle import ModelBundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.errors import BadVolume, SegmentationError
 from segmentation.golden import check_golden
+from segmentation.golden_head import draw_head, draw_lesions
 from segmentation.runtimes.choose import RuntimeChoice
 from segmentation.segment import segment_volume
 
@@ -35,13 +37,17 @@ if TYPE_CHECKING:
 
 LOADS: Final = "loads"
 GOLDEN: Final = "golden predictions"
+GOLDEN_CASES: Final = "golden cases"
 DSC: Final = "DSC"
 # Means of the same numbers in another order differ in the last digits: a model is never worse than itself.
 _ROUNDING: Final = 1e-9
+# A drawn head is no patient: a model that is better on patients may be somewhat worse on it.
+_DRAWN_MARGIN: Final = 0.2
+_DRAWN_SIZE: Final = 256
 
 
 class CheckState(StrEnum):
-    """What a check came to."""
+    """The outcome of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -58,7 +64,7 @@ class ModelCheck:
     came: str
 
     def __str__(self) -> str:
-        return f"{self.name} {self.state}: expected {self.expected}; came {self.came}"
+        return f"{self.name} {self.state}: expected {self.expected}; got {self.came}"
 
 
 @dataclass(frozen=True)
@@ -91,12 +97,12 @@ class ModelVerdict:
 
     @property
     def passed(self) -> bool:
-        """No check failed. A check that nobody asked for says nothing."""
+        """No check failed. A check that was not requested does not count."""
         return not self.failed
 
     @property
     def can_be_overruled(self) -> bool:
-        """A person may promote it all the same: a worker can load it. One that none can load would stop all work."""
+        """A person may promote it anyway: a worker can load it. One that none can load would stop all work."""
         return all(check.name != LOADS for check in self.failed)
 
     def plain(self) -> dict[str, Any]:
@@ -124,7 +130,7 @@ def check_model(
         candidate: the model to promote.
         live: what it shall replace: the live model, or the shipped one before anything was promoted.
         runtime: as configured for the worker.
-        cases: labelled cases to compare on; none: they are not compared.
+        cases: labelled cases to compare on; none: the model is not judged, which fails the DSC check.
         margin: how far the mean DSC may lie below the live model's.
         progress: stages load, golden, and compare, which counts segmentations.
         threads: CPU threads for inference, as configured for the worker; None: every core.
@@ -136,20 +142,23 @@ def check_model(
     loads, opened = _check_loads(candidate, runtime, threads)
     progress("load", 1, 1)
     if opened is None:
-        not_made = (_not_made(GOLDEN, "it does not load"), _not_made(DSC, "it does not load"))
-        return ModelVerdict(margin, (loads, *not_made), ())
+        others = (_not_made(name, "it does not load") for name in (GOLDEN, GOLDEN_CASES, DSC))
+        return ModelVerdict(margin, (loads, *others), ())
     progress("golden", 0, 1)
     golden = _check_golden(*opened)
     progress("golden", 1, 1)
     if not cases:
-        return ModelVerdict(margin, (loads, golden, _not_made(DSC, "no cases were given: --cases DIR")), ())
+        unjudged = ModelCheck(DSC, CheckState.FAILED, "labelled cases to judge it on", "none: give --cases DIR")
+        not_made = _not_made(GOLDEN_CASES, "no cases were given, so that it is not judged")
+        return ModelVerdict(margin, (loads, golden, not_made, unjudged), ())
     live_loads, live_opened = _check_loads(live, runtime, threads)
     if live_opened is None:
         dsc = ModelCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)
-        return ModelVerdict(margin, (loads, golden, dsc), ())
+        return ModelVerdict(margin, (loads, golden, _not_made(GOLDEN_CASES, "the live model does not load"), dsc), ())
+    drawn = _check_golden_cases(live_opened[1], opened[1], max(margin, _DRAWN_MARGIN))
     compared = _compare(cases, live_opened[1], opened[1], progress)
     known = _known(cases, {"this model": opened[0], "the live model": live_opened[0]})
-    return ModelVerdict(margin, (loads, golden, _check_dsc(compared, margin, known)), compared)
+    return ModelVerdict(margin, (loads, golden, drawn, _check_dsc(compared, margin, known)), compared)
 
 
 def _check_loads(
@@ -174,6 +183,20 @@ def _check_golden(bundle: ModelBundle, ensemble: Ensemble) -> ModelCheck:
         return ModelCheck(GOLDEN, CheckState.FAILED, expected, str(error))
     came = f"a difference of at most {verdict.max_difference:.4f}, and {verdict.flipped} pixels on the other side"
     return ModelCheck(GOLDEN, CheckState.PASSED if verdict.passed else CheckState.FAILED, expected, came)
+
+
+def _check_golden_cases(live: Ensemble, candidate: Ensemble, margin: float) -> ModelCheck:
+    from training.dice import dice
+
+    head, lesions = draw_head(_DRAWN_SIZE), draw_lesions(_DRAWN_SIZE)
+    least = dice(segment_volume(head, live).mask, lesions) - margin
+    expected = f"a DSC of at least {max(least, 0.0):.3f} on the drawn head (live model - {margin:g})"
+    try:
+        found = dice(segment_volume(head, candidate).mask, lesions)
+    except SegmentationError as error:
+        return ModelCheck(GOLDEN_CASES, CheckState.FAILED, expected, str(error))
+    state = CheckState.PASSED if found >= least - _ROUNDING else CheckState.FAILED
+    return ModelCheck(GOLDEN_CASES, state, expected, f"{found:.3f}")
 
 
 def _compare(
@@ -208,7 +231,7 @@ def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) ->
     for name, bundle in bundles.items():
         known = TrainingPatients.of(bundle)
         if known.patients is None:
-            words.append(f"{name} does not say on whom it was trained")
+            words.append(f"{name} does not say which patients it was trained on")
         elif seen := sum(case.patient in known.patients for case in cases):
             words.append(f"{name} was trained on the patients of {seen} of {len(cases)} cases")
     return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""

@@ -56,7 +56,7 @@ class ModelChoice:
             return ModelStore(self.folder.parent).load(self.digest)
         except BadBundle as error:
             if self.origin is not Origin.LIVE:
-                raise  # a rollback would take away the model that is live, and mend nothing
+                raise  # a rollback would remove the live model, and repair nothing
             raise BadBundle(f"{error}; or `wmh-node models rollback` makes the model before it live again") from error
 
     def open(self, runtime: RuntimeChoice, threads: int | None = None) -> Ensemble:
@@ -85,7 +85,7 @@ def registry_choice(settings: Settings, live_digest: str | None) -> ModelChoice:
 
 
 def registered_choice(settings: Settings, digest: str) -> ModelChoice:
-    """A model of the store, live or not: one that somebody thinks of promoting."""
+    """A model of the store, live or not: for example a candidate for promotion."""
     return ModelChoice(Origin.REGISTERED, store_of(settings).folder_of(digest), digest)
 
 
@@ -98,7 +98,7 @@ def choose_model(settings: Settings) -> ModelChoice:
     """Which model to use, by the rule above. Without a database there is no registry, and none is made.
 
     Raises:
-        ModelError: the database cannot tell which model is live.
+        ModelError: the database does not give the live model.
     """
     return pinned_choice(settings) or registry_choice(settings, _live_digest(settings.database_url))
 
@@ -114,7 +114,7 @@ def open_model(settings: Settings) -> Ensemble:
 
 
 def _live_digest(database_url: str) -> str | None:
-    """A model that somebody promoted must not be passed over in silence because the database is away."""
+    """A promoted model must not be ignored silently because the database is unavailable."""
     try:
         if check(database_url).current is None:
             return None
@@ -122,6 +122,6 @@ def _live_digest(database_url: str) -> str | None:
             return ModelTable(database).live_digest()
     except DatabaseError as error:
         raise ModelError(
-            f"which model is live cannot be told: {error}. To go without the database, name a bundle: --model FOLDER "
+            f"the live model is unknown: {error}. To work without the database, name a bundle: --model FOLDER "
             "where the command takes it, or the setting WMH_NODE_MODEL"
         ) from error

@@ -14,11 +14,11 @@ from segmentation.bundle import ModelIdentity
 
 @dataclass(frozen=True)
 class MeanDsc:
-    """Mean DSC over so many cases, and whom the model knows among them: on those its DSC is too good.
+    """Mean DSC over so many cases, and how many are of patients that the model knows: on those its DSC is too good.
 
     Attributes:
-        seen: cases of patients that the model was trained on, judged by members that may have seen them.
-        untold: cases of which the evaluation does not tell that.
+        seen: cases of patients that the model was trained on, scored by members that may have seen them.
+        untold: cases for which the evaluation does not state it.
     """
 
     mean: float
@@ -31,7 +31,7 @@ class MeanDsc:
         if self.seen:
             words.append(f"{self.seen} of its training patients: too good")
         if self.untold:
-            words.append("its training patients are not told")
+            words.append("its training patients are not stated")
         return f"{self.mean:.3f} ({', '.join(words)})"
 
 
@@ -48,7 +48,7 @@ def read_evaluation(path: Path, model: ModelIdentity) -> dict[str, Any]:
     if evaluation.model.digest != model.digest:
         raise ModelError(
             f"{path.name} is the evaluation of another model: expected {model.name} {model.version}, digest "
-            f"{model.digest[:12]}; came {evaluation.model.name} {evaluation.model.version}, digest "
+            f"{model.digest[:12]}; got {evaluation.model.name} {evaluation.model.version}, digest "
             f"{evaluation.model.digest[:12]}"
         )
     plain: dict[str, Any] = json.loads(evaluation.to_json())
@@ -68,9 +68,10 @@ def mean_dsc(evaluation: Mapping[str, Any] | None) -> MeanDsc | None:
 
 
 def _saw(case: Mapping[str, Any]) -> bool | None:
-    """Members that judged this case may have seen its patient; None when that is not told.
+    """Whether members that scored this case may have seen its patient; None when not stated.
 
-    The members that an evaluation names for a known patient (`evaluate --unseen-members`) are those that never saw him.
+    The members that an evaluation names for a known patient (`evaluate --unseen-members`) are those that never saw this
+    patient.
     """
     known = case.get("seen_in_training")
     return bool(known) and not case.get("judged_by") if isinstance(known, bool) else None

@@ -22,7 +22,7 @@ LONGEST_RETRY_SECONDS = 300.0
 
 @dataclass(frozen=True)
 class _Failure:
-    """A model that could not be loaded: why, when it is tried again (monotonic clock), and whether it was told."""
+    """A model that could not be loaded: why, when it is tried again (monotonic clock), and whether it was reported."""
 
     choice: ModelChoice
     words: str
@@ -34,9 +34,9 @@ class _Failure:
 class ServedModel:
     """Gives the ensemble to use now. Ask before each job: `current` loads another one when another model is live.
 
-    A live model that cannot be loaded never stops a worker that has one: it goes on with that one, says so once, and
-    tries again with growing waits; at once when yet another model is promoted or rolled back to. A worker that has none
-    yet waits in the same way, and begins no job.
+    A live model that cannot be loaded never stops a worker that has one: it continues with that one, reports it once,
+    and retries with growing waits; at once when yet another model is promoted or rolled back to. A worker without a
+    model waits in the same way, and begins no job.
 
     Args:
         choose: which model to use; asked each time, so it must be cheap.
@@ -99,15 +99,15 @@ class ServedModel:
         if before is not None and is_known and before.is_told:
             self._failure = replace(failure, is_told=True)
             return
-        self._failure = failure  # before it is told: telling may fail, and the wait holds all the same
+        self._failure = failure  # before the report: reporting may fail, and the wait holds anyway
         if not is_known:
             log.error(
                 "live model cannot be loaded",
                 digest=choice.digest,
                 reason=words,
-                instead="no job is begun" if self._ensemble is None else f"goes on with {_named(self._ensemble)}",
+                instead="no job starts" if self._ensemble is None else f"continues with {_named(self._ensemble)}",
             )
-        self._tell(choice, words if self._ensemble is None else f"{words}. Goes on with {_named(self._ensemble)}")
+        self._tell(choice, words if self._ensemble is None else f"{words}. Continues with {_named(self._ensemble)}")
         self._failure = replace(failure, is_told=True)
 
 

@@ -1,6 +1,6 @@
 """The model store: STORAGE/models/<digest>/ holds every bundle that was added, immutable.
 
-A bundle is copied into a folder of its own (models/unfinished, `node.unfinished`), checked again there, pushed
+A bundle is copied into a separate folder (models/unfinished, `node.unfinished`), checked again there, pushed
 to the disk, and moved to its digest by one rename: a kill or power cut at any instruction leaves the whole bundle or
 nothing. Its files are read-only afterwards, and since the digest stands for every byte, what was changed is noticed
 whenever it is loaded.
@@ -30,11 +30,11 @@ _READ_ONLY = 0o444
 
 
 class Stored(StrEnum):
-    """What adding a bundle came to."""
+    """The outcome of adding a bundle."""
 
     COPIED = "copied"
     THERE = "there already"
-    REPAIRED = "there already, damaged, and replaced"
+    REPAIRED = "there already, but damaged, and replaced"
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class ModelStore:
     def add(self, source: Path) -> StoredBundle:
         """Copy a bundle into the store; on disk when this returns.
 
-        A copy that is there already stays as it is, unless it was damaged: then it is replaced. Whoever adds it, those
-        may read it who may read the folder above: the worker often runs under another account.
+        A copy that is there already stays as it is, unless it was damaged: then it is replaced. It is readable for
+        those who may read the folder above: the worker often runs under another account.
 
         Raises:
             BadBundle: the source is no whole bundle, or changed while it was copied.
@@ -111,7 +111,7 @@ class ModelStore:
         unfinished.clear()
         if self._is_whole(digest):
             _share_like(self._folder, self.folder_of(digest))
-            sync_folder(self._folder)  # whoever put it there may not have come to that
+            sync_folder(self._folder)  # the process that put it there may have ended before that
             return StoredBundle(bundle, size_bytes, Stored.THERE)
         with unfinished.workplace(digest) as workplace:
             for name in names:
@@ -156,7 +156,7 @@ def _held(lock: Path) -> Iterator[None]:
 def _share_like(model: Path, folder: Path) -> None:
     """Give a folder the owner, group and mode of another, as far as this account may."""
     wanted = model.stat()
-    for owner in (wanted.st_uid, -1):  # only root gives away; a group of one's own everybody may give
+    for owner in (wanted.st_uid, -1):  # only root may change the owner; a group of the process any user may set
         with suppress(OSError):  # not allowed, or a file system without owners
             os.chown(folder, owner, wanted.st_gid)
             break

@@ -1,7 +1,7 @@
 """Steps of the machine's clock, as one process sees them.
 
 Waits inside a process go by `steady`, which no step moves. Rows of the database bear the clock's time, since other
-machines compare it with theirs; so after a step somebody has to look at them (`db.clock`).
+machines compare it with theirs; so after a step they must be checked (`db.clock`).
 
 CLOCK_BOOTTIME goes on while a machine sleeps, which is no step (Linux; elsewhere the monotonic clock has to do).
 """
@@ -24,7 +24,7 @@ _BOOTTIME: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 def steady() -> float:
-    """Seconds of a clock that nobody can set."""
+    """Seconds of a clock that cannot be set."""
     return time.monotonic() if _BOOTTIME is None else time.clock_gettime(_BOOTTIME)
 
 
@@ -49,7 +49,7 @@ class ClockWatch:
         return self._stepped_at
 
     def look(self) -> float:
-        """Seconds of the step since the last look of anybody, forward or (below 0) back; 0 when there was none."""
+        """Seconds of the step since the last call by any caller, forward or (below 0) back; 0 when there was none."""
         with self._lock:
             still = self._still()
             difference = self._wall() - still

@@ -16,7 +16,7 @@
     │   ├── RefusalReportDelayed   it could not be written yet
     │   └── ResultNotValid     a result set that failed validation; carries the findings
     ├── DeliveryError
-    ├── ModelError             which model to use cannot be told, or a document about it is another model's
+    ├── ModelError             the model to use is unknown, or a document about it is another model's
     ├── ViewerError            a part of `wmh-node viewer` is missing or does not run
     └── ConfigurationError
 
@@ -139,7 +139,7 @@ class ResultNotValid(ResultError):
         self.findings = findings
         told = "; ".join(findings[:_MOST_FINDINGS])
         more = len(findings) - _MOST_FINDINGS
-        super().__init__(f"the result set is not valid: {told}" + (f"; and {more} more" if more > 0 else ""))
+        super().__init__(f"the result set failed validation: {told}" + (f"; and {more} more" if more > 0 else ""))
 
 
 class DeliveryError(WmhNodeError):
@@ -147,7 +147,7 @@ class DeliveryError(WmhNodeError):
 
 
 class ModelError(WmhNodeError):
-    """Which model to use cannot be told, or a document about a model is another model's."""
+    """The model to use is unknown, or a document belongs to another model."""
 
 
 class ViewerError(WmhNodeError):

@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Calls `beat` in a thread of its own until the block ends.
+    """Calls `beat` in a separate thread until the block ends.
 
     Args:
         beat: renews the lease; returns False when it is lost. Called from another thread.
@@ -30,7 +30,7 @@ class Heartbeat:
 
     @property
     def lost(self) -> bool:
-        """Somebody else owns the job now, or it was cancelled: what is being computed no longer counts."""
+        """Another worker owns the job now, or it was cancelled: the present computation no longer counts."""
         return self._lost.is_set()
 
     def require_held(self) -> None:

@@ -80,7 +80,7 @@ def _plain(stream: Any, exc_info: Any) -> None:
 
 
 def describe_error(error: BaseException) -> str:
-    """An unexpected error in words that are safe to keep: its type and where it was raised.
+    """An unexpected error as text that is safe to keep: its type and where it was raised.
 
     Its message is left out, because libraries quote element values there and those may be a patient's.
     """

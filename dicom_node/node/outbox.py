@@ -1,6 +1,6 @@
 """The outbox: STORAGE/outbox/<job id>/<number>/ holds what a job gave, until and after it is delivered.
 
-A result set is written in a folder of its own (outbox/unfinished, see `node.unfinished`) and then moved whole, by
+A result set is written in a separate folder (outbox/unfinished, see `node.unfinished`) and then moved whole, by
 one rename, to a number that no attempt of the job had before: nothing is ever replaced, so that a worker that was
 paused and lost its lease cannot touch what is being delivered. What makes a result set count is the row that
 `JobTable.deliver` commits afterwards.
@@ -75,8 +75,8 @@ class Outbox:
         found = {file.name for file in workplace.iterdir()} if workplace.is_dir() else set()
         if found != set(names):
             raise ResultError(
-                f"the result set of job {job_id} is not whole: expected {', '.join(sorted(names))}; found "
-                f"{', '.join(sorted(found)) or 'nothing'}. Something else has touched {workplace.parent}"
+                f"the result set of job {job_id} is incomplete: expected {', '.join(sorted(names))}; found "
+                f"{', '.join(sorted(found)) or 'nothing'}. Another program has changed {workplace.parent}"
             )
         for name in sorted(names):
             sync_file(workplace / name)
@@ -106,7 +106,7 @@ class Outbox:
         shutil.rmtree(self.folder / QUARANTINE / str(job_id), ignore_errors=True)
 
     def withdraw(self, published: Path) -> None:
-        """Remove a result set that came to nothing, its job being another's by now."""
+        """Remove an unused result set: another worker has the job."""
         shutil.rmtree(published, ignore_errors=True)
         with suppress(OSError):
             published.parent.rmdir()  # only when empty

@@ -55,7 +55,9 @@ REFERS_TO: Final[Mapping[ObjectKind, frozenset[ObjectKind]]] = MappingProxyType(
     {kind: frozenset[ObjectKind]() for kind in ObjectKind}
     | {ObjectKind.SR: frozenset({ObjectKind.SEG, ObjectKind.REGIONS})}
 )
-"""Other results that an object points at: who has not got these must not get it. All others stand on their own."""
+"""Other results that an object refers to: a destination that lacks these must not get it. All others are
+independent.
+"""
 
 
 def kind_of_file(name: str) -> ObjectKind | None:
@@ -65,7 +67,7 @@ def kind_of_file(name: str) -> ObjectKind | None:
 
 @dataclass(frozen=True)
 class SegForm:
-    """One way to write SEG and REGIONS. Each form has UIDs and file names of its own, and an SR that refers to it.
+    """One way to write SEG and REGIONS. Each form has its own UIDs and file names, and an SR that refers to it.
 
     Attributes:
         encoding: SegmentationType.
@@ -83,7 +85,7 @@ class SegForm:
 
 
 FIRST_FORM: Final = SegForm()
-"""BINARY with a frame for every slice: what every node keeps of a job, whatever its destinations want."""
+"""BINARY with a frame for every slice: every node keeps this form of a job, whatever its destinations need."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class Profile:
         objects: which kinds, in sending order. What a series does not give (regions without ventricles) is left out.
         seg_encoding, empty_frames: the form of SEG and REGIONS.
         sends_refusals: of a series that cannot be analysed, a refusal report says why.
-        why: what the profile rests on, in words, with its source.
+        why: the reason for the profile, with its source.
         whole_bytes: where a frame of bits would not end at a byte, OCCUPANCY takes the place of BINARY.
 
     Raises:
@@ -156,9 +158,9 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 seg_encoding="binary",
                 empty_frames=True,
                 sends_refusals=True,
-                why="For a PACS that nobody has told us about. BINARY, since Orthanc 1.12 and many archives know no "
+                why="For a PACS of unknown abilities. BINARY, because Orthanc 1.12 and many archives do not know "
                 "Label Map Segmentation Storage (Supplement 243, 2024). Every slice has its frame, so that readers "
-                "that pair frames and slices by number are right too. The summary for viewers that show no SEG.",
+                "that pair frames and slices by number are also right. The summary for viewers that show no SEG.",
             ),
             Profile(
                 name="ohif",
@@ -168,7 +170,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 sends_refusals=True,
                 why="OHIF 3 shows SEG as overlay, the report's groups in its panel, and the summary as an image; it "
                 "loads no presentation state of annotations for SEG and needs a plug-in for PDF. Tested in Chromium. "
-                "Unless told to load frame by frame, OHIF 3.13 scrambles a BINARY SEG whose frames do not end at a "
+                "Unless set to load frame by frame, OHIF 3.13 scrambles a BINARY SEG whose frames do not end at a "
                 "byte (measured: docs/administrator/interoperability.md), and reads the same as OCCUPANCY exactly.",
                 whole_bytes=True,
             ),
@@ -179,8 +181,8 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
                 empty_frames=False,
                 sends_refusals=False,
                 why="3D Slicer reads SEG through dcmqi, whose own objects leave empty frames out, and measurement "
-                "reports (TID 1500) through its Quantitative Reporting; it is where research reads numbers, not "
-                "pages, and a series without a result needs none there.",
+                "reports (TID 1500) through its Quantitative Reporting; research reads numbers there, not pages, "
+                "and a series without a result needs no report.",
             ),
             Profile(
                 name="legacy",

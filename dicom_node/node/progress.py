@@ -1,4 +1,4 @@
-"""Who hears how far a long step is."""
+"""Callback for the progress of a long step."""
 
 from __future__ import annotations
 

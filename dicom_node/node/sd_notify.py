@@ -36,7 +36,7 @@ def notify(message: str, environment: Mapping[str, str] | None = None) -> bool:
             sender.connect(address)
             sender.sendall(message.encode("ascii"))
     except OSError as error:
-        log.warning("the service manager does not take our report", report=message, detail=error.strerror)
+        log.warning("the service manager does not accept our report", report=message, detail=error.strerror)
         return False
     return True
 

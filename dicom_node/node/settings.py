@@ -107,7 +107,8 @@ class Destination(BaseModel):
         seg_encoding: of its segmentations, in place of the profile's.
         probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
         tls: whether to call it over TLS (PS3.15 B.12).
-        tls_ca: whom its certificate has to come from; None: the node's `tls_ca`, and without that the system's CAs.
+        tls_ca: the CA that its certificate must come from; None: the node's `tls_ca`, and without that the system's
+            CAs.
         tls_certificate, tls_key: what we show it, in place of the node's own.
         tls_check_name: whether its certificate has to name `host`.
     """
@@ -130,9 +131,9 @@ class Destination(BaseModel):
     @model_validator(mode="after")
     def _check_tls(self) -> Destination:
         if not self.tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
-            raise ValueError("expected tls = true beside the other tls settings, came tls = false")
+            raise ValueError("expected tls = true with the other tls settings, got tls = false")
         if self.tls_key is not None and self.tls_certificate is None:
-            raise ValueError("expected tls_certificate with tls_key, came none")
+            raise ValueError("expected tls_certificate with tls_key, got none")
         return self
 
     @property
@@ -182,7 +183,7 @@ def parse_destination(text: str, name: str | None = None) -> Destination:
         return Destination(**_split_destination(text, name))
     except (ValueError, ValidationError) as error:
         raise ConfigurationError(
-            f"expected [NAME=]AET@HOST:PORT[+OPTION...], came {text!r}: {_first_line(error)}"
+            f"expected [NAME=]AET@HOST:PORT[+OPTION...], got {text!r}: {_first_line(error)}"
         ) from error
 
 
@@ -192,7 +193,7 @@ def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         head, rest = "", text.strip()
     match = _ADDRESS_FORM.match(rest)
     if match is None:
-        raise ValueError(f"expected NAME=AET@HOST:PORT[+OPTION...], came {text.strip()!r}")
+        raise ValueError(f"expected NAME=AET@HOST:PORT[+OPTION...], got {text.strip()!r}")
     ae_title = match["ae"].strip()
     default_name = re.sub(r"[^A-Za-z0-9_.-]", "-", ae_title).lstrip("_.-") or "destination"
     return {
@@ -208,9 +209,9 @@ def _set_by_options(words: Iterable[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for word in words:
         if word not in _OPTIONS:
-            raise ValueError(f"expected of +{', +'.join(_OPTIONS)}, came +{word}")
+            raise ValueError(f"expected one of +{', +'.join(_OPTIONS)}, got +{word}")
         if twice := found.keys() & _OPTIONS[word].keys():
-            raise ValueError(f"expected one value of {', '.join(twice)}, came another one by +{word}")
+            raise ValueError(f"expected one value of {', '.join(twice)}, got another one by +{word}")
         found |= _OPTIONS[word]
     return found
 
@@ -343,26 +344,28 @@ class Settings(BaseSettings):
         names = [destination.name for destination in self.destinations]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"destinations: expected different names, came twice: {', '.join(twice)}")
+            raise ValueError(f"destinations: expected different names, got twice: {', '.join(twice)}")
         self._check_tls()
         if self.quiet_seconds_incomplete < self.quiet_seconds:
             raise ValueError(
                 "quiet_seconds_incomplete: expected at least quiet_seconds "
-                f"({self.quiet_seconds:g}), came {self.quiet_seconds_incomplete:g}"
+                f"({self.quiet_seconds:g}), got {self.quiet_seconds_incomplete:g}"
             )
         return self
 
     def _check_tls(self) -> None:
         if self.dicom_tls_port is None and not self.dicom_port:
-            raise ValueError("dicom_port: expected a port, or dicom_tls_port beside 0, came 0 and nothing")
-        if self.dicom_tls_port == self.dicom_port:  # PS3.15 B.1: a port of its own
-            raise ValueError(f"dicom_tls_port: expected another port than dicom_port, came {self.dicom_tls_port} twice")
+            raise ValueError("dicom_port: expected a port, or dicom_tls_port with 0, got 0 and no dicom_tls_port")
+        if self.dicom_tls_port == self.dicom_port:  # PS3.15 B.1: a separate port
+            raise ValueError(
+                f"dicom_tls_port: expected another port than dicom_port, got {self.dicom_tls_port} for both"
+            )
         if self.tls_certificate is None and (self.dicom_tls_port is not None or self.tls_key is not None):
-            raise ValueError("tls_certificate: expected a PEM file beside dicom_tls_port or tls_key, came none")
+            raise ValueError("tls_certificate: expected a PEM file with dicom_tls_port or tls_key, got none")
 
     @property
     def tls_files(self) -> TlsFiles:
-        """The node's own certificate and key, and whom it trusts."""
+        """The node's own certificate and key, and the CAs that it trusts."""
         return TlsFiles(*map(_absolute, (self.tls_certificate, self.tls_key, self.tls_ca)))
 
     def client_tls(self, destination: Destination) -> ClientTls | None:
@@ -461,8 +464,8 @@ def _explain_one(problem: Any, config: Path | None) -> str:
     if problem["type"] == "path_type":
         message = "expected a path"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: there is no such setting"
-    came = "" if "came" in message or "got" in message else f", came {_shown(problem.get('input'))}"
+        return f"{where}: unknown setting"
+    came = "" if "came" in message or "got" in message else f", got {_shown(problem.get('input'))}"
     expected = message if message.startswith("expected") else f"expected: {message[0].lower()}{message[1:]}"
     return f"{where}: {expected}{came}"
 

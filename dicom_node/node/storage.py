@@ -1,6 +1,6 @@
 """STORAGE as something that can go away: a mount that is lost, a disk that is full.
 
-Such trouble says nothing about a series or a job, so that neither may be judged by what it makes of them.
+Such a fault says nothing about a series or a job, so neither may be rejected because of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OUTBOX = "outbox"
 UNFINISHED = "unfinished"
 # A result set and what other programs write meanwhile.
 _ROOM_BYTES = 32 * 1024**2
-# The disk says so itself. EIO is not among them: one bad sector must not hold up every job, and the probe tells.
+# Errors of the disk itself. EIO is not among them: one bad sector must not stop every job, and the probe finds it.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
@@ -48,13 +48,13 @@ def require_storage(storage: Path, database_url: str) -> None:
         return
     raise ConfigurationError(
         f"STORAGE {storage} is empty, but the database knows received files: expected them there, as {known[0]}. "
-        "Probably a disk is not mounted, or STORAGE names another folder than before: mount it, or correct "
-        f"WMH_NODE_STORAGE. If the files are gone for good, make the folder {storage / INBOX} and start again"
+        "A disk may not be mounted, or STORAGE may name another folder than before: mount it, or correct "
+        f"WMH_NODE_STORAGE. If the files are lost, make the folder {storage / INBOX} and start again"
     )
 
 
 def _newest_paths(database_url: str) -> list[str]:
-    """Empty also when there is no database to ask (yet): its own trouble is told elsewhere."""
+    """Empty also when there is no database yet: its own errors are reported elsewhere."""
     try:
         if not check(database_url).is_current:
             return []
@@ -65,11 +65,11 @@ def _newest_paths(database_url: str) -> list[str]:
 
 
 class StorageProbe:
-    """Tells whether STORAGE can be used just now.
+    """Whether STORAGE can be used now.
 
     Args:
-        storage: the folder; `outbox/unfinished` in it is made when missing, and is how a mount that was lost later is
-            told from an empty folder.
+        storage: the folder; `outbox/unfinished` in it is made when missing, and distinguishes a mount that was lost
+            later from an empty folder.
     """
 
     def __init__(self, storage: Path) -> None:
@@ -81,7 +81,7 @@ class StorageProbe:
         try:
             next(self._folder.iterdir(), None)
         except OSError as error:
-            return f"the storage is away: {self._folder}: {os.strerror(error.errno or 0)}"
+            return f"the storage is not available: {self._folder}: {os.strerror(error.errno or 0)}"
         return None
 
     def trouble(self, error: BaseException | None = None) -> str | None:
@@ -92,7 +92,7 @@ class StorageProbe:
         """
         full = next((one for one in _causes(error) if isinstance(one, OSError) and one.errno in _FULL), None)
         if full is not None:
-            return f"the storage takes nothing: {os.strerror(full.errno or 0)}"
+            return f"the storage is not writable: {os.strerror(full.errno or 0)}"
         return self.away() or self._no_room()
 
     def require(self, error: BaseException | None = None) -> None:
@@ -110,7 +110,7 @@ class StorageProbe:
                 os.posix_fallocate(probe.fileno(), 0, _ROOM_BYTES)
                 os.fsync(probe.fileno())
         except OSError as error:
-            return f"the storage takes nothing: {os.strerror(error.errno or 0)}"
+            return f"the storage is not writable: {os.strerror(error.errno or 0)}"
         return None
 
 

@@ -1,9 +1,10 @@
 """The SOP classes that may be stored here, as one table (PS3.4 table B.5-1, UIDs of PS3.6 table A-1).
 
-A PACS sends whole studies, and many a sender gives up at the first object that is not taken (DCMTK's storescu halts,
-Orthanc's job fails), so that the FLAIR behind a report would never come. So the node takes what stands in the studies
-of a hospital, holds it like any instance, and says of each series why it is not analysed. Others are rejected as
-"abstract syntax not supported" (PS3.8 table 9-18), so that nobody believes in a copy that does not exist.
+A PACS sends whole studies, and many senders give up at the first object that is not accepted (DCMTK's storescu halts,
+Orthanc's job fails), so that the FLAIR behind a report would never come. So the node accepts the objects of a
+hospital's studies, keeps them like any instance, and gives for each series the reason why it is not analysed. Others
+are rejected as "abstract syntax not supported" (PS3.8 table 9-18), so that no sender counts on a copy that does not
+exist.
 
 The vendors' own classes, which scanners file in their MR studies, are in no standard; source: dcm4che's table of UIDs.
 """

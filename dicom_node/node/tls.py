@@ -1,4 +1,4 @@
-"""DICOM over TLS, for the receiver and for the sender: which files, which rules, and failures in words.
+"""DICOM over TLS, for the receiver and for the sender: which files, which rules, and failures as text.
 
 The rules are those of the BCP 195 RFC 8996, 9325 TLS Secure Transport Connection Profile (PS3.15 B.12): TLS 1.2 or 1.3,
 cipher suites with forward secrecy and authenticated encryption, no compression, no renegotiation. They also meet the
@@ -40,7 +40,7 @@ class TlsFiles:
     Attributes:
         certificate: our certificate, followed by those between it and the CA that the peers know.
         key: its private key, not encrypted; None when it is in `certificate`.
-        ca: whom we trust: certificates of CAs, or of single devices.
+        ca: trusted certificates, of CAs or of single devices.
     """
 
     certificate: Path | None = None
@@ -188,10 +188,11 @@ _WORDS: Final = {
     "SSLV3_ALERT_BAD_CERTIFICATE": "the peer does not accept our certificate",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "the peer does not accept our certificate",
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "the peer does not accept our certificate for this use",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the peer says that our certificate has expired",
-    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the peer says that our certificate was revoked",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the peer asks for a certificate of ours, and we showed none",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer refuses: no cipher suite in common, or it wants a certificate of ours",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the peer reports that our certificate has expired",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "the peer reports that our certificate was revoked",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the peer requires a certificate from us, and we showed none",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the peer refuses: no cipher suite in common, or it requires a certificate "
+    "from us",
     "TLSV1_ALERT_PROTOCOL_VERSION": "the peer does not speak TLS 1.2 or newer",
     "TLSV1_ALERT_DECRYPT_ERROR": "the peer could not verify our signature",
 }
@@ -210,14 +211,14 @@ def _harden(context: ssl.SSLContext) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    # One device's certificate may be trusted without its CA: in DICOM many are signed by nobody but themselves.
+    # One device's certificate may be trusted without its CA: in DICOM many are self-signed.
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
 
 
 def _load_own(context: ssl.SSLContext, files: TlsFiles) -> None:
     certificate, key = files.certificate, files.key
     if certificate is None:
-        raise ConfigurationError("tls_certificate: expected the PEM file of our certificate, came nothing")
+        raise ConfigurationError("tls_certificate: expected the PEM file of our certificate, got none")
     require_readable("TLS certificate", certificate)
     if key is not None:
         require_readable("TLS key", key)
@@ -233,11 +234,11 @@ def _load_own(context: ssl.SSLContext, files: TlsFiles) -> None:
 
 def _why_not_loaded(certificate: Path, key: Path | None, error: ssl.SSLError) -> str:
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"TLS key {key or certificate} is not that of the certificate {certificate}"
+        return f"TLS key {key or certificate} does not belong to the certificate {certificate}"
     if error.reason in ("EE_KEY_TOO_SMALL", "CA_MD_TOO_WEAK", "CA_KEY_TOO_SMALL"):
         return f"TLS certificate {certificate} is too weak: expected RSA of 2048 bits or more, or EC, and SHA-256"
     names = str(certificate) if key is None else f"{certificate} and {key}"
-    return f"TLS: expected a PEM certificate and its private key, came {names}: {error.reason or 'nothing usable'}"
+    return f"TLS: expected a PEM certificate and its private key, got {names}: {error.reason or 'nothing usable'}"
 
 
 def _load_ca(context: ssl.SSLContext, ca: Path) -> None:
@@ -270,7 +271,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
 
 
 def _try_out(server: ssl.SSLContext, client: ssl.SSLContext) -> tuple[Any, Any]:
-    """A handshake in memory; gives what the server and what the client were told of the other's certificate."""
+    """A handshake in memory; returns what server and client report about the other's certificate."""
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = (server.wrap_bio(up, down, server_side=True), client.wrap_bio(down, up))
     left = [ends[1], ends[0]]
@@ -287,7 +288,7 @@ def _unfit(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == _EXPIRED:
         return "has expired: peers will refuse it"
     if error.verify_code == _NOT_YET_VALID:
-        return "is not valid yet: look at its dates and at this machine's clock"
+        return "is not valid yet: check its dates and this machine's clock"
     return f"will be refused by peers: {error.verify_message}"
 
 

@@ -1,9 +1,9 @@
 """Folders that are being written, apart from those that are whole.
 
 A folder is written here and then moved whole, by one rename, to where it counts. Several machines may share the place,
-and process ids mean nothing between them. Whoever writes therefore holds a lock on a file beside its folder, and
-leftovers are cleared only where the lock is free and the name says that they were made on this host. What a host that
-is gone for good has left goes after a week.
+and process ids mean nothing between them. A writer therefore holds a lock on a file beside its folder, and
+leftovers are cleared only where the lock is free and the name shows that they were made on this host. Leftovers of a
+host that never returns are removed after a week.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Receiving: the storage and verification SCP, a process of its own that stays small.
+"""Receiving: the storage and verification SCP, a separate process that stays small.
 
 Nothing here imports pydicom, pynetdicom, NumPy or the network: with pydicom's dictionaries and NumPy in it, the process
 starts at 110 MB and passes its budget of 120 MB with a few associations; without them it starts below 50 MB.

@@ -46,7 +46,7 @@ def open_listener(bind: str, port: int, setting: str = "dicom_port") -> socket.s
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            message = f"port {port} on {bind} is taken by another program: stop it, or set {setting} to a free port"
+            message = f"port {port} on {bind} is used by another program: stop it, or set {setting} to a free port"
             raise ReceivingError(message) from error
         raise ReceivingError(f"cannot listen on {bind} port {port}: {error.strerror}") from error
     return listener
@@ -56,7 +56,7 @@ def _resolve(bind: str, port: int) -> tuple[int, int, int, str, tuple[str, int]]
     try:
         found = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        raise ReceivingError(f"cannot listen on {bind!r}: {error.strerror}; set bind to an address of ours") from error
+        raise ReceivingError(f"cannot listen on {bind!r}: {error.strerror}; set bind to a local address") from error
     return found[0]  # type: ignore[return-value]
 
 
@@ -109,7 +109,7 @@ class Acceptor:
             os.close(descriptor)
         self._each(lambda association: association.stop())
         if not self._context.connections.wait_until_empty(grace_seconds):
-            self._each(lambda association: association.evict("the receiver stops"))
+            self._each(lambda association: association.evict("the receiver is stopping"))
             self._context.connections.wait_until_empty(1.0)
 
     def _each(self, call: Callable[[Association], None]) -> None:

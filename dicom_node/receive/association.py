@@ -1,6 +1,6 @@
 """One connection from A-ASSOCIATE-RQ to its end: the acceptor of PS3.8 9.2 and the SCP behind it.
 
-Runs in a thread of its own. What a peer can do wrong ends this connection and nothing else, with one line in the log.
+Runs in its own thread. Any fault of a peer ends this connection only, with one line in the log.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class Association:
 
     def stop(self) -> None:
         """End the connection once the object that is under way is answered."""
-        self._end_reason = self._end_reason or "the receiver stops"
+        self._end_reason = self._end_reason or "the receiver is stopping"
         if not self.busy:
             self._transport.wake()
 
@@ -303,10 +303,10 @@ class Association:
 
     def _release(self) -> None:
         if self.busy:
-            self._warn("released in the middle of a message", reason="the object is not stored")
+            self._warn("released during a message", reason="the object is not stored")
         else:
             self._end = AssociationEnd.RELEASED
-        # The row first: whoever sees the peer leave may count on it.
+        # The row first: it exists when the end of the connection is visible.
         self._record_end()
         self._do(self._machine.on(Event.RELEASE))
         self._transport_send(encode_release_response())
@@ -338,7 +338,7 @@ class Association:
 
     def _take_command_fragment(self, context_id: int, control: int, fragment: memoryview) -> None:
         if self._command is not None:
-            raise InvalidPdu(AbortReason.UNEXPECTED_PARAMETER, "a command in the middle of a data set")
+            raise InvalidPdu(AbortReason.UNEXPECTED_PARAMETER, "a command inside a data set")
         if context_id not in self._contexts:
             raise InvalidPdu(AbortReason.INVALID_PARAMETER, f"presentation context {context_id} was not accepted")
         if self._command_bytes and context_id != self._context_id:
@@ -386,7 +386,7 @@ class Association:
         if self._object is None or self._object.failure is not None:
             self._drained_bytes += len(fragment)
             if self._drained_bytes > self._settings.max_drained_bytes:
-                raise InvalidPdu(AbortReason.NOT_SPECIFIED, "the peer goes on sending an object that is refused")
+                raise InvalidPdu(AbortReason.NOT_SPECIFIED, "the peer continues to send a refused object")
         if control & LAST_FRAGMENT:
             self._end_message()
 
@@ -423,9 +423,11 @@ class Association:
     def _refusal_of_command(self, command: CommandSet, context: ContextResult) -> Refusal | None:
         """What is wrong with a C-STORE-RQ before any data has come."""
         if context.abstract_syntax not in STORAGE_CLASSES or command.sop_class_uid != context.abstract_syntax:
-            return Refusal(Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class is not that of the presentation context")
+            return Refusal(
+                Status.SOP_CLASS_NOT_SUPPORTED, "the SOP class differs from that of the presentation context"
+            )
         if not is_uid(command.sop_instance_uid):
-            return Refusal(Status.INVALID_OBJECT_INSTANCE, "Affected SOP Instance UID is missing or no UID")
+            return Refusal(Status.INVALID_OBJECT_INSTANCE, "Affected SOP Instance UID is missing or not a UID")
         if not command.has_data_set:
             return Refusal(Status.CANNOT_UNDERSTAND, "a C-STORE-RQ without a data set")
         return None
@@ -452,9 +454,9 @@ class Association:
     def _note(self, command: CommandSet, outcome: RecordOutcome) -> None:
         if outcome is RecordOutcome.CONFLICT:
             self._warn(
-                "same instance with other bytes",
+                "same instance with different bytes",
                 sop_instance_uid=command.sop_instance_uid,
-                reason="kept beside the first one and flagged",
+                reason="kept with the first one and flagged",
             )
 
     def _warn(self, event: str, **facts: object) -> None:

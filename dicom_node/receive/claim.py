@@ -1,7 +1,7 @@
-"""A receiver process's name on its storage: claimed while it lives, and what the dead left behind under theirs.
+"""A receiver process's name on its storage: claimed while it runs, and the leftovers of processes that died.
 
-The claim is a lock on a file, which the kernel drops with the process, however it ends. So a name whose lock is free
-belongs to nobody: its unfinished objects can go, and its associations have ended.
+The claim is a lock on a file, which the kernel drops with the process, however it ends. So a name whose lock is free is
+unused: its unfinished objects can be removed, and its associations have ended.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def claimed(folder: Path, receiver: str, rows: Rows) -> Iterator[str]:
     with (folder / f"{name}.lock").open("a+") as lock:
         if not any(_take(lock, pause) for pause in [0.0] + [_BETWEEN_TRIES_SECONDS] * _TRIES):
             raise ReceivingError(
-                f"another receiver runs as {receiver} on {folder}: "
-                "stop it, or give this one another AE title, port or storage"
+                f"another receiver is running as {receiver} on {folder}: stop it, or give this one another AE "
+                "title, port or storage"
             )
         lock.truncate(0)
         lock.write(receiver)
@@ -56,7 +56,9 @@ def claimed(folder: Path, receiver: str, rows: Rows) -> Iterator[str]:
 
 
 def _clear_up_if_dead(folder: Path, lock_path: Path, rows: Rows) -> None:
-    """Clear up after a name that nobody holds: fewer processes than before, another port or AE title than before."""
+    """Clear up after a name that no process holds: fewer processes than before, another port or AE title than
+    before.
+    """
     with lock_path.open("r+") as lock:
         if not _take(lock, 0.0):
             return

@@ -77,7 +77,7 @@ class Connections:
                 self._waiting.remove(victim)
             self._waiting.append(newcomer)
         if victim is not None:
-            victim.evict("too many connections wait without an association")
+            victim.evict("too many connections without an association")
 
     def associate(self, occupant: Occupant) -> bool:
         """Move a connection to the associated ones; False when there is no room for it."""
@@ -142,7 +142,7 @@ class Connections:
         for choose, fault in (
             (self._idle_victim, "idle"),
             (self._slow_victim, "slow"),
-            (self._talking_victim, "holding most places and storing nothing"),
+            (self._talking_victim, "uses most places and stores nothing"),
         ):
             victim = choose(group)
             if victim is not None:

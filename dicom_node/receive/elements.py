@@ -5,8 +5,8 @@ it, and is the pixel data whole. Iterative, so that no nesting can exhaust the s
 file in memory.
 
 Elements, sequences and items of defined length are stepped over whole; those of undefined length must be followed to
-their delimiters. So the content of a defined-length sequence is not looked at here: its extent is certain, and whoever
-reads the object judges the rest.
+their delimiters. So the content of a defined-length sequence is not looked at here: its extent is certain, and the
+reader of the object checks the rest.
 
 Real objects are not all to the letter, and what every reader takes is taken here: bytes behind whole pixel data are
 padding, whatever they are, and an element with a VR that no edition has is stepped over where its length is clear.
@@ -26,7 +26,7 @@ from dicom_node.receive.statuses import Refusal, Status
 
 # Deeper than any real object by far. Readers that recurse give up at about this depth.
 MAX_DEPTH: Final = 64
-# An Enhanced MR of 3000 frames has some 400 000. Each one costs us time and whoever reads the object memory, and costs
+# An Enhanced MR of 3000 frames has some 400 000. Each one costs us time and the object's reader memory, and costs
 # its sender 8 bytes, or next to nothing when the data set is deflated.
 MAX_HEADERS: Final = 1_000_000
 _WINDOW_BYTES: Final = 16 * 1024
@@ -190,7 +190,7 @@ class _Walk:
         self._headers_left -= headers
         if self._headers_left < 0:
             raise _malformed(
-                f"more than {MAX_HEADERS} elements and items up to offset {position}: no image has so many"
+                f"more than {MAX_HEADERS} elements and items up to offset {position}: no image has that many"
             )
 
     def _header(self, position: int, count: int) -> int:
@@ -228,7 +228,7 @@ class _Walk:
         end = start + length
         if end > self._size:
             where = f"({group:04X},{number:04X}) at offset {position}"
-            raise _malformed(f"{where} says {length} bytes, {self._size - start} are left")
+            raise _malformed(f"{where} announces {length} bytes, {self._size - start} are left")
         if not self._open:
             if tag in _WANTED and not self._has_pixel_data:  # behind the pixels they are none of the object's own
                 self._keep(tag, start, length)
@@ -290,7 +290,7 @@ class _Walk:
 
     def _close_item(self, position: int, tag: int) -> int:
         if tag != _ITEM_DELIMITER or not self._open:
-            raise _malformed(f"item or delimiter {tag:08X} at offset {position} outside of a sequence")
+            raise _malformed(f"item or delimiter {tag:08X} at offset {position} outside a sequence")
         self._pop()
         return position + 8
 
@@ -305,7 +305,7 @@ class _Walk:
             self._has_whole_pixels |= kind == _FRAGMENTS and not self._open
             return position + 8
         if tag != _ITEM:
-            raise _malformed(f"expected an item at offset {position}, came ({group:04X},{number:04X})")
+            raise _malformed(f"expected an item at offset {position}, got ({group:04X},{number:04X})")
         if length == _UNDEFINED:
             if kind == _FRAGMENTS:
                 raise _malformed(f"pixel data fragment of undefined length at offset {position}")
@@ -313,12 +313,14 @@ class _Walk:
             return position + 8
         end = position + 8 + length
         if end > self._size:
-            raise _malformed(f"item at offset {position} says {length} bytes, {self._size - position - 8} are left")
+            raise _malformed(
+                f"item at offset {position} announces {length} bytes, {self._size - position - 8} are left"
+            )
         return end
 
     def _keep(self, tag: int, start: int, length: int) -> None:
         if length > _MAX_WANTED_BYTES:
-            raise _malformed(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) has {length} bytes, at most 64 make sense")
+            raise _malformed(f"({tag >> 16:04X},{tag & 0xFFFF:04X}) has {length} bytes, expected at most 64")
         index = self._header(start, length) if length else 0
         self._values[tag] = self._buffer[index : index + length]
 
@@ -384,7 +386,9 @@ def inflate(read_at: ReadAt, size: int, target: Writable) -> int:
     for plain in _inflated(read_at, size):
         written += len(plain)
         if written > plausible:
-            raise _malformed(f"the data set of {size} bytes inflates to more than {plausible}: no image does")
+            raise _malformed(
+                f"the data set of {size} bytes inflates to more than {plausible} bytes, more than any image"
+            )
         target.write(plain)
     return written
 
@@ -408,7 +412,7 @@ def _inflated(read_at: ReadAt, size: int) -> Iterator[bytes]:
 
 _INFLATE_CHUNK: Final = 256 * 1024
 
-# Whoever reads the object holds it inflated in memory. 300 slices of 512 x 512 have 157 MB.
+# The reader of the object holds it inflated in memory. 300 slices of 512 x 512 have 157 MB.
 MAX_INFLATED_BYTES: Final = 256 * 1024 * 1024
 # DEFLATE shrinks by 1032 at most, images by 2 to 20, also those with much black around.
 _MAX_RATIO: Final = 100

@@ -45,12 +45,12 @@ class DiskBudget:
             Refusal: 0xA700, it may not become as large as `wanted`.
         """
         if wanted > self.max_object_bytes:
-            reason = f"the object is larger than the {self.max_object_bytes} bytes that may be taken"
+            reason = f"the object is larger than the limit of {self.max_object_bytes} bytes"
             raise Refusal(Status.OUT_OF_RESOURCES, reason)
         disk = os.statvfs(self.folder)
         left = disk.f_bavail * disk.f_frsize - self.reserve_bytes
         if left <= 0 or written + left < wanted:
-            raise Refusal(Status.OUT_OF_RESOURCES, "no room left on the disk")
+            raise Refusal(Status.OUT_OF_RESOURCES, "no space left on the disk")
         step = min(_LARGEST_STEP, max(_SMALLEST_STEP, left // _STEPS))
         return min(max(wanted, written + step), self.max_object_bytes)
 
@@ -76,7 +76,7 @@ class _Spool:
 class CheckedObject:
     """A whole object in a temporary file, not flushed yet, whose structure and UIDs are right.
 
-    `descriptor` is open on the file; whoever takes the object closes it.
+    `descriptor` is open on the file; the receiver of the object closes it.
     """
 
     temporary: str
@@ -90,8 +90,8 @@ class CheckedObject:
 class IncomingObject:
     """Takes the fragments of one data set.
 
-    A failure (disk full, object too large) is kept until the end: the sender has to be drained to its last fragment
-    before it hears the status. The temporary file goes away at once.
+    A failure (disk full, object too large) is kept until the end: the sender must be read to its last fragment before
+    it gets the status. The temporary file goes away at once.
     """
 
     def __init__(
@@ -195,10 +195,10 @@ class IncomingObject:
             ("SOP Instance UID", summary.sop_instance_uid, self._sop_instance_uid),
         ):
             if came != expected:
-                detail = "the data set has none" if not came else "the data set has another one than the command"
+                detail = "the data set has none" if not came else "the data set has another value than the command"
                 raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, f"{name}: {detail}")
         if not is_uid(summary.series_instance_uid) or not is_uid(summary.study_instance_uid):
-            raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, "Study or Series Instance UID is missing or no UID")
+            raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, "Study or Series Instance UID is missing or not a UID")
         if STORAGE_CLASSES[self._sop_class_uid].is_read:
             self._require_pixels(summary)
 
@@ -207,7 +207,7 @@ class IncomingObject:
             raise Refusal(Status.DATA_SET_DOES_NOT_MATCH, "an image without pixel data")
         wanted, found = summary.expected_pixel_bytes, summary.pixel_bytes
         if not self._syntax.encapsulated and wanted is not None and found is not None and found < wanted:
-            raise Refusal(Status.CANNOT_UNDERSTAND, f"pixel data is cut off: expected {wanted} bytes, came {found}")
+            raise Refusal(Status.CANNOT_UNDERSTAND, f"pixel data is cut off: expected {wanted} bytes, got {found}")
 
 
 def is_uid(text: str) -> bool:

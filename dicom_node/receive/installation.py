@@ -1,7 +1,7 @@
 """Which installation is this: an id that is kept in the storage folder.
 
-Several installations may share a database. Host names and process ids do not tell them apart, since two containers may
-have the same.
+Several installations may share a database. Host names and process ids do not distinguish them, because two containers
+may have the same.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from dicom_node.node.dicom_uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_
 def file_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble, prefix and file meta information.
 
-    Only what follows from the object: no date, no AE title, no software version. So the same object gives the same
-    file whoever sends it, and a resend can be told by its sha256. Who sent it is in the association's row.
+    Only what follows from the object: no date, no AE title, no software version. So the same object gives the same file
+    from every sender, and a resend is recognised by its sha256. Who sent it is in the association's row.
     """
     elements = [
         struct.pack("<HH2sxxL", 2, 0x0001, b"OB", 2) + b"\x00\x01",  # FileMetaInformationVersion

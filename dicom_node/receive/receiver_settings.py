@@ -86,13 +86,13 @@ class ReceiverSettings:
     def __post_init__(self) -> None:
         for name in ("handshake_seconds", "message_seconds", "idle_seconds", "max_associations", "max_object_bytes"):
             if getattr(self, name) <= 0:
-                raise ConfigurationError(f"{name}: expected more than 0, came {getattr(self, name)}")
+                raise ConfigurationError(f"{name}: expected more than 0, got {getattr(self, name)}")
         if not self.port and not self.tls_port:
-            raise ConfigurationError("dicom_port and dicom_tls_port: expected one of them at least, came none")
+            raise ConfigurationError("dicom_port and dicom_tls_port: expected at least one of them, got none")
         if self.tls_port and self.tls is None:
-            raise ConfigurationError("dicom_tls_port: expected tls_certificate with it, came none")
+            raise ConfigurationError("dicom_tls_port: expected tls_certificate with it, got none")
         if self.max_pdu_bytes < 4096:
-            raise ConfigurationError(f"max_pdu_bytes: expected at least 4096, came {self.max_pdu_bytes}")
+            raise ConfigurationError(f"max_pdu_bytes: expected at least 4096, got {self.max_pdu_bytes}")
 
     @property
     def max_associations_per_address(self) -> int:

@@ -1,7 +1,7 @@
 """The receiver as a whole: one process, or several that share one listening socket.
 
-Several processes get the socket by inheritance, not by SO_REUSEPORT: nobody else can join the port, connections that
-wait in the backlog outlive a crashed process, and idle processes take turns.
+Several processes get the socket by inheritance, not by SO_REUSEPORT: no other program can join the port, connections
+that wait in the backlog outlive a crashed process, and idle processes take turns.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ def serve(
         _LOG.info("receiver stopped", **ports)
     if deaf.is_set():
         where = " or ".join(str(port) for port in ports.values())
-        raise ReceivingError(f"the receiver accepts no connections on port {where} any more: start it again")
+        raise ReceivingError(f"the receiver no longer accepts connections on port {where}: restart it")
 
 
 def _look_at_certificate(tls: TlsFiles) -> None:
@@ -154,7 +154,7 @@ def _look_at_certificate(tls: TlsFiles) -> None:
     try:
         left = inspect(tls, as_server=True).days_left()
     except ConfigurationError as error:
-        _LOG.error("peers will not take our certificate", reason=str(error))
+        _LOG.error("peers will reject our certificate", reason=str(error))
         return
     if left < _RENEW_DAYS:
         _LOG.warning("our TLS certificate expires soon", days_left=left, certificate=str(tls.certificate))
@@ -307,7 +307,7 @@ def run_child(descriptor: int, tls_descriptor: int = _CLOSED) -> None:
         try:
             serve(settings, listener, stop, tls_listener)
         except (ReceivingError, ConfigurationError) as error:
-            _LOG.error("receiver process cannot go on", reason=str(error))
+            _LOG.error("receiver process cannot continue", reason=str(error))
             raise SystemExit(1) from error
 
 

@@ -2,7 +2,7 @@
 
 A table, so that it can be read beside the standard. Left out are the states that an acceptor which never asks for a
 release cannot reach (Sta4, Sta5, Sta7, Sta9 to Sta12). In Sta13 everything that comes is thrown away unread, which is
-AA-6 for every PDU: answering garbage with a second A-ABORT (AA-7) helps nobody.
+AA-6 for every PDU: answering garbage with a second A-ABORT (AA-7) has no use.
 """
 
 from __future__ import annotations

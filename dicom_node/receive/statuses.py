@@ -60,8 +60,8 @@ def refusal_of(error: BaseException) -> Refusal:
         if isinstance(cause, Refusal):
             return cause
         if isinstance(cause, MemoryError) or (isinstance(cause, OSError) and cause.errno in _NO_ROOM):
-            return Refusal(Status.OUT_OF_RESOURCES, "no room left to store the object")
+            return Refusal(Status.OUT_OF_RESOURCES, "no space left to store the object")
         if "disk is full" in str(cause):  # SQLITE_FULL
-            return Refusal(Status.OUT_OF_RESOURCES, "no room left for the database")
+            return Refusal(Status.OUT_OF_RESOURCES, "no space left for the database")
         cause = cause.__cause__ or cause.__context__
     return Refusal(Status.PROCESSING_FAILURE, f"{type(error).__name__} while storing the object")

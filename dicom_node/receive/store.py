@@ -67,8 +67,8 @@ class _Waiting:
 class Store:
     """Durable home of instances; one per receiver process, used by all its threads.
 
-    Group commit: the thread that finds nobody committing commits for all that wait (leader); those that come meanwhile
-    wait for the next round. So one association pays one commit an object, and four share it.
+    Group commit: the first thread without a running commit commits for all that wait (leader); those that come
+    meanwhile wait for the next round. So one association pays one commit an object, and four share it.
 
     With several receiver processes on SQLite, `lock_path` keeps them from meeting in the database, where the loser
     sleeps in steps of milliseconds instead of being woken.
@@ -205,7 +205,7 @@ class _Flush:
         self._done.acquire()
 
     def finish(self, error: OSError | None) -> None:
-        """Wake whoever waits."""
+        """Wake the threads that wait."""
         self.error = error
         self._done.release()
 
@@ -289,7 +289,7 @@ def instance_path(checked: CheckedObject) -> str:
     """Where an instance lies, relative to the storage folder, in POSIX form.
 
     inbox/<2 hex>/<62 hex of sha256(Series Instance UID)>/<16 of sha256(SOP Instance UID)>-<sha256 of the file>.dcm: the
-    same bytes always have the same name, other bytes another one, also when somebody makes them on purpose.
+    same bytes always have the same name, other bytes another one, also when crafted on purpose.
     """
     series = hashlib.sha256(checked.summary.series_instance_uid.encode()).hexdigest()
     instance = hashlib.sha256(checked.summary.sop_instance_uid.encode()).hexdigest()

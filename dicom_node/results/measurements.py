@@ -23,6 +23,7 @@ def measurements_json(
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
+    brain_volume_ml, wmh_share_of_brain and outside_brain_ml where no brain was found;
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
     the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
     compare with. Everything but `seconds` is the same, bit for bit,
@@ -45,7 +46,16 @@ def measurements_json(
     fields["volume_interval_ml"] = [*measures.volume_interval_ml]
     fields["lesion_count"] = int(measures.lesion_count)
     fields["uncertainty_index"] = None if measures.uncertainty_index is None else float(measures.uncertainty_index)
-    fields["review_recommended"] = bool(measures.review_recommended)
+    fields["review_recommended"] = segmentation.review_recommended
+    fields["reliability"] = segmentation.plausibility.reliability
+    fields["reasons"] = [
+        {"code": reason.code, "reliability": reason.reliability, "sentence": reason.sentence}
+        for reason in segmentation.plausibility.reasons
+    ]
+    if segmentation.brain_volume_ml is not None:
+        fields["brain_volume_ml"] = float(segmentation.brain_volume_ml)
+        fields["wmh_share_of_brain"] = segmentation.wmh_share_of_brain
+        fields["outside_brain_ml"] = float(segmentation.outside_brain_ml)
     if (regions := segmentation.regions) is not None:
         fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
         fields["deep_volume_ml"] = float(regions.deep_volume_ml)

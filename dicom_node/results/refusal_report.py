@@ -1,7 +1,8 @@
-"""The answer about a series that was not analysed: a report that says why, and a page for viewers that show no reports.
+"""The refusal report about a series that was not analysed: a report that says why, and a page for viewers that show no
+reports.
 
 A report without measurements is a TID 1500 too: of its rows 6, 10 and 12 one is enough, and row 12 holds qualitative
-evaluations. The reason is one of those, coded by CID 9300, and follows in words.
+evaluations. The reason is one of those, coded by CID 9300, and follows as text.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from segmentation.bundle import ModelIdentity
 SERIES_DESCRIPTION: Final = "WMH not analysed - RESEARCH USE ONLY"
 _COMPLETION: Final = "The series was not analysed"
 _NOTHING_MEASURED: Final = (
-    "Nothing was measured: this report does not say whether there are white matter hyperintensities or not."
+    "Nothing was measured: this report does not say whether there are white matter hyperintensities."
 )
 _REASONS: Final = {
     IncompleteSeries: codes.OBJECT_SET_INCOMPLETE,
@@ -69,7 +70,7 @@ class RefusedSeries:
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
         if not self.headers:
-            raise ValueError("expected at least one instance to answer about, got none")
+            raise ValueError("expected at least one instance for the refusal report, got none")
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,13 @@ def build_refusal_report(
     all_options: Collection[DeliveryOptions],
     predecessor: ReportReference | None = None,
 ) -> RefusalReport:
-    """Build what these destinations are told; the same arguments give the same bytes.
+    """Build the refusal reports for these destinations; the same arguments give the same bytes.
 
     Args:
         refused: the series, and why.
         model, runtime, precision: what would have analysed it.
         looked_at: with a time zone; the time that every object carries.
-        all_options: of the destinations that are told.
+        all_options: of the destinations that get one.
         predecessor: the report about an earlier state of the series.
     """
     source, reason = refused.headers[0], refused.reason
@@ -207,7 +208,7 @@ def _library(headers: Sequence[Dataset]) -> sr.ContainerContentItem:
 
 
 def _evaluations(refused: RefusedSeries, facts: AnalysisFacts) -> sr.ContainerContentItem:
-    """TID 1500, rows 12 to 14: the reason as a code, then in words."""
+    """TID 1500, rows 12 to 14: the reason as a code, then as text."""
     container = sr.ContainerContentItem(
         codes.QUALITATIVE_EVALUATIONS, relationship_type=sr.RelationshipTypeValues.CONTAINS
     )
@@ -222,7 +223,7 @@ def _evaluations(refused: RefusedSeries, facts: AnalysisFacts) -> sr.ContainerCo
 
 
 def refusal_sentences(reason: NotAnalysable, *, replaces: bool = False) -> tuple[str, ...]:
-    """Why the series was not analysed, what was expected, and what somebody can do: sentences for a radiologist."""
+    """Why the series was not analysed, what was expected, and what a person can do: sentences for a radiologist."""
     advice = advice_for(reason.code)
     return (
         RESEARCH_USE,

@@ -140,10 +140,10 @@ def build_result_set(
     all_options: Collection[DeliveryOptions] = (),
     comparison: FollowUpFinding | None = None,
 ) -> ResultSet:
-    """Build what the destinations are sent; the same arguments give the same bytes.
+    """Build the result set for the destinations; the same arguments give the same bytes.
 
-    What the default profile has is always built: this is what the node keeps of an analysis, whatever its destinations
-    want, so that another can be sent it later.
+    What the default profile has is always built: this is what the node keeps of an analysis, independent of its
+    destinations, so that another one can get it later.
 
     Args:
         series: the source.
@@ -151,8 +151,8 @@ def build_result_set(
         model: what found it.
         runtime, precision: what the model ran on, see `segmentation.ensemble`.
         analysed_at: with a time zone; the time that every object carries.
-        threshold: mean probability at or above which a voxel is WMH; not told when None.
-        predecessor: the report about an earlier state of the series, which this one takes the place of.
+        threshold: mean probability at or above which a voxel is WMH; left out when None.
+        predecessor: the report about an earlier state of the series, which this one replaces.
         all_options: what the destinations are sent.
         comparison: the change since an earlier result of the patient, or why it is not told.
 

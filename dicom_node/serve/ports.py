@@ -27,7 +27,7 @@ def require_free(host: str, port: int, remedy: str = "set WMH_NODE_BIND or WMH_N
             probe.listen(1)
         except OSError as error:
             raise ConfigurationError(
-                f"cannot listen on {host}:{port}: {error.strerror}; {remedy}, or stop the program that holds it"
+                f"cannot listen on {host}:{port}: {error.strerror}; {remedy}, or stop the program that uses it"
             ) from error
 
 

@@ -28,13 +28,13 @@ _WATCHDOG_SHARE: Final = 3
 class Presence:
     """While the block lasts: heartbeats every ten seconds, and reports to a service manager where there is one.
 
-    A role whose loops are stuck goes on with its heartbeats, which then say so, but the service manager hears no more
-    that it is alive, and starts it again. A database that does not answer is no reason to be started again.
+    A role whose loops are stuck goes on with its heartbeats, which then say so, but no longer reports to the service
+    manager, which then restarts it. A database that does not answer is no reason to be started again.
 
     Args:
         role: receive, work, deliver or web.
         table: where heartbeats are written.
-        liveness: what the role says about itself.
+        liveness: the role's own reports.
         beat_seconds: between two heartbeats.
     """
 
@@ -46,7 +46,7 @@ class Presence:
         self._stop = threading.Event()
         self._start_id: str | None = None
         self._is_silent = False
-        # The watchdog has a thread of its own: a database may take half a minute to say that it is away.
+        # The watchdog has its own thread: a database may need half a minute to report that it is unavailable.
         bodies: dict[str, Callable[[], None]] = {"heartbeat of the role": self._beat, "service manager": self._report}
         self._threads = [threading.Thread(target=body, name=name, daemon=True) for name, body in bodies.items()]
 
@@ -75,7 +75,7 @@ class Presence:
                 self._is_silent = False
             except DatabaseError as error:
                 if not self._is_silent:
-                    log.warning("no heartbeat, the database does not take it", detail=str(error))
+                    log.warning("heartbeat not recorded, the database does not accept it", detail=str(error))
                 self._is_silent = True
             if self._stop.wait(self._beat_seconds):
                 return
@@ -93,4 +93,4 @@ class Presence:
             if trouble is None:
                 notify(ALIVE)
             else:
-                log.error("a loop is stuck, the service manager will start this role again", trouble=trouble)
+                log.error("a loop is stuck, the service manager will restart this role", trouble=trouble)

@@ -1,4 +1,4 @@
-"""What the process of every role has in common: a name for its leases, and the ways it is told to stop."""
+"""What the process of every role has in common: a name for its leases, and its stop signals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import threading
 from types import FrameType
 
 # Set by the supervisor: the process then also stops when its standard input ends, which happens when the supervisor
-# dies without having told it (kill -9).
+# dies without a signal (kill -9).
 SUPERVISED_VARIABLE = "WMH_NODE_SUPERVISED"
 
 
@@ -26,7 +26,7 @@ def give_way_to_the_receiver() -> None:
 
 
 def lease_owner(role: str, index: int = 0) -> str:
-    """A lease holder's name that nobody else has: two containers may share host name and process id."""
+    """A lease holder's unique name: two containers may share host name and process id."""
     return f"{role}@{socket.gethostname()}:{os.getpid()}/{index}-{secrets.token_hex(4)}"
 
 

@@ -71,11 +71,11 @@ class Supervisor:
         return {role.name: role.process.pid for role in self._roles if role.process and role.process.poll() is None}
 
     def run(self, stop: threading.Event) -> int:
-        """Watch until told to stop.
+        """Watch until a stop signal.
 
         Returns:
-            0, or 2 when no role at all can run with these settings. As long as one can, the others are only tried
-            again: images are received while the model, say, cannot be loaded.
+            0, or 2 when no role at all can run with these settings. As long as one can, the others are retried: images
+            are received while the model, say, cannot be loaded.
         """
         while not stop.wait(_LOOK_SECONDS):
             for role in self._roles:

@@ -12,7 +12,7 @@ from dicom_node.node.clock import ClockWatch, Regularly, clock_watch
 log = structlog.get_logger()
 
 _EVERY_SECONDS: Final = 30.0
-_SAID_SECONDS: Final = 120.0  # after a step, which is a warning of its own
+_SAID_SECONDS: Final = 120.0  # after a step, which is a separate warning
 
 
 class TimeKeeper:

@@ -32,6 +32,10 @@ _CASES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "mostly_outside_brain": ({"outside_ml": 10.1}, {"outside_ml": 10.0}),
     "at_the_skull": ({"rim_share": 0.51}, {"rim_share": 0.5}),
     "almost_all_uncertain": ({"index": 0.9}, {"index": 0.89}),
+    "interval_covers_brain": (
+        {"volume_interval_ml": VolumeInterval(5.0, 331.0)},
+        {"volume_interval_ml": VolumeInterval(5.0, 330.0)},
+    ),
     "uncertain": ({"review_recommended": True}, {"review_recommended": False}),
     "large_share": ({"volume_ml": 81.0, "brain_ml": 1000.0}, {"volume_ml": 80.0, "brain_ml": 1000.0}),
     "partly_outside_brain": ({"outside_ml": 1.2}, {"outside_ml": 1.1}),

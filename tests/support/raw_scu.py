@@ -117,7 +117,7 @@ class RawScu:
         """Associate; fails when it is not accepted."""
         self.send(associate_request(**arguments))
         kind, body = self.pdu()
-        assert kind == 2, f"expected A-ASSOCIATE-AC, came PDU type {kind}"
+        assert kind == 2, f"expected A-ASSOCIATE-AC, got PDU type {kind}"
         answer = A_ASSOCIATE_AC()
         answer.decode(struct.pack(">BxL", kind, len(body)) + body)
         return answer
@@ -125,7 +125,7 @@ class RawScu:
     def rejection(self) -> tuple[int, int, int]:
         """The next PDU, which must be an A-ASSOCIATE-RJ: result, source, reason."""
         kind, body = self.pdu()
-        assert kind == 3, f"expected A-ASSOCIATE-RJ, came PDU type {kind}"
+        assert kind == 3, f"expected A-ASSOCIATE-RJ, got PDU type {kind}"
         answer = A_ASSOCIATE_RJ()
         answer.decode(struct.pack(">BxL", kind, len(body)) + body)
         return answer.result, answer.source, answer.reason_diagnostic
@@ -144,7 +144,7 @@ class RawScu:
     def response(self) -> Dataset:
         """The next DIMSE response."""
         kind, body = self.pdu()
-        assert kind == 4, f"expected P-DATA-TF, came PDU type {kind} {body.hex()}"
+        assert kind == 4, f"expected P-DATA-TF, got PDU type {kind} {body.hex()}"
         return decode_data_set(BytesIO(body[6:]), True, True)
 
     def release(self) -> None:

@@ -17,9 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.anatomy import Anatomy
 from segmentation.bundle import ModelIdentity
 from segmentation.ensemble import Ensemble
+from segmentation.measures import REVIEW_ABOVE
 from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.volume import FlairVolume
 
 SD_ABOVE_MODE: Final = 3.5
 RIM: Final = 0.2
@@ -55,6 +58,7 @@ class ThresholdMethod(Ensemble):
         self.size = self.preprocessing.size
         self.threshold = 0.5
         self.ventricle_threshold = 1.0
+        self.review_above = REVIEW_ABOVE
 
     @property
     def runtime(self) -> str:
@@ -89,6 +93,10 @@ class ThresholdMethod(Ensemble):
 
     def predict_ventricles(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The rule knows no ventricles."""
+        return None
+
+    def predict_anatomy(self, volume: FlairVolume) -> Anatomy | None:
+        """The rule knows no anatomy."""
         return None
 
 

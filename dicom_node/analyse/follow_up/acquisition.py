@@ -90,7 +90,7 @@ class Acquisition:
         return name if self.field_strength_t is None else f"{name}, {_shown(self.field_strength_t)} T"
 
     def other_scanner(self, earlier: Acquisition) -> bool:
-        """Manufacturer, model or field strength differ; what one of the two does not tell is no difference."""
+        """Manufacturer, model or field strength differ; a value that one of the two lacks is no difference."""
         return (
             _texts_differ(self.manufacturer, earlier.manufacturer)
             or _texts_differ(self.model, earlier.model)

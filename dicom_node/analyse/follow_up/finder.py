@@ -26,8 +26,8 @@ from segmentation.interval import VolumeInterval
 log = structlog.get_logger()
 
 OTHER_BIRTH_DATE: Final = (
-    "An earlier result under the same patient identifier has another date of birth: the two were not compared. Check "
-    "whether both are of the same patient."
+    "An earlier result under the same patient identifier has another date of birth: the two were not compared. "
+    "Check that both belong to the same patient."
 )
 _MANY_SCANNERS: Final = "Volumes from two scanners may differ without any change in the patient."
 
@@ -86,7 +86,7 @@ class FollowUps:
 def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
     """The earlier result to compare with.
 
-    One of another date of birth is only chosen when there is no other, and then told and not compared.
+    One with another date of birth is only chosen when there is no other; it is then reported, not compared.
 
     Args:
         scan: the present one.
@@ -131,7 +131,9 @@ def _unlikeness(now: Acquisition, found: ScanResult) -> int:
 
 
 def _volume_of(measurements: Mapping[str, Any]) -> tuple[float, VolumeInterval] | None:
-    """Volume and interval; None in a result of a version that measured no interval."""
+    """Volume and interval; None in a result that is not reliable, and of a version that measured no interval."""
+    if measurements.get("reliability") == "not_reliable":
+        return None
     try:
         return float(measurements["wmh_volume_ml"]), VolumeInterval(*map(float, measurements["volume_interval_ml"]))
     except (KeyError, TypeError, ValueError):
@@ -144,17 +146,17 @@ def _warnings(scan: Scan, found: ScanResult, model: ModelIdentity) -> tuple[str,
     if (then := _model_of(found.measurements)) is not None and then[2] != model.digest:
         warnings.append(
             f"Another model: {model.name} {model.version} now, {then[0]} {then[1]} for the earlier scan. The change "
-            "may be the models' alone: do not rely on it before one model has analysed both."
+            "may come from the models alone: do not rely on it before one model has analysed both."
         )
     if now.other_scanner(earlier):
         warnings.append(f"Another scanner: {now.scanner} now, {earlier.scanner} for the earlier scan. {_MANY_SCANNERS}")
     elif difference := now.device_difference(earlier):
         what = "Another scanner of the same model" if now.model and earlier.model else "Another scanner"
-        warnings.append(f"{what}: {now.scanner}, of another {difference} than for the earlier scan. {_MANY_SCANNERS}")
+        warnings.append(f"{what}: {now.scanner}, another {difference} than for the earlier scan. {_MANY_SCANNERS}")
     if differences := now.protocol_differences(earlier):
         warnings.append(f"Another protocol: {'; '.join(differences)}. This alone may change the volume.")
     if is_partial(found.measurements.get("flags") or ()):
-        warnings.append("The earlier series did not hold the whole brain, so that its volume is of a part.")
+        warnings.append("The earlier series did not cover the whole brain: its volume is that of a part.")
     return tuple(warnings)
 
 

@@ -1,8 +1,8 @@
-"""Keyed hashes in place of who the patient is: two scans of one patient are told as such, and nothing tells whose.
-Likewise in place of which scanner it was, whose number tells the hospital.
+"""Keyed hashes instead of the patient's identity: two scans of one patient match, and the patient stays unknown.
+The same for the scanner, whose serial number would identify the hospital.
 
-HMAC-SHA-256 (RFC 2104) with a random key that lies in STORAGE and never in the database: without the key nobody can try
-identifiers until one fits, and a database that gets into other hands holds no identifier in any form.
+HMAC-SHA-256 (RFC 2104) with a random key in STORAGE, never in the database: without the key, trying identifiers until
+one fits is impossible, and a leaked database holds no identifier in any form.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class PatientHasher:
 def open_hasher(storage: Path) -> PatientHasher:
     """The node's hasher; makes its key, readable by the owner only, when there is none.
 
-    A key that is lost is made anew: results from before are then not found as earlier ones any more.
+    When the key is lost, a new one is made: earlier results are then no longer found.
 
     Raises:
         ConfigurationError: the key is not what this program wrote.
@@ -105,8 +105,8 @@ def open_hasher(storage: Path) -> PatientHasher:
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(
-            f"expected {_KEY_BYTES} bytes in {path}, got {len(key)}: it is damaged. Restore it from a backup; or "
-            "remove it, and results from before are not compared with later ones any more"
+            f"expected {_KEY_BYTES} bytes in {path}, got {len(key)}: it is damaged. Restore it from a backup, or "
+            "remove it: later results are then not compared with results from before"
         )
     return PatientHasher(key)
 

@@ -52,7 +52,7 @@ _CHUNK_BYTES: Final = 1024 * 1024  # of a file at once
 _MOST_PARTS: Final = 1000  # buffers of one sendmsg: IOV_MAX is 1024
 _MAX_RESPONSE_BYTES: Final = 16 * 1024
 _LINGER_SECONDS: Final = 2.0
-_QUESTION: Final = "does it speak TLS on this port?"
+_QUESTION: Final = "does it use TLS on this port?"
 _ABORTED: Final = "the association was aborted, or the peer was silent"
 
 
@@ -190,7 +190,7 @@ class RequestedAssociation:
             deadline = time.monotonic() + self._timeouts.acse
             while True:
                 kind, _body = self._transport.read_pdu(self._timeouts.acse, self._max_pdu_bytes, deadline)
-                if kind is not PduType.P_DATA_TF:  # data that nobody asked for is still on its way
+                if kind is not PduType.P_DATA_TF:  # data that was not requested is still on its way
                     break
         self._transport.close()
 

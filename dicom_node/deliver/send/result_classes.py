@@ -1,4 +1,4 @@
-"""The SOP classes of our results: in words, and what to do about a peer that rejects one."""
+"""The SOP classes of our results: their names, and what to do about a peer that rejects one."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def classes_of(options: DeliveryOptions) -> tuple[str, ...]:
 
 
 def words_of_class(sop_class_uid: str) -> str:
-    """Its objects in words: "segmentations (Segmentation Storage)"; the name or the UID of a class of others."""
+    """Its objects by name: "segmentations (Segmentation Storage)"; for other classes, the name or the UID."""
     ours = _CLASSES.get(sop_class_uid)
     return UID(sop_class_uid).name if ours is None else f"{ours.words} ({ours.name})"
 

@@ -1,6 +1,6 @@
-"""Storage SCU: files to a peer, and what became of each.
+"""Storage SCU: files to a peer, and the outcome of each.
 
-Files go out as they are, in pieces, without being decoded, in associations of our own codec (`association`).
+Files are sent unchanged, in pieces, without being decoded, in associations of our own codec (`association`).
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ _MOST_SILENT: Final = 2
 
 @dataclass(frozen=True)
 class SendOutcome:
-    """What became of one file.
+    """The outcome of one file.
 
     Attributes:
         path: as given.
         status: C-STORE status; 0x0122 (SOP class not supported) when the peer rejected the presentation context; None
             when no answer came: no association, a timeout, an unreadable file.
         ok: the peer holds the object, see `dicom_node.deliver.send.statuses`.
-        detail: in words; empty after 0x0000.
-        unsupported: UID of the SOP class that the peer does not take, with 0x0122; else empty.
+        detail: as text; empty after 0x0000.
+        unsupported: UID of the SOP class that the peer does not accept, with 0x0122; else empty.
         lost: it was sent and no answer came: the peer may hold it.
     """
 
@@ -204,7 +204,7 @@ def _send_plan(plan: AssociationPlan, call: Call) -> Iterator[tuple[ObjectFile, 
             return
         if aborted >= _MOST_ABORTED or silent >= _MOST_SILENT:
             for file in left:
-                yield file, SendOutcome(file.path, None, False, "not tried: the association before brought no answer")
+                yield file, SendOutcome(file.path, None, False, "not tried: no answer in the association before")
             return
 
 
@@ -245,7 +245,7 @@ def _implicit(path: Path) -> bytes:
 
 
 def _unsupported(file: ObjectFile) -> SendOutcome:
-    detail = f"the peer takes no {words_of_class(file.sop_class_uid)}"
+    detail = f"the peer accepts no {words_of_class(file.sop_class_uid)}"
     return SendOutcome(file.path, _NOT_SUPPORTED, False, detail, file.sop_class_uid)
 
 
@@ -253,5 +253,5 @@ def _in_another_syntax(file: ObjectFile) -> SendOutcome:
     from pydicom.uid import UID
 
     syntax = UID(file.transfer_syntax_uid).name
-    detail = f"the peer takes no {words_of_class(file.sop_class_uid)} in transfer syntax {syntax}"
+    detail = f"the peer accepts no {words_of_class(file.sop_class_uid)} in transfer syntax {syntax}"
     return SendOutcome(file.path, _NOT_SUPPORTED, False, detail)

@@ -8,16 +8,16 @@ from typing import Final
 
 
 class StoreStatus(Enum):
-    """What became of the object, and so whether to send it again.
+    """The outcome for the object, and so whether to send it again.
 
     STORED: the peer holds it. ALREADY_THERE: the peer holds an object of that UID; the same one, where the UID stands
     for the content, as our results' UIDs do. TRY_AGAIN: not stored, for a reason that may pass. REFUSED: not stored,
-    and this object will hardly be taken later either. NOT_UNDERSTOOD: the same by the standard, and also what a peer in
-    trouble says of everything: only time, and what it says of other objects, tell the two apart.
+    and later attempts will probably fail too. NOT_UNDERSTOOD: the same by the standard, and also what a peer with a
+    fault answers to everything: only time, and its answers to other objects, separate the two.
     """
 
     STORED = "stored"
-    ALREADY_THERE = "already there"
+    ALREADY_THERE = "already stored"
     TRY_AGAIN = "try again"
     REFUSED = "refused"
     NOT_UNDERSTOOD = "not understood"
@@ -39,7 +39,7 @@ STATUSES: Final = (
     Status(0x0000, 0x0000, StoreStatus.STORED, ""),
     Status(0xB000, 0xB000, StoreStatus.STORED, "stored, but the peer changed elements"),
     Status(0xB006, 0xB006, StoreStatus.STORED, "stored, but the peer dropped elements"),
-    Status(0xB007, 0xB007, StoreStatus.STORED, "stored, though the peer finds that it does not match its SOP class"),
+    Status(0xB007, 0xB007, StoreStatus.STORED, "stored, but the peer reports that it does not match its SOP class"),
     Status(0x0111, 0x0111, StoreStatus.ALREADY_THERE, "duplicate SOP instance"),
     Status(0xA700, 0xA7FF, StoreStatus.TRY_AGAIN, "out of resources"),
     Status(0x0110, 0x0110, StoreStatus.TRY_AGAIN, "processing failure"),
@@ -52,7 +52,7 @@ STATUSES: Final = (
     Status(0x0112, 0x0112, StoreStatus.REFUSED, "no such SOP instance"),
     Status(0x0117, 0x0117, StoreStatus.REFUSED, "invalid object instance"),
     Status(0x0118, 0x0118, StoreStatus.REFUSED, "no such SOP class"),
-    # Also what a rejected presentation context comes to.
+    # Also the status of a rejected presentation context.
     Status(0x0122, 0x0122, StoreStatus.REFUSED, "SOP class not supported"),
 )
 _UNKNOWN: Final = Status(0x0000, 0xFFFF, StoreStatus.TRY_AGAIN, "unknown status")
@@ -64,7 +64,7 @@ def store_status_of(status: int | None) -> StoreStatus:
 
 
 def words_of(status: int | None) -> str:
-    """A status in words, e.g. "0xA700 out of resources"."""
+    """A status as text, e.g. "0xA700 out of resources"."""
     return "nothing" if status is None else f"0x{status:04X} {_row(status).words}".rstrip()
 
 

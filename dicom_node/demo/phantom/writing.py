@@ -23,7 +23,7 @@ def write_phantom_series(phantom: Phantom, folder: Path) -> list[Path]:
     truth.nii.gz is the WMH mask, ventricles.nii.gz that of the ventricles, (column, row, slice) with their RAS affine.
     truth.json holds wmh_volume_ml, periventricular_volume_ml and deep_volume_ml (by the published rule),
     ventricle_volume_ml, lesion_count, spacing_mm (slice, row, column), seed, series_instance_uid, study_instance_uid
-    and the whole spec. What cannot be told (a slab without ventricles) is absent.
+    and the whole spec. Unknown values (a slab without ventricles) are absent.
 
     Returns:
         The DICOM files: in slice order (feet to head), or the one Enhanced instance.

@@ -1,4 +1,4 @@
-"""Orthanc as the PACS: a process of its own, in a folder of its own, for callers on this machine only."""
+"""Orthanc as the PACS: a separate process in a separate folder, for callers on this machine only."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def run_orthanc(
         configuration: folder with orthanc.json and, when it shall route, routing.lua.
         folder: for its database; its log goes to `log_file`.
         dicom_port, http_port: where it listens.
-        modalities: its name of a peer -> (AE title, port on this machine): whom it answers, and whom it sends to.
+        modalities: its name of a peer -> (AE title, port on this machine): peers that it answers and sends to.
 
     Raises:
         ViewerError: it did not start.

@@ -45,7 +45,7 @@ class Viewer:
 
     Attributes:
         url: opens the study with the first result; the list of studies where there is none.
-        series: what became of each series that was sent.
+        series: the outcome of each series that was sent.
         truth: of the phantom, when it was sent.
         orthanc: the PACS behind it.
         require_alive: raises ViewerError or WmhNodeError when Orthanc or the node has ended.
@@ -104,7 +104,7 @@ def open_viewer(
         node_port, dicom_port, http_port = free_port(), free_port(), free_port()
         destination = f"orthanc=ORTHANC@{_HOST}:{dicom_port}+ohif"
         variables = node_variables(work, NODE_AE_TITLE, node_port, destination)
-        # Whom Orthanc takes objects from; the sender's port is never called.
+        # Peers that Orthanc accepts objects from; the sender's port is never called.
         peers = {"wmhnode": (NODE_AE_TITLE, node_port), "sender": (SENDER_AE_TITLE, node_port)}
         with (
             run_orthanc(

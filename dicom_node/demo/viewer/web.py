@@ -42,7 +42,7 @@ class Site:
 
     Attributes:
         ohif: folder with OHIF's built viewer (index.html in it).
-        app_config: the file that tells OHIF where its images are.
+        app_config: the file with the address of OHIF's images.
         orthanc_port: of Orthanc's HTTP server on this machine.
     """
 
@@ -108,11 +108,11 @@ class _Handler(SimpleHTTPRequestHandler):
         return str(self._site.ohif / "index.html" if is_page else file)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: addresses hold UIDs of studies, and nobody reads it."""
+        """Log nothing: addresses hold UIDs of studies."""
 
     def _answer(self, from_files: Any) -> None:
         if not self._is_addressed_here():
-            self.send_error(HTTPStatus.FORBIDDEN, "this viewer answers to its own address only")
+            self.send_error(HTTPStatus.FORBIDDEN, "this viewer answers only at its own address")
         elif self.path.startswith(_DICOM_WEB):
             self._ask_orthanc()
         else:

@@ -138,7 +138,7 @@ class ConfinedChild:
     def _require_within_memory(self, process_id: int) -> None:
         if resident_bytes(process_id) > self._limits.memory_bytes:
             mebibytes = self._limits.memory_bytes // 1024**2
-            raise ConfinedChildLost(f"took more than {mebibytes} MiB of memory", took_too_much=True)
+            raise ConfinedChildLost(f"used more than {mebibytes} MiB of memory", took_too_much=True)
 
 
 class _Ended(Exception):
@@ -203,7 +203,7 @@ class _Answer:
         with memoryview(self._target) as view:
             count = os.readv(descriptor, [view[self._filled : self._filled + _CHUNK]])
         if count == 0:
-            raise _Ended("ended before it had answered")
+            raise _Ended("ended before it answered")
         self._filled += count
         while self._filled == len(self._target) and not self.is_whole:
             self._go_on()
@@ -215,13 +215,13 @@ class _Answer:
         elif len(whole) == 4:
             (count,) = struct.unpack(">L", whole)
             if not 0 < count <= _MOST_PARTS:
-                raise ConfinedChildLost("gave no answer that can be understood", took_too_much=False)
+                raise ConfinedChildLost("returned an invalid reply", took_too_much=False)
             self._target = bytearray(8 * count)
             return
         else:
             self._lengths = struct.unpack(f">{len(whole) // 8}Q", whole)
             if sum(self._lengths) > self._limit_bytes:
-                raise ConfinedChildLost(f"gave more than {self._limit_bytes} bytes", took_too_much=True)
+                raise ConfinedChildLost(f"returned more than {self._limit_bytes} bytes", took_too_much=True)
         if not self.is_whole:
             self._target = bytearray(self._lengths[len(self.parts)])
 
@@ -230,7 +230,7 @@ def _written(descriptor: int, content: memoryview) -> int:
     try:
         return os.write(descriptor, content[:_CHUNK])
     except BrokenPipeError as error:
-        raise _Ended("ended before it was asked") from error
+        raise _Ended("ended before the request") from error
 
 
 def _how_it_ended(process: subprocess.Popen[bytes], when: str) -> ConfinedChildLost:
@@ -240,9 +240,9 @@ def _how_it_ended(process: subprocess.Popen[bytes], when: str) -> ConfinedChildL
         case None:
             return ConfinedChildLost(f"{when}: it has closed its output", took_too_much=False, ended=True)
         case code if code == -signal.SIGXCPU:  # see `inside`
-            return ConfinedChildLost("took more CPU time than it may", took_too_much=True)
+            return ConfinedChildLost("used more CPU time than allowed", took_too_much=True)
         case code if code == -signal.SIGKILL:
-            what = f"{when}: it was killed, probably by the system, as the machine is short of memory"
+            what = f"{when}: it was killed, probably by the system, because the machine is short of memory"
             return ConfinedChildLost(what, took_too_much=False, ended=True)
         case code if code < 0:
             return ConfinedChildLost(f"{when}: it got signal {-code}", took_too_much=False, ended=True)

@@ -1,6 +1,7 @@
 """CPU time of a process and its descendants, from Linux' /proc (proc(5)).
 
-It tells a process that computes without end from one that waits: for slow storage, or for a machine that is busy.
+It distinguishes a process that computes without end from one that waits: for slow storage, or for a machine that is
+busy.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         InvalidPdu: lengths that do not fit each other, or fields that PS3.8 does not allow.
     """
     if len(body) < _FIXED.size:
-        raise _invalid(f"expected at least {_FIXED.size} bytes of A-ASSOCIATE-RQ, came {len(body)}")
+        raise _invalid(f"expected at least {_FIXED.size} bytes of A-ASSOCIATE-RQ, got {len(body)}")
     version, called, calling = _FIXED.unpack_from(body)
     application_context, implementation = "", ""
     max_length = 0
@@ -202,13 +202,13 @@ def _items(body: memoryview) -> Iterator[tuple[int, memoryview]]:
         start = position + _ITEM.size
         position = start + length
         if position > end:
-            raise _invalid(f"A-ASSOCIATE-RQ: item {kind:#04x} says {length} bytes, {end - start} are left")
+            raise _invalid(f"A-ASSOCIATE-RQ: item {kind:#04x} announces {length} bytes, {end - start} are left")
         yield kind, body[start:position]
 
 
 def _decode_context(value: memoryview) -> ProposedContext:
     if len(value) < 4:
-        raise _invalid(f"A-ASSOCIATE-RQ: expected a presentation context of 4 bytes or more, came {len(value)}")
+        raise _invalid(f"A-ASSOCIATE-RQ: expected a presentation context of 4 bytes or more, got {len(value)}")
     abstract = ""
     transfer: list[str] = []
     for kind, part in _items(value[4:]):
@@ -223,7 +223,7 @@ def _decode_context(value: memoryview) -> ProposedContext:
 
 def _check_contexts(contexts: Sequence[ProposedContext]) -> None:
     if not 1 <= len(contexts) <= _MAX_CONTEXTS:
-        raise _invalid(f"A-ASSOCIATE-RQ: expected 1 to {_MAX_CONTEXTS} presentation contexts, came {len(contexts)}")
+        raise _invalid(f"A-ASSOCIATE-RQ: expected 1 to {_MAX_CONTEXTS} presentation contexts, got {len(contexts)}")
     numbers = {context.context_id for context in contexts}
     if len(numbers) != len(contexts) or any(number % 2 == 0 for number in numbers):
         raise _invalid("A-ASSOCIATE-RQ: expected presentation context IDs that are odd and all different")
@@ -234,7 +234,7 @@ def _decode_user_information(value: memoryview) -> tuple[int, str]:
     for kind, part in _items(value):
         if kind == _MAXIMUM_LENGTH_ITEM:
             if len(part) != 4:
-                raise _invalid(f"A-ASSOCIATE-RQ: expected a maximum length of 4 bytes, came {len(part)}")
+                raise _invalid(f"A-ASSOCIATE-RQ: expected a maximum length of 4 bytes, got {len(part)}")
             max_length = int.from_bytes(part, "big")
         elif kind == _IMPLEMENTATION_VERSION_ITEM:
             implementation = _printable(bytes(part))[:16]
@@ -245,7 +245,7 @@ def _uid(value: memoryview) -> str:
     """A UID of 64 characters at most; padding, which PS3.8 annex F does not allow but some senders add, is dropped."""
     text = bytes(value).rstrip(b"\0 ").decode("ascii", "replace")
     if len(text) > 64 or not _UID.fullmatch(text):
-        raise _invalid(f"A-ASSOCIATE-RQ: expected a UID, came {len(value)} bytes that are none")
+        raise _invalid(f"A-ASSOCIATE-RQ: expected a UID, got {len(value)} bytes that are none")
     return text
 
 

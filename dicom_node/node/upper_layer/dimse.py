@@ -170,7 +170,7 @@ def _invalid(message: str) -> InvalidPdu:
 def _number(values: dict[int, bytes], element: int) -> int:
     value = values.get(element)
     if value is None or len(value) != 2:
-        raise _invalid(f"expected (0000,{element:04X}) with 2 bytes, came {'none' if value is None else len(value)}")
+        raise _invalid(f"expected (0000,{element:04X}) with 2 bytes, got {'none' if value is None else len(value)}")
     return int.from_bytes(value, "little")
 
 

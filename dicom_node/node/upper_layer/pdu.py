@@ -110,7 +110,7 @@ def check_header(header: bytes | bytearray | memoryview, max_data_bytes: int) ->
     try:
         kind = PduType(number)
     except ValueError:
-        raise InvalidPdu(AbortReason.UNRECOGNIZED_PDU, f"expected a PDU type 1 to 7, came {number:#04x}") from None
+        raise InvalidPdu(AbortReason.UNRECOGNIZED_PDU, f"expected a PDU type 1 to 7, got {number:#04x}") from None
     if kind is PduType.P_DATA_TF:
         allowed = max_data_bytes
     elif kind in (PduType.A_ASSOCIATE_RQ, PduType.A_ASSOCIATE_AC):
@@ -118,7 +118,7 @@ def check_header(header: bytes | bytearray | memoryview, max_data_bytes: int) ->
     else:
         allowed = _FIXED_BYTES
     if length > allowed:
-        message = f"expected a {kind.name} of at most {allowed} bytes, came {length}"
+        message = f"expected a {kind.name} of at most {allowed} bytes, got {length}"
         raise InvalidPdu(AbortReason.INVALID_PARAMETER, message)
     return kind, length
 
@@ -169,7 +169,7 @@ def split_pdvs(body: memoryview) -> list[tuple[int, int, memoryview]]:
         length, context_id, control = _PDV_HEADER.unpack_from(body, position)
         stop = position + 4 + length
         if length < 2 or stop > end:
-            message = f"expected a presentation data value of 2 to {end - position - 4} bytes, came {length}"
+            message = f"expected a presentation data value of 2 to {end - position - 4} bytes, got {length}"
             raise InvalidPdu(AbortReason.INVALID_PARAMETER, message)
         values.append((context_id, control, body[position + PDV_HEADER_BYTES : stop]))
         position = stop

@@ -57,7 +57,7 @@ class SecureTransport(Transport):
         """Agree on keys with the peer until `deadline` (`time.monotonic`), however it drips; gives version and cipher.
 
         Raises:
-            HandshakeFailed: no TLS came, or nothing that both accept; the peer was told.
+            HandshakeFailed: no TLS, or nothing that both accept; the peer got an alert.
             TransportClosed: the connection ended before anything came.
             TransportTimeout: it took too long.
         """
@@ -79,7 +79,7 @@ class SecureTransport(Transport):
             except TransportClosed:
                 if came and self._is_server:
                     raise HandshakeFailed(
-                        "the peer went away in the middle: it may not trust our certificate"
+                        "the peer closed the connection during the handshake: it may not trust our certificate"
                     ) from None
                 raise
             if not came and self._is_server:
@@ -170,4 +170,4 @@ class SecureTransport(Transport):
                 "turn TLS on at the sender, or let it send to the port without"
             )
         if first != _HANDSHAKE_RECORD:
-            raise HandshakeFailed(f"expected a TLS handshake, came something else (first byte {first:#04x})")
+            raise HandshakeFailed(f"expected a TLS handshake, got something else (first byte {first:#04x})")

@@ -89,7 +89,7 @@ class Transport:
         while self._end - self._start < total:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TransportTimeout("a PDU did not come whole in time")
+                raise TransportTimeout("a PDU was not complete in time")
             self._receive(silence_seconds if artim is None else left)
 
     def send(self, data: bytes) -> None:
@@ -102,7 +102,7 @@ class Transport:
         try:
             self._socket.sendall(data)
         except BlockingIOError:
-            raise TransportTimeout("the peer does not take our answer") from None
+            raise TransportTimeout("the peer does not read our answer") from None
         except OSError as error:
             raise TransportClosed(str(error)) from None
 
@@ -114,7 +114,7 @@ class Transport:
             if left:  # a signal, or a peer that reads slowly
                 self._socket.sendall(b"".join(parts)[-left:])
         except BlockingIOError:
-            raise TransportTimeout("the peer does not take what we send") from None
+            raise TransportTimeout("the peer does not read what we send") from None
         except OSError as error:
             raise TransportClosed(str(error)) from None
 
@@ -152,7 +152,7 @@ class Transport:
     def _receive_into(self, room: memoryview, seconds: float) -> int:
         """One recv of at least a byte; sleeps in the kernel for `seconds` at most."""
         if seconds <= 0:
-            raise TransportTimeout("time is over")
+            raise TransportTimeout("timeout")
         if seconds != self._timeout:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
             self._timeout = seconds
@@ -161,7 +161,7 @@ class Transport:
             if _QUICKACK is not None:
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         except BlockingIOError:
-            raise TransportTimeout("nothing came in time") from None
+            raise TransportTimeout("nothing received in time") from None
         except OSError as error:
             raise TransportClosed(str(error)) from None
         if count == 0:

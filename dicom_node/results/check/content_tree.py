@@ -93,7 +93,7 @@ def _faults(item: Dataset, schemes: set[str]) -> Iterator[str]:
     if not values.text(item, "RelationshipType"):
         yield "has no RelationshipType"
     if kind not in _VALUE_IN:
-        yield "has a ValueType that a report of ours does not use"
+        yield "has a ValueType that our reports do not use"
     elif _VALUE_IN[kind] not in item or item[_VALUE_IN[kind]].is_empty:
         yield f"is a {kind} without {_VALUE_IN[kind]}"
     if kind not in _NAMELESS and code_of(item) == ("", ""):

@@ -14,7 +14,7 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 def check_elements(checked: Checked) -> Iterator[tuple[str, str]]:
-    """(object, sentence) for each kind of illegal value; what many items have alike is told once.
+    """(object, sentence) for each kind of illegal value; a fault that many items share is reported once.
 
     What identifies patient and study may be illegal in the source, and is then no fault of a result that repeats it.
     """

@@ -1,4 +1,4 @@
-"""What a result must tell its reader: that it is for research, and what made it."""
+"""What a result must state for its reader: that it is for research, and what made it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_research_use(checked: Checked) -> Iterator[tuple[str, str]]:
 
 
 def check_equipment(checked: Checked) -> Iterator[tuple[str, str]]:
-    """Contributing Equipment names the node with a Device UID, which tells one model from another."""
+    """Contributing Equipment names the node with a Device UID, which identifies the model."""
     for one in checked.objects:
         devices = [
             values.text(item, "DeviceUID")

@@ -30,7 +30,7 @@ def check_pixels(checked: Checked) -> Iterator[tuple[str, str]]:
 def _faults(dataset: Dataset) -> Iterator[str]:
     numbers = [values.whole(dataset, keyword) for keyword in _PICTURES]
     if None in numbers:
-        return  # told by the rule of required attributes
+        return  # reported by the rule of required attributes
     frames = values.whole(dataset, "NumberOfFrames") or 1
     data = bytes(dataset.PixelData)
     if UID(values.text(dataset.file_meta, "TransferSyntaxUID")).is_encapsulated:

@@ -85,7 +85,7 @@ def check_templates(checked: Checked) -> Iterator[tuple[str, str]]:
 def _faults_of_state(root: Dataset) -> Iterator[str]:
     """No person has seen the report; the device made it (PS3.3 C.17.2, TID 1002)."""
     if values.text(root, "VerificationFlag") != "UNVERIFIED":
-        yield "is not UNVERIFIED, though nobody has looked at it"
+        yield "is not UNVERIFIED, although no person has checked it"
     if any(code_of(item, "ConceptCodeSequence")[0] != DEVICE for item in children(root, OBSERVER_TYPE)):
         yield "has an observer that is no device (TID 1002)"
 

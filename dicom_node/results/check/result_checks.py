@@ -93,14 +93,14 @@ def _findings(rule: Rule, checked: Checked) -> Iterator[Finding]:
 
 
 def check_result_set(objects: Sequence[NamedObject], source: Sequence[Dataset]) -> None:
-    """Let a right result set pass.
+    """Check a result set; return when it is valid.
 
     Args:
         objects: all objects of the set, with their file meta information.
         source: headers of the instances that it was made from, without pixels.
 
     Raises:
-        ResultNotValid: with every finding in words.
+        ResultNotValid: with every finding as text.
     """
     found = findings_of(objects, source)
     if found:

@@ -47,7 +47,7 @@ class SegFrame:
 
     @property
     def segment_number(self) -> int | None:
-        """Referenced Segment Number; None in a LABELMAP, whose pixels tell."""
+        """Referenced Segment Number; None in a LABELMAP, whose pixels hold it."""
         item = self.macro("SegmentIdentificationSequence")
         return None if item is None else values.whole(item, "ReferencedSegmentNumber")
 
@@ -80,7 +80,7 @@ def frames_of_segmentation(dataset: Dataset) -> list[SegFrame]:
 
 
 def check_seg_frames(checked: Checked) -> Iterator[tuple[str, str]]:
-    """(object, sentence) for each kind of fault; the same fault of many frames is told of the first."""
+    """(object, sentence) for each kind of fault; a fault that many frames share is reported for the first."""
     for one in checked.segmentations:
         told: set[str] = set()
         for kind, sentence in _faults(one.dataset, checked):

@@ -1,7 +1,7 @@
 """Every code that results carry: standard ones with their place in PS3.16, private ones with their definition.
 
-docs/private-codes.md tells the private ones to those who receive them; tests/dicom_node/results/common/test_codes.py
-holds both to each other.
+docs/private-codes.md explains the private ones to receivers; tests/dicom_node/results/common/test_codes.py compares the
+two.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ UNCERTAINTY_INDEX: Final = PrivateCode(
 REVIEW_RECOMMENDED: Final = PrivateCode(
     "WMH-REVIEW",
     "Review of the segmentation recommended",
-    "Yes when the uncertainty index is above 0.35, No otherwise. No does not mean that the segmentation is right.",
+    "Yes when the uncertainty index is above the model's limit, or when the result is not plausible by another rule, "
+    "which the comments give; No otherwise. No does not mean that the segmentation is right.",
 )
 # SNOMED CT and DCM (PS3.16 CID 7140, 7710) have cerebral and perilesional, but neither of these two.
 PERIVENTRICULAR: Final = PrivateCode(
@@ -141,6 +142,8 @@ SLICE_THICKNESS: Final = CodedConcept("112225", "DCM", "Slice Thickness")  # TID
 SOURCE: Final = CodedConcept("260753009", "SCT", "Source")
 COMMENT: Final = CodedConcept("121106", "DCM", "Comment")  # CID 12101
 PRIOR_REPORT: Final = CodedConcept("122075", "DCM", "Prior report for current patient")  # CID 3407
+# CID 42, why a value is not what it seems.
+VALUE_INDETERMINATE: Final = CodedConcept("114011", "DCM", "Value indeterminate")
 YES: Final = CodedConcept("373066001", "SCT", "Yes")  # CID 230
 NO: Final = CodedConcept("373067005", "SCT", "No")  # CID 230
 # TID 310 in TID 300 (CID 225): how far above and below the measured value, in its unit.

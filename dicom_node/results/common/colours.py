@@ -6,7 +6,7 @@ from typing import Final
 
 Colour = tuple[int, int, int]
 
-# Orange and blue differ in lightness too, for eyes that do not tell them apart; neither is a grey of the FLAIR.
+# Orange and blue differ in lightness too, for eyes that cannot distinguish them; neither is a grey of the FLAIR.
 WMH_RGB: Final[Colour] = (255, 145, 0)
 PERIVENTRICULAR_RGB: Final[Colour] = WMH_RGB
 DEEP_RGB: Final[Colour] = (70, 190, 255)

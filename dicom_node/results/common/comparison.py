@@ -1,4 +1,4 @@
-"""What a result says about an earlier one of the same patient: the change, or why there is none to tell."""
+"""What a result says about an earlier one of the same patient: the change, or why none is given."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class EarlierResult:
 
 @dataclass(frozen=True)
 class NotCompared:
-    """An earlier result under the same patient identifier that nothing is told of.
+    """An earlier result under the same patient identifier that is not compared.
 
     Attributes:
         report: its measurement report.

@@ -27,7 +27,7 @@ def software_versions(model: ModelIdentity) -> list[str]:
 def general_equipment(model: ModelIdentity) -> Dataset:
     """The (Enhanced) General Equipment module (PS3.3 C.7.5.1, C.7.5.2) of a result.
 
-    The model's digest serves as serial number: it tells two installations of the model apart no more than it should.
+    The model's digest serves as serial number: two installations of the same model have the same one.
     """
     equipment = Dataset()
     equipment.Manufacturer = MANUFACTURER

@@ -20,10 +20,10 @@ class AnalysisFacts:
         model: the model bundle's identity.
         runtime: `tensorflow` or `openvino`.
         precision: arithmetic of the convolutions, `f32` or `bf16`.
-        threshold: mean probability at or above which a voxel is WMH; None when the caller does not tell.
+        threshold: mean probability at or above which a voxel is WMH; None when the caller does not give it.
         stamp: time of the analysis.
         predecessor: the report about an earlier state of the series; None when there is none.
-        comparison: the change since an earlier result of the same patient, or why it is not told; None without one.
+        comparison: the change since an earlier result of the same patient, or why it is not given; None without one.
     """
 
     uids: ResultUids

@@ -30,7 +30,7 @@ class SourceGrid:
         positions: per slice, ImagePositionPatient in mm, LPS.
         orientation: ImageOrientationPatient, six cosines.
         pixel_spacing_mm: (row, column) distances of voxel centres.
-        slice_thickness_mm: of the source where it tells, else the distance of slices.
+        slice_thickness_mm: of the source where given, else the distance of slices.
         slice_spacing_mm: distance of slice centres along the normal.
     """
 

@@ -1,8 +1,8 @@
 """Patient and study of a result: the source's own names and identifiers, and of the rest what is legal.
 
 A PACS files a result by these values, as it has filed the images: names and identifiers are copied byte for byte, legal
-or not (too long, several values, undeclared characters), and nothing is mended by guessing. What files nothing is
-copied only where it is legal. Real headers lack type 2 attributes, or hold dates that are none: those become empty
+or not (too long, several values, undeclared characters), and nothing is corrected by guessing. Other attributes are
+copied only where they are legal. Real headers lack type 2 attributes, or hold dates that are none: those become empty
 (PS3.3 allows it), never an error.
 """
 
@@ -65,7 +65,7 @@ OPTIONAL: Final = (
     "PatientWeight",
     *_CLINICAL_TRIAL,
 )
-# Names and identifiers: a PACS that took the images with them matches results by them, so that they are never judged.
+# Names and identifiers: a PACS that accepted the images with them matches results by them, so they are never checked.
 AS_IT_IS: Final = frozenset(
     {
         "PatientName",
@@ -133,7 +133,7 @@ def _drop_unexplained_removal(identity: Dataset) -> None:
 
 
 def character_set_of(header: Dataset) -> str | list[str] | None:
-    """SpecificCharacterSet (0008,0005) of a header, its spelling mended; None where it is absent or unknown.
+    """SpecificCharacterSet (0008,0005) of a header, its spelling corrected; None where it is absent or unknown.
 
     Our own text is ASCII, which every character set holds, so that the source's serves for the result too.
     """

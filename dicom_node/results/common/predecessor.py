@@ -12,8 +12,8 @@ from dicom_node.node.profiles import SegForm
 from dicom_node.results.common.uids import in_form
 
 REPLACES: Final = (
-    "This result takes the place of an earlier one about the same series: after that one was made, more images of the "
-    "series came, or it was looked at anew."
+    "This result replaces an earlier one about the same series: after that one, more images of the series were "
+    "received, or the series was analysed again."
 )
 
 

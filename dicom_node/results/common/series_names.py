@@ -49,7 +49,7 @@ _SERIES: Final = {
         "WMH probability map, replaces earlier - RESEARCH USE ONLY",
     ),
 }
-# Should two forms meet in one archive, their numbers tell them apart.
+# Should two forms meet in one archive, their numbers differ.
 _FORM_STEPS: Final = {
     "": 0,
     "-nonempty": 10,

@@ -25,7 +25,7 @@ def device_uid(model_digest: str) -> str:
 def in_form(uid: str, form: SegForm) -> str:
     """The UID of the same thing in another form of the segmentations: other bytes, other UID.
 
-    Made of the first form's UID, so that whoever knows that (a later report that names its predecessor) knows all.
+    Derived from the first form's UID, so that a later report that names its predecessor can derive all.
     """
     return uid if form == FIRST_FORM else uuid_uid(f"{uid}\nform={form.suffix}\n")
 

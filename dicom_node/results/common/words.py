@@ -1,25 +1,27 @@
-"""What a result says in words, to a person who reads it in a PACS. ASCII only, so that any character set holds it."""
+"""The sentences of a result for a person who reads it in a PACS. ASCII only, so that any character set holds it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
 
-from segmentation.measures import REVIEW_ABOVE, Measures
+from segmentation.measures import LEAST_LESION_ML, Measures
+from segmentation.plausibility import Plausibility
 from segmentation.regions import RegionVolumes
 
 # Slugs of `FlairSeries.flags` and `Segmentation.flags`.
 _FLAGS: Final = {
     "bits_contradict_pixels": "Bit depth or sign in the header do not fit the pixels; these were read as they look.",
     "blank_slices": "Some slices of the series are blank.",
-    "body_part_contradicts": "The images name another body part, perhaps the examination's; check that they show a "
-    "brain.",
-    "body_part_not_given": "The images do not say which body part they show; they were taken for a head.",
+    "body_part_contradicts": "The images name another body part, perhaps that of the examination; check that they "
+    "show a brain.",
+    "body_part_not_given": "The images do not name a body part; the analysis assumes a head.",
     "derived": "The images are marked as derived: they may have been processed or compressed.",
-    "duplicate_slices_dropped": "Slices came more than once; each position was used once.",
-    "empty_brain_mask": "No brain was found in the images; the segmentation cannot be relied on.",
+    "duplicate_slices_dropped": "Some slices were received more than once; each position was used once.",
+    "empty_brain_mask": "No brain was found in the images; the segmentation is not reliable.",
     "extreme_pixels": "A few pixels are far brighter than everything else: an artefact, or text burnt into the image.",
-    "fewer_images_than_announced": "Fewer images came than the scanner announced; slices may be missing at the ends.",
+    "fewer_images_than_announced": "Fewer images were received than the scanner announced; slices may be missing at "
+    "the ends.",
     "images_without_place": "Images of the series have no usable position and were left out; slices may be missing.",
     "instance_numbers_missing": "The numbers of the images have holes; slices may be missing at the ends.",
     "mirrored_left_right": "The images are stored with left and right exchanged; the segmentation follows the images.",
@@ -28,16 +30,16 @@ _FLAGS: Final = {
     "no_histogram_peak": "The intensities have no clear white matter peak; the segmentation may be poor.",
     "no_ventricles_found": "No ventricles were found in the images; periventricular and deep volumes are not given.",
     "no_inversion_time": "The images do not state the inversion time; they were recognised as FLAIR by other signs.",
-    "non_image_instances_ignored": "Objects of the series that are no images were left out.",
+    "non_image_instances_ignored": "Objects of the series that are not images were left out.",
     "objects_refused": "Images of the series were damaged on arrival and refused; slices may be missing.",
     "oblique": "The slices are oblique.",
-    "other_images_ignored": "The series holds other images beside the FLAIR volume; they were left out.",
+    "other_images_ignored": "The series also holds other images than the FLAIR volume; they were left out.",
     "padding_contradicts_pixels": "The header declares nearly all pixels as padding; the declaration was not used.",
-    "post_contrast": "The images were acquired after contrast agent; enhancement may be taken for hyperintensity.",
+    "post_contrast": "The images were acquired after contrast agent; enhancement may look like hyperintensity.",
     "recognised_by_timing": "The series was recognised as FLAIR by its timing, not by its name.",
     "reformatted": "The slices were reformatted from another acquisition; the model was trained on slices as acquired.",
-    "short_coverage": "The series does not cover the whole brain; the volume is of the part that it covers.",
-    "slice_gap": "There are gaps between the slices; the volume assumes that they look like the slices beside them.",
+    "short_coverage": "The series does not cover the whole brain; the volume is that of the covered part.",
+    "slice_gap": "There are gaps between the slices; the volume assumes that they look like the adjacent slices.",
     "spacing_contradicts_positions": "SpacingBetweenSlices does not fit the positions of the slices; these were used.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
     "voxel_size_contradicts": "The file's transform does not fit its voxel size; the volume is by the voxel size.",
@@ -59,12 +61,12 @@ _PARTIAL: Final = frozenset(
 
 NOTHING_FOUND: Final = (
     "No white matter hyperintensity was segmented. The uncertainty index is undefined without segmented voxels, so "
-    "that it gives no reason for or against a review."
+    "it gives no reason for or against a review."
 )
 
 
 def flags_in_words(flags: Iterable[str]) -> list[str]:
-    """One sentence per flag, sorted by slug; a flag without a sentence is told by its slug."""
+    """One sentence per flag, sorted by slug; a flag without a sentence is shown by its slug."""
     return [_FLAGS.get(flag, f"Note: {flag.replace('_', ' ')}.") for flag in sorted(set(flags))]
 
 
@@ -86,7 +88,7 @@ def shared_voxels_in_words(voxels: int) -> str:
     """That voxels are ventricle by one network and WMH by the other, and count as one of them only."""
     return (
         f"{voxels} voxels are ventricle as well as white matter hyperintensity; here they count as the latter only, "
-        "since this segmentation holds one label for each voxel."
+        "because this segmentation has one label per voxel."
     )
 
 
@@ -94,8 +96,29 @@ def interval_in_words(measures: Measures) -> str:
     """The volume's interval as a sentence, and what it is not."""
     lower, upper = measures.volume_interval_ml
     return (
-        f"Volume interval {lower:.1f} to {upper:.1f} mL: from what the model is sure of to what it does not rule out. "
-        "It tells the model's own doubt and is no confidence interval: the true volume may lie outside."
+        f"Volume interval {lower:.1f} to {upper:.1f} mL: from the volume that the model is sure of to the volume "
+        "that it does not rule out. It shows the model's own doubt and is not a confidence interval: the true "
+        "volume may be outside."
+    )
+
+
+def reliability_in_words(plausibility: Plausibility) -> list[str]:
+    """What a reader must know before the number: the verdict, then every reason; nothing where there is none."""
+    if plausibility.reliability == "ok":
+        return []
+    verdict = (
+        "Not reliable: do not use the volume."
+        if plausibility.reliability == "not_reliable"
+        else f"Review: {plausibility.headline}. Look at the outlines before you use the volume."
+    )
+    return [verdict, *(reason.sentence for reason in plausibility.reasons)]
+
+
+def count_in_words() -> str:
+    """What counts as one lesion."""
+    return (
+        f"Number of lesions: connected regions of at least {LEAST_LESION_ML:g} mL; smaller ones count towards the "
+        "volume only."
     )
 
 
@@ -103,7 +126,7 @@ def review_in_words(measures: Measures) -> str:
     """The review recommendation as a sentence."""
     if measures.uncertainty_index is None:
         return NOTHING_FOUND
-    index, limit = f"{measures.uncertainty_index:.2f}", f"{REVIEW_ABOVE:.2f}"
+    index, limit = f"{measures.uncertainty_index:.2f}", f"{measures.review_above:.2f}"
     if measures.review_recommended:
         return f"Review of the segmentation is recommended: uncertainty index {index}, above {limit}."
-    return f"Uncertainty index {index}, not above {limit}: no review is recommended on its account."
+    return f"Uncertainty index {index}, not above {limit}: no automatic warning; still check the outlines."

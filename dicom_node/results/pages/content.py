@@ -17,6 +17,7 @@ from dicom_node.series.dicom import values
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import Measures
+from segmentation.plausibility import PLAUSIBLE, Plausibility
 from segmentation.regions import RegionVolumes
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
@@ -50,10 +51,11 @@ class Content:
         outlined: masks (slice, row, column).
         measures: of the WMH mask.
         regions: volumes of its parts and of the ventricles; None where it is not divided.
-        model: that made it, when it shall be named.
+        model: that made it, when it is to be named.
         slice_names: per slice, what the PACS calls it, such as "image 12".
-        follow_up: the change since an earlier scan; None where there is none to tell.
-        notes: sentences about the series, the comparison and the analysis, what weighs most first.
+        follow_up: the change since an earlier scan; None where there is none.
+        plausibility: whether the result can be right; its reasons come first among the notes.
+        notes: sentences about the series, the comparison and the analysis, the most important first.
 
     Raises:
         ResultError: the masks do not fit the volume.
@@ -68,11 +70,17 @@ class Content:
     slice_names: tuple[str, ...]
     follow_up: FollowUpFinding | None = None
     notes: tuple[str, ...] = ()
+    plausibility: Plausibility = PLAUSIBLE
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
         if self.outlined.wmh.shape != self.volume.voxels.shape:
             raise ResultError(f"expected a mask of shape {self.volume.voxels.shape}, got {self.outlined.wmh.shape}")
+
+    @property
+    def is_reliable(self) -> bool:
+        """False where the numbers must not be read."""
+        return self.plausibility.reliability != "not_reliable"
 
 
 def content_of_series(
@@ -123,7 +131,11 @@ def _content(
         model=model,
         slice_names=names,
         follow_up=follow_up,
-        notes=_notes_by_weight(flags, follow_up),
+        notes=(
+            *(reason.sentence for reason in segmentation.plausibility.reasons),
+            *_notes_by_weight(flags, follow_up),
+        ),
+        plausibility=segmentation.plausibility,
     )
 
 

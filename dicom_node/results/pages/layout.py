@@ -13,7 +13,14 @@ from dicom_node.node.version import SOFTWARE_NAME, SOFTWARE_VERSION
 from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, Colour
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding, change_in_words
 from dicom_node.results.pages.content import Content
-from dicom_node.results.pages.headlines import UNSURE_WORDS, earlier_in_words, lesions_in_words, review_headline
+from dicom_node.results.pages.headlines import (
+    NO_WARNING,
+    NOT_RELIABLE,
+    UNSURE_WORDS,
+    earlier_in_words,
+    lesions_in_words,
+    review_headline,
+)
 from dicom_node.results.pages.lettering import (
     ALERT,
     BACKGROUND,
@@ -34,7 +41,6 @@ from dicom_node.results.pages.lettering import (
 )
 from dicom_node.results.pages.outlines import UNSURE_RGB
 from segmentation.bundle import ModelIdentity
-from segmentation.measures import Measures
 
 SIDE: Final = 1024
 EDGE: Final = 28
@@ -43,9 +49,11 @@ FOOTER: Final = 92
 TITLE: Final = "White matter hyperintensities (WMH) on FLAIR"
 _NAME: Final = ("White matter", "hyperintensities", "(WMH) on FLAIR")
 _BESIDE_NAME: Final = 194
+_HEAD: Final = 182
 RESEARCH_ONLY: Final = "RESEARCH USE ONLY - not a medical device"
 _DIGEST_CHARACTERS: Final = 12
 _SWATCH: Final = 20
+_LONGEST_BAR: Final = 360
 _OWN_LINES: Final = 5  # so many notes have a line each; more are one paragraph, which is shorter
 NOTE_LINES: Final = 6  # on the first page, so that its slices stay large
 _STEP: Final = round(SMALL * 1.28)
@@ -67,21 +75,20 @@ def new_page() -> tuple[Image.Image, ImageDraw.ImageDraw]:
 
 def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
     """The first page's numbers; returns where they end (pixels from the top)."""
-    measures = content.measures
     # Viewers write the series' date and description over the upper left corner: the number stands clear of it.
     for line, words in enumerate(_NAME):
         write(draw, (EDGE, 42 + 26 * line), words, SMALL, QUIET)
-    write(draw, (_BESIDE_NAME, 22), millilitres(measures.wmh_volume_ml), FIGURE, colour_of_whole(content))
-    _draw_review(draw, measures)
-    left = EDGE + write(draw, (EDGE, 141), "interval ", BODY, QUIET)
-    left += write(draw, (left, 136), interval_millilitres(*measures.volume_interval_ml), LARGE)
-    write(draw, (left + 32, 136), lesions_in_words(measures.lesion_count), LARGE)
-    top = draw_follow_up(draw, content.follow_up, 182)
+    if content.is_reliable:
+        _draw_numbers(draw, content)
+        top = draw_follow_up(draw, content.follow_up, _HEAD)
+    else:
+        _draw_not_reliable(draw, content)
+        top = _HEAD
     return draw_legend(draw, content, top)
 
 
 def draw_follow_up(draw: ImageDraw.ImageDraw, told: FollowUpFinding | None, top: int) -> int:
-    """The change since an earlier scan, where there is one to tell; returns where it ends."""
+    """The change since an earlier scan, where there is one; returns where it ends."""
     if not isinstance(told, FollowUpComparison):
         return top
     draw.line((EDGE, top + 2, SIDE - EDGE, top + 2), LINE)
@@ -109,7 +116,9 @@ def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
             _swatch(draw, (left, middle), outline=colour)
             left += _SWATCH + 10
             left += write(draw, (left, middle), f"{words} ", BODY, QUIET, "lm")
-            left += write(draw, (left, middle), millilitres(volume), BODY, TEXT, "lm") + 26
+            if content.is_reliable:
+                left += write(draw, (left, middle), millilitres(volume), BODY, TEXT, "lm")
+            left += 26
         middle += 34
     if content.outlined.unsure is not None:
         _swatch(draw, (EDGE, middle), fill=_tint(220))
@@ -146,7 +155,7 @@ def _fitting(notes: tuple[str, ...], most: int) -> tuple[str, ...]:
 
 
 def notes_do_not_fit(notes: tuple[str, ...]) -> bool:
-    """Whether they need pages of their own."""
+    """Whether they need separate pages."""
     return len(_lines((" ".join(notes),), SIDE - 2 * EDGE)) > NOTE_LINES
 
 
@@ -185,7 +194,7 @@ def _lines(paragraphs: tuple[str, ...], width: int) -> tuple[str, ...]:
 def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) -> int:
     """The head of a page that only shows slices; returns where it ends (pixels from the top)."""
     middle = 36
-    volume = millilitres(content.measures.wmh_volume_ml)
+    volume = millilitres(content.measures.wmh_volume_ml) if content.is_reliable else NOT_RELIABLE
     width = write(draw, (EDGE, middle), volume, LARGE, colour_of_whole(content), "lm")
     write(draw, (EDGE + width + 20, middle), what, SMALL, QUIET, "lm")
     right: float = SIDE - EDGE
@@ -218,7 +227,7 @@ def _right_key(
 def draw_footer(
     draw: ImageDraw.ImageDraw, model: ModelIdentity | None, number: int, pages: int, pixels_per_mm: float | None
 ) -> None:
-    """Small print of every page: not for clinical use, who made it, which page, a scale bar of 5 cm."""
+    """Small print of every page: not for clinical use, who made it, which page, a scale bar."""
     top = SIDE - FOOTER + 14
     right = SIDE - EDGE
     draw.line((EDGE, top, right, top), LINE)
@@ -227,9 +236,10 @@ def draw_footer(
     room = right - EDGE - write(draw, (right, top + 46), page, SMALL, QUIET, "ra") - 20
     write(draw, (EDGE, top + 46), shortened(made_by(model), SMALL, room), SMALL, QUIET)
     if pixels_per_mm is not None:
-        bar = round(50 * pixels_per_mm)
+        length_cm = 5 if 50 * pixels_per_mm <= _LONGEST_BAR else 1  # a few slices fill a page
+        bar = round(10 * length_cm * pixels_per_mm)
         draw.line((right - bar, top + 24, right, top + 24), TEXT, 3)
-        write(draw, (right - bar - 12, top + 24), "5 cm", SMALL, QUIET, "rm")
+        write(draw, (right - bar - 12, top + 24), f"{length_cm} cm", SMALL, QUIET, "rm")
 
 
 def made_by(model: ModelIdentity | None) -> str:
@@ -240,17 +250,50 @@ def made_by(model: ModelIdentity | None) -> str:
     return f"Model {model.name} {model.version} ({model.digest[:_DIGEST_CHARACTERS]}), {software}"
 
 
-def _draw_review(draw: ImageDraw.ImageDraw, measures: Measures) -> None:
-    """The recommendation, in a box that cannot be overlooked when there is one."""
+def _draw_numbers(draw: ImageDraw.ImageDraw, content: Content) -> None:
+    """The volume in the largest type, its interval, the lesions, and whether a person must look first."""
+    measures = content.measures
+    volume = millilitres(measures.wmh_volume_ml)
+    end = _BESIDE_NAME + write(draw, (_BESIDE_NAME, 22), volume, FIGURE, colour_of_whole(content))
+    _draw_review(draw, content, end + 24)
+    left = EDGE + write(draw, (EDGE, 141), "interval ", BODY, QUIET)
+    left += write(draw, (left, 136), interval_millilitres(*measures.volume_interval_ml), LARGE)
+    lesions, (_, detail) = lesions_in_words(measures.lesion_count), review_headline(measures, content.plausibility)
+    room = SIDE - EDGE - left - 24
+    for size, beside in ((BODY, detail), (SMALL, detail), (SMALL, "")):
+        if font(size).getlength(lesions) + 24 + font(SMALL).getlength(beside) <= room:
+            break
+    write(draw, (left + 24, 141), lesions, size)
+    if beside:
+        write(draw, (SIDE - EDGE, 146), beside, SMALL, QUIET, "ra")
+
+
+def _draw_not_reliable(draw: ImageDraw.ImageDraw, content: Content) -> None:
+    """In place of the number; what the model marked stands in small type, so that nobody takes it for the result."""
+    write(draw, (_BESIDE_NAME, 22), NOT_RELIABLE, FIGURE, ALERT)
+    marked = f"{content.plausibility.headline}; the model marked {millilitres(content.measures.wmh_volume_ml)}"
+    write(draw, (EDGE, 141), shortened(f"Do not use the volume: {marked}.", BODY, SIDE - 2 * EDGE), BODY)
+
+
+def _draw_review(draw: ImageDraw.ImageDraw, content: Content, left: float) -> None:
+    """The recommendation, in a box that cannot be overlooked when there is one.
+
+    Args:
+        draw: the pen.
+        content: what to say.
+        left: where the box may begin at the leftmost (pixels).
+    """
     right = SIDE - EDGE
-    headline, detail = review_headline(measures)
-    width = draw.textlength(headline, font(HEADLINE))
-    if measures.review_recommended:
-        draw.rounded_rectangle((right - width - 28, 40, right, 98), 10, fill=ALERT)
-        write(draw, (right - 14, 69), headline, HEADLINE, BACKGROUND, "rm", bold=True)
-    else:
-        write(draw, (right, 69), headline, HEADLINE, TEXT, "rm")
-    write(draw, (right, 144), detail, SMALL, QUIET, "ra")
+    headline, _ = review_headline(content.measures, content.plausibility)
+    if headline is None:
+        for line, words in enumerate(NO_WARNING):
+            write(draw, (right, 54 + 34 * line), words, BODY, TEXT, "rm")
+        return
+    room = right - left - 28
+    size = next((one for one in (HEADLINE, LARGE, BODY) if font(one).getlength(headline) <= room), SMALL)
+    headline = shortened(headline, size, room)
+    draw.rounded_rectangle((right - font(size).getlength(headline) - 28, 40, right, 98), 10, fill=ALERT)
+    write(draw, (right - 14, 69), headline, size, BACKGROUND, "rm", bold=True)
 
 
 def _swatch(

@@ -15,7 +15,6 @@ from dicom_node.results.pages.display import DisplayTurn, display_turn, to_grey
 from dicom_node.results.pages.outlines import Outlined, draw_outlines
 from segmentation.volume import FlairVolume
 
-FEWEST_PANELS: Final = 10
 MOST_PANELS: Final = 24
 KEY_PANELS: Final = 6
 _MARGIN_MM: Final = 6.0
@@ -88,7 +87,7 @@ class Montage:
         return min(box[0] / width, box[1] / height)
 
     def only(self, indices: Sequence[int]) -> Montage:
-        """Some of the slices, in the same grey scale and a crop of their own."""
+        """Some of the slices, in the same grey scale, cropped separately."""
         places = [self.chosen.index(index) for index in indices]
         return replace(
             self,
@@ -111,25 +110,18 @@ class Montage:
 def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]:
     """The slices to show, ascending.
 
-    The run of slices from below the lowest WMH to above the highest, widened to `FEWEST_PANELS`; without WMH all slices
-    that show a head. Where that is more than `MOST_PANELS`: the slices with WMH alone, and of more than so many, as
-    many at even distances, the one with most WMH among them.
+    Those with WMH; without WMH those that show a head. Of more than `MOST_PANELS` as many at even distances, the one
+    with most WMH among them.
 
     Args:
         mask: bool (slice, row, column).
         head: bool, same shape: not air.
     """
-    count = len(mask)
     per_slice = _per_slice(mask)
-    shows_head = head.reshape(count, -1).mean(axis=1) > _HEAD_FRACTION
+    shows_head = head.reshape(len(mask), -1).mean(axis=1) > _HEAD_FRACTION
     wanted = np.flatnonzero(per_slice) if per_slice.any() else np.flatnonzero(shows_head)
     if wanted.size == 0:
-        wanted = np.arange(count)
-    first, last = max(int(wanted[0]) - 1, 0), min(int(wanted[-1]) + 1, count - 1)
-    while last - first + 1 < min(FEWEST_PANELS, count):
-        first, last = max(first - 1, 0), min(last + 1, count - 1)
-    if last - first + 1 <= MOST_PANELS:
-        return list(range(first, last + 1))
+        wanted = np.arange(len(mask))
     return _thinned([int(index) for index in wanted], int(per_slice.argmax()))
 
 

@@ -15,7 +15,7 @@ from segmentation.interval import bounds_of
 from segmentation.segment import Segmentation
 
 # The shade is a tint of the grey image, so that anatomy shows through: violet, which is no outline's colour, and a blue
-# to eyes that do not tell red from green.
+# to eyes that cannot distinguish red from green.
 UNSURE_RGB: Final[Colour] = (185, 90, 255)
 
 # The outline runs just outside of the lesion, so that a small one is not hidden by its own outline: the pixels that the

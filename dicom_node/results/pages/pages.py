@@ -1,4 +1,4 @@
-"""The pages about one analysis: first what matters most, then every slice with WMH, then notes that found no room."""
+"""The pages about one analysis: first what matters most, then the other slices with WMH, then notes without room."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from dicom_node.results.pages.layout import (
     notes_do_not_fit,
 )
 from dicom_node.results.pages.lettering import SMALL, TEXT, font, millilitres, shortened, write_over_image
-from dicom_node.results.pages.montage import KEY_PANELS, Montage, Panel, choose_slices, key_slices, lay_montage
+from dicom_node.results.pages.montage import Montage, Panel, choose_slices, key_slices, lay_montage
 
 PANELS_A_PAGE: Final = 12
 NARROWEST_PANEL: Final = 200
@@ -52,7 +52,8 @@ def draw_pages(content: Content) -> tuple[Image.Image, ...]:
     head = head_mask(content.volume.voxels)
     chosen = choose_slices(content.outlined.wmh, head)
     keys = key_slices(content.outlined.wmh, chosen)
-    parts = [] if len(chosen) <= KEY_PANELS else _share(chosen)
+    others = [index for index in chosen if index not in keys]
+    parts = _share(others) if others else []
     notes = note_pages(content.notes) if notes_do_not_fit(content.notes) else []
     first_of_notes = 2 + len(parts)
     pages = 1 + len(parts) + len(notes)
@@ -95,14 +96,13 @@ def _notes_page(content: Content, lines: tuple[str, ...], number: int, pages: in
 
 
 def _what(content: Content, montage: Montage) -> str:
-    """What the pages of slices show; slices with WMH that no page shows are told."""
-    with_wmh = {int(index) for index in np.flatnonzero(content.outlined.wmh.any(axis=(1, 2)))}
-    shown = len(with_wmh & set(montage.chosen))
+    """What the pages of slices show; the number of slices with WMH that no page shows is given."""
+    with_wmh = int(np.count_nonzero(content.outlined.wmh.any(axis=(1, 2))))
     if not with_wmh:
-        return "slices, feet to head"
-    if shown < len(with_wmh):
-        return f"{shown} of {len(with_wmh)} slices with WMH, feet to head"
-    return "all slices with WMH, feet to head"
+        return "other slices, feet to head"
+    if len(montage.chosen) < with_wmh:
+        return f"page 1 and these: {len(montage.chosen)} of {with_wmh} slices with WMH"
+    return "the other slices with WMH, feet to head"
 
 
 def _share(chosen: Sequence[int]) -> list[list[int]]:
@@ -172,7 +172,7 @@ def _label_panel(draw: ImageDraw.ImageDraw, content: Content, panel: Panel, edge
     )
     name = shortened(content.slice_names[panel.index], SMALL, right - left)
     write_over_image(draw, (left, top), name, SMALL, TEXT, "la")
-    if panel.wmh_ml > 0:
+    if panel.wmh_ml > 0 and content.is_reliable:
         volume = millilitres(panel.wmh_ml)
         beside = draw.textlength(f"{name}  {volume}", font(SMALL)) <= right - left
         at, anchor = ((right, top), "ra") if beside else ((right, bottom), "rd")

@@ -21,7 +21,7 @@ def draw_refusal(reason: NotAnalysable, series_number: int | None) -> Image.Imag
 
     Args:
         reason: what the selection or the reader said.
-        series_number: of the source; told when it is there.
+        series_number: of the source; shown when given.
     """
     image, draw = new_page()
     advice = advice_for(reason.code)

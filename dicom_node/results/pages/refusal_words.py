@@ -1,4 +1,4 @@
-"""What to tell a radiologist about a series that was not analysed: what was expected, and what to do.
+"""The advice for a radiologist about a series that was not analysed: what was expected, and what to do.
 
 By the codes of docs/administrator/refusals.md, in families: the reason itself comes with the refusal.
 """
@@ -11,11 +11,11 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Advice:
-    """What stands below the reason.
+    """The text below the reason.
 
     Attributes:
         expected: what would have been analysed.
-        to_do: what somebody can do now.
+        to_do: what a person can do now.
     """
 
     expected: str
@@ -23,27 +23,27 @@ class Advice:
 
 
 NOTHING_MEASURED: Final = (
-    "Nothing was measured: this page does not say whether there are white matter hyperintensities or not."
+    "Nothing was measured: this page does not say whether there are white matter hyperintensities."
 )
 
 _FLAIR: Final = "An axial FLAIR series of the brain, as the scanner acquired it."
 _NOT_FLAIR: Final = Advice(
     _FLAIR,
-    "If the examination has an axial FLAIR series, send that one. If this is one, its name and its timing do not say "
-    "so: ask for the protocol's name to be corrected.",
+    "If the examination has an axial FLAIR series, send that one. If this is one, its name and timing do not show "
+    "it: have the name of the protocol corrected.",
 )
 _PROCESSED: Final = Advice(
     _FLAIR,
-    "Send the FLAIR as acquired, or plain axial reformats of a 3D FLAIR, and not a projection, a map or another "
-    "program's outcome.",
+    "Send the FLAIR as acquired, or plain axial reformats of a 3D FLAIR, not a projection, a map or the output of "
+    "another program.",
 )
 _SEVERAL: Final = Advice(
     "One FLAIR acquisition in a series.",
-    "Send each acquisition as a series of its own.",
+    "Send each acquisition as a separate series.",
 )
 _INCOMPLETE: Final = Advice(
     "Every slice of the series, at least 5, without a gap in the stack.",
-    "Send the whole series again. Slices that come later are analysed together with those that are here.",
+    "Send the whole series again. Slices that arrive later are analysed together with those already received.",
 )
 _NOT_AXIAL: Final = Advice(
     "Axial slices, the front of the head on top.",
@@ -51,19 +51,20 @@ _NOT_AXIAL: Final = Advice(
 )
 _GEOMETRY: Final = Advice(
     "One stack of parallel axial slices at equal distances of at most 15 mm.",
-    "Send the series as the scanner acquired it, without images that were reformatted, moved or put together.",
+    "Send the series as the scanner acquired it, without images that were reformatted, moved or combined.",
 )
 _UNREADABLE: Final = Advice(
     "Whole MR images in grey scale.",
-    "Send the series again, best uncompressed. If that does not help, show the code below to those who run this node.",
+    "Send the series again, if possible uncompressed. If that does not help, give the code below to the "
+    "administrator of this node.",
 )
 _SEVERAL_PATIENTS: Final = Advice(
     "Images of one patient in a series.",
-    "Find out in the PACS whose images these are, and send each patient's images as a series of their own.",
+    "Find out in the PACS which patients these images belong to, and send each patient's images as a separate series.",
 )
 _FAULT: Final = Advice(
     _FLAIR,
-    "This is a fault of the program, not of the images. Please show the code below to those who run this node.",
+    "This is a fault of the program, not of the images. Please give the code below to the administrator of this node.",
 )
 
 _ADVICE: Final[dict[str, Advice]] = {
@@ -124,5 +125,5 @@ _ADVICE: Final[dict[str, Advice]] = {
 
 
 def advice_for(code: str) -> Advice:
-    """What to tell with a refusal; a code that is in no family is taken for a fault of ours."""
+    """The advice for a refusal; a code that is in no family counts as a fault of the program."""
     return _ADVICE.get(code, _FAULT)

@@ -34,7 +34,7 @@ class CapturedSeries:
         series_uid: SeriesInstanceUID.
         instance_uids: SOPInstanceUID of each page.
         description: SeriesDescription.
-        derivation: DerivationDescription, in words; None where no pixel of the source went into the pages.
+        derivation: DerivationDescription, as text; None where no pixel of the source went into the pages.
     """
 
     headers: Sequence[Dataset]

@@ -43,7 +43,7 @@ class SourceDisplay:
 
     Attributes:
         rescale: where all slices share one; None where they share none, or state none.
-        windows: per slice, for values after `rescale`; None where neither the image nor we can tell one.
+        windows: per slice, for values after `rescale`; None where neither the image nor we know one.
         inverted: low values are bright (MONOCHROME1).
     """
 

@@ -1,6 +1,6 @@
 """The report's group for the change since an earlier result of the patient (TID 1501).
 
-A group of its own, with concepts of its own: a program that looks for the volume must not take the earlier one for it.
+A separate group with separate concepts: a program that looks for the volume must not take the earlier one for it.
 The earlier report is named as COMPOSITE, so that it is found from here, and as Pertinent Other Evidence (PS3.3 C.17.2).
 """
 
@@ -16,7 +16,7 @@ from dicom_node.results.common import codes
 from dicom_node.results.common.comparison import FollowUpComparison, in_words
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.common.uids import in_form
-from dicom_node.results.report.report_items import DECIMALS, algorithm_of, comment, volume_measurement
+from dicom_node.results.report.report_items import DECIMALS, VOLUME_DECIMALS, algorithm_of, comment, volume_measurement
 
 _TRACKING_ID: Final = "WMH change"
 
@@ -73,7 +73,7 @@ def comparison_evidence(facts: AnalysisFacts, form: SegForm) -> list[Dataset]:
 def _measurements(told: FollowUpComparison) -> list[sr.Measurement]:
     found = [
         volume_measurement(told.earlier.volume_ml, told.earlier.interval_ml, codes.EARLIER_VOLUME.concept),
-        sr.Measurement(codes.VOLUME_CHANGE.concept, round(told.change_ml, DECIMALS), codes.MILLILITRE),
+        sr.Measurement(codes.VOLUME_CHANGE.concept, round(told.change_ml, VOLUME_DECIMALS), codes.MILLILITRE),
     ]
     if told.change_percent is not None:
         percent = round(told.change_percent, DECIMALS)

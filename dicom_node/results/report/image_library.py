@@ -37,9 +37,9 @@ def library_of(
 
     Args:
         images: (SOP class, SOP instance) UID to frame numbers, empty for the whole instance.
-        frame_of_reference_uid: theirs; not told when None.
-        region: what the images show; not told when None.
-        grid: descriptors of the grid that they share; what has none is not told.
+        frame_of_reference_uid: theirs; left out when None.
+        region: what the images show; left out when None.
+        grid: descriptors of the grid that they share; a value that is missing is left out.
     """
     group = sr.ContainerContentItem(codes.IMAGE_LIBRARY_GROUP, relationship_type=sr.RelationshipTypeValues.CONTAINS)
     # What all images share stands once in the group, in the order of TID 1602 (then TID 1604), and not with each image.

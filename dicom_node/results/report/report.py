@@ -20,7 +20,14 @@ from dicom_node.results.common.headers import finish_header
 from dicom_node.results.common.predecessor import REPLACES
 from dicom_node.results.common.series_names import series_description, series_number
 from dicom_node.results.common.uids import device_uid
-from dicom_node.results.common.words import flags_in_words, interval_in_words, is_partial, review_in_words
+from dicom_node.results.common.words import (
+    count_in_words,
+    flags_in_words,
+    interval_in_words,
+    is_partial,
+    reliability_in_words,
+    review_in_words,
+)
 from dicom_node.results.report.comparison_group import comparison_evidence, comparison_items
 from dicom_node.results.report.image_library import image_library
 from dicom_node.results.report.region_groups import region_groups
@@ -33,7 +40,6 @@ from dicom_node.results.report.report_items import (
 )
 from dicom_node.results.seg.seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.series.read.series import FlairSeries
-from segmentation.measures import Measures
 from segmentation.segment import Segmentation
 
 _PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
@@ -71,7 +77,7 @@ def build_report(
         facts: who measured it, when.
     """
     form = segs.form
-    groups = [_wmh_group(series, segmentation.measures, flags, segs.wmh, facts)]
+    groups = [_wmh_group(series, segmentation, flags, segs.wmh, facts)]
     if segmentation.regions is not None and segs.regions is not None:
         groups.extend(region_groups(series, segmentation, segmentation.regions, segs.regions, facts, form))
     groups.extend(comparison_items(facts, form))
@@ -122,7 +128,7 @@ def observation_context(facts: AnalysisFacts) -> sr.ObservationContext:
 
 
 def _wmh_group(
-    series: FlairSeries, measures: Measures, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
+    series: FlairSeries, segmentation: Segmentation, flags: Sequence[str], seg: Dataset, facts: AnalysisFacts
 ) -> sr.VolumetricROIMeasurementsAndQualitativeEvaluations:
     """TID 1411: the whole of the segment."""
     group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
@@ -132,18 +138,20 @@ def _wmh_group(
         finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
         finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],
         algorithm_id=algorithm_of(facts),
-        measurements=_measurements(measures),
-        qualitative_evaluations=_evaluations(measures),
+        measurements=_measurements(segmentation),
+        qualitative_evaluations=_evaluations(segmentation),
     )
-    # TID 1411 is extensible: what cannot be coded follows in words.
-    group[0].ContentSequence.extend(comment(text) for text in _comments(measures, flags, facts))
+    # TID 1411 is extensible: what cannot be coded follows as text.
+    group[0].ContentSequence.extend(comment(text) for text in _comments(segmentation, flags, facts))
     return group
 
 
-def _measurements(measures: Measures) -> list[sr.Measurement]:
-    """TID 300; an undefined uncertainty index is left out, never zero."""
+def _measurements(segmentation: Segmentation) -> list[sr.Measurement]:
+    """TID 300; an undefined uncertainty index is left out, never zero. A volume that is not reliable is qualified."""
+    measures = segmentation.measures
+    qualifier = codes.VALUE_INDETERMINATE if segmentation.plausibility.reliability == "not_reliable" else None
     found = [
-        volume_measurement(measures.wmh_volume_ml, measures.volume_interval_ml),
+        volume_measurement(measures.wmh_volume_ml, measures.volume_interval_ml, qualifier=qualifier),
         _count(measures.lesion_count),
     ]
     if measures.uncertainty_index is not None:
@@ -159,19 +167,21 @@ def _count(lesions: int) -> sr.Measurement:
     return measurement
 
 
-def _evaluations(measures: Measures) -> list[sr.QualitativeEvaluation]:
-    """The recommendation follows from the index, so that it is left out where that is undefined."""
-    if measures.uncertainty_index is None:
+def _evaluations(segmentation: Segmentation) -> list[sr.QualitativeEvaluation]:
+    """The recommendation; left out where no rule gives one and the index is undefined."""
+    if segmentation.measures.uncertainty_index is None and not segmentation.review_recommended:
         return []
-    answer = codes.YES if measures.review_recommended else codes.NO
+    answer = codes.YES if segmentation.review_recommended else codes.NO
     return [sr.QualitativeEvaluation(codes.REVIEW_RECOMMENDED.concept, answer)]
 
 
-def _comments(measures: Measures, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
+def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
     replaces = [] if facts.predecessor is None else [REPLACES]
-    words = [interval_in_words(measures), review_in_words(measures)]
+    measures = segmentation.measures
+    words = [interval_in_words(measures), count_in_words(), review_in_words(measures)]
     told = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
-    return [RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
+    doubts = reliability_in_words(segmentation.plausibility)
+    return [*doubts, RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
 
 
 def bare_reference(instance: Dataset) -> Dataset:

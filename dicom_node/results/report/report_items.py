@@ -15,7 +15,9 @@ from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.series.read.series import FlairSeries
 from segmentation.interval import VolumeInterval
 
-DECIMALS: Final = 6
+DECIMALS: Final = 3
+# A hundredth of a millilitre is a voxel or two; more digits than that no method can tell.
+VOLUME_DECIMALS: Final = 2
 _HAS_PROPERTIES: Final = sr.RelationshipTypeValues.HAS_PROPERTIES
 
 
@@ -24,7 +26,7 @@ def algorithm_of(facts: AnalysisFacts, parameters: Mapping[str, str] | None = No
 
     Args:
         facts: who measured it.
-        parameters: of this group; those of the WMH where it has none of its own.
+        parameters: of this group; those of the WMH where it has none.
     """
     parameters = facts.parameters if parameters is None else parameters
     return sr.AlgorithmIdentification(
@@ -37,20 +39,25 @@ def algorithm_of(facts: AnalysisFacts, parameters: Mapping[str, str] | None = No
 
 
 def volume_measurement(
-    volume_ml: float, interval: VolumeInterval | None = None, name: CodedConcept = codes.VOLUME
+    volume_ml: float,
+    interval: VolumeInterval | None = None,
+    name: CodedConcept = codes.VOLUME,
+    qualifier: CodedConcept | None = None,
 ) -> sr.Measurement:
     """A volume in mL (TID 300), with its interval as what lies above and below it (TID 310).
 
     highdicom's own `MeasurementProperties` gives these two the unit "no units", whatever is measured.
     """
-    measurement = sr.Measurement(name, round(volume_ml, DECIMALS), codes.MILLILITRE)
+    measurement = sr.Measurement(name, round(volume_ml, VOLUME_DECIMALS), codes.MILLILITRE, qualifier=qualifier)
     if interval is not None:
         ranges = (
             (codes.ABOVE_VALUE, interval.upper_ml - volume_ml),
             (codes.BELOW_VALUE, volume_ml - interval.lower_ml),
         )
         properties = [
-            sr.NumContentItem(which, round(range_ml, DECIMALS), codes.MILLILITRE, relationship_type=_HAS_PROPERTIES)
+            sr.NumContentItem(
+                which, round(range_ml, VOLUME_DECIMALS), codes.MILLILITRE, relationship_type=_HAS_PROPERTIES
+            )
             for which, range_ml in ranges
         ]
         measurement[0].ContentSequence = sr.ContentSequence([*measurement[0].get("ContentSequence", []), *properties])
@@ -72,5 +79,5 @@ def referenced_segment(series: FlairSeries, seg: Dataset, number: int) -> sr.Ref
 
 
 def comment(text: str) -> sr.TextContentItem:
-    """What cannot be coded, in words."""
+    """What cannot be coded, as text."""
     return sr.TextContentItem(name=codes.COMMENT, value=text, relationship_type=sr.RelationshipTypeValues.CONTAINS)

@@ -1,7 +1,7 @@
-"""The probability map: what the ensemble made of each voxel, as FRACTIONAL SEG in a series of its own.
+"""The probability map: the ensemble's probability for each voxel, as FRACTIONAL SEG in a separate series.
 
 There is no second segment for the uncertainty: that is a function of this probability (`segmentation.uncertainty`), and
-none of SegmentationFractionalType's values (PS3.3 C.8.20.2.3) means it.
+SegmentationFractionalType (PS3.3 C.8.20.2.3) has no value for it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The second SEG of one series: WMH by region, and the ventricles that they are told apart by.
+"""The second SEG of one series: WMH by region, and the ventricles that define the regions.
 
-A series of its own, and not more segments of the first SEG: a viewer that shows only the first segment, or adds all up,
-is right about the WMH as a whole (docs/adr/0008).
+A separate series, not more segments of the first SEG: a viewer that shows only the first segment, or adds all up, is
+right about the whole WMH (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class RegionMasks:
 
     @property
     def shared_voxels(self) -> int:
-        """How many voxels are WMH and ventricle: two networks say so, and neither is told of the other."""
+        """How many voxels are WMH and ventricle: the two networks do not know each other's masks."""
         return int(np.count_nonzero((self.periventricular | self.deep) & self.ventricles))
 
 

@@ -42,14 +42,14 @@ _OF_KIND_AND_MAKER = ("Modality", "Manufacturer", "ManufacturerModelName")
 
 @dataclass(frozen=True)
 class Examination:
-    """What the files of a series said, so that they are read once and not at every look.
+    """What the files of a series contain, so that they are read once and not at every look.
 
     Attributes:
         digest: names the instances that are analysed.
-        own_results: it is a report of ours that a PACS has sent back.
-        damaged: it is refused, and files of it are not what was received any more: the verdict is about the disk.
-        lost: why it was not judged, in words: what happened to the process that reads. "" when it was judged; else the
-            verdict says nothing, and is neither stored nor told.
+        own_results: it is one of our results, sent back by a PACS.
+        damaged: it is refused, and its files differ from what was received: the verdict is about the disk.
+        lost: why it was not examined, as text: what happened to the process that reads. "" when it was examined;
+            otherwise there is no verdict, and nothing is stored or reported.
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
@@ -62,7 +62,7 @@ class Examination:
     feedback: bool = False
 
 
-# Every object counts by itself, and none is missing that anybody could know of.
+# Every object counts by itself, and none is known to be missing.
 _FEEDBACK = Examination(True, Verdict(True, "feedback", "This is a segmentation."), digest="", feedback=True)
 _NOT_JUDGED = Verdict(False, "", "")
 
@@ -74,7 +74,7 @@ class Completer:
 
     Args:
         feedback: where segmentations are entered, whatever series they lie in.
-        examine: reads and judges the files of a series: in this process by default, with limits by `Examiner`. Where
+        examine: reads and examines the files of a series: in this process by default, with limits by `Examiner`. Where
             it raises ConfinedChildLost the series is looked at again later, see `Postponed`.
         clock: now, in UTC; still: a clock that no step moves, in seconds.
     """
@@ -176,7 +176,7 @@ class Completer:
         examination = self._tried(instances)
         away = None if examination.verdict.accepted else self._probe.away()
         if away is not None and self._away is None:
-            log.error("storage is away, no series is judged until it is back", trouble=away)
+            log.error("storage unavailable, no series is examined until it is back", trouble=away)
         self._away = away
         if away is not None or self._is_put_off(activity.series_instance_uid, examination):
             return None
@@ -197,11 +197,9 @@ class Completer:
             return False
         wait = self._postponed.postpone(series_uid, self._still())
         if wait is None:
-            log.error("series could not be read, a job tries it", series=series_uid, trouble=examination.lost)
+            log.error("series could not be read, a job will try", series=series_uid, trouble=examination.lost)
             return False
-        log.warning(
-            "series could not be read, tried again later", series=series_uid, seconds=wait, trouble=examination.lost
-        )
+        log.warning("series could not be read, will retry", series=series_uid, seconds=wait, trouble=examination.lost)
         return True
 
     def _enter_feedback(self, activity: SeriesActivity, *, closes: bool) -> None:
@@ -218,20 +216,20 @@ class Completer:
             return
         if examination.lost:  # the job reads the files in its attempts, or fails and says why; a resend reopens it
             job = self._jobs.enqueue(series_uid, examination.digest, count)
-            log.info("series not judged", series=series_uid, instances=count, job=job.id)
+            log.info("series needs no job", series=series_uid, instances=count, job=job.id)
             return
         if not verdict.accepted and not verdict.is_flair and not examination.damaged:
             self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
             log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
             return
-        # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and tells who wants it (ADR 12).
+        # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and sends refusal reports (ADR 12).
         # And of damaged files: it fails and says which they are, and a resend has it tried again.
         job = self._jobs.enqueue(series_uid, examination.digest, count)
         log.info("series complete", series=series_uid, instances=count, job=job.id)
 
 
 def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examination:
-    """Choose files, read their headers and judge them; whatever a hostile file does becomes a verdict.
+    """Choose files, read their headers and apply the rules; any effect of a hostile file becomes a verdict.
 
     This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.
     """
@@ -244,10 +242,10 @@ def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examina
 
 
 def _examined_others(chosen: Sequence[StoredInstance], storage: Path) -> Examination:
-    """Judge a series without a single MR image, such as the reports and the screen shots of a study.
+    """Decide about a series without a single MR image, such as the reports and the screen shots of a study.
 
     The classes decide, and the receiver has compared those with the objects. So damage on the disk changes nothing, and
-    of what may be large (raw data, documents, a CT) only beginnings are read: is it ours that came back?
+    of what may be large (raw data, documents, a CT) only beginnings are read: is it our own result, sent back?
     """
     try:
         own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
@@ -284,7 +282,9 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
 
 
 def _not_examined(error: Exception, chosen: Sequence[StoredInstance]) -> Examination:
-    """A fault of ours, told without the error's own text and traceback: those may quote a patient's values."""
+    """A fault of the program, reported without the error's own text and traceback: those may quote a patient's
+    values.
+    """
     what = describe_error(error)
     log.error("series could not be examined", what=what)
     reason = f"The series could not be examined: {what}. Please report this with the series' UID."

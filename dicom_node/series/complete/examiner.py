@@ -56,7 +56,7 @@ class Examiner:
                 raise
             log.warning("headers could not be read within the limits", instances=len(instances), trouble=str(error))
             reason = (
-                "The headers of the series take more time or memory to read than those of any head scan; they may be "
+                "The headers of the series need more time or memory to read than those of any head scan; they may be "
                 "damaged. Send the series again, or report this with the series' UID."
             )
             verdict = Verdict(False, "header_too_complex", reason)

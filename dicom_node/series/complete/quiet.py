@@ -1,8 +1,8 @@
-"""For how long nothing has come of a series, whatever is done to the machine's clock.
+"""How long a series has been quiet, also when the machine's clock is changed.
 
-A row says when its last instance came, by the clock of that moment. So much is believed: it was not in the future, and
-what this process has seen come since its last look is no older than that look. From then on a clock counts that nobody
-can set. Only a process that has just started has nothing but the row.
+A row says when its last instance came, by the clock of that moment. Two facts are certain: it was not in the future,
+and an instance that this process saw arrive since its last look is no older than that look. From then on a clock counts
+that cannot be set. Only a process that has just started depends on the row.
 """
 
 from __future__ import annotations

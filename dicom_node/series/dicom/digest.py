@@ -10,7 +10,8 @@ def instances_digest(instances: Iterable[tuple[str, str]]) -> str:
     """Digest of a set of instances, whatever their order and however often each arrived.
 
     Args:
-        instances: pairs (SOPInstanceUID, sha256 of the file's bytes as lower-case hex).
+        instances: pairs (SOPInstanceUID, sha256 as lower-case hex): of the file's bytes where it names a job, of the
+            data set's where it names what a result was computed from.
 
     Returns:
         sha256 as lower-case hex over the sorted, distinct lines "<uid> <sha256>\n".

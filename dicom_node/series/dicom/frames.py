@@ -39,7 +39,7 @@ _MACROS: dict[str, tuple[str, str]] = {
     "StackID": ("FrameContentSequence", "StackID"),
     "BodyPartExamined": ("FrameAnatomySequence", "BodyPartExamined"),
 }
-# A conversion from classic instances keeps what has no macro of its own here (PS3.3 C.7.6.16.2.25 and .26).
+# A conversion from classic instances keeps attributes without a macro here (PS3.3 C.7.6.16.2.25 and .26).
 _UNASSIGNED = ("UnassignedPerFrameConvertedAttributesSequence", "UnassignedSharedConvertedAttributesSequence")
 
 

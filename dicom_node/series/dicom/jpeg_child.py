@@ -1,7 +1,7 @@
 """A child process that decodes lossless and 12-bit JPEG with GDCM.
 
 GDCM is the only decoder of these with a free licence that we have, and on some corrupt streams it ends the process it
-runs in. So it runs in one of its own, started when first needed (about half a second) and kept for a series; if it
+runs in. So it runs in a separate one, started when first needed (about half a second) and kept for a series; if it
 dies, the frame is unreadable and nothing else happens.
 
 Protocol: the parent writes [index, path] as one line of JSON; the child answers with the line "<rows> <columns>
@@ -97,7 +97,7 @@ def _answer(stream: IO[bytes]) -> NDArray[np.generic]:
 
 
 def _catch_complaints() -> Callable[[], bool]:
-    """Divert stderr to a file; the function tells whether anything was written since it was last asked.
+    """Divert stderr to a file; the function returns whether anything was written since its last call.
 
     libjpeg decodes damaged data to noise and only prints "Corrupt JPEG data": for us that is an error.
     """

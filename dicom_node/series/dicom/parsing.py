@@ -96,8 +96,8 @@ def file_sha256(path: Path) -> str:
 def data_set_sha256(path: Path) -> str:
     """Digest of the data set's bytes as lower-case hex: of what the object is, and not of how its file begins.
 
-    Preamble and file meta information are written by whoever stores the object, and differ between a folder and our
-    storage (PS3.10 7.1).
+    Preamble and file meta information are written by the program that stores the object, and differ between a folder
+    and our storage (PS3.10 7.1).
 
     Raises:
         UnreadableObject: the file cannot be read, or does not begin as a DICOM file does.
@@ -117,7 +117,7 @@ def _sha256(path: Path, begin: Callable[[BinaryIO], int]) -> str:
 def guarded(read: Callable[[], T], code: str, reason: str) -> T:
     """Run a parser or decoder; whatever it raises on bad input becomes one UnreadableObject.
 
-    The cause is chained, and only the kind of error is told: its text may quote what is in the header.
+    The cause is chained, and only the kind of error is reported: its text may quote the header.
     """
     try:
         return read()
@@ -132,7 +132,8 @@ def _read(path: Path, read: Callable[[BinaryIO], FileDataset]) -> FileDataset:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise UnreadableObject(
-                "file_too_large", f"A file has {size} bytes; expected at most {MAX_FILE_BYTES}. It is no head scan."
+                "file_too_large",
+                f"A file has {size} bytes; expected at most {MAX_FILE_BYTES}. No head scan is that large.",
             )
         with open_part10(path) as stream:
             _refuse_bomb(stream)

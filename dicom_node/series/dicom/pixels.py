@@ -172,7 +172,7 @@ def _stored(path: Path, instance: FileDataset, frame: Frame, jpeg: JpegChild) ->
     slope, intercept = 1.0 if slope is None else slope, intercept or 0.0
     largest = 2.0 ** (8 * raw.dtype.itemsize)
     if largest * abs(slope) + abs(intercept) > _LARGEST_INTENSITY:
-        raise UnreadableObject("intensity_out_of_range", "Rescaled intensities are beyond any scanner's range.")
+        raise UnreadableObject("intensity_out_of_range", "Rescaled intensities are outside the range of any scanner.")
     return StoredFrame(raw, instance, slope, intercept)
 
 

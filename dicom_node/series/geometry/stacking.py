@@ -30,7 +30,7 @@ _MOST_PACKAGES = 3.5
 SIDE_TOLERANCE_MM = 0.5
 # The stack's line may lean from the normal by this much (a sheared volume).
 MAX_SHEAR_DEGREES = 2.0
-# Beyond this distance of slices a lesion falls between two slices, and no volume can be told.
+# Beyond this distance of slices a lesion falls between two slices, and the volume is unknown.
 MAX_STEP_MM = 15.0
 # A brain is about 130 mm tall.
 WHOLE_BRAIN_MM = 90.0
@@ -49,7 +49,7 @@ class Stack:
     """Distinct slices from feet to head with one affine.
 
     Attributes:
-        places: per slice the planes that lie there (more than one: duplicates, to be told apart by their pixels).
+        places: per slice the planes that lie there (more than one: duplicates, to be distinguished by their pixels).
         affine: float64 (4, 4), (column index, row index, slice index, 1) to mm, LPS.
         spacing_mm: (slice, row, column); slice: centre distance projected on the normal.
         flags: what to note.
@@ -138,7 +138,8 @@ def _check_axial(plane: Plane, normal: NDArray[np.float64]) -> None:
     if plane.along_column[1] < MIN_AXIAL_COSINE or abs(plane.along_row[0]) < MIN_AXIAL_COSINE:
         raise UnsupportedGeometry(
             "rotated_in_plane",
-            "The images lie on their side or upside down; rows from the patient's one side to the other, with the "
+            "The images are rotated by 90 or 180 degrees in their plane; rows from the patient's one side to the "
+            "other, with the "
             "front on top, are expected.",
         )
 
@@ -178,7 +179,8 @@ def _affine(
     if lean > MAX_SHEAR_DEGREES:
         raise UnsupportedGeometry(
             "sheared",
-            f"The stack leans by {lean:.1f} degrees from its slices' normal; at most {MAX_SHEAR_DEGREES:g} may be.",
+            f"The stack leans by {lean:.1f} degrees from its slices' normal; at most {MAX_SHEAR_DEGREES:g} is "
+            "expected.",
         )
     affine = np.eye(4)
     row_mm, column_mm = first.pixel_spacing_mm

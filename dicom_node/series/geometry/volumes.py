@@ -11,7 +11,7 @@ import numpy as np
 from dicom_node.series.dicom.frames import Frame
 from dicom_node.series.geometry.planes import SAME_POSITION_MM, Plane, plane_of
 
-# What tells two frames at one position apart. AcquisitionNumber alone never parts a volume: two-dimensional FLAIR is
+# What distinguishes two frames at one position. AcquisitionNumber alone never splits a volume: two-dimensional FLAIR is
 # often acquired in two packages of interleaved slices with a number each. So these count only where positions collide.
 _NUMBERS = (
     "EchoTime",

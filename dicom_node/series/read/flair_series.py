@@ -44,7 +44,9 @@ class FlairSeries:
         frames: one per slice, in voxel order.
         headers: the source instances without PixelData, one per instance that gives a slice, in voxel order.
         series_instance_uid, study_instance_uid, frame_of_reference_uid: as in the source.
-        instances_digest: see `dicom_node.series.dicom.digest`, over every file that was handed in.
+        instances_digest: see `dicom_node.series.dicom.digest`, over the data set of every file that was handed in: the
+            same in a folder as in our storage, where the file meta information is ours.
+        files_digest: the same over the files' bytes, which is how jobs are named.
         flags: what a reader of the result should know, e.g. "oblique", "slice_gap", "duplicate_slices_dropped".
 
     Raises:
@@ -60,6 +62,7 @@ class FlairSeries:
     study_instance_uid: str
     frame_of_reference_uid: str
     instances_digest: str
+    files_digest: str
     flags: tuple[str, ...]
 
     def __post_init__(self) -> None:

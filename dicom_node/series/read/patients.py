@@ -10,17 +10,17 @@ from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 
-_WHOSE = "find out whose they are, and send each patient's images as a series of their own."
+_WHOSE = "find out which patients they belong to, and send each patient's images as a separate series."
 
 
 def require_one_patient(headers: Iterable[Dataset]) -> None:
     """All headers name the same patient (PS3.3 C.7.1.1): by identifier and issuer, or where no image has one by name.
 
     An identifier is there or not; of issuer, name and birth date a blank is no other person. A vendor's raw object or a
-    note among the images counts only when it names somebody: many of these name nobody.
+    note among the images counts only when it names a patient: many of these do not.
 
     Raises:
-        UnreadableObject: `several_patients`; no identifier is told.
+        UnreadableObject: `several_patients`; no identifier is reported.
     """
     named = [header for header in headers if _is_image(header) or values.text(header, "PatientID")]
     identifiers = {values.text(header, "PatientID") for header in named}

@@ -5,9 +5,9 @@ still grow without bounds, and the worker holds a model and a lease.
 
 Protocol: request: rows of the instances, the storage folder and the job's digest as JSON. Answer: a series as
 `series_parts` writes it, or one part of JSON: ["refused", class, code, reason] or ["failed", words]. With null for the
-digest only one header is asked for: two parts, of which the first is empty, or one of JSON: why nobody is
-told, in words. A decoder that a hostile file has taken over can thus give wrong images, which it could before; it
-cannot run code in this process.
+digest only one header is asked for: two parts, of which the first is empty, or one of JSON: why no refusal report is
+sent, as text. A decoder that a hostile file has taken over can thus give wrong images, which it could before; it cannot
+run code in this process.
 """
 
 from __future__ import annotations
@@ -62,11 +62,11 @@ LIMITS: Final = Limits(
     memory_bytes=1024**3 + 12 * MAX_VOXELS, seconds=600.0, answer_bytes=4 * MAX_VOXELS + 2 * MAX_HEADER_BYTES
 )
 
-# Why nobody is told about a refused series.
-SEVERAL_PATIENTS: Final = "the images of the series name several patients, so that nobody knows whose it is"
-UNREADABLE: Final = "no image of the series can be read, so that nobody knows whose it is"
-TOO_LARGE: Final = "the headers of the series take more memory or time to read than any head scan's"
-NOT_FLAIR: Final = "the headers of the series do not say brain FLAIR, so that nobody waits for its result"
+# Why no refusal report is sent.
+SEVERAL_PATIENTS: Final = "the images of the series name several patients, so the patient is unknown"
+UNREADABLE: Final = "no image of the series can be read, so the patient is unknown"
+TOO_LARGE: Final = "the headers of the series need more memory or time to read than those of any head scan"
+NOT_FLAIR: Final = "the headers of the series do not say brain FLAIR, so no reader expects a result"
 
 _LARGE: Final = ("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence")
 
@@ -91,8 +91,8 @@ class ReceivedSeriesReader:
 
         Raises:
             NotAnalysable: see `read_series`; also a series that takes more memory or time than any head scan.
-            ConfinedChildLost: the child was lost for reasons that need not be the series': it may be read another time.
-            WmhNodeError: see `read_received`; and whatever was unexpected, in words.
+            ConfinedChildLost: the child was lost, perhaps for another reason than the series: it may be read later.
+            WmhNodeError: see `read_received`; and anything unexpected, as text.
         """
         request = json.dumps([rows_to_json(instances), str(storage), digest]).encode()
         try:
@@ -103,13 +103,15 @@ class ReceivedSeriesReader:
             log.warning("series could not be read within the limits", instances=len(instances), trouble=str(error))
             raise UnreadableObject(
                 "header_too_complex",
-                "The series takes more time or memory to read than any head scan; it may be damaged. Send the series "
+                "The series needs more time or memory to read than any head scan; it may be damaged. Send the series "
                 "again, or report this with the series' UID.",
             ) from error
         if len(answer) == 1:
             raise _error(json.loads(answer[0]))
         return guarded(
-            lambda: from_parts(answer), "unreadable", "The series could not be read: its reader gave no sense."
+            lambda: from_parts(answer),
+            "unreadable",
+            "The series could not be read: its reader returned an invalid reply.",
         )
 
     def first_header(self, instances: Sequence[StoredInstance], storage: Path) -> Dataset:
@@ -124,7 +126,7 @@ class ReceivedSeriesReader:
             answer = asked_twice(self._child, request)
             if len(answer) == 1:
                 raise NoRefusalReport(json.loads(answer[0]))
-            return guarded(lambda: header_from(answer[1]), "unreadable", "The header's reader gave no sense.")
+            return guarded(lambda: header_from(answer[1]), "unreadable", "The header reader returned an invalid reply.")
         except (ConfinedChildLost, UnreadableObject) as error:
             if isinstance(error, ConfinedChildLost) and not error.took_too_much:
                 raise
@@ -155,18 +157,18 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
     """
     chosen = analysed_instances(instances, storage)
     expected = digest_of(chosen)
-    # Where completion lost its reader, nobody knew yet which of two files can be read: its job is named by the first.
+    # Where completion lost its reader, it is unknown which of two files can be read: its job is named by the first.
     if digest != digest_of(first_instances(instances)):
         _require_same(expected, digest, "in the table")
     series = read_series([storage / one.path for one in chosen])
-    _require_same(series.instances_digest, expected, "in the storage")
+    _require_same(series.files_digest, expected, "in the storage")
     return series
 
 
 def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
-    """The header of the first instance of a series that can be read, to answer about a series that cannot.
+    """The header of the first instance of a series that can be read, for the refusal report about a series that cannot.
 
-    The first of the size that most of its images have: the form of the answer's report depends on that, and a localizer
+    The first of the size that most of its images have: the form of the refusal report depends on that, and a localizer
     may have come before the FLAIR. Functional groups, which may be as large as the image, are left out.
 
     Returns:
@@ -175,7 +177,7 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
     Raises:
         NoRefusalReport: no image's header can be read; those that can name several patients, which a fault that was
             found before, a damaged file say, has hidden; or they do not say brain FLAIR. That one is a series which
-            completion could not read, so that it was never judged (docs/adr/0012).
+            completion could not read, so it was never examined (docs/adr/0012).
     """
     headers = list(_readable_headers(analysed_instances(instances, storage), storage))
     try:
@@ -230,8 +232,9 @@ def uids_of(one: StoredInstance) -> dict[str, str]:
 def _require_same(found: str, expected: str, where: str) -> None:
     if found != expected:
         raise WmhNodeError(
-            f"the series' instances {where} are not those that the job was made for: expected digest {expected[:12]}, "
-            f"found {found[:12]}; a newer job holds what is there now, or the storage was changed by hand"
+            f"the series' instances {where} differ from those that the job was made for: expected digest "
+            f"{expected[:12]}, "
+            f"found {found[:12]}; a newer job covers the present instances, or the storage was changed by hand"
         )
 
 
@@ -248,7 +251,9 @@ def _answer(request: bytes) -> list[bytes | memoryview]:
     try:
         parts = to_parts(read_received(rows_from_json(rows), Path(storage), digest))
         if len(parts[1]) > MAX_HEADER_BYTES:
-            raise UnreadableObject("header_too_complex", "The headers of the series are larger than any head scan's.")
+            raise UnreadableObject(
+                "header_too_complex", "The headers of the series are larger than those of any head scan."
+            )
     except NotAnalysable as error:
         return [json.dumps(["refused", type(error).__name__, error.code, error.reason]).encode()]
     except WmhNodeError as error:
@@ -263,9 +268,9 @@ def _answer_with_header(rows: str, storage: Path) -> list[bytes | memoryview]:
         return [b"", header_bytes(first_header(rows_from_json(rows), storage))]
     except NoRefusalReport as error:
         return [json.dumps(str(error)).encode()]
-    except Exception as error:  # likewise
+    except Exception as error:  # the same
         log.warning("no header could be read", trouble=describe_error(error))
-        return [json.dumps(f"the headers could not be judged: {describe_error(error)}; please report this").encode()]
+        return [json.dumps(f"the headers could not be examined: {describe_error(error)}; please report this").encode()]
 
 
 if __name__ == "__main__":

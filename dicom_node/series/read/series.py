@@ -20,7 +20,7 @@ from dicom_node.series.dicom import values
 from dicom_node.series.dicom.digest import instances_digest
 from dicom_node.series.dicom.frames import Frame
 from dicom_node.series.dicom.jpeg_child import JpegChild
-from dicom_node.series.dicom.parsing import PARSER_ERRORS, file_sha256, read_header
+from dicom_node.series.dicom.parsing import PARSER_ERRORS, data_set_sha256, file_sha256, read_header
 from dicom_node.series.dicom.pixels import MAX_VOXELS, decode_frames
 from dicom_node.series.dicom.stored_values import StoredFrame, intensities
 from dicom_node.series.geometry.planes import Plane
@@ -53,6 +53,7 @@ class _Files:
     paths: tuple[Path, ...]
     headers: tuple[FileDataset, ...]
     digest: str
+    files_digest: str
     series_instance_uid: str
     study_instance_uid: str
     had_copies: bool
@@ -91,13 +92,14 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
         study_instance_uid=files.study_instance_uid,
         frame_of_reference_uid=frame_of_reference,
         instances_digest=files.digest,
+        files_digest=files.files_digest,
         flags=tuple(dict.fromkeys(flags)),
     )
 
 
 def _open(paths: Sequence[Path]) -> _Files:
     if not paths:
-        raise IncompleteSeries("empty", "No file was given; the files of one series are expected.")
+        raise IncompleteSeries("empty", "No file was given; expected the files of one series.")
     unique: dict[tuple[str, str], tuple[Path, FileDataset]] = {}
     for path in paths:
         header = read_header(path)
@@ -106,7 +108,7 @@ def _open(paths: Sequence[Path]) -> _Files:
             raise UnreadableObject(
                 "no_uid", "A file has no valid SOPInstanceUID; every DICOM instance has one (PS3.3 C.12.1)."
             )
-        unique.setdefault((uid, file_sha256(path)), (path, header))
+        unique.setdefault((uid, data_set_sha256(path)), (path, header))
     # What the files are, not what they are called, decides which of two slices at one place is kept: a series has other
     # file names in our storage than in a folder.
     ordered = [unique[key] for key in sorted(unique)]
@@ -118,6 +120,7 @@ def _open(paths: Sequence[Path]) -> _Files:
         paths=tuple(path for path, _ in ordered),
         headers=headers,
         digest=instances_digest(unique),
+        files_digest=instances_digest((uid, file_sha256(path)) for (uid, _), (path, _) in unique.items()),
         series_instance_uid=series,
         study_instance_uid=study,
         had_copies=len(unique) < len(paths),
@@ -127,7 +130,7 @@ def _open(paths: Sequence[Path]) -> _Files:
 def _common_uid(headers: Sequence[Dataset], keyword: str, code: str) -> str:
     found = {values.text(header, keyword) for header in headers}
     if len(found) != 1:
-        raise UnreadableObject(code, f"Expected one {keyword} in all files; {len(found)} different ones came.")
+        raise UnreadableObject(code, f"Expected one {keyword} in all files; {len(found)} different ones were found.")
     if not _UID.fullmatch(next(iter(found))):
         raise UnreadableObject("no_uid", f"The files have no valid {keyword}; expected digits and dots (PS3.5 9.1).")
     return found.pop()
@@ -170,7 +173,7 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
         if any(not np.array_equal(chosen, decoded[_key(other.frame)], equal_nan=True) for other in place[1:]):
             raise UnsupportedGeometry(
                 "conflicting_duplicates",
-                "Different images lie at the same position, and nothing tells which one belongs to the volume; send "
+                "Different images are at the same position, and nothing shows which one belongs to the volume; send "
                 "one acquisition per series.",
             )
         if len(place) > 1:

@@ -21,7 +21,7 @@ from pydicom.filewriter import write_dataset
 
 from dicom_node.series.read.flair_series import FlairSeries, SourceFrame
 
-_TEXTS = ("series_instance_uid", "study_instance_uid", "frame_of_reference_uid", "instances_digest")
+_TEXTS = ("series_instance_uid", "study_instance_uid", "frame_of_reference_uid", "instances_digest", "files_digest")
 
 
 def to_parts(series: FlairSeries) -> list[bytes | memoryview]:

@@ -1,4 +1,4 @@
-"""Is a series complete, as far as its headers tell."""
+"""Whether a series is complete, by its headers."""
 
 from __future__ import annotations
 

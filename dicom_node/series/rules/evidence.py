@@ -26,7 +26,7 @@ class Evidence:
         words: lower-case words of the series' own name and of its pulse sequence, split at every sign.
         phrase: the same joined by single spaces, with a space at either end, to look for several words.
         examination: the examination's name in the same form; " " when there is none, or when it is in `phrase`.
-        is_named_by_examination: the series has no name of its own, and `phrase` holds the examination's.
+        is_named_by_examination: the series has no own name, and `phrase` holds the examination's.
         image_type: values of ImageType or FrameType, upper case.
         component: ComplexImageComponent, or M, P, R, I from ImageType.
         body_part: BodyPartExamined, lower case; often the examination's and not the series'.

@@ -38,7 +38,7 @@ class Choice:
 
 
 def judge_series(headers: Sequence[Dataset]) -> Verdict:
-    """Judge one series from the headers of its instances (pixel data is not looked at).
+    """Decide about one series from the headers of its instances (pixel data is not read).
 
     Never raises on hostile values: a header that cannot be understood is a rejection with a reason.
     """
@@ -66,7 +66,7 @@ def judge_frame(frame: Frame) -> Verdict:
 
 
 def choose_volume(headers: Sequence[Dataset]) -> Choice:
-    """Judge a series, and choose the one FLAIR volume in it where several lie."""
+    """Decide about a series, and choose the one FLAIR volume in it when it has several."""
     if not headers:
         return Choice(Verdict(False, "empty", "The series has no readable instance."), None)
     try:
@@ -79,7 +79,7 @@ def choose_volume(headers: Sequence[Dataset]) -> Choice:
         return Choice(_too_many(frames), None)
     volumes = part_into_volumes(frames)
     if not volumes:
-        # Kind and contrast first: "no geometry" tells little about a colour screenshot.
+        # Kind and contrast first: "no geometry" says little about a colour screenshot.
         verdict = judge_frame(frames[0])
         return Choice(verdict if not verdict.accepted else _NO_GEOMETRY, None)
     return _choose(headers, volumes, len(frames))
@@ -103,7 +103,7 @@ def _too_many(frames: Sequence[Frame]) -> Verdict:
 
 
 def _verdict_without_frames(headers: Sequence[Dataset]) -> Verdict:
-    """No MR image among the instances: the tables judge the first, and the reason names all that came instead."""
+    """No MR image among the instances: the tables decide about the first, and the reason names all kinds received."""
     verdict = judge_frame(Frame(header=headers[0], source=0, number=None, groups=()))
     classes = {values.text(header, "SOPClassUID") for header in headers}
     return replace(verdict, reason=not_mr_images(classes)) if len(classes) > 1 else verdict
@@ -124,7 +124,7 @@ def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume], coun
                 False,
                 "several_flair_volumes",
                 f"The series holds {len(flair)} FLAIR volumes ({counts} slices), such as repetitions or echoes, and "
-                "nothing says which one to use; send one volume per series.",
+                "nothing shows which one to use; send one volume per series.",
                 is_flair=True,
             ),
             None,

@@ -1,4 +1,4 @@
-"""What a series without MR images is, in words of a technologist."""
+"""What a series without MR images is, in a technologist's terms."""
 
 from __future__ import annotations
 

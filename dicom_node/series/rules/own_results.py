@@ -16,7 +16,7 @@ _MODALITIES: Final = frozenset({"SEG", "SR", "OT", "PR", "DOC"})
 def is_own_result(header: Dataset) -> bool:
     """True when the instance is a result that this software made.
 
-    Whoever changes such an object names their own equipment (PS3.3 C.7.5.1): a corrected segmentation is none of ours.
+    A program that changes such an object names its own equipment (PS3.3 C.7.5.1): a corrected segmentation is not ours.
     """
     return (
         values.text(header, "Modality") in _MODALITIES

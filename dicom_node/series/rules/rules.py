@@ -1,7 +1,7 @@
 """What is a brain FLAIR, as two tables: what rules it out (first match decides), and what shows it.
 
 Order matters: kind of object, kind of image, technique, body part, contrast. A reason is one sentence that says what
-was expected and what came, in words of a technologist; it quotes no free text, since that may hold patient data.
+was expected and what was received, in a technologist's terms; it quotes no free text, since that may hold patient data.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Exclusion:
     Attributes:
         code: stable slug.
         applies: looks at the evidence.
-        reason: what to tell; may use the evidence's numbers.
+        reason: the sentence; may use the evidence's numbers.
         source: where the rule comes from.
     """
 
@@ -75,7 +75,7 @@ def _milliseconds(value: float | None) -> str:
 
 
 def timing_text(evidence: Evidence) -> str:
-    """The timing in words."""
+    """The timing as text."""
     return (
         f"inversion time {_milliseconds(evidence.inversion_ms)}, echo time {_milliseconds(evidence.echo_ms)}, "
         f"repetition time {_milliseconds(evidence.repetition_ms)}"
@@ -137,7 +137,7 @@ def _names_t1(evidence: Evidence) -> bool:
     return t1 and not any(word.startswith(("t2", "flairt2")) for word in evidence.words)
 
 
-# PS3.3 C.8.13.3.1.3. Anything else that stands there is not told: it may be a patient's name.
+# PS3.3 C.8.13.3.1.3. Any other value is not shown: it may be a patient's name.
 _SHOWN_PARTS = {"PHASE": "the phase part", "REAL": "the real part", "IMAGINARY": "the imaginary part"}
 
 
@@ -209,7 +209,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "segmentation",
         lambda e: e.modality == "SEG",
         lambda e: (
-            "This is a segmentation, such as a corrected one, and no series of images; there is nothing to analyse."
+            "This is a segmentation, such as a corrected one, not a series of images; there is nothing to analyse."
         ),
         "PS3.3 C.7.3.1.1.1 Modality",
     ),
@@ -217,7 +217,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "not_mr",
         lambda e: e.modality != "MR",
         lambda e: (
-            "This is no MR series; a brain FLAIR of modality MR is expected."
+            "This is not an MR series; a brain FLAIR of modality MR is expected."
             if e.sop_class in IMAGE_CLASSES
             else not_mr_images([e.sop_class])
         ),
@@ -276,7 +276,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "processed",
         lambda e: _is_derived(e) and _says(*_NAMES_OF_FINDINGS)(e),
         lambda e: (
-            "The images are the outcome of another program, such as a mask, a map or a fusion (they are DERIVED, and "
+            "The images are the output of another program, such as a mask, a map or a fusion (they are DERIVED, and "
             "their description names one); the FLAIR itself is expected."
         ),
         "PS3.3 C.7.6.1.1.2 Image Type value 1; names of products and of what they make",
@@ -285,8 +285,8 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "derived",
         lambda e: _is_derived(e) and e.image_type[1:2] == ("SECONDARY",) and not _states_flair(e),
         lambda e: (
-            "The images are post-processed (DERIVED, SECONDARY), and their description does not name FLAIR, so that "
-            "nobody knows what they show; name FLAIR in the description, or send the slices as acquired."
+            "The images are post-processed (DERIVED, SECONDARY), and their description does not name FLAIR, so "
+            "their content is unknown; name FLAIR in the description, or send the slices as acquired."
         ),
         # DERIVED\\SECONDARY alone says little: reformats of every vendor, denoising, intensity correction, compression
         # by a PACS and de-identification all set it on images that are FLAIR as before.
@@ -335,7 +335,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         "body_part",
         _other_body_part,
-        lambda e: "The series shows another part of the body than the brain.",
+        lambda e: "The series shows another body part than the brain.",
         "PS3.16 Annex L BodyPartExamined; sites' names",
     ),
     Exclusion(

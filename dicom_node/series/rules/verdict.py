@@ -14,8 +14,8 @@ class Verdict:
         code: short stable slug, for scripts and metrics.
         reason: one sentence that a technologist understands; no patient data.
         flags: what to note about an accepted series, e.g. "no_inversion_time", "post_contrast".
-        is_flair: the headers say brain FLAIR, also where it is refused: whoever waits for its result is told why none
-            comes (docs/adr/0012).
+        is_flair: the headers say brain FLAIR, also where it is refused: destinations get a refusal report
+            (docs/adr/0012).
     """
 
     accepted: bool

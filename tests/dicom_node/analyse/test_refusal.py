@@ -323,7 +323,7 @@ def test_a_retried_job_takes_its_own_answers_place(
     assert setting.jobs.get(job_id).state is JobState.DELIVERING
     report = pydicom.dcmread(latest(setting, job_id) / "sr.dcm")
     assert answer is not None and predecessors(report) == ([answer["SOPInstanceUID"]] if was_told else [])
-    assert any("takes the place of an earlier one" in text for text in texts(report)) == was_told
+    assert any("replaces an earlier one" in text for text in texts(report)) == was_told
 
 
 def test_the_same_verdict_again_is_the_same_answer(

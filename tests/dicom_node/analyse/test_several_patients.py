@@ -18,7 +18,7 @@ from db.records import JobState
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from segmentation.ensemble import Ensemble
 
-WORDS = "nobody knows whose it is"
+WORDS = "the patient is unknown"
 FIRST, SECOND = "SECRETID-1", "SECRETID-2"
 
 

@@ -319,7 +319,7 @@ def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: lis
         assert setting.worker.work_once()
     job = setting.jobs.get(job_id)
     assert job.state == "failed"
-    assert "killed, probably by the system, as the machine is short of memory" in (job.reason or "")
+    assert "killed, probably by the system, because the machine is short of memory" in (job.reason or "")
     assert setting.deliveries(job_id) == []
     setting.receive(series)
     assert [one.id for one in setting.jobs.retry_resent()] == [job_id]
@@ -467,7 +467,7 @@ def test_a_set_that_is_not_right_is_held(
     assert pydicom.dcmread(held / "sr.dcm").PatientID == "ANOTHER-PATIENT"
     (explained, *_) = job_standing(job, [], job.created_at)
     assert "Nothing was sent" in explained
-    logged = [line for line in capsys.readouterr().out.splitlines() if "result set held" in line]
+    logged = [line for line in capsys.readouterr().out.splitlines() if "result set quarantined" in line]
     assert len(logged) == 1
     assert "ANOTHER-PATIENT" not in logged[0] + job.reason
 

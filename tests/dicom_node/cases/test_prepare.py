@@ -121,8 +121,8 @@ def test_cases_in_nifti_stay_as_they_are(tmp_path: Path, case: tuple[Path, Flair
         (lambda seg: setattr(seg, "FrameOfReferenceUID", generate_uid()), "different frames of reference"),
         (lambda seg: setattr(seg, "SegmentationType", "FRACTIONAL"), "SegmentationType BINARY, got FRACTIONAL"),
         (lambda seg: setattr(seg, "SOPClassUID", "1.2.840.10008.5.1.4.1.1.4"), "another kind of object"),
-        (lambda seg: _shift(seg, 0.5), "do not lie on those of the FLAIR"),
-        (lambda seg: _shift(seg, 5000), "do not lie on those of the FLAIR"),
+        (lambda seg: _shift(seg, 0.5), "are not on the FLAIR's grid"),
+        (lambda seg: _shift(seg, 5000), "are not on the FLAIR's grid"),
         (lambda seg: seg.PerFrameFunctionalGroupsSequence.pop(), "frames and describes"),
     ],
 )

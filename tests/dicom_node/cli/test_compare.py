@@ -108,4 +108,4 @@ def test_what_cannot_be_compared_is_an_error_in_words(cases: Path, model: Path, 
     assert "found none" in done.stderr
     done = run_cli("compare", model, "--baseline", "threshold", "--cases", cases, "--unseen-members", code=None)
     assert done.returncode in (1, 3)
-    assert "does not say on whom" in done.stderr
+    assert "does not say which patients" in done.stderr

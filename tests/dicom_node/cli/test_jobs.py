@@ -134,7 +134,7 @@ def test_explain_a_series_that_waits(environment: dict[str, str], database: Data
     inbox.record([instance(series_uid(1), 1, association)])
     assert "still open" in run_cli("jobs", "explain", series_uid(1), environment=environment).stdout
     inbox.end_association(association, AssociationEnd.ABORTED)
-    assert "not released in order" in run_cli("jobs", "explain", series_uid(1), environment=environment).stdout
+    assert "did not end normally" in run_cli("jobs", "explain", series_uid(1), environment=environment).stdout
 
 
 def test_retry_and_cancel(environment: dict[str, str], database: Database) -> None:

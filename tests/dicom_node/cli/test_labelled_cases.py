@@ -21,7 +21,7 @@ def test_without_a_table_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     """Two scans of one patient would be parted without a word; with a table nothing is said."""
     data = write_cohort(tmp_path / "data", patients=2)
     assert _read(data, None, tmp_path / "cache") == ["p0", "p1"]
-    assert "no patients.csv in data/: every case is taken for another patient" in capsys.readouterr().err
+    assert "no patients.csv in data/: every case counts as another patient" in capsys.readouterr().err
     table = tmp_path / "who.csv"
     table.write_text("case,patient,site,split\np0,anna,,\np1,anna,,\n")
     assert _read(data, table, tmp_path / "cache") == ["anna", "anna"]

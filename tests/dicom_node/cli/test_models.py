@@ -28,6 +28,8 @@ from db.inbox import Inbox
 from dicom_node.cli.main import build_app
 from segmentation.bundle import load_bundle, reference_bundle
 
+UNJUDGED = ("--force", "--reason", "judged elsewhere")
+
 
 class Cli:
     """The command line of a node whose database does not exist yet.
@@ -90,6 +92,9 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert "already" in cli("models", "add", good).stdout
     cli("models", "add", wild)
 
+    unjudged = cli("models", "promote", "tiny-bright@0.0.1", code=1)
+    assert "expected labelled cases to judge it on; came none: give --cases DIR" in unjudged.stderr
+    assert json.loads(cli("models", "list", "--json").stdout)["live"] is None
     promoted = json.loads(
         cli("models", "promote", "tiny-bright@0.0.1", "--cases", cases, "--margin", 1, "--json").stdout
     )
@@ -148,8 +153,8 @@ def test_for_a_reader(cli: Cli, good: Path) -> None:
     for force in ((), ("--force", "--reason", "in a hurry")):
         refused = cli("models", "promote", digest, *force, code=1)
         assert "loads failed: expected a whole bundle" in refused.stderr
-        assert "--force promotes none that cannot be loaded" in refused.stderr
-        assert "promotes it all the same" not in refused.stderr
+        assert "--force does not promote a model that cannot be loaded" in refused.stderr
+        assert "promotes it anyway" not in refused.stderr
         assert "rollback" not in refused.stderr
     assert json.loads(cli("models", "list", "--json").stdout)["live"] is None
 
@@ -162,12 +167,12 @@ def test_promoted_while_rolling_back(
     cli.settings["WMH_NODE_DATABASE_URL"] = url = sqlite_url(tmp_path)
     for folder in (good, wild):
         cli("models", "add", folder)
-        cli("models", "promote", load_bundle(folder).identity.digest)
+        cli("models", "promote", load_bundle(folder).identity.digest, *UNJUDGED)
     shipped = load_bundle(reference_bundle()).identity.digest
     with monkeypatch.context() as patches:
         promote_after_first_look(patches, url, shipped)
         refused = cli("models", "rollback", code=1)
-    assert "the live model has changed meanwhile" in refused.stderr
+    assert "the live model has changed" in refused.stderr
     assert json.loads(cli("models", "list", "--json").stdout)["live"] == shipped
 
 
@@ -178,7 +183,7 @@ def test_patients_in_a_table_elsewhere(cli: Cli, good: Path, tmp_path: Path) -> 
     change_manifest(known, lambda manifest: manifest["training"].update(patients=["a man of Ulm"]))
     for folder in (good, known):
         cli("models", "add", folder)
-    cli("models", "promote", load_bundle(good).identity.digest)
+    cli("models", "promote", load_bundle(good).identity.digest, *UNJUDGED)
     cases = cases_drawn_by(good, tmp_path / "cases", count=1)
     table = tmp_path / "elsewhere.csv"
     question = ("models", "promote", load_bundle(known).identity.digest, "--cases", cases, "--patients", table)

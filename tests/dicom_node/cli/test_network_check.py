@@ -64,7 +64,7 @@ def test_a_taken_port() -> None:
         port = server.getsockname()[1]
         found = said("dicom_port", dicom_port=port)
         assert found.warning
-        assert f"127.0.0.1:{port} is taken: expected when the node runs already" in found.words
+        assert f"127.0.0.1:{port} is in use: expected when the node is already running" in found.words
     free = free_port()
     assert said("dicom_port", dicom_port=free) == Said(f"127.0.0.1:{free} is free")
     assert names(dicom_port=0, dicom_tls_port=free, tls_certificate="own.pem") >= {"dicom_tls_port"}

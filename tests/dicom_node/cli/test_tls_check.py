@@ -49,7 +49,7 @@ def test_files_of_our_own_port(authority: Authority, tmp_path: Path) -> None:
     assert "every user" in check(tls_certificate=good.certificate, tls_key=good.key, dicom_port=0)
     with pytest.raises(ConfigurationError, match=r"old\.pem has expired"):
         check(tls_certificate=old.certificate, tls_key=old.key)
-    with pytest.raises(ConfigurationError, match=r"other\.key is not that"):
+    with pytest.raises(ConfigurationError, match=r"other\.key does not belong"):
         check(tls_certificate=good.certificate, tls_key=other.key)
     with pytest.raises(ConfigurationError, match=r"no\.pem cannot be read"):
         check(tls_certificate=tmp_path / "no.pem")

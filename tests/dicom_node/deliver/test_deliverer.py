@@ -221,7 +221,7 @@ def test_a_destination_that_left_the_settings(tmp_path: Path) -> None:
     setting.run()
     assert setting.asked == ["pacs"]
     reasons = {one.destination: one.reason for one in setting.table.list(setting.job_id)}
-    assert "not in the settings" in (reasons["gone"] or "")
+    assert "no longer in the settings" in (reasons["gone"] or "")
 
 
 def test_a_file_that_is_gone(setting: Setting) -> None:
@@ -308,7 +308,7 @@ def test_what_a_refusal_keeps_back(
         assert f"{', '.join(refused)}: status 0x{status:04X} (as the test says)" in said[0]
         assert (f"{', '.join(taken)} stored" in said) == bool(taken)
         kept = [name for name in files if name not in {*refused, *taken}]
-        assert any(f"{', '.join(kept)} not sent, since it refers" in one for one in said) == bool(kept)
+        assert any(f"{', '.join(kept)} not sent, because it refers" in one for one in said) == bool(kept)
         assert [one.state for one in setting.table.list(setting.job_id)] == ["given up"]
 
 
@@ -320,7 +320,7 @@ def test_what_a_refusal_keeps_back_when_nothing_is_taken(tmp_path: Path) -> None
         for seconds in (0, 31, 61):
             setting.run(seconds)
         assert (setting.sent, setting.job.state) == ([], "failed")
-        assert "other.dcm not sent, since it refers" in (setting.job.reason or "")
+        assert "other.dcm not sent, because it refers" in (setting.job.reason or "")
         assert "stored" not in (setting.job.reason or "")
 
 

@@ -116,7 +116,7 @@ def test_folders_of_others(node: AnalysedNode, export, tmp_path: Path) -> None:
     """A folder that is no export of ours, and a table that cannot be added to, are left as they are."""
     node.corrected(node.edited(node.corrected_mask()))
     (tmp_path / "a" / "case-00001").mkdir(parents=True)
-    with pytest.raises(ConfigurationError, match="no case of an earlier export"):
+    with pytest.raises(ConfigurationError, match="is not a case of an earlier export"):
         export(tmp_path / "a")
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "patients.csv").write_text("id,site\n1,x\n")

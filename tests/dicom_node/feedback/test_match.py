@@ -86,7 +86,7 @@ class TestAccepted:
         one = node.corrected(seg)
         assert (one.state, one.who) == (ACCEPTED, "Reader^Rita")
         assert (one.comparison or {})["dsc"] == pytest.approx(_dsc(mask, node.segmentation.mask))
-        assert one.notes == ("Segment 2 of 3 was taken as WMH, by its label or type.",)
+        assert one.notes == ("Segment 2 of 3 counts as WMH, by its label or type.",)
         masks = read_corrected(node.storage / one.path, node.series)
         np.testing.assert_array_equal(masks.wmh, mask)
         np.testing.assert_array_equal(masks.ventricles, others[0])
@@ -227,7 +227,7 @@ class TestAccepted:
         (folder / "seg.dcm").unlink()
         one = node.corrected(seg)
         assert (one.state, one.comparison) == (ACCEPTED, None)
-        assert "not there any more" in one.notes[-1]
+        assert "no longer exists" in one.notes[-1]
 
 
 class TestOurOwn:
@@ -356,7 +356,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("labels", "words"),
         [
-            (("tumour",), "The only segment does not say that it is of white matter hyperintensities"),
+            (("tumour",), "The only segment does not say that it shows white matter hyperintensities"),
             (("left", "right"), "Name the segment"),
             (("White matter", "Grey matter", "CSF"), "None of the 3 segments"),
         ],

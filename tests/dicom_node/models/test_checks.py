@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support.drawn_cases import cases_drawn_by
 
-from dicom_node.models.checks import DSC, GOLDEN, LOADS, CheckState, ModelVerdict, check_model
+from dicom_node.models.checks import DSC, GOLDEN, GOLDEN_CASES, LOADS, CheckState, ModelVerdict, check_model
 from dicom_node.models.choice import ModelChoice, Origin
 from training.cases import LabelledCase, load_cases
 
@@ -45,7 +45,7 @@ def _rewrite(bundle: Path, name: str, content: bytes) -> None:
 def test_a_model_passes_against_itself(bundles: dict[str, Path], cases: tuple[LabelledCase, ...]) -> None:
     """A whole model passes every check against itself, with no margin at all; both DSC are listed for each case."""
     verdict = _judge(bundles["a"], bundles["a"], cases, margin=0.0)
-    assert _states(verdict) == {LOADS: PASSED, GOLDEN: PASSED, DSC: PASSED}
+    assert _states(verdict) == {LOADS: PASSED, GOLDEN: PASSED, GOLDEN_CASES: PASSED, DSC: PASSED}
     assert verdict.passed
     assert [case.case for case in verdict.cases] == ["head-1", "head-2"]
     assert all(case.dsc == case.live_dsc > 0.5 for case in verdict.cases)
@@ -61,7 +61,7 @@ def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase
     found = np.mean([case.dsc for case in verdict.cases])
     assert failed.name == DSC
     assert verdict.can_be_overruled
-    assert f"at least {live - 0.02:.3f} (live model {live:.3f} - 0.02); came {found:.3f}" in str(failed)
+    assert f"at least {live - 0.02:.3f} (live model {live:.3f} - 0.02); got {found:.3f}" in str(failed)
     assert _judge(bundles["wild"], bundles["a"], cases, margin=1.0).passed
     assert _judge(bundles["a"], bundles["wild"], cases).passed
 
@@ -76,15 +76,27 @@ def test_patients_that_a_model_knows_are_told(
     (known / "manifest.json").write_text(json.dumps(manifest))
     came = _judge(known, bundles["a"], cases).checks[-1].came
     assert "this model was trained on the patients of 1 of 2 cases" in came
-    assert "the live model does not say on whom it was trained" in came
+    assert "the live model does not say which patients it was trained on" in came
 
 
 def test_without_cases(bundles: dict[str, Path]) -> None:
-    """Without cases the models are not compared: that is said, and is no reason to fail."""
+    """Without cases a model is not judged, which fails: a person may overrule it, with a reason."""
     verdict = _judge(bundles["wild"], bundles["a"])
-    assert _states(verdict) == {LOADS: PASSED, GOLDEN: PASSED, DSC: NOT_MADE}
-    assert verdict.passed
+    assert _states(verdict) == {LOADS: PASSED, GOLDEN: PASSED, GOLDEN_CASES: NOT_MADE, DSC: FAILED}
+    assert not verdict.passed
+    assert verdict.can_be_overruled
     assert "--cases" in verdict.checks[-1].came
+
+
+def test_a_model_that_finds_nothing_fails_the_golden_cases(
+    bundles: dict[str, Path], monkeypatch: pytest.MonkeyPatch, cases: tuple[LabelledCase, ...]
+) -> None:
+    """Of the drawn head's lesions, which are known, a model has to find not much less than the live one does."""
+    scores = iter([0.7, 0.49])
+    monkeypatch.setattr("training.dice.dice", lambda *_: next(scores, 0.9))
+    verdict = _judge(bundles["a"], bundles["a"], cases)
+    assert _states(verdict)[GOLDEN_CASES] is FAILED
+    assert "at least 0.500 on the drawn head" in str(verdict.failed[0])
 
 
 def test_other_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[str], Path]) -> None:
@@ -92,9 +104,9 @@ def test_other_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[s
     foreign = copy_of("a")
     _rewrite(foreign, "member-1.npz", (bundles["wild"] / "member-1.npz").read_bytes())
     verdict = _judge(foreign, bundles["a"])
-    (failed,) = verdict.failed
+    failed = verdict.failed[0]
     assert failed.name == GOLDEN
-    assert "came a difference of at most" in str(failed)
+    assert "got a difference of at most" in str(failed)
 
 
 def test_no_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[str], Path]) -> None:
@@ -103,7 +115,7 @@ def test_no_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[str]
     manifest = json.loads((bare / "manifest.json").read_text())
     del manifest["files"]["golden.npz"], manifest["golden"]
     (bare / "manifest.json").write_text(json.dumps(manifest))
-    (failed,) = _judge(bare, bundles["a"]).failed
+    failed = _judge(bare, bundles["a"]).failed[0]
     assert failed.name == GOLDEN
     assert "write it again" in failed.came
 
@@ -116,10 +128,10 @@ def test_does_not_load(
     damaged = copy_of("b")
     (damaged / "graph.json").write_bytes(b"{}")
     verdict = _judge(damaged, bundles["a"], cases)
-    assert _states(verdict) == {LOADS: FAILED, GOLDEN: NOT_MADE, DSC: NOT_MADE}
+    assert _states(verdict) == {LOADS: FAILED, GOLDEN: NOT_MADE, GOLDEN_CASES: NOT_MADE, DSC: NOT_MADE}
     assert "graph.json" in verdict.failed[0].came
     assert not verdict.can_be_overruled
     beside = _judge(bundles["a"], damaged, cases)
-    assert _states(beside) == {LOADS: PASSED, GOLDEN: PASSED, DSC: FAILED}
+    assert _states(beside) == {LOADS: PASSED, GOLDEN: PASSED, GOLDEN_CASES: NOT_MADE, DSC: FAILED}
     assert "graph.json" in beside.failed[0].came
     assert beside.can_be_overruled

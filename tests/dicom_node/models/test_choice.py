@@ -37,7 +37,7 @@ def test_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_that_is_away(tmp_path: Path, bundles: dict[str, Path]) -> None:
     """A database that does not answer is no reason to take another model in silence, unless MODEL names one."""
     settings = Settings(storage=tmp_path, database_url="postgresql://node:s3cret@127.0.0.1:1/wmh")
-    with pytest.raises(ModelError, match=r"which model is live cannot be told.*WMH_NODE_MODEL") as told:
+    with pytest.raises(ModelError, match=r"the live model is unknown.*WMH_NODE_MODEL") as told:
         choose_model(settings)
     assert "s3cret" not in str(told.value)
     assert choose_model(settings.model_copy(update={"model": bundles["a"]})).origin is Origin.PINNED

@@ -35,7 +35,7 @@ def test_read(file: Path) -> None:
 
 def test_of_another_model(file: Path) -> None:
     """The evaluation of another model is not taken for this one's."""
-    with pytest.raises(ModelError, match=r"expected tiny 1\.0\.0, digest ffffffffffff; came"):
+    with pytest.raises(ModelError, match=r"expected tiny 1\.0\.0, digest ffffffffffff; got"):
         read_evaluation(file, ModelIdentity("tiny", "1.0.0", "f" * 64))
 
 
@@ -53,8 +53,8 @@ def test_no_evaluation(tmp_path: Path) -> None:
         ([{"dsc": 0.9, "seen_in_training": False}], "0.900 (1 cases)"),
         ([{"dsc": 0.9, "seen_in_training": True}], "0.900 (1 cases, 1 of its training patients: too good)"),
         ([{"dsc": 0.9, "seen_in_training": True, "judged_by": "2 4"}], "0.900 (1 cases)"),
-        ([{"dsc": 0.9, "seen_in_training": None}], "0.900 (1 cases, its training patients are not told)"),
-        ([{"dsc": 0.9}], "0.900 (1 cases, its training patients are not told)"),
+        ([{"dsc": 0.9, "seen_in_training": None}], "0.900 (1 cases, its training patients are not stated)"),
+        ([{"dsc": 0.9}], "0.900 (1 cases, its training patients are not stated)"),
         (
             [{"dsc": 0.8, "seen_in_training": True}, {"dsc": 0.6, "seen_in_training": False}],
             "0.700 (2 cases, 1 of its training patients: too good)",

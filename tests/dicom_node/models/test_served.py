@@ -81,7 +81,7 @@ def test_a_damaged_model_does_not_stop_a_worker(installation: Any, serving: Serv
     assert serving.loads == [a, b, b]
     (words,) = serving.told
     assert "member-1.npz" in words
-    assert f"Goes on with tiny-bright 0.0.1 ({a[:12]})" in words
+    assert f"Continues with tiny-bright 0.0.1 ({a[:12]})" in words
     put_back()
     serving.now += LONGEST_RETRY_SECONDS
     assert serving.digest() == b

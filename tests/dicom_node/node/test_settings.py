@@ -160,7 +160,7 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
     """An error in the TOML file names the file and the field; an unknown field is one."""
     config = tmp_path / "node.toml"
     config.write_text('dicom_port = "x"\ncolour = "red"\n')
-    with pytest.raises(ConfigurationError, match=r"dicom_port in .*node\.toml.*colour in .*no such setting"):
+    with pytest.raises(ConfigurationError, match=r"dicom_port in .*node\.toml.*colour in .*unknown setting"):
         load_settings(config)
 
 
@@ -182,7 +182,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_two_destinations_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Destination names are keys of delivery rows, so they must differ."""
     monkeypatch.setenv("WMH_NODE_DESTINATIONS", "a=B@h:1, a=C@h:2")
-    with pytest.raises(ConfigurationError, match="came twice: a"):
+    with pytest.raises(ConfigurationError, match="got twice: a"):
         load_settings()
 
 

@@ -54,7 +54,7 @@ def test_who_only_talks_gives_way() -> None:
     others = [Peer("10.0.0.1"), Peer("10.0.0.2", stored_since=-500.0)]
     assert _gets_in(*talking, *others)
     assert [bool(one.evicted) for one in (*talking, *others)] == [False, False, False, True, False, False]
-    assert talking[3].evicted == ["holding most places and storing nothing while others wait for an association"]
+    assert talking[3].evicted == ["uses most places and stores nothing while others wait for an association"]
 
 
 def test_a_peer_without_most_places_keeps_its_own() -> None:

@@ -155,8 +155,8 @@ def test_an_unknown_vr_that_cannot_be_stepped_over_is_named():
     ("raw", "words"),
     [
         (b"\x08\x00\x16\x00\x01\x02\x02\x00ab", "value representation"),
-        (b"\xfe\xff\x0d\xe0\0\0\0\0", "outside of a sequence"),
-        (b"\xfe\xff\x00\xe0\0\0\0\0", "outside of a sequence"),
+        (b"\xfe\xff\x0d\xe0\0\0\0\0", "outside a sequence"),
+        (b"\xfe\xff\x00\xe0\0\0\0\0", "outside a sequence"),
         (b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff", "not closed"),
         (b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\x08\x00\x16\x00\0\0\0\0", "expected an item"),
         (b"\x08\x00\x16\x00LT\xff\xff", "bytes, 0 are left"),
@@ -247,7 +247,7 @@ def test_absurdly_many_elements_or_items_are_refused(what, syntax):
         }[what]
 
     walk(data_set(MAX_HEADERS - 100), syntax)
-    with pytest.raises(Refusal, match="no image has so many") as caught:
+    with pytest.raises(Refusal, match="no image has that many") as caught:
         walk(data_set(MAX_HEADERS + 20), syntax)
     assert caught.value.status is Status.CANNOT_UNDERSTAND
 

@@ -37,7 +37,7 @@ ABORT = 7
 def abort_of(scu: RawScu) -> tuple[int, int]:
     """Source and reason of the A-ABORT that must come next."""
     kind, body = scu.pdu()
-    assert kind == ABORT, f"expected A-ABORT, came PDU type {kind}"
+    assert kind == ABORT, f"expected A-ABORT, got PDU type {kind}"
     return body[2], body[3]
 
 

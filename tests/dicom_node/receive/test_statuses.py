@@ -196,7 +196,7 @@ def test_files_that_may_not_grow_are_out_of_resources_and_leave_nothing(tmp_path
             assert receiver.leftovers() == []
             (line,) = receiver.lines("object refused")
             assert "0xa700" in line
-            assert "no room left" in line
+            assert "no space left" in line
         with associated(receiver) as scu:
             assert scu.store(large.SOPInstanceUID, encoded(large)) == 0x0000
         assert len(receiver.files()) == 2
@@ -306,7 +306,7 @@ def test_an_endless_object_that_is_refused_ends_the_association(tmp_path, comman
                 scu.send(piece)
                 sent += len(piece)
         assert sent < 100_000_000
-        assert receiver.lines("goes on sending an object that is refused")
+        assert receiver.lines("continues to send a refused object")
         assert receiver.leftovers() == []
 
 

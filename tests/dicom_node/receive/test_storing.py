@@ -152,7 +152,7 @@ def test_other_bytes_under_the_same_uid_are_kept_beside_and_flagged(receiver, tm
     assert [row.is_conflict for row in rows] == [False, True]
     assert len({row.path for row in rows}) == 2
     assert all((receiver.settings.storage / row.path).is_file() for row in rows)
-    assert any(dataset.SOPInstanceUID in line for line in receiver.lines("same instance with other bytes"))
+    assert any(dataset.SOPInstanceUID in line for line in receiver.lines("same instance with different bytes"))
 
 
 def test_the_association_has_its_row(receiver, tmp_path):

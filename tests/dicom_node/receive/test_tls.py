@@ -315,7 +315,7 @@ def test_files_that_cannot_work_are_named(authority, tmp_path):
     early = authority.issue("early", dates=("350101", "360101"))
     wrong = [
         (TlsFiles(tmp_path / "missing.pem"), "missing.pem cannot be read: No such file"),
-        (TlsFiles(good.certificate, other.key), "other.key is not that of the certificate"),
+        (TlsFiles(good.certificate, other.key), "other.key does not belong to the certificate"),
         (TlsFiles(good.key, good.key), "expected a PEM certificate"),
         (authority.files(authority.expired("gone")), "gone.pem has expired"),
         (authority.files(early), "early.pem is not valid yet"),

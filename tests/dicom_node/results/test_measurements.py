@@ -16,13 +16,19 @@ from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from segmentation.interval import VolumeInterval
+from segmentation.plausibility import Plausibility, Reason
 from segmentation.regions import RegionRule
+from segmentation.segment import Segmentation
+
+
+def _with_brain(segmentation: Segmentation) -> Segmentation:
+    return replace(segmentation, brain_volume_ml=1300.0, outside_brain_ml=0.5)
 
 
 def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     """The names are the face that others rely on; what this build cannot fill is absent."""
     series = series_of(CASES[0], tmp_path)
-    found = measurements_json(series, segmentation_of(series, flags=("blank_slices",)), MODEL, 1.5, 0.25)
+    found = measurements_json(series, _with_brain(segmentation_of(series, flags=("blank_slices",))), MODEL, 1.5, 0.25)
     assert list(found) == [
         "series_instance_uid",
         "wmh_volume_ml",
@@ -30,6 +36,11 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
         "lesion_count",
         "uncertainty_index",
         "review_recommended",
+        "reliability",
+        "reasons",
+        "brain_volume_ml",
+        "wmh_share_of_brain",
+        "outside_brain_ml",
         "model",
         "seconds",
         "flags",
@@ -44,7 +55,7 @@ def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series, divided=RegionRule(7.5, "3d"))
     found = measurements_json(series, segmentation, MODEL, 0.0, 0.0)
-    assert list(found)[6:12] == [
+    assert list(found)[8:14] == [
         "periventricular_volume_ml",
         "deep_volume_ml",
         "ventricle_volume_ml",
@@ -65,7 +76,7 @@ def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
 def test_every_field_is_documented(tmp_path: Path) -> None:
     """docs/researcher/measurements.md names each field, those of follow_up too, and no others."""
     series = series_of(CASES[0], tmp_path)
-    segmentation = segmentation_of(series, divided=RegionRule())
+    segmentation = _with_brain(segmentation_of(series, divided=RegionRule()))
     report = ReportReference("1.1", "1.2", "1.3", "1.4")
     earlier = EarlierResult(report, date(2024, 1, 1), date(2025, 1, 1), 1.0, VolumeInterval(0.5, 2.0))
     found = measurements_json(series, segmentation, MODEL, 0.0, 0.0, earlier.against(segmentation.measures))
@@ -73,6 +84,19 @@ def test_every_field_is_documented(tmp_path: Path) -> None:
     rows = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == {*found, *found["follow_up"]}
+
+
+def test_a_doubtful_result_says_why(tmp_path: Path) -> None:
+    """Verdict and reasons have stable codes; any doubt recommends a review, whatever the uncertainty index says."""
+    series = series_of(CASES[0], tmp_path)
+    doubt = Plausibility((Reason("bright_mass", "review", "possible mass", "A mass."),))
+    segmentation = segmentation_of(series)
+    calm = replace(segmentation.measures, review_recommended=False)
+    found = measurements_json(series, replace(segmentation, measures=calm, plausibility=doubt), MODEL, 0.0, 0.0)
+    assert found["reliability"] == "review"
+    assert found["reasons"] == [{"code": "bright_mass", "reliability": "review", "sentence": "A mass."}]
+    assert found["review_recommended"] is True
+    assert "brain_volume_ml" not in found
 
 
 def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:

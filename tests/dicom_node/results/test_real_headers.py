@@ -46,6 +46,7 @@ def one_frame_series(header: Dataset) -> FlairSeries | None:
         study_instance_uid=str(header.StudyInstanceUID),
         frame_of_reference_uid=header.FrameOfReferenceUID,
         instances_digest="0" * 64,
+        files_digest="0" * 64,
         flags=(),
     )
 

@@ -108,7 +108,7 @@ class TestWarnings:
         assert f"{MODEL.name} 0.2.0 now, {MODEL.name} 0.1.0 for the earlier scan" in other_model
         assert "SIEMENS Prisma, 3 T now, SIEMENS Skyra, 1.5 T for the earlier scan" in other_scanner
         assert "echo time 92 ms, earlier 120 ms" in other_protocol
-        assert "did not hold the whole brain" in part
+        assert "did not cover the whole brain" in part
         assert all(text.isascii() for text in found)
 
     def test_another_scanner_of_the_same_model_is_warned_of(self) -> None:
@@ -118,7 +118,7 @@ class TestWarnings:
         found = follow_up_of(now, earlier, MODEL)
         assert isinstance(found, EarlierResult)
         (warning,) = found.warnings
-        assert warning.startswith("Another scanner of the same model: SIEMENS Prisma, 3 T, of another serial number")
+        assert warning.startswith("Another scanner of the same model: SIEMENS Prisma, 3 T, another serial number")
         unknown = follow_up_of(now, result(1, date(2024, 3, 1)), MODEL)
         assert isinstance(unknown, EarlierResult) and unknown.warnings == ()
 

@@ -210,7 +210,7 @@ def test_a_class_that_the_peer_does_not_take_is_not_supported(tmp_path):
     assert [one.status for one in some] == [0, 0x0122, 0x0122]
     assert [one.status for one in none] == [0x0122]
     for outcome in (some[1], none[0]):
-        assert outcome.detail == "the peer takes no segmentations (Segmentation Storage)"
+        assert outcome.detail == "the peer accepts no segmentations (Segmentation Storage)"
         assert outcome.unsupported == SEG
     assert "MR Image Storage in transfer syntax JPEG-LS Lossless" in some[2].detail
     assert some[2].unsupported == ""
@@ -223,7 +223,7 @@ def test_not_supported_in_an_answer_is_told_in_the_same_words(tmp_path):
     with RecordingScp(port, lambda number, sop_class: 0x0122):
         (outcome,) = send_files([seg], peer_at(port))
     assert (outcome.status, outcome.unsupported) == (0x0122, SEG)
-    assert outcome.detail == "the peer takes no segmentations (Segmentation Storage)"
+    assert outcome.detail == "the peer accepts no segmentations (Segmentation Storage)"
 
 
 @pytest.mark.parametrize("accepted", [[], [SECONDARY_CAPTURE], [SECONDARY_CAPTURE, SEG]])

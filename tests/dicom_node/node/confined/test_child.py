@@ -133,7 +133,7 @@ def test_an_answer_that_is_too_long_is_not_taken(make: Callable[..., ConfinedChi
 def test_a_child_that_ends_is_asked_twice(make: Callable[..., ConfinedChild]) -> None:
     """Once would be unfair to the request; and one that was killed between two requests is replaced unseen."""
     child = make()
-    with pytest.raises(ConfinedChildLost, match="ended before it had answered: exit code 3") as caught:
+    with pytest.raises(ConfinedChildLost, match="ended before it answered: exit code 3") as caught:
         asked_twice(child, b"die")
     assert not caught.value.took_too_much
     child.ask(b"echo ready")

@@ -17,6 +17,7 @@ from dicom_node.results.pages.lettering import BODY, font, interval_millilitres,
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import VolumeInterval
 from segmentation.measures import REVIEW_ABOVE, Measures
+from segmentation.plausibility import Plausibility, Reason
 
 
 def measures(index: float | None) -> Measures:
@@ -43,26 +44,34 @@ def test_intervals() -> None:
 @pytest.mark.parametrize(
     ("index", "headline", "part"),
     [
-        (0.2, "No review flagged", "20 %"),
-        (0.348, "No review flagged", "34.8 %"),
-        (0.351, "Review recommended", "35.1 %"),
-        (0.35, "No review flagged", "35.0 %"),
-        (0.46, "Review recommended", "46 %"),
-        (1.0, "Review recommended", "100 %"),
+        (0.2, None, "20 %"),
+        (0.348, None, "34.8 %"),
+        (0.351, "Review: model unsure", "35.1 %"),
+        (0.35, None, "35.0 %"),
+        (0.46, "Review: model unsure", "46 %"),
+        (1.0, "Review: model unsure", "100 %"),
     ],
 )
-def test_the_rounded_number_never_contradicts_the_recommendation(index: float, headline: str, part: str) -> None:
+def test_the_rounded_number_never_contradicts_the_recommendation(index: float, headline: str | None, part: str) -> None:
     """Near the limit the part that the model is unsure of has a digit more."""
     found, detail = review_headline(measures(index))
     assert found == headline
-    assert detail == f"model unsure about {part} of the WMH (limit 35 %)"
+    assert detail == f"unsure about {part} (limit 35 %)"
 
 
 def test_nothing_found_is_no_recommendation() -> None:
-    """Without WMH neither review nor its absence is recommended."""
+    """Without WMH neither review nor its absence is recommended, unless a rule asks for one."""
     headline, detail = review_headline(measures(None))
-    assert headline == "No WMH found"
-    assert "review" not in detail
+    assert headline is None
+    assert detail == "no WMH found"
+    doubt = Plausibility((Reason("bright_mass", "review", "possible mass", "A mass."),))
+    assert review_headline(measures(None), doubt)[0] == "Review: possible mass"
+
+
+def test_doubt_names_its_reason() -> None:
+    """The headline is that of the strictest reason."""
+    doubt = Plausibility((Reason("a", "review", "mild", "Mild."), Reason("b", "not_reliable", "severe", "Severe.")))
+    assert review_headline(measures(0.2), doubt)[0] == "Review: severe"
 
 
 def test_what_a_change_is_worth() -> None:
@@ -75,8 +84,9 @@ def test_what_a_change_is_worth() -> None:
 
 
 def test_one_lesion_is_no_plural() -> None:
-    """Grammar."""
-    assert [lesions_in_words(count) for count in (0, 1, 2)] == ["0 lesions", "1 lesion", "2 lesions"]
+    """Grammar; and the size from which they count is said."""
+    words = [lesions_in_words(count) for count in (0, 1, 2)]
+    assert words == ["0 lesions (from 0.04 mL)", "1 lesion (from 0.04 mL)", "2 lesions (from 0.04 mL)"]
 
 
 def test_slices_have_the_numbers_that_a_pacs_shows(tmp_path: Path) -> None:
@@ -94,7 +104,7 @@ def test_slices_have_the_numbers_that_a_pacs_shows(tmp_path: Path) -> None:
 
 def test_text_fits_its_room() -> None:
     """Lines are broken between words, and what cannot be broken is cut with dots."""
-    words = "There are gaps between the slices; the volume assumes that they look like the slices beside them."
+    words = "There are gaps between the slices; the volume assumes that they look like the adjacent slices."
     lines = wrap(words, BODY, 300)
     assert " ".join(lines) == words
     assert all(font(BODY).getlength(line) <= 300 for line in lines)

@@ -26,6 +26,7 @@ from dicom_node.results.pages.pages import NARROWEST_PANEL, draw_pages
 from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.interval import VolumeInterval
 from segmentation.measures import measure
+from segmentation.plausibility import RULES, Plausibility, Reason
 from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation, StageSeconds
 
@@ -37,7 +38,7 @@ WARNINGS = (
     "Another protocol: 3D acquisition, earlier 2D; echo time 388 ms, earlier 125 ms; repetition time 5000 ms, "
     "earlier 11000 ms; inversion time 1800 ms, earlier 2800 ms; slice distance 1 mm, earlier 5.5 mm; row spacing "
     "0.9766 mm, earlier 0.4883 mm; column spacing 0.9766 mm, earlier 0.4883 mm. This alone may change the volume.",
-    "The earlier series did not hold the whole brain, so that its volume is of a part.",
+    "The earlier series did not cover the whole brain: its volume is that of a part.",
 )
 EARLIER = ReportReference("1.2.3", "1.2.4", "1.2.5", "1.2.6")
 Box = tuple[float, float, float, float]
@@ -148,6 +149,33 @@ def test_letters_have_room_whatever_is_noted(
             assert right - left + 1 >= NARROWEST_PANEL
             assert bottom - top >= 150
     assert len(pages[0].panels) == 6
+
+
+def test_doubt_stands_in_place_of_the_number_or_beside_it(
+    head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A result that is not reliable has no volume in large type and none beside its parts, but its reasons; the longest
+    reason for a review has room beside a large volume."""
+    content = content_with(head, found, (), ())
+    measures = replace(content.measures, wmh_volume_ml=187.6, volume_interval_ml=VolumeInterval(101.4, 1325.5))
+    content = replace(content, measures=measures)
+    longest = max((rule.headline for rule in RULES if rule.reliability == "review"), key=len)
+    for reliability, shown in (("not_reliable", "Not reliable"), ("review", f"Review: {longest}")):
+        doubt = Plausibility((Reason("a", reliability, longest, "Why."),))  # type: ignore[arg-type]
+        first, *others = laid(replace(content, plausibility=doubt), monkeypatch)
+        said = [text for text, _ in first.texts]
+        assert over_each_other(first) == []
+        assert shown in said
+        assert ("187.6 mL" in said) is (reliability == "review")
+        volumes = [text for page in others for text, _ in page.texts if text.endswith(" mL")]
+        assert bool(volumes) is (reliability == "review")
+
+
+def test_no_slice_is_shown_twice(head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages together show each slice with WMH once, and no other."""
+    pages = laid(content_with(head, found, (), ()), monkeypatch)
+    shown = [said for page in pages for said, _ in page.texts if said.startswith("image ")]
+    assert len(shown) == len(set(shown)) == int(found.mask.any(axis=(1, 2)).sum())
 
 
 def test_every_note_is_told_whole(head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch) -> None:

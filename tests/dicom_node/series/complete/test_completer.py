@@ -178,8 +178,8 @@ def test_a_series_that_is_never_read_becomes_a_job_that_says_so(setting: Setting
         jobs = [setting.after(1) for _ in range(200)]
     told = [(line["event"], line["trouble"]) for line in lines if "trouble" in line]
     happened = str(ConfinedChildLost("was killed", took_too_much=False))
-    again = [("series could not be read, tried again later", happened)] * (MOST_LOOKS - 1)
-    assert told == [*again, ("series could not be read, a job tries it", happened)]
+    again = [("series could not be read, will retry", happened)] * (MOST_LOOKS - 1)
+    assert told == [*again, ("series could not be read, a job will try", happened)]
     assert set(reader.asked.values()) == {MOST_LOOKS}
     assert jobs[60] == []
     assert [(job.state, job.instance_count) for job in jobs[-1]] == [("queued", len(series))]

@@ -95,7 +95,7 @@ def test_a_job_named_by_what_came_first_is_read(reader: ReceivedSeriesReader, tm
     first = rows([*files[:3], cut, *files[4:]])
     instances = [*first, replace(rows([files[3]])[0], is_conflict=True, ordinal=len(first) + 1)]
     found = reader.read(instances, tmp_path, digest_of(first))
-    assert found.instances_digest == digest_of(rows(files))
+    assert found.files_digest == digest_of(rows(files))
     np.testing.assert_array_equal(found.voxels, read_series(files).voxels)
 
 
