@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks clean
+.PHONY: help install peers demo viewer test check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -109,6 +109,9 @@ interval-coverage: install  ## print how often the volume interval holds the man
 
 brain-masks: install  ## print how well the brain mask fits real scans
 	$(BIN)/python tests/benchmarks/brain_masks.py "$(DATA)/flair-wmh"
+
+plausibility: install  ## print what the plausibility rules catch, and how often they are wrong
+	$(BIN)/python tests/benchmarks/plausibility.py "$(DATA)" --predictions runs/plausibility
 
 clean:  ## remove what make, demo and viewer made
 	rm -rf $(VENV) wmh-demo wmh-viewer build dist docs/_build *.egg-info

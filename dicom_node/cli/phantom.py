@@ -22,6 +22,7 @@ def phantom(
     oblique: Annotated[float, typer.Option(help="Tilt of the slices about the left-right axis, degrees.")] = 0.0,
     enhanced: Annotated[bool, typer.Option("--enhanced", help="One Enhanced MR instance, frames interleaved.")] = False,
     wmh_ml: Annotated[float, typer.Option(help="Volume of white matter hyperintensity to place, mL.")] = 15.0,
+    chin: Annotated[bool, typer.Option("--chin", help="Slices from the chin up: neck, jaw and teeth too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."""
@@ -29,7 +30,13 @@ def phantom(
 
     with exit_codes():
         spec = PhantomSpec(
-            seed=seed, slices=slices, matrix=matrix, oblique_degrees=oblique, enhanced=enhanced, wmh_ml=wmh_ml
+            seed=seed,
+            slices=slices,
+            matrix=matrix,
+            oblique_degrees=oblique,
+            enhanced=enhanced,
+            wmh_ml=wmh_ml,
+            chin=chin,
         )
         with err.status("drawing a head"):
             files = write_phantom_series(make_phantom(spec), out)

@@ -104,3 +104,19 @@ def test_real_scans_match_their_brain_masks(case: str) -> None:
     found = brain_mask(volume)
     assert _dice(found, truth) > 0.9
     assert (found & lesions).sum() >= 0.99 * lesions.sum()
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("scan", ["flair-other/tcga-fg-6692_siemens_glioma", "flair-wmh/101228/flair"])
+def test_no_scalp_and_no_air_of_real_scans_is_brain(scan: str) -> None:
+    """On scans of two scanners, both from below the skull base and with bright scalp, the mask has a brain's volume and
+    keeps 4 mm away from the air, so that neither air nor skin can hold WMH."""
+    volume, _ = read_flair_nifti(shared_data(*f"{scan}.nii.gz".split("/")))
+    found = brain_mask(volume)
+    assert 1000 < found.sum() * volume.voxel_volume_ml < 1800
+    head = volume.voxels > 0.2 * np.median(volume.voxels[found])
+    for inside, tissue in zip(found, head, strict=True):
+        if inside.any():
+            filled = ndimage.binary_fill_holes(ndimage.binary_closing(tissue, iterations=8))
+            depth = ndimage.distance_transform_edt(np.pad(filled, 1), volume.spacing_mm[1:])[1:-1, 1:-1]
+            assert depth[inside].min() > 4.0

@@ -70,7 +70,8 @@ class Head:
         fine: noise of wavelength 9 mm, standard deviation 1, for irregular outlines.
     """
 
-    def __init__(self, random: np.random.Generator) -> None:
+    def __init__(self, random: np.random.Generator, has_neck: bool = False) -> None:
+        self._has_neck = has_neck
         folds = noise_lattice(random, wavelength_mm=20.0, step_mm=1.5, size=108)
         self._sulci = sheet_distance(folds)
         self._sulcal_depth = noise_lattice(random, wavelength_mm=40.0, step_mm=5.0, size=40)
@@ -256,6 +257,8 @@ class Head:
         skull = inside(np.asarray(wall - beyond, np.float32), 1.0)
         shell = skull * bone + (1.0 - skull) * soft
         shell = self._face(points, pair, shell, fat, muscle, fine)
+        if self._has_neck:
+            shell = self._jaw_and_neck(points, pair, shell, muscle, fine)
         covered: Field = (shell * inside(skin, 1.2)).astype(np.float32)
         return covered
 
@@ -281,3 +284,35 @@ class Head:
         shell = paint(shell, ellipsoid(pair, (28.0, -62.0, -62.0), (14.0, 15.0, 15.0)), 0.04)
         shell = paint(shell, ellipsoid(points, (0.0, -30.0, -38.0), (11.0, 13.0, 9.0)), 0.05)
         return paint(shell, ellipsoid(pair, (58.0, 22.0, -44.0), (12.0, 15.0, 15.0)), 0.07)
+
+    @staticmethod
+    def _jaw_and_neck(points: Points, pair: Points, shell: Field, muscle: Field, fine: Field) -> Field:
+        """Tongue, jaw with marrow and teeth, chewing and neck muscles, glands, nodes, vertebrae and spinal cord.
+
+        Marrow, glands and nodes are as bright as WMH or brighter: what looks bright alone finds them.
+        """
+
+        def paint(base: Field, depth: Field, intensity: Field | float) -> Field:
+            part = inside(depth, 1.2)
+            return (base + part * (intensity - base)).astype(np.float32)
+
+        jaw = (
+            (52.0, -6.0, -78.0, 6.5),
+            (44.0, -42.0, -102.0, 7.5),
+            (14.0, -76.0, -110.0, 8.5),
+            (0.0, -80.0, -110.0, 8.5),
+        )
+        teeth = ((36.0, -44.0, -92.0, 4.5), (20.0, -72.0, -94.0, 4.5), (0.0, -80.0, -94.0, 4.5))
+        crowns = np.where(np.abs(np.cos(0.45 * pair.x + 0.35 * points.y)) > 0.5, 0.03, 1.1).astype(np.float32)
+        shell = paint(shell, ellipsoid(points, (0.0, -46.0, -94.0), (25.0, 33.0, 20.0)), muscle + 0.25)
+        shell = paint(shell, ellipsoid(pair, (58.0, -20.0, -76.0), (9.0, 17.0, 27.0)), muscle)
+        shell = paint(shell, ellipsoid(pair, (60.0, 10.0, -74.0), (9.0, 13.0, 22.0)), 1.4 + 0.2 * fine)
+        shell = paint(shell, tube(pair, jaw), 0.06)
+        shell = paint(shell, tube(pair, jaw) - 3.0, 1.7 + 0.2 * fine)
+        shell = paint(shell, tube(pair, teeth), crowns)
+        shell = paint(shell, ellipsoid(pair, (32.0, -26.0, -114.0), (8.0, 12.0, 8.0)), 1.6)
+        shell = paint(shell, ellipsoid(pair, (24.0, 62.0, -106.0), (19.0, 20.0, 38.0)), muscle)
+        shell = paint(shell, ellipsoid(points, (0.0, 20.0, -112.0), (15.0, 11.0, 26.0)), 0.85 + 0.1 * fine)
+        shell = paint(shell, ellipsoid(points, (0.0, -6.0, -100.0), (10.0, 8.0, 40.0)), 0.04)
+        shell = paint(shell, tube(points, ((0.0, 30.0, -84.0, 9.0), (0.0, 40.0, -140.0, 9.0))), 0.1)
+        return paint(shell, tube(points, ((0.0, 30.0, -84.0, 5.5), (0.0, 40.0, -140.0, 5.5))), 0.95)

@@ -12,6 +12,7 @@ from dicom_node.demo.phantom.anatomy import Head
 from dicom_node.demo.phantom.lesions import Lesions
 from dicom_node.demo.phantom.shapes import Points, inside
 from dicom_node.demo.phantom.spec import PhantomSpec
+from segmentation.measures import count_lesions
 
 __all__ = ["Phantom", "PhantomSpec", "make_phantom"]
 
@@ -24,6 +25,7 @@ _LESION_GAIN = 0.75
 _LESION_EDGE_MM = 1.5
 _LEVEL_RANGE_MM = 20.0
 _HEAD_CENTRE_MM = (0.0, 0.0, 8.0)
+_CENTRE_FROM_CHIN_MM = (0.0, 0.0, -20.0)
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -36,7 +38,7 @@ class Phantom:
         wmh, brain, ventricles: bool masks of the truth: voxels at least half filled.
         affine: float64 (4, 4), (column index, row index, slice index, 1) to mm, LPS.
         truth_ml: volume of the WMH mask in mL, with the distance of slice centres as the voxel's depth.
-        lesion_count: 3-D connected components of the WMH mask (26-connectivity).
+        lesion_count: 26-connected components of the WMH mask of at least the size that results count.
     """
 
     spec: PhantomSpec
@@ -67,7 +69,7 @@ class _Rendered:
 def make_phantom(spec: PhantomSpec) -> Phantom:
     """Make the phantom that the spec describes; the same spec gives the same bits on the same machine."""
     random = np.random.default_rng(spec.seed)
-    head, lesions = Head(random), Lesions(random)
+    head, lesions = Head(random, has_neck=spec.chin), Lesions(random)
     affine = phantom_affine(spec)
     rendered = _render(spec, affine, head, lesions)
     brightness, filled = _lesions_on_slices(rendered.level, spec)
@@ -81,7 +83,7 @@ def make_phantom(spec: PhantomSpec) -> Phantom:
         ventricles=rendered.ventricle >= 0.5,
         affine=affine,
         truth_ml=float(wmh.sum() * np.prod(spec.spacing_mm) / 1000.0),
-        lesion_count=int(ndimage.label(wmh, structure=np.ones((3, 3, 3)))[1]),
+        lesion_count=count_lesions(wmh, float(np.prod(spec.spacing_mm)) / 1000.0),
     )
 
 
@@ -94,7 +96,7 @@ def phantom_affine(spec: PhantomSpec) -> NDArray[np.float64]:
     affine[:3, 1] = np.array([0.0, np.cos(tilt), np.sin(tilt)]) * height
     affine[:3, 2] = np.array([0.0, -np.sin(tilt), np.cos(tilt)]) * depth
     middle = np.array([(spec.matrix - 1) / 2.0, (spec.matrix - 1) / 2.0, (spec.slices - 1) / 2.0])
-    affine[:3, 3] = np.array(_HEAD_CENTRE_MM) - affine[:3, :3] @ middle
+    affine[:3, 3] = np.array(_CENTRE_FROM_CHIN_MM if spec.chin else _HEAD_CENTRE_MM) - affine[:3, :3] @ middle
     return affine
 
 

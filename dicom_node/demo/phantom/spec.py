@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dicom_node.node.errors import ConfigurationError
 
 _COVERAGE_MM = 144.0
+_COVERAGE_FROM_CHIN_MM = 200.0
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,11 @@ class PhantomSpec:
         enhanced: one Enhanced MR instance in place of one MR instance per slice.
         wmh_ml: volume of white matter hyperintensity to place, in mL.
         field_of_view_mm: edge of the square field of view.
-        slice_spacing_mm: distance of slice centres; None spreads 144 mm over the slices, within 1 and 8 mm.
+        slice_spacing_mm: distance of slice centres; None spreads 144 mm (200 from the chin) over the slices, within
+            1 and 8 mm.
         gap_fraction: part of the slice spacing that is not measured (gap between slices).
         noise: standard deviation of the Rician noise, as a part of the white matter's intensity.
+        chin: the slices begin at the chin, so that neck, jaw and teeth are on the lowest ones.
         bias: strength of the smooth receive-field inhomogeneity, as a part (0 = none).
 
     Raises:
@@ -41,6 +44,7 @@ class PhantomSpec:
     gap_fraction: float = 1.0 / 6.0
     noise: float = 0.03
     bias: float = 0.15
+    chin: bool = False
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
@@ -66,7 +70,11 @@ class PhantomSpec:
         in_plane = self.field_of_view_mm / self.matrix
         if self.slice_spacing_mm is not None:
             return (self.slice_spacing_mm, in_plane, in_plane)
-        return (min(8.0, max(1.0, _COVERAGE_MM / self.slices)), in_plane, in_plane)
+        return (min(8.0, max(1.0, self._coverage_mm / self.slices)), in_plane, in_plane)
+
+    @property
+    def _coverage_mm(self) -> float:
+        return _COVERAGE_FROM_CHIN_MM if self.chin else _COVERAGE_MM
 
     @property
     def slice_thickness_mm(self) -> float:

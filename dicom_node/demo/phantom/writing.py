@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 
 from dicom_node.demo.phantom.dicom_series import SeriesDescription, classic_series, derived_uid, enhanced_instance
-from dicom_node.demo.phantom.phantom import Phantom
+from dicom_node.demo.phantom.phantom import Phantom, PhantomSpec
 from segmentation.regions import divide
 
 _REGIONS = ("periventricular_volume_ml", "deep_volume_ml", "ventricle_volume_ml")
@@ -46,7 +47,7 @@ def write_phantom_series(phantom: Phantom, folder: Path) -> list[Path]:
 
 def _about(phantom: Phantom) -> SeriesDescription:
     return SeriesDescription(
-        uid_root=f"wmh-node phantom 1 {json.dumps(asdict(phantom.spec), sort_keys=True)}",
+        uid_root=f"wmh-node phantom 1 {json.dumps(_identity(phantom.spec), sort_keys=True)}",
         patient_name="PHANTOM^WMH",
         patient_id=f"PHANTOM-{phantom.spec.seed}",
         description="t2_tirm_tra_dark-fluid PHANTOM",
@@ -73,3 +74,9 @@ def _write_truth(phantom: Phantom, about: SeriesDescription, folder: Path) -> No
         "spec": asdict(phantom.spec),
     }
     (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
+
+
+def _identity(spec: PhantomSpec) -> dict[str, Any]:
+    """What the UIDs are derived from: as before there were phantoms from the chin, where it is not one."""
+    fields = asdict(spec)
+    return fields if spec.chin else {name: value for name, value in fields.items() if name != "chin"}

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from dicom_node.demo.phantom.phantom import Phantom, PhantomSpec, make_phantom, phantom_affine
+from dicom_node.demo.phantom.writing import _identity
 from dicom_node.node.errors import ConfigurationError
+from segmentation.brain import brain_mask
+from segmentation.volume import FlairVolume
 
 
 @cache
@@ -98,6 +101,25 @@ def test_impossible_specs_are_refused_by_name(changes: dict[str, float]) -> None
     """A value out of range is named, with the range."""
     with pytest.raises(ConfigurationError, match=next(iter(changes))):
         replace(PhantomSpec(), **changes)  # type: ignore[arg-type]
+
+
+def test_a_phantom_from_the_chin_shows_neck_and_jaw_and_the_brain_mask_leaves_them_out() -> None:
+    """The slices begin below the brain, in tissue as bright as WMH; the brain mask holds all WMH and nothing there."""
+    phantom = _phantom(chin=True, slices=25, matrix=128)
+    low = phantom.affine[2, 3] + phantom.affine[2, 2] * np.arange(25) < -75.0
+    assert low.sum() >= 5
+    assert not phantom.wmh[low].any()
+    lesions = float(np.median(phantom.flair[phantom.wmh]))
+    assert (phantom.flair[low] > lesions).sum(axis=(1, 2)).min() > 50
+    found = brain_mask(FlairVolume(phantom.flair, phantom.spec.spacing_mm))
+    assert not found[low].any()
+    assert (found & phantom.wmh).sum() == phantom.wmh.sum()
+
+
+def test_the_chin_changes_no_other_phantom() -> None:
+    """A phantom without it keeps the UIDs that it had before there was such an option."""
+    assert "chin" not in _identity(PhantomSpec())
+    assert _identity(PhantomSpec(chin=True))["chin"] is True
 
 
 def _centre(phantom: Phantom, mask: np.ndarray) -> np.ndarray:
