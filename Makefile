@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: help install peers demo viewer test soak check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -30,6 +30,9 @@ viewer: install peers  ## look at a phantom, or INPUT=<folder of DICOM>, and its
 
 test: install peers  ## every test, against the real peers
 	$(BIN)/python -m pytest $(PARALLEL) --durations=15 $(ARGS)
+
+soak: install peers  ## kills, power cuts, hostile peers and files; KILLS=20 (1000 before a release); not a part of test
+	$(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),20)
 
 check: install docs  ## ruff, mypy, import rules, documentation
 	$(BIN)/ruff check .
