@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+from support.models import tiny_model
 
 from segmentation.anatomy import PARTS, anatomy_images, anatomy_of, clean_brain
+from segmentation.bundle import ModelBundle, load_bundle, write_bundle
+from segmentation.ensemble import open_ensemble
+from segmentation.errors import BadBundle
 from segmentation.golden_head import draw_head
+from segmentation.networks.rebuild import keras_network
+from segmentation.networks.specification import NetworkSpecification
 from segmentation.volume import FlairVolume
 
 SIZE = 64
@@ -55,3 +64,42 @@ def test_parts_lie_in_the_brain_on_the_native_grid() -> None:
         part = getattr(found, name)
         assert part.any()
         assert not (part & ~found.brain).any()
+
+
+def test_a_bundle_with_an_anatomy_network(tmp_path: Path) -> None:
+    """What is written is read back and marks parts on the native grid; a bundle without has none, nor wrong outputs."""
+    import keras
+
+    from segmentation.networks.unet import build_network
+
+    plain = tiny_model(tmp_path / "plain", size=32)
+    keras.utils.set_random_seed(3)
+    parts = build_network(NetworkSpecification(squeeze_excitation=False, width=0.125, size=SIZE, outputs=len(PARTS)))
+    members = [keras_network(plain.specification, plain.graph, weights) for weights in plain.weights]
+
+    def write(anatomy: Any) -> ModelBundle:
+        return write_bundle(
+            tmp_path / "with",
+            members,
+            name="tried",
+            version="1.0.0",
+            specification=plain.specification,
+            preprocessing=plain.preprocessing,
+            training=plain.manifest.training,
+            licence="Apache-2.0",
+            model_card="A card.",
+            anatomy=anatomy,
+        )
+
+    write(parts)
+    bundle = load_bundle(tmp_path / "with")
+    assert bundle.anatomy is not None
+    assert bundle.anatomy.specification.outputs == len(PARTS)
+    head = draw_head(48)
+    found = open_ensemble(bundle, "openvino").predict_anatomy(head)
+    assert found is not None
+    assert found.brain.shape == head.voxels.shape
+    assert plain.anatomy is None
+    assert open_ensemble(plain, "openvino").predict_anatomy(head) is None
+    with pytest.raises(BadBundle, match="of 5 outputs, got 1"):
+        write(members[0])

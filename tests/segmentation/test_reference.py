@@ -65,6 +65,21 @@ def test_the_phantoms_lesions_are_found(reference: ModelBundle) -> None:
 
 
 @pytest.mark.slow
+def test_hot_pixels_do_not_change_the_volume(reference: ModelBundle) -> None:
+    """One white pixel a slice, in the air, leaves a phantom's volume within 5 % and raises `extreme_pixels`."""
+    ensemble = open_ensemble(reference, "openvino")
+    volume, _ = phantom_volume(PhantomSpec(seed=1, slices=6, matrix=64))
+    hot = volume.voxels.copy()
+    hot[:, 3, 3] = 65535
+    plain = segment_volume(volume, ensemble)
+    found = segment_volume(FlairVolume(hot, volume.spacing_mm), ensemble)
+    assert plain.measures.wmh_volume_ml > 1
+    assert found.measures.wmh_volume_ml == pytest.approx(plain.measures.wmh_volume_ml, rel=0.05)
+    assert "extreme_pixels" in found.flags
+    assert "extreme_pixels" not in plain.flags
+
+
+@pytest.mark.slow
 def test_both_runtimes_draw_one_mask(reference: ModelBundle) -> None:
     """With the shipped weights the runtimes' masks differ in at most 0.05 % of voxels in f32, 0.5 % in bf16."""
     volume, _ = phantom_volume(PhantomSpec(seed=2, slices=8, matrix=320))
