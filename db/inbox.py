@@ -18,7 +18,16 @@ from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import storable
 from db.job_events import note
-from db.records import AssociationEnd, Job, JobState, ReceivedInstance, RecordOutcome, SeriesActivity, StoredInstance
+from db.records import (
+    Arrival,
+    AssociationEnd,
+    Job,
+    JobState,
+    ReceivedInstance,
+    RecordOutcome,
+    SeriesActivity,
+    StoredInstance,
+)
 from db.schema import associations, instances, series, series_associations
 from db.series import digest_of_first, jobs_of_series, lock_series, mark_judged, newer_verdict, require_series, same_job
 from db.supersede import supersede
@@ -215,6 +224,20 @@ class Inbox:
         Instances that came later belong to a later job.
         """
         return self.instances_of(job.series_instance_uid)[: job.instance_count]
+
+    def arrivals(self, series_instance_uid: str) -> list[Arrival]:
+        """What each association brought of a series that was new, in order; resends of the same bytes are none."""
+        first_at = func.min(instances.c.received_at)
+        query = (
+            select(first_at, associations.c.ended_how)
+            .join(associations, associations.c.id == instances.c.association_id)
+            .where(instances.c.series_instance_uid == series_instance_uid, instances.c.is_conflict.is_(False))
+            .group_by(associations.c.id, associations.c.ended_how)
+            .order_by(first_at, associations.c.id)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return [Arrival(at, None if how is None else AssociationEnd(how)) for at, how in rows]
 
     def newest_paths(self, count: int) -> list[str]:
         """Paths, relative to STORAGE, of the instances that came last; empty when nothing was ever received."""

@@ -249,6 +249,19 @@ class StoredInstance:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """What one association brought of a series that was new.
+
+    Attributes:
+        first_at: when its first new instance became durable.
+        ended: how the association ended; None while it is open.
+    """
+
+    first_at: datetime
+    ended: AssociationEnd | None
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesActivity:
     """A series that has instances newer than its last verdict.
 

@@ -282,6 +282,7 @@ class Settings(BaseSettings):
     # When a series is complete
     quiet_seconds: Seconds = 2.0
     quiet_seconds_incomplete: Seconds = 60.0
+    quiet_seconds_growing: Seconds = 300.0  # at most, for a series that grows association by association
 
     # Analysis
     model: FilePath | None = None  # None: the reference bundle that ships with the package

@@ -20,14 +20,14 @@ from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.node.logs import describe_error
 from dicom_node.node.storage import StorageProbe
-from dicom_node.series.complete.evidence import Evidence, Patience, seconds_to_wait
+from dicom_node.series.complete.evidence import Evidence, Patience, longest_pause, seconds_to_wait
 from dicom_node.series.complete.postponed import Postponed
 from dicom_node.series.complete.quiet import QuietTimes
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from dicom_node.series.dicom.parsing import read_beginning, read_header
 from dicom_node.series.read.instances import analysed_instances, damaged_instances, digest_of, first_instances
-from dicom_node.series.rules.completeness import slice_completeness
+from dicom_node.series.rules.completeness import is_too_short, slice_completeness
 from dicom_node.series.rules.flair import judge_series
 from dicom_node.series.rules.own_results import is_own_result
 from dicom_node.series.rules.verdict import Verdict
@@ -50,6 +50,8 @@ class Examination:
         damaged: it is refused, and its files differ from what was received: the verdict is about the disk.
         lost: why it was not examined, as text: what happened to the process that reads. "" when it was examined;
             otherwise there is no verdict, and nothing is stored or reported.
+        is_counted: nothing is known to be missing: a header announces the number of images, and all are there; or every
+            object counts by itself.
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
@@ -59,11 +61,14 @@ class Examination:
     own_results: bool = False
     damaged: bool = False
     lost: str = ""
+    is_counted: bool = False
     feedback: bool = False
 
 
 # Every object counts by itself, and none is known to be missing.
-_FEEDBACK = Examination(True, Verdict(True, "feedback", "This is a segmentation."), digest="", feedback=True)
+_FEEDBACK = Examination(
+    True, Verdict(True, "feedback", "This is a segmentation."), digest="", is_counted=True, feedback=True
+)
 _NOT_JUDGED = Verdict(False, "", "")
 
 
@@ -147,6 +152,7 @@ class Completer:
             released=activity.last_end is AssociationEnd.RELEASED,
             has_conflict=activity.conflict_count > 0,
             looks_complete=examination.looks_complete,
+            longest_pause=None if examination.is_counted else self._longest_pause(activity),
         )
         quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)
         wait = seconds_to_wait(evidence, self._patience) - quiet
@@ -157,6 +163,9 @@ class Completer:
         if not examination.feedback:
             self._close(activity, examination)
         return IDLE_SECONDS
+
+    def _longest_pause(self, activity: SeriesActivity) -> float | None:
+        return longest_pause(self._inbox.arrivals(activity.series_instance_uid))
 
     def _wait_of_the_busy(self, activity: SeriesActivity, now: datetime) -> float | None:
         """Seconds to wait for a series that is not complete whatever its files say; None for others."""
@@ -273,8 +282,10 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
         chosen = analysed_instances(instances, storage)
         headers = [read_header(storage / one.path) for one in chosen]
         verdict = judge_series(headers)
-        complete = slice_completeness(headers).looks_complete
-        return Examination(complete, verdict, digest_of(chosen))
+        found = slice_completeness(headers)
+        complete = found.looks_complete and not (verdict.accepted and is_too_short(headers))
+        is_counted = complete and found.expected is not None
+        return Examination(complete, verdict, digest_of(chosen), is_counted=is_counted)
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
     except Exception as error:

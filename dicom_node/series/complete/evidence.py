@@ -7,19 +7,32 @@ DICOM has no message that says "this series is complete", so we go by what the s
 | released             | regular, none missing, none twice  | `quiet_seconds`                           |
 | released             | gap, duplicate, fewer than told    | `quiet_seconds_incomplete`                |
 | released             | one UID came with different bytes  | `quiet_seconds_incomplete`                |
+| released             | fewer than a brain needs           | `quiet_seconds_incomplete`                |
+| released             | the last association added some    | three times the longest pause, see below  |
 | aborted or lost      | any                                | `quiet_seconds_incomplete`                |
 | open                 | any                                | `quiet_seconds_incomplete` + network timeout |
 
 The last row is for an association that died unseen, or that stays open for other series: until then an open association
 always holds its series back.
+Some senders open an association for each image, as it is reconstructed. A series that grew with its last association,
+after an earlier one that was released, is such: it waits three times the longest pause between its associations, at
+least `quiet_seconds_incomplete` and at most `quiet_seconds_growing`; unless a header announces the number of images,
+and all are there.
+
 A slice that comes later opens the series again and gives a new job whose result names its predecessor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
+from db.records import Arrival, AssociationEnd
 from dicom_node.node.settings import Settings
+
+_PAUSES: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +42,7 @@ class Patience:
     quiet_seconds: float
     quiet_seconds_incomplete: float
     open_association_seconds: float
+    quiet_seconds_growing: float = 0.0
 
     @classmethod
     def of(cls, settings: Settings) -> Patience:
@@ -37,6 +51,7 @@ class Patience:
             quiet_seconds=settings.quiet_seconds,
             quiet_seconds_incomplete=settings.quiet_seconds_incomplete,
             open_association_seconds=settings.quiet_seconds_incomplete + settings.network_timeout_seconds,
+            quiet_seconds_growing=settings.quiet_seconds_growing,
         )
 
 
@@ -49,18 +64,36 @@ class Evidence:
         released: the last association that ended did so by A-RELEASE.
         has_conflict: one SOPInstanceUID arrived with different bytes.
         looks_complete: slices are regular, none missing, none twice, as many as announced.
+        longest_pause: seconds between two associations by which the series grew; None when one brought it whole.
     """
 
     association_open: bool
     released: bool
     has_conflict: bool
     looks_complete: bool
+    longest_pause: float | None = None
+
+
+def longest_pause(arrivals: Sequence[Arrival]) -> float | None:
+    """The longest pause of a series that grew by several associations, the earlier ones released; else None.
+
+    What follows an association that was aborted or lost is its resend, and no growth.
+    """
+    pauses = [
+        max((later.first_at - earlier.first_at).total_seconds(), 0.0)
+        for earlier, later in pairwise(arrivals)
+        if earlier.ended is AssociationEnd.RELEASED
+    ]
+    return max(pauses, default=None)
 
 
 def seconds_to_wait(evidence: Evidence, patience: Patience) -> float:
     """How long after its last instance the series counts as complete."""
     if evidence.association_open:
         return patience.open_association_seconds
+    if evidence.longest_pause is not None:
+        bounded = min(_PAUSES * evidence.longest_pause, patience.quiet_seconds_growing)
+        return max(bounded, patience.quiet_seconds_incomplete)
     if evidence.released and evidence.looks_complete and not evidence.has_conflict:
         return patience.quiet_seconds
     return patience.quiet_seconds_incomplete

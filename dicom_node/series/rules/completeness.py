@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import Frame, frames_of
-from dicom_node.series.geometry.stacking import Regularity, has_missing_numbers, regularity
+from dicom_node.series.geometry.stacking import MIN_SLICES, Regularity, has_missing_numbers, regularity
 from dicom_node.series.geometry.volumes import MAX_FRAMES, part_into_volumes
 
 
@@ -53,6 +53,16 @@ def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
         expected=_announced(frames),
         found=len(frames),
     )
+
+
+def is_too_short(headers: Sequence[Dataset]) -> bool:
+    """The largest volume has fewer slices than a brain needs: more may come."""
+    try:
+        frames = frames_of(headers)
+    except UnreadableObject:
+        return False
+    volumes = part_into_volumes(frames) if len(frames) <= MAX_FRAMES else ()
+    return bool(volumes) and volumes[0].slice_count < MIN_SLICES
 
 
 def _announced(frames: Sequence[Frame]) -> int | None:

@@ -32,7 +32,9 @@ from dicom_node.series.complete.postponed import FIRST_SECONDS, MOST_LOOKS
 from dicom_node.series.read.instances import analysed_instances, digest_of
 from dicom_node.series.read.series import read_series
 
-PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_association_seconds=120)
+PATIENCE = Patience(
+    quiet_seconds=2, quiet_seconds_incomplete=60, open_association_seconds=120, quiet_seconds_growing=300
+)
 
 
 @pytest.fixture(scope="module")
@@ -522,3 +524,26 @@ def test_a_series_that_could_not_be_read_is_tried_again_whatever_the_clock_does(
     assert setting.after(FIRST_SECONDS - 1) == []
     assert sum(reader.asked.values()) == 1
     assert len(setting.after(1.1)) == 1
+
+
+@pytest.mark.parametrize(("pause", "refused"), [(5, 0), (15, 0), (90, 1)])
+def test_one_association_for_each_image_gives_one_result(
+    setting: Setting, series: list[Path], tmp_path: Path, pause: int, refused: int
+) -> None:
+    """A stack that grows association by association is judged once, when it has stopped to grow; at most a first image
+    that comes long before the second is judged alone."""
+    for number, file in enumerate(series):
+        setting.receive([_changed(file, tmp_path / "plain", ImagesInAcquisition=None)])
+        for _ in range(pause // 5):
+            assert len(setting.after(5)) <= (refused if number else 1)
+    jobs = [job for job in setting.after(300) if job.instance_count > 1]
+    assert [job.instance_count for job in jobs] == [len(series)]
+
+
+def test_a_resend_after_a_loss_is_no_growth(setting: Setting, series: list[Path]) -> None:
+    """What follows an association that was lost is its resend: the short wait is enough."""
+    setting.receive(series[:7], AssociationEnd.LOST)
+    setting.clock.pass_seconds(5)
+    setting.receive(series)
+    (job,) = setting.after(3)
+    assert job.instance_count == len(series)
