@@ -62,7 +62,7 @@ runs/phantoms: install
 runs/synthetic: install
 	$(BIN)/python -m training.synthesis --label-maps "$(DATA)/label-maps" --out $@ --count 160
 
-FIT := $(BIN)/python -m training.reference fit --data "$(DATA)/flair-wmh"
+FIT := $(BIN)/python -m training.bundle.reference fit --data "$(DATA)/flair-wmh"
 DRAWN := --drawn runs/synthetic --drawn runs/phantoms
 
 reference-model: install runs/phantoms runs/synthetic  ## train the shipped bundle again (half a day on 2 cores)
@@ -75,40 +75,40 @@ reference-model: install runs/phantoms runs/synthetic  ## train the shipped bund
 	$(FIT) --preset ventricles --start runs/second-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic \
 		--out runs/ventricles
 	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
-	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
+	$(BIN)/python -m training.bundle.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
 		--out docs/evidence/paper-2024-half.json
 	$(FIT) --preset paper-2024-bf16 --out runs/paper-2024-bf16
-	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-bf16 \
+	$(BIN)/python -m training.bundle.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-bf16 \
 		--out docs/evidence/paper-2024-bf16.json
 	$(FIT) --preset paper-2024-half-unet --out runs/paper-2024-half-unet
-	$(BIN)/python -m training.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half-unet \
+	$(BIN)/python -m training.bundle.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half-unet \
 		--out docs/evidence/paper-2024-half-unet.json
-	$(BIN)/python -m training.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
+	$(BIN)/python -m training.bundle.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
 		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-bf16.json --scale brain-level \
 		--out segmentation/reference --version 0.5.2
 
 runs/anatomy/state.json: install  # anatomy network: drawn scans alone, then with real masks; fold 1 judges it
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 300
-	$(BIN)/python -m training.anatomy.fit --scans runs/scans --out runs/anatomy-drawn --steps 1000 --threads 2
-	$(BIN)/python -m training.anatomy.fit --scans runs/scans --out runs/anatomy --steps 1000 --threads 2 --rate 0.0015 \
+	$(BIN)/python -m training.bundle.anatomy.fit --scans runs/scans --out runs/anatomy-drawn --steps 1000 --threads 2
+	$(BIN)/python -m training.bundle.anatomy.fit --scans runs/scans --out runs/anatomy --steps 1000 --threads 2 --rate 0.0015 \
 		--start runs/anatomy-drawn/weights.weights.h5 --data "$(DATA)/flair-wmh" --stripped "$(DATA)/flair-mslesseg" --fold 1
 
 anatomy: runs/anatomy/state.json  ## train the anatomy network and print its scores (an hour on 2 cores)
-	$(BIN)/python -m training.anatomy.score --weights runs/anatomy/weights.weights.h5 --data "$(DATA)/flair-wmh" --fold 1
+	$(BIN)/python -m training.bundle.anatomy.score --weights runs/anatomy/weights.weights.h5 --data "$(DATA)/flair-wmh" --fold 1
 
 pretraining: install  ## go on with the pretraining of the next model; stop and start it at will (8 hours on 2 cores)
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 1200
-	$(BIN)/python -m training.pretraining pretrain --scans runs/scans --out runs/pretraining
+	$(BIN)/python -m training.fit.pretraining pretrain --scans runs/scans --out runs/pretraining
 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
 	$(BIN)/python -m training.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
-		--patients training/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
+		--patients training/data/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
-	$(BIN)/python -m training.reference leave-out --data "$(DATA)/flair-wmh"
+	$(BIN)/python -m training.bundle.reference leave-out --data "$(DATA)/flair-wmh"
 
 interval-coverage: install  ## print how often the volume interval holds the manual volume, and what else could
-	$(BIN)/python -m training.interval_coverage --data "$(DATA)/flair-wmh"
+	$(BIN)/python -m training.bundle.interval_coverage --data "$(DATA)/flair-wmh"
 
 brain-masks: install  ## print how well the brain mask fits real scans
 	$(BIN)/python tests/benchmarks/brain_masks.py "$(DATA)/flair-wmh"

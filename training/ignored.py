@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from training.cases import LabelledCase
+from training.data.cases import LabelledCase
 
 NEAR_MM: Final = 5.0
 

@@ -23,12 +23,12 @@ from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.segment import Segmentation, segment_volume
 from segmentation.volume import FlairVolume
-from training.cases import LabelledCase, load_cases
 from training.conformal import VolumePair, calibrate
+from training.data.cases import LabelledCase, load_cases
 from training.dice import dice
 from training.errors import BadCohort
-from training.evaluation.lesions import count_lesions
-from training.evaluation.listening import ListeningEnsemble
+from training.evaluate.lesions import count_lesions
+from training.evaluate.listening import ListeningEnsemble
 from training.ignored import counted, with_ignored_rims
 from training.review_limit import JudgedScan, derive_limit
 

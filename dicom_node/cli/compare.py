@@ -15,12 +15,12 @@ from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
-from training.cases import LabelledCase
-from training.comparison.contender import Candidate, baseline_candidate, bundle_candidate
-from training.comparison.document import Comparison
-from training.comparison.run import compare_candidates
-from training.comparison.write import write_comparison
+from training.data.cases import LabelledCase
 from training.errors import BadCohort, BadEvaluation
+from training.evaluate.comparison.contender import Candidate, baseline_candidate, bundle_candidate
+from training.evaluate.comparison.document import Comparison
+from training.evaluate.comparison.run import compare_candidates
+from training.evaluate.comparison.write import write_comparison
 from training.report.comparison_html import sentence, write_comparison_html
 from training.report.words import interval, number, plural
 from training.report_files import prepare_folder

@@ -18,14 +18,14 @@ from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import open_ensemble
-from training.cases import LabelledCase
+from training.data.cases import LabelledCase
+from training.data.recipe_settings import preset, with_settings
 from training.errors import BackendUnavailable, BadRecipe
-from training.evaluation.document import Evaluation, EvaluationSettings, TrainingSizeCurve
-from training.evaluation.gallery import Gallery
-from training.evaluation.run import EvaluationRequest, evaluate_cases
-from training.evaluation.training_size import train_on_growing_subsets
-from training.evaluation.write import write_evaluation
-from training.recipe_settings import preset, with_settings
+from training.evaluate.document import Evaluation, EvaluationSettings, TrainingSizeCurve
+from training.evaluate.gallery import Gallery
+from training.evaluate.run import EvaluationRequest, evaluate_cases
+from training.evaluate.training_size import train_on_growing_subsets
+from training.evaluate.write import write_evaluation
 from training.report.html import write_report
 from training.report_files import prepare_folder
 

@@ -8,9 +8,9 @@ from typing import Any
 from dicom_node.cases.prepare import prepare_cases
 from dicom_node.cli.context import err
 from dicom_node.node.errors import ConfigurationError
-from training.cases import LabelledCase, load_cases
-from training.cohort import FILE_NAME
-from training.splits import with_splits
+from training.data.cases import LabelledCase, load_cases
+from training.data.cohort import FILE_NAME
+from training.data.splits import with_splits
 
 
 def read_cases(

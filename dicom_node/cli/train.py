@@ -16,19 +16,19 @@ from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from segmentation.bundle import ModelBundle
-from training.backend import choose_backend, prepare_backend
-from training.cases import LabelledCase, load_cases
-from training.drawn import draw_cases
+from training.bundle.run_bundle import BundleName, bundle_run, ventricle_run
+from training.data.cases import LabelledCase, load_cases
+from training.data.presets import Recipe
+from training.data.recipe_settings import for_target, with_settings
+from training.data.recipe_settings import preset as named
+from training.data.splits import Scheme
 from training.errors import BackendUnavailable, BadRecipe
-from training.plan import TrainingPlan, cohort_summary, make_plan
-from training.presets import Recipe
-from training.recipe_settings import for_target, with_settings
-from training.recipe_settings import preset as named
-from training.run import Limits, MemberProgress, Report, final_records
-from training.run import train as carry_out
-from training.run_bundle import BundleName, bundle_run, ventricle_run
-from training.run_folder import RunFolder
-from training.splits import Scheme
+from training.fit.backend import choose_backend, prepare_backend
+from training.fit.plan import TrainingPlan, cohort_summary, make_plan
+from training.fit.run import Limits, MemberProgress, Report, final_records
+from training.fit.run import train as carry_out
+from training.fit.run_folder import RunFolder
+from training.synthesis.drawn import draw_cases
 
 # Defaults of --members: the paper's ensemble, and its one ventricle network.
 _MEMBERS = {"wmh": 5, "ventricles": 1}

@@ -42,7 +42,7 @@ from dicom_node.series.read.flair_series import FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 
 _PATIENTS: Final = "patients.csv"
-_COLUMNS: Final = ("patient", "site", "split", "case")  # training.cohort
+_COLUMNS: Final = ("patient", "site", "split", "case")  # training.data.cohort
 _WHICH: Final = "feedback.json"
 _HIDDEN: Final = ".unfinished"
 

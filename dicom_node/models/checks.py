@@ -32,7 +32,7 @@ from segmentation.runtimes.choose import RuntimeChoice
 from segmentation.segment import segment_volume
 
 if TYPE_CHECKING:
-    from training.cases import LabelledCase
+    from training.data.cases import LabelledCase
 
 
 LOADS: Final = "loads"
@@ -225,7 +225,7 @@ def _dsc(case: LabelledCase, ensemble: Ensemble) -> float:
 
 def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) -> str:
     """Which of the models knows the patients: its DSC on them is too good, which speaks for it without reason."""
-    from training.evaluation.seen import TrainingPatients
+    from training.evaluate.seen import TrainingPatients
 
     words = []
     for name, bundle in bundles.items():

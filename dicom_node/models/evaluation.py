@@ -42,7 +42,7 @@ def read_evaluation(path: Path, model: ModelIdentity) -> dict[str, Any]:
         BadEvaluation: it is no evaluation.
         ModelError: it is the evaluation of another model.
     """
-    from training.evaluation.document import Evaluation
+    from training.evaluate.document import Evaluation
 
     evaluation = Evaluation.from_json(path.read_bytes())
     if evaluation.model.digest != model.digest:

@@ -23,9 +23,9 @@ from support.results import outbox_of
 from dicom_node.cases.prepare import prepare_cases
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
-from training.cases import load_cases
-from training.plan import make_plan
-from training.presets import PRESETS
+from training.data.cases import load_cases
+from training.data.presets import PRESETS
+from training.fit.plan import make_plan
 
 pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from training.evaluation.document import (
+from training.evaluate.document import (
     AgreementFigure,
     BaselineRow,
     BaselineTable,
@@ -36,7 +36,7 @@ from training.evaluation.document import (
     TriageFigure,
     ViolinFigure,
 )
-from training.evaluation.shown import ShownCase
+from training.evaluate.shown import ShownCase
 
 MODEL = ModelRecord(
     name="tiny",

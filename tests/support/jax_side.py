@@ -40,8 +40,8 @@ def main(data: str, run: str, foreign: str, out: str) -> None:
     result = CliRunner().invoke(build_app("train"), arguments, catch_exceptions=False)
     import keras
 
-    from training.devices import data_parallel
-    from training.fit import predict_slices
+    from training.fit.devices import data_parallel
+    from training.fit.fit import predict_slices
 
     def predicted(weights: Path) -> np.ndarray:
         network = tiny_network()

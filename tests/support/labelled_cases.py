@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 
 from segmentation.volume import FlairVolume
-from training.cases import LabelledCase
+from training.data.cases import LabelledCase
 
 AFFINE = np.diag([-1.0, -1.0, 5.0, 1.0])
 

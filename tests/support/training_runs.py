@@ -10,7 +10,7 @@ from typing import Any
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
-from training.presets import PAPER_2024, Recipe
+from training.data.presets import PAPER_2024, Recipe
 
 # `paper-2024` cut down; one member, one thread.
 TINY = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segmentation.volume import FlairVolume
-from training.cases import LabelledCase
+from training.data.cases import LabelledCase
 from training.dice import dice
 from training.ignored import counted, with_ignored_rims
 from training.vendor_scores import in_slabs, small_recall

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from training.comparison.document import Comparison, Contender, MeasureComparison, PairedComparison
-from training.evaluation.architecture import SE_UNET, UNET
-from training.evaluation.groups import EXTERNAL, TEST
-from training.evaluation.paper import PAPER
+from training.evaluate.architecture import SE_UNET, UNET
+from training.evaluate.comparison.document import Comparison, Contender, MeasureComparison, PairedComparison
+from training.evaluate.groups import EXTERNAL, TEST
+from training.evaluate.paper import PAPER
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import FigureView
 from training.report.figures.differences import draw_differences

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from training.evaluation.document import Evaluation, Statistic
+from training.evaluate.document import Evaluation, Statistic
 from training.report.words import UNDEFINED, interval, number
 
 MEASURES: Final = {

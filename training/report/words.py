@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from training.evaluation.document import PaperFigure, Statistic
+from training.evaluate.document import PaperFigure, Statistic
 
 UNDEFINED: Final = "–"
 

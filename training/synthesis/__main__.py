@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
-from training.drawn import draw_cases
+from training.synthesis.drawn import draw_cases
 
 
 def main(

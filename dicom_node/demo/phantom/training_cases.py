@@ -1,7 +1,7 @@
 """Phantoms as training cases: `python -m dicom_node.demo.phantom.training_cases --out DIR --count N`.
 
-Each case folder holds what `training.cases` reads: flair.nii.gz, wmh.nii.gz, ventricles.nii.gz and brain_mask.nii.gz on
-one grid.
+Each case folder holds what `training.data.cases` reads: flair.nii.gz, wmh.nii.gz, ventricles.nii.gz and
+brain_mask.nii.gz on one grid.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from dicom_node.cases.prepare import prepare_cases
 from dicom_node.node.errors import BadTrainingCase, ConfigurationError
 from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries, read_series
-from training.cases import load_cases
+from training.data.cases import load_cases
 
 
 def _other_tool(

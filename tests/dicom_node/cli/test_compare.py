@@ -13,7 +13,7 @@ from support.node import clean_environment, run_cli
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 
 from dicom_node.results.result_set import part10_bytes
-from training.comparison.document import Comparison
+from training.evaluate.comparison.document import Comparison
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from support.small_disk import files_that_stay_small
 from typer.testing import CliRunner
 
 from dicom_node.cli.main import build_app
-from training.evaluation.write import read_evaluation
+from training.evaluate.write import read_evaluation
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.feedback.export import Exported, Exporter
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.series.read.received_series import ReceivedSeriesReader
-from training.cases import load_cases
+from training.data.cases import load_cases
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from support.drawn_cases import cases_drawn_by
 
 from dicom_node.models.checks import DSC, GOLDEN, GOLDEN_CASES, LOADS, CheckState, ModelVerdict, check_model
 from dicom_node.models.choice import ModelChoice, Origin
-from training.cases import LabelledCase, load_cases
+from training.data.cases import LabelledCase, load_cases
 
 PASSED, FAILED, NOT_MADE = CheckState.PASSED, CheckState.FAILED, CheckState.NOT_MADE
 

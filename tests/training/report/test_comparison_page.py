@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from support.evaluations import made_up_evaluation
 
-from training.comparison.assemble import Entry, assemble
-from training.comparison.document import Comparison, PairedComparison
+from training.evaluate.comparison.assemble import Entry, assemble
+from training.evaluate.comparison.document import Comparison, PairedComparison
 from training.report.comparison_html import comparison_html, paper_in_words, sentence
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.evaluations import made_up_evaluation, made_up_shown_cases
 
-from training.evaluation.document import SampleGroup, TrainingSizeCurve, ViolinFigure
+from training.evaluate.document import SampleGroup, TrainingSizeCurve, ViolinFigure
 from training.report.figures.case_bars import draw_case_bars
 from training.report.figures.representative import draw_representative, edges
 from training.report.figures.style import Drawing, NotDrawn, p_words, short

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.evaluations import made_up_evaluation, made_up_shown_cases
 
-from training.evaluation.document import Evaluation, PaperFigure
+from training.evaluate.document import Evaluation, PaperFigure
 from training.report.html import LISTED_CASES, headline, report_html, write_report
 from training.report.overview import overview
 

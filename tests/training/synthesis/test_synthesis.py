@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from support.small_disk import files_that_stay_small
 
-from training.cases import load_cases
-from training.drawn import draw_cases
+from training.data.cases import load_cases
 from training.errors import BadCohort, NotSaved
 from training.synthesis import case as case_module
 from training.synthesis.__main__ import main
 from training.synthesis.acquisition import Protocol, Slab
 from training.synthesis.case import draw_case
 from training.synthesis.contrast import paint
+from training.synthesis.drawn import draw_cases
 from training.synthesis.fields import smooth_field
 from training.synthesis.heads import Head, head_files, load_head
 from training.synthesis.lesions import LesionLibrary, draw_lesions, load_library

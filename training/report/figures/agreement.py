@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from training.evaluation.document import AgreementFigure, FittedLine, Outlier
+from training.evaluate.document import AgreementFigure, FittedLine, Outlier
 from training.report.figures.style import (
     BLUE,
     GREY,

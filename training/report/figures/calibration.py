@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.evaluation.document import ReliabilityCurve
+from training.evaluate.document import ReliabilityCurve
 from training.report.figures.style import (
     BLUE,
     GREY,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from training.evaluation.document import CaseRecord
+from training.evaluate.document import CaseRecord
 from training.report.figures.style import (
     BLUE,
     INK,

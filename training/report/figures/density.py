@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from training.evaluation.document import DensityFigure
+from training.evaluate.document import DensityFigure
 from training.report.figures.style import (
     BLUE,
     SINGLE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.comparison.document import Comparison
+from training.evaluate.comparison.document import Comparison
 from training.report.figures.style import BLUE, GREY, SINGLE, NotDrawn, Picture, dress, new_figure, svg
 
 

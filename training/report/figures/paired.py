@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from training.comparison.document import Comparison
+from training.evaluate.comparison.document import Comparison
 from training.report.figures.style import (
     GREY,
     INK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from training.evaluation.document import RiskCoverageCurve
+from training.evaluate.document import RiskCoverageCurve
 from training.report.figures.style import (
     MARKERS,
     SERIES,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from training.evaluation.document import LineFigure, LineSeries
+from training.evaluate.document import LineFigure, LineSeries
 from training.report.figures.style import (
     MARKERS,
     SERIES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.evaluation.document import TrainingSizeCurve
+from training.evaluate.document import TrainingSizeCurve
 from training.report.figures.style import BLUE, GREY, SINGLE, NotDrawn, Picture, dress, legend, new_figure, svg
 
 

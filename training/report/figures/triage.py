@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.evaluation.document import TriageFigure
+from training.evaluate.document import TriageFigure
 from training.report.figures.style import (
     BLUE,
     GREEN,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluation.document import ViolinFigure
+from training.evaluate.document import ViolinFigure
 from training.report.figures.style import (
     GREY,
     INK,

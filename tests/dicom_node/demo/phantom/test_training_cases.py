@@ -7,7 +7,7 @@ import numpy as np
 
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.training_cases import FIRST_TRAINING_SEED, random_spec, write_case
-from training.cases import load_cases
+from training.data.cases import load_cases
 
 
 def test_a_written_case_trains_as_it_was_made(tmp_path: Path) -> None:

@@ -1,0 +1,63 @@
+"""Temperature scaling: finds by how much a model is too sure, and changes no mask."""
+
+import numpy as np
+import pytest
+from scipy import special
+
+from segmentation.networks.specification import NetworkSpecification
+from segmentation.networks.unet import build_network
+from segmentation.preprocessing.settings import PreprocessingSettings
+from segmentation.volume import FlairVolume
+from training.data.cases import LabelledCase
+from training.fit.temperature import fit_temperature, fold_in, held_out_temperature
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_finds_how_much_too_sure_a_model_is(temperature: float) -> None:
+    """Labels drawn from calibrated logits, shown multiplied by T: the temperature is T."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(-1, 2, 60_000)
+    labels = generator.random(logits.shape) < special.expit(logits)
+    assert fit_temperature(special.expit(logits * temperature), labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_certain_and_wrong_is_no_error() -> None:
+    """Probabilities of exactly 0 and 1 on the wrong side ask for the highest temperature, not for infinity."""
+    assert fit_temperature(np.array([0.0, 1.0]), np.array([True, False])) == pytest.approx(8, rel=0.01)
+
+
+def test_no_voxel_is_an_error() -> None:
+    """There is nothing to calibrate on."""
+    with pytest.raises(ValueError, match="at least one"):
+        fit_temperature(np.zeros(0), np.zeros(0, bool))
+
+
+def test_folded_in_it_divides_the_logits() -> None:
+    """The network's logits are divided, so that its mask at 0.5 stays and its probabilities are milder."""
+    model = build_network(NetworkSpecification(width=0.125, size=32), seed=1)
+    images = np.random.default_rng(2).normal(size=(1, 32, 32, 1)).astype(np.float32)
+    before = special.logit(np.asarray(model(images, training=False), np.float64))
+    fold_in(model, 2.0)
+    after = special.logit(np.asarray(model(images, training=False), np.float64))
+    np.testing.assert_allclose(after, before / 2, atol=1e-4)
+
+
+def test_all_members_share_one_temperature_from_the_brains_of_held_out_cases() -> None:
+    """What a member says outside the brain does not count, and without a held-out case there is no temperature."""
+    generator = np.random.default_rng(3)
+    settings = PreprocessingSettings(size=32)
+    voxels = np.zeros((4, 32, 32), np.float32)
+    voxels[:, 6:26, 6:26] = generator.normal(300, 20, (4, 20, 20))
+    wmh = np.zeros(voxels.shape, bool)
+    wmh[:, 6:26, 6:26] = generator.random((4, 20, 20)) < 0.5
+    case = LabelledCase("a", "a", FlairVolume(voxels, (5.0, 1.0, 1.0)), wmh)
+
+    def undecided(images: np.ndarray) -> np.ndarray:
+        """Right half of the time and sure of it in the brain; wrong and certain outside."""
+        inside = np.zeros(images.shape, bool)
+        inside[:, 6:26, 6:26] = True
+        return np.where(inside, 0.9, 0.999999)
+
+    found = held_out_temperature([(case, undecided), (case, undecided)], settings)
+    assert found == pytest.approx(8, rel=0.01)
+    assert held_out_temperature([], settings) is None

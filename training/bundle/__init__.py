@@ -1,0 +1,1 @@
+"""From fitted members to a bundle with its card; the trainings of the shipped bundle."""

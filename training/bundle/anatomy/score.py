@@ -1,0 +1,121 @@
+"""Judge an anatomy network on labelled cases: `python -m training.bundle.anatomy.score`.
+
+Dice with the brain masks (in the slices that are mostly brain; automatic masks of real scans take in muscle and sinuses
+at the skull base) and with the ventricles, and the part of the manual WMH that lies in the brain. Cases of the fold
+that the training left out are honest; the others are marked as seen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from segmentation.anatomy import Anatomy, anatomy_images, anatomy_of
+from segmentation.volume import FlairVolume
+from training.bundle.anatomy.fit import SPECIFICATION
+from training.data.cases import LabelledCase, load_cases
+from training.dice import dice
+from training.files import write_whole
+
+_MOSTLY_BRAIN: Final = 0.4  # of the largest slice's area
+_BATCH: Final = 4
+
+
+@dataclass(frozen=True)
+class AnatomyScore:
+    """One case.
+
+    Attributes:
+        seen: the network was trained on this patient.
+        brain: Dice in the slices that are mostly brain; None without a manual mask.
+        brain_all: Dice in all slices.
+        ventricles: Dice; None without a manual mask.
+        wmh_inside: part of the manual WMH that lies in the brain; None without WMH.
+    """
+
+    case: str
+    seen: bool
+    brain: float | None
+    brain_all: float | None
+    ventricles: float | None
+    wmh_inside: float | None
+
+
+def score_case(case: LabelledCase, anatomy: Anatomy, seen: bool) -> AnatomyScore:
+    """Judge what a network found in a case."""
+    brain = brain_all = None
+    if case.brain is not None:
+        areas = case.brain.sum(axis=(1, 2))
+        kept = areas >= _MOSTLY_BRAIN * areas.max()
+        brain, brain_all = dice(anatomy.brain[kept], case.brain[kept]), dice(anatomy.brain, case.brain)
+    return AnatomyScore(
+        case=case.name,
+        seen=seen,
+        brain=brain,
+        brain_all=brain_all,
+        ventricles=None if case.ventricles is None else dice(anatomy.ventricles, case.ventricles),
+        wmh_inside=float(anatomy.brain[case.wmh].mean()) if case.wmh.any() else None,
+    )
+
+
+def mean_of(scores: Sequence[AnatomyScore], name: str, seen: bool | None = None) -> float | None:
+    """Mean of one measure over the cases that have it; None where none has."""
+    chosen = (getattr(one, name) for one in scores if seen is None or one.seen == seen)
+    values = [value for value in chosen if value is not None]
+    return float(np.mean(values)) if values else None
+
+
+def network(weights: Path) -> Any:
+    """The Keras model with weights that `training.bundle.anatomy.fit` wrote."""
+    from segmentation.networks.unet import build_network
+
+    model = build_network(SPECIFICATION)
+    model.load_weights(weights)
+    return model
+
+
+def predictor(model: Any) -> Callable[[FlairVolume], Anatomy]:
+    """What finds the anatomy of a volume by a Keras model."""
+
+    def predict(volume: FlairVolume) -> Anatomy:
+        images, grid = anatomy_images(volume, SPECIFICATION.size)
+        found: NDArray[np.float32] = model.predict(images[..., None], batch_size=_BATCH, verbose=0)
+        return anatomy_of(np.moveaxis(found, -1, 0), grid)
+
+    return predict
+
+
+def main(
+    weights: Annotated[Path, typer.Option(help="weights.weights.h5 of training.bundle.anatomy.fit")],
+    data: Annotated[Path, typer.Option(help="folder of labelled cases")],
+    fold: Annotated[int, typer.Option(help="fold that the training left out; -1: none")] = -1,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
+) -> None:
+    """Print the scores of each case."""
+    from training.bundle.reference import FOLD_SEED, FOLDS, shared_patients
+    from training.data.folds import leave_patients_out
+
+    cases = load_cases(data, shared_patients())
+    held_out = leave_patients_out(cases, FOLDS, FOLD_SEED)[fold] if fold >= 0 else ()
+    predict = predictor(network(weights))
+    scores = [score_case(case, predict(case.volume), case.patient not in held_out) for case in cases]
+    table = Table("case", "seen", "brain", "brain, all slices", "ventricles", "WMH inside")
+    for one in scores:
+        numbers = (one.brain, one.brain_all, one.ventricles, one.wmh_inside)
+        table.add_row(one.case, str(one.seen), *("" if value is None else f"{value:.3f}" for value in numbers))
+    Console().print(table)
+    if out is not None:
+        write_whole(out, json.dumps([asdict(one) for one in scores], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,30 @@
+"""Splits by patient: the same patient is never on two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.data.cases import LabelledCase
+from training.errors import BadCohort
+
+
+def leave_patients_out(cases: Sequence[LabelledCase], folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
+    """Patients held out by each fold: every patient exactly once, the folds alike in WMH volume.
+
+    Patients are sorted by volume and dealt in shuffled groups of `folds`, so that no fold holds only small lesions.
+    """
+    volumes: dict[str, float] = {}
+    for case in cases:
+        volumes[case.patient] = max(volumes.get(case.patient, 0.0), case.wmh_ml)
+    if len(volumes) < folds:
+        raise BadCohort(f"expected at least {folds} patients for {folds} folds, got {len(volumes)}")
+    by_volume = sorted(volumes, key=lambda patient: (volumes[patient], patient))
+    generator = np.random.default_rng(seed)
+    held_out: list[list[str]] = [[] for _ in range(folds)]
+    for start in range(0, len(by_volume), folds):
+        group = by_volume[start : start + folds]
+        for fold, patient in zip(generator.permutation(folds)[: len(group)], group, strict=True):
+            held_out[fold].append(patient)
+    return tuple(tuple(sorted(patients)) for patients in held_out)

@@ -1,0 +1,110 @@
+"""Judge every contender on the same cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from training.data.cases import LabelledCase
+from training.errors import BadCohort
+from training.evaluate.comparison.assemble import KEYS, Entry, assemble
+from training.evaluate.comparison.contender import Candidate
+from training.evaluate.comparison.document import Comparison
+from training.evaluate.document import Evaluation
+from training.evaluate.run import evaluate_cases
+
+Progress = Callable[[str, int, int], None]
+"""Called with (contender's label, cases done, cases in all)."""
+
+
+def compare_candidates(
+    candidates: Sequence[Candidate],
+    cases: Sequence[LabelledCase],
+    progress: Progress | None = None,
+    *,
+    unseen_members: bool = False,
+    earlier: Comparison | None = None,
+) -> tuple[Comparison, tuple[Evaluation, ...]]:
+    """Evaluate one contender after the other; one network is in memory at a time.
+
+    Args:
+        candidates: two or more, or one and `earlier`.
+        cases: to judge all of them on.
+        progress: hears of each case.
+        unseen_members: judge each case only by members that never saw its patient, and leave out the cases for which
+            some contender has none.
+        earlier: a comparison of these cases, whose contenders stand beside these without being run again.
+
+    Returns:
+        The comparison, and the evaluation of each contender in the same order.
+
+    Raises:
+        BadCohort: fewer than two contenders, more than there are letters, no case that all of them may be judged on, or
+            an earlier comparison of other cases or by other members.
+    """
+    _require_letters(candidates, earlier)
+    chosen, notes = (cases, []) if not unseen_members else _fair(candidates, cases)
+    if earlier is not None:
+        _require_same_question(earlier, chosen, unseen_members)
+    entries = [_judge(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
+    return assemble(entries, datetime.now(UTC), notes, earlier), tuple(entry.evaluation for entry in entries)
+
+
+def _require_letters(candidates: Sequence[Candidate], earlier: Comparison | None) -> None:
+    """Two to as many as there are letters, counted before the first of them runs for hours."""
+    if len(candidates) < (2 if earlier is None else 1):
+        raise BadCohort(f"expected at least 2 contenders, got {len(candidates)}: name a second bundle or --baseline")
+    again = {candidate.digest for candidate in candidates}
+    before = [] if earlier is None else [one for one in earlier.contenders if one.model.digest not in again]
+    if (count := len(candidates) + len(before)) > len(KEYS):
+        raise BadCohort(
+            f"expected at most {len(KEYS)} contenders, one a letter, got {count}, baselines and {len(before)} of the "
+            "earlier comparison counted: compare fewer at once"
+        )
+
+
+def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], unseen_members: bool) -> None:
+    """What can be told before any network runs; the masks are compared afterwards."""
+    if (_UNSEEN in earlier.notes) != unseen_members:
+        had, now = ("with", "without") if not unseen_members else ("without", "with")
+        raise BadCohort(f"expected the earlier comparison {now} --unseen-members as this one, got one {had}")
+    here, before = ({case.name for case in cases}, {row.case for row in earlier.cases})
+    if other := sorted(here ^ before):
+        raise BadCohort(
+            f"expected the cases of the earlier comparison, got others ({', '.join(other[:_MOST_NAMES])}"
+            f"{', ...' if len(other) > _MOST_NAMES else ''}): compare all models again, on one folder of cases"
+        )
+
+
+def _judge(
+    candidate: Candidate, cases: Sequence[LabelledCase], progress: Progress | None, *, unseen_members: bool
+) -> Entry:
+    def report(done: int, total: int, _: str) -> None:
+        if progress:
+            progress(candidate.label, done, total)
+
+    request = candidate.request(unseen_members=unseen_members)
+    return Entry(candidate.label, candidate.baseline, evaluate_cases(cases, candidate.open(), report, request))
+
+
+def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tuple[Sequence[LabelledCase], list[str]]:
+    """Cases for which every contender has a member that never saw the patient."""
+    blind = [candidate.label for candidate in candidates if candidate.known.patients is None]
+    if blind:
+        raise BadCohort(f"{', '.join(blind)}: the bundle does not say on whom it was trained; compare on new patients")
+    fair = [case for case in cases if all(one.known.members_that_never_saw(case.patient, _ANY) for one in candidates)]
+    if not fair:
+        raise BadCohort(
+            "expected a case that every contender has a member for that never saw its patient, found none: compare on "
+            "other patients, or without the restriction to unseen members"
+        )
+    notes = [_UNSEEN]
+    if left_out := sorted({case.name for case in cases} - {case.name for case in fair}):
+        notes.append(f"Left out, since some contender has seen the patient with every member: {', '.join(left_out)}.")
+    return fair, notes
+
+
+_UNSEEN = "Each case was judged only by members that never saw its patient, so that members differ from case to case."
+_MOST_NAMES = 3
+_ANY = 1
+"""How many members a bundle has does not matter here: a new patient has at least one."""

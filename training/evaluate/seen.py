@@ -1,0 +1,96 @@
+"""Which patients a bundle was trained on, so that nobody takes a score on them for a score on new patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from segmentation.bundle import ModelBundle
+from training.evaluate.document import CaseRecord
+
+
+@dataclass(frozen=True)
+class TrainingPatients:
+    """What a bundle says of the patients that it was trained on.
+
+    Attributes:
+        patients: their names; None when the bundle names nobody.
+        held_out: per member (from 0), those of `patients` that it never saw; None when the bundle does not tell.
+    """
+
+    patients: frozenset[str] | None = None
+    held_out: tuple[frozenset[str], ...] | None = None
+
+    @classmethod
+    def of(cls, bundle: ModelBundle) -> TrainingPatients:
+        """Read the manifest."""
+        training = bundle.manifest.training
+        return cls(
+            None if training.patients is None else frozenset(training.patients),
+            None if training.held_out is None else tuple(frozenset(names) for names in training.held_out),
+        )
+
+    def saw(self, patient: str) -> bool | None:
+        """True when a member may have seen this patient; None when the bundle names nobody."""
+        return None if self.patients is None else patient in self.patients
+
+    def members_that_never_saw(self, patient: str, members: int) -> tuple[int, ...]:
+        """Members (from 0) that may be judged on this patient: all for a new one, none if the bundle does not tell."""
+        if self.patients is None:
+            return ()
+        if patient not in self.patients:
+            return tuple(range(members))
+        return tuple(member for member, names in enumerate(self.held_out or ()) if patient in names)
+
+
+def is_by_seen_ventricles(record: CaseRecord) -> bool:
+    """The DSC of the ventricles is by a network that counts as having seen the patient.
+
+    A bundle has one ventricle network for all members; whom it was trained without is told nowhere.
+    """
+    return bool(record.seen_in_training) and record.ventricle_dsc is not None
+
+
+def is_divided_by_seen_ventricles(record: CaseRecord) -> bool:
+    """Periventricular and deep are told apart by such a network's ventricles."""
+    return bool(record.seen_in_training) and record.regions_by == "predicted ventricles"
+
+
+def seen_ventricles_note(seen: int, cases: int) -> str:
+    """What stands beside a number that rests on such ventricles in `seen` of `cases` cases; empty for none."""
+    return f"the ventricle network counts as having seen the patients of {seen} of {cases} cases" if seen else ""
+
+
+def seen_note(records: Sequence[CaseRecord], *, unseen_members: bool) -> str:
+    """The sentences that the report prints first; empty when all patients are new to the model."""
+    if any(record.seen_in_training is None for record in records):
+        return (
+            "The model does not say on which patients it was trained: if these are among them, the figures are too "
+            "good."
+        )
+    seen = sum(record.seen_in_training is True for record in records)
+    if not seen:
+        return ""
+    note = f"{seen} of {len(records)} cases are of patients on which the model was trained"
+    if unseen_members:
+        note += "; their WMH were judged only by the members that never saw the patient."
+    else:
+        note += ": the figures say how well it knows them, not how well it will do on new ones."
+    return f"{note}{_about_ventricles(records)}"
+
+
+def _about_ventricles(records: Sequence[CaseRecord]) -> str:
+    rests = [
+        what
+        for what, is_known in (
+            ("the DSC of the ventricles", is_by_seen_ventricles),
+            ("the division into periventricular and deep", is_divided_by_seen_ventricles),
+        )
+        if any(map(is_known, records))
+    ]
+    if not rests:
+        return ""
+    return (
+        " The ventricle network is one for all members and counts as having seen these patients: "
+        f"{' and '.join(rests)} {'say' if len(rests) > 1 else 'says'} nothing about new patients."
+    )

@@ -1,0 +1,181 @@
+"""Fit one member, resumable after a kill without losing more than one epoch."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentation.networks.specification import NetworkSpecification
+from segmentation.networks.unet import build_network
+from training.data.presets import Recipe
+from training.data.slices import Batches, SlicePool
+from training.errors import BadRecipe
+from training.fit.averaging import average_with_start
+from training.fit.checkpoint import Checkpoint, EpochRecord
+from training.fit.devices import EvenBatches, data_parallel
+from training.fit.losses import LOSSES
+from training.fit.validation import ValidationCases
+
+__all__ = ["Checkpoint", "EpochRecord", "Pools", "fit_member", "predict_slices"]
+
+Progress = Callable[[int, int, float], None]
+OnEpoch = Callable[[EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class Pools:
+    """What a member sees: real scans alone in the first `real_only_epochs`, drawn ones among them afterwards."""
+
+    real: SlicePool
+    mixed: SlicePool
+
+
+def fit_member(
+    pools: Pools,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    progress: Progress | None = None,
+    stop_after: int | None = None,
+    *,
+    initial: Sequence[NDArray[Any]] | None = None,
+    validation: ValidationCases | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Path:
+    """Train one member and return its weights file (Keras `.weights.h5`), averaged where the recipe says so.
+
+    The same seed, data, backend and processor give the same weights; a second call goes on where the first was killed
+    or where `stop_after` epochs ended it.
+
+    Args:
+        pools: the slices.
+        recipe: how.
+        seed: of weights, dropout and batches.
+        folder: of the checkpoint.
+        progress: called with (finished epochs, all epochs, loss).
+        stop_after: end after so many epochs.
+        initial: weights to start from in place of random ones, in the network's order; the optimizer starts anew.
+        validation: cases to score after each epoch.
+        on_epoch: called with the record of each finished epoch, once it is on disk.
+
+    Raises:
+        NotSaved: the disk is full; the last good checkpoint is still there.
+        CheckpointLost: the checkpoint to go on from cannot be read.
+        BadRecipe: the loss was NaN: the weights are of no use, and the checkpoint before is kept. Or the recipe
+            averages with a start that is not given.
+    """
+    if recipe.start_share and initial is None:
+        raise BadRecipe(f"{recipe.name} ends {recipe.start_share:.0%} of the way back to its start: expected one")
+    _set_seed(seed)
+    keras.config.set_dtype_policy(recipe.compute)
+    checkpoint = Checkpoint(folder)
+    with data_parallel() as devices:
+        model = _compile(recipe, seed, len(Batches(pools.mixed, recipe, seed, 0)))
+        first = checkpoint.restore(model)
+        if not first and initial is not None:
+            model.set_weights(initial)
+        if first < recipe.epochs and recipe.start_share:
+            (folder / recipe.result_file).unlink(missing_ok=True)  # of a training that was thrown away
+        judge = _Judge(recipe, validation, devices)
+        history = list(checkpoint.history())
+        last = min(recipe.epochs, stop_after or recipe.epochs)
+        for epoch in range(first, last):
+            _reseed_dropout(model, seed, epoch)
+            pool = pools.real if epoch < recipe.real_only_epochs else pools.mixed
+            batches = Batches(pool, recipe, seed, epoch)
+            ran = model.fit(EvenBatches(batches, devices), epochs=1, verbose=0, shuffle=False)
+            loss = float(ran.history["loss"][-1])
+            if not np.isfinite(loss):
+                raise BadRecipe(
+                    f"{checkpoint.name}: the loss of epoch {epoch + 1} is {loss}: lower the learning_rate of "
+                    f"{recipe.name}"
+                )
+            history.append(EpochRecord(epoch + 1, loss, judge.dsc(model)))
+            checkpoint.save(model, epoch + 1, history)
+            if progress is not None:
+                progress(epoch + 1, recipe.epochs, loss)
+            if on_epoch is not None:
+                on_epoch(history[-1])
+        finished = max(first, last)
+        if finished < recipe.epochs:
+            return checkpoint.weights(finished)
+        result = folder / recipe.result_file
+        if recipe.start_share and initial is not None and not result.exists():
+            average_with_start(model, initial, recipe.start_share)
+            checkpoint.save_result(model, result.name)
+        return result
+
+
+def load_network(recipe: Recipe, weights: Path) -> Any:
+    """The recipe's network for whole slices, with weights that `fit_member` wrote on any backend."""
+    model = build_network(recipe.network)
+    model.load_weights(weights, skip_mismatch=False)
+    return model
+
+
+def _set_seed(seed: int) -> None:
+    """Seed what initial weights are drawn from.
+
+    `keras.utils.set_random_seed` imports TensorFlow wherever it is installed, whatever the backend. On JAX Python's own
+    generator is enough: initializers take their seeds from it, and dropout has seeds of its own (`build_network`).
+    """
+    if keras.backend.backend() == "tensorflow":
+        keras.utils.set_random_seed(seed)
+    else:
+        random.seed(seed)
+        np.random.seed(seed)
+
+
+class _Judge:
+    """Scores a model in training; where it trains on crops, a second one of its weights sees whole slices."""
+
+    def __init__(self, recipe: Recipe, cases: ValidationCases | None, devices: int) -> None:
+        self._cases, self._devices = cases, devices
+        self._whole = build_network(recipe.network) if cases is not None and recipe.crop else None
+
+    def dsc(self, model: Any) -> float | None:
+        if self._cases is None:
+            return None
+        if self._whole is not None:
+            self._whole.set_weights(model.get_weights())
+            model = self._whole
+        return self._cases.dsc(model, self._devices)
+
+
+def _compile(recipe: Recipe, seed: int, steps_per_epoch: int) -> Any:
+    """A model for the recipe's crops; the networks are fully convolutional, so its weights serve whole slices too."""
+    spec = recipe.network
+    size = recipe.crop or recipe.preprocessing.size
+    model = build_network(NetworkSpecification(spec.squeeze_excitation, spec.variant, spec.width, size), seed)
+    # XLA costs TensorFlow two to three times on a CPU here, and Keras would choose it by itself; JAX needs it.
+    compiled = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.Adam(_schedule(recipe, steps_per_epoch)), LOSSES[recipe.loss], jit_compile=compiled)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _reseed_dropout(model: Any, seed: int, epoch: int) -> None:
+    """Dropout masks are a function of (seed, epoch) too, so that a resumed run draws those of an unbroken one."""
+    for index, layer in enumerate(layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)):
+        layer.seed_generator.state.assign([seed + index, epoch])
+
+
+def _schedule(recipe: Recipe, steps_per_epoch: int) -> Any:
+    if recipe.schedule == "inverse-time":
+        return keras.optimizers.schedules.InverseTimeDecay(recipe.learning_rate, 1, recipe.learning_rate / 300)
+    steps = recipe.epochs * steps_per_epoch
+    return keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 10, steps, warmup_target=recipe.learning_rate, warmup_steps=max(1, steps // 20)
+    )
+
+
+def predict_slices(model: Any, images: np.ndarray, batch_size: int = 4) -> np.ndarray:
+    """Probabilities float32 (slice, row, column) of normalised slices of the same shape."""
+    return np.asarray(model.predict(images[..., None], batch_size=batch_size, verbose=0), np.float32)[..., 0]

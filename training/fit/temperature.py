@@ -1,0 +1,74 @@
+"""Temperature scaling: logits divided by one number, so that on unseen patients 0.8 is right in eight of ten voxels.
+
+Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). The threshold 0.5 is where it was: a mask of one
+member does not change, and the uncertainty index means the same for a timid and for a bold training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from segmentation.preprocessing.case import preprocess
+from segmentation.preprocessing.settings import PreprocessingSettings
+from training.data.cases import LabelledCase
+
+Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
+"""Normalised slices (slice, row, column) in, one member's probabilities of the same shape out."""
+
+_RANGE: Final = (0.25, 8.0)
+_CERTAIN: Final = 1e-7  # float32 sigmoids end there
+
+
+def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.bool_]) -> float:
+    """The temperature with the smallest cross-entropy, between 0.25 and 8.
+
+    Args:
+        probabilities: any shape, of patients that the model never saw.
+        labels: same shape.
+    """
+    if probabilities.shape != labels.shape or not probabilities.size:
+        raise ValueError(f"expected labels of shape {probabilities.shape} and at least one, got {labels.shape}")
+    logits = special.logit(np.clip(probabilities.astype(np.float64), _CERTAIN, 1 - _CERTAIN))
+    signed = np.where(labels, -logits, logits)
+
+    def cross_entropy(log_temperature: float) -> float:
+        return float(np.mean(np.logaddexp(0, signed / np.exp(log_temperature))))
+
+    found = optimize.minimize_scalar(cross_entropy, bounds=tuple(np.log(_RANGE)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def held_out_temperature(
+    pairs: Iterable[tuple[LabelledCase, Predict]], settings: PreprocessingSettings
+) -> float | None:
+    """One temperature for all members, on the brains of cases that each never saw.
+
+    Args:
+        pairs: a case, and a member that was trained without its patient; a case may come with several members.
+        settings: the members' input contract.
+
+    Returns:
+        None when there is no such case.
+    """
+    probabilities, labels = [], []
+    for case, predict in pairs:
+        ready = preprocess(case.volume, settings)
+        probabilities.append(predict(ready.images)[ready.brain_mask])
+        labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
+    if not sum(len(one) for one in labels):
+        return None
+    return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))
+
+
+def fold_in(model: Any, temperature: float) -> None:
+    """Divide the weights of a Keras model's last layer, a 1x1 convolution before the sigmoid, by the temperature.
+
+    After it no runtime needs to know of the temperature.
+    """
+    last = model.layers[-1]
+    last.set_weights([weight / np.float32(temperature) for weight in last.get_weights()])
