@@ -15,7 +15,7 @@ from db.engine.values import storable
 from db.errors import LeaseLost, UnknownRow
 from db.job_events import note
 from db.records import Delivery, DeliveryState, Job, JobState, delivery_of
-from db.schema import deliveries, jobs
+from db.schema import deliveries, jobs, series
 from db.series import jobs_of_series
 from db.supersede import forget_answers
 from db.transitions import JobAction, lock_job, move
@@ -211,6 +211,17 @@ class DeliveryTable:
             detail = f"{reason}; it is analysed again"
             move(connection, job, JobAction.MAKE_AGAIN, JobState.QUEUED, now, "results lost", detail, not_before=now)
             return True
+
+    def seconds_to_result(self, job_id: int) -> float | None:
+        """From the last image of the job's series to the job's end; None while the job is not done."""
+        query = (
+            select(jobs.c.ended_at, series.c.last_received_at)
+            .join(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
+            .where(jobs.c.id == job_id, jobs.c.state == JobState.DONE.value, jobs.c.ended_at.is_not(None))
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else max(0.0, float((row.ended_at - row.last_received_at).total_seconds()))
 
     def list(self, job_id: int) -> builtins.list[Delivery]:
         """The deliveries of a job, in the order of its destinations."""

@@ -18,6 +18,7 @@ from dicom_node.analyse.lease import job_lease
 from dicom_node.analyse.outcome import Fail, Hold, Outcome, Reject, Retry, WaitForStorage, cause_of, outcome_of
 from dicom_node.analyse.refusal import RefusalReporter
 from dicom_node.analyse.rules import WorkRules
+from dicom_node.node import metrics
 from dicom_node.node.errors import NotAnalysable, RefusalReportDelayed, StorageTrouble
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.outbox import Outbox
@@ -117,6 +118,7 @@ class Worker:
         deliveries = self._outbox.deliveries(folder, written.deliverable)
         with self._outbox.withdrawn_if_lost(folder):
             self._jobs.deliver(job.id, self._owner, written.measurements, deliveries, written.report.uids)
+        metrics.analysed(written.measurements)
         log.info("result set written", job=job.id, destinations=len(deliveries), wmh_volume_ml=written.volume_ml)
 
     def _end(self, job: Job, ensemble: Ensemble, lease: Heartbeat, outcome: Outcome) -> None:
@@ -147,4 +149,5 @@ class Worker:
             lease.require_held()
             answers = self._outbox.deliveries(sent.folder, sent.deliverable)
             self._jobs.reject(job.id, self._owner, refusal.code, refusal.reason, answers, sent.report, sent.remark)
+        metrics.series_rejected(refusal.code)
         log.info("job rejected", job=job.id, code=refusal.code, destinations=len(answers))

@@ -15,6 +15,8 @@ from dicom_node.node.liveness import Liveness
 from dicom_node.node.logs import configure_logs
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import require_storage
+from dicom_node.serve.endpoints import Endpoints
+from dicom_node.serve.metrics_folder import own_endpoints, shared_metrics
 from dicom_node.serve.presence import Presence
 from dicom_node.serve.role import stop_when_told
 
@@ -27,5 +29,10 @@ def run_role(role: str, config: Path | None, body: Callable[[Settings, threading
         require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
         liveness = Liveness()
-        with closing(open_database(settings.database_url)) as database, Presence(role, RoleTable(database), liveness):
+        with (
+            closing(open_database(settings.database_url)) as database,
+            shared_metrics(settings, role),
+            Endpoints(role, own_endpoints(settings), liveness.trouble),
+            Presence(role, RoleTable(database), liveness),
+        ):
             body(settings, stop_when_told(), liveness)

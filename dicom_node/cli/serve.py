@@ -12,6 +12,8 @@ from dicom_node.node.files import make_folder
 from dicom_node.node.logs import configure_logs
 from dicom_node.node.settings import Settings, compact
 from dicom_node.node.storage import require_storage
+from dicom_node.serve.endpoints import Endpoints
+from dicom_node.serve.metrics_folder import metrics_folder
 from dicom_node.serve.only_node import only_node
 from dicom_node.serve.ports import require_free, wait_until_listening
 from dicom_node.serve.role import stop_when_told
@@ -38,7 +40,7 @@ def serve(config: ConfigOption = None) -> None:
         prepare_database(settings.database_url)
         stop = stop_when_told()
         commands = {role: role_command(role, None if config is None else str(config)) for role in _ROLES}
-        with Supervisor(commands) as supervisor:
+        with metrics_folder(settings), Endpoints("serve", settings), Supervisor(commands) as supervisor:
             threading.Thread(target=_announce, args=(settings, stop), daemon=True).start()
             code = supervisor.run(stop)
     raise typer.Exit(code)

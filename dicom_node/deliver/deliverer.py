@@ -17,6 +17,7 @@ from dicom_node.deliver.patience import REFUSALS_BELIEVED, DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.deliver.send.result_classes import remedy
+from dicom_node.node import metrics
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logs import describe_error
 from dicom_node.node.profiles import DeliveryOptions
@@ -129,6 +130,9 @@ class Deliverer:
         if attempt.sent:
             self._paused.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
+            metrics.delivery_attempted(delivery.destination, "sent")
+            if (seconds := self._deliveries.seconds_to_result(delivery.job_id)) is not None:
+                metrics.result_proven(seconds)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
             return
         refused = self._is_refusal(delivery, attempt)
@@ -163,6 +167,7 @@ class Deliverer:
             return
         wait = self._patience.wait_after(delivery.attempts)
         self._deliveries.postpone(delivery.id, self._owner, reason, wait, refused=refused, report_out=report_out)
+        metrics.delivery_attempted(delivery.destination, "postponed")
         log.warning(
             "result set not sent yet",
             delivery=delivery.id,
@@ -183,6 +188,7 @@ class Deliverer:
     def _give_up(self, delivery: Delivery, reason: str, *, report_out: bool) -> None:
         words = f"{delivery.destination}: {reason}"
         self._deliveries.give_up(delivery.id, self._owner, words, report_out=report_out)
+        metrics.delivery_attempted(delivery.destination, "given_up")
         log.error(
             "delivery given up",
             delivery=delivery.id,

@@ -269,6 +269,10 @@ class Settings(BaseSettings):
     tls_ca: FilePath | None = None  # when set, peers that call us need a certificate that it vouches for
     web_port: Port = 8080  # kept for the web page, which this version does not have
 
+    # Health and metrics; no login, so closed until a port is set
+    metrics_bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    metrics_port: Port | None = None
+
     # Where things are kept
     storage: FilePath = Path("wmh-node-data")
     database_url: Annotated[str, AfterValidator(_database_url)] = (

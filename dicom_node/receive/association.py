@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from db.records import AssociationEnd, RecordOutcome
+from dicom_node.node import metrics
 from dicom_node.node.dicom_uids import VERIFICATION
 from dicom_node.node.storage_classes import STORAGE_CLASSES
 from dicom_node.node.tls import ServerContext
@@ -108,6 +109,11 @@ class Association:
     def message_bytes(self) -> int:
         """How much of the present message has come."""
         return self._transport.received_bytes - self._bytes_before
+
+    @property
+    def _peer_label(self) -> str:
+        calling = None if self._request is None else self._request.calling_ae_title
+        return metrics.peer_label(calling, {peer.ae_title for peer in self._settings.peers})
 
     def evict(self, reason: str) -> None:
         """End the connection now, whatever it does."""
@@ -285,6 +291,7 @@ class Association:
 
     def _reject(self, rejection: Rejection, reason: str) -> None:
         self._warn("association rejected", answer=rejection.meaning, reason=reason)
+        metrics.association_ended(self._peer_label, "rejected")
         self._machine.on(Event.REJECT)
         self._transport_send(encode_rejection(rejection))
 
@@ -315,6 +322,7 @@ class Association:
         association_id, self._association_id = self._association_id, None
         if association_id is None:
             return
+        metrics.association_ended(self._peer_label, self._end.value)
         try:
             self._context.store.end_association(association_id, self._end)
         except Exception as error:  # the SCP's edge: the store records it once the database is back
@@ -442,11 +450,13 @@ class Association:
                 checked = received.finish()
                 outcome = self._context.store.keep(checked, self._association_id)
                 self._note(command, outcome)
+                metrics.instance_received(self._peer_label, outcome.value)
                 return None
         except Exception as error:  # the SCP's edge: the peer gets a status for whatever went wrong
             refusal = refusal_of(error)
             if refusal.status is Status.PROCESSING_FAILURE:
                 self._log.error("storing failed", error=type(error).__name__, detail=_first_line(error))
+        metrics.instance_received(self._peer_label, "refused")
         uid = command.sop_instance_uid if is_uid(command.sop_instance_uid) else None
         self._warn("object refused", status=f"{refusal.status:#06x}", reason=refusal.reason, sop_instance_uid=uid)
         return refusal

@@ -15,6 +15,7 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, SeriesActivity, StoredInstance
+from dicom_node.node import metrics
 from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
@@ -229,6 +230,7 @@ class Completer:
             return
         if not verdict.accepted and not verdict.is_flair and not examination.damaged:
             self._inbox.reject_series(series_uid, verdict.code, verdict.reason, count, examination.digest)
+            metrics.series_rejected(verdict.code)
             log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
             return
         # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and sends refusal reports (ADR 12).

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import psutil
 import pytest
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node, run_cli
-from support.processes import until
+from support.processes import free_port, until
 
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
@@ -90,3 +93,34 @@ def test_kill_9_of_the_supervisor_leaves_nothing_behind(tmp_path: Path, model: P
         node._process.kill()
         assert not psutil.wait_procs(family, 30)[1]
         node.start()
+
+
+def test_one_port_answers_for_all_roles(tmp_path: Path, model: Path) -> None:
+    """Health and metrics of a running node: alive, ready, and what receiver and worker counted in their processes."""
+    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
+    port = free_port()
+    with Node(tmp_path / "node", "", model, metrics_port=port, peers="WMHNODE") as node:
+        run_cli("send", *files, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+        node.ended_jobs()
+        until(lambda: _get(port, "/readyz") == "ok\n", "the node being ready", 60, node.log)
+        assert _get(port, "/livez") == "ok\n"
+        found = _get(port, "/metrics")
+        assert 'wmh_instances_received_total{outcome="new",peer="WMHNODE"} 12.0' in found
+        assert re.search(r'wmh_stage_duration_seconds_count\{stage="infer"\} 1\.0', found)
+        assert {role for role in ("receive", "work", "deliver") if f'timestamp_seconds{{worker="{role}-' in found} == {
+            "receive", "work", "deliver",
+        }  # fmt: skip
+        second = subprocess.run(
+            [sys.executable, "-m", "dicom_node.cli", "serve"],
+            env={**node.environment, "WMH_NODE_DICOM_PORT": str(free_port())},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (second.returncode, "another node serves STORAGE" in second.stderr) == (2, True)
+
+
+def _get(port: int, path: str) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
+            return answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
