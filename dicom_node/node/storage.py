@@ -64,6 +64,12 @@ def _newest_paths(database_url: str) -> list[str]:
         return []
 
 
+def why_full(error: BaseException | None) -> str | None:
+    """What the disk says, where an error or one of its causes says that it takes nothing more; else None."""
+    full = next((one for one in _causes(error) if isinstance(one, OSError) and one.errno in _FULL), None)
+    return None if full is None else os.strerror(full.errno or 0)
+
+
 class StorageProbe:
     """Whether STORAGE can be used now.
 
@@ -90,9 +96,8 @@ class StorageProbe:
         Args:
             error: what a step ran into; its causes are looked at too.
         """
-        full = next((one for one in _causes(error) if isinstance(one, OSError) and one.errno in _FULL), None)
-        if full is not None:
-            return f"the storage is not writable: {os.strerror(full.errno or 0)}"
+        if (full := why_full(error)) is not None:
+            return f"the storage is not writable: {full}"
         return self.away() or self._no_room()
 
     def require(self, error: BaseException | None = None) -> None:

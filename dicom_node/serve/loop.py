@@ -8,10 +8,33 @@ from collections.abc import Callable
 import structlog
 
 from db.errors import DatabaseUnavailable
+from dicom_node.node.storage import why_full
 
 log = structlog.get_logger()
 
 _UNAVAILABLE_SECONDS = 5.0
+_FULL_SECONDS = 5.0
+
+
+def waiting_for_room(work: Callable[[], None], stop: threading.Event) -> Callable[[], None]:
+    """`work`, begun again as long as it ends since the disk takes nothing more.
+
+    A role makes folders and files before its loop begins. On a full disk it waits there, as it does later on, and is
+    not started again and again.
+    """
+
+    def waiting() -> None:
+        while not stop.is_set():
+            try:
+                work()
+                return
+            except OSError as error:
+                if (full := why_full(error)) is None:
+                    raise
+                log.warning("the storage is not writable, waiting", seconds=_FULL_SECONDS, detail=full)
+                stop.wait(_FULL_SECONDS)
+
+    return waiting
 
 
 def run_until_stopped(

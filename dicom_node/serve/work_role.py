@@ -20,7 +20,7 @@ from dicom_node.node.settings import Settings
 from dicom_node.series.complete.completer import Completer
 from dicom_node.series.complete.evidence import Patience
 from dicom_node.series.complete.examiner import Examiner
-from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.loop import run_until_stopped, waiting_for_room
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
@@ -44,23 +44,26 @@ def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> N
     require_current(settings.database_url)
     database = open_database(settings.database_url)
     inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
-    examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
-    feedback = FeedbackTable(database)
-    completer = Completer(
-        inbox, jobs, feedback, settings.storage.absolute(), Patience.of(settings), examine=examiner.examine
-    )
-    completing = liveness.loop("completion", _COMPLETION_SECONDS)
     liveness.report_ready()
-    run_threads(
-        [
-            lambda: run_until_stopped(completer.look, stop, completing),
-            lambda: _attend(settings, database, inbox, jobs, stop, liveness),
-            lambda: _analyse(settings, database, inbox, jobs, stop, liveness),
-        ],
-        stop,
+    threads = (
+        lambda: _complete(settings, database, inbox, jobs, stop, liveness),
+        lambda: _attend(settings, database, inbox, jobs, stop, liveness),
+        lambda: _analyse(settings, database, inbox, jobs, stop, liveness),
     )
-    examiner.close()
+    run_threads([waiting_for_room(one, stop) for one in threads], stop)
     database.close()
+
+
+def _complete(
+    settings: Settings, database: Database, inbox: Inbox, jobs: JobTable, stop: threading.Event, liveness: Liveness
+) -> None:
+    storage, patience = settings.storage.absolute(), Patience.of(settings)
+    examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
+    try:
+        completer = Completer(inbox, jobs, FeedbackTable(database), storage, patience, examine=examiner.examine)
+        run_until_stopped(completer.look, stop, liveness.loop("completion", _COMPLETION_SECONDS))
+    finally:
+        examiner.close()
 
 
 def _attend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from db.errors import DatabaseUnavailable, SchemaOutOfDate
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.serve import loop
-from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.loop import run_until_stopped, waiting_for_room
 
 
 def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +29,24 @@ def test_a_database_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) 
 
     run_until_stopped(step, stop)
     assert next(answers, None) is None
+
+
+def test_a_full_disk_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that starts on a full disk waits as one that runs does, and begins once there is room; other errors of
+    the disk end it."""
+    monkeypatch.setattr(loop, "_FULL_SECONDS", 0.01)
+    answers = iter([OSError(errno.ENOSPC, "full"), OSError(errno.EDQUOT, "quota"), None, OSError(errno.EIO, "broken")])
+
+    def work() -> None:
+        if (answer := next(answers)) is not None:
+            raise answer
+
+    stop = threading.Event()
+    waiting_for_room(work, stop)()
+    with pytest.raises(OSError, match="broken"):
+        waiting_for_room(work, stop)()
+    stop.set()
+    waiting_for_room(work, stop)()
 
 
 def test_another_error_ends_the_role() -> None:
