@@ -1,7 +1,7 @@
 """Times of rows after the machine's clock was set back: no row waits longer than it would have.
 
 A row that was written while the clock was ahead waits until a time that lies hours or days off. Every wait of ours has
-a longest length, so that a time further ahead than that is known to be wrong, whoever wrote it. It is brought back to
+a longest length, so that a time further ahead than that is known to be wrong. It is brought back to
 the longest that it can mean; doing so again changes nothing. Only waits are touched: when something happened is a
 record, but for the two times that later ones are compared with (when a job failed, when an association ended).
 
@@ -82,7 +82,7 @@ def _clamp(database: Database, table: Table, column: str, state: str, longest: C
     if not wrong:
         return 0
     with database.write() as connection:
-        # As it was seen: whoever has moved the row meanwhile knew the right time.
+        # As it was seen: a process that has moved the row meanwhile knew the right time.
         return sum(
             connection.execute(
                 update(table)

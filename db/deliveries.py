@@ -249,8 +249,8 @@ def claim_query(now: datetime, skip: Collection[str], take_over: bool = True) ->
         )
         .correlate(deliveries)
     )
-    nobodys = deliveries.c.lease_expires.is_(None)
-    free = or_(nobodys, deliveries.c.lease_expires <= now) if take_over else nobodys
+    not_leased = deliveries.c.lease_expires.is_(None)
+    free = or_(not_leased, deliveries.c.lease_expires <= now) if take_over else not_leased
     query = (
         select(deliveries)
         .where(

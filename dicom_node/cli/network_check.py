@@ -44,7 +44,10 @@ def _check_bind(settings: Settings) -> Said:
         if settings.peers:
             return Said(who)
         advice = "set WMH_NODE_PEERS to the AE titles and addresses that may"
-        return Said(f"{who}, and whoever reaches that port may send to it, under any AE title: {advice}", warning=True)
+        return Said(
+            f"{who}, and every machine that reaches that port may send to it, under any AE title: {advice}",
+            warning=True,
+        )
     remote = [str(peer) for peer in settings.peers if not _may_be_here(peer)]
     if not remote:
         return Said(f"{who}: only programs on this machine can send to it; WMH_NODE_BIND=0.0.0.0 is every address")

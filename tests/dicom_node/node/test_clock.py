@@ -1,4 +1,4 @@
-"""Steps of the machine's clock are noticed, said once, and told from time that passes."""
+"""Steps of the machine's clock are noticed, logged once, and not confused with time that passes."""
 
 from __future__ import annotations
 
