@@ -101,7 +101,7 @@ pretraining: install  ## go on with the pretraining of the next model; stop and 
 	$(BIN)/python -m training.fit.pretraining pretrain --scans runs/scans --out runs/pretraining
 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
-	$(BIN)/python -m training.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
+	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
 		--patients training/data/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
 
 reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC

@@ -236,8 +236,8 @@ def write_bundle(
         temperature: what the logits were divided by, already folded into the last layer's weights; recorded, not
             applied.
         anatomy: Keras model of the parts of the head, built by `build_network` with `len(PARTS)` outputs.
-        review_above: the uncertainty index above which results want a review (`training.review_limit`); None: the
-            paper's.
+        review_above: the uncertainty index above which results want a review
+            (`training.bundle.review_limit`); None: the paper's.
 
     Golden predictions are computed from the weights as they are written, and stored with them.
 

@@ -52,7 +52,7 @@ class LabelledCase:
         wmh: bool (slice, row, column) on the volume's grid.
         brain: the same, where a brain mask was given.
         ventricles: the same, where the ventricles were drawn.
-        ignore: the same, voxels that count in no score, see `training.ignored`.
+        ignore: the same, voxels that count in no score, see `training.data.ignored`.
         site: where it was scanned; "" when unknown.
         split: its part of the split; "": not drawn yet.
         clinical: what else patients.csv says, numbers as numbers.

@@ -1,8 +1,8 @@
-"""Score a bundle by scanner: `python -m training.vendor_scores --data NAME=DIR ... [--strokes NPZ]`.
+"""Score a bundle by scanner: `python -m training.bundle.vendor_scores --data NAME=DIR ... [--strokes NPZ]`.
 
 Each labelled case is judged by the members that never saw its patient: DSC, with and without the voxels that its mask
-says nothing about (`training.ignored`), the ratio of volumes, lesions found, small lesions apart. Slices with acute
-infarcts have no WMH label; of them the part of the infarct that is called WMH is told, which should be none.
+says nothing about (`training.data.ignored`), the ratio of volumes, lesions found, small lesions apart. Slices with
+acute infarcts have no WMH label; of them the part of the infarct that is called WMH is told, which should be none.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.segment import Segmentation, segment_volume
 from segmentation.volume import FlairVolume
-from training.conformal import VolumePair, calibrate
+from training.bundle.conformal import VolumePair, calibrate
+from training.bundle.review_limit import JudgedScan, derive_limit
 from training.data.cases import LabelledCase, load_cases
+from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
 from training.errors import BadCohort
 from training.evaluate.lesions import count_lesions
 from training.evaluate.listening import ListeningEnsemble
-from training.ignored import counted, with_ignored_rims
-from training.review_limit import JudgedScan, derive_limit
 
 Mask = NDArray[np.bool_]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from segmentation.volume import FlairVolume
+from training.bundle.vendor_scores import in_slabs, small_recall
 from training.data.cases import LabelledCase
+from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
-from training.ignored import counted, with_ignored_rims
-from training.vendor_scores import in_slabs, small_recall
 
 
 def _case(spacing_mm: tuple[float, float, float] = (5.0, 1.0, 1.0)) -> LabelledCase:

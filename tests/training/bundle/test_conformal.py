@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.conformal import VolumePair, calibrate
+from training.bundle.conformal import VolumePair, calibrate
 from training.errors import BadCohort
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from training.bundle.review_limit import JudgedScan, derive_limit
 from training.errors import BadCohort
-from training.review_limit import JudgedScan, derive_limit
 
 SCANS = [JudgedScan(index / 20, 1 - index / 20) for index in range(20)]
 
