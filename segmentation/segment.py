@@ -15,6 +15,7 @@ from segmentation.brain import brain_mask
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
 from segmentation.interval import bounds_of
+from segmentation.lesions import Fazekas, Lesion, derive_fazekas, list_lesions
 from segmentation.measures import Doubt, Measures, measure
 from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, judge_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
@@ -62,6 +63,8 @@ class Segmentation:
         brain_volume_ml: of the brain mask; None where no brain was found.
         outside_brain_ml: WMH that the ensemble marked outside the brain, left out of everything else.
         plausibility: whether the result can be right, and why not.
+        lesions: each of at least the least size, largest first.
+        fazekas: the grades that the masks give; None without ventricles.
         anatomy: the parts of the head; None when the bundle has no anatomy network.
     """
 
@@ -76,7 +79,14 @@ class Segmentation:
     brain_volume_ml: float | None = None
     outside_brain_ml: float = 0.0
     plausibility: Plausibility = PLAUSIBLE
+    lesions: tuple[Lesion, ...] = ()
+    fazekas: Fazekas | None = None
     anatomy: Anatomy | None = None
+
+    @property
+    def is_reliable(self) -> bool:
+        """False where the numbers must not be used."""
+        return self.plausibility.reliability != "not_reliable"
 
     @property
     def review_recommended(self) -> bool:
@@ -133,6 +143,18 @@ def segment_volume(
         measures = replace(measures, review_recommended=True)
     ventricles = None if marked is None else _ventricles(marked, case, ensemble.ventricle_threshold, volume)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
+    lesions = list_lesions(
+        mask,
+        volume.voxel_volume_ml,
+        volume.spacing_mm,
+        None if regions is None else regions.periventricular,
+        anatomy,
+    )
+    fazekas = (
+        None
+        if ventricles is None or regions is None
+        else derive_fazekas(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
+    )
     evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes)
     measured = time.monotonic()
     report("measure", 1, 1)
@@ -150,6 +172,8 @@ def segment_volume(
         brain_volume_ml=evidence.brain_ml or None,
         outside_brain_ml=outside_ml,
         plausibility=judge_plausibility(evidence),
+        lesions=lesions,
+        fazekas=fazekas,
         anatomy=anatomy,
     )
 

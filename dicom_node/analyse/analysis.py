@@ -204,7 +204,7 @@ def write_analysis(
 
 def _compared(follow_up: FollowUp, segmentation: Segmentation) -> FollowUpFinding:
     """The change since the earlier scan; none where the present number must not be used."""
-    if segmentation.plausibility.reliability == "not_reliable":
+    if not segmentation.is_reliable:
         return NotCompared(follow_up.report, _NOT_COMPARED)
     return follow_up.against(segmentation.measures)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
@@ -23,7 +24,8 @@ def measurements_json(
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
-    brain_volume_ml, wmh_share_of_brain and outside_brain_ml where no brain was found;
+    fazekas without ventricles; lesions and fazekas of a result that is not reliable; brain_volume_ml,
+    wmh_share_of_brain and outside_brain_ml where no brain was found;
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
     the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
     compare with. Everything but `seconds` is the same, bit for bit,
@@ -56,6 +58,10 @@ def measurements_json(
         fields["brain_volume_ml"] = float(segmentation.brain_volume_ml)
         fields["wmh_share_of_brain"] = segmentation.wmh_share_of_brain
         fields["outside_brain_ml"] = float(segmentation.outside_brain_ml)
+    if segmentation.is_reliable:
+        fields["lesions"] = [_known(asdict(lesion)) for lesion in segmentation.lesions]
+        if segmentation.fazekas is not None:
+            fields["fazekas"] = asdict(segmentation.fazekas)
     if (regions := segmentation.regions) is not None:
         fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
         fields["deep_volume_ml"] = float(regions.deep_volume_ml)
@@ -79,3 +85,8 @@ def measurements_json(
     }
     fields["flags"] = sorted({*(series.flags if series is not None else flags), *segmentation.flags})
     return fields
+
+
+def _known(lesion: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a lesion."""
+    return {name: value for name, value in lesion.items() if value is not None}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from segmentation.lesions import Fazekas
 from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import Plausibility
 from segmentation.regions import RegionVolumes
@@ -112,6 +113,16 @@ def reliability_in_words(plausibility: Plausibility) -> list[str]:
         else f"Review: {plausibility.headline}. Look at the outlines before you use the volume."
     )
     return [verdict, *(reason.sentence for reason in plausibility.reasons)]
+
+
+def fazekas_in_words(fazekas: Fazekas | None) -> list[str]:
+    """The derived grades as a sentence; nothing where there are none."""
+    if fazekas is None:
+        return []
+    return [
+        f"Fazekas grade, derived from the outlines by size and given by no reader: periventricular "
+        f"{fazekas.periventricular}, deep {fazekas.deep} (Noh et al. 2014)."
+    ]
 
 
 def count_in_words() -> str:

@@ -22,6 +22,7 @@ from dicom_node.results.common.series_names import series_description, series_nu
 from dicom_node.results.common.uids import device_uid
 from dicom_node.results.common.words import (
     count_in_words,
+    fazekas_in_words,
     flags_in_words,
     interval_in_words,
     is_partial,
@@ -149,7 +150,7 @@ def _wmh_group(
 def _measurements(segmentation: Segmentation) -> list[sr.Measurement]:
     """TID 300; an undefined uncertainty index is left out, never zero. A volume that is not reliable is qualified."""
     measures = segmentation.measures
-    qualifier = codes.VALUE_INDETERMINATE if segmentation.plausibility.reliability == "not_reliable" else None
+    qualifier = None if segmentation.is_reliable else codes.VALUE_INDETERMINATE
     found = [
         volume_measurement(measures.wmh_volume_ml, measures.volume_interval_ml, qualifier=qualifier),
         _count(measures.lesion_count),
@@ -178,10 +179,14 @@ def _evaluations(segmentation: Segmentation) -> list[sr.QualitativeEvaluation]:
 def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
     replaces = [] if facts.predecessor is None else [REPLACES]
     measures = segmentation.measures
-    words = [interval_in_words(measures), count_in_words(), review_in_words(measures)]
+    words = [interval_in_words(measures), *_fazekas(segmentation), count_in_words(), review_in_words(measures)]
     told = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
     doubts = reliability_in_words(segmentation.plausibility)
     return [*doubts, RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
+
+
+def _fazekas(segmentation: Segmentation) -> list[str]:
+    return fazekas_in_words(segmentation.fazekas) if segmentation.is_reliable else []
 
 
 def bare_reference(instance: Dataset) -> Dataset:

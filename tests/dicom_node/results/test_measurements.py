@@ -16,13 +16,15 @@ from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from segmentation.interval import VolumeInterval
+from segmentation.lesions import Fazekas, Lesion
 from segmentation.plausibility import Plausibility, Reason
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation
 
 
 def _with_brain(segmentation: Segmentation) -> Segmentation:
-    return replace(segmentation, brain_volume_ml=1300.0, outside_brain_ml=0.5)
+    lesions = (Lesion(1.5, "left", "deep"), Lesion(0.5, None, None))
+    return replace(segmentation, brain_volume_ml=1300.0, outside_brain_ml=0.5, lesions=lesions, fazekas=Fazekas(2, 1))
 
 
 def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
@@ -41,6 +43,8 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
         "brain_volume_ml",
         "wmh_share_of_brain",
         "outside_brain_ml",
+        "lesions",
+        "fazekas",
         "model",
         "seconds",
         "flags",
@@ -48,6 +52,8 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert found["model"] == {"name": MODEL.name, "version": MODEL.version, "digest": MODEL.digest}
     assert found["seconds"] == {"read": 1.5, "preprocess": 0.1, "infer": 0.2, "measure": 0.3, "write": 0.25}
     assert found["flags"] == sorted({*series.flags, "blank_slices"})
+    assert found["lesions"] == [{"volume_ml": 1.5, "side": "left", "place": "deep"}, {"volume_ml": 0.5}]
+    assert found["fazekas"] == {"periventricular": 2, "deep": 1}
 
 
 def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
@@ -55,7 +61,7 @@ def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series, divided=RegionRule(7.5, "3d"))
     found = measurements_json(series, segmentation, MODEL, 0.0, 0.0)
-    assert list(found)[8:14] == [
+    assert list(found)[9:15] == [
         "periventricular_volume_ml",
         "deep_volume_ml",
         "ventricle_volume_ml",
@@ -97,6 +103,16 @@ def test_a_doubtful_result_says_why(tmp_path: Path) -> None:
     assert found["reasons"] == [{"code": "bright_mass", "reliability": "review", "sentence": "A mass."}]
     assert found["review_recommended"] is True
     assert "brain_volume_ml" not in found
+
+
+def test_a_result_that_is_not_reliable_lists_no_lesions(tmp_path: Path) -> None:
+    """Grades and lesions of a number that must not be used are not given."""
+    series = series_of(CASES[0], tmp_path)
+    doubt = Plausibility((Reason("implausible_volume", "not_reliable", "implausible volume", "Too much."),))
+    found = measurements_json(
+        series, replace(_with_brain(segmentation_of(series)), plausibility=doubt), MODEL, 0.0, 0.0
+    )
+    assert "lesions" not in found and "fazekas" not in found
 
 
 def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:

@@ -285,4 +285,4 @@ def test_volumes_have_their_interval(tmp_path: Path) -> None:
     assert volume.value + above == pytest.approx(upper, abs=0.011)
     assert volume.value - below == pytest.approx(lower, abs=0.011)
     said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
-    assert any(f"{lower:.1f} to {upper:.1f} mL" in text and "no confidence interval" in text for text in said)
+    assert any(f"{lower:.1f} to {upper:.1f} mL" in text and "not a confidence interval" in text for text in said)

@@ -1,0 +1,70 @@
+"""The lesion list and the derived Fazekas grade."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from segmentation.anatomy import Anatomy
+from segmentation.lesions import Fazekas, Lesion, derive_fazekas, list_lesions
+
+_SPACING = (5.0, 1.0, 1.0)
+_VOXEL_ML = 0.005
+_SHAPE = (3, 80, 80)
+
+
+def _box(rows: slice, columns: slice) -> np.ndarray:
+    mask = np.zeros(_SHAPE, bool)
+    mask[1, rows, columns] = True
+    return mask
+
+
+_VENTRICLES = _box(slice(30, 50), slice(35, 45))
+
+
+def _anatomy() -> Anatomy:
+    left, cortex, infratentorial = np.zeros(_SHAPE, bool), np.zeros(_SHAPE, bool), np.zeros(_SHAPE, bool)
+    left[:, :, 40:] = True
+    cortex[:, :, :4] = True
+    infratentorial[0] = True
+    return Anatomy(np.ones(_SHAPE, bool), _VENTRICLES, infratentorial, left, cortex)
+
+
+def test_lesions_have_size_side_and_place() -> None:
+    """Largest first; a speck is no lesion; sides and places are those of most of the lesion."""
+    near = _box(slice(30, 44), slice(46, 50))
+    cortical = _box(slice(60, 64), slice(5, 10))
+    deep = _box(slice(5, 9), slice(60, 64))
+    below = np.zeros(_SHAPE, bool)
+    below[0, 10:13, 38:42] = True
+    speck = _box(slice(70, 71), slice(70, 72))
+    mask = near | cortical | deep | below | speck
+    assert list_lesions(mask, _VOXEL_ML, _SPACING, near, _anatomy()) == (
+        Lesion(56 * _VOXEL_ML, "left", "periventricular"),
+        Lesion(20 * _VOXEL_ML, "right", "juxtacortical"),
+        Lesion(16 * _VOXEL_ML, "left", "deep"),
+        Lesion(12 * _VOXEL_ML, "both", "infratentorial"),
+    )
+
+
+def test_what_is_unknown_is_not_said() -> None:
+    """Without an anatomy network there is no side, without ventricles no place."""
+    deep = _box(slice(5, 9), slice(60, 64))
+    (plain,) = list_lesions(deep, _VOXEL_ML, _SPACING)
+    assert (plain.side, plain.place) == (None, None)
+    (placed,) = list_lesions(deep, _VOXEL_ML, _SPACING, np.zeros(_SHAPE, bool))
+    assert (placed.side, placed.place) == (None, "deep")
+
+
+@pytest.mark.parametrize(("thick", "grade"), [(0, 0), (4, 1), (5, 2), (9, 2), (10, 3)])
+def test_the_periventricular_grade_follows_the_thickness_of_the_band(thick: int, grade: int) -> None:
+    """A band beside the ventricle grades by how far it reaches: 5 and 10 mm are the limits."""
+    band = _box(slice(30, 50), slice(45, 45 + thick))
+    assert derive_fazekas(band, _VENTRICLES, _VOXEL_ML, _SPACING) == Fazekas(grade, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("wide", "grade"), [(3, 1), (9, 1), (10, 2), (24, 2), (25, 3)])
+def test_the_deep_grade_follows_the_largest_diameter(wide: int, grade: int) -> None:
+    """A lesion away from the ventricles grades by its largest diameter in a slice: 10 and 25 mm are the limits."""
+    lesion = _box(slice(5, 5 + wide), slice(60, 63))
+    assert derive_fazekas(lesion, _VENTRICLES, _VOXEL_ML, _SPACING) == Fazekas(0, grade)  # type: ignore[arg-type]
