@@ -31,7 +31,7 @@ from db.one_statement import claim_queued, deliver_first
 from db.records import DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
-from db.supersede import forget_answers, supersede, supersede_ended_attempt, withdraw_deliveries
+from db.supersede import correct_patient, forget_answers, supersede, supersede_ended_attempt, withdraw_deliveries
 from db.transitions import JobAction, get_job, insert_job, lock_job, move
 
 DEFAULT_MAX_ATTEMPTS: Final = 3
@@ -57,7 +57,13 @@ class JobTable:
 
     # Making
 
-    def enqueue(self, series_instance_uid: str, instances_digest: str, instance_count: int) -> Job:
+    def enqueue(
+        self,
+        series_instance_uid: str,
+        instances_digest: str,
+        instance_count: int,
+        corrected_from: int | None = None,
+    ) -> Job:
         """Make the job about this state of the series, or return the existing one.
 
         An earlier job of the series becomes the predecessor; one that is only queued is superseded, and so is a
@@ -67,6 +73,8 @@ class JobTable:
         Args:
             instances_digest: sha256 that names the set of instances.
             instance_count: the set is the series' first so many instances (`StoredInstance.ordinal`).
+            corrected_from: from this ordinal on the instances are for another patient: jobs about fewer are out
+                (`correct_patient`).
         """
         now = self._database.clock()
         with self._database.write() as connection:
@@ -89,6 +97,8 @@ class JobTable:
             if job is None:  # the series has no row, so nothing kept the other process out
                 return get_job_of(connection, series_instance_uid, instances_digest)
             supersede(connection, earlier, job, now)
+            if corrected_from is not None:
+                correct_patient(connection, [one for one in earlier if one.instance_count < corrected_from], job, now)
             waited = None if row is None else (now - row.last_received_at).total_seconds()
             note(connection, job.id, now, "queued", _queued_words(job, waited))
             return job

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Final
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, or_, select
 
 from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import require_json
 from db.records import JobState, Scan, ScanResult
 from db.schema import jobs, scans
+from db.supersede import PATIENT_CORRECTED
 
 # Their result set was handed over. A failed job with measurements was not delivered everywhere; the result is there.
 _WITH_RESULT: Final = (JobState.DELIVERING.value, JobState.DONE.value, JobState.FAILED.value)
@@ -72,6 +73,7 @@ def earlier_query(scan: Scan) -> Any:
         scans.c.acquired_on < scan.acquired_on,
         scans.c.study_instance_uid != scan.study_instance_uid,
         jobs.c.state.in_(_WITH_RESULT),
+        or_(jobs.c.code.is_(None), jobs.c.code != PATIENT_CORRECTED),
     ).order_by(scans.c.acquired_on.desc(), scans.c.job_id.desc())
 
 

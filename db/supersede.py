@@ -15,6 +15,7 @@ from db.series import jobs_of_series
 from db.transitions import JobAction, lock_job, move
 
 SUPERSEDED: Final = "superseded"
+PATIENT_CORRECTED: Final = "patient_corrected"
 
 
 def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
@@ -24,6 +25,24 @@ def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: d
             _cancel_queued(connection, job, newer, now)
         elif job.state is JobState.REJECTED:
             _take_back_answers(connection, job, newer, now)
+
+
+def correct_patient(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
+    """Take the results of a series out that came again for another patient: they belong to nobody.
+
+    What is not sent yet is not sent, what runs is cancelled, and `code` keeps all of them out of the follow-up
+    (`db.scans`). What a PACS has is for the PACS to correct; the report of the newer job names it as its predecessor.
+    """
+    reason = f"the same images arrived again for another patient: superseded by job {newer.id}"
+    for one in earlier:
+        job = lock_job(connection, one.id)
+        withdraw_deliveries(connection, job.id, now)
+        values = {"code": PATIENT_CORRECTED, "reason": reason}
+        if job.state.has_ended:
+            connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+            note(connection, job.id, now, SUPERSEDED, reason)
+        else:
+            move(connection, job, JobAction.CANCEL, JobState.CANCELLED, now, SUPERSEDED, reason, **values)
 
 
 def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: datetime) -> Job | None:

@@ -27,7 +27,14 @@ from dicom_node.series.complete.quiet import QuietTimes
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from dicom_node.series.dicom.parsing import read_beginning, read_header
-from dicom_node.series.read.instances import analysed_instances, damaged_instances, digest_of, first_instances
+from dicom_node.series.read.instances import (
+    analysed_instances,
+    corrected_from,
+    damaged_instances,
+    digest_of,
+    first_instances,
+)
+from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.rules.completeness import is_too_short, slice_completeness
 from dicom_node.series.rules.flair import judge_series
 from dicom_node.series.rules.own_results import is_own_result
@@ -53,6 +60,7 @@ class Examination:
             otherwise there is no verdict, and nothing is stored or reported.
         is_counted: nothing is known to be missing: a header announces the number of images, and all are there; or every
             object counts by itself.
+        corrected_from: ordinal of the first instance that arrived again for another patient; None: none did.
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
@@ -63,6 +71,7 @@ class Examination:
     damaged: bool = False
     lost: str = ""
     is_counted: bool = False
+    corrected_from: int | None = None
     feedback: bool = False
 
 
@@ -235,7 +244,11 @@ class Completer:
             return
         # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and sends refusal reports (ADR 12).
         # And of damaged files: it fails and says which they are, and a resend has it tried again.
-        job = self._jobs.enqueue(series_uid, examination.digest, count)
+        job = self._jobs.enqueue(series_uid, examination.digest, count, examination.corrected_from)
+        if examination.corrected_from is not None:
+            log.warning(
+                "series arrived again for another patient, earlier results are out", series=series_uid, job=job.id
+            )
         log.info("series complete", series=series_uid, instances=count, job=job.id)
 
 
@@ -287,11 +300,25 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
         found = slice_completeness(headers)
         complete = found.looks_complete and not (verdict.accepted and is_too_short(headers))
         is_counted = complete and found.expected is not None
-        return Examination(complete, verdict, digest_of(chosen), is_counted=is_counted)
+        return Examination(
+            complete, verdict, digest_of(chosen), is_counted=is_counted,
+            corrected_from=_corrected_from(instances, chosen, headers, storage),
+        )  # fmt: skip
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))
     except Exception as error:
         return _not_examined(error, chosen)
+
+
+def _corrected_from(
+    instances: Sequence[StoredInstance], chosen: Sequence[StoredInstance], headers: Sequence[Dataset], storage: Path
+) -> int | None:
+    """As `corrected_from`; None while only a part has the other patient: then the series has two, and is refused."""
+    try:
+        require_one_patient(headers)
+    except UnreadableObject:
+        return None
+    return corrected_from(instances, chosen, storage)
 
 
 def _not_examined(error: Exception, chosen: Sequence[StoredInstance]) -> Examination:

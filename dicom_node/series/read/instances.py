@@ -11,12 +11,14 @@ from pathlib import Path
 from db.records import StoredInstance
 from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom.digest import instances_digest
-from dicom_node.series.dicom.parsing import file_sha256
+from dicom_node.series.dicom.parsing import file_sha256, read_header
 from dicom_node.series.dicom.soundness import is_sound
+from dicom_node.series.read.patients import names_another
 
 
 def analysed_instances(instances: Iterable[StoredInstance], storage: Path) -> list[StoredInstance]:
-    """One file for each SOPInstanceUID of the series: the first to arrive that can be read, else the first.
+    """One file for each SOPInstanceUID of the series: the first to arrive that can be read, else the first; and of
+    files that name another patient the last, which is a correction.
 
     So a resend that a PACS has touched gives no second analysis of the same pixels, and a file that came damaged, or
     was damaged since, is replaced by the one that was sent in its place. Files are opened only where one UID came with
@@ -47,6 +49,30 @@ def damaged_instances(instances: Iterable[StoredInstance], storage: Path) -> lis
     return [one for one in instances if not _is_as_received(one, storage)]
 
 
+def corrected_from(
+    instances: Iterable[StoredInstance], analysed: Iterable[StoredInstance], storage: Path
+) -> int | None:
+    """The ordinal from which on the series belongs to another patient than before; None when it was not corrected.
+
+    Args:
+        instances: of one series, in order of arrival.
+        analysed: what `analysed_instances` chose among them.
+        storage: where their paths start.
+    """
+    firsts = {one.sop_instance_uid: one for one in first_instances(instances)}
+    ordinals = []
+    for one in analysed:
+        first = firsts.get(one.sop_instance_uid)
+        if first is None or not one.is_conflict:
+            continue
+        try:
+            if names_another(read_header(storage / first.path), read_header(storage / one.path)):
+                ordinals.append(one.ordinal)
+        except UnreadableObject:
+            continue  # the first is damaged, and is replaced for that
+    return min(ordinals, default=None)
+
+
 def rows_to_json(instances: Iterable[StoredInstance]) -> str:
     """Instances as one line of text, for a child."""
     return json.dumps([{**asdict(one), "received_at": one.received_at.isoformat()} for one in instances])
@@ -61,7 +87,14 @@ def rows_from_json(text: str) -> list[StoredInstance]:
 def _one_of(files: Sequence[StoredInstance], storage: Path) -> StoredInstance:
     if len(files) == 1:
         return files[0]
-    return next((one for one in files if _is_as_received(one, storage) and is_sound(storage / one.path)), files[0])
+    sound = [one for one in files if _is_as_received(one, storage) and is_sound(storage / one.path)]
+    if not sound:
+        return files[0]
+    chosen = sound[0]
+    for later in sound[1:]:
+        if names_another(read_header(storage / chosen.path), read_header(storage / later.path)):
+            chosen = later
+    return chosen
 
 
 def _is_as_received(one: StoredInstance, storage: Path) -> bool:

@@ -35,6 +35,22 @@ def require_one_patient(headers: Iterable[Dataset]) -> None:
                 raise _several(count, f"{what} and no patient ID")
 
 
+def names_another(one: Dataset, other: Dataset) -> bool:
+    """Two files of one instance name different patients: the later one is a correction (IHE PIR), or a mistake.
+
+    What a file does not say makes no other patient, and neither do case and blanks of a name: an archive that touches
+    an object does no more. A PatientID where there was none is one.
+    """
+    pairs = [
+        (values.text(one, "PatientID"), values.text(other, "PatientID")),
+        (values.text(one, "IssuerOfPatientID"), values.text(other, "IssuerOfPatientID")),
+        *zip(_name_groups(one), _name_groups(other), strict=True),
+        *zip(_birth_date(one), _birth_date(other), strict=True),
+    ]
+    gains_identifier = not pairs[0][0] and bool(pairs[0][1])
+    return gains_identifier or any(first and second and first != second for first, second in pairs)
+
+
 def _is_image(header: Dataset) -> bool:
     return values.text(header, "SOPClassUID") in IMAGE_CLASSES
 

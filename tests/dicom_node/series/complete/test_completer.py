@@ -547,3 +547,52 @@ def test_a_resend_after_a_loss_is_no_growth(setting: Setting, series: list[Path]
     setting.receive(series)
     (job,) = setting.after(3)
     assert job.instance_count == len(series)
+
+
+def test_the_same_images_for_another_patient_are_a_correction(
+    setting: Setting, series: list[Path], tmp_path: Path
+) -> None:
+    """A new job about the corrected files; the earlier one is named as superseded, whatever came of it."""
+    setting.receive(series)
+    (wrong,) = setting.after(3)
+    corrected = [
+        _changed(file, tmp_path / "right", PatientID="RIGHT-2", PatientName="Right^Patient") for file in series
+    ]
+    setting.receive(corrected[:5])
+    assert setting.after(61)[0].code != "patient_corrected"  # a part of it is not all of it
+    setting.receive(corrected[5:])
+    jobs = setting.after(301)
+    assert jobs[0].id == wrong.id
+    assert (jobs[0].state, jobs[0].code) in {("cancelled", "patient_corrected"), ("cancelled", "superseded")}
+    newest = jobs[-1]
+    read = [
+        setting.storage / one.path
+        for one in analysed_instances(setting.inbox.instances_of(wrong.series_instance_uid), setting.storage)
+    ]
+    assert newest.instances_digest == read_series(read).files_digest
+    assert {pydicom.dcmread(file).PatientID for file in read} == {"RIGHT-2"}
+
+
+def test_a_result_of_the_wrong_patient_is_taken_out(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """A job that has its result already says by which it is superseded, and what was not sent stays unsent."""
+    setting.receive(series)
+    (wrong,) = setting.after(3)
+    setting.jobs.claim("worker", 60)
+    setting.jobs.deliver(wrong.id, "worker", {}, [], {"SOPInstanceUID": "1.2"})
+    setting.receive([_changed(file, tmp_path / "right", PatientID="RIGHT-2") for file in series])
+    done, newer = setting.after(61)
+    assert (done.state, done.code) == ("done", "patient_corrected")
+    assert f"superseded by job {newer.id}" in (done.reason or "")
+    assert newer.predecessor_id == done.id
+    assert [event.what for event in setting.jobs.events(done.id)][-1] == "superseded"
+
+
+def test_an_archive_that_touches_names_corrects_nothing(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """Another case, empty components and removed values are no other patient."""
+    setting.receive(series)
+    (job,) = setting.after(3)
+    name = str(pydicom.dcmread(series[0]).PatientName)
+    setting.receive(
+        [_changed(file, tmp_path / "t", PatientName=name.upper() + "^^", PatientBirthDate="") for file in series]
+    )
+    assert [one.id for one in setting.after(301)] == [job.id]
