@@ -41,8 +41,7 @@ class Worker:
         outbox: where result sets go; the paths of instances start in the folder above it.
         reader: reads received files, within limits.
         follow_ups: finds earlier results of the patient; None: results do not mention one.
-        end_process: see `job_lease`.
-        has_settled: whether the machine's clock was not set in the last seconds, see `ClockWatch`.
+        end_process, has_settled: see `job_lease` and `ClockWatch`.
     """
 
     def __init__(
@@ -67,9 +66,7 @@ class Worker:
 
     def step(self) -> float:
         """For `run_until_stopped`; a job that was begun is finished before it returns."""
-        if self.work_once():
-            return 0.0
-        return _TROUBLE_SECONDS if self._waits_for_storage else _IDLE_SECONDS
+        return 0.0 if self.work_once() else _TROUBLE_SECONDS if self._waits_for_storage else _IDLE_SECONDS
 
     def close(self) -> None:
         """End the child that reads files."""

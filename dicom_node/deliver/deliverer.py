@@ -9,18 +9,16 @@ from typing import Protocol
 import structlog
 
 from db.deliveries import DeliveryTable
-from db.engine.values import storable
 from db.errors import LeaseLost, UnknownRow
 from db.records import Delivery
 from dicom_node.deliver.attempt import Attempt
-from dicom_node.deliver.patience import REFUSALS_BELIEVED, DeliveryPatience
+from dicom_node.deliver.failure import FilesLost, NotDelivered, failure_of, limited
+from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
-from dicom_node.deliver.send.result_classes import remedy
 from dicom_node.node import metrics
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logs import describe_error
-from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.settings import Destination
 
 log = structlog.get_logger()
@@ -96,103 +94,79 @@ class Deliverer:
         return True
 
     def _try(self, delivery: Delivery) -> None:
-        destination = self._destinations.get(delivery.destination)
-        if destination is None:
-            self._again(delivery, f"destination {delivery.destination!r} is no longer in the settings")
-            return
-        files = [self._storage / file for file in delivery.files]
+        """One attempt, and what it comes to."""
         try:
-            missing = [file.name for file in files if not file.exists()]
-        except OSError as error:
-            self._again(delivery, f"the outbox cannot be read: {error.strerror}")
-            return
-        if missing:
-            self._make_again(delivery, f"{', '.join(missing)} missing in the outbox")
-            return
-        with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
-            attempt = self._send_in_order(files, destination)
-        self._settle(delivery, attempt, destination.options)
-
-    def _send_in_order(self, files: Sequence[Path], destination: Destination) -> Attempt:
-        """Send one file after the other, as far as the answers allow."""
-        attempt = Attempt(files)
-        try:
-            self._send(files, destination, attempt.go_on)
-        except Exception as error:
-            # The edge towards peers: what an unforeseen answer breaks must not end the deliveries to the others.
-            attempt.broke(describe_error(error))
-        return attempt
-
-    def _beat(self, delivery_id: int) -> Callable[[], bool]:
-        return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
-
-    def _settle(self, delivery: Delivery, attempt: Attempt, options: DeliveryOptions) -> None:
-        if attempt.sent:
+            self._send_set(delivery)
+        except FilesLost as lost:
+            queued = self._deliveries.files_lost(delivery.id, self._owner, str(lost))
+            facts = {"delivery": delivery.id, "job": delivery.job_id}
+            log.error("results lost", **facts, reason=str(lost), made_again=queued)  # noqa: TRY400 - the reason says it
+        except NotDelivered as failure:
+            self._note(delivery, failure)
+        else:
             self._paused.up(delivery.destination)
             self._deliveries.sent(delivery.id, self._owner)
             metrics.delivery_attempted(delivery.destination, "sent")
             if (seconds := self._deliveries.seconds_to_result(delivery.job_id)) is not None:
                 metrics.result_proven(seconds)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
-            return
-        refused = self._is_refusal(delivery, attempt)
-        if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
-            retry = f"`wmh-node jobs retry {delivery.job_id}`"
-            todo = remedy((one.unsupported for one in attempt.refused), options, retry)
-            words = f"{attempt.words()}. What to do: {todo}" if todo else attempt.words()
-            times = f"{delivery.attempts if attempt.may_pass else REFUSALS_BELIEVED} times"
-            self._give_up(delivery, f"refused {times}: {words}", report_out=attempt.report_out)
-            return
-        if attempt.is_partial and (newer := self._deliveries.newer_waits(delivery)) is not None:
-            words = f"{attempt.words()}; not tried again, since the newer result of job {newer} waits for it"
-            self._give_up(delivery, words, report_out=attempt.report_out)
-            return
-        if attempt.silent:
-            seconds = min(_DOWN_SECONDS, self._patience.first_seconds / 2)
-            self._paused.down(delivery.destination, seconds)
-        self._again(delivery, attempt.words(), refused=refused, report_out=attempt.report_out)
 
-    def _is_refusal(self, delivery: Delivery, attempt: Attempt) -> bool:
-        """Whether the attempt counts as one more refusal in a row; what may pass, when it is the same as before."""
-        tried = self._patience.tried_seconds(delivery.attempts)
-        if not attempt.was_refused(tried, self._patience.believed_after_seconds):
-            return False
-        return not attempt.may_pass or storable(attempt.words()) == delivery.reason
+    def _send_set(self, delivery: Delivery) -> None:
+        """Send every file of a delivery.
 
-    def _again(self, delivery: Delivery, reason: str, *, refused: bool = False, report_out: bool = False) -> None:
-        tried = self._patience.tried_seconds(delivery.attempts)
-        if tried > self._patience.total_seconds:
-            words = f"not delivered in {tried / 86_400:.1f} days; last: {reason}"
-            self._give_up(delivery, words, report_out=report_out)
+        Raises:
+            NotDelivered, FilesLost: the destination does not hold every file.
+        """
+        destination = self._destinations.get(delivery.destination)
+        if destination is None:
+            raise self._later(delivery, f"destination {delivery.destination!r} is no longer in the settings")
+        files = self._files(delivery)
+        attempt = Attempt(files)
+        with Heartbeat(self._beat(delivery.id), self._lease_seconds / 3):
+            try:
+                self._send(files, destination, attempt.go_on)
+            except Exception as error:
+                # The edge towards peers: what an unforeseen answer breaks must not end the deliveries to the others.
+                attempt.broke(describe_error(error))
+        if not attempt.sent:
+            raise failure_of(attempt, delivery, destination.options, self._patience, self._deliveries.newer_waits)
+
+    def _files(self, delivery: Delivery) -> list[Path]:
+        """The files of a delivery, all of them there."""
+        files = [self._storage / file for file in delivery.files]
+        try:
+            missing = [file.name for file in files if not file.exists()]
+        except OSError as error:
+            raise self._later(delivery, f"the outbox cannot be read: {error.strerror}") from error
+        if not missing:
+            return files
+        reason = f"{', '.join(missing)} missing in the outbox"
+        if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away
+            raise self._later(delivery, f"{reason}, and the outbox is missing too: is STORAGE mounted?")
+        raise FilesLost(reason)
+
+    def _later(self, delivery: Delivery, reason: str) -> NotDelivered:
+        return limited(NotDelivered(reason), delivery, self._patience)
+
+    def _beat(self, delivery_id: int) -> Callable[[], bool]:
+        return lambda: self._deliveries.heartbeat(delivery_id, self._owner, self._lease_seconds)
+
+    def _note(self, delivery: Delivery, failure: NotDelivered) -> None:
+        """Give the delivery up, or say when it is tried again: the failure's type decides."""
+        facts = {"delivery": delivery.id, "job": delivery.job_id, "destination": delivery.destination}
+        if failure.silent:
+            self._paused.down(delivery.destination, min(_DOWN_SECONDS, self._patience.first_seconds / 2))
+        if failure.permanent:
+            words = f"{delivery.destination}: {failure}"
+            self._deliveries.give_up(delivery.id, self._owner, words, report_out=failure.report_out)
+            metrics.delivery_attempted(delivery.destination, "given_up")
+            log.error("delivery given up", **facts, reason=str(failure))
             return
         wait = self._patience.wait_after(delivery.attempts)
-        self._deliveries.postpone(delivery.id, self._owner, reason, wait, refused=refused, report_out=report_out)
+        self._deliveries.postpone(
+            delivery.id, self._owner, str(failure), wait, refused=failure.refused, report_out=failure.report_out
+        )
         metrics.delivery_attempted(delivery.destination, "postponed")
         log.warning(
-            "result set not sent yet",
-            delivery=delivery.id,
-            job=delivery.job_id,
-            destination=delivery.destination,
-            attempt=delivery.attempts,
-            next_in_seconds=wait,
-            reason=reason,
-        )
-
-    def _make_again(self, delivery: Delivery, reason: str) -> None:
-        if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away
-            self._again(delivery, f"{reason}, and the outbox is missing too: is STORAGE mounted?")
-            return
-        queued = self._deliveries.files_lost(delivery.id, self._owner, reason)
-        log.error("results lost", delivery=delivery.id, job=delivery.job_id, reason=reason, made_again=queued)
-
-    def _give_up(self, delivery: Delivery, reason: str, *, report_out: bool) -> None:
-        words = f"{delivery.destination}: {reason}"
-        self._deliveries.give_up(delivery.id, self._owner, words, report_out=report_out)
-        metrics.delivery_attempted(delivery.destination, "given_up")
-        log.error(
-            "delivery given up",
-            delivery=delivery.id,
-            job=delivery.job_id,
-            destination=delivery.destination,
-            reason=reason,
+            "result set not sent yet", **facts, attempt=delivery.attempts, next_in_seconds=wait, reason=str(failure)
         )

@@ -15,7 +15,7 @@
     │   ├── NoRefusalReport        no report about a refused series: its patient or its kind is unknown
     │   ├── RefusalReportDelayed   it could not be written yet
     │   └── ResultNotValid     a result set that failed validation; carries the findings
-    ├── DeliveryError
+    ├── DeliveryError          see also `deliver.failure`: postponed, given up, files lost
     ├── ModelError             the model to use is unknown, or a document about it is another model's
     ├── ViewerError            a part of `wmh-node viewer` is missing or does not run
     └── ConfigurationError
