@@ -213,11 +213,16 @@ def way(program: Program) -> tuple[list[str], list[tuple[str, str]]]:
     return seen, calls
 
 
+def files_of(program: Program, functions: list[str]) -> list[str]:
+    """Names of the modules that hold these functions."""
+    return sorted({program.functions[one][0].name for one in functions})
+
+
 def main(root: Path) -> None:
     """Print the counts, then the files."""
     program = Program(root)
     functions, calls = way(program)
-    files = sorted({program.functions[one][0].name for one in functions})
+    files = files_of(program, functions)
     print(f"functions {len(functions)}, files {len(files)}, rooms {len(set(map(room, files)))}")
     own = program.functions[functions[0]][0]
     direct = {program.functions[b][0].name for a, b in calls if program.functions[a][0] is own} | {own.name}
