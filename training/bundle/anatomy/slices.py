@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from segmentation.anatomy import PARTS, anatomy_images
 from segmentation.volume import FlairVolume
@@ -19,6 +20,7 @@ UNKNOWN: Final = -1
 _PART_OF: Final = dict(zip(PARTS, Part, strict=True))
 # Automatic brain masks of real scans take in muscle and sinuses at the skull base, where little of a slice is brain.
 _TRUSTED_FROM: Final = 0.4
+_FAR_PIXELS: Final = 6  # about a centimetre beyond such a mask there is no brain: jaw, neck, eyes
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -51,7 +53,10 @@ def of_drawn(path: Path, size: int) -> AnatomySlices:
 
 
 def of_real(case: LabelledCase, size: int, is_stripped: bool = False) -> AnatomySlices:
-    """A real scan: its ventricles, and its brain mask in the slices that are mostly brain; the rest is not known."""
+    """A real scan: its ventricles, and its brain mask in the slices that are mostly brain.
+
+    In the others what is far from the mask is no brain; the rest is not known.
+    """
     images, grid = anatomy_images(case.volume, size)
     labels = np.full((*images.shape, len(PARTS)), UNKNOWN, np.int8)
     brain = case.volume.voxels > 0 if is_stripped else case.brain
@@ -60,6 +65,14 @@ def of_real(case: LabelledCase, size: int, is_stripped: bool = False) -> Anatomy
         areas = square.sum(axis=(1, 2))
         trusted = areas >= (0 if is_stripped else _TRUSTED_FROM * areas.max())
         labels[trusted, ..., 0] = square[trusted]
+        labels[~trusted, ..., 0] = np.where(_far_from(square[~trusted]), 0, UNKNOWN)
     if case.ventricles is not None:
         labels[..., 1] = grid.mask_to_square(case.ventricles)
     return AnatomySlices(images.astype(np.float16), labels)
+
+
+def _far_from(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of each slice far from the mask; (slice, row, column)."""
+    if not len(mask):
+        return mask
+    return np.asarray(~ndimage.binary_dilation(mask, np.ones((1, 3, 3), bool), iterations=_FAR_PIXELS), bool)
