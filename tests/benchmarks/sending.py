@@ -79,21 +79,42 @@ def storescu(files: list[Path], port: int) -> float:
     return time.perf_counter() - began
 
 
+def empty(folder: Path) -> None:
+    """Remove what was stored: to write a file over costs more than to write a new one."""
+    for path in folder.iterdir():
+        path.unlink()
+
+
+def cpu_seconds() -> float:
+    """What this process and its ended children have computed."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def measure(folder: Path, instances: int, rounds: int) -> dict[str, object]:
     """Rates of both, and their ratio."""
     files = objects(folder / "objects", instances)
     one = objects(folder / "one", 1)
     rates: dict[str, list[float]] = {"wmh-node": [], "storescu": []}
+    cpu = {"wmh-node": 0.0, "storescu": 0.0}
     with storescp(folder / "pacs") as port:
         for _ in range(rounds):
             start = storescu(one, port)
+            empty(folder / "pacs")
+            before = cpu_seconds()
             rates["wmh-node"].append(instances / ours(files, port))
+            between = cpu_seconds()
+            empty(folder / "pacs")
             rates["storescu"].append(instances / max(storescu(files, port) - start, 1e-6))
+            cpu["wmh-node"] += between - before
+            cpu["storescu"] += cpu_seconds() - between
     median = {name: round(statistics.median(values), 1) for name, values in rates.items()}
     return {
         "instances": instances,
         "instance_bytes": files[0].stat().st_size,
         "instances_per_second": median,
+        # On a busy machine rates say little; this does not depend on what else runs.
+        "cpu_ms_per_instance": {name: round(1000 * value / (instances * rounds), 2) for name, value in cpu.items()},
         "ratio": round(median["wmh-node"] / median["storescu"], 2),
         "rounds": {name: [round(one, 1) for one in values] for name, values in rates.items()},
     }
@@ -113,7 +134,7 @@ def main() -> None:
         return
     rates = result["instances_per_second"]
     print(f"to one storescp, {result['instances']} objects of {result['instance_bytes']} bytes: {rates}")
-    print(f"{result['ratio']} times storescu's rate")
+    print(f"{result['ratio']} times storescu's rate; CPU, ms an object: {result['cpu_ms_per_instance']}")
 
 
 if __name__ == "__main__":
