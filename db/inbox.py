@@ -28,7 +28,7 @@ from db.records import (
     SeriesActivity,
     StoredInstance,
 )
-from db.schema import associations, instances, series, series_associations
+from db.schema import associations, instances, refused_objects, series, series_associations
 from db.series import digest_of_first, jobs_of_series, lock_series, mark_judged, newer_verdict, require_series, same_job
 from db.supersede import supersede
 from db.transitions import JobAction, insert_job
@@ -182,6 +182,45 @@ class Inbox:
         if len(self._known_pairs) > _REMEMBERED_PAIRS:
             self._known_pairs = set()
         self._known_pairs |= pairs
+
+    def note_refused(self, series_instance_uid: str, sop_instance_uid: str, reason: str, association_id: int) -> None:
+        """Remember an object that was refused for what it is; the same one again changes nothing."""
+        values = {
+            "series_instance_uid": series_instance_uid,
+            "sop_instance_uid": sop_instance_uid,
+            "reason": storable(reason),
+            "association_id": association_id,
+            "refused_at": self._database.clock(),
+        }
+        with self._database.write() as connection:
+            statement = upsert(connection.dialect.name)(refused_objects).values(values)
+            connection.execute(statement.on_conflict_do_nothing())
+
+    def count_refused(
+        self, series_instance_uid: str, instance_count: int | None = None, until: datetime | None = None
+    ) -> int:
+        """How many objects of a series were refused and are not among its instances.
+
+        Args:
+            instance_count: among the first so many; None: among all.
+            until: refused until then; None: whenever.
+        """
+        refused = refused_objects.c
+        arrived = select(instances.c.ordinal).where(
+            instances.c.series_instance_uid == refused.series_instance_uid,
+            instances.c.sop_instance_uid == refused.sop_instance_uid,
+        )
+        if instance_count is not None:
+            arrived = arrived.where(instances.c.ordinal <= instance_count)
+        query = (
+            select(func.count())
+            .select_from(refused_objects)
+            .where(refused.series_instance_uid == series_instance_uid, ~arrived.exists())
+        )
+        if until is not None:
+            query = query.where(refused.refused_at <= until)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     # Series
 

@@ -147,6 +147,18 @@ instances = Table(
     sqlite_with_rowid=False,
 )
 
+# Objects that the receiver refused as damaged: the series lacks them until they arrive whole.
+refused_objects = Table(
+    "refused_objects",
+    metadata,
+    Column("series_instance_uid", _UID, primary_key=True),
+    Column("sop_instance_uid", _UID, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("association_id", Integer, ForeignKey("associations.id"), nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -24,6 +24,7 @@ from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.storage import StorageProbe
 from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.series.read.flair_series import OBJECTS_REFUSED
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 
@@ -102,6 +103,9 @@ class Worker:
         """Read, segment, look for an earlier result, write, publish, and commit the deliveries."""
         started = time.monotonic()
         series = self._reader.read(self._inbox.instances_of_job(job), self._storage, job.instances_digest)
+        # As of the job, so that a second attempt gives the same bytes.
+        if self._inbox.count_refused(job.series_instance_uid, job.instance_count, job.created_at):
+            series = series.with_flags([OBJECTS_REFUSED])
         analysis = analyse(series, ensemble, time.monotonic() - started, None, self._rules.region_rule)
         predecessor = ReportReference.of(job.answered or self._jobs.earlier_report(job))
         follow_up = None if self._follow_ups is None else self._follow_ups.find(job, series, ensemble.identity)

@@ -71,6 +71,10 @@ class ReceiverContext:
     temporary_prefix: str
 
 
+# More rows of refused objects than slices of any head scan would only fill the database.
+_MOST_REFUSED = 1000
+
+
 class Association:
     """One accepted connection. Its thread calls `run`; `evict` and `stop` come from other threads.
 
@@ -104,6 +108,7 @@ class Association:
         self._command: CommandSet | None = None
         self._object: IncomingObject | None = None
         self._drained_bytes = 0  # of a data set that is not kept
+        self._refused_count = 0  # of objects that are remembered
 
     @property
     def message_bytes(self) -> int:
@@ -459,7 +464,24 @@ class Association:
         metrics.instance_received(self._peer_label, "refused")
         uid = command.sop_instance_uid if is_uid(command.sop_instance_uid) else None
         self._warn("object refused", status=f"{refusal.status:#06x}", reason=refusal.reason, sop_instance_uid=uid)
+        if uid is not None:
+            self._remember_refused(uid, refusal)
         return refusal
+
+    def _remember_refused(self, sop_instance_uid: str, refusal: Refusal) -> None:
+        """Whoever judges the series has to know what it lacks: an image that is damaged as it was sent."""
+        series, context = refusal.series_instance_uid, self._contexts[self._context_id]
+        storage_class = STORAGE_CLASSES.get(context.abstract_syntax)
+        is_damaged = refusal.status in (Status.CANNOT_UNDERSTAND, Status.DATA_SET_DOES_NOT_MATCH)
+        if self._association_id is None or storage_class is None or not storage_class.is_read:
+            return
+        if not is_damaged or not is_uid(series) or self._refused_count >= _MOST_REFUSED:
+            return
+        self._refused_count += 1
+        try:
+            self._context.store.note_refused(series, sop_instance_uid, refusal.reason, self._association_id)
+        except Exception as error:  # the SCP's edge: the sender has its status, and may send again
+            self._warn("refused object not remembered", error=type(error).__name__)
 
     def _note(self, command: CommandSet, outcome: RecordOutcome) -> None:
         if outcome is RecordOutcome.CONFLICT:

@@ -145,7 +145,11 @@ class IncomingObject:
             if self.failure is not None:
                 raise self.failure
             summary = self._summarize()
-            self._compare(summary)
+            try:
+                self._compare(summary)
+            except Refusal as refusal:
+                refusal.series_instance_uid = summary.series_instance_uid
+                raise
         except BaseException:
             self.discard()
             raise

@@ -50,6 +50,9 @@ class Rows(Protocol):
     def record(self, batch: Sequence[ReceivedInstance]) -> list[RecordOutcome]:
         """Record instances in one durable transaction."""
 
+    def note_refused(self, series_instance_uid: str, sop_instance_uid: str, reason: str, association_id: int) -> None:
+        """Remember an object that was refused for what it is."""
+
     def require_answer(self) -> None:
         """Raise unless the database answers and has the tables."""
 
@@ -105,6 +108,11 @@ class Store:
         except Exception:
             self._pending_ends.add(association_id, end)
             raise
+
+    def note_refused(self, series: str, instance: str, reason: str, association_id: int) -> None:
+        """Remember that a series lacks an object that was refused."""
+        with self._exclusive():
+            self._rows.note_refused(series, instance, reason, association_id)
 
     def _end(self, association_id: int, end: AssociationEnd) -> None:
         with self._exclusive():

@@ -158,6 +158,16 @@ class ReceiverProcess:
         with closing(open_database(self.settings.database_url)) as database:
             return list(Inbox(database).instances_of(series_uid))
 
+    def count_refused(self, series_uid: str) -> int:
+        """How many refused objects a series lacks."""
+        from contextlib import closing
+
+        from db.engine import open_database
+        from db.inbox import Inbox
+
+        with closing(open_database(self.settings.database_url)) as database:
+            return Inbox(database).count_refused(series_uid)
+
     def series(self) -> list[Any]:
         """What the database knows of the series that nobody has judged yet."""
         from contextlib import closing

@@ -157,11 +157,12 @@ class Completer:
                 return IDLE_SECONDS
             if self._inbox.look_into(activity.series_instance_uid) != (activity, instances):
                 return PENDING_SECONDS  # more came while its files were read
+        lacks_refused = self._inbox.count_refused(activity.series_instance_uid) > 0
         evidence = Evidence(
             association_open=activity.open_associations > 0,
             released=activity.last_end is AssociationEnd.RELEASED,
             has_conflict=activity.conflict_count > 0,
-            looks_complete=examination.looks_complete,
+            looks_complete=examination.looks_complete and not lacks_refused,
             longest_pause=None if examination.is_counted else self._longest_pause(activity),
         )
         quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)

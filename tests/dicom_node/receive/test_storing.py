@@ -118,6 +118,17 @@ def test_what_is_only_held_needs_no_whole_pixels(receiver, tmp_path):
         assert send_files([write_object(dataset, tmp_path / "cut.dcm")], receiver.address)[0].status == status
 
 
+def test_a_refused_image_is_remembered_until_it_arrives_whole(receiver, tmp_path):
+    """A series lacks the image that was cut off: whoever judges the series can ask."""
+    whole, dataset = mr_object(), mr_object()
+    dataset.SOPInstanceUID, dataset.SeriesInstanceUID = whole.SOPInstanceUID, whole.SeriesInstanceUID
+    dataset.PixelData = dataset.PixelData[:100]
+    send_files([write_object(dataset, tmp_path / "cut.dcm")], receiver.address)
+    assert receiver.count_refused(whole.SeriesInstanceUID) == 1
+    send_files([write_object(whole, tmp_path / "whole.dcm")], receiver.address)
+    assert receiver.count_refused(whole.SeriesInstanceUID) == 0
+
+
 def test_classes_that_are_not_taken_are_rejected_and_the_rest_is_taken(receiver, tmp_path):
     """A slide among MR: its context is rejected as abstract syntax not supported, the MR is stored."""
     series = generate_uid()

@@ -596,3 +596,18 @@ def test_an_archive_that_touches_names_corrects_nothing(setting: Setting, series
         [_changed(file, tmp_path / "t", PatientName=name.upper() + "^^", PatientBirthDate="") for file in series]
     )
     assert [one.id for one in setting.after(301)] == [job.id]
+
+
+def test_a_series_that_lacks_a_refused_object_waits(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """What the receiver refused is missing until it arrives whole: the long wait, and a count for the flag."""
+    files = [_changed(file, tmp_path / "plain", ImagesInAcquisition=None) for file in series]
+    association = setting.receive(files[:-1])
+    lost = pydicom.dcmread(files[-1], stop_before_pixels=True)
+    setting.inbox.note_refused(lost.SeriesInstanceUID, lost.SOPInstanceUID, "pixel data is cut off", association)
+    setting.inbox.note_refused(lost.SeriesInstanceUID, lost.SOPInstanceUID, "pixel data is cut off", association)
+    assert setting.after(50) == []
+    (job,) = setting.after(11)
+    assert setting.inbox.count_refused(job.series_instance_uid, job.instance_count, job.created_at) == 1
+    setting.receive(files[-1:])
+    assert setting.inbox.count_refused(job.series_instance_uid) == 0
+    assert setting.inbox.count_refused(job.series_instance_uid, job.instance_count) == 1
