@@ -24,7 +24,7 @@ def prepare_folder(folder: Path) -> None:
     except OSError as error:
         raise NotSaved(
             f"{folder}: expected a folder with room for a report ({ROOM_BYTES // 2**20} MB), got {error.strerror}; "
-            "free some space or choose another --out. Nothing was judged yet"
+            "free some space or choose another --out. Nothing was scored yet"
         ) from error
 
 

@@ -19,7 +19,7 @@ def test_room_is_asked_for_and_given_back(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
     with (
         files_that_stay_small(os.getpid(), ROOM_BYTES - 1),
-        pytest.raises(NotSaved, match=r"new/out: .*32 MB.*too large.*another --out. Nothing was judged"),
+        pytest.raises(NotSaved, match=r"new/out: .*32 MB.*too large.*another --out. Nothing was scored"),
     ):
         prepare_folder(folder)
     assert list(folder.iterdir()) == []

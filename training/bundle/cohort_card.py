@@ -66,8 +66,8 @@ cases {min(volumes):.1f}-{max(volumes):.1f} mL; {counts["cases_without_lesions"]
 ## What it scores
 {_scores(scores, owners, facts)}
 ## What it must not be trusted with
-- Scanners, sequences and diseases other than those above: nobody has judged it there. Run `wmh-node evaluate` on cases
-  of your own first.
+- Scanners, sequences and diseases other than those above: it is not evaluated there. Run `wmh-node evaluate` on your
+own cases first.
 - 3D, sagittal, coronal or post-contrast FLAIR.
 
 ## Licence
@@ -114,7 +114,7 @@ def _scores(scores: Sequence[MemberScore], owners: Mapping[str, str], facts: Car
         for number, score in enumerate(scores, start=1)
     )
     mean = np.mean([score.dsc for score in scores])
-    return f"""Leave-patients-out DSC: each case judged by the one member that never saw its patient, at threshold 0.5.
+    return f"""Leave-patients-out DSC: each case scored by the one member that never saw its patient, at threshold 0.5.
 95 % CI by Student's t over the patients; scans of one patient count once, by their mean.
 
 | case | member | DSC | manual mL | predicted mL |

@@ -96,7 +96,7 @@ def model_card(
 An ensemble of {len(held_out)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2024;45:1885) of width
 {recipe.network.width:g} that marks white matter hyperintensities (WMH) on axial 2D T2-FLAIR, and one
 {ventricle_recipe.network.name} of width {ventricle_recipe.network.width:g} that marks the ventricles, so that WMH are
-told apart into periventricular and deep{_mirrors_in_words(ventricle_recipe)}.
+divided into periventricular and deep{_mirrors_in_words(ventricle_recipe)}.
 Presets `{recipe.name}` and `{ventricle_recipe.name}`
 (`training/data/presets.py`).
 `make reference-model` trains one like it; the first two stages of these weights were steered

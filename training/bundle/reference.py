@@ -51,19 +51,19 @@ def shared_patients() -> Path:
 @app.command()
 def fit(
     data: Data,
-    out: Annotated[Path, typer.Option(help="folder for checkpoints; a killed run goes on here")],
+    out: Annotated[Path, typer.Option(help="folder for checkpoints; a killed run continues here")],
     drawn: Annotated[
         list[Path] | None, typer.Option(help="folder of synthetic or phantom cases, never held out")
     ] = None,
     start: Annotated[
-        Path | None, typer.Option(help="`--out` folder, or bundle, of the preset that this one goes on from")
+        Path | None, typer.Option(help="`--out` folder, or bundle, of the preset that this one continues")
     ] = None,
     patients: Patients = None,
     preset: Annotated[str, typer.Option(help=f"one of {', '.join(PRESETS)}")] = "reference",
     members: Annotated[str, typer.Option(help="which members to train, from 0; 5 sees every patient")] = "0,1,2,3,4",
     threads: Annotated[int, typer.Option(help="processor threads; 0: all")] = 0,
     stop_after: Annotated[
-        int | None, typer.Option(help="stop after this many epochs; the same command goes on")
+        int | None, typer.Option(help="stop after this many epochs; the same command continues")
     ] = None,
 ) -> None:
     """Train the members, each without the patients of its fold."""
@@ -145,13 +145,13 @@ def bundle(
     version: Annotated[str, typer.Option(help="model version")],
     run: Annotated[Path | None, typer.Option(help="the `--out` folder of fit")] = None,
     members_of: Annotated[
-        Path | None, typer.Option(help="in place of --run: a bundle whose WMH members are kept as they are")
+        Path | None, typer.Option(help="instead of --run: a bundle whose WMH members are kept unchanged")
     ] = None,
     ventricles: Annotated[
         Path | None, typer.Option(help="the `--out` folder of fit with the preset ventricles, members 0-5")
     ] = None,
     ventricles_of: Annotated[
-        Path | None, typer.Option(help="in place of --ventricles: a bundle whose ventricle network is kept as it is")
+        Path | None, typer.Option(help="instead of --ventricles: a bundle whose ventricle network is kept unchanged")
     ] = None,
     baseline: Annotated[
         Path | None, typer.Option(help="file of `scores`: another recipe on the same folds, for the card")

@@ -43,7 +43,7 @@ class BundleName:
 
     name: str = "wmh-se-unet"
     version: str = "0.1.0"
-    licence: str = "not stated: whoever owns the training data decides"
+    licence: str = "not stated: the owner of the training data decides"
     data: str = "own cohort"
     tells_patients: bool = True
 
@@ -54,7 +54,7 @@ class BundleName:
         if not _VERSION.fullmatch(self.version):
             raise BadRecipe(f"--version: expected major.minor.patch, got {self.version!r}")
         if not self.licence or not self.data:
-            raise BadRecipe("--licence, --data-name: expected words, got nothing")
+            raise BadRecipe("--licence, --data-name: expected text, got none")
 
 
 @dataclass(frozen=True)
@@ -86,14 +86,16 @@ def ventricle_run(run: Path, plan: TrainingPlan) -> VentricleRun:
     if recipe.target != "ventricles":
         raise OtherRun(f"--ventricles: expected a training with --target ventricles, got one of {recipe.target}")
     if recipe.preprocessing != plan.recipe.preprocessing:
-        raise OtherRun("--ventricles: expected a network of the same preprocessing, got another: train both alike")
+        raise OtherRun(
+            "--ventricles: expected a network of the same preprocessing, got another: train both with the same settings"
+        )
     weights = run / "member-0" / recipe.result_file
     if not weights.exists():
         raise OtherRun(f"--ventricles: {run.name}/ is not finished; run its command again first")
     kept = {case.patient for case in plan.cases if case.split not in ("train", "validation")}
     if seen := sorted(kept & set(patients)):
         raise OtherRun(
-            f"--ventricles: {run.name}/ was trained on {len(seen)} patients whom this training keeps for the test, "
+            f"--ventricles: {run.name}/ was trained on {len(seen)} patients that this training keeps for the test, "
             f"{seen[0]} among them: train both with one patients.csv and one --seed"
         )
     return VentricleRun(weights, recipe, patients)
@@ -162,8 +164,8 @@ def _told(folder: RunFolder) -> Iterator[None]:
         yield
     except OSError as error:
         raise NotSaved(
-            f"{folder.path.name}/bundle could not be written ({error.strerror or type(error).__name__}); all members "
-            "are trained and safe. Free some space and run the same command again"
+            f"{folder.path.name}/bundle could not be written ({error.strerror or type(error).__name__}); all "
+            "members are trained and saved. Free some space and run the same command again"
         ) from error
 
 

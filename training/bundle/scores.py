@@ -56,7 +56,7 @@ def judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
     for member, patients in enumerate(held_out):
         if case.patient in patients:
             return member
-    raise BadCohort(f"{case.name}: expected a patient whom one of the {len(held_out)} members never saw")
+    raise BadCohort(f"{case.name}: expected a patient that one of the {len(held_out)} members never saw")
 
 
 def _score(

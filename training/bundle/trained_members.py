@@ -140,7 +140,7 @@ def start_weights(start: Path, recipe: Recipe, member: int, held_out: Sequence[S
     if [set(fold) for fold in trained.held_out] != [set(fold) for fold in held_out]:
         raise BadCohort(
             f"{recipe.name}: expected a start trained with the same folds of patients, got other folds in "
-            f"{start.name}/: its members have seen patients that are held out now"
+            f"{start.name}/: its members have seen patients that are now held out"
         )
     trained.require([member])
     return list(trained.models[member].get_weights())
@@ -149,7 +149,9 @@ def start_weights(start: Path, recipe: Recipe, member: int, held_out: Sequence[S
 def _held_out(bundle: ModelBundle) -> tuple[tuple[str, ...], ...]:
     held_out = bundle.manifest.training.held_out
     if held_out is None:
-        raise BadCohort(f"expected a bundle that tells whom each member never saw, got {bundle.identity.name}")
+        raise BadCohort(
+            f"expected a bundle that states which patients each member never saw, got {bundle.identity.name}"
+        )
     return held_out
 
 

@@ -148,7 +148,7 @@ def _case_folders(folder: Path) -> list[Path]:
 
 def _refuse_mismatch(table: str, listed: set[str], there: set[str]) -> None:
     if missing := sorted(listed - there):
-        raise BadCohort(f"{table}: names cases that are not there: {', '.join(missing)}")
+        raise BadCohort(f"{table}: names cases that do not exist: {', '.join(missing)}")
     if unlisted := sorted(there - listed):
         # Taken as patients of their own, they might be another scan of a patient on the other side.
         raise BadCohort(f"{table}: expected a row for every case, found none for {', '.join(unlisted)}")

@@ -1,10 +1,10 @@
-"""patients.csv: which patient, site and part of the split a case belongs to, and what else is known of him.
+"""patients.csv: which patient, site and part of the split a case belongs to, and what else is known of the patient.
 
 | column            | required | meaning                                                                             |
 |-------------------|----------|-------------------------------------------------------------------------------------|
 | patient           | yes      | cases of one patient are never on two sides of a split                              |
 | site              | yes      | where the scan was made; may be blank                                               |
-| split             | yes      | train, validation, test, external; blank: drawn 6:2:2 by patient (`splits.py`)      |
+| split             | yes      | train, validation, test, external; blank: split 60/20/20 by patient (`splits.py`)   |
 | case              | no       | name of the case folder; without the column, or blank: the patient                  |
 | every other one   | no       | clinical (age, sex, infarct_volume_ml, infarct_site, ...)                           |
 
@@ -92,7 +92,7 @@ def refuse_patients_on_two_sides(rows: Sequence[PatientRow]) -> None:
         if len(set(split_of.values())) > 1:
             where = ", ".join(f"case {case} in {split}" for case, split in sorted(split_of.items()))
             raise BadCohort(
-                f"patient {patient} is on two sides of the split ({where}): the same patient's scans are alike, and a "
+                f"patient {patient} is on two sides of the split ({where}): scans of one patient are alike, and a "
                 "score would be too good; put them on one side"
             )
 
@@ -117,7 +117,9 @@ def _row(where: str, cells: dict[str, str], clinical: Sequence[str], numeric: se
     patient, split = cells["patient"], cells["split"].lower()
     case = cells.get(_CASE) or patient
     if not patient:
-        raise BadCohort(f"{where}: the patient of case {case or '(blank)'} is blank; two scans of one would be parted")
+        raise BadCohort(
+            f"{where}: the patient of case {case or '(blank)'} is blank; two scans of one patient could be split"
+        )
     if split not in get_args(Split):
         raise BadCohort(
             f"{where}: case {case}: expected split {', '.join(get_args(Split)[1:])} or a blank cell, got {split!r}"

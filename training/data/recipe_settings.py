@@ -50,7 +50,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
         if not equals:
             raise BadRecipe(f"--set {setting}: expected field=value, such as network.width=0.5")
         if path.strip() == "name":
-            raise BadRecipe("--set name: the name is the preset's; say --preset, or --name for the bundle")
+            raise BadRecipe("--set name: the name belongs to the preset; use --preset, or --name for the bundle")
         recipe = _set(recipe, path.strip().split("."), value.strip(), path.strip())
     if recipe.network.size != recipe.preprocessing.size:
         recipe = _follow_size(recipe, settings)

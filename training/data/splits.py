@@ -1,4 +1,5 @@
-"""Splits by patient: train, validation and test 6:2:2, and what each member of an ensemble sees (paper, "Data sets").
+"""Splits by patient: train, validation and test 60/20/20, and what each member of an ensemble sees (paper, "Data
+sets").
 
 Nothing here parts the scans of one patient.
 """
@@ -50,7 +51,7 @@ class MemberPart:
 def with_splits(cases: Sequence[LabelledCase], seed: int, scheme: Scheme = "subsets") -> tuple[LabelledCase, ...]:
     """The cases, each with its part of the split.
 
-    A patient with any filled cell has all his cases there. The others are drawn 6:2:2 by patient, alike in WMH volume:
+    A patient with any filled cell has all cases there. The others are split 60/20/20 by patient, alike in WMH volume:
     sorted by volume and dealt in groups of five (three, one, one), a last group below five as 1 train; 2 train;
     1 + 1 + 1; 2 + 1 + 1. With the scheme `folds` they are all training patients, since every one is held out by a fold.
 

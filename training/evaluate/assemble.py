@@ -27,7 +27,7 @@ from training.evaluate.risk_coverage import risk_coverage_curves
 from training.evaluate.statistics import statistics_of
 from training.evaluate.stratify import stratifications
 
-_NO_SIZES = TrainingSizeCurve(note="not asked for: it trains a model per size (`wmh-node evaluate --sizes`)")
+_NO_SIZES = TrainingSizeCurve(note="not requested: it trains a model per size (`wmh-node evaluate --sizes`)")
 
 
 def assemble(
@@ -114,7 +114,7 @@ def _notes(records: Sequence[CaseRecord], drawn: Sequence[CaseRecord]) -> tuple[
     if undrawn := [record for record in records if record.manual_ventricles_ml == 0]:
         by_predicted = sum(record.regions_by is not None for record in undrawn)
         notes.append(
-            f"{len(undrawn)} case(s) whose ventricles.nii.gz is empty: it counts as not drawn, so that there is no DSC "
+            f"{len(undrawn)} case(s) whose ventricles.nii.gz is empty: it counts as not drawn, so there is no DSC "
             f"of their ventricles; predicted ventricles divide the WMH of {by_predicted} of them, the rest have no "
             "regions."
         )

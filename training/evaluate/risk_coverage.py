@@ -87,7 +87,7 @@ def _curve(
         few = f"at least {FEWEST_CASES} cases with a predicted lesion are needed, there are {len(records)}"
         return RiskCoverageCurve(score=slug, title=title, note="; ".join(note for note in (few, left_out) if note))
     if without := sum(getattr(record, slug) is None for record in records):
-        note = f"no {title}: {without} of {len(records)} cases were judged by one member, which has no pair"
+        note = f"no {title}: {without} of {len(records)} cases were scored by one member, so there is no pair"
         return RiskCoverageCurve(score=slug, title=title, note=note)
     confidence = sign * np.array([getattr(record, slug) for record in records])
     risk = 1 - np.array([record.dsc for record in records])

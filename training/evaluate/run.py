@@ -119,8 +119,8 @@ def _members(case: LabelledCase, request: EvaluationRequest, members: int) -> tu
         return None
     if request.known.patients is None:
         raise BadCohort(
-            "expected a model that names the patients it was trained on, got one that does not: which members never "
-            "saw a patient cannot be told; evaluate without the restriction to unseen members"
+            "expected a model that names the patients it was trained on, got one that does not: the members that "
+            "never saw a patient are unknown; evaluate without the restriction to unseen members"
         )
     chosen = request.known.members_that_never_saw(case.patient, members)
     if not chosen:

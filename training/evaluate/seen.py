@@ -73,9 +73,9 @@ def seen_note(records: Sequence[CaseRecord], *, unseen_members: bool) -> str:
         return ""
     note = f"{seen} of {len(records)} cases are of patients on which the model was trained"
     if unseen_members:
-        note += "; their WMH were judged only by the members that never saw the patient."
+        note += "; their WMH were scored only by members that never saw the patient."
     else:
-        note += ": the figures say how well it knows them, not how well it will do on new ones."
+        note += ": the figures show how well it knows them, not how well it does on new patients."
     return f"{note}{_about_ventricles(records)}"
 
 

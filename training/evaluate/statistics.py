@@ -71,7 +71,7 @@ class Volumes:
 
 _EMPTY_MASK: Final = "undefined for every case: one of the masks is empty"
 _NO_PREDICTION: Final = "undefined for every case: nothing was predicted"
-_NO_PAIR: Final = "each case was judged by one member, which has no pair"
+_NO_PAIR: Final = "each case was scored by one member, so there is no pair"
 
 _REGIONS: Final[tuple[tuple[str, str, Value], ...]] = (
     ("pv_dsc_mean", "periventricular (10 mm{rule})", lambda r: r.pv_dsc),
@@ -313,7 +313,7 @@ def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSetti
             method="95 % CI by Wilson",
             note=nothing_predicted(records),
         )
-    column = MeanOf("triage_dsc_below", f"mean DSC of cases with {limit}", dsc, "", "no case lies under the limit")
+    column = MeanOf("triage_dsc_below", f"mean DSC of cases with {limit}", dsc, "", "no case is under the limit")
     return share, _mean(column, group, below)
 
 

@@ -37,7 +37,9 @@ Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Probabilities (slice, row, column) of normalised slices of the same shape."""
 
 Fit = Callable[[Sequence[LabelledCase], int], Sequence[Predict]]
-"""Trains the members of one ensemble on these cases; told the number of patients, for names of folders and bars."""
+"""Trains the members of one ensemble on these cases; called with the number of patients, for names of folders and
+bars.
+"""
 
 
 def training_size_curve(
@@ -144,7 +146,7 @@ def _judges(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
     for split in (EXTERNAL, "test"):
         if found := [case for case in cases if case.split == split]:
             return found
-    raise BadCohort("expected external or test patients to judge the training sizes on, found none")
+    raise BadCohort("expected external or test patients to score the training sizes on, found none")
 
 
 def _score(case: LabelledCase, members: Sequence[Predict], preprocessing: PreprocessingSettings) -> float:

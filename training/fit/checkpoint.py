@@ -63,7 +63,7 @@ class Checkpoint:
             return 0
         epochs = int(self._read()["epochs"])
         if not self.weights(epochs).exists():
-            raise self._lost(f"{self.weights(epochs).name} is gone")
+            raise self._lost(f"{self.weights(epochs).name} is missing")
         return epochs
 
     def history(self) -> tuple[EpochRecord, ...]:
@@ -166,8 +166,8 @@ class Checkpoint:
         named = self._named()
         last = "no epoch was saved before" if named is None else f"the last good checkpoint is {named.name}"
         return (
-            f"{self.name}: {what} could not be saved ({_reason(error)}); {last}. Free space on the disk "
-            "and run the same command again: it goes on from there"
+            f"{self.name}: {what} could not be saved ({_reason(error)}); {last}. Free space on the disk and run the "
+            "same command again: it continues from there"
         )
 
 

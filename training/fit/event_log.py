@@ -64,6 +64,6 @@ class EventLog:
             yield
         except OSError as error:
             raise NotSaved(
-                f"{self._folder.name}: the log for TensorBoard could not be written ({error.strerror}); every finished "
-                "epoch is still there. Free some space and run the same command again"
+                f"{self._folder.name}: the log for TensorBoard could not be written ({error.strerror}); every "
+                "finished epoch is kept. Free some space and run the same command again"
             ) from error

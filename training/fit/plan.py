@@ -150,7 +150,9 @@ def _refuse_nothing_to_learn(plan: TrainingPlan) -> None:
     target = plan.recipe.target
     train = [case for case in plan.cases if case.split == "train"]
     if not any(case.label(target).any() for case in train):
-        raise BadCohort(f"no {target} voxel is marked in any of the {len(train)} training cases: nothing to learn from")
+        raise BadCohort(
+            f"no {target} voxel is marked in any of the {len(train)} training cases: there is nothing to learn from"
+        )
     for member in range(len(plan.parts)):
         if not any(case.label(target).any() for case in plan.seen_by(member)):
             raise BadCohort(f"member {member} would see no {target} voxel: too few cases have any; use another --seed")

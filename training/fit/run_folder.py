@@ -100,7 +100,9 @@ class RunFolder:
             self._refuse_other(inputs)
             return
         if any(self.path.glob("member-*")):
-            raise OtherRun(f"{self.path.name}/ has members but no run.json: it is not of `train`; choose another --out")
+            raise OtherRun(
+                f"{self.path.name}/ has members but no run.json: it was not made by `train`; choose another --out"
+            )
         document = {
             "schema": SCHEMA,
             "recipe": as_document(plan.recipe),
@@ -133,8 +135,9 @@ class RunFolder:
         if changed:
             more = f" and {len(changed) - _MOST_DIFFERENCES} more" if len(changed) > _MOST_DIFFERENCES else ""
             raise OtherRun(
-                f"{self.path.name}/ holds another training, which this one would spoil; what differs: "
-                f"{'; '.join(changed[:_MOST_DIFFERENCES])}{more}. Say the same again to go on, or choose another --out"
+                f"{self.path.name}/ holds another training, which this one would damage; differences: "
+                f"{'; '.join(changed[:_MOST_DIFFERENCES])}{more}. Repeat the same command to continue it, or choose "
+                "another --out"
             )
 
     @contextmanager

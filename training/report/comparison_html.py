@@ -54,7 +54,7 @@ def comparison_html(comparison: Comparison) -> str:
             ),
             FigureView.of(
                 "differences", "Differences, averaged over patients", draw_differences(comparison, first.name),
-                f"{differences} An interval across zero leaves it open which is better.",
+                f"{differences} An interval across zero does not show which is better.",
             ),
         ),
         cases=comparison.cases[:LISTED_CASES],
@@ -102,9 +102,9 @@ def _verdict(pair: PairedComparison) -> str:
         return pair.note or "not tested"
     below = [p < _ALPHA for p in (pair.p_t, pair.p_wilcoxon)]
     if all(below):
-        return "both tests call it significant"
+        return "both tests are significant"
     if any(below):
-        return f"only the {'paired t' if below[0] else 'Wilcoxon'} test calls it significant"
+        return f"only the {'paired t' if below[0] else 'Wilcoxon'} test is significant"
     return "may be chance"
 
 

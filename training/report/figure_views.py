@@ -104,14 +104,14 @@ def _representative(shown: Sequence[ShownCase]) -> FigureView:
 
 def _density(document: Evaluation) -> FigureView:
     density = document.density
-    caption = _with_note("Every dot is a case; with many cases, darker dots lie where they are densest.", density.note)
+    caption = _with_note("Every dot is a case; with many cases, darker dots show where they are densest.", density.note)
     return FigureView.of("figure-3A", "Uncertainty index and DSC", draw_density(density), caption, _tag("3A"))
 
 
 def _triage(document: Evaluation) -> FigureView:
     triage = document.triage
     caption = (
-        f"{number(triage.percent_below, '%')} of the cases lie below {triage.limit:g}, with a mean DSC of "
+        f"{number(triage.percent_below, '%')} of the cases are below {triage.limit:g}, with a mean DSC of "
         f"{number(triage.dsc_below)} (paper: {triage.paper_percent_below:g} %, {triage.paper_dsc_below:g})."
     )
     title = "Triage by uncertainty index"
@@ -132,14 +132,15 @@ def _agreement(document: Evaluation) -> FigureView:
 
 def _reliability(document: Evaluation) -> FigureView:
     curve = document.reliability
-    caption = f"On {curve.region or 'voxels near lesions'}. Below the diagonal: the model is too sure of WMH."
+    caption = f"On {curve.region or 'voxels near lesions'}. Below the diagonal: the model overestimates WMH."
     title = "Calibration"
     return FigureView.of("calibration", title, draw_reliability(curve), _with_note(caption, curve.note))
 
 
 def _risk_coverage(document: Evaluation) -> FigureView:
     caption = (
-        f"What a confidence score is worth: cases are kept from the surest on ({group_words(document.figure_group)}). "
+        "The value of a confidence score: cases are kept in order of certainty "
+        f"({group_words(document.figure_group)}). "
         "A lower line is a better score."
     )
     notes = dict.fromkeys(curve.note for curve in document.risk_coverage if curve.note)

@@ -54,7 +54,7 @@ def draw_cases(
     except OSError as error:
         raise NotSaved(
             f"{into.name}/: a synthetic scan could not be written ({error.strerror or type(error).__name__}); free "
-            "some space and run the same command again: it goes on from there"
+            "some space and run the same command again: it continues from there"
         ) from error
     return tuple(_name(seed) for seed in wanted)
 

@@ -80,7 +80,7 @@ def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_pa
     found = json.loads(run_cli("compare", other, "--cases", cases, *earlier, "--json").stdout)
     assert ["se-unet" in one["model"]["architecture"] for one in found["contenders"]] == [False, True, False]
     assert found["contenders"][2]["label"] == "plain threshold"
-    assert found["notes"][-1].startswith("B, C: judged on these cases on ")
+    assert found["notes"][-1].startswith("B, C: scored on these cases on ")
     fewer = write_cohort(tmp_path / "fewer", patients=2)
     done = run_cli("compare", other, "--cases", fewer, *earlier, code=None)
     assert (done.returncode in (1, 3), "(p2)" in done.stderr) == (True, True)

@@ -213,5 +213,5 @@ def test_no_member_judges_a_patient_it_saw() -> None:
     assert asked == [1, 2, 0, 1]
     assert [score.member for score in scores] == asked
     assert all(score.dsc == 1 for score in scores)  # nothing to find, nothing found
-    with pytest.raises(BadCohort, match="b: expected a patient whom one of the 2 members never saw"):
+    with pytest.raises(BadCohort, match="b: expected a patient that one of the 2 members never saw"):
         leave_out_scores(cases, held_out[:2], predict, FIRST_REFERENCE.preprocessing)

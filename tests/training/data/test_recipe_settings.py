@@ -81,7 +81,7 @@ def _leaves(document: dict, prefix: str = "") -> list[tuple[str, object]]:
         ("compute=int8", "compute: expected float32 or mixed_bfloat16"),
         ("synthetic_share=1", "synthetic_share"),
         ("scalp_factors=", "scalp_factors"),
-        ("name=mine", "the name is the preset's"),
+        ("name=mine", "the name belongs to the preset"),
     ],
 )
 def test_what_cannot_be_set_is_told(setting: str, words: str) -> None:

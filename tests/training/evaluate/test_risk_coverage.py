@@ -87,4 +87,4 @@ def test_cases_judged_by_one_member_keep_their_place() -> None:
     assert [slug for slug, curve in by_score.items() if not curve.coverage] == ["member_dice"]
     mean_risk = pytest.approx(np.mean([1 - record.dsc for record in records]))
     assert all(curve.generalised_risk[-1] == mean_risk for curve in by_score.values() if curve.coverage)
-    assert "11 of 12 cases were judged by one member" in by_score["member_dice"].note
+    assert "11 of 12 cases were scored by one member" in by_score["member_dice"].note

@@ -252,7 +252,7 @@ def test_cases_left_out_are_said_on_the_headline_and_under_the_curves(evaluation
 
 def test_what_is_counted_in_scans_is_not_called_patients(page: Page) -> None:
     """Shares are of cases; the table of characteristics is of patients; cases are named by their folders."""
-    assert "of the cases lie below" in page.text
+    assert "of the cases are below" in page.text
     assert "of the patients lie below" not in page.text
     assert "20 patients" in page.row("Characteristic")[2]
     assert "Cases are named by their folders." in page.text

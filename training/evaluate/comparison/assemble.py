@@ -42,7 +42,7 @@ MEASURES: Final = (
     Measure(VOLUME_ERROR, "error of the WMH volume, |automatic - manual|", "mL", "lower"),
     Measure("lesion_f1", "lesion F1", "", "higher"),
 )
-"""The first is the one that is asked about; the paper tests DSC and Hausdorff distance. No confidence measure: a rule
+"""The first is the main one; the paper tests DSC and Hausdorff distance. No confidence measure: a rule
 without probabilities has none."""
 
 
@@ -82,7 +82,7 @@ def assemble(
         BadCohort: fewer than two contenders, more than there are letters, none that is new, or other cases.
     """
     if not entries:
-        raise BadCohort("expected at least one contender that was not compared before, got none")
+        raise BadCohort("expected at least one new contender, got none")
     records = [entry.evaluation.cases for entry in entries]
     if any([row.case for row in rows] != [row.case for row in records[0]] for rows in records[1:]):
         raise BadCohort("expected evaluations of the same cases in the same order: run them on one folder of cases")
@@ -163,7 +163,7 @@ def _told(judged: Mapping[str, _Judged]) -> list[str]:
     for key, one in judged.items():
         if one.at is not None:
             days.setdefault(f"{one.at:%Y-%m-%d}", []).append(key)
-    return [f"{', '.join(keys)}: judged on these cases on {day}, and not run again." for day, keys in days.items()]
+    return [f"{', '.join(keys)}: scored on these cases on {day}, and not run again." for day, keys in days.items()]
 
 
 def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:

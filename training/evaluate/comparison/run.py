@@ -91,20 +91,22 @@ def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tup
     """Cases for which every contender has a member that never saw the patient."""
     blind = [candidate.label for candidate in candidates if candidate.known.patients is None]
     if blind:
-        raise BadCohort(f"{', '.join(blind)}: the bundle does not say on whom it was trained; compare on new patients")
+        raise BadCohort(
+            f"{', '.join(blind)}: the bundle does not say which patients it was trained on; compare on new patients"
+        )
     fair = [case for case in cases if all(one.known.members_that_never_saw(case.patient, _ANY) for one in candidates)]
     if not fair:
         raise BadCohort(
-            "expected a case that every contender has a member for that never saw its patient, found none: compare on "
+            "expected a case whose patient is new to a member of every contender, found none: compare on "
             "other patients, or without the restriction to unseen members"
         )
     notes = [_UNSEEN]
     if left_out := sorted({case.name for case in cases} - {case.name for case in fair}):
-        notes.append(f"Left out, since some contender has seen the patient with every member: {', '.join(left_out)}.")
+        notes.append(f"Left out, because every member of a contender has seen the patient: {', '.join(left_out)}.")
     return fair, notes
 
 
-_UNSEEN = "Each case was judged only by members that never saw its patient, so that members differ from case to case."
+_UNSEEN = "Each case was scored only by members that never saw its patient, so the members differ from case to case."
 _MOST_NAMES = 3
 _ANY = 1
-"""How many members a bundle has does not matter here: a new patient has at least one."""
+"""A bundle may have any number of members: a new patient has at least one."""

@@ -25,7 +25,7 @@ INK: Final = "#222222"
 GREY: Final = "#767676"
 PALE: Final = "#D9D9D9"
 SERIES: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY)
-"""Colours of series, in order; their markers are `MARKERS`, so that no series is told by its colour alone."""
+"""Colours of series, in order; their markers are `MARKERS`, so that no series depends on its colour alone."""
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 
 FONT: Final = 9.0

@@ -116,7 +116,7 @@ def test_an_earlier_comparison_stands_beside_what_is_new(
         assert case.values["dsc"][1:] == before.values["dsc"]
     assert found.measure("dsc").summaries[3].mean == pytest.approx(comparison.measure("dsc").summaries[2].mean)
     assert len(found.measure("dsc").pairs) == 6
-    assert found.notes[-1] == "B, C, D: judged on these cases on 2026-01-02, and not run again."
+    assert found.notes[-1] == "B, C, D: scored on these cases on 2026-01-02, and not run again."
     assert {row["contender"] for row in csv.DictReader(io.StringIO(comparison_csv(found, [new])))} == {"A"}
     again = assemble([Entry("again", False, evaluations[0]), Entry("new", False, new)], AT, earlier=comparison)
     assert [one.label for one in again.contenders].count("five members") == 0

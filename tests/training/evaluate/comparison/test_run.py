@@ -71,7 +71,7 @@ def test_nothing_left_to_judge(told: Told, tmp_path: Path) -> None:
     with pytest.raises(BadCohort, match="found none"):
         compare_candidates([knows_all, knows_all], CASES, unseen_members=True)
     blind = replace(bundle_candidate(tiny_model(tmp_path)), open=refuse)
-    with pytest.raises(BadCohort, match="does not say on whom"):
+    with pytest.raises(BadCohort, match="does not say which patients"):
         compare_candidates([blind, blind], CASES, unseen_members=True)
     with pytest.raises(BadCohort, match="at least 2"):
         compare_candidates([blind], CASES)
