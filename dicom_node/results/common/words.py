@@ -7,7 +7,7 @@ from typing import Final
 
 from segmentation.lesions import Fazekas
 from segmentation.measures import LEAST_LESION_ML, Measures
-from segmentation.plausibility import Plausibility
+from segmentation.plausibility import PLAUSIBLE, Plausibility
 from segmentation.regions import RegionVolumes
 
 # Slugs of `FlairSeries.flags` and `Segmentation.flags`.
@@ -133,11 +133,14 @@ def count_in_words() -> str:
     )
 
 
-def review_in_words(measures: Measures) -> str:
-    """The review recommendation as a sentence."""
+def review_in_words(measures: Measures, plausibility: Plausibility = PLAUSIBLE) -> str:
+    """What the uncertainty index recommends, as a sentence; silent about warnings where another rule gives one."""
     if measures.uncertainty_index is None:
         return NOTHING_FOUND
     index, limit = f"{measures.uncertainty_index:.2f}", f"{measures.review_above:.2f}"
-    if measures.review_recommended:
+    if measures.uncertainty_index > measures.review_above:
         return f"Review of the segmentation is recommended: uncertainty index {index}, above {limit}."
-    return f"Uncertainty index {index}, not above {limit}: no automatic warning; still check the outlines."
+    warned = measures.review_recommended or plausibility.reliability != "ok"
+    return f"Uncertainty index {index}, not above {limit}" + (
+        "." if warned else ": no automatic warning; still check the outlines."
+    )

@@ -6,6 +6,7 @@ from highdicom import sr
 from pydicom.dataset import Dataset
 
 from dicom_node.node.profiles import FIRST_FORM, SegForm
+from dicom_node.results.common import codes
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.common.words import rule_in_words, shared_voxels_in_words
 from dicom_node.results.report.report_items import algorithm_of, comment, referenced_segment, volume_measurement
@@ -37,8 +38,9 @@ def region_groups(
     inside_ml = regions.ventricle_volume_ml - hidden * series.volume().voxel_volume_ml
     shown = [shared_voxels_in_words(hidden)] if hidden else []
     rule = [rule_in_words(regions)]
-    near = volume_measurement(regions.periventricular_volume_ml, regions.periventricular_interval_ml)
-    far = volume_measurement(regions.deep_volume_ml, regions.deep_interval_ml)
+    doubt = None if segmentation.is_reliable else codes.VALUE_INDETERMINATE
+    near = volume_measurement(regions.periventricular_volume_ml, regions.periventricular_interval_ml, qualifier=doubt)
+    far = volume_measurement(regions.deep_volume_ml, regions.deep_interval_ml, qualifier=doubt)
     inside = volume_measurement(inside_ml)
     groups = ((PERIVENTRICULAR, near, rule), (DEEP, far, rule), (VENTRICLES, inside, shown))
     return [_group(series, regions, region, volume, words, seg, facts) for region, volume, words in groups]

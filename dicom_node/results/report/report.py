@@ -179,7 +179,8 @@ def _evaluations(segmentation: Segmentation) -> list[sr.QualitativeEvaluation]:
 def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
     replaces = [] if facts.predecessor is None else [REPLACES]
     measures = segmentation.measures
-    words = [interval_in_words(measures), *_fazekas(segmentation), count_in_words(), review_in_words(measures)]
+    review = review_in_words(measures, segmentation.plausibility)
+    words = [interval_in_words(measures), *_fazekas(segmentation), count_in_words(), review]
     told = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
     doubts = reliability_in_words(segmentation.plausibility)
     return [*doubts, RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]

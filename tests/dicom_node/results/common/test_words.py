@@ -11,6 +11,7 @@ from dicom_node.results.common.words import flags_in_words, is_partial, review_i
 from dicom_node.series.rules.rules import NOTES, SIGNS
 from segmentation.interval import VolumeInterval
 from segmentation.measures import Measures
+from segmentation.plausibility import Plausibility, Reason
 
 
 def test_every_flag_has_its_sentence() -> None:
@@ -51,6 +52,14 @@ def test_the_recommendation_is_a_sentence(index: float | None, review: bool) -> 
     if index is not None:
         assert f"{index:.2f}" in sentence
         assert "0.35" in sentence
+
+
+def test_no_warning_is_not_said_beside_a_warning() -> None:
+    """An index under its limit says "no automatic warning" only where no other rule has one."""
+    measures = Measures(1.0, 1, 0.2, False, VolumeInterval(0.5, 1.5))
+    assert "no automatic warning" in review_in_words(measures)
+    doubt = Plausibility((Reason("bright_mass", "review", "possible mass", "A mass."),))
+    assert "warning" not in review_in_words(measures, doubt)
 
 
 def test_cut_series_are_partial() -> None:
