@@ -132,3 +132,13 @@ def test_nothing_refers_to_documents_outside_the_repository() -> None:
 def test_readme_is_one_page() -> None:
     """README stays under 120 lines."""
     assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) < 120
+
+
+def test_every_decision_has_status_date_and_alternatives() -> None:
+    """A reader of a record sees at once whether it holds, since when, and what else was weighed."""
+    records = sorted((REPOSITORY / "docs" / "adr").glob("0*.md"))
+    assert len(records) > 12
+    marks = (r"^\*Status: .*Date: \d{4}-\d\d-\d\d", r"^## Context", r"^## Decision", r"^## Alternatives")
+    assert [
+        (one.name, mark) for one in records for mark in marks if not re.search(mark, one.read_text(), re.MULTILINE)
+    ] == []
