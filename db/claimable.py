@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, literal_column, select
 from db.records import JobState
 from db.schema import jobs
 
-# By whom, which attempt, seconds.
+# The holder, which attempt, seconds.
 CLAIMED_WORDS: Final = "by %s, %s, after %s s in the queue"
 
 

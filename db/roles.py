@@ -14,7 +14,7 @@ from db.engine.values import storable
 from db.records import RunningRole
 from db.schema import roles
 
-# Rows of starts that nobody asks about any more.
+# Rows of starts that are no longer needed.
 _KEPT: Final = timedelta(days=30)
 _NAME: Final = 255
 

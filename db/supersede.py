@@ -28,7 +28,7 @@ def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: d
 
 
 def correct_patient(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
-    """Take the results of a series out that came again for another patient: they belong to nobody.
+    """Take the results of a series out that came again for another patient: they belong to no patient.
 
     What is not sent yet is not sent, what runs is cancelled, and `code` keeps all of them out of the follow-up
     (`db.scans`). What a PACS has is for the PACS to correct; the report of the newer job names it as its predecessor.

@@ -231,7 +231,7 @@ def _note_use(_connection: Any, record: Any) -> None:
 
 
 def _require_answer(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
-    """Replace connections that a restarted server has closed, so that nobody gets an error for it.
+    """Replace connections that a restarted server has closed, so that no caller gets an error for it.
 
     SQLAlchemy's own `pool_pre_ping` asks the server every time, a round trip for each transaction. A server that goes
     ends its connections, which this end can see without asking; only one that was idle for long is asked.

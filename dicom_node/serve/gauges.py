@@ -20,7 +20,7 @@ from dicom_node.node.settings import Settings
 from dicom_node.node.tls import inspect
 from dicom_node.node.version import SOFTWARE_VERSION
 
-# Folders of STORAGE whose size is told apart. Walking them takes a while, so it is done now and then.
+# Folders of STORAGE whose sizes are reported separately. Walking them takes a while, so it is done now and then.
 _KINDS: Final = ("inbox", "outbox", "models", "feedback")
 _WALK_EVERY_SECONDS: Final = 600.0
 

@@ -30,13 +30,13 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+([-+][0-9A-Za-z.-]{1,32})?")
 
 @dataclass(frozen=True)
 class BundleName:
-    """What a bundle says of itself.
+    """What a bundle states about itself.
 
     Attributes:
         name: lower-case slug.
         version: `major.minor.patch`.
         licence: of the weights.
-        data: the cohort in words, for the manifest and the card.
+        data: description of the cohort, for the manifest and the card.
         tells_patients: whether the manifest lists the patients' names of patients.csv, so that `evaluate` can tell
             whom a member never saw, and the card the names of cases and sites. No where they must not leave the house.
     """
@@ -48,7 +48,7 @@ class BundleName:
     tells_patients: bool = True
 
     def __post_init__(self) -> None:
-        """A name that the manifest refuses must be told before days of training, not after."""
+        """A name that the manifest refuses must be reported before days of training, not after."""
         if not _SLUG.fullmatch(self.name):
             raise BadRecipe(f"--name: expected lower-case letters, digits and hyphens, got {self.name!r}")
         if not _VERSION.fullmatch(self.version):
@@ -64,7 +64,7 @@ class VentricleRun:
     Attributes:
         weights: of its first member.
         recipe: how it was trained.
-        patients: everybody whom it saw.
+        patients: all that it saw.
     """
 
     weights: Path
@@ -206,7 +206,7 @@ def _held_out(plan: TrainingPlan) -> tuple[tuple[str, ...], ...]:
 
 
 def _held_out_scores(plan: TrainingPlan, models: list[Any]) -> list[MemberScore]:
-    """With folds every training patient has one member that never saw him: that one's DSC, on the native grid."""
+    """With folds every training patient has one member that never saw the patient: its DSC, on the native grid."""
     from training.bundle.scores import leave_out_scores
     from training.fit.fit import predict_slices
 

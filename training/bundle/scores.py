@@ -51,7 +51,7 @@ def judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
     """The member that never saw the case's patient.
 
     Raises:
-        BadCohort: every member may have seen him.
+        BadCohort: every member may have seen the patient.
     """
     for member, patients in enumerate(held_out):
         if case.patient in patients:

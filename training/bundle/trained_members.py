@@ -54,10 +54,10 @@ class TrainedMembers:
 
     @classmethod
     def of_bundle(cls, bundle: ModelBundle) -> TrainedMembers:
-        """The WMH members of a bundle, calibrated as they are.
+        """The WMH members of a bundle, with their calibration.
 
         Raises:
-            BadCohort: the bundle does not tell whom each member never saw.
+            BadCohort: the bundle does not state which patients each member never saw.
         """
         from segmentation.networks.rebuild import keras_network
 

@@ -82,7 +82,7 @@ def refuse_patients_on_two_sides(rows: Sequence[PatientRow]) -> None:
     """Every patient is on one side of the split.
 
     Raises:
-        BadCohort: a patient is on two; names him and the cases.
+        BadCohort: a patient is on two; names the patient and the cases.
     """
     sides: dict[str, dict[str, str]] = {}
     for row in rows:

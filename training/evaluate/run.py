@@ -34,7 +34,7 @@ class EvaluationRequest:
 
     Attributes:
         settings: choices behind the numbers.
-        known: on whom the model was trained; `TrainingPatients.of(bundle)`.
+        known: the patients that the model was trained on; `TrainingPatients.of(bundle)`.
         architecture: the network in words, `describe(bundle)`.
         split: evaluate only this part of the split.
         unseen_members: judge the WMH of each case only by members that never saw its patient; the ventricle network is

@@ -1,4 +1,4 @@
-"""Which patients a bundle was trained on, so that nobody takes a score on them for a score on new patients."""
+"""Which patients a bundle was trained on, so that a score on them is not taken for a score on new patients."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from training.evaluate.document import CaseRecord
 
 @dataclass(frozen=True)
 class TrainingPatients:
-    """What a bundle says of the patients that it was trained on.
+    """What a bundle states about the patients that it was trained on.
 
     Attributes:
-        patients: their names; None when the bundle names nobody.
+        patients: their names; None when the bundle names none.
         held_out: per member (from 0), those of `patients` that it never saw; None when the bundle does not tell.
     """
 
@@ -31,7 +31,7 @@ class TrainingPatients:
         )
 
     def saw(self, patient: str) -> bool | None:
-        """True when a member may have seen this patient; None when the bundle names nobody."""
+        """True when a member may have seen this patient; None when the bundle names none."""
         return None if self.patients is None else patient in self.patients
 
     def members_that_never_saw(self, patient: str, members: int) -> tuple[int, ...]:
@@ -46,13 +46,13 @@ class TrainingPatients:
 def is_by_seen_ventricles(record: CaseRecord) -> bool:
     """The DSC of the ventricles is by a network that counts as having seen the patient.
 
-    A bundle has one ventricle network for all members; whom it was trained without is told nowhere.
+    A bundle has one ventricle network for all members; the patients that it never saw are not recorded.
     """
     return bool(record.seen_in_training) and record.ventricle_dsc is not None
 
 
 def is_divided_by_seen_ventricles(record: CaseRecord) -> bool:
-    """Periventricular and deep are told apart by such a network's ventricles."""
+    """Periventricular and deep are divided by such a network's ventricles."""
     return bool(record.seen_in_training) and record.regions_by == "predicted ventricles"
 
 

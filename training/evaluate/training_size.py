@@ -45,7 +45,7 @@ bars.
 def training_size_curve(
     cases: Sequence[LabelledCase], sizes: Sequence[int], fit: Fit, preprocessing: PreprocessingSettings, seed: int
 ) -> TrainingSizeCurve:
-    """Train on growing subsets and judge each.
+    """Train on growing subsets and score each.
 
     Args:
         cases: with their part of the split; those of `train` are drawn from.

@@ -23,7 +23,7 @@ _VERSION: Final = "brain.Event:2"
 class EventLog:
     """The log of one member, one step an epoch.
 
-    It is written anew from the checkpoint's history when a run goes on: a kill may have cut its last record, and
+    It is written again from the checkpoint's history when a run continues: a kill may have cut its last record, and
     TensorBoard reads nothing behind a broken one.
 
     Raises:

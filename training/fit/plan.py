@@ -1,4 +1,6 @@
-"""What a training is going to do, decided and checked before any epoch: recipe, cases, who sees whom, seeds."""
+"""What a training is going to do, decided and checked before any epoch: recipe, cases, the patients of each member,
+seeds.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,7 @@ class TrainingPlan:
         return tuple(sorted({case.patient for case in self.cases if case.split in ("train", "validation")}))
 
     def never_seen_by(self, member: int) -> tuple[str, ...]:
-        """Those of `patients` on whom a member is not trained."""
+        """Those of `patients` that a member is not trained on."""
         seen = set(self.parts[member].seen)
         return tuple(patient for patient in self.patients() if patient not in seen)
 
@@ -104,7 +106,7 @@ def make_plan(
     """Decide everything, or say why the training cannot begin.
 
     Raises:
-        BadCohort: nobody to train on, no lesion to learn from, one image under two patients, too few for the folds.
+        BadCohort: no patient to train on, no lesion to learn from, one image under two patients, too few for the folds.
         BadCase: a case without the mask that is to be learnt.
         BadRecipe: a recipe that cannot be followed, or does not use the drawn scans that were given.
     """

@@ -88,7 +88,7 @@ class RunFolder:
         """Write run.json, or make sure that the one there says the same.
 
         Raises:
-            OtherRun: the folder belongs to another training: what differs is told.
+            OtherRun: the folder belongs to another training: the differences are named.
             NotSaved: it cannot be written.
         """
         with self.alone():

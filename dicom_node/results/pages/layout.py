@@ -269,7 +269,7 @@ def _draw_numbers(draw: ImageDraw.ImageDraw, content: Content) -> None:
 
 
 def _draw_not_reliable(draw: ImageDraw.ImageDraw, content: Content) -> None:
-    """In place of the number; what the model marked stands in small type, so that nobody takes it for the result."""
+    """In place of the number; what the model marked is in small type, so that it is not taken for the result."""
     write(draw, (_BESIDE_NAME, 22), NOT_RELIABLE, FIGURE, ALERT)
     marked = f"{content.plausibility.headline}; the model marked {millilitres(content.measures.wmh_volume_ml)}"
     write(draw, (EDGE, 141), shortened(f"Do not use the volume: {marked}.", BODY, SIDE - 2 * EDGE), BODY)

@@ -23,7 +23,7 @@ _NOBODY: Final = TrainingPatients(frozenset())
 
 @dataclass(frozen=True)
 class Candidate:
-    """A contender before it is judged.
+    """A contender before it is scored.
 
     Attributes:
         label: what it is, in words.
@@ -42,7 +42,7 @@ class Candidate:
     baseline: bool = False
 
     def request(self, *, unseen_members: bool) -> EvaluationRequest:
-        """How it is to be evaluated. A rule that was never trained has seen nobody."""
+        """How it is to be evaluated. A rule that was never trained has seen no patient."""
         return EvaluationRequest(known=self.known, architecture=self.architecture, unseen_members=unseen_members)
 
 

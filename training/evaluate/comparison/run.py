@@ -64,7 +64,7 @@ def _require_letters(candidates: Sequence[Candidate], earlier: Comparison | None
 
 
 def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], unseen_members: bool) -> None:
-    """What can be told before any network runs; the masks are compared afterwards."""
+    """What is known before any network runs; the masks are compared afterwards."""
     if (_UNSEEN in earlier.notes) != unseen_members:
         had, now = ("with", "without") if not unseen_members else ("without", "with")
         raise BadCohort(f"expected the earlier comparison {now} --unseen-members as this one, got one {had}")
