@@ -35,6 +35,7 @@ from db.supersede import correct_patient, forget_answers, supersede, supersede_e
 from db.transitions import JobAction, get_job, insert_job, lock_job, move
 
 DEFAULT_MAX_ATTEMPTS: Final = 3
+SKIPPED: Final = "better_flair_in_study"
 _SPENT: Final = "attempts_spent"
 _BATCH: Final = 500  # UIDs in one query
 # Lines of the timeline that are counted.
@@ -378,6 +379,21 @@ class JobTable:
                 code=None, reason=None,
             )  # fmt: skip
 
+    def retry_skipped(self, study_instance_uid: str) -> builtins.list[Job]:
+        """Analyse the series that were skipped for a better one of their study, which cannot be analysed."""
+        query = select(jobs.c.id).where(
+            jobs.c.study_instance_uid == study_instance_uid,
+            jobs.c.state == JobState.REJECTED.value,
+            jobs.c.code == SKIPPED,
+        )
+        with self._database.read() as connection:
+            ids = sorted(connection.execute(query).scalars())
+        retried = []
+        for job_id in ids:
+            with suppress(IllegalTransition):  # a newer job of the series came
+                retried.append(self.retry(job_id, by="the node: the better series of the study is refused"))
+        return retried
+
     def retry_resent(self) -> builtins.list[Job]:
         """Retry each failed job, the newest of its series, whose whole series was sent again after the failure.
 
@@ -421,6 +437,20 @@ class JobTable:
             earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
             found = (_report_out(connection, one) for one in reversed(earlier))
             return next((report for report in found if report), None)
+
+    def count_rejected(self, study_instance_uid: str, code: str) -> int:
+        """How many jobs of a study were rejected with a code."""
+        query = (
+            select(func.count())
+            .select_from(jobs)
+            .where(
+                jobs.c.study_instance_uid == study_instance_uid,
+                jobs.c.state == JobState.REJECTED.value,
+                jobs.c.code == code,
+            )
+        )
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
         """Jobs of a series, oldest first."""

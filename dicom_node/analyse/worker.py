@@ -19,13 +19,14 @@ from dicom_node.analyse.outcome import Fail, Hold, Outcome, Reject, Retry, WaitF
 from dicom_node.analyse.refusal import RefusalReporter
 from dicom_node.analyse.rules import WorkRules
 from dicom_node.node import metrics
-from dicom_node.node.errors import NotAnalysable, RefusalReportDelayed, StorageTrouble
+from dicom_node.node.errors import IncompleteSeries, NotAnalysable, RefusalReportDelayed, StorageTrouble
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.storage import StorageProbe
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.series.read.flair_series import OBJECTS_REFUSED
 from dicom_node.series.read.received_series import ReceivedSeriesReader
+from dicom_node.series.rules.selection import slice_per_series
 from segmentation.ensemble import Ensemble
 
 log = structlog.get_logger()
@@ -101,6 +102,7 @@ class Worker:
 
     def _analyse(self, job: Job, ensemble: Ensemble, lease: Heartbeat) -> None:
         """Read, segment, look for an earlier result, write, publish, and commit the deliveries."""
+        self._require_stack(job)
         started = time.monotonic()
         series = self._reader.read(self._inbox.instances_of_job(job), self._storage, job.instances_digest)
         # As of the job, so that a second attempt gives the same bytes.
@@ -121,6 +123,17 @@ class Worker:
             self._jobs.deliver(job.id, self._owner, written.measurements, deliveries, written.report.uids)
         metrics.analysed(written.measurements)
         log.info("result set written", job=job.id, destinations=len(deliveries), wmh_volume_ml=written.volume_ml)
+
+    def _require_stack(self, job: Job) -> None:
+        """The last of a study's one-slice series answers for all of them.
+
+        Raises:
+            IncompleteSeries: each slice is a series of its own.
+        """
+        if job.instance_count != 1 or job.study_instance_uid is None:
+            return
+        if (others := self._jobs.count_rejected(job.study_instance_uid, "slice_per_series")) > 0:
+            raise IncompleteSeries("slice_per_series", slice_per_series(others + 1))
 
     def _end(self, job: Job, ensemble: Ensemble, lease: Heartbeat, outcome: Outcome) -> None:
         match outcome:
@@ -152,3 +165,5 @@ class Worker:
             self._jobs.reject(job.id, self._owner, refusal.code, refusal.reason, answers, sent.report, sent.remark)
         metrics.series_rejected(refusal.code)
         log.info("job rejected", job=job.id, code=refusal.code, destinations=len(answers))
+        for other in self._jobs.retry_skipped(job.study_instance_uid) if job.study_instance_uid else ():
+            log.info("skipped series is analysed after all", job=other.id, instead_of=job.id)

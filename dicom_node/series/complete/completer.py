@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
-from db.jobs import JobTable
+from db.jobs import SKIPPED, JobTable
 from db.records import AssociationEnd, SeriesActivity, StoredInstance
 from dicom_node.node import metrics
 from dicom_node.node.clock import steady
@@ -35,9 +35,11 @@ from dicom_node.series.read.instances import (
     first_instances,
 )
 from dicom_node.series.read.patients import require_one_patient
+from dicom_node.series.rules.candidates import candidate_of
 from dicom_node.series.rules.completeness import is_too_short, slice_completeness
 from dicom_node.series.rules.flair import judge_series
 from dicom_node.series.rules.own_results import is_own_result
+from dicom_node.series.rules.selection import slice_per_series
 from dicom_node.series.rules.verdict import Verdict
 
 log = structlog.get_logger()
@@ -61,6 +63,7 @@ class Examination:
         is_counted: nothing is known to be missing: a header announces the number of images, and all are there; or every
             object counts by itself.
         corrected_from: ordinal of the first instance that arrived again for another patient; None: none did.
+        order, slices, name: of a brain FLAIR, how it compares with others of its study (`FlairCandidate`).
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
 
@@ -72,6 +75,9 @@ class Examination:
     lost: str = ""
     is_counted: bool = False
     corrected_from: int | None = None
+    order: tuple[int, ...] = ()
+    slices: int = 0
+    name: str = ""
     feedback: bool = False
 
 
@@ -178,6 +184,37 @@ class Completer:
     def _longest_pause(self, activity: SeriesActivity) -> float | None:
         return longest_pause(self._inbox.arrivals(activity.series_instance_uid))
 
+    def _skipped(self, activity: SeriesActivity, examination: Examination) -> tuple[str, str] | None:
+        """Code and reason where another FLAIR of the study, which is open as well, is analysed or answered instead.
+
+        A study arrives as a whole, mostly. Of series that come one long after the other each is analysed.
+        """
+        others = list(self._open_siblings(activity))
+        if examination.slices == 1 and any(other.slices == 1 for _, other in others):
+            count = 1 + sum(other.slices == 1 for _, other in others)
+            return "slice_per_series", slice_per_series(count)
+        better = [other for _, other in others if other.order[0] == 0 and other.order < examination.order]
+        if not better:
+            return None
+        best = min(better, key=lambda other: other.order)
+        return SKIPPED, (
+            f"The study has a better FLAIR, which is analysed: {best.name}; this one is {examination.name}. Retry this "
+            "job to have it analysed too."
+        )
+
+    def _open_siblings(self, activity: SeriesActivity) -> Iterator[tuple[str, Examination]]:
+        """Other open FLAIR series of the study that nothing more comes of at the moment."""
+        for other in self._inbox.open_series():
+            uid = other.series_instance_uid
+            if other.study_instance_uid != activity.study_instance_uid or uid == activity.series_instance_uid:
+                continue
+            found = self._inbox.look_into(uid)
+            if found is None or self._wait_of_the_busy(found[0], self._clock()) is not None:
+                continue
+            examination = self._known_examination(found[0]) or self._examine(*found)
+            if examination is not None and examination.verdict.accepted and examination.order:
+                yield uid, examination
+
     def _wait_of_the_busy(self, activity: SeriesActivity, now: datetime) -> float | None:
         """Seconds to wait for a series that is not complete whatever its files say; None for others."""
         quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)
@@ -243,6 +280,10 @@ class Completer:
             metrics.series_rejected(verdict.code)
             log.info("series rejected", series=series_uid, instances=count, code=verdict.code)
             return
+        if verdict.accepted and (skipped := self._skipped(activity, examination)) is not None:
+            self._inbox.reject_series(series_uid, *skipped, count, examination.digest)
+            log.info("series skipped", series=series_uid, instances=count, code=skipped[0])
+            return
         # Of a brain FLAIR that is refused a job is made too: its worker rejects it, and sends refusal reports (ADR 12).
         # And of damaged files: it fails and says which they are, and a resend has it tried again.
         job = self._jobs.enqueue(series_uid, examination.digest, count, examination.corrected_from)
@@ -298,12 +339,15 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
         chosen = analysed_instances(instances, storage)
         headers = [read_header(storage / one.path) for one in chosen]
         verdict = judge_series(headers)
-        found = slice_completeness(headers)
+        found, candidate = slice_completeness(headers), candidate_of(headers) if verdict.accepted else None
         complete = found.looks_complete and not (verdict.accepted and is_too_short(headers))
         is_counted = complete and found.expected is not None
         return Examination(
             complete, verdict, digest_of(chosen), is_counted=is_counted,
             corrected_from=_corrected_from(instances, chosen, headers, storage),
+            order=() if candidate is None else candidate.order,
+            slices=0 if candidate is None else candidate.slices,
+            name="" if candidate is None else candidate.name,
         )  # fmt: skip
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))

@@ -75,6 +75,7 @@ class Examiner:
 
 def _examination(values: dict[str, Any]) -> Examination:
     verdict = values.pop("verdict")
+    values["order"] = tuple(values["order"])
     return Examination(verdict=Verdict(**{**verdict, "flags": tuple(verdict["flags"])}), **values)
 
 

@@ -611,3 +611,37 @@ def test_a_series_that_lacks_a_refused_object_waits(setting: Setting, series: li
     setting.receive(files[-1:])
     assert setting.inbox.count_refused(job.series_instance_uid) == 0
     assert setting.inbox.count_refused(job.series_instance_uid, job.instance_count) == 1
+
+
+def test_one_slice_series_are_answered_once(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """Each slice a series of its own: one job for a worker, which counts the others."""
+    files = [
+        _changed(file, tmp_path / "own", SeriesInstanceUID=f"1.2.{number}", ImagesInAcquisition=None)
+        for number, file in enumerate(series)
+    ]
+    setting.receive(files)
+    jobs = setting.after(61)
+    queued = [job for job in jobs if job.state == "queued"]
+    assert len(jobs) == len(series)
+    assert len(queued) == 1
+    assert {job.code for job in jobs if job.state == "rejected"} == {"slice_per_series"}
+    assert setting.jobs.count_rejected(queued[0].study_instance_uid or "", "slice_per_series") == len(series) - 1
+
+
+@pytest.mark.parametrize("worse_first", [False, True])
+def test_the_better_of_two_flair_series_of_a_study_is_analysed(
+    setting: Setting, series: list[Path], tmp_path: Path, worse_first: bool
+) -> None:
+    """A derived copy in the same transfer is skipped with a reason that says what is analysed instead."""
+    derived = {"SeriesInstanceUID": "1.2.3", "ImageType": ["DERIVED", "PRIMARY", "M"]}
+    copies = [
+        _changed(file, tmp_path / "copy", SOPInstanceUID=f"1.2.3.{number}", **derived)
+        for number, file in enumerate(series)
+    ]
+    setting.receive([*copies, *series] if worse_first else [*series, *copies])
+    skipped, analysed = sorted(setting.after(3), key=lambda job: job.state != "rejected")
+    assert (skipped.series_instance_uid, skipped.code) == ("1.2.3", "better_flair_in_study")
+    assert "axial, 12 slices" in (skipped.reason or "")
+    assert analysed.state == "queued"
+    setting.jobs.retry_skipped(analysed.study_instance_uid or "")
+    assert setting.jobs.get(skipped.id).state == "queued"
