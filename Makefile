@@ -47,11 +47,21 @@ format: install  ## ruff's fixes and format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install peers  ## benchmarks beside the peers: receiving, sending, claim, inference
-	$(BIN)/python tests/benchmarks/receiving.py
-	$(BIN)/python tests/benchmarks/sending.py
-	$(BIN)/python tests/benchmarks/claim.py
-	$(BIN)/python tests/benchmarks/inference.py
+BENCH := runs/bench
+QUEUE_PEERS := $(VENV)-queues
+
+$(QUEUE_PEERS)/.installed: tests/benchmarks/peers.txt
+	$(PYTHON) -m venv $(QUEUE_PEERS)
+	$(QUEUE_PEERS)/bin/pip install -q -r $<
+	@touch $@
+
+bench: install peers $(QUEUE_PEERS)/.installed  ## benchmarks beside the peers, as JSON with ratios in runs/bench
+	mkdir -p $(BENCH)
+	$(BIN)/python tests/benchmarks/receiving.py --json | tee $(BENCH)/receiving.json
+	$(BIN)/python tests/benchmarks/sending.py --json | tee $(BENCH)/sending.json
+	$(BIN)/python tests/benchmarks/claim.py --peers $(QUEUE_PEERS)/bin/python --json | tee $(BENCH)/claim.json
+	$(BIN)/python tests/benchmarks/history.py --json | tee $(BENCH)/history.json
+	$(BIN)/python tests/benchmarks/inference.py --json | tee $(BENCH)/inference.json
 
 image:  ## build the image wmh-node with buildah; BASE=<image>, TARGET=worker-gpu, TAG=<name>
 	@bash deploy/scripts/build-image $(or $(TARGET),node) $(or $(TAG),wmh-node)

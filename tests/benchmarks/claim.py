@@ -1,19 +1,20 @@
 """How fast the database room is: instances recorded and jobs claimed a second, on SQLite and on PostgreSQL.
 
-    python tests/benchmarks/claim.py [--json] [--folder DIR] [--rounds N]
+    python tests/benchmarks/claim.py [--json] [--folder DIR] [--rounds N] [--peers PYTHON] [--queue-rounds N]
 
 Every number is durable commits: SQLite with synchronous=FULL, PostgreSQL with fsync. So the disk decides most of it;
 its own rate of fsync is printed first. The folder of the databases matters: name one on the disk that you mean. A
-benchmark, not a test: nothing passes or fails.
+benchmark, not a test: nothing passes or fails. Claim and finish by 1, 4 and 16 processes on PostgreSQL stands beside
+procrastinate's and pgqueuer's (`queue_rate.py`), where `--peers` names an environment with `peers.txt` in it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -26,7 +27,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1]), str(Path(__file__).res
 
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
-from support.databases import postgres_server, sqlite_url  # noqa: E402
+from support.databases import PostgresServer, postgres_server, sqlite_url  # noqa: E402
 from support.received import instance, series_uid  # noqa: E402
 
 from db.engine import Database, open_database  # noqa: E402
@@ -35,7 +36,8 @@ from db.inbox import Inbox  # noqa: E402
 from db.jobs import JobTable  # noqa: E402
 from db.records import NewDelivery  # noqa: E402
 
-WORKERS = 4
+_PROCESSES = (1, 4, 16)
+_PEERS = ("procrastinate", "pgqueuer")
 
 
 @dataclass(frozen=True)
@@ -49,27 +51,36 @@ class Measured:
     worst_ms: float
 
 
+@dataclass(frozen=True)
+class QueueRate:
+    """Jobs that so many processes claim and finish a second: the best round, all rounds, beside the better peer."""
+
+    queue: str
+    processes: int
+    per_second: float
+    rounds: list[float]
+    ratio: float | None
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--folder", type=Path, default=None, help="where the databases lie while measured")
     parser.add_argument("--rounds", type=int, default=200, help="transactions per measurement")
+    parser.add_argument("--peers", type=Path, default=None, help="Python that has procrastinate and pgqueuer")
+    parser.add_argument("--queue-rounds", type=int, default=3, help="rounds of each queue and number of processes")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder, postgres_server(arguments.folder) as server:
         measured = [_fsync(Path(folder), arguments.rounds)]
-        for name, url in _databases(Path(folder), arguments.folder):
+        for name, url in (("SQLite", sqlite_url(Path(folder))), ("PostgreSQL", server.new_database())):
             measured += _measure(name, url, arguments.rounds)
+        queues = list(_queue_rates(server, arguments.peers, 2 * arguments.rounds, arguments.queue_rounds))
     if arguments.json:
-        print(json.dumps([asdict(one) for one in measured], indent=2))
+        document = {"calls": [asdict(one) for one in measured], "queues": [asdict(one) for one in queues]}
+        print(json.dumps(document, indent=2))
     else:
-        _print(measured)
-
-
-def _databases(folder: Path, parent: Path | None) -> Iterator[tuple[str, str]]:
-    yield "SQLite", sqlite_url(folder)
-    with postgres_server(parent) as server:
-        yield "PostgreSQL", server.new_database()
+        _print(measured, queues)
 
 
 def _measure(name: str, url: str, rounds: int) -> Iterator[Measured]:
@@ -81,7 +92,6 @@ def _measure(name: str, url: str, rounds: int) -> Iterator[Measured]:
         yield _claim(name, database, rounds)
         yield _idle_claim(name, database, rounds)
         yield _heartbeat(name, database, rounds)
-    yield _claims_of_processes(name, url, rounds)
 
 
 def _fsync(folder: Path, rounds: int) -> Measured:
@@ -138,38 +148,25 @@ def _heartbeat(name: str, database: Database, rounds: int) -> Measured:
     return measured
 
 
-def _claims_of_processes(name: str, url: str, rounds: int) -> Measured:
-    with closing(open_database(url)) as database:
-        jobs = JobTable(database)
-        for number in range(rounds):
-            jobs.enqueue(series_uid(f"7.{number}"), "d" * 64, 24)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(WORKERS) as pool:
-        pool.map(_warm, [url] * WORKERS, chunksize=1)
-        started = time.perf_counter()
-        times = [one for some in pool.map(_claim_all, [url] * WORKERS, chunksize=1) for one in some]
-        seconds = time.perf_counter() - started
-    assert len(times) == rounds, f"{len(times)} claims of {rounds} jobs"
-    return Measured(
-        name, f"claim, {WORKERS} processes (jobs)", rounds / seconds, statistics.median(times) * 1e3, max(times) * 1e3
-    )
+def _queue_rates(server: PostgresServer, peers: Path | None, jobs: int, rounds: int) -> Iterator[QueueRate]:
+    """Each queue in turn, round by round, so that a busy machine hits all of them alike; the best round counts."""
+    queues = {"wmh-node": Path(sys.executable)} | ({} if peers is None else dict.fromkeys(_PEERS, peers))
+    for processes in _PROCESSES:
+        rates: dict[str, list[float]] = {queue: [] for queue in queues}
+        for _ in range(rounds):
+            for queue, python in queues.items():
+                rates[queue].append(_queue_rate(python, queue, server.new_database(), processes, jobs))
+        best = max((max(rates[queue]) for queue in rates if queue in _PEERS), default=None)
+        for queue, found in rates.items():
+            yield QueueRate(queue, processes, max(found), found, None if best is None else max(found) / best)
 
 
-def _warm(url: str) -> None:
-    with closing(open_database(url)) as database:
-        JobTable(database).list(limit=1)
-    time.sleep(0.5)  # so that every process of the pool gets one
-
-
-def _claim_all(url: str) -> list[float]:
-    times = []
-    with closing(open_database(url)) as database:
-        jobs = JobTable(database)
-        while True:
-            started = time.perf_counter()
-            if jobs.claim(f"benchmark-{os.getpid()}", 600) is None:
-                return times
-            times.append(time.perf_counter() - started)
+def _queue_rate(python: Path, queue: str, url: str, processes: int, jobs: int) -> float:
+    command = [str(python), str(Path(__file__).with_name("queue_rate.py")), queue, url, str(processes), str(jobs)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode:
+        sys.exit(f"{queue}, {processes} processes: {done.stderr[-2000:]}")
+    return float(done.stdout)
 
 
 def _time(name: str, what: str, once: Callable[[int], object], rounds: int, each: int = 1) -> Measured:
@@ -181,10 +178,15 @@ def _time(name: str, what: str, once: Callable[[int], object], rounds: int, each
     return Measured(name, what, each * rounds / sum(times), statistics.median(times) * 1e3, max(times) * 1e3)
 
 
-def _print(measured: list[Measured]) -> None:
+def _print(measured: list[Measured], queues: list[QueueRate]) -> None:
     table = Table("database", "what", "per second", "median ms", "worst ms", box=None)
     for one in measured:
         table.add_row(one.database, one.what, f"{one.per_second:,.0f}", f"{one.median_ms:.2f}", f"{one.worst_ms:.1f}")
+    Console().print(table)
+    table = Table("queue, claim and finish", "processes", "jobs per second", "of the better peer", box=None)
+    for rate in queues:
+        ratio = "" if rate.ratio is None else f"{rate.ratio:.2f}"
+        table.add_row(rate.queue, str(rate.processes), f"{rate.per_second:,.0f}", ratio)
     Console().print(table)
 
 

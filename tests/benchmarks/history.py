@@ -135,7 +135,6 @@ def _calls(database: Database) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "analysed series of a study", lambda: feedback.analysed_series("1.9.10")
     yield "first job of a study", lambda: feedback.first_job_of_study("1.9.10")
     yield "series of 24 instances", lambda: feedback.series_of_instances([f"1.2.{n}.1" for n in range(24)])
-    yield "newest files", lambda: inbox.newest_paths(10)
     yield "50 lines of the audit", lambda: audit_entries(database, 50)
 
 
