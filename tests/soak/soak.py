@@ -91,7 +91,8 @@ class Soak:
 
     def _receive(self, folder: Path) -> None:
         point, when = self._chance.choice(sorted(POINTS)), self._chance.choice(["before", "after"])
-        nth = 1 if point == "end of association" else self._chance.randint(1, _OBJECTS)
+        first = 2 if point == "final name" else 1  # the first start links the installation's own file
+        nth = 1 if point == "end of association" else self._chance.randint(first, _OBJECTS)
         files = mr_series(folder / "series", _OBJECTS)
         with ReceiverProcess(folder / "r", dies_at=(point, when, nth)) as receiver:
             acknowledged = [one.path for one in send_files(files, receiver.address) if one.ok]
