@@ -203,7 +203,7 @@ BREAKS = {
         "required", "DeviceSerialNumber is missing", lambda s: delete("DeviceSerialNumber")(s.seg)
     ),
     "no completion flag": Break("required", "CompletionFlag is empty", lambda s: put(s.sr, CompletionFlag="")),
-    "other class": Break("required", "does not know", lambda s: put(s.seg, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")),
+    "other class": Break("required", "do not know", lambda s: put(s.seg, SOPClassUID="1.2.840.10008.5.1.4.1.1.2")),
     "text too long": Break(
         "elements",
         "SeriesDescription is not legal as LO",
