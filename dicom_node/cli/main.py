@@ -112,6 +112,9 @@ def main() -> None:
     # Before anything else: pydicom's warnings quote element values, on a terminal as in a log.
     configure_logs("warning")
     asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    with exit_codes():
-        app = build_app(asked) if any(mount.name == asked for mount in COMMANDS) else build_overview()
-        app(prog_name="wmh-node")
+    try:
+        with exit_codes():
+            app = build_app(asked) if any(mount.name == asked for mount in COMMANDS) else build_overview()
+            app(prog_name="wmh-node")
+    except typer.Exit as ended:  # raised while the command's module was imported, where Click does not catch it
+        sys.exit(ended.exit_code)
