@@ -17,7 +17,10 @@ from training.bundle.anatomy.slices import UNKNOWN, AnatomySlices, join, of_draw
 from training.files import write_whole
 from training.synthesis.stream import scan_files
 
-SPECIFICATION: Final = NetworkSpecification(squeeze_excitation=False, width=0.25, size=128, outputs=len(PARTS))
+# Without dropout: before batch normalisation it gave so narrow a network other statistics in use than in training.
+SPECIFICATION: Final = NetworkSpecification(
+    squeeze_excitation=False, variant="text", width=0.25, size=128, outputs=len(PARTS)
+)
 BATCH: Final = 16
 _SAVE_EVERY: Final = 100
 _THIN_STEP: Final = 5  # slices of 1 mm are much alike
