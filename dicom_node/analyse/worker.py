@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 
 import structlog
@@ -18,15 +17,14 @@ from dicom_node.analyse.lease import job_lease
 from dicom_node.analyse.outcome import Fail, Hold, Outcome, Reject, Retry, WaitForStorage, cause_of, outcome_of
 from dicom_node.analyse.refusal import RefusalReporter
 from dicom_node.analyse.rules import WorkRules
+from dicom_node.analyse.source import SeriesSource
 from dicom_node.node import metrics
-from dicom_node.node.errors import IncompleteSeries, NotAnalysable, RefusalReportDelayed, StorageTrouble
+from dicom_node.node.errors import NotAnalysable, RefusalReportDelayed, StorageTrouble
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.storage import StorageProbe
 from dicom_node.results.common.predecessor import ReportReference
-from dicom_node.series.read.flair_series import OBJECTS_REFUSED
 from dicom_node.series.read.received_series import ReceivedSeriesReader
-from dicom_node.series.rules.selection import slice_per_series
 from segmentation.ensemble import Ensemble
 
 log = structlog.get_logger()
@@ -41,8 +39,7 @@ class Worker:
         owner: name of the lease's holder, unique to this process.
         current_model: gives the ensemble for the next job, None when no job can be begun; asked before each claim.
         outbox: where result sets go; the paths of instances start in the folder above it.
-        reader: reads received files, within limits.
-        follow_ups: finds earlier results of the patient; None: results do not mention one.
+        reader, follow_ups: read received files; find earlier results (None: results do not mention one).
         end_process, has_settled: see `job_lease` and `ClockWatch`.
     """
 
@@ -63,6 +60,7 @@ class Worker:
         self._outbox, self._rules, self._reader, self._follow_ups = outbox, rules, reader, follow_ups
         self._end_process, self._has_settled, self._storage = end_process, has_settled, outbox.folder.parent
         self._probe = StorageProbe(self._storage)
+        self._source = SeriesSource(inbox, jobs, reader, self._storage)
         self._refusals = RefusalReporter(jobs, reader, outbox, rules.destinations, self._probe)
         self._waits_for_storage = False
 
@@ -102,13 +100,8 @@ class Worker:
 
     def _analyse(self, job: Job, ensemble: Ensemble, lease: Heartbeat) -> None:
         """Read, segment, look for an earlier result, write, publish, and commit the deliveries."""
-        self._require_stack(job)
-        started = time.monotonic()
-        series = self._reader.read(self._inbox.instances_of_job(job), self._storage, job.instances_digest)
-        # As of the job, so that a second attempt gives the same bytes.
-        if self._inbox.count_refused(job.series_instance_uid, job.instance_count, job.created_at):
-            series = series.with_flags([OBJECTS_REFUSED])
-        analysis = analyse(series, ensemble, time.monotonic() - started, None, self._rules.region_rule)
+        series, seconds_read = self._source.read(job)
+        analysis = analyse(series, ensemble, seconds_read, None, self._rules.region_rule)
         predecessor = ReportReference.of(job.answered or self._jobs.earlier_report(job))
         follow_up = None if self._follow_ups is None else self._follow_ups.find(job, series, ensemble.identity)
         # The job's own time, not the clock's: a second attempt must give the same bytes.
@@ -123,17 +116,6 @@ class Worker:
             self._jobs.deliver(job.id, self._owner, written.measurements, deliveries, written.report.uids)
         metrics.analysed(written.measurements)
         log.info("result set written", job=job.id, destinations=len(deliveries), wmh_volume_ml=written.volume_ml)
-
-    def _require_stack(self, job: Job) -> None:
-        """The last of a study's one-slice series answers for all of them.
-
-        Raises:
-            IncompleteSeries: each slice is a series of its own.
-        """
-        if job.instance_count != 1 or job.study_instance_uid is None:
-            return
-        if (others := self._jobs.count_rejected(job.study_instance_uid, "slice_per_series")) > 0:
-            raise IncompleteSeries("slice_per_series", slice_per_series(others + 1))
 
     def _end(self, job: Job, ensemble: Ensemble, lease: Heartbeat, outcome: Outcome) -> None:
         match outcome:
@@ -165,5 +147,4 @@ class Worker:
             self._jobs.reject(job.id, self._owner, refusal.code, refusal.reason, answers, sent.report, sent.remark)
         metrics.series_rejected(refusal.code)
         log.info("job rejected", job=job.id, code=refusal.code, destinations=len(answers))
-        for other in self._jobs.retry_skipped(job.study_instance_uid) if job.study_instance_uid else ():
-            log.info("skipped series is analysed after all", job=other.id, instead_of=job.id)
+        self._source.retry_skipped(job)
