@@ -52,7 +52,7 @@ def _close_reader() -> Iterator[None]:
 
 
 # What the default profile has of a series without ventricles, in sending order.
-GENERIC = ("seg.dcm", "summary.dcm", "summary-2.dcm", "sr.dcm")
+GENERIC = ("seg.dcm", "summary.dcm", "sr.dcm")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: 
         sent = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
     assert sent["pacs"] == list(GENERIC)
     assert sent["slicer"] == ["seg-nonempty.dcm", "probability.dcm", "sr-nonempty.dcm"]
-    assert sent["old"] == ["summary.dcm", "summary-2.dcm", "presentation.dcm", "report-pdf.dcm"]
+    assert sent["old"] == ["summary.dcm", "presentation.dcm", "report-pdf.dcm"]
     everything = {name for names in sent.values() for name in names}
     assert {path.name for path in folder.iterdir()} == everything | {"measurements.json", "overlay.png"}
 
@@ -342,7 +342,7 @@ def test_a_mount_that_is_lost_costs_no_job(setting: Setting, series: list[Path])
         setting.worker.work_once()
     job = setting.jobs.get(job_id)
     assert (job.state, job.attempts) == ("queued", 0)
-    assert "storage is away" in (job.reason or "")
+    assert "storage is not available" in (job.reason or "")
     shutil.copytree(away, setting.storage, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*sqlite*"))
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "delivering"
