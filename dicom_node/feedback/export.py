@@ -8,8 +8,8 @@
 
 A case is named for the first job about its series, which never changes, so that an export into the same folder again
 adds what is new, and replaces what has been corrected once more. A patient is named by a keyed hash of the node
-(`dicom_node.analyse.follow_up.patient_key`): his scans share a name, and nobody without the node's key can tell whose
-it is.
+(`dicom_node.analyse.follow_up.patient_key`): the scans of one patient share a name, and only the node's key
+shows whose it is.
 Rows that are in patients.csv already are kept as they are, since people fill in sites and splits.
 """
 

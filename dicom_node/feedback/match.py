@@ -11,7 +11,7 @@
 | its file is not what was received any more               | waits for the resend that repairs it                    |
 
 Nothing is claimed: two workers that look at the same row come to the same decision, and the first one stays. A kill at
-any instruction leaves the row waiting, and the next look begins anew.
+any instruction leaves the row waiting, and the next look begins again.
 """
 
 from __future__ import annotations

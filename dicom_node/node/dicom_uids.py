@@ -57,7 +57,7 @@ _COMPRESSED: Final = (
     TransferSyntax("1.2.840.10008.1.2.4.91", "JPEG 2000", encapsulated=True),
 )
 # Many a PACS holds ultrasound and secondary captures in these. Objects that are only kept may use them; MR may not,
-# since nobody should measure on 8 lossy bits.
+# since no one should measure on 8 lossy bits.
 _VIEWED: Final = (
     TransferSyntax("1.2.840.10008.1.2.4.50", "JPEG Baseline (Process 1)", encapsulated=True),
     TransferSyntax("1.2.840.10008.1.2.4.51", "JPEG Extended (Process 2 and 4)", encapsulated=True),

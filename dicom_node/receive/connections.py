@@ -8,7 +8,7 @@ A real peer sends its A-ASSOCIATE-RQ within milliseconds, so when too many wait,
 for long is aborted for the newcomer, or else one whose present message has come slowly for as long: peers that drip
 must not keep others out. Nor must one peer that holds most places and only talks (C-ECHO, objects that are refused): of
 its associations one that has stored nothing for as long goes, if there is no other. If there is none at all, the
-newcomer is rejected as "local limit exceeded" (transient), and tries again. While there is room, nobody is too slow.
+newcomer is rejected as "local limit exceeded" (transient), and tries again. While there is room, no peer is too slow.
 
 However well they behave, the associations of one address never take all the places: some are kept for others. Beyond
 its share an address gets in only for one of its own that has to go by the same rules.

@@ -97,7 +97,7 @@ def serve(
         listener: for DICOM without TLS; None when that is closed.
         stop: set when it is time to end.
         tls_listener: for DICOM over TLS; None when that is closed.
-        liveness: hears that we listen, and that we go on; None: nobody asks.
+        liveness: receives the state of this role; None: the state is not asked for.
 
     Raises:
         ReceivingError: nothing can be accepted any more, or see `run_receiver`.

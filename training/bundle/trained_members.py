@@ -128,7 +128,7 @@ def start_weights(start: Path, recipe: Recipe, member: int, held_out: Sequence[S
         start: the run's folder, or the bundle's.
         recipe: of the stage that goes on.
         member: from 0.
-        held_out: per fold, the patients whom the member of that number must not have seen.
+        held_out: per fold, the patients that the member of that number must not have seen.
 
     Raises:
         BadCohort: that member is not finished, of another preset than the recipe goes on from, or of other folds.

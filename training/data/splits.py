@@ -74,7 +74,7 @@ def member_parts(cases: Sequence[LabelledCase], members: int, scheme: Scheme, se
     """What each member sees of the training part.
 
     `subsets` (paper): each member sees another random 90 % of the patients, one tenth rounded, and at least one, being
-    left out. Below five patients nobody is left out, and members differ by their seeds alone. Where there are fewer
+    left out. Below five patients no patient is left out, and members differ by their seeds alone. Where there are fewer
     different subsets than members, they are used in turn.
     `folds`: each patient is held out by exactly one member (`training.data.folds`).
 

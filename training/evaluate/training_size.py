@@ -55,7 +55,7 @@ def training_size_curve(
         seed: of the order of patients.
 
     Raises:
-        BadCohort: a size beyond the training patients, or nobody to judge on.
+        BadCohort: a size beyond the training patients, or no patient to judge on.
     """
     pool, judges = _pool(cases, sizes), _judges(cases)
     order = np.random.default_rng((seed, 8421)).permutation(sorted({case.patient for case in pool}))

@@ -61,7 +61,7 @@ def fit_member(
         folder: of the checkpoint.
         progress: called with (finished epochs, all epochs, loss).
         stop_after: end after so many epochs.
-        initial: weights to start from in place of random ones, in the network's order; the optimizer starts anew.
+        initial: weights to start from in place of random ones, in the network's order; the optimizer starts fresh.
         validation: cases to score after each epoch.
         on_epoch: called with the record of each finished epoch, once it is on disk.
 

@@ -1,6 +1,6 @@
 """RUN: the folder of one training.
 
-run.json          what is trained: recipe, seed, split, who sees whom, backend, software; written before any epoch
+run.json          what is trained: recipe, seed, split, patients of each member, backend, software; made first
 member-K/         checkpoint of member K (from 0); a stage before the last has a folder of its own in it
 logs/member-K/    TensorBoard
 bundle/           the model, once all members are finished

@@ -1,4 +1,4 @@
-"""A job that is judged anew knows the answer that was sent before; a delivery that is not all sent, its report."""
+"""A job that is judged again knows the answer that was sent before; a delivery that is not all sent, its report."""
 
 import sqlalchemy as sa
 from alembic import op

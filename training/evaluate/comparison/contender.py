@@ -30,7 +30,7 @@ class Candidate:
         architecture: its network, in words.
         digest: of its model: a contender of an earlier comparison with the same one is not listed again.
         open: compiles it; called when its turn comes, so that one network at a time is in memory.
-        known: on whom it was trained.
+        known: the patients it was trained on.
         baseline: a simpler method set beside the models.
     """
 
