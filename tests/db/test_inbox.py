@@ -80,7 +80,7 @@ class TestInbox:
         assert (stored.is_conflict, stored.known_elsewhere) == (False, True)
         assert [one.conflict_count for one in self.inbox.open_series()] == [0, 0]
         job = self.jobs.enqueue(OTHER_SERIES, "a" * 64, 1)
-        assert any("another series has too" in event.detail for event in self.jobs.events(job.id))
+        assert any("another series also has" in event.detail for event in self.jobs.events(job.id))
 
     def test_look_into_a_series(self) -> None:
         """Evidence and instances of one series fit each other, and a judged series is not open."""

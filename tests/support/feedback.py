@@ -108,7 +108,7 @@ class AnalysedNode:
     def analyse(self) -> Job:
         """A job with a result set in the outbox, as the worker leaves it."""
         uid = self.series.series_instance_uid
-        job = self.jobs.enqueue(uid, self.series.instances_digest, len(self.files))
+        job = self.jobs.enqueue(uid, self.series.files_digest, len(self.files))
         self.jobs.claim("worker", 60)
         with self.outbox.workplace(job.id) as folder:
             written = write_result_set(result_set_of(self.series, self.segmentation), folder)

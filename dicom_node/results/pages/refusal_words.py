@@ -62,6 +62,10 @@ _SEVERAL_PATIENTS: Final = Advice(
     "Images of one patient in a series.",
     "Find out in the PACS which patients these images belong to, and send each patient's images as a separate series.",
 )
+_SLICE_PER_SERIES: Final = Advice(
+    "Every slice of a scan in one series.",
+    "Send the scan again with one SeriesInstanceUID for all slices; check the routing rule or the export that divided it.",
+)
 _FAULT: Final = Advice(
     _FLAIR,
     "This is a fault of the program, not of the images. Please give the code below to the administrator of this node.",
@@ -85,14 +89,16 @@ _ADVICE: Final[dict[str, Advice]] = {
             "short_inversion",
             "no_head_visible",
             "not_flair",
+            "no_flair",
         ),
         _NOT_FLAIR,
     ),
-    **dict.fromkeys(("segmentation", "map", "reformatted", "processed", "derived"), _PROCESSED),
+    **dict.fromkeys(("segmentation", "map", "reformatted", "processed", "derived", "not_a_scan"), _PROCESSED),
     **dict.fromkeys(
         ("several_flair_volumes", "too_many_images", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL
     ),
     "several_patients": _SEVERAL_PATIENTS,
+    "slice_per_series": _SLICE_PER_SERIES,
     **dict.fromkeys(("empty", "too_few_slices", "slices_missing"), _INCOMPLETE),
     **dict.fromkeys(("not_axial", "rotated_in_plane"), _NOT_AXIAL),
     **dict.fromkeys(
@@ -111,6 +117,7 @@ _ADVICE: Final[dict[str, Advice]] = {
             "several_series",
             "several_studies",
             "frame_count_mismatch",
+            "pixel_length_contradicts",
             "frames_in_single_frame",
             "not_grey",
             "bits_contradictory",

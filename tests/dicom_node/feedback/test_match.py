@@ -272,7 +272,7 @@ class TestKept:
             assert (fresh.look(number).state, fresh.look(number).code) == (WAITING, "no_series")
             fresh.receive_series()
             assert fresh.look(number).code == "not_analysed"
-            job = fresh.jobs.enqueue(fresh.series.series_instance_uid, fresh.series.instances_digest, 8)
+            job = fresh.jobs.enqueue(fresh.series.series_instance_uid, fresh.series.files_digest, 8)
             assert fresh.look(number).code == "no_result"
             assert f"job {job.id} is queued" in (fresh.feedback.get(number).reason or "")
             fresh.analyse()

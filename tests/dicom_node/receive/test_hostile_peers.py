@@ -318,7 +318,7 @@ def test_full_of_talking_associations_a_newcomer_still_gets_in(tmp_path):
             newcomer.associate()
             one = mr_object()
             assert newcomer.store(one.SOPInstanceUID, encoded(one)) == 0x0000
-        assert "storing nothing while others wait" in receiver.wait_for_line("association aborted")
+        assert "stores nothing while others wait" in receiver.wait_for_line("association aborted")
         last = mr_object(99, series=other_series)
         assert honest.store(last.SOPInstanceUID, encoded(last)) == 0x0000
         for scu in places:

@@ -178,15 +178,16 @@ def test_no_slice_is_shown_twice(head: FlairSeries, found: Segmentation, monkeyp
     assert len(shown) == len(set(shown)) == int(found.mask.any(axis=(1, 2)).sum())
 
 
-def test_every_note_is_told_whole(head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_note_is_shown_whole(head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first page has no room for is not lost: it says where all notes are, and there each word of them is."""
     content = content_with(head, found, FLAGS, WARNINGS)
     pages = laid(content, monkeypatch)
     with_notes = [page for page in pages if not page.panels]
     number = len(pages) - len(with_notes) + 1
     assert f"All {len(content.notes)} notes: page {number}." in [said for said, _ in pages[0].texts]
-    told = " ".join(said for page in with_notes for said, _ in page.texts)
-    assert " ".join(" ".join(note.split()) for note in content.notes) in told.replace(" - ", " ").replace("  ", " ")
+    shown = " ".join(said for page in with_notes for said, _ in page.texts).replace(" - ", " ").replace("  ", " ")
+    # One by one: the last notes may stand on a page of their own, behind its heading.
+    assert [note for note in content.notes if " ".join(note.split()) not in shown] == []
 
 
 def test_what_weighs_most_is_noted_first(head: FlairSeries, found: Segmentation) -> None:

@@ -1,4 +1,4 @@
-"""What a radiologist is told about a series that was not analysed."""
+"""What a radiologist reads about a series that was not analysed."""
 
 from __future__ import annotations
 
@@ -36,6 +36,6 @@ def test_advice_is_ascii_and_short(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["several_flair_volumes", "too_many_images", "no_geometry"])
-def test_a_flair_is_not_told_to_be_called_one(code: str) -> None:
-    """These are told of series whose names or timing say FLAIR: nobody is sent to correct the protocol's name."""
+def test_advice_for_a_flair_does_not_doubt_its_name(code: str) -> None:
+    """These concern series whose names or timing say FLAIR: the advice is not to correct the protocol's name."""
     assert advice_for(code) != advice_for("not_flair")

@@ -84,7 +84,7 @@ def test_without_a_flair_each_series_is_named(tmp_path):
     """The reason says which series is which, and why each is refused."""
     one, other = another("1.2.1", Modality="CT", SeriesNumber=2), another("1.2.2", SeriesDescription="localizer")
     with pytest.raises(
-        NotFlair, match=r"Series 2, 10 files \(1\.2\.1\): This is no MR.*1\.2\.2\): This is a localizer"
+        NotFlair, match=r"Series 2, 10 files \(1\.2\.1\): This is not an MR.*1\.2\.2\): This is a localizer"
     ):
         select(tmp_path, one, other)
 
