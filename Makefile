@@ -34,6 +34,10 @@ test: install peers  ## every test, against the real peers
 soak: install peers  ## kills, power cuts, hostile peers and files; KILLS=20 (1000 before a release); not a part of test
 	$(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),20)
 
+quick: install  ## the tests for the work between: no peers, nothing slow, under three minutes
+	WMH_NODE_TEST_PEERS=none $(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not shared_data" \
+		$(or $(ARGS),tests/db tests/segmentation tests/dicom_node tests/docs)
+
 check: install docs  ## ruff, mypy, import rules, documentation
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

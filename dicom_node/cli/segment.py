@@ -43,7 +43,7 @@ def segment(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Segment the FLAIR series of a folder into SEG, SR, measurements and pictures, without a database.
+    """Segment the FLAIR series of a folder into SEG, SR, measurements and pictures. No database is needed.
 
     Of several FLAIR series of one study the best is analysed; of several studies each goes to a folder of its own.
 

@@ -20,6 +20,7 @@ def peer(program: str) -> str:
     Never a script of Python: pynetdicom installs `storescu`, `storescp`, `findscu`, ... beside the interpreter, which
     are not DCMTK's programs of these names, and a `PATH` may begin there.
     """
+    _skip_in_quick_runs()
     places = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *_EXTRA_PLACES]
     candidates = (shutil.which(program, path=place) for place in places if place)
     found = next((one for one in candidates if one is not None and not _is_python_script(one)), None)
@@ -33,6 +34,7 @@ def node_peer(name: str) -> Path:
 
     `ohif` is the built viewer (its index.html is in the folder); the others are packages for `require`.
     """
+    _skip_in_quick_runs()
     folder = NODE_PEERS / "ohif" if name == "ohif" else NODE_PEERS / "node_modules" / name
     if not folder.is_dir():
         missing(f"JavaScript peer {name} is not installed (make peers)")
@@ -44,6 +46,12 @@ def missing(message: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(message)
     pytest.skip(message)
+
+
+def _skip_in_quick_runs() -> None:
+    """`make quick` asks for no peer, whether it is installed or not."""
+    if os.environ.get("WMH_NODE_TEST_PEERS") == "none":
+        pytest.skip("make quick leaves peers out")
 
 
 def _is_python_script(path: str) -> bool:

@@ -64,7 +64,7 @@ _SEVERAL_PATIENTS: Final = Advice(
 )
 _SLICE_PER_SERIES: Final = Advice(
     "Every slice of a scan in one series.",
-    "Send the scan again with one SeriesInstanceUID for all slices; check the routing rule or the export that divided it.",
+    "Send the scan again with one SeriesInstanceUID for all slices; check the route or export that divided it.",
 )
 _FAULT: Final = Advice(
     _FLAIR,

@@ -93,7 +93,7 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     cli("models", "add", wild)
 
     unjudged = cli("models", "promote", "tiny-bright@0.0.1", code=1)
-    assert "expected labelled cases to judge it on; came none: give --cases DIR" in unjudged.stderr
+    assert "expected labelled cases to judge it on; got none: give --cases DIR" in unjudged.stderr
     assert json.loads(cli("models", "list", "--json").stdout)["live"] is None
     promoted = json.loads(
         cli("models", "promote", "tiny-bright@0.0.1", "--cases", cases, "--margin", 1, "--json").stdout
@@ -124,7 +124,7 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     cli.settings["WMH_NODE_MODEL"] = str(wild)
     rolled = cli("models", "rollback", "--by", "bob")
     assert f"({first[:12]}) is live again" in rolled.stdout
-    assert "pins" in rolled.stderr
+    assert "wins over the live model" in rolled.stderr
     audit = json.loads(cli("jobs", "audit", "--json").stdout)
     promotions = ["promote model", "promote model", "promote model", "add model"]  # the shipped one with the first
     assert [one["action"] for one in audit] == ["roll back model", *promotions, *["add model"] * 2]
@@ -239,7 +239,7 @@ def test_nothing_is_added_below_a_disk_that_is_not_mounted(cli: Cli, good: Path,
         association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
         inbox.record([instance(series_uid(), 1, association)])
     cli.storage.mkdir()
-    assert "not mounted" in cli("models", "add", good, code=2).stderr
+    assert "may not be mounted" in cli("models", "add", good, code=2).stderr
     assert list(cli.storage.iterdir()) == []
     assert json.loads(cli("models", "list", "--json").stdout)["models"] == []
 

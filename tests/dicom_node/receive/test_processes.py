@@ -214,7 +214,7 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(ReceivingError, match=f"port {port} on 127.0.0.1 is taken"):
+        with pytest.raises(ReceivingError, match=f"port {port} on 127.0.0.1 is used by another program"):
             open_listener("127.0.0.1", port)
 
 

@@ -40,7 +40,7 @@ def test_global_state_is_untouched() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("module", ["dicom_node.receive.run", "dicom_node.serve.work_role", "dicom_node.cli.compare"])
+@pytest.mark.parametrize("module", ["dicom_node.receive.run", "dicom_node.serve.work_role", "dicom_node.cli.main"])
 def test_the_node_never_loads_matplotlib(module: str) -> None:
     """Receiver and worker do not pay for figures, and neither does `--help`."""
     program = f"import sys, {module}; assert not {{'matplotlib', 'jinja2'}} & set(sys.modules)"
