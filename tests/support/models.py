@@ -18,6 +18,7 @@ from segmentation.preprocessing.settings import PreprocessingSettings
 WIDTH = 0.125
 BRIGHT_SD = 2.0
 """The `bright` network calls a pixel WMH from this many SD above the brain's mean on."""
+_SURE_SD = 1.2
 VENTRICLE_SD = 7.0
 """The ventricle network beside it calls a pixel ventricle from here on: what is so bright is no tissue."""
 
@@ -36,15 +37,17 @@ def tiny_bundle(
     ventricles: bool = False,
     ventricle_sd: float = VENTRICLE_SD,
     size: int = 256,
+    sure: bool = False,
 ) -> Path:
     """Write a bundle into `folder` and return it.
 
     `bright`: hand-made weights whose members call pixels WMH that are about `BRIGHT_SD` brighter than the brain's mean;
     what it segments on a phantom is plausible and never empty. `random`: every weight counts, nothing is plausible;
     for agreement and determinism. `ventricles` adds a UNet of twice the width: one that calls very bright pixels
-    ventricle, or a random one.
+    ventricle, or a random one. `sure`: bright members that begin lower and are unsure of little; what they segment on a
+    phantom without scalp (`support.phantom_series.without_scalp`) counts as reliable.
     """
-    built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size)
+    built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size, sure)
     shutil.copytree(built, folder, dirs_exist_ok=True)
     return folder
 
@@ -65,6 +68,7 @@ def _built(
     ventricles: bool,
     ventricle_sd: float,
     size: int,
+    sure: bool,
 ) -> Path:
     """Once per test session: Keras takes seconds to import."""
     import keras
@@ -77,7 +81,8 @@ def _built(
         keras.utils.set_random_seed(seed * 100 + member)
         model = build_network(specification)
         if kind == "bright":
-            _see_bright_pixels(model, threshold=BRIGHT_SD + 0.1 * (member - (members - 1) / 2))
+            middle, steepness = (_SURE_SD, 40.0) if sure else (BRIGHT_SD, 4.0)
+            _see_bright_pixels(model, middle + 0.1 * (member - (members - 1) / 2), steepness)
         else:
             _stir(model, np.random.default_rng(seed * 100 + member))
         models.append(model)
@@ -114,7 +119,7 @@ def _stir(model: Any, rng: np.random.Generator) -> None:
                 variable.assign(rng.uniform(0.5, 1.5, variable.shape))
 
 
-def _see_bright_pixels(model: Any, threshold: float) -> None:
+def _see_bright_pixels(model: Any, threshold: float, steepness: float = 4.0) -> None:
     """Carry the input along the topmost skip and put a sigmoid at the threshold; everything else is zero."""
     for layer in model.layers:
         for variable in layer.weights:
@@ -134,7 +139,6 @@ def _see_bright_pixels(model: Any, threshold: float) -> None:
         bias[0] = shift if name == "down1_1_conv" else 0.0
         model.get_layer(name).set_weights([kernel, bias])
     excited = 0.5 if any(layer.name == "down1_recalibrate" for layer in model.layers) else 1.0
-    steepness = 4.0
     kernel, bias = model.get_layer("wmh").get_weights()
     kernel[0, 0, 0, 0] = steepness / excited
     bias[0] = -steepness * (shift + threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_node.demo.phantom.phantom import make_phantom
+from dicom_node.demo.phantom.phantom import Phantom, make_phantom
 from dicom_node.demo.phantom.spec import PhantomSpec
 from dicom_node.demo.phantom.writing import write_phantom_series
 
@@ -31,6 +32,11 @@ def phantom_series(*, enhanced: bool = False) -> list[Dataset]:
     for one in series:
         one.pop("ImagesInAcquisition", None)
     return series
+
+
+def without_scalp(phantom: Phantom) -> Phantom:
+    """The phantom's brain alone, as after skull stripping: nothing outside it is bright."""
+    return replace(phantom, flair=np.where(phantom.brain, phantom.flair, 0).astype(np.float32))
 
 
 def pixels(one: Dataset) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from support.databases import PostgresServer, postgres_server
+from support.phantom_series import without_scalp
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
@@ -28,7 +29,7 @@ PATIENT = {"PatientID": "ZQ-774411", "PatientName": "Zwetschge^Quitta", "Patient
 
 def scan(folder: Path, day: date, wmh_ml: float, **elements: str) -> list[Path]:
     """A small phantom series of the patient at that day."""
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml)), folder)
+    files = write_phantom_series(without_scalp(make_phantom(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml))), folder)
     for file in files:
         dataset = pydicom.dcmread(file)
         for keyword, value in {**PATIENT, **elements}.items():
@@ -65,13 +66,13 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def setting(request: pytest.FixtureRequest, tmp_path: Path, tiny_ensemble: Ensemble) -> Iterator[Setting]:
+def setting(request: pytest.FixtureRequest, tmp_path: Path, sure_ensemble: Ensemble) -> Iterator[Setting]:
     """A worker with one destination."""
     url = None
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").new_database()
         upgrade(url)
-    made = Setting(tmp_path, tiny_ensemble, url)
+    made = Setting(tmp_path, sure_ensemble, url)
     with closing(made.database):
         yield made
 

@@ -11,6 +11,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
+from support.phantom_series import without_scalp
 from support.worker_setting import READER, Setting
 
 from db.deliveries import DeliveryTable
@@ -30,16 +31,18 @@ def _close_reader() -> Iterator[None]:
 
 
 @pytest.fixture
-def setting(tmp_path: Path, tiny_ensemble: Ensemble) -> Iterator[Setting]:
+def setting(tmp_path: Path, sure_ensemble: Ensemble) -> Iterator[Setting]:
     """A worker with both destinations."""
-    made = Setting(tmp_path, tiny_ensemble, destinations=DESTINATIONS)
+    made = Setting(tmp_path, sure_ensemble, destinations=DESTINATIONS)
     with closing(made.database):
         yield made
 
 
 def series_of(folder: Path, matrix: int, day: date = date(2024, 2, 1)) -> list[Path]:
     """A small phantom series of one patient at that day."""
-    files = write_phantom_series(make_phantom(PhantomSpec(seed=day.year, slices=12, matrix=matrix)), folder)
+    files = write_phantom_series(
+        without_scalp(make_phantom(PhantomSpec(seed=day.year, slices=12, matrix=matrix))), folder
+    )
     for file in files:
         dataset = pydicom.dcmread(file)
         dataset.PatientID = "ZQ-774411"
