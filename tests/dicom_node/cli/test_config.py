@@ -75,7 +75,7 @@ def test_check_names_what_a_destination_rejects(tmp_path: Path) -> None:
     assert findings["destination old"]["ok"]
     assert not findings["destination full"]["ok"]
     told = findings["destination full"]["detail"]
-    assert "takes no segmentations (Segmentation Storage), no reports (Comprehensive 3D SR Storage): accept" in told
+    assert "accepts no segmentations (Segmentation Storage), no reports (Comprehensive 3D SR Storage)" in told
     assert "the profile +legacy" in told
     told = findings["destination map"]["detail"]
     assert "accept the SOP class there; or leave out +probability, which counts" in told

@@ -35,14 +35,14 @@ def test_an_empty_mount_point_is_refused(url: str, tmp_path: Path) -> None:
     mount_point.mkdir()
     settings = {"WMH_NODE_STORAGE": str(mount_point), "WMH_NODE_DATABASE_URL": url}
     done = run_cli("receive", environment={**clean_environment(), **settings}, code=2)
-    assert "not mounted" in done.stderr
+    assert "may not be mounted" in done.stderr
     assert "inbox/" in done.stderr
     assert list(mount_point.iterdir()) == []
 
 
 def test_storage_in_use_is_taken(url: str, tmp_path: Path) -> None:
     """With the signs that a receiver has worked there, or with a known file, or as its administrator has confirmed."""
-    with pytest.raises(ConfigurationError, match="gone for good"):
+    with pytest.raises(ConfigurationError, match="files are lost"):
         require_storage(tmp_path / "mnt", url)
     (tmp_path / "mnt" / "inbox").mkdir(parents=True)
     require_storage(tmp_path / "mnt", url)

@@ -74,7 +74,7 @@ def test_a_lost_checkpoint_is_told(tmp_path: Path, pool: SlicePool) -> None:
     with pytest.raises(CheckpointLost, match=r"member-2: epoch-001.*cannot be read.*delete state"):
         fit_member(Pools(pool, pool), RECIPE, 1, folder)
     weights.unlink()
-    with pytest.raises(CheckpointLost, match=r"member-2: epoch-001.weights.h5 is gone"):
+    with pytest.raises(CheckpointLost, match=r"member-2: epoch-001.weights.h5 is missing"):
         fit_member(Pools(pool, pool), RECIPE, 1, folder)
     (folder / "state.json").write_text("{")
     with pytest.raises(CheckpointLost, match=r"state.json cannot be read"):
