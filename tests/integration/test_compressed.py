@@ -26,6 +26,7 @@ from support.dcmtk import storescu
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
 from support.peers import peer
+from support.phantom_series import without_scalp
 from support.processes import free_port
 from support.scp import RecordingScp
 
@@ -98,7 +99,7 @@ def _volume_ml(report: Dataset) -> list[str]:
 
 def test_compressed_series_give_the_answer_of_the_uncompressed_one(tmp_path: Path) -> None:
     """RLE, JPEG lossless, JPEG-LS, JPEG 2000, deflated: stored as sent; the same mask and numbers, bit for bit."""
-    images = write_phantom_series(make_phantom(PhantomSpec(slices=8, matrix=96)), tmp_path / "phantom")
+    images = write_phantom_series(without_scalp(make_phantom(PhantomSpec(slices=8, matrix=96))), tmp_path / "phantom")
     plain = _as_another_series(images, tmp_path / "plain")
     sent = {ExplicitVRLittleEndian: plain}
     for syntax, encoder, _ in SYNTAXES:
@@ -107,7 +108,9 @@ def test_compressed_series_give_the_answer_of_the_uncompressed_one(tmp_path: Pat
     proposals = {ExplicitVRLittleEndian: "-xe", **{syntax: option for syntax, _, option in SYNTAXES}}
     with (
         RecordingScp(free_port()) as pacs,
-        Node(tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", tiny_bundle(tmp_path / "model")) as node,
+        Node(
+            tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", tiny_bundle(tmp_path / "model", sure=True)
+        ) as node,
     ):
         for syntax, files in sent.items():
             storescu(files, AE_TITLE, node.port, proposals[syntax])

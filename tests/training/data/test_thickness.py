@@ -52,5 +52,5 @@ def test_signal_of_the_neighbour_is_in_the_slice_and_the_label_stays() -> None:
 
 def test_a_share_that_would_belie_the_label_is_refused() -> None:
     """Half a neighbour or more, in words, before any epoch."""
-    with pytest.raises(BadRecipe, match=r"below 0\.5, came 0\.5"):
+    with pytest.raises(BadRecipe, match=r"below 0\.5, got 0\.5"):
         with_settings(replace(SMALL, augmentation=STILL), ("augmentation.thickness_share=0.5",))
