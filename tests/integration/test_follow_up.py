@@ -11,6 +11,7 @@ import pytest
 from pydicom.dataset import Dataset
 from support.models import tiny_bundle
 from support.node import Node
+from support.phantom_series import without_scalp
 from support.processes import free_port, until
 from support.results import outbox_of
 from support.scp import RecordingScp, send_slowly
@@ -25,7 +26,8 @@ SECRETS = ("ZQ-774411", "ZQ-774412", "Zwetschge", "Quitta", "19480229", "1948-02
 
 def scan(folder: Path, patient_id: str, day: date, wmh_ml: float, seed: int = 1) -> list[Path]:
     """A small phantom series of that patient at that day."""
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml, seed=seed)), folder)
+    phantom = without_scalp(make_phantom(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml, seed=seed)))
+    files = write_phantom_series(phantom, folder)
     for file in files:
         dataset = pydicom.dcmread(file)
         dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate = patient_id, "Zwetschge^Quitta", "19480229"
@@ -60,7 +62,7 @@ def test_follow_up_and_refusal_reach_the_pacs(tmp_path: Path) -> None:
     gap = scan(tmp_path / "gap", "ZQ-774411", date(2026, 4, 1), 20.0)
     del gap[5]
     orders = [early, late, other_late, other_early, gap, as_t1(early, tmp_path / "t1")]
-    model = tiny_bundle(tmp_path / "model")
+    model = tiny_bundle(tmp_path / "model", sure=True)
     with (
         RecordingScp(free_port()) as pacs,
         Node(tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,

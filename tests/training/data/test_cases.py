@@ -115,7 +115,7 @@ def test_table_and_folders_must_agree(tmp_path: Path) -> None:
     write_cohort(tmp_path, 2)
     table = tmp_path / "other.csv"
     table.write_text("patient,site,split\np0,,\np1,,\np2,,\n")
-    with pytest.raises(BadCohort, match="not there: p2"):
+    with pytest.raises(BadCohort, match="names cases that do not exist: p2"):
         load_cases(tmp_path, table)
     table.write_text("patient,site,split\np0,,\n")
     with pytest.raises(BadCohort, match="none for p1"):

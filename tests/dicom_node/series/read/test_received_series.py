@@ -17,7 +17,7 @@ from support.dicom_series import small_scan, write_scan
 
 from db.records import StoredInstance
 from dicom_node.node.confined.limits import Limits
-from dicom_node.node.errors import NotFlair, UnreadableObject, WmhNodeError
+from dicom_node.node.errors import NoRefusalReport, NotFlair, UnreadableObject, WmhNodeError
 from dicom_node.receive.part10 import file_header
 from dicom_node.series.dicom.parsing import file_sha256
 from dicom_node.series.read.instances import digest_of
@@ -99,20 +99,20 @@ def test_a_job_named_by_what_came_first_is_read(reader: ReceivedSeriesReader, tm
     np.testing.assert_array_equal(found.voxels, read_series(files).voxels)
 
 
-def test_the_answer_is_filed_under_an_images_patient(tmp_path: Path) -> None:
-    """Raw objects without a patient, however many and how early they came, and a corrected copy of one slice, change
-    nothing about whose the series is."""
+def test_the_refusal_report_is_filed_under_an_images_patient(tmp_path: Path) -> None:
+    """Raw objects without a patient, however many and how early they came, change nothing about whose the series is. A
+    copy of one slice under another patient does: no report is sent, since the patient is unknown until all came."""
     files = write_scan(small_scan(), tmp_path, patient_id="P-1")
     raw = [_changed(files[0], f"raw{index}", SOPClassUID=RawDataStorage, PatientID="") for index in range(9)]
     corrected = _changed(files[2], "corrected", PatientID="P-2")
-    instances = [
-        *(replace(one, sop_class_uid=RawDataStorage) for one in rows(raw)),
-        *rows(files),
-        replace(rows([corrected])[0], sop_instance_uid=rows(files)[2].sop_instance_uid, is_conflict=True),
-    ]
     uid = pydicom.dcmread(files[0]).SeriesInstanceUID
-    header = first_header([replace(one, series_instance_uid=uid) for one in instances], tmp_path)
+    instances = [*(replace(one, sop_class_uid=RawDataStorage) for one in rows(raw)), *rows(files)]
+    instances = [replace(one, series_instance_uid=uid) for one in instances]
+    header = first_header(instances, tmp_path)
     assert (header.PatientID, header.SOPClassUID) == ("P-1", MRImageStorage)
+    copy = replace(rows([corrected])[0], sop_instance_uid=rows(files)[2].sop_instance_uid, is_conflict=True)
+    with pytest.raises(NoRefusalReport, match="several patients"):
+        first_header([*instances, replace(copy, series_instance_uid=uid)], tmp_path)
 
 
 def _changed(path: Path, name: str, **elements: str) -> Path:
