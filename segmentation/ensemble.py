@@ -25,7 +25,7 @@ class Ensemble:
         bundle: where they are from.
         runtime: the members, compiled.
         open_ventricles: compiles the ventricle network; called when it is first needed, never without one.
-        open_anatomy: compiles the anatomy network, likewise.
+        open_anatomy: compiles the anatomy network; called in the same way.
 
     Attributes:
         ventricle_threshold: probability at or above which a voxel is ventricle; 1 without a ventricle network.

@@ -37,8 +37,8 @@ class Evidence:
         mass_radius_mm: radius of the largest disc, within one slice, that tissue brighter than 1.25 times the slice's
             median brain fills.
         dark: 5th percentile of the brain's intensities, its median = 1. Low on FLAIR: fluid is dark.
-        spread: its interquartile range, likewise.
-        bright: its 99th percentile, likewise.
+        spread: its interquartile range, in the same unit.
+        bright: its 99th percentile, in the same unit.
         scaled_by_extremes: a few extreme pixels decide the scale of the images that the networks see.
     """
 

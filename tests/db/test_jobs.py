@@ -275,7 +275,7 @@ class TestJobTable:
 
     def test_nothing_is_taken_over_while_the_clock_is_not_trusted(self) -> None:
         """Right after the clock was set forward a lease that seems to have run out stays its worker's; what is queued
-        is begun all the same."""
+        still begins."""
         job = self.jobs.enqueue(SERIES, DIGEST, 24)
         self.claimed()
         self.clock.pass_seconds(2 * 3600)

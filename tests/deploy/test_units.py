@@ -47,7 +47,7 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_each_role_reports_to_systemd_and_is_restarted(role: str) -> None:
-    """A role says when it is ready, is watched, and is started again for ever; nobody but its user runs it."""
+    """A role says when it is ready, is watched, and restarts for ever; only its user runs it."""
     settings = dict(directives(UNITS / f"wmh-node-{role}.service"))
     assert settings["Type"] == "notify"
     assert int(settings["WatchdogSec"]) > 0

@@ -3,9 +3,9 @@
     DATA/patients.csv                     optional, see `training.data.cohort`
     DATA/<case>/flair.nii.gz              the FLAIR volume
     DATA/<case>/wmh.nii.gz                manual mask of WMH, zeros and ones, on the FLAIR's grid
-    DATA/<case>/ventricles.nii.gz         optional, likewise
-    DATA/<case>/brain_mask.nii.gz         optional, likewise
-    DATA/<case>/ignore.nii.gz             optional, likewise: voxels of which the masks say nothing
+    DATA/<case>/ventricles.nii.gz         optional, same grid
+    DATA/<case>/brain_mask.nii.gz         optional, same grid
+    DATA/<case>/ignore.nii.gz             optional, same grid: voxels of which the masks say nothing
     DATA/<case>/raters/<name>.nii.gz      optional: WMH by other raters
 
 A case without any lesion is a good case: it is counted, trained on, and scored by the rule of `training.dice`.

@@ -76,7 +76,7 @@ class PairedComparison(FrozenRecord):
         ci_low: lower end of its 95 % CI.
         ci_high: upper end.
         p_t: paired t test, times the number of pairs (Bonferroni).
-        p_wilcoxon: Wilcoxon signed-rank test, likewise.
+        p_wilcoxon: Wilcoxon signed-rank test, corrected in the same way.
         note: why a number is missing, or what to mind.
     """
 
