@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from segmentation.bundle import load_bundle, reference_bundle
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.volume import FlairVolume
-from training import reference
+from training.bundle import reference
 from training.bundle.score_file import ScoreFile
 from training.bundle.scores import judge, leave_out_scores
 from training.bundle.trained_members import start_weights
