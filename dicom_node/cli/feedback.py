@@ -31,10 +31,10 @@ from dicom_node.cli.context import (
     settings_or_exit,
 )
 from dicom_node.cli.feedback_words import figures, plain_feedback, standing
-from dicom_node.cli.job_words import shown_time
 from dicom_node.cli.jobs import require_schema
 from dicom_node.cli.progress import stage_bars
 from dicom_node.feedback.export import Exporter
+from dicom_node.node.job_words import shown_time
 from dicom_node.node.settings import Settings
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 

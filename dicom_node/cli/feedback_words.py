@@ -8,7 +8,7 @@ from typing import Any
 
 from db.feedback import comparison_in_figures
 from db.records import Feedback, FeedbackState
-from dicom_node.cli.job_words import shown_time
+from dicom_node.node.job_words import shown_time
 
 
 def plain_feedback(one: Feedback) -> dict[str, Any]:

@@ -36,7 +36,7 @@ from dicom_node.cli.context import (
     settings_or_exit,
 )
 from dicom_node.cli.feedback_words import explained, plain_feedback
-from dicom_node.cli.job_words import delivery_lines, job_standing, plain, series_standing, shown_time
+from dicom_node.node.job_words import delivery_lines, job_standing, plain, series_standing, shown_time
 
 app = typer.Typer(help="Show the job of each series, its state and the reason for it.", no_args_is_help=True)
 

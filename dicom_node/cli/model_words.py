@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from db.records import Promotion, PromotionKind, RegisteredModel
-from dicom_node.cli.job_words import shown_time
 from dicom_node.models.checks import CheckState, ModelVerdict
 from dicom_node.models.evaluation import mean_dsc
+from dicom_node.node.job_words import shown_time
 from segmentation.untrusted import printable
 
 _COLOURS = {CheckState.PASSED: "green", CheckState.FAILED: "red", CheckState.NOT_MADE: "dim"}

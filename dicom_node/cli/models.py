@@ -23,7 +23,6 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
-from dicom_node.cli.job_words import shown_time
 from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.model_words import (
     card_summary,
@@ -41,6 +40,7 @@ from dicom_node.models.adding import add_model, register_shipped
 from dicom_node.models.checks import ModelVerdict, check_model
 from dicom_node.models.choice import registered_choice, registry_choice
 from dicom_node.models.evaluation import mean_dsc
+from dicom_node.node.job_words import shown_time
 from dicom_node.node.storage import require_storage
 from segmentation.bundle import CARD_NAME
 from segmentation.errors import BadBundle

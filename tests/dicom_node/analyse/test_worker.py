@@ -23,9 +23,9 @@ from db.deliveries import DeliveryTable
 from dicom_node.analyse import analysis
 from dicom_node.analyse import worker as module
 from dicom_node.analyse.analysis import analyse_files, write_analysis
-from dicom_node.cli.job_words import job_standing
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.node.job_words import job_standing
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import DEFAULT_OPTIONS, PROFILES, DeliveryOptions
 from segmentation.bundle import load_bundle
