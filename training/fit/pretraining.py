@@ -116,6 +116,7 @@ def pretrain(
     model.compile(keras.optimizers.Adam(schedule), dice_and_cross_entropy, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     done = _restore(out, model, start)
+    model.optimizer.iterations.assign(done)  # the rate goes on where it was
     drawn, losses = Drawn(scans), []
     typer.echo(f"{done} of {steps}")
     while done < steps:
@@ -172,9 +173,7 @@ def _restore(out: Path, model: Any, start: Path | None) -> int:
         return int(json.loads((out / "state.json").read_text())["steps"])
     if start is None:
         return 0
-    steps = load_exported(model, start)
-    model.optimizer.iterations.assign(steps)
-    return steps
+    return load_exported(model, start)
 
 
 if __name__ == "__main__":

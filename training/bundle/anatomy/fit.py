@@ -146,6 +146,7 @@ def fit(
     model.compile(keras.optimizers.Adam(schedule), masked_loss, jit_compile=False)
     model.optimizer.build(model.trainable_variables)
     done = _restore(out, model, start)
+    model.optimizer.iterations.assign(done)  # the rate goes on where it was
     typer.echo(f"{done} of {steps}: {len(mixture)} slices, {model.count_params()} parameters")
     losses: list[float] = []
     while done < steps:
