@@ -31,11 +31,19 @@ from db.one_statement import claim_queued, deliver_first
 from db.records import DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
-from db.supersede import correct_patient, forget_answers, supersede, supersede_ended_attempt, withdraw_deliveries
+from db.supersede import (
+    correct_patient,
+    forget_answers,
+    name_better,
+    supersede,
+    supersede_ended_attempt,
+    withdraw_deliveries,
+)
 from db.transitions import JobAction, get_job, insert_job, lock_job, move
 
 DEFAULT_MAX_ATTEMPTS: Final = 3
 SKIPPED: Final = "better_flair_in_study"
+_WITH_RESULT: Final = (JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING, JobState.DONE)
 _SPENT: Final = "attempts_spent"
 _BATCH: Final = 500  # UIDs in one query
 # Lines of the timeline that are counted.
@@ -394,6 +402,18 @@ class JobTable:
                 retried.append(self.retry(job_id, by="the node: the better series of the study is refused"))
         return retried
 
+    def name_better(self, worse: Collection[int], newer: Job, name: str) -> None:
+        """Say of earlier jobs of a study that a better FLAIR of it came later; cancel those that are only queued.
+
+        Args:
+            worse: their ids.
+            newer: the job of the better FLAIR; name: which one it is.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            for job_id in sorted(worse):
+                name_better(connection, job_id, newer, name, now)
+
     def retry_resent(self) -> builtins.list[Job]:
         """Retry each failed job, the newest of its series, whose whole series was sent again after the failure.
 
@@ -451,6 +471,15 @@ class JobTable:
         )
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
+
+    def analysed_of_study(self, study_instance_uid: str, but_series: str) -> builtins.list[Job]:
+        """Jobs of a study's other series that give a result or have one, the newest of each series."""
+        query = select(jobs).where(
+            jobs.c.study_instance_uid == study_instance_uid, jobs.c.series_instance_uid != but_series
+        )
+        with self._database.read() as connection:
+            found = {job.series_instance_uid: job for job in map(job_of, connection.execute(query.order_by(jobs.c.id)))}
+        return [job for job in found.values() if job.state in _WITH_RESULT and job.code is None]
 
     def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
         """Jobs of a series, oldest first."""

@@ -16,6 +16,7 @@ from db.transitions import JobAction, lock_job, move
 
 SUPERSEDED: Final = "superseded"
 PATIENT_CORRECTED: Final = "patient_corrected"
+BETTER_LATER: Final = "better_flair_later"
 
 
 def supersede(connection: Connection, earlier: Sequence[Job], newer: Job, now: datetime) -> None:
@@ -36,6 +37,8 @@ def correct_patient(connection: Connection, earlier: Sequence[Job], newer: Job, 
     reason = f"the same images arrived again for another patient: superseded by job {newer.id}"
     for one in earlier:
         job = lock_job(connection, one.id)
+        if job.code == PATIENT_CORRECTED:
+            continue  # by an earlier correction, which its reason names
         withdraw_deliveries(connection, job.id, now)
         values = {"code": PATIENT_CORRECTED, "reason": reason}
         if job.state.has_ended:
@@ -43,6 +46,22 @@ def correct_patient(connection: Connection, earlier: Sequence[Job], newer: Job, 
             note(connection, job.id, now, SUPERSEDED, reason)
         else:
             move(connection, job, JobAction.CANCEL, JobState.CANCELLED, now, SUPERSEDED, reason, **values)
+
+
+def name_better(connection: Connection, job_id: int, newer: Job, name: str, now: datetime) -> None:
+    """Say of a job that a better FLAIR of its study came later; one that no worker has begun is cancelled.
+
+    Its result stays where it is: the newest job of a day comes first in the follow-up (`db.scans`).
+    """
+    reason = f"a better FLAIR of the study arrived later, {name}: see job {newer.id}"
+    job = lock_job(connection, job_id)
+    values = {"code": BETTER_LATER, "reason": reason}
+    if job.state is JobState.QUEUED:
+        move(connection, job, JobAction.SUPERSEDE, JobState.CANCELLED, now, SUPERSEDED, reason, **values)
+        return
+    if job.state in (JobState.DONE, JobState.DELIVERING):
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+    note(connection, job.id, now, SUPERSEDED, reason)
 
 
 def supersede_ended_attempt(connection: Connection, job: Job, why: str, now: datetime) -> Job | None:

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import SKIPPED, JobTable
-from db.records import AssociationEnd, SeriesActivity, StoredInstance
+from db.records import AssociationEnd, Job, SeriesActivity, StoredInstance
 from dicom_node.node import metrics
 from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
@@ -185,22 +185,43 @@ class Completer:
         return longest_pause(self._inbox.arrivals(activity.series_instance_uid))
 
     def _skipped(self, activity: SeriesActivity, examination: Examination) -> tuple[str, str] | None:
-        """Code and reason where another FLAIR of the study, which is open as well, is analysed or answered instead.
-
-        A study arrives as a whole, mostly. Of series that come one long after the other each is analysed.
-        """
+        """Code and reason where another FLAIR of the study is analysed or answered instead: one that is open as well,
+        or one that came before."""
         others = list(self._open_siblings(activity))
         if examination.slices == 1 and any(other.slices == 1 for _, other in others):
             count = 1 + sum(other.slices == 1 for _, other in others)
+            count += self._jobs.count_rejected(activity.study_instance_uid, "slice_per_series")
             return "slice_per_series", slice_per_series(count)
         better = [other for _, other in others if other.order[0] == 0 and other.order < examination.order]
         if not better:
-            return None
+            return self._skipped_for_earlier(activity, examination)
         best = min(better, key=lambda other: other.order)
         return SKIPPED, (
             f"The study has a better FLAIR, which is analysed: {best.name}; this one is {examination.name}. Retry this "
             "job to have it analysed too."
         )
+
+    def _skipped_for_earlier(self, activity: SeriesActivity, examination: Examination) -> tuple[str, str] | None:
+        for job, other in self._analysed_siblings(activity):
+            if other.order < examination.order:
+                return SKIPPED, (
+                    f"Job {job.id} has a better FLAIR of the study: {other.name}; this one is {examination.name}. "
+                    "Retry this job to have it analysed too."
+                )
+        return None
+
+    def _name_better(self, activity: SeriesActivity, examination: Examination, job: Job) -> None:
+        """A better FLAIR than those that were analysed before: their jobs say so."""
+        worse = [one for one, other in self._analysed_siblings(activity) if examination.order < other.order]
+        if worse:
+            self._jobs.name_better([one.id for one in worse], job, examination.name)
+            log.info("better FLAIR of the study arrived later", job=job.id, instead_of=[one.id for one in worse])
+
+    def _analysed_siblings(self, activity: SeriesActivity) -> list[tuple[Job, Examination]]:
+        """Jobs of the study's other FLAIR series; one whose files cannot be read any more is not compared."""
+        jobs = self._jobs.analysed_of_study(activity.study_instance_uid, activity.series_instance_uid)
+        found = [(job, self._tried(self._inbox.instances_of_job(job))) for job in jobs]
+        return [(job, one) for job, one in found if one.verdict.accepted and one.order]
 
     def _open_siblings(self, activity: SeriesActivity) -> Iterator[tuple[str, Examination]]:
         """Other open FLAIR series of the study that nothing more comes of at the moment."""
@@ -291,6 +312,8 @@ class Completer:
             log.warning(
                 "series arrived again for another patient, earlier results are out", series=series_uid, job=job.id
             )
+        if verdict.accepted and examination.order and examination.order[0] == 0:
+            self._name_better(activity, examination, job)
         log.info("series complete", series=series_uid, instances=count, job=job.id)
 
 

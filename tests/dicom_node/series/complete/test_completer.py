@@ -625,6 +625,7 @@ def test_one_slice_series_are_answered_once(setting: Setting, series: list[Path]
     assert len(jobs) == len(series)
     assert len(queued) == 1
     assert {job.code for job in jobs if job.state == "rejected"} == {"slice_per_series"}
+    assert all(f"{len(series)} FLAIR series" in (job.reason or "") for job in jobs if job.state == "rejected")
     assert setting.jobs.count_rejected(queued[0].study_instance_uid or "", "slice_per_series") == len(series) - 1
 
 
@@ -645,3 +646,30 @@ def test_the_better_of_two_flair_series_of_a_study_is_analysed(
     assert analysed.state == "queued"
     setting.jobs.retry_skipped(analysed.study_instance_uid or "")
     assert setting.jobs.get(skipped.id).state == "queued"
+
+
+@pytest.mark.parametrize("has_result", [False, True])
+def test_a_better_flair_that_arrives_later(
+    setting: Setting, series: list[Path], tmp_path: Path, has_result: bool
+) -> None:
+    """It is analysed, and the earlier job says which one is better; a worse one that arrives later is skipped."""
+    derived = {"SeriesInstanceUID": "1.2.3", "ImageType": ["DERIVED", "PRIMARY", "M"]}
+    copies = [
+        _changed(file, tmp_path / "copy", SOPInstanceUID=f"1.2.3.{number}", **derived)
+        for number, file in enumerate(series)
+    ]
+    setting.receive(copies)
+    (worse,) = setting.after(3)
+    if has_result:
+        setting.jobs.claim("worker", 60)
+        setting.jobs.deliver(worse.id, "worker", {}, [], {"SOPInstanceUID": "1.2"})
+    setting.receive(series)
+    worse, better = setting.after(3)
+    assert (worse.state, worse.code) == ("done" if has_result else "cancelled", "better_flair_later")
+    assert f"axial, 12 slices: see job {better.id}" in (worse.reason or "")
+    assert (better.state, better.code) == ("queued", None)
+    setting.receive([_changed(file, tmp_path, SeriesInstanceUID="1.2.4", SOPInstanceUID=f"1.2.4.{number}")
+                     for number, file in enumerate(copies)])  # fmt: skip
+    late = setting.after(3)[-1]
+    assert (late.state, late.code) == ("rejected", "better_flair_in_study")
+    assert f"Job {better.id} has a better FLAIR of the study" in (late.reason or "")
