@@ -8,18 +8,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, literal_column, or_, select, update
+from sqlalchemy import and_, func, literal_column, or_, select, update
 
+from db.delivery_transitions import DeliveryAction
 from db.engine.database import Database
 from db.engine.values import storable
-from db.errors import LeaseLost, UnknownRow
 from db.job_events import note
-from db.records import Delivery, DeliveryState, Job, JobState, delivery_of
+from db.records import Delivery, DeliveryKind, DeliveryState, JobState, Proof, delivery_of
 from db.schema import deliveries, jobs, series
 from db.series import jobs_of_series
+from db.settling import advance, end_job, end_with_reason, owned, remove, results_of
 from db.supersede import forget_answers
-from db.transitions import JobAction, lock_job, move
+from db.transitions import JobAction, move
 
+# What a destination has is not sent again when the files are lost.
+_ARE_THERE: Final = tuple(
+    state.value for state in (DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.UNANSWERED)
+)
 # A literal: no index of one state can serve a parameter that may hold any.
 _PENDING: Final = deliveries.c.state == literal_column("'pending'")
 
@@ -94,17 +99,16 @@ class DeliveryTable:
         with self._database.write() as connection:
             prolonged = connection.execute(
                 update(deliveries)
-                .where(
-                    deliveries.c.id == delivery_id,
-                    deliveries.c.lease_owner == owner,
-                    _PENDING,
-                )
+                .where(deliveries.c.id == delivery_id, deliveries.c.lease_owner == owner)
                 .values(lease_expires=now + timedelta(seconds=lease_seconds))
             )
             return prolonged.rowcount == 1
 
-    def sent(self, delivery_id: int, owner: str) -> None:
-        """The destination has it. The last delivery of a job ends the job.
+    def sent(self, delivery_id: int, owner: str, proof: Proof | None = None) -> None:
+        """The destination has stored it. Without a proof to await, that ends it; the last delivery ends the job.
+
+        Args:
+            proof: what the destination promises to prove, for `db.proofs`.
 
         Raises:
             UnknownRow: there is no such delivery.
@@ -112,12 +116,19 @@ class DeliveryTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            job, delivery = _owned(connection, delivery_id, owner)
-            _settle(connection, delivery, DeliveryState.SENT, None, now)
+            job, delivery = owned(connection, delivery_id, owner, DeliveryState.PENDING)
+            promised = None if proof is None else proof.value
+            ended = now if proof is None else None
+            advance(
+                connection, delivery, DeliveryAction.STORED, now,
+                settled_at=ended, reason=None, proof=promised, not_before=now, report_out=delivery.report_out,
+            )  # fmt: skip
             took = (now - delivery.created_at).total_seconds()
             detail = f"to {delivery.destination}, attempt {delivery.attempts}, {took:.1f} s after it was due"
+            if delivery.kind is DeliveryKind.WITHDRAWAL:
+                detail += ": the note that the results are withdrawn"
             note(connection, job.id, now, "sent", detail)
-            _end_job(connection, job, now)
+            end_job(connection, job, now)
 
     def postpone(
         self,
@@ -142,7 +153,7 @@ class DeliveryTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            job, delivery = _owned(connection, delivery_id, owner)
+            job, delivery = owned(connection, delivery_id, owner, DeliveryState.PENDING)
             reason = storable(reason)
             connection.execute(
                 update(deliveries)
@@ -173,8 +184,9 @@ class DeliveryTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            job, delivery = _owned(connection, delivery_id, owner)
-            _give_up(connection, job, replace(delivery, report_out=delivery.report_out or report_out), reason, now)
+            job, delivery = owned(connection, delivery_id, owner, DeliveryState.PENDING)
+            known = replace(delivery, report_out=delivery.report_out or report_out)
+            end_with_reason(connection, job, known, DeliveryAction.GIVE_UP, reason, now)
 
     def files_lost(self, delivery_id: int, owner: str, reason: str) -> bool:
         """The result set is no longer in the outbox: queue the job again, for the destinations that lack it.
@@ -192,22 +204,26 @@ class DeliveryTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            job, delivery = _owned(connection, delivery_id, owner)
+            job, delivery = owned(connection, delivery_id, owner, DeliveryState.PENDING)
+            if delivery.kind is DeliveryKind.WITHDRAWAL:
+                again = f"{reason}; `wmh-node results withdraw {job.id}` writes the note again"
+                end_with_reason(connection, job, delivery, DeliveryAction.GIVE_UP, again, now)
+                return False
             if job.attempts >= job.max_attempts:
-                _give_up(connection, job, delivery, f"{reason}, and all attempts to analyse are used", now)
+                spent = f"{reason}, and all attempts to analyse are used"
+                end_with_reason(connection, job, delivery, DeliveryAction.GIVE_UP, spent, now)
                 return False
             newest = jobs_of_series(connection, job.series_instance_uid)[-1]
             if newest.id != job.id:
                 late = f"{reason}, and job {newest.id} about more instances exists"
-                _give_up(connection, job, delivery, late, now)
+                end_with_reason(connection, job, delivery, DeliveryAction.GIVE_UP, late, now)
                 return False
             if job.state is JobState.REJECTED:
                 this_one = update(deliveries).where(deliveries.c.id == delivery_id)
                 connection.execute(this_one.values(lease_owner=None, lease_expires=None))  # it is not being sent
                 forget_answers(connection, job)  # it is analysed again, and every destination gets the outcome
             else:
-                unsent = deliveries.c.state != DeliveryState.SENT.value
-                connection.execute(delete(deliveries).where(deliveries.c.job_id == job.id, unsent))
+                remove(connection, and_(results_of(job.id), deliveries.c.state.not_in(_ARE_THERE)))
             detail = f"{reason}; it is analysed again"
             move(connection, job, JobAction.MAKE_AGAIN, JobState.QUEUED, now, "results lost", detail, not_before=now)
             return True
@@ -263,85 +279,3 @@ def claim_query(now: datetime, skip: Collection[str], take_over: bool = True) ->
         .limit(1)
     )
     return query.where(deliveries.c.destination.not_in(list(skip))) if skip else query
-
-
-def _owned(connection: Connection, delivery_id: int, owner: str) -> tuple[Job, Delivery]:
-    """Job and delivery, both locked. The job first: two last deliveries end one after the other and see each other.
-
-    Raises:
-        UnknownRow: there is no such delivery; also when `files_lost` took it away from its sender.
-        LeaseLost: it is not the owner's.
-    """
-    job_id = connection.execute(select(deliveries.c.job_id).where(deliveries.c.id == delivery_id)).scalar_one_or_none()
-    if job_id is None:
-        raise UnknownRow(f"there is no delivery {delivery_id}")
-    job = lock_job(connection, job_id)
-    row = connection.execute(
-        select(deliveries).where(deliveries.c.id == delivery_id).with_for_update(key_share=True)
-    ).one()
-    delivery = delivery_of(row)
-    if delivery.state is not DeliveryState.PENDING or delivery.lease_owner != owner:
-        raise LeaseLost(
-            f"delivery {delivery_id} of job {job_id} is no longer {owner}'s: it is {delivery.state}, held by "
-            f"{delivery.lease_owner or 'no sender'}"
-        )
-    return job, delivery
-
-
-def _give_up(connection: Connection, job: Job, delivery: Delivery, reason: str, now: datetime) -> None:
-    reason = storable(reason).removeprefix(f"{delivery.destination}: ")  # the row and the words below name it already
-    _settle(connection, delivery, DeliveryState.GIVEN_UP, reason, now)
-    note(connection, job.id, now, "given up", f"{delivery.destination}, attempt {delivery.attempts}: {reason}")
-    _end_job(connection, job, now)
-
-
-def _settle(
-    connection: Connection, delivery: Delivery, state: DeliveryState, reason: str | None, now: datetime
-) -> None:
-    connection.execute(
-        update(deliveries)
-        .where(deliveries.c.id == delivery.id)
-        .values(
-            state=state.value,
-            reason=reason,
-            settled_at=now,
-            lease_owner=None,
-            lease_expires=None,
-            report_out=delivery.report_out,
-        )
-    )
-
-
-def _end_job(connection: Connection, job: Job, now: datetime) -> None:
-    """End a job whose deliveries have all ended: done, or failed with the reasons of those that were given up.
-
-    A rejected job ended earlier; the outcome of its refusal reports is in their rows and in its timeline.
-    """
-    if job.state is JobState.REJECTED:
-        return
-    pending = connection.execute(
-        select(func.count()).where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.PENDING.value)
-    ).scalar_one()
-    if pending:
-        return
-    given_up = connection.execute(
-        select(deliveries.c.destination, deliveries.c.reason)
-        .where(deliveries.c.job_id == job.id, deliveries.c.state == DeliveryState.GIVEN_UP.value)
-        .order_by(deliveries.c.id)
-    )
-    reasons = [f"{row.destination}: {row.reason}" for row in given_up]
-    if reasons:
-        reason = "not delivered everywhere: " + "; ".join(reasons)
-        move(
-            connection,
-            job,
-            JobAction.SETTLE,
-            JobState.FAILED,
-            now,
-            "failed",
-            reason,
-            code="not_delivered",
-            reason=reason,
-        )
-    else:
-        move(connection, job, JobAction.SETTLE, JobState.DONE, now, "done", "every destination has the results")

@@ -23,14 +23,16 @@ from sqlalchemy import (
 
 from db.audit import record_action
 from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED, is_in
+from db.delivery_transitions import DeliveryAction, states_before
 from db.engine.database import Database
 from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
 from db.job_events import note, timeline
 from db.one_statement import claim_queued, deliver_first
-from db.records import DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
+from db.records import DeliveryKind, DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
+from db.settling import IS_OPEN, results_of
 from db.supersede import (
     correct_patient,
     forget_answers,
@@ -207,7 +209,8 @@ class JobTable:
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, new_deliveries, now) if new_deliveries else []
-            state = JobState.DELIVERING if due else JobState.DONE
+            unproven = select(func.count()).where(results_of(job_id), IS_OPEN)  # from before the results were lost
+            state = JobState.DELIVERING if due or connection.execute(unproven).scalar_one() else JobState.DONE
             detail = _results_written(_made_by(connection, job, measurements), measurements, due)
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
@@ -648,7 +651,7 @@ def _is_out(connection: Connection, job: Job) -> bool:
 
     Where there was no destination, the outbox has it.
     """
-    rows = connection.execute(select(deliveries).where(deliveries.c.job_id == job.id)).all()
+    rows = connection.execute(select(deliveries).where(results_of(job.id))).all()
     if not rows:
         return job.state is JobState.DONE
     return any(one.state is DeliveryState.PENDING or one.report_may_be_out for one in map(delivery_of, rows))
@@ -727,6 +730,7 @@ def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, 
         "job_id": job_id,
         "destination": one.destination,
         "files": [str(file) for file in one.files],
+        "kind": one.kind.value,
         "state": DeliveryState.PENDING.value,
         "attempts": 0,
         "refusals": 0,
@@ -735,7 +739,9 @@ def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, 
     }
 
 
-_DESTINATIONS: Final = select(deliveries.c.destination).where(deliveries.c.job_id == bindparam("job"))
+_DESTINATIONS: Final = select(deliveries.c.destination).where(
+    deliveries.c.job_id == bindparam("job"), deliveries.c.kind == DeliveryKind.RESULTS.value
+)
 
 
 def _destinations_of(connection: Connection, job_id: int) -> set[str]:
@@ -743,11 +749,10 @@ def _destinations_of(connection: Connection, job_id: int) -> set[str]:
 
 
 def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int:
-    """Make given-up and cancelled deliveries due again; returns how many, 0 without a result."""
-    unsent = (DeliveryState.GIVEN_UP.value, DeliveryState.CANCELLED.value)
+    """Make deliveries due again that failed or were cancelled; returns how many, 0 without a result."""
     return connection.execute(
         update(deliveries)
-        .where(deliveries.c.job_id == job_id, deliveries.c.state.in_(unsent))
+        .where(results_of(job_id), deliveries.c.state.in_(states_before(DeliveryAction.RETRY)))
         .values(
             state=DeliveryState.PENDING.value,
             attempts=0,
@@ -756,6 +761,8 @@ def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int
             created_at=now,
             settled_at=None,
             reason=None,
+            proof_failures=0,
+            resend=None,
         )
     ).rowcount
 

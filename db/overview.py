@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from db.engine.database import Database
-from db.records import DeliveryBacklog, DeliveryState, JobBacklog, JobState, Overview
+from db.records import FAILED_DELIVERIES, DeliveryBacklog, DeliveryState, JobBacklog, JobState, Overview
 from db.schema import deliveries, jobs, series
 
 
@@ -37,7 +37,8 @@ def overview(database: Database, since: datetime) -> Overview:
             ).scalar_one(),
             not_delivered_since=connection.execute(
                 select(func.count()).where(
-                    deliveries.c.state == DeliveryState.GIVEN_UP.value, deliveries.c.settled_at >= since
+                    deliveries.c.state.in_([state.value for state in FAILED_DELIVERIES]),
+                    deliveries.c.settled_at >= since,
                 )
             ).scalar_one(),
         )

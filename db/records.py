@@ -54,6 +54,8 @@ class Job:
         answered: the UIDs of the refusal report that was sent before the job was retried; the new outcome replaces that
             one.
         ended_at: when it became done, rejected, failed or cancelled.
+        withdrawn_at, withdrawn_by, withdrawn_reason: when, by which account and why its results were withdrawn; None:
+            they were not.
     """
 
     id: int
@@ -76,6 +78,9 @@ class Job:
     created_at: datetime
     updated_at: datetime
     ended_at: datetime | None
+    withdrawn_at: datetime | None = None
+    withdrawn_by: str | None = None
+    withdrawn_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,44 @@ class JobEvent:
 
 
 class DeliveryState(StrEnum):
-    """The state of a delivery: PENDING -> SENT, or GIVEN_UP, or CANCELLED with its job."""
+    """The state of a delivery; the ways between them: `db.delivery_transitions`.
+
+    PENDING: not all of it is stored there yet. SENT: all of it is stored; where the destination promised a proof, that
+    is still awaited (`Delivery.is_proven`). COMMITTED: the proof came. REFUSED: the destination says, again and again,
+    that it does not hold it. UNANSWERED: it was asked for the proof and said nothing. GIVEN_UP: it could not be stored.
+    CANCELLED: with its job.
+    """
 
     PENDING = "pending"
     SENT = "sent"
-    GIVEN_UP = "given up"
+    COMMITTED = "committed"
+    REFUSED = "refused"
+    UNANSWERED = "unanswered"
+    GIVEN_UP = "given_up"
     CANCELLED = "cancelled"
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the destination does not have what it should have, or does not say so."""
+        return self in FAILED_DELIVERIES
+
+
+FAILED_DELIVERIES: Final = (DeliveryState.GIVEN_UP, DeliveryState.REFUSED, DeliveryState.UNANSWERED)
+
+
+class Proof(StrEnum):
+    """How a destination proves that it holds a set: it takes responsibility for it (storage commitment, PS3.4 J), or it
+    lists the objects when asked (C-FIND, QIDO-RS)."""
+
+    COMMIT = "commit"
+    VERIFY = "verify"
+
+
+class DeliveryKind(StrEnum):
+    """What a delivery brings: the results of a job, or the note that these are withdrawn."""
+
+    RESULTS = "results"
+    WITHDRAWAL = "withdrawal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +152,7 @@ class NewDelivery:
 
     destination: str
     files: Sequence[str]
+    kind: DeliveryKind = DeliveryKind.RESULTS
 
     def __post_init__(self) -> None:
         if not self.destination or not self.files:
@@ -132,9 +170,13 @@ class Delivery:
         refusals: how often in sequence the destination has refused it.
         not_before: it is not claimed earlier.
         reason: why the last failed attempt failed.
-        settled_at: when it was sent, given up or cancelled.
+        settled_at: when it ended; None while it is sent, or while a proof is awaited.
         report_out: the destination has the report, or may have it, though the set as a whole was not sent: other
             objects were refused, or the outcome of the attempt is unknown.
+        kind: what it brings.
+        proof: what the destination promised to prove once all is stored; None: nothing more than its status.
+        proof_failures: how often it said that it does not hold all of it.
+        resend: the files that it does not hold by what it said; None: all.
     """
 
     id: int
@@ -151,6 +193,20 @@ class Delivery:
     created_at: datetime
     settled_at: datetime | None
     report_out: bool
+    kind: DeliveryKind = DeliveryKind.RESULTS
+    proof: Proof | None = None
+    proof_failures: int = 0
+    resend: tuple[str, ...] | None = None
+
+    @property
+    def files_to_send(self) -> tuple[str, ...]:
+        """All of its files, or those that the destination does not hold though it stored them."""
+        return self.files if self.resend is None else self.resend
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is still to be done: to send it, or to have its proof."""
+        return self.settled_at is None
 
     @property
     def report_may_be_out(self) -> bool:
@@ -158,7 +214,12 @@ class Delivery:
 
         In doubt it may have it: a report that names a missing one harms less than two that do not name each other.
         """
-        return self.state is DeliveryState.SENT or self.report_out or self.lease_owner is not None
+        return self.state in _STORED or self.report_out or self.lease_owner is not None
+
+
+_STORED: Final = frozenset(
+    {DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.REFUSED, DeliveryState.UNANSWERED}
+)
 
 
 def job_of(row: Row[Any]) -> Job:
@@ -170,7 +231,59 @@ def job_of(row: Row[Any]) -> Job:
 def delivery_of(row: Row[Any]) -> Delivery:
     """A row of `deliveries`."""
     values = dict(row._mapping)
-    return Delivery(**{**values, "state": DeliveryState(values["state"]), "files": tuple(values["files"])})
+    return Delivery(
+        **{
+            **values,
+            "state": DeliveryState(values["state"]),
+            "files": tuple(values["files"]),
+            "kind": DeliveryKind(values["kind"]),
+            "proof": None if values["proof"] is None else Proof(values["proof"]),
+            "resend": None if values["resend"] is None else tuple(values["resend"]),
+        }
+    )
+
+
+class CommitmentState(StrEnum):
+    """Storage commitment that we ask for: MADE, before it is asked for; ASKED; ANSWERED; UNANSWERED in time."""
+
+    MADE = "made"
+    ASKED = "asked"
+    ANSWERED = "answered"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentObject:
+    """One object whose keeping is asked for; `file` is relative to STORAGE."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    file: str
+
+
+class ReportOutcome(StrEnum):
+    """What a report of storage commitment was: about no transaction of ours, taken now, or taken before."""
+
+    UNKNOWN = "unknown"
+    TAKEN = "taken"
+    REPEATED = "repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentAnswer:
+    """What a sender that asked us for storage commitment is answered.
+
+    Attributes:
+        committed: (SOP class UID, SOP instance UID) of what we hold.
+        failed: the same of what we do not, with the reason (PS3.3 C.14.1.1).
+    """
+
+    id: int
+    transaction_uid: str
+    calling_ae_title: str
+    committed: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str, int], ...]
+    attempts: int
 
 
 # The inbox
@@ -573,7 +686,7 @@ class Overview:
         waiting_series: series whose slices may not all be here yet, or that no role has looked at.
         last_received_at, last_result_at: of the newest instance and the newest job that is done; None: never.
         failed_since: jobs that failed after the time asked for.
-        not_delivered_since: deliveries that were given up after it.
+        not_delivered_since: deliveries that were given up, refused or not confirmed after it.
     """
 
     at: datetime

@@ -74,6 +74,7 @@ def earlier_query(scan: Scan) -> Any:
         scans.c.study_instance_uid != scan.study_instance_uid,
         jobs.c.state.in_(_WITH_RESULT),
         or_(jobs.c.code.is_(None), jobs.c.code != PATIENT_CORRECTED),
+        jobs.c.withdrawn_at.is_(None),
     ).order_by(scans.c.acquired_on.desc(), scans.c.job_id.desc())
 
 

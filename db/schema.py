@@ -2,10 +2,11 @@
 
     associations --< series_associations >-- series --< instances
                                              series ~~< jobs --< job_events
-                                                        jobs --< deliveries
+                                                        jobs --< deliveries --< commitments
                                                         jobs --- scans        whose and when, as keyed hashes
     models --< promotions the newest promotion names the live model instances ~~ feedback >~~ series a received
     segmentation, and the series that it corrects roles what runs, with its heartbeat audit what people did
+    commitment_answers what senders asked us to keep
 
 `~~`: by UID, without a foreign key: a job or a correction may outlive the rows of its series.
 """
@@ -183,6 +184,10 @@ jobs = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    # Its results are wrong: who said so, and why.
+    Column("withdrawn_at", UtcDateTime),
+    Column("withdrawn_by", _NAME),
+    Column("withdrawn_reason", Text),
     UniqueConstraint("series_instance_uid", "instances_digest"),
     Index("ix_jobs_queued", "not_before", "id", **_only_where("state = 'queued'")),
     Index("ix_jobs_running", "lease_expires", **_only_where("state = 'running'")),
@@ -211,8 +216,52 @@ deliveries = Table(
     Column("settled_at", UtcDateTime),
     # The destination has the report of the set, or may have it, also when the rest failed.
     Column("report_out", Boolean, nullable=False, server_default=false()),
-    UniqueConstraint("job_id", "destination"),
+    # What is sent: "results", or the "withdrawal" of results that the destination has.
+    Column("kind", String(16), nullable=False, server_default="results"),
+    # How the destination proves that it holds the set, once that is stored; null: its C-STORE status is enough.
+    Column("proof", String(16)),
+    # How often it said that it does not hold all of it, and the files that are sent again for that; null: all.
+    Column("proof_failures", Integer, nullable=False, server_default=text("0")),
+    Column("resend", JSON(none_as_null=True)),
+    UniqueConstraint("job_id", "destination", "kind"),
     Index("ix_deliveries_pending", "not_before", "id", **_only_where("state = 'pending'")),
+    Index("ix_deliveries_unproven", "not_before", "id", **_only_where("state = 'sent' AND settled_at IS NULL")),
+)
+
+# Storage commitment that we ask for (PS3.4 J): the row is committed before the N-ACTION leaves.
+commitments = Table(
+    "commitments",
+    metadata,
+    Column("transaction_uid", _UID, primary_key=True),
+    Column("delivery_id", Integer, ForeignKey("deliveries.id"), nullable=False),
+    # [{"sop_class_uid", "sop_instance_uid", "file"}]
+    Column("objects", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    # Reason by SOP Instance UID.
+    Column("failures", JSON(none_as_null=True)),
+    Index("ix_commitments_delivery", "delivery_id"),
+)
+
+# Storage commitment that a sender asks us for: what it is answered, and whether it has the answer.
+commitment_answers = Table(
+    "commitment_answers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("transaction_uid", _UID, nullable=False),
+    Column("calling_ae_title", _AE_TITLE, nullable=False),
+    # [[SOP class UID, SOP instance UID]], and for those that failed the reason behind them.
+    Column("committed", JSON, nullable=False),
+    Column("failed", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("reason", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    UniqueConstraint("transaction_uid", "calling_ae_title"),
+    Index("ix_commitment_answers_pending", "not_before", "id", **_only_where("state = 'pending'")),
 )
 
 # Which patient (as keyed hash) and when: what later scans of the patient are compared with.

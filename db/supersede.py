@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
+from db.delivery_transitions import DeliveryAction, states_before
 from db.job_events import note
 from db.records import DeliveryState, Job, JobState, delivery_of
 from db.schema import deliveries, jobs
 from db.series import jobs_of_series
+from db.settling import remove, results_of
 from db.transitions import JobAction, lock_job, move
 
 SUPERSEDED: Final = "superseded"
@@ -96,7 +98,7 @@ def forget_answers(connection: Connection, job: Job) -> None:
     rows = map(delivery_of, connection.execute(select(deliveries).where(of_job).with_for_update()).all())
     if job.report is not None and any(one.report_may_be_out for one in rows):
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(answered=dict(job.report)))
-    connection.execute(delete(deliveries).where(of_job))
+    remove(connection, of_job)
 
 
 def _cancel_queued(connection: Connection, job: Job, newer: Job, now: datetime) -> None:
@@ -121,10 +123,15 @@ def withdraw_deliveries(connection: Connection, job_id: int, now: datetime) -> i
 
     A sender that is sending one loses the lease and ends its C-STORE: the destination may then have the report.
     """
+    connection.execute(  # what is stored there counts as sent: nothing more is asked
+        update(deliveries)
+        .where(results_of(job_id), deliveries.c.state == DeliveryState.SENT.value, deliveries.c.settled_at.is_(None))
+        .values(settled_at=now, lease_owner=None, lease_expires=None)
+    )
     # One statement: a claim that commits in between is waited for, and its lease is seen.
     return connection.execute(
         update(deliveries)
-        .where(deliveries.c.job_id == job_id, deliveries.c.state == DeliveryState.PENDING.value)
+        .where(results_of(job_id), deliveries.c.state.in_(states_before(DeliveryAction.CANCEL)))
         .values(
             state=DeliveryState.CANCELLED.value,
             settled_at=now,

@@ -19,8 +19,9 @@ Source: docs/maintainer/architecture.md, "Job states": `queued -> running -> del
 | reject      | running                     | rejected   | the worker found it not analysable                          |
 | deliver     | running                     | delivering | the result set lies in the outbox                           |
 | deliver     | running                     | done       | the same, and there is no destination                       |
-| settle      | delivering                  | done       | every destination has it                                    |
-| settle      | delivering                  | failed     | every delivery has ended, at least one was given up         |
+| settle      | delivering                  | done       | every destination has it, and proved it where it promised   |
+| settle      | delivering                  | failed     | every delivery has ended, at least one of them badly        |
+| prove       | failed                      | done       | the last proof of the destinations came after all           |
 | make again  | delivering, rejected        | queued     | the result set, or the answer, is gone from the outbox      |
 | cancel      | queued, running, delivering | cancelled  | an administrator cancels; a worker notices by its heartbeat |
 | retry       | failed, cancelled, rejected | queued     | an administrator retries; there is no result yet            |
@@ -66,6 +67,7 @@ class JobAction(StrEnum):
     REJECT = "reject"
     DELIVER = "deliver"
     SETTLE = "settle"
+    PROVE = "prove"
     MAKE_AGAIN = "make again"
     CANCEL = "cancel"
     RETRY = "retry"
@@ -88,6 +90,7 @@ TRANSITIONS: Final[Mapping[JobAction, Mapping[JobState | None, frozenset[JobStat
     JobAction.REJECT: {JobState.RUNNING: frozenset({JobState.REJECTED})},
     JobAction.DELIVER: {JobState.RUNNING: frozenset({JobState.DELIVERING, JobState.DONE})},
     JobAction.SETTLE: {JobState.DELIVERING: frozenset({JobState.DONE, JobState.FAILED})},
+    JobAction.PROVE: {JobState.FAILED: frozenset({JobState.DONE})},
     JobAction.MAKE_AGAIN: {
         JobState.DELIVERING: frozenset({JobState.QUEUED}),
         JobState.REJECTED: frozenset({JobState.QUEUED}),

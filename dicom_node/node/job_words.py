@@ -7,12 +7,33 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from db.records import AssociationEnd, AuditEntry, Delivery, DeliveryState, Job, JobEvent, JobState, SeriesActivity
+from db.records import (
+    AssociationEnd,
+    AuditEntry,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Job,
+    JobEvent,
+    JobState,
+    Proof,
+    SeriesActivity,
+)
 
 
 def plain(record: Job | Delivery | JobEvent | SeriesActivity | AuditEntry) -> dict[str, Any]:
-    """A record for JSON: times as ISO 8601 in UTC, states as their names."""
-    return {name: _plain_value(value) for name, value in asdict(record).items()}
+    """A record for JSON: times as ISO 8601 in UTC, states as their names.
+
+    A delivery's `state` keeps the words of 0.1.0, which scripts read; `delivery_state` is the exact one.
+    """
+    values = {name: _plain_value(value) for name, value in asdict(record).items()}
+    if isinstance(record, Delivery):
+        values |= {"state": _state_words(record.state), "delivery_state": str(record.state)}
+    return values
+
+
+def _state_words(state: DeliveryState) -> str:
+    return str(state).replace("_", " ")
 
 
 def shown_time(at: datetime) -> str:
@@ -40,7 +61,12 @@ def job_standing(job: Job, deliveries: Sequence[Delivery], now: datetime) -> lis
 
 def delivery_lines(deliveries: Sequence[Delivery]) -> list[str]:
     """One line per destination."""
-    return [f"{one.destination}: {_delivery(one)}" for one in deliveries]
+    return [f"{_to(one)}: {_delivery(one)}" for one in deliveries]
+
+
+def _to(one: Delivery) -> str:
+    is_result = one.kind is DeliveryKind.RESULTS
+    return one.destination if is_result else f"{one.destination} ({one.kind})"
 
 
 def series_standing(activity: SeriesActivity, now: datetime) -> str:
@@ -74,17 +100,30 @@ def _running(job: Job, now: datetime) -> str:
 
 
 def _delivery(one: Delivery) -> str:
+    settled = shown_time(one.settled_at or one.created_at)
     match one.state:
-        case DeliveryState.PENDING if one.lease_owner is not None:
-            return f"being sent, attempt {one.attempts}"
-        case DeliveryState.PENDING if one.reason is None:
-            return "waiting to be sent"
         case DeliveryState.PENDING:
-            return f"not sent in {one.attempts} attempts, next {shown_time(one.not_before)}: {one.reason}"
+            return _pending(one)
         case DeliveryState.SENT:
-            return f"sent {shown_time(one.settled_at or one.created_at)}"
+            return _awaited(one) if one.is_open else f"sent {settled}"
+        case DeliveryState.COMMITTED:
+            return f"sent and {'committed' if one.proof is Proof.COMMIT else 'verified'} {settled}"
         case _:
-            return f"{one.state}" + (f": {one.reason}" if one.reason else "")
+            return _state_words(one.state) + (f": {one.reason}" if one.reason else "")
+
+
+def _pending(one: Delivery) -> str:
+    if one.lease_owner is not None:
+        return f"being sent, attempt {one.attempts}"
+    if one.reason is None:
+        return "waiting to be sent"
+    return f"not sent in {one.attempts} attempts, next {shown_time(one.not_before)}: {one.reason}"
+
+
+def _awaited(one: Delivery) -> str:
+    what = "storage commitment" if one.proof is Proof.COMMIT else "verification"
+    why = f" ({one.reason})" if one.reason else ""
+    return f"stored, waiting for {what}; next step {shown_time(one.not_before)}{why}"
 
 
 def _plain_value(value: Any) -> Any:

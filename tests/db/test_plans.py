@@ -21,6 +21,7 @@ from db.engine.migrate import upgrade
 from db.feedback import analysed_query, due_query, first_job_query
 from db.inbox import OPEN_SERIES
 from db.jobs import RESENT, SENT_AGAIN, list_query
+from db.proofs import unproven_query
 from db.records import JobState
 from db.scans import earlier_query
 
@@ -33,6 +34,7 @@ QUERIES: dict[str, tuple[Callable[[], Any], dict[str, Any], str]] = {
     "queue": (lambda: QUEUED, LATER, "ix_jobs_queued"),
     "deliveries": (lambda: claim_query(NOW, ()), {}, "ix_deliveries_pending"),
     "deliveries, some left alone": (lambda: claim_query(NOW, ("pacs",)), {}, "ix_deliveries_pending"),
+    "deliveries to prove": (lambda: unproven_query(NOW, ()), {}, "ix_deliveries_unproven"),
     "open series": (lambda: OPEN_SERIES, {}, "ix_series_open"),
     "series sent again": (lambda: RESENT, {}, "ix_series_resent"),
     "failed jobs sent again": (lambda: SENT_AGAIN, {"uids": ["1.2.7", "1.2.9"]}, "uq_jobs|autoindex_jobs"),

@@ -309,7 +309,7 @@ def test_what_a_refusal_keeps_back(
         assert (f"{', '.join(taken)} stored" in said) == bool(taken)
         kept = [name for name in files if name not in {*refused, *taken}]
         assert any(f"{', '.join(kept)} not sent, because it refers" in one for one in said) == bool(kept)
-        assert [one.state for one in setting.table.list(setting.job_id)] == ["given up"]
+        assert [one.state for one in setting.table.list(setting.job_id)] == ["given_up"]
 
 
 def test_what_a_refusal_keeps_back_when_nothing_is_taken(tmp_path: Path) -> None:
@@ -403,7 +403,7 @@ def test_a_report_that_may_be_out(tmp_path: Path, answers: dict[str, int | None]
         setting.run()
         setting.run_hours(8 * 24 * is_late)
         (delivery,) = setting.table.list(setting.job_id)
-        assert (delivery.state, delivery.report_out) == ("given up" if is_late else "pending", is_out)
+        assert (delivery.state, delivery.report_out) == ("given_up" if is_late else "pending", is_out)
 
 
 @pytest.mark.parametrize(("refused", "named"), [("summary.dcm", REPORT), ("seg.dcm", None)])
