@@ -45,6 +45,11 @@ class Inbox:
         self._statements = _Statements("sqlite" if database.is_sqlite else "postgresql")
         self._known_pairs: set[tuple[str, int]] = set()
 
+    @property
+    def database(self) -> Database:
+        """Where its rows are."""
+        return self._database
+
     # Associations
 
     def open_association(self, calling_ae_title: str, called_ae_title: str, address: str, receiver: str) -> int:

@@ -27,8 +27,9 @@ from dicom_node.cli.tls_check import tls_checks
 from dicom_node.deliver.send import echo, rejected_classes
 from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_class
 from dicom_node.models.choice import choose_model
+from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import WmhNodeError
-from dicom_node.node.settings import ENVIRONMENT_PREFIX, Destination, Settings, compact, redacted, unknown_variables
+from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
 from segmentation.errors import SegmentationError
 
 app = typer.Typer(help="Show the settings and check that they work.", no_args_is_help=True)

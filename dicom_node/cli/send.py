@@ -21,8 +21,9 @@ from dicom_node.cli.context import (
 )
 from dicom_node.cli.progress import one_bar
 from dicom_node.deliver.send import send_files
+from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.settings import Destination, Settings, parse_destination
+from dicom_node.node.settings import Settings, parse_destination
 
 _MAGIC_AT = 128  # PS3.10 7.1: preamble, then "DICM"
 
@@ -90,4 +91,7 @@ def _is_dicom(file: Path) -> bool:
 
 
 def _resolve(to: str, settings: Settings) -> Destination:
-    return settings.destination(to) or parse_destination(to)
+    found = settings.destination(to)
+    if isinstance(found, WebDestination):
+        raise ConfigurationError(f"--to: {found.name} is a web server, and `send` speaks DICOM: give AET@HOST:PORT")
+    return found or parse_destination(to)

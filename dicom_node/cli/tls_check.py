@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dicom_node.node.settings import Destination, Settings
+from dicom_node.node.destinations import Destination
+from dicom_node.node.settings import Settings
 from dicom_node.node.tls import ClientTls, ServerContext, TlsFiles, client_context, inspect, readable_by_all
 
 _RENEW_DAYS = 30

@@ -85,6 +85,11 @@ class Attempt:
         return bool(self.trouble) and not answered
 
     @property
+    def wait_seconds(self) -> float:
+        """For how long the destination asked to be left alone."""
+        return max((one.wait_seconds for one in self.trouble), default=0.0)
+
+    @property
     def report_out(self) -> bool:
         """Whether the destination has the report, or may have it: it was sent, and the answer was lost."""
         may_be_there = [*self.stored, *(one.path for one in self.trouble if one.lost)]

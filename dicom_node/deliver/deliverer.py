@@ -10,16 +10,16 @@ import structlog
 
 from db.deliveries import DeliveryTable
 from db.errors import LeaseLost, UnknownRow
-from db.records import Delivery
+from db.records import Delivery, Proof
 from dicom_node.deliver.attempt import Attempt
 from dicom_node.deliver.failure import FilesLost, NotDelivered, failure_of, limited
 from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.node import metrics
+from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logs import describe_error
-from dicom_node.node.settings import Destination
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class Send(Protocol):
     """`dicom_node.deliver.send.send_files` with our own AE title filled in."""
 
     def __call__(
-        self, paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
+        self, paths: Sequence[Path], destination: Destination | WebDestination, go_on: Callable[[SendOutcome], bool]
     ) -> list[SendOutcome]:
         """One outcome per path; what comes after one that does not `go_on` is not tried."""
 
@@ -57,7 +57,7 @@ class Deliverer:
         self,
         owner: str,
         deliveries: DeliveryTable,
-        destinations: Mapping[str, Destination],
+        destinations: Mapping[str, Destination | WebDestination],
         storage: Path,
         send: Send,
         patience: DeliveryPatience,
@@ -96,7 +96,7 @@ class Deliverer:
     def _try(self, delivery: Delivery) -> None:
         """One attempt, and what it comes to."""
         try:
-            self._send_set(delivery)
+            proof = self._send_set(delivery)
         except FilesLost as lost:
             queued = self._deliveries.files_lost(delivery.id, self._owner, str(lost))
             facts = {"delivery": delivery.id, "job": delivery.job_id}
@@ -105,14 +105,14 @@ class Deliverer:
             self._note(delivery, failure)
         else:
             self._paused.up(delivery.destination)
-            self._deliveries.sent(delivery.id, self._owner)
+            self._deliveries.sent(delivery.id, self._owner, proof)
             metrics.delivery_attempted(delivery.destination, "sent")
             if (seconds := self._deliveries.seconds_to_result(delivery.job_id)) is not None:
                 metrics.result_proven(seconds)
             log.info("result set sent", delivery=delivery.id, job=delivery.job_id, destination=delivery.destination)
 
-    def _send_set(self, delivery: Delivery) -> None:
-        """Send every file of a delivery.
+    def _send_set(self, delivery: Delivery) -> Proof | None:
+        """Send every file of a delivery that the destination lacks; returns what it promises to prove.
 
         Raises:
             NotDelivered, FilesLost: the destination does not hold every file.
@@ -130,10 +130,11 @@ class Deliverer:
                 attempt.broke(describe_error(error))
         if not attempt.sent:
             raise failure_of(attempt, delivery, destination.options, self._patience, self._deliveries.newer_waits)
+        return None if destination.proof is None else Proof(destination.proof)
 
     def _files(self, delivery: Delivery) -> list[Path]:
         """The files of a delivery, all of them there."""
-        files = [self._storage / file for file in delivery.files]
+        files = [self._storage / file for file in delivery.files_to_send]
         try:
             missing = [file.name for file in files if not file.exists()]
         except OSError as error:
@@ -162,7 +163,7 @@ class Deliverer:
             metrics.delivery_attempted(delivery.destination, "given_up")
             log.error("delivery given up", **facts, reason=str(failure))
             return
-        wait = self._patience.wait_after(delivery.attempts)
+        wait = max(self._patience.wait_after(delivery.attempts), failure.wait_seconds)
         self._deliveries.postpone(
             delivery.id, self._owner, str(failure), wait, refused=failure.refused, report_out=failure.report_out
         )

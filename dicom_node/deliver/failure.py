@@ -17,10 +17,19 @@ class NotDelivered(DeliveryError):
     """The destination does not hold every file; a later attempt may succeed.
 
     `refused`: the attempt counts as one more refusal in a row. `report_out`: the destination has the report, or may
-    have it. `silent`: there was no answer at all.
+    have it. `silent`: there was no answer at all. `wait_seconds`: the destination asked not to be tried earlier.
     """
 
-    def __init__(self, reason: str, *, refused: bool = False, report_out: bool = False, silent: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        refused: bool = False,
+        report_out: bool = False,
+        silent: bool = False,
+        wait_seconds: float = 0.0,
+    ) -> None:
+        self.wait_seconds = wait_seconds
         self.refused = refused
         self.report_out = report_out
         self.silent = silent
@@ -63,9 +72,10 @@ def failure_of(
     if attempt.is_partial and (newer := newer_waits(delivery)) is not None:
         reason = f"{words}; not tried again, since the newer result of job {newer} waits for it"
         return GivenUp(reason, report_out=report_out)
-    return limited(
-        NotDelivered(words, refused=refused, report_out=report_out, silent=attempt.silent), delivery, patience
+    failure = NotDelivered(
+        words, refused=refused, report_out=report_out, silent=attempt.silent, wait_seconds=attempt.wait_seconds
     )
+    return limited(failure, delivery, patience)
 
 
 def limited(failure: NotDelivered, delivery: Delivery, patience: DeliveryPatience) -> NotDelivered:

@@ -16,10 +16,10 @@ from dicom_node.demo.given import given
 from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.pacs import StandInPacs
+from dicom_node.node.destinations import Destination
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.progress import StageProgress
-from dicom_node.node.settings import Destination
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import find_series
 from dicom_node.serve.ports import free_port

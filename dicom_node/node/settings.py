@@ -6,7 +6,7 @@ arrays of tables.
 
 Compact forms, for the environment (JSON works too):
 
-    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242, archive=DCM4CHEE@[fe80::1]:2762+tls+legacy"
+    WMH_NODE_DESTINATIONS="pacs=ORTHANC@10.0.0.5:4242+commit, archive=DCM4CHEE@[fe80::1]:2762+tls+legacy"
     WMH_NODE_PEERS="SCANNER1@10.0.0.7, ORTHANC"
 """
 
@@ -17,45 +17,31 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from dicom_node.node.addresses import address_to_bind, host_to_call, peer_address
+from dicom_node.node.addresses import address_to_bind, peer_address
+from dicom_node.node.destinations import (
+    DESTINATION_KINDS,
+    SECRET_PREFIX,
+    AeTitle,
+    AnyDestination,
+    Destination,
+    FilePath,
+    Port,
+    did_you_mean,
+    fields_of_destinations,
+    split_destination,
+)
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.profiles import PROFILES, DeliveryOptions, ProfileName, SegEncoding
 from dicom_node.node.tls import ClientTls, TlsFiles
 
 ENVIRONMENT_PREFIX = "WMH_NODE_"
 
-# AE: at most 16 characters of the default repertoire, no backslash, no control character, not spaces only
-# (PS3.5 table 6.2-1).
-_AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 _DATABASE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?:")
-_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
-
-
-def _ae_title(value: str) -> str:
-    stripped = value.strip(" ")
-    if not _AE_TITLE.match(stripped):
-        raise ValueError("expected an AE title: 1 to 16 printable characters without backslash")
-    return stripped
-
-
-def _name(value: str) -> str:
-    if not _NAME.match(value):
-        raise ValueError("expected a short name of letters, digits, '_', '.', '-'")
-    return value
-
-
-def _path(value: Path) -> Path:
-    if "\0" in str(value):
-        raise ValueError("expected a path without a NUL character")
-    return value
 
 
 def _database_url(value: str) -> str:
@@ -72,9 +58,6 @@ def _bare(value: Any) -> Any:
     return value.strip(" \t\r\n\ufeff") if isinstance(value, str) else value
 
 
-AeTitle = Annotated[str, AfterValidator(_ae_title)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-FilePath = Annotated[Path, AfterValidator(_path)]
 # No wait of a year is meant, and larger numbers overflow dates.
 _YEAR: Final = 366 * 86_400.0
 Seconds = Annotated[float, Field(ge=0, le=_YEAR, allow_inf_nan=False)]
@@ -86,142 +69,40 @@ Bytes = Annotated[int, Field(ge=0, le=2**60)]
 ObjectBytes = Annotated[int, Field(ge=1024 * 1024, le=2**60)]
 
 
-# What may stand behind a destination in the compact form, and the fields that it sets.
-_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "tls": {"tls": True},
-    **{name: {"profile": name} for name in PROFILES},
-    **{encoding: {"seg_encoding": encoding} for encoding in get_args(SegEncoding)},
-    "probability": {"probability_map": True},
-}
-
-
-class Destination(BaseModel):
-    """A peer that results are sent to.
-
-    Attributes:
-        name: our own short name, used in rows, logs and reports.
-        ae_title: called AE title.
-        host: name or address; IPv6 without brackets.
-        port: TCP port of the peer's storage SCP.
-        profile: what the destination's viewers can show, see `dicom_node.node.profiles`.
-        seg_encoding: of its segmentations, in place of the profile's.
-        probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
-        tls: whether to call it over TLS (PS3.15 B.12).
-        tls_ca: the CA that its certificate must come from; None: the node's `tls_ca`, and without that the system's
-            CAs.
-        tls_certificate, tls_key: what we show it, in place of the node's own.
-        tls_check_name: whether its certificate has to name `host`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, AfterValidator(_name)]
-    ae_title: AeTitle
-    host: Annotated[str, AfterValidator(host_to_call)]
-    port: Port
-    profile: ProfileName = "generic"
-    seg_encoding: SegEncoding | None = None
-    probability_map: bool = False
-    tls: bool = False
-    tls_ca: FilePath | None = None
-    tls_certificate: FilePath | None = None
-    tls_key: FilePath | None = None
-    tls_check_name: bool = True
-
-    @model_validator(mode="after")
-    def _check_tls(self) -> Destination:
-        if not self.tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
-            raise ValueError("expected tls = true with the other tls settings, got tls = false")
-        if self.tls_key is not None and self.tls_certificate is None:
-            raise ValueError("expected tls_certificate with tls_key, got none")
-        return self
-
-    @property
-    def options(self) -> DeliveryOptions:
-        """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
-        profile = PROFILES[self.profile]
-        if self.seg_encoding is not None:
-            profile = replace(profile, seg_encoding=self.seg_encoding)
-        return DeliveryOptions(profile, self.probability_map)
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        options = (f"+{word}" for word, set_to in _OPTIONS.items() if self._departs_by(set_to))
-        return f"{self.name}={self.ae_title}@{host}:{self.port}{''.join(options)}"
-
-    def _departs_by(self, set_to: Mapping[str, Any]) -> bool:
-        """Whether it has these values, and they are not the defaults."""
-        fields = type(self).model_fields
-        return all(value == getattr(self, name) != fields[name].default for name, value in set_to.items())
-
-
 class Peer(BaseModel):
     """A calling AE that may send to us.
 
     Attributes:
         ae_title: calling AE title.
         address: IP address, network or host name that it calls from, without a port; None: from anywhere.
+        report_port: where it takes reports of storage commitment in an association of their own; None: unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ae_title: AeTitle
     address: Annotated[str | None, AfterValidator(peer_address)] = None
+    report_port: Port | None = None
+
+    @model_validator(mode="after")
+    def _check_report_port(self) -> Peer:
+        if self.report_port is not None and (self.address is None or "/" in self.address):
+            raise ValueError("expected the address of one machine with a report port, got none or a network")
+        return self
 
     def __str__(self) -> str:
-        return self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
-
-
-def parse_destination(text: str, name: str | None = None) -> Destination:
-    """`NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as one; behind it
-    options (`_OPTIONS`): `+tls`, `+<profile>`, `+labelmap`, `+probability`.
-
-    Raises:
-        ConfigurationError: another form, a bad AE title or a port out of range.
-    """
-    try:
-        return Destination(**_split_destination(text, name))
-    except (ValueError, ValidationError) as error:
-        raise ConfigurationError(
-            f"expected [NAME=]AET@HOST:PORT[+OPTION...], got {text!r}: {_first_line(error)}"
-        ) from error
-
-
-def _split_destination(text: str, name: str | None = None) -> dict[str, Any]:
-    head, separator, rest = text.strip().partition("=")
-    if not separator:
-        head, rest = "", text.strip()
-    match = _ADDRESS_FORM.match(rest)
-    if match is None:
-        raise ValueError(f"expected NAME=AET@HOST:PORT[+OPTION...], got {text.strip()!r}")
-    ae_title = match["ae"].strip()
-    default_name = re.sub(r"[^A-Za-z0-9_.-]", "-", ae_title).lstrip("_.-") or "destination"
-    return {
-        "name": name or head.strip() or default_name,
-        "ae_title": ae_title,
-        "host": match["host"].strip("[]"),
-        "port": int(match["port"]),
-        **_set_by_options(match["options"].split("+")[1:]),
-    }
-
-
-def _set_by_options(words: Iterable[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for word in words:
-        if word not in _OPTIONS:
-            raise ValueError(f"expected one of +{', +'.join(_OPTIONS)}, got +{word}")
-        if twice := found.keys() & _OPTIONS[word].keys():
-            raise ValueError(f"expected one value of {', '.join(twice)}, got another one by +{word}")
-        found |= _OPTIONS[word]
-    return found
+        title = self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
+        return title if self.report_port is None else f"{title}+report:{self.report_port}"
 
 
 def _split_peer(text: str) -> dict[str, Any]:
-    ae_title, separator, address = text.strip().rpartition("@")
+    peer, _, port = text.strip().partition("+report:")
+    report = {"report_port": port} if port else {}
+    ae_title, separator, address = peer.rpartition("@")
     if not separator:
-        return {"ae_title": text.strip()}
+        return {"ae_title": peer, **report}
     bracketed = address.startswith("[") and address.endswith("]")
-    return {"ae_title": ae_title, "address": (address[1:-1] if bracketed else address).strip() or None}
+    return {"ae_title": ae_title, "address": (address[1:-1] if bracketed else address).strip() or None, **report}
 
 
 def _many(value: Any) -> Any:
@@ -239,7 +120,7 @@ def _many(value: Any) -> Any:
 
 def _destinations(value: Any) -> Any:
     many = _many(value)
-    return [_split_destination(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+    return [split_destination(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
 
 
 def _peers(value: Any) -> Any:
@@ -280,7 +161,7 @@ class Settings(BaseSettings):
     )
 
     # Who we talk to
-    destinations: Annotated[tuple[Destination, ...], NoDecode, BeforeValidator(_destinations)] = ()
+    destinations: Annotated[tuple[AnyDestination, ...], NoDecode, BeforeValidator(_destinations)] = ()
     peers: Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_peers)] = ()
 
     # When a series is complete
@@ -321,6 +202,7 @@ class Settings(BaseSettings):
     # Delivery: the wait doubles from the first to the longest
     delivery_retry_seconds: PositiveSeconds = 30.0
     delivery_retry_longest_seconds: PositiveSeconds = 3600.0
+    commit_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = 24.0  # for a report of commitment
     delivery_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 7.0
 
     # Logs
@@ -373,9 +255,23 @@ class Settings(BaseSettings):
         """The node's own certificate and key, and the CAs that it trusts."""
         return TlsFiles(*map(_absolute, (self.tls_certificate, self.tls_key, self.tls_ca)))
 
-    def client_tls(self, destination: Destination) -> ClientTls | None:
+    @property
+    def dicom_destinations(self) -> tuple[Destination, ...]:
+        """The destinations that are called by DICOM."""
+        return tuple(one for one in self.destinations if isinstance(one, Destination))
+
+    def report_addresses(self) -> dict[str, Destination]:
+        """Where senders take reports of storage commitment, by AE title: peers with a port for them, destinations."""
+        peers = {
+            peer.ae_title: Destination(name="peer", ae_title=peer.ae_title, host=peer.address, port=peer.report_port)
+            for peer in self.peers
+            if peer.report_port is not None and peer.address is not None
+        }
+        return {**{one.ae_title: one for one in self.dicom_destinations}, **peers}
+
+    def client_tls(self, destination: AnyDestination) -> ClientTls | None:
         """How to call a destination over TLS; None when it is called without."""
-        if not destination.tls:
+        if not destination.uses_tls:
             return None
         own = destination if destination.tls_certificate is not None else self
         ca = destination.tls_ca or self.tls_ca
@@ -394,7 +290,7 @@ class Settings(BaseSettings):
         """What is handed in and nothing else: `load_settings` says what wins over what."""
         return (init_settings,)
 
-    def destination(self, name: str) -> Destination | None:
+    def destination(self, name: str) -> AnyDestination | None:
         """The destination of that name, or None when the settings no longer hold it."""
         return next((one for one in self.destinations if one.name == name), None)
 
@@ -427,7 +323,9 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]
     return sorted(
         name
         for name in (os.environ if environment is None else environment)
-        if name.upper().startswith(ENVIRONMENT_PREFIX) and name.upper() not in known
+        if name.upper().startswith(ENVIRONMENT_PREFIX)
+        and name.upper() not in known
+        and not name.upper().startswith(SECRET_PREFIX)
     )
 
 
@@ -464,12 +362,14 @@ def _explain_one(problem: Any, config: Path | None) -> str:
     if not location:
         return message
     field = str(location[0])
-    inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location[1:])
+    parts = [part for part in location[1:] if part not in DESTINATION_KINDS]
+    inner = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     where = _where(field + inner, config)
     if problem["type"] == "path_type":
         message = "expected a path"
     if problem["type"] == "extra_forbidden":
-        return f"{where}: unknown setting"
+        known = Settings.model_fields if len(location) == 1 else fields_of_destinations()
+        return f"{where}: unknown setting{did_you_mean(str(location[-1]), known)}"
     came = "" if "came" in message or "got" in message else f", got {_shown(problem.get('input'))}"
     expected = message if message.startswith("expected") else f"expected: {message[0].lower()}{message[1:]}"
     return f"{where}: {expected}{came}"
@@ -488,12 +388,27 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 120 else text[:117] + "..."
 
 
+def parse_destination(text: str, name: str | None = None) -> Destination:
+    """A DICOM peer: `NAME=AET@HOST:PORT`, or `AET@HOST:PORT` when the caller gives a name or the AE title will do as
+    one; behind it options, see `dicom_node.node.destinations`.
+
+    Raises:
+        ConfigurationError: another form, a bad AE title or a port out of range.
+    """
+    try:
+        return Destination(**split_destination(text, name))
+    except (ValueError, ValidationError) as error:
+        raise ConfigurationError(
+            f"expected [NAME=]AET@HOST:PORT[+OPTION...], got {text!r}: {_first_line(error)}"
+        ) from error
+
+
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return _explain(error, None).replace(ENVIRONMENT_PREFIX, "").lower()
     return str(error)
 
 
-def compact(items: Iterable[Destination | Peer]) -> str:
+def compact(items: Iterable[AnyDestination | Peer]) -> str:
     """Destinations or peers in the compact form that the environment takes."""
     return ", ".join(str(item) for item in items)

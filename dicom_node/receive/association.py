@@ -16,7 +16,9 @@ import structlog
 
 from db.records import AssociationEnd, RecordOutcome
 from dicom_node.node import metrics
-from dicom_node.node.dicom_uids import VERIFICATION
+from dicom_node.node.commitment import COMMITMENT_INSTANCE, MAX_BYTES, STORAGE_COMMITMENT
+from dicom_node.node.dicom_uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicom_node.node.small_data_set import to_explicit
 from dicom_node.node.storage_classes import STORAGE_CLASSES
 from dicom_node.node.tls import ServerContext
 from dicom_node.node.upper_layer.associate import (
@@ -25,15 +27,24 @@ from dicom_node.node.upper_layer.associate import (
     decode_associate_request,
     encode_associate_accept,
 )
-from dicom_node.node.upper_layer.dimse import MAX_COMMAND_BYTES, Command, CommandSet, decode_command, encode_response
+from dicom_node.node.upper_layer.dimse import (
+    MAX_COMMAND_BYTES,
+    Command,
+    CommandSet,
+    decode_command,
+    encode_event_report,
+    encode_response,
+)
 from dicom_node.node.upper_layer.pdu import (
     COMMAND_FRAGMENT,
     LAST_FRAGMENT,
     LOCAL_LIMIT_EXCEEDED,
+    PDV_HEADER_BYTES,
     TEMPORARY_CONGESTION,
     AbortReason,
     InvalidPdu,
     Rejection,
+    data_pdus,
     encode_abort,
     encode_command,
     encode_rejection,
@@ -42,9 +53,10 @@ from dicom_node.node.upper_layer.pdu import (
 )
 from dicom_node.node.upper_layer.secure_transport import HandshakeFailed, SecureTransport
 from dicom_node.node.upper_layer.transport import Transport, TransportClosed, TransportTimeout
+from dicom_node.receive.commitment import CommitmentDesk, Reply, Report, is_commitment
 from dicom_node.receive.connections import Connections
 from dicom_node.receive.incoming import DiskBudget, IncomingObject, is_uid
-from dicom_node.receive.negotiation import ACCEPTANCE, Admission, negotiate
+from dicom_node.receive.negotiation import ACCEPTANCE, Admission, accepted_roles, negotiate
 from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.receive.rejections import RejectedContexts, words_of_rejected
 from dicom_node.receive.state_machine import EVENT_OF_PDU, Action, Event, State, StateMachine
@@ -69,6 +81,7 @@ class ReceiverContext:
     budget: DiskBudget
     rejections: RejectedContexts
     temporary_prefix: str
+    commitments: CommitmentDesk
 
 
 # More rows of refused objects than slices of any head scan would only fill the database.
@@ -108,6 +121,8 @@ class Association:
         self._command: CommandSet | None = None
         self._object: IncomingObject | None = None
         self._drained_bytes = 0  # of a data set that is not kept
+        self._small: bytearray | None = None  # the data set of a message that is kept in memory
+        self._reports: dict[int, int] = {}  # row of each report of ours that is not answered, by message ID
         self._refused_count = 0  # of objects that are remembered
 
     @property
@@ -267,7 +282,8 @@ class Association:
             refused = TEMPORARY_CONGESTION, self._end_reason
         if refused is None and not self._context.connections.associate(self):
             refused = LOCAL_LIMIT_EXCEEDED, self._why_no_room()
-        results = negotiate(request.contexts)
+        only_reports = refused is None and self._context.admission.only_reports(request, self.address)
+        results = negotiate(request.contexts, only_reports=only_reports)
         if refused is None:
             refused = self._record_start(request, results)
         if refused is not None:
@@ -276,7 +292,8 @@ class Association:
         self._contexts = {one.context_id: one for one in results if one.result == ACCEPTANCE}
         self._machine.on(Event.ACCEPT)
         self.since = self.stored_since = time.monotonic()
-        self._transport.send(encode_associate_accept(request, results, self._settings.max_pdu_bytes))
+        roles = accepted_roles(request, results)
+        self._transport.send(encode_associate_accept(request, results, self._settings.max_pdu_bytes, roles))
         self._log.debug("association accepted", contexts=len(results), accepted=len(self._contexts))
         self._report_rejected(request, results)
 
@@ -375,6 +392,8 @@ class Association:
         if command.has_data_set:
             if command.command_field == Command.C_STORE_RQ:
                 self._begin_object(command)
+            elif is_commitment(command) and self._is_context_of(STORAGE_COMMITMENT):
+                self._small = bytearray()
             return  # what follows is read, and answered at its end
         self._end_message()
 
@@ -396,7 +415,11 @@ class Association:
             raise InvalidPdu(AbortReason.UNEXPECTED_PARAMETER, "a data set fragment without its command")
         if self._object is not None:
             self._object.write(fragment)
-        if self._object is None or self._object.failure is not None:
+        if self._small is not None:
+            self._small += fragment
+            if len(self._small) > MAX_BYTES:
+                raise InvalidPdu(AbortReason.NOT_SPECIFIED, f"a data set of more than {MAX_BYTES} bytes")
+        elif self._object is None or self._object.failure is not None:
             self._drained_bytes += len(fragment)
             if self._drained_bytes > self._settings.max_drained_bytes:
                 raise InvalidPdu(AbortReason.NOT_SPECIFIED, "the peer continues to send a refused object")
@@ -404,8 +427,9 @@ class Association:
             self._end_message()
 
     def _end_message(self) -> None:
-        command, received = self._command, self._object
+        command, received, small = self._command, self._object, self._small
         assert command is not None
+        self._small = None
         self._command = self._object = self.message_since = None  # from here on it is we who take the time
         self._drained_bytes = 0
         has_stored = False
@@ -416,8 +440,12 @@ class Association:
             self.stored_since = time.monotonic() if has_stored else stored_before
             status = Status.SUCCESS if refusal is None else refusal.status
             self._respond(command, status, "" if refusal is None else refusal.reason)
-        elif command.command_field == Command.C_ECHO_RQ and self._is_verification():
+        elif command.command_field == Command.C_ECHO_RQ and self._is_context_of(VERIFICATION):
             self._respond(command, Status.SUCCESS)
+        elif is_commitment(command) and self._is_context_of(STORAGE_COMMITMENT):
+            self._answer_commitment(command, bytes(small or b""))
+        elif command.is_response:
+            self._take_response(command)
         elif command.command_field != Command.C_CANCEL_RQ:  # it has no response (PS3.7 9.3.2.3)
             self._warn("operation refused", command_field=f"{command.command_field:#06x}")
             self._respond(command, Status.UNRECOGNIZED_OPERATION)
@@ -425,8 +453,47 @@ class Association:
         self.busy = False
         self.since = time.monotonic()
 
-    def _is_verification(self) -> bool:
-        return self._contexts[self._context_id].abstract_syntax == VERIFICATION
+    def _is_context_of(self, sop_class_uid: str) -> bool:
+        return self._contexts[self._context_id].abstract_syntax == sop_class_uid
+
+    # Storage commitment (PS3.4 annex J)
+
+    def _answer_commitment(self, command: CommandSet, data: bytes) -> None:
+        assert self._request is not None
+        explicit_vr = self._contexts[self._context_id].transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN.uid
+        calling = self._request.calling_ae_title
+        try:
+            reply = self._context.commitments.reply(command, data, calling, explicit_vr=explicit_vr)
+        except Exception as error:  # the SCP's edge: the peer gets a status, and asks or reports again
+            self._log.error("storage commitment failed", error=type(error).__name__, detail=_first_line(error))
+            reply = Reply(Status.PROCESSING_FAILURE)
+        if reply.status is not Status.SUCCESS:
+            self._warn("storage commitment refused", status=f"{reply.status:#06x}", reason=reply.comment)
+        self._respond(command, reply.status, reply.comment)
+        if reply.report is not None:
+            self._report_commitment(reply.report)
+
+    def _report_commitment(self, report: Report) -> None:
+        """Send the report in the association of its request; the answer to it comes as a message of its own."""
+        assert self._request is not None
+        message_id = 1 + len(self._reports)
+        self._reports[message_id] = report.answer_id
+        event = encode_event_report(message_id, STORAGE_COMMITMENT, COMMITMENT_INSTANCE, report.event_type_id)
+        most = self._request.max_length or self._settings.max_pdu_bytes
+        room = max((most - PDV_HEADER_BYTES) & ~1, 2)
+        self._transport.send(encode_command(self._context_id, event, self._request.max_length))
+        data = report.data
+        if self._contexts[self._context_id].transfer_syntax != IMPLICIT_VR_LITTLE_ENDIAN.uid:
+            data = to_explicit(data)
+        self._transport.send(b"".join(data_pdus(self._context_id, memoryview(data), room, True)))
+
+    def _take_response(self, command: CommandSet) -> None:
+        answer_id = self._reports.pop(command.message_id, None)
+        if answer_id is None or command.status != Status.SUCCESS:
+            self._warn("the sender did not take our report of storage commitment", status=command.status)
+            return
+        with contextlib.suppress(Exception):  # the SCP's edge: the report was taken, whatever the database says
+            self._context.commitments.is_reported(answer_id)
 
     def _respond(self, command: CommandSet, status: Status, comment: str = "") -> None:
         assert self._request is not None

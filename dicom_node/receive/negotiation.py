@@ -8,7 +8,8 @@
 | `peers` set, calling AE title or address not in it | rejected for good: calling AE title not recognized | table 9-21 |
 | no room for one more association | rejected for now: local limit exceeded | table 9-21 |
 | the receiver stops, or the database is away | rejected for now: temporary congestion | table 9-21 |
-| context of a class not in `storage_classes.py` | context rejected: abstract syntax not supported (3) | table 9-18 |
+| only a destination with `+commit` is so called, and another class than commitment | as the next | table 9-18 |
+| context of a class not in `storage_classes.py`, other service | context rejected: abstract syntax (3) | table 9-18 |
 | context without a transfer syntax of that class | context rejected: transfer syntaxes not supported (4) | table 9-18 |
 
 The called AE title is looked at only when `peers` is set, together with the calling one: without the list the node is
@@ -24,6 +25,7 @@ import socket
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from dicom_node.node.commitment import STORAGE_COMMITMENT
 from dicom_node.node.dicom_uids import (
     APPLICATION_CONTEXT,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -31,7 +33,13 @@ from dicom_node.node.dicom_uids import (
     VERIFICATION,
 )
 from dicom_node.node.storage_classes import STORAGE_CLASSES
-from dicom_node.node.upper_layer.associate import AssociateRequest, ContextResult, ProposedContext, supports_version_1
+from dicom_node.node.upper_layer.associate import (
+    AssociateRequest,
+    ContextResult,
+    ProposedContext,
+    Role,
+    supports_version_1,
+)
 from dicom_node.node.upper_layer.pdu import (
     APPLICATION_CONTEXT_NOT_SUPPORTED,
     CALLED_AE_NOT_RECOGNIZED,
@@ -45,6 +53,7 @@ ACCEPTANCE = 0
 ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
+_REPORT_CLASSES = (VERIFICATION, STORAGE_COMMITMENT)
 _VERIFICATION_SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN.uid, EXPLICIT_VR_LITTLE_ENDIAN.uid)
 
 
@@ -73,14 +82,39 @@ class Admission:
             return CALLING_AE_NOT_RECOGNIZED, "peers names another address for this calling AE title"
         return None
 
+    def only_reports(self, request: AssociateRequest, address: str) -> bool:
+        """Whether the peer may only report storage commitment: a destination names it, and no entry of `peers`."""
+        named = [peer for peer in self.peers if peer.ae_title == request.calling_ae_title]
+        matching = [peer for peer in named if _address_matches(peer.address, address)]
+        return bool(matching) and all(peer.reports_only for peer in matching)
 
-def negotiate(proposed: Sequence[ProposedContext]) -> list[ContextResult]:
-    """One answer per proposed presentation context, in the order they came (PS3.8 9.3.3.2)."""
-    return [_answer(context) for context in proposed]
+
+def negotiate(proposed: Sequence[ProposedContext], *, only_reports: bool = False) -> list[ContextResult]:
+    """One answer per proposed presentation context, in the order they came (PS3.8 9.3.3.2).
+
+    Args:
+        proposed: by the peer.
+        only_reports: see `Admission.only_reports`.
+    """
+    return [
+        _result(context, ABSTRACT_SYNTAX_NOT_SUPPORTED, context.transfer_syntaxes[0])
+        if only_reports and context.abstract_syntax not in _REPORT_CLASSES
+        else _answer(context)
+        for context in proposed
+    ]
+
+
+def accepted_roles(request: AssociateRequest, results: Sequence[ContextResult]) -> tuple[Role, ...]:
+    """Our answers to role selection (PS3.7 D.3.3.4): for storage commitment, what the peer proposes, since we take both
+    sides of it; for other classes none, which leaves the peer the SCU."""
+    accepted = {one.abstract_syntax for one in results if one.result == ACCEPTANCE}
+    return tuple(
+        one for one in request.roles if one.sop_class_uid == STORAGE_COMMITMENT and one.sop_class_uid in accepted
+    )
 
 
 def _answer(context: ProposedContext) -> ContextResult:
-    if context.abstract_syntax == VERIFICATION:
+    if context.abstract_syntax in _REPORT_CLASSES:
         wanted = next((one for one in context.transfer_syntaxes if one in _VERIFICATION_SYNTAXES), None)
     elif context.abstract_syntax in STORAGE_CLASSES:
         wanted = _preferred(context.transfer_syntaxes, STORAGE_CLASSES[context.abstract_syntax].transfer_syntaxes)

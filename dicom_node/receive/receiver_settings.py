@@ -23,11 +23,13 @@ MEBIBYTE = 1024 * 1024
 class AllowedPeer:
     """A calling AE title that may associate; `address` None means from anywhere.
 
-    `address` is an IP address, a network ("10.1.0.0/16") or a host name.
+    `address` is an IP address, a network ("10.1.0.0/16") or a host name. `reports_only`: a destination that may report
+    storage commitment to us, and do nothing else.
     """
 
     ae_title: str
     address: str | None = None
+    reports_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ReceiverSettings:
         grace_seconds: how long objects on their way may take when the receiver stops.
         max_waiting, max_waiting_per_address: connections that have not associated yet (or are closing), per process.
         index: which one of `processes` this is.
+        reported_separately: AE titles whose reports of storage commitment the role `deliver` sends.
         installation: see `installation.installation_id`; empty until the receiver has asked for it.
     """
 
@@ -82,6 +85,7 @@ class ReceiverSettings:
     log_format: str = "text"
     index: int = 0
     installation: str = ""
+    reported_separately: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("handshake_seconds", "message_seconds", "idle_seconds", "max_associations", "max_object_bytes"):
@@ -122,7 +126,8 @@ class ReceiverSettings:
             port=settings.dicom_port,
             tls_port=settings.dicom_tls_port or 0,
             tls=settings.tls_files if settings.dicom_tls_port else None,
-            peers=tuple(AllowedPeer(peer.ae_title, peer.address) for peer in settings.peers),
+            peers=_allowed(settings),
+            reported_separately=tuple(sorted(settings.report_addresses())),
             processes=settings.receiver_processes,
             max_associations=settings.max_associations,
             max_pdu_bytes=settings.max_pdu_bytes,
@@ -146,7 +151,19 @@ class ReceiverSettings:
         """What `to_json` wrote."""
         values: dict[str, Any] = json.loads(text)
         values["storage"] = Path(values["storage"])
+        values["reported_separately"] = tuple(values["reported_separately"])
         values["peers"] = tuple(AllowedPeer(**peer) for peer in values["peers"])
         if values["tls"] is not None:
             values["tls"] = TlsFiles(**{name: path and Path(path) for name, path in values["tls"].items()})
         return cls(**values)
+
+
+def _allowed(settings: Settings) -> tuple[AllowedPeer, ...]:
+    """Those that `peers` names; beside them, destinations that report storage commitment to us."""
+    if not settings.peers:
+        return ()
+    reporting = [one for one in settings.dicom_destinations if one.commit]
+    return (
+        *(AllowedPeer(peer.ae_title, peer.address) for peer in settings.peers),
+        *(AllowedPeer(one.ae_title, one.host, reports_only=True) for one in reporting),
+    )

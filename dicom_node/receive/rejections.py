@@ -16,7 +16,6 @@ _REMEMBERED: Final = 256
 # What scanners and PACSs ask for beside storage (PS3.6 table A-1).
 _SERVICES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "1.2.840.10008.1.20.1": "Storage Commitment Push Model",
         "1.2.840.10008.1.40": "Procedural Event Logging",
         "1.2.840.10008.1.42": "Substance Administration Logging",
         "1.2.840.10008.3.1.2.3.3": "Modality Performed Procedure Step",

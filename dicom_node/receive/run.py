@@ -29,15 +29,17 @@ from dicom_node.node.tls import ServerContext, TlsFiles, inspect
 from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
 from dicom_node.receive.association import ReceiverContext
 from dicom_node.receive.claim import claimed
+from dicom_node.receive.commitment import CommitmentDesk
 from dicom_node.receive.connections import Connections
 from dicom_node.receive.incoming import DiskBudget
 from dicom_node.receive.installation import installation_id
 from dicom_node.receive.negotiation import Admission
 from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.receive.rejections import RejectedContexts
-from dicom_node.receive.store import Rows, Store
+from dicom_node.receive.store import Store
 
 if TYPE_CHECKING:
+    from db.inbox import Inbox
     from dicom_node.node.settings import Settings
 
 _LOG = structlog.get_logger()
@@ -116,6 +118,7 @@ def serve(
     settings = replace(settings, installation=installation_id(settings.storage))
     with _rows(settings.database_url) as rows, claimed(folder, settings.receiver, rows) as prefix:
         lock = folder / "rows.lock" if _shares_sqlite(settings) else None
+        store = Store(settings.storage, rows, lock)
         context = ReceiverContext(
             settings=settings,
             admission=Admission(settings.ae_title, settings.peers),
@@ -127,7 +130,8 @@ def serve(
                 settings.slow_bytes_per_second,
                 max_per_address=settings.max_associations_per_address,
             ),
-            store=Store(settings.storage, rows, lock),
+            store=store,
+            commitments=_commitments(settings, rows, store),
             budget=DiskBudget(folder, settings.max_object_bytes, settings.reserve_bytes),
             rejections=RejectedContexts(),
             temporary_prefix=prefix,
@@ -148,6 +152,14 @@ def serve(
         raise ReceivingError(f"the receiver no longer accepts connections on port {where}: restart it")
 
 
+def _commitments(settings: ReceiverSettings, rows: Inbox, store: Store) -> CommitmentDesk:
+    from db.commitment_answers import CommitmentAnswerTable
+    from db.proofs import ProofTable
+
+    proofs, answers = ProofTable(rows.database), CommitmentAnswerTable(rows.database)
+    return CommitmentDesk(proofs, answers, store.exclusive, settings.reported_separately)
+
+
 def _look_at_certificate(tls: TlsFiles) -> None:
     """Say in the log what an administrator has to do about the certificate; only files that cannot work end us."""
     ServerContext(tls)
@@ -165,7 +177,7 @@ def _shares_sqlite(settings: ReceiverSettings) -> bool:
 
 
 @contextlib.contextmanager
-def _rows(url: str) -> Iterator[Rows]:
+def _rows(url: str) -> Iterator[Inbox]:
     from db.engine import open_database
     from db.inbox import Inbox
 

@@ -94,7 +94,7 @@ class Store:
 
     def open_association(self, calling: str, called: str, address: str, receiver: str) -> int:
         """Record the beginning of an association; gives its id."""
-        with self._exclusive():
+        with self.exclusive():
             return self._rows.open_association(calling, called, address, receiver)
 
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
@@ -111,11 +111,11 @@ class Store:
 
     def note_refused(self, series: str, instance: str, reason: str, association_id: int) -> None:
         """Remember that a series lacks an object that was refused."""
-        with self._exclusive():
+        with self.exclusive():
             self._rows.note_refused(series, instance, reason, association_id)
 
     def _end(self, association_id: int, end: AssociationEnd) -> None:
-        with self._exclusive():
+        with self.exclusive():
             self._rows.end_association(association_id, end)
 
     def keep(self, checked: CheckedObject, association_id: int) -> RecordOutcome:
@@ -174,7 +174,7 @@ class Store:
         with self._queue_lock:
             batch, self._queue = self._queue, []
         try:
-            with self._exclusive():
+            with self.exclusive():
                 outcomes = self._rows.record([waiting.instance for waiting in batch])
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 waiting.outcome = outcome
@@ -191,7 +191,8 @@ class Store:
             successor.done.set()
 
     @contextlib.contextmanager
-    def _exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
+        """One writer to the database at a time."""
         with self._writing:
             if self._lock_file is None:
                 yield

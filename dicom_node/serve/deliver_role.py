@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import structlog
 
 from db.clock import clamp_deliveries
+from db.commitment_answers import CommitmentAnswerTable
 from db.deliveries import DeliveryTable
 from db.engine import open_database
+from db.proofs import ProofTable
+from dicom_node.deliver.commit.reporter import CommitmentReporter
 from dicom_node.deliver.deliverer import Deliverer
 from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
-from dicom_node.deliver.send import SendOutcome, send_files
+from dicom_node.deliver.prover import Prover
 from dicom_node.node.clock import clock_watch
 from dicom_node.node.liveness import Liveness
-from dicom_node.node.settings import Destination, Settings
+from dicom_node.node.settings import Settings
 from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.peer_calls import PeerCalls
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
@@ -40,11 +42,8 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     paused, patience = PausedDestinations(), DeliveryPatience.of(settings)
     keeper = TimeKeeper(lambda: clamp_deliveries(database, patience.wait_after, settings.lease_seconds))
 
-    def send(
-        paths: Sequence[Path], destination: Destination, go_on: Callable[[SendOutcome], bool]
-    ) -> list[SendOutcome]:
-        tls = settings.client_tls(destination)
-        return send_files(paths, destination, go_on=go_on, calling_ae_title=settings.ae_title, tls=tls)
+    proofs, peers = ProofTable(database), PeerCalls(settings)
+    reporter = CommitmentReporter(CommitmentAnswerTable(database), settings.report_addresses(), peers.report)
 
     def one(index: int) -> None:
         deliverer = Deliverer(
@@ -52,14 +51,29 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
             deliveries=deliveries,
             destinations=destinations,
             storage=settings.storage.absolute(),
-            send=send,
+            send=peers.send,
             patience=patience,
             lease_seconds=settings.lease_seconds,
             paused=paused,
             has_settled=clock_watch().has_settled,
         )
+        prover = Prover(
+            owner=lease_owner("prove", index),
+            proofs=proofs,
+            destinations=destinations,
+            storage=settings.storage.absolute(),
+            ask=peers.ask,
+            find_missing=peers.find_missing,
+            patience=patience,
+            commit_seconds=settings.commit_hours * 3600,
+            lease_seconds=settings.lease_seconds,
+            paused=paused,
+            beat=deliveries.heartbeat,
+            now=database.clock,
+        )
+        steps = [deliverer.step, prover.step, *([reporter.step] if index == 0 else [])]
         moved = liveness.loop(f"delivery {index}", _SENDING_SECONDS)
-        run_until_stopped(keeper.before(deliverer.step), stop, moved)
+        run_until_stopped(keeper.before(lambda: min(step() for step in steps)), stop, moved)
 
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))

@@ -23,7 +23,7 @@ from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.models.adding import add_model
 from dicom_node.models.store import ModelStore
-from dicom_node.node.settings import Destination
+from dicom_node.node.destinations import Destination
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

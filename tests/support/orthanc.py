@@ -16,6 +16,7 @@ from support.processes import free_port, listens, program, until
 from dicom_node.node.tls import TlsFiles
 
 AE_TITLE = "ORTHANC"
+DICOM_WEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 # Sends every MR series on once nothing new came for StableAge seconds, as a routing rule in a hospital does.
 AUTOROUTING = """
@@ -51,6 +52,12 @@ class Orthanc:
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read() or b"null")
 
+    def delete(self, path: str) -> None:
+        """DELETE of the REST API."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method="DELETE")
+        with urllib.request.urlopen(request, timeout=60):
+            pass
+
     def find(self, level: str, **query: str) -> list[str]:
         """Orthanc ids found by DICOM keywords."""
         return self.post("/tools/find", {"Level": level, "Query": query})
@@ -64,6 +71,7 @@ def orthanc(
     lua: str | None = None,
     dicom_port: int | None = None,
     tls: TlsFiles | None = None,
+    users: Mapping[str, str] | None = None,
 ) -> Iterator[Orthanc]:
     """Run Orthanc while the block lasts.
 
@@ -72,6 +80,7 @@ def orthanc(
         modalities: symbolic name -> (AE title, loopback port).
         lua: a script to load.
         dicom_port: where it listens; free port by default.
+        users: when set, HTTP asks for one of these names and its password.
         tls: when set, it takes and makes connections over TLS only, and both sides show certificates.
     """
     executable = peer("Orthanc")
@@ -89,13 +98,15 @@ def orthanc(
         "DicomPort": running.dicom_port,
         "HttpPort": running.http_port,
         "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
+        "AuthenticationEnabled": bool(users),
+        "RegisteredUsers": dict(users or {}),
         "OverwriteInstances": True,
         "StableAge": 1,
         "LuaScripts": scripts,
-        "Plugins": [],
+        "Plugins": [str(DICOM_WEB)] if DICOM_WEB.exists() else [],
         "DicomModalities": {
             name: {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": tls is not None}
+            | {"AllowStorageCommitment": True}
             for name, (ae_title, port) in modalities.items()
         },
     }

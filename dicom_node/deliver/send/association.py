@@ -8,11 +8,12 @@ bounded by our own cap on PDUs, whatever the peer announces: a file goes out in 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -21,13 +22,17 @@ from dicom_node.node.errors import DeliveryError
 from dicom_node.node.tls import ClientTls, client_context
 from dicom_node.node.upper_layer.associate import (
     ProposedContext,
+    Role,
     decode_associate_accept,
     encode_associate_request,
 )
 from dicom_node.node.upper_layer.dimse import (
+    CommandSet,
     Response,
+    decode_command,
     decode_response,
     encode_echo_request,
+    encode_response,
     encode_store_request,
 )
 from dicom_node.node.upper_layer.pdu import (
@@ -51,6 +56,8 @@ MAX_PDU_BYTES: Final = 262_144
 _CHUNK_BYTES: Final = 1024 * 1024  # of a file at once
 _MOST_PARTS: Final = 1000  # buffers of one sendmsg: IOV_MAX is 1024
 _MAX_RESPONSE_BYTES: Final = 16 * 1024
+_MAX_DATA_BYTES: Final = 8 * 1024 * 1024  # of a report or an identifier, which is kept in memory
+_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 _LINGER_SECONDS: Final = 2.0
 _QUESTION: Final = "does it use TLS on this port?"
 _ABORTED: Final = "the association was aborted, or the peer was silent"
@@ -119,6 +126,15 @@ class Source:
     encoded: bytes | None = None
 
 
+@dataclass(frozen=True)
+class Message:
+    """A request or a response of the peer."""
+
+    context_id: int
+    command: CommandSet
+    data: bytes
+
+
 class RequestedAssociation:
     """An association that the peer has accepted; made by `associated`.
 
@@ -179,6 +195,82 @@ class RequestedAssociation:
             self._lost(error)
             return None
         return self._answer_to(message_id)
+
+    def request(self, sop_class_uid: str, encode: Callable[[int], bytes], data: bytes) -> int | None:
+        """Send a request with a data set in Implicit VR Little Endian.
+
+        Args:
+            sop_class_uid: whose presentation context was accepted.
+            encode: gives the command set from the message ID.
+            data: the data set.
+
+        Returns:
+            its message ID, None when the association has ended.
+        """
+        context_id = self._accepted[sop_class_uid, _IMPLICIT_VR_LITTLE_ENDIAN]
+        message_id = self._next_message_id()
+        parts = data_pdus(context_id, memoryview(data), _fragment_bytes(self._max_body), True)
+        try:
+            self._transport.send(encode_command(context_id, encode(message_id), self._max_body))
+            for at in range(0, len(parts), _MOST_PARTS):
+                self._transport.send_parts(parts[at : at + _MOST_PARTS])
+        except (TransportClosed, TransportTimeout) as error:
+            self._lost(error)
+            return None
+        return message_id
+
+    def respond(self, message: Message, status: int) -> None:
+        """Answer a request of the peer."""
+        response = encode_response(message.command, status)
+        try:
+            self._transport.send(encode_command(message.context_id, response, self._max_body))
+        except (TransportClosed, TransportTimeout) as error:
+            self._lost(error)
+
+    def next_message(self, seconds: float | None = None) -> Message | None:
+        """The next whole message, with its data set.
+
+        Args:
+            seconds: how long it is waited for; None: as long as for an answer.
+
+        Returns:
+            None when nothing came in that time, or the association has ended (`is_open`).
+        """
+        patience = self._timeouts.dimse if seconds is None else seconds
+        try:
+            return self._message(time.monotonic() + patience, patience)
+        except TransportTimeout as error:
+            if seconds is None:
+                self._lost(error)
+        except TransportClosed as error:
+            self._lost(error)
+        except InvalidPdu as error:
+            with contextlib.suppress(TransportClosed, TransportTimeout):
+                self._transport.send(encode_abort(2, error.reason))
+            self._lost(error)
+        return None
+
+    def _message(self, deadline: float, seconds: float) -> Message:
+        command, data = bytearray(), bytearray()
+        found: CommandSet | None = None
+        while True:
+            kind, body = self._transport.read_pdu(seconds, self._max_pdu_bytes, deadline)
+            if kind is PduType.A_RELEASE_RQ or kind is PduType.A_ABORT:
+                raise TransportClosed("ended by the peer")
+            if kind is not PduType.P_DATA_TF:
+                raise InvalidPdu(AbortReason.UNEXPECTED_PDU, f"expected P-DATA-TF, got {kind.name}")
+            for context_id, control, fragment in split_pdvs(body):
+                (command if control & COMMAND_FRAGMENT else data).extend(fragment)
+                if len(command) > _MAX_RESPONSE_BYTES or len(data) > _MAX_DATA_BYTES:
+                    raise InvalidPdu(AbortReason.INVALID_PARAMETER, "a message that does not end")
+                if not control & LAST_FRAGMENT:
+                    continue
+                if control & COMMAND_FRAGMENT:
+                    found = decode_command(bytes(command))
+                    if found.has_data_set:
+                        continue
+                if found is not None:
+                    return Message(context_id, found, bytes(data))
 
     def release(self) -> None:
         """End the association in order (PS3.8 7.2); whatever the peer does, the connection is closed after."""
@@ -274,19 +366,22 @@ class RequestedAssociation:
 
 
 @contextlib.contextmanager
-def associated(call: Call, contexts: Sequence[tuple[str, str]]) -> Iterator[RequestedAssociation]:
+def associated(
+    call: Call, contexts: Sequence[tuple[str, str]], roles: Sequence[Role] = ()
+) -> Iterator[RequestedAssociation]:
     """An association that is released at the end.
 
     Args:
         call: the peer, and how to call it.
         contexts: (SOP class UID, transfer syntax UID) each, at most 128 (PS3.8 9.3.2.2).
+        roles: for SOP classes of which we are the SCP (PS3.7 D.3.3.4).
 
     Raises:
         NoContextAccepted: the peer accepted none of them.
         DeliveryError: why there is no association.
     """
     try:
-        association = _associate(call, contexts)
+        association = _associate(call, contexts, roles)
     except _NotAssociated as error:
         raise DeliveryError(f"{call.name}: {error}") from error
     if association is None:
@@ -301,7 +396,7 @@ class _NotAssociated(Exception):
     """Why, without the peer's name."""
 
 
-def _associate(call: Call, contexts: Sequence[tuple[str, str]]) -> RequestedAssociation | None:
+def _associate(call: Call, contexts: Sequence[tuple[str, str]], roles: Sequence[Role]) -> RequestedAssociation | None:
     """None when every context was rejected."""
     transport = _connect(call)
     try:
@@ -309,7 +404,8 @@ def _associate(call: Call, contexts: Sequence[tuple[str, str]]) -> RequestedAsso
             ProposedContext(2 * at + 1, sop_class, (syntax,)) for at, (sop_class, syntax) in enumerate(contexts)
         ]
         destination = call.destination
-        request = encode_associate_request(destination.ae_title, call.calling_ae_title, proposed, call.max_pdu_bytes)
+        titles = destination.ae_title, call.calling_ae_title
+        request = encode_associate_request(*titles, proposed, call.max_pdu_bytes, roles)
         body = _ask(transport, request, call)
         answer = decode_associate_accept(body)
     except _NotAssociated:
@@ -348,7 +444,7 @@ def _ask(transport: Transport, request: bytes, call: Call) -> memoryview:
     except (TransportClosed, TransportTimeout) as error:
         raise _NotAssociated(_ABORTED) from error
     if kind is PduType.A_ASSOCIATE_RJ:
-        raise _NotAssociated(f"rejected the association: {rejection_words(body)}")
+        raise _NotAssociated(f"rejected the association: {rejection_words(body)}{_next_step(body, call)}")
     if kind is not PduType.A_ASSOCIATE_AC:
         raise _NotAssociated(_ABORTED)
     return body
@@ -360,7 +456,7 @@ def _connect(call: Call) -> Transport:
     try:
         connection = socket.create_connection((destination.host, destination.port), timeouts.connection)
     except (OSError, ValueError) as error:
-        raise _NotAssociated("no connection") from error
+        raise _NotAssociated(f"no connection: {no_connection(error, destination.host, destination.port)}") from error
     if context is None:
         return Transport(connection, timeouts.network)
 
@@ -386,6 +482,32 @@ def _advice(error: BaseException | None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and "mismatch" in error.verify_message:
         return "; tls_check_name = false if it names no host on purpose"
     return ""
+
+
+def no_connection(error: BaseException, host: str, port: int) -> str:
+    """Why there is no TCP connection, and what to look at."""
+    where = f"{host}:{port}"
+    if isinstance(error, ConnectionRefusedError):
+        return f"connection refused by {where}: is the PACS running, does the firewall allow it?"
+    if isinstance(error, socket.gaierror):
+        return f"the name {host} does not resolve here: correct the host of the destination, or write its IP address"
+    if isinstance(error, TimeoutError):
+        return f"no answer from {where}: is the machine running, does a firewall drop the packets?"
+    if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
+        return f"{where} cannot be reached from here: is the address right, is there a route to that network?"
+    return f"{where} cannot be called: check its host and port"
+
+
+def _next_step(body: bytes | memoryview, call: Call) -> str:
+    """What to do about a rejection (PS3.8 table 9-21), by its source and reason."""
+    if len(body) < 4:
+        return ""
+    return {
+        (1, 3): f": the PACS does not know our AE title {call.calling_ae_title}: add it there",
+        (1, 7): f": the PACS is not called {call.destination.ae_title}: correct the AE title of the destination",
+        (3, 1): ": the PACS is busy, and is tried again",
+        (3, 2): ": the PACS has no free association, and is tried again",
+    }.get((body[2], body[3]), "")
 
 
 def _fragment_bytes(max_body: int) -> int:

@@ -56,6 +56,7 @@ class SendOutcome:
         detail: as text; empty after 0x0000.
         unsupported: UID of the SOP class that the peer does not accept, with 0x0122; else empty.
         lost: it was sent and no answer came: the peer may hold it.
+        wait_seconds: for how long the peer asked to be left alone.
     """
 
     path: Path
@@ -64,6 +65,7 @@ class SendOutcome:
     detail: str
     unsupported: str = ""
     lost: bool = False
+    wait_seconds: float = 0.0
 
 
 def send_files(

@@ -18,9 +18,9 @@ from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.run import NODE_AE_TITLE, SENDER_AE_TITLE, send_series
 from dicom_node.demo.viewer.orthanc import Orthanc, OrthancParts, find_orthanc, run_orthanc
 from dicom_node.demo.viewer.web import Site, serve_site
+from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import NotFlair, ViewerError
 from dicom_node.node.progress import StageProgress
-from dicom_node.node.settings import Destination
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import SeriesFiles, find_series
 from dicom_node.serve.ports import free_port, require_free

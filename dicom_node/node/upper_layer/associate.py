@@ -20,6 +20,7 @@ _TRANSFER_SYNTAX_ITEM: Final = 0x40
 _USER_INFORMATION_ITEM: Final = 0x50
 _MAXIMUM_LENGTH_ITEM: Final = 0x51
 _IMPLEMENTATION_CLASS_ITEM: Final = 0x52
+_ROLE_SELECTION_ITEM: Final = 0x54
 _IMPLEMENTATION_VERSION_ITEM: Final = 0x55
 
 _FIXED: Final = struct.Struct(">Hxx16s16s32x")  # protocol version, called AE title, calling AE title
@@ -40,6 +41,18 @@ class ProposedContext:
 
 
 @dataclass(frozen=True)
+class Role:
+    """SCP/SCU role selection (PS3.7 D.3.3.4): which roles the requestor takes for a SOP class.
+
+    In a request: proposed; in an answer: accepted. Without it the requestor is the SCU.
+    """
+
+    sop_class_uid: str
+    scu: bool
+    scp: bool
+
+
+@dataclass(frozen=True)
 class AssociateRequest:
     """What an A-ASSOCIATE-RQ says, as far as an SCP of storage and verification needs it.
 
@@ -56,6 +69,7 @@ class AssociateRequest:
     contexts: tuple[ProposedContext, ...]
     max_length: int
     implementation: str
+    roles: tuple[Role, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class ContextResult:
 def decode_associate_request(body: memoryview) -> AssociateRequest:
     """Decode the body (without the six header bytes) of an A-ASSOCIATE-RQ.
 
-    Items that an acceptor does not know, or has no use for (roles, extended negotiation, user identity, asynchronous
+    Items that an acceptor does not know, or has no use for (extended negotiation, user identity, asynchronous
     operations), are passed over: leaving them out of the answer says that they are not supported (PS3.8 9.3.1,
     PS3.7 D.3.3).
 
@@ -83,6 +97,7 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
     version, called, calling = _FIXED.unpack_from(body)
     application_context, implementation = "", ""
     max_length = 0
+    roles: tuple[Role, ...] = ()
     contexts: list[ProposedContext] = []
     for kind, value in _items(body[_FIXED.size :]):
         if kind == _APPLICATION_CONTEXT_ITEM:
@@ -90,7 +105,7 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         elif kind == _CONTEXT_ITEM_RQ:
             contexts.append(_decode_context(value))
         elif kind == _USER_INFORMATION_ITEM:
-            max_length, implementation = _decode_user_information(value)
+            max_length, implementation, roles = _decode_user_information(value)
     _check_contexts(contexts)
     return AssociateRequest(
         protocol_version=version,
@@ -102,11 +117,16 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         contexts=tuple(contexts),
         max_length=max_length,
         implementation=implementation,
+        roles=roles,
     )
 
 
 def encode_associate_request(
-    called_ae_title: str, calling_ae_title: str, contexts: Sequence[ProposedContext], max_length: int
+    called_ae_title: str,
+    calling_ae_title: str,
+    contexts: Sequence[ProposedContext],
+    max_length: int,
+    roles: Sequence[Role] = (),
 ) -> bytes:
     """A-ASSOCIATE-RQ (PS3.8 table 9-11).
 
@@ -114,6 +134,7 @@ def encode_associate_request(
         called_ae_title, calling_ae_title: at most 16 characters of ASCII.
         contexts: at most 128, with odd IDs that are all different (PS3.8 9.3.2.2).
         max_length: the largest P-DATA-TF that we take.
+        roles: for the SOP classes of which we are not the SCU, or not only.
     """
     items = [_item(_APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode())]
     for context in contexts:
@@ -122,7 +143,7 @@ def encode_associate_request(
         )
         value += b"".join(_item(_TRANSFER_SYNTAX_ITEM, one.encode()) for one in context.transfer_syntaxes)
         items.append(_item(_CONTEXT_ITEM_RQ, value))
-    items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length)))
+    items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length, roles)))
     called, calling = (title.encode("ascii").ljust(16) for title in (called_ae_title, calling_ae_title))
     body = _FIXED.pack(_PROTOCOL_VERSION_1, called, calling) + b"".join(items)
     return encode_header(PduType.A_ASSOCIATE_RQ, len(body)) + body
@@ -135,10 +156,12 @@ class AssociateAccept:
     Attributes:
         accepted: transfer syntax UID by the ID of each accepted presentation context.
         max_length: the largest P-DATA-TF that the acceptor takes, 0 for any (PS3.8 D.1.1).
+        roles: those that it accepted.
     """
 
     accepted: Mapping[int, str]
     max_length: int
+    roles: tuple[Role, ...] = ()
 
 
 def decode_associate_accept(body: memoryview) -> AssociateAccept:
@@ -151,6 +174,7 @@ def decode_associate_accept(body: memoryview) -> AssociateAccept:
         raise _invalid(f"expected at least {_FIXED.size} bytes of A-ASSOCIATE-AC, got {len(body)}")
     accepted: dict[int, str] = {}
     max_length = 0
+    roles: tuple[Role, ...] = ()
     for kind, value in _items(body[_FIXED.size :]):
         if kind == _CONTEXT_ITEM_AC and len(value) >= 4 and value[2] == _ACCEPTANCE:
             # The transfer syntax counts in an accepted context alone; some acceptors leave rubbish in the others.
@@ -158,17 +182,19 @@ def decode_associate_accept(body: memoryview) -> AssociateAccept:
                 if part_kind == _TRANSFER_SYNTAX_ITEM:
                     accepted[value[0]] = _uid(part)
         elif kind == _USER_INFORMATION_ITEM:
-            max_length, _implementation = _decode_user_information(value)
-    return AssociateAccept(accepted, max_length)
+            max_length, _implementation, roles = _decode_user_information(value)
+    return AssociateAccept(accepted, max_length, roles)
 
 
-def encode_associate_accept(request: AssociateRequest, results: Sequence[ContextResult], max_length: int) -> bytes:
+def encode_associate_accept(
+    request: AssociateRequest, results: Sequence[ContextResult], max_length: int, roles: Sequence[Role] = ()
+) -> bytes:
     """A-ASSOCIATE-AC (PS3.8 table 9-17). The AE title fields come back as they came: they are not tested."""
     items = [_item(_APPLICATION_CONTEXT_ITEM, APPLICATION_CONTEXT.encode())]
     for result in results:
         value = struct.pack(">BxBx", result.context_id, result.result)
         items.append(_item(_CONTEXT_ITEM_AC, value + _item(_TRANSFER_SYNTAX_ITEM, result.transfer_syntax.encode())))
-    items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length)))
+    items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length, roles)))
     fixed = _FIXED.pack(_PROTOCOL_VERSION_1, request.called_field, request.calling_field)
     body = fixed + b"".join(items)
     return encode_header(PduType.A_ASSOCIATE_AC, len(body)) + body
@@ -179,9 +205,10 @@ def supports_version_1(request: AssociateRequest) -> bool:
     return bool(request.protocol_version & _PROTOCOL_VERSION_1)
 
 
-def _user_information(max_length: int) -> bytes:
+def _user_information(max_length: int, roles: Sequence[Role]) -> bytes:
     user = _item(_MAXIMUM_LENGTH_ITEM, struct.pack(">L", max_length))
     user += _item(_IMPLEMENTATION_CLASS_ITEM, IMPLEMENTATION_CLASS_UID.encode())
+    user += b"".join(map(_role_item, roles))  # in the order of their types, as PS3.7 D.3.3 has them
     return user + _item(_IMPLEMENTATION_VERSION_ITEM, IMPLEMENTATION_VERSION_NAME.encode())
 
 
@@ -229,8 +256,22 @@ def _check_contexts(contexts: Sequence[ProposedContext]) -> None:
         raise _invalid("A-ASSOCIATE-RQ: expected presentation context IDs that are odd and all different")
 
 
-def _decode_user_information(value: memoryview) -> tuple[int, str]:
+def _role_item(role: Role) -> bytes:
+    uid = role.sop_class_uid.encode()
+    return _item(_ROLE_SELECTION_ITEM, struct.pack(">H", len(uid)) + uid + bytes((role.scu, role.scp)))
+
+
+def _decode_role(value: memoryview) -> Role | None:
+    """None for an item that does not hold what it says: as if it was not there, which means the usual roles."""
+    length = int.from_bytes(value[:2], "big")
+    if len(value) != length + 4:
+        return None
+    return Role(_uid(value[2 : 2 + length]), value[length + 2] == 1, value[length + 3] == 1)
+
+
+def _decode_user_information(value: memoryview) -> tuple[int, str, tuple[Role, ...]]:
     max_length, implementation = 0, ""
+    roles: list[Role] = []
     for kind, part in _items(value):
         if kind == _MAXIMUM_LENGTH_ITEM:
             if len(part) != 4:
@@ -238,7 +279,9 @@ def _decode_user_information(value: memoryview) -> tuple[int, str]:
             max_length = int.from_bytes(part, "big")
         elif kind == _IMPLEMENTATION_VERSION_ITEM:
             implementation = _printable(bytes(part))[:16]
-    return max_length, implementation
+        elif kind == _ROLE_SELECTION_ITEM and (role := _decode_role(part)) is not None:
+            roles.append(role)
+    return max_length, implementation, tuple(roles)
 
 
 def _uid(value: memoryview) -> str:

@@ -1,4 +1,4 @@
-"""Command sets: the few DIMSE messages of a storage and verification SCP (PS3.7 6.3, 9.3.1 and 9.3.5).
+"""Command sets: the few DIMSE messages of storage, verification, query and storage commitment (PS3.7 6.3, 9.3, 10.3).
 
 A command set is flat and always Implicit VR Little Endian (PS3.7 6.3.1): reading one takes a loop of a few lines.
 """
@@ -16,6 +16,7 @@ from dicom_node.node.upper_layer.pdu import AbortReason, InvalidPdu
 # Command elements, group 0000 (PS3.7 E.1)
 _GROUP_LENGTH: Final = 0x0000
 _AFFECTED_SOP_CLASS_UID: Final = 0x0002
+_REQUESTED_SOP_CLASS_UID: Final = 0x0003
 _COMMAND_FIELD: Final = 0x0100
 _MESSAGE_ID: Final = 0x0110
 _MESSAGE_ID_RESPONDED_TO: Final = 0x0120
@@ -24,6 +25,9 @@ _DATA_SET_TYPE: Final = 0x0800
 _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
+_REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
+_EVENT_TYPE_ID: Final = 0x1002
+_ACTION_TYPE_ID: Final = 0x1008
 
 _NO_DATA_SET: Final = 0x0101  # PS3.7 E.1: any other value says that a data set follows
 _DATA_SET: Final = 0x0001
@@ -38,43 +42,68 @@ class Command(IntEnum):
     """Command Field values that we know (PS3.7 E.1)."""
 
     C_STORE_RQ = 0x0001
+    C_FIND_RQ = 0x0020
     C_ECHO_RQ = 0x0030
+    N_EVENT_REPORT_RQ = 0x0100
+    N_ACTION_RQ = 0x0130
     C_CANCEL_RQ = 0x0FFF
+    N_EVENT_REPORT_RSP = 0x8100
+
+
+_TYPE_ID_OF: Final = {Command.N_EVENT_REPORT_RQ: _EVENT_TYPE_ID, Command.N_ACTION_RQ: _ACTION_TYPE_ID}
 
 
 @dataclass(frozen=True)
 class CommandSet:
-    """What a request says. UIDs come without padding, and empty when they are missing."""
+    """What a message says. UIDs come without padding, and empty when they are missing.
+
+    Attributes:
+        message_id: of the request; in a response and in a C-CANCEL-RQ, of the request that it is about.
+        sop_class_uid, sop_instance_uid: affected or requested ones.
+        type_id: Event Type ID or Action Type ID; 0 without one.
+        status: of a response; None in a request.
+    """
 
     command_field: int
     message_id: int
     has_data_set: bool
     sop_class_uid: str
     sop_instance_uid: str
+    type_id: int = 0
+    status: int | None = None
+
+    @property
+    def is_response(self) -> bool:
+        """Whether it answers a request of ours."""
+        return bool(self.command_field & _RESPONSE_BIT) and self.command_field != Command.C_CANCEL_RQ
 
 
 def decode_command(raw: bytes) -> CommandSet:
-    """Decode a request.
+    """Decode a request, or a response.
 
     Raises:
-        InvalidPdu: no well-formed command set, or without the fields that every request has. The stream cannot be
+        InvalidPdu: no well-formed command set, or without the fields that every one has. The stream cannot be
             followed after that, so the association is aborted.
     """
     values = _elements(raw)
     command_field = _number(values, _COMMAND_FIELD)
     # A C-CANCEL-RQ has no ID of its own, only that of the request which it is about (PS3.7 table 9.3-4).
-    cancels = command_field == Command.C_CANCEL_RQ
+    answers = command_field == Command.C_CANCEL_RQ or bool(command_field & _RESPONSE_BIT)
+    type_element = next((one for field, one in _TYPE_ID_OF.items() if field == command_field), None)
+    has_type = type_element is not None and type_element in values
     return CommandSet(
         command_field=command_field,
-        message_id=_number(values, _MESSAGE_ID_RESPONDED_TO if cancels else _MESSAGE_ID),
+        message_id=_number(values, _MESSAGE_ID_RESPONDED_TO if answers else _MESSAGE_ID),
         has_data_set=_number(values, _DATA_SET_TYPE) != _NO_DATA_SET,
-        sop_class_uid=_uid(values, _AFFECTED_SOP_CLASS_UID),
-        sop_instance_uid=_uid(values, _AFFECTED_SOP_INSTANCE_UID),
+        sop_class_uid=_uid(values, _AFFECTED_SOP_CLASS_UID) or _uid(values, _REQUESTED_SOP_CLASS_UID),
+        sop_instance_uid=_uid(values, _AFFECTED_SOP_INSTANCE_UID) or _uid(values, _REQUESTED_SOP_INSTANCE_UID),
+        type_id=_number(values, type_element) if has_type and type_element is not None else 0,
+        status=_number(values, _STATUS) if _STATUS in values else None,
     )
 
 
 def encode_response(request: CommandSet, status: int, comment: str = "") -> bytes:
-    """The response to `request` (PS3.7 9.3.1.2, 9.3.5.2), without a data set.
+    """The response to `request` (PS3.7 9.3.1.2, 9.3.5.2, 10.3.1.2, 10.3.4.2), without a data set.
 
     Args:
         request: what is answered.
@@ -93,6 +122,9 @@ def encode_response(request: CommandSet, status: int, comment: str = "") -> byte
         parts.append(_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)))
     if request.sop_instance_uid:
         parts.append(_element(_AFFECTED_SOP_INSTANCE_UID, _padded_uid(request.sop_instance_uid)))
+    type_element = next((one for field, one in _TYPE_ID_OF.items() if field == request.command_field), None)
+    if type_element is not None:
+        parts.append(_us(type_element, request.type_id))
     return _grouped(parts)
 
 
@@ -116,6 +148,44 @@ def encode_echo_request(message_id: int, sop_class_uid: str) -> bytes:
         _us(_COMMAND_FIELD, Command.C_ECHO_RQ),
         _us(_MESSAGE_ID, message_id),
         _us(_DATA_SET_TYPE, _NO_DATA_SET),
+    )
+    return _grouped(parts)
+
+
+def encode_find_request(message_id: int, sop_class_uid: str) -> bytes:
+    """C-FIND-RQ with medium priority (PS3.7 9.3.2.1)."""
+    parts = (
+        _element(_AFFECTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.C_FIND_RQ),
+        _us(_MESSAGE_ID, message_id),
+        _us(_PRIORITY, _MEDIUM),
+        _us(_DATA_SET_TYPE, _DATA_SET),
+    )
+    return _grouped(parts)
+
+
+def encode_action_request(message_id: int, sop_class_uid: str, sop_instance_uid: str, action_type_id: int) -> bytes:
+    """N-ACTION-RQ with a data set (PS3.7 10.3.4.1)."""
+    parts = (
+        _element(_REQUESTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.N_ACTION_RQ),
+        _us(_MESSAGE_ID, message_id),
+        _us(_DATA_SET_TYPE, _DATA_SET),
+        _element(_REQUESTED_SOP_INSTANCE_UID, _padded_uid(sop_instance_uid)),
+        _us(_ACTION_TYPE_ID, action_type_id),
+    )
+    return _grouped(parts)
+
+
+def encode_event_report(message_id: int, sop_class_uid: str, sop_instance_uid: str, event_type_id: int) -> bytes:
+    """N-EVENT-REPORT-RQ with a data set (PS3.7 10.3.1.1)."""
+    parts = (
+        _element(_AFFECTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.N_EVENT_REPORT_RQ),
+        _us(_MESSAGE_ID, message_id),
+        _us(_DATA_SET_TYPE, _DATA_SET),
+        _element(_AFFECTED_SOP_INSTANCE_UID, _padded_uid(sop_instance_uid)),
+        _us(_EVENT_TYPE_ID, event_type_id),
     )
     return _grouped(parts)
 

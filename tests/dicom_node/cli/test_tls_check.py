@@ -11,8 +11,9 @@ from support.certificates import Authority
 from support.node import clean_environment, run_cli
 
 from dicom_node.cli.tls_check import tls_checks
+from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.settings import Destination, Settings
+from dicom_node.node.settings import Settings
 
 pytestmark = pytest.mark.peer("openssl")
 

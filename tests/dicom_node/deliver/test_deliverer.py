@@ -21,7 +21,7 @@ from dicom_node.deliver.deliverer import Deliverer
 from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
-from dicom_node.node.settings import Destination
+from dicom_node.node.destinations import Destination
 
 DAY = 86_400
 FILES = ["seg.dcm", "sr.dcm"]

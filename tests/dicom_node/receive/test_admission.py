@@ -133,15 +133,15 @@ def test_a_rejected_peer_that_stays_is_closed(strict):
         assert scu.is_closed(30)
 
 
-COMMITMENT, UNKNOWN = "1.2.840.10008.1.20.1", "1.2.3.4.5"
+WORKLIST, UNKNOWN = "1.2.840.10008.5.1.4.31", "1.2.3.4.5"
 
 
 def test_what_is_asked_for_in_vain_is_in_the_log(tmp_path):
-    """A scanner that wants storage commitment beside storage: the context is rejected, the log names it, once; images
-    are stored. Other contexts of the same peer are said again."""
+    """A scanner that wants a worklist beside storage: the context is rejected, the log names it, once; images are
+    stored. Other contexts of the same peer are said again."""
     dataset = mr_object()
     with ReceiverProcess(tmp_path) as receiver:
-        for contexts in ([MR, COMMITMENT], [MR, COMMITMENT], [MR, UNKNOWN, COMMITMENT]):
+        for contexts in ([MR, WORKLIST], [MR, WORKLIST], [MR, UNKNOWN, WORKLIST]):
             with RawScu(receiver.port) as scu:
                 answer = scu.associate(contexts=[(one, (EXPLICIT,)) for one in contexts])
                 assert [one.result for one in answer.presentation_context] == [0] + [3] * (len(contexts) - 1)
@@ -149,7 +149,7 @@ def test_what_is_asked_for_in_vain_is_in_the_log(tmp_path):
                 scu.release()
         lines = receiver.lines("presentation contexts rejected")
         assert len(lines) == 2
-        assert f"Storage Commitment Push Model ({COMMITMENT})" in lines[0]
+        assert f"Modality Worklist (C-FIND) ({WORKLIST})" in lines[0]
         assert "calling=RAWSCU" in lines[0]
         assert UNKNOWN in lines[1]
 

@@ -14,8 +14,8 @@ from dicom_node.deliver.send import send_files
 from dicom_node.demo.viewer import orthanc as room
 from dicom_node.demo.viewer.orthanc import find_orthanc, run_orthanc
 from dicom_node.demo.viewer.run import find_parts
+from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import ViewerError
-from dicom_node.node.settings import Destination
 
 CONFIGURATION = Path(__file__).parents[4] / "deploy" / "viewer"
 

@@ -1,0 +1,1 @@
+"""Verification of delivery: asking a destination to list what it stored."""

@@ -1,0 +1,338 @@
+"""Where results go: a DICOM peer (C-STORE) or a web server (STOW-RS), and how each proves that it holds them.
+
+Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...`), and the options behind them:
+
+| option | for | meaning |
+|---|---|---|
+| `+commit` | DICOM | storage commitment (PS3.4 J): done when the peer takes responsibility |
+| `+verify` | both | done when C-FIND, or QIDO-RS, lists every object |
+| `+tls` | DICOM | over TLS; `https` is always |
+| `+basic`, `+bearer`, `+mtls` | web | how we log in; the secret is a file or an environment variable, never a setting |
+| `+<profile>`, `+labelmap`, `+probability`, ... | both | what is sent, see `dicom_node.node.profiles` |
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_args
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from dicom_node.node.addresses import host_to_call
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.profiles import PROFILES, DeliveryOptions, ProfileName, SegEncoding
+
+SECRET_PREFIX: Final = "WMH_NODE_SECRET_"  # noqa: S105 - a name
+"""Environment variables with a secret of a destination: its name in capitals, `-` and `.` as `_`."""
+_CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"  # systemd's LoadCredential=
+_MOST_SECRET_BYTES: Final = 64 * 1024
+
+# AE: at most 16 characters of the default repertoire, no backslash, no control character, not spaces only
+# (PS3.5 table 6.2-1).
+_AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+_ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
+_WEB_FORM = re.compile(r"^(?P<url>https?://[^\s+]+?)(?P<options>(\+[a-z-]+)*)$")
+
+
+def _ae_title(value: str) -> str:
+    stripped = value.strip(" ")
+    if not _AE_TITLE.match(stripped):
+        raise ValueError("expected an AE title: 1 to 16 printable characters without backslash")
+    return stripped
+
+
+def _name(value: str) -> str:
+    if not _NAME.match(value):
+        raise ValueError("expected a short name of letters, digits, '_', '.', '-'")
+    return value
+
+
+def _path(value: Path) -> Path:
+    if "\0" in str(value):
+        raise ValueError("expected a path without a NUL character")
+    return value
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise ValueError("expected the address of a DICOMweb service, for example https://pacs.example/dicom-web")
+    if parts.username or parts.password:
+        # Not the value itself: it holds a password.
+        raise ValueError("expected a URL without a user: use +basic with a secret file or environment variable")
+    return value.rstrip("/")
+
+
+AeTitle = Annotated[str, AfterValidator(_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+FilePath = Annotated[Path, AfterValidator(_path)]
+WebLogin = Literal["none", "basic", "bearer", "mtls"]
+
+# What may stand behind any destination in the compact form, and the fields that it sets.
+_COMMON: Final[Mapping[str, Mapping[str, Any]]] = {
+    "verify": {"verify": True},
+    **{name: {"profile": name} for name in PROFILES},
+    **{encoding: {"seg_encoding": encoding} for encoding in get_args(SegEncoding)},
+    "probability": {"probability_map": True},
+}
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"tls": {"tls": True}, "commit": {"commit": True}, **_COMMON}
+_WEB_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **{login: {"login": login} for login in get_args(WebLogin) if login != "none"},
+    **_COMMON,
+}
+
+
+class _AnyDestination(BaseModel):
+    """What a DICOM peer and a web server have in common.
+
+    Attributes:
+        name: our own short name, used in rows, logs and reports.
+        profile: what the destination's viewers can show, see `dicom_node.node.profiles`.
+        seg_encoding: of its segmentations, in place of the profile's.
+        probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
+        verify: whether a result counts as delivered only when the destination lists it (C-FIND, QIDO-RS).
+        tls_ca: the CA that its certificate must come from; None: the node's `tls_ca`, and without that the system's
+            CAs.
+        tls_certificate, tls_key: what we show it, in place of the node's own.
+        tls_check_name: whether its certificate has to name its host.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, AfterValidator(_name)]
+    profile: ProfileName = "generic"
+    seg_encoding: SegEncoding | None = None
+    probability_map: bool = False
+    verify: bool = False
+    tls_ca: FilePath | None = None
+    tls_certificate: FilePath | None = None
+    tls_key: FilePath | None = None
+    tls_check_name: bool = True
+
+    @property
+    def options(self) -> DeliveryOptions:
+        """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
+        profile = PROFILES[self.profile]
+        if self.seg_encoding is not None:
+            profile = replace(profile, seg_encoding=self.seg_encoding)
+        return DeliveryOptions(profile, self.probability_map)
+
+    def _options_of(self, known: Mapping[str, Mapping[str, Any]]) -> str:
+        return "".join(f"+{word}" for word, set_to in known.items() if self._departs_by(set_to))
+
+    def _departs_by(self, set_to: Mapping[str, Any]) -> bool:
+        """Whether it has these values, and they are not the defaults."""
+        fields = type(self).model_fields
+        return all(value == getattr(self, name) != fields[name].default for name, value in set_to.items())
+
+    def _check_tls_files(self) -> None:
+        if self.tls_key is not None and self.tls_certificate is None:
+            raise ValueError("expected tls_certificate with tls_key, got none")
+
+
+class Destination(_AnyDestination):
+    """A DICOM peer that results are sent to by C-STORE.
+
+    Attributes:
+        ae_title: called AE title.
+        host: name or address; IPv6 without brackets.
+        port: TCP port of the peer's storage SCP.
+        tls: whether to call it over TLS (PS3.15 B.12).
+        commit: whether a result counts as delivered only when the peer takes responsibility for it (PS3.4 J).
+
+    The others: see `_AnyDestination`.
+    """
+
+    ae_title: AeTitle
+    host: Annotated[str, AfterValidator(host_to_call)]
+    port: Port
+    tls: bool = False
+    commit: bool = False
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Destination:
+        if not self.tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
+            raise ValueError("expected tls = true with the other tls settings, got tls = false")
+        self._check_tls_files()
+        if self.commit and self.verify:
+            raise ValueError("expected one proof, +commit or +verify: commitment is the stronger one; got both")
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether it is called over TLS."""
+        return self.tls
+
+    @property
+    def proof(self) -> Literal["commit", "verify"] | None:
+        """What it promises to prove once a set is stored; None: its status is enough."""
+        return "commit" if self.commit else "verify" if self.verify else None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.name}={self.ae_title}@{host}:{self.port}{self._options_of(_OPTIONS)}"
+
+
+class WebDestination(_AnyDestination):
+    """A DICOMweb server that results are sent to by STOW-RS (PS3.18 10.5).
+
+    Attributes:
+        url: of its DICOMweb service, without `/studies`.
+        login: none, HTTP Basic, a bearer token, or our TLS certificate (mutual TLS).
+        secret_file: holds `USER:PASSWORD` or the token; None: the environment variable of `secret_of`.
+
+    The others: see `_AnyDestination`.
+    """
+
+    url: Annotated[str, AfterValidator(_url)]
+    login: WebLogin = "none"
+    secret_file: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _check_together(self) -> WebDestination:
+        if not self.uses_tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
+            raise ValueError("expected an https URL with the tls settings, got http")
+        if not self.uses_tls and self.login != "none" and not _is_this_machine(urlsplit(self.url).hostname or ""):
+            raise ValueError(
+                f"expected an https URL with +{self.login}: over http everybody on the way reads the secret"
+            )
+        if self.secret_file is not None and self.login not in ("basic", "bearer"):
+            raise ValueError("expected login basic or bearer with secret_file")
+        self._check_tls_files()
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether it is called over TLS."""
+        return self.url.startswith("https:")
+
+    @property
+    def proof(self) -> Literal["commit", "verify"] | None:
+        """What it promises to prove once a set is stored; None: its answer is enough."""
+        return "verify" if self.verify else None
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.url}{self._options_of(_WEB_OPTIONS)}"
+
+
+DESTINATION_KINDS: Final = ("dicom", "web")
+
+
+def _kind(value: Any) -> str:
+    has_url = "url" in value if isinstance(value, Mapping) else isinstance(value, WebDestination)
+    return "web" if has_url else "dicom"
+
+
+AnyDestination = Annotated[
+    Annotated[Destination, Tag("dicom")] | Annotated[WebDestination, Tag("web")], Discriminator(_kind)
+]
+
+
+def fields_of_destinations() -> list[str]:
+    """Every field that a destination may have."""
+    return [*Destination.model_fields, *WebDestination.model_fields]
+
+
+def secret_of(destination: WebDestination) -> str:
+    """The secret of its login, read at each use, so that a new one counts at once.
+
+    Looked for in `secret_file`, then in the environment (`WMH_NODE_SECRET_<NAME>`), then in systemd's credentials
+    (`<name>.secret`).
+
+    Raises:
+        ConfigurationError: there is none, or the file cannot be read; the secret itself is in no message.
+    """
+    name = SECRET_PREFIX + re.sub(r"[^A-Za-z0-9]", "_", destination.name).upper()
+    file = destination.secret_file
+    if file is None and (value := os.environ.get(name, "").strip()):
+        return value
+    if file is None and (folder := os.environ.get(_CREDENTIALS_VARIABLE)):
+        file = Path(folder) / f"{destination.name}.secret"
+    if file is None or (destination.secret_file is None and not file.exists()):
+        what = "USER:PASSWORD" if destination.login == "basic" else "the token"
+        raise ConfigurationError(
+            f"destination {destination.name}: no secret for +{destination.login}: set {name} to {what}, or secret_file "
+            "to a file that holds it"
+        )
+    try:
+        value = file.read_bytes()[:_MOST_SECRET_BYTES].decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigurationError(f"destination {destination.name}: cannot read its secret in {file}: {why}") from error
+    if not value:
+        raise ConfigurationError(f"destination {destination.name}: the file of its secret is empty: {file}")
+    return value
+
+
+def split_destination(text: str, name: str | None = None) -> dict[str, Any]:
+    """The fields of a compact form.
+
+    Raises:
+        ValueError: another form, or an option that is unknown or comes twice.
+    """
+    head, separator, rest = text.strip().partition("=")
+    if not separator or head.startswith(("http:", "https:")):
+        head, rest = "", text.strip()
+    if (web := _WEB_FORM.match(rest)) is not None:
+        host = urlsplit(web["url"]).hostname or "web"
+        return {
+            "name": name or head.strip() or _as_name(host),
+            "url": web["url"],
+            **_set_by_options(web["options"], _WEB_OPTIONS, _OPTIONS),
+        }
+    match = _ADDRESS_FORM.match(rest)
+    if match is None:
+        form = "NAME=AET@HOST:PORT[+OPTION...]"
+        raise ValueError(f"expected {form}, or NAME=https://HOST/PATH[+OPTION...], got {text.strip()!r}")
+    ae_title = match["ae"].strip()
+    return {
+        "name": name or head.strip() or _as_name(ae_title),
+        "ae_title": ae_title,
+        "host": match["host"].strip("[]"),
+        "port": int(match["port"]),
+        **_set_by_options(match["options"], _OPTIONS, _WEB_OPTIONS),
+    }
+
+
+def did_you_mean(word: str, known: Iterable[str], before: str = "") -> str:
+    """`; did you mean X?`, or nothing when no known word is near."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {before}{near[0]}?" if near else ""
+
+
+def _as_name(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", text).lstrip("_.-") or "destination"
+
+
+def _set_by_options(
+    options: str, known: Mapping[str, Mapping[str, Any]], of_the_other: Mapping[str, Any]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in options.split("+")[1:]:
+        if word not in known:
+            where = "is for a DICOM destination" if word in _OPTIONS else "is for a web destination"
+            why = f": that one {where}" if word in of_the_other else did_you_mean(word, known, "+")
+            raise ValueError(f"expected one of +{', +'.join(known)}, got +{word}{why}")
+        if twice := found.keys() & known[word].keys():
+            raise ValueError(f"expected one value of {', '.join(twice)}, got another one by +{word}")
+        found |= known[word]
+    return found
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
