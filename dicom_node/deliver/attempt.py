@@ -81,7 +81,7 @@ class Attempt:
     @property
     def silent(self) -> bool:
         """Whether the attempt brought no answer at all."""
-        answered = self.stored or self.refused or any(one.status is not None for one in self.trouble)
+        answered = self.stored or self.refused or any(one.status is not None or one.answered for one in self.trouble)
         return bool(self.trouble) and not answered
 
     @property
@@ -119,7 +119,7 @@ class Attempt:
 
 
 def _never_asked(outcome: SendOutcome) -> bool:
-    """Whether the destination has not seen the object: there was no association, or the file could not be read."""
+    """Whether the destination has not seen the object, or looked at it: no association, no login, no readable file."""
     return outcome.status is None and not outcome.lost
 
 

@@ -257,7 +257,7 @@ def secret_of(destination: WebDestination) -> str:
     name = SECRET_PREFIX + re.sub(r"[^A-Za-z0-9]", "_", destination.name).upper()
     file = destination.secret_file
     if file is None and (value := os.environ.get(name, "").strip()):
-        return value
+        return _printable(value, destination, name)
     if file is None and (folder := os.environ.get(_CREDENTIALS_VARIABLE)):
         file = Path(folder) / f"{destination.name}.secret"
     if file is None or (destination.secret_file is None and not file.exists()):
@@ -273,6 +273,15 @@ def secret_of(destination: WebDestination) -> str:
         raise ConfigurationError(f"destination {destination.name}: cannot read its secret in {file}: {why}") from error
     if not value:
         raise ConfigurationError(f"destination {destination.name}: the file of its secret is empty: {file}")
+    return _printable(value, destination, str(file))
+
+
+def _printable(value: str, destination: WebDestination, where: str) -> str:
+    """A header takes one line of printable characters (RFC 9110 5.5)."""
+    if not (value.isprintable() and value.isascii()):
+        raise ConfigurationError(
+            f"destination {destination.name}: expected one line of printable ASCII characters in {where}, got others"
+        )
     return value
 
 

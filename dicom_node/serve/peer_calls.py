@@ -10,11 +10,11 @@ from dicom_node.deliver.commit.ask import TakeReport, ask_commitment
 from dicom_node.deliver.commit.reporter import report_commitment
 from dicom_node.deliver.send import SendOutcome, send_files
 from dicom_node.deliver.send.association import Call, Timeouts
+from dicom_node.deliver.stow import WebCall, find_missing_by_web, store_files
 from dicom_node.deliver.verify.find import find_missing
 from dicom_node.deliver.verify.sent_object import SentObject
 from dicom_node.node.commitment import Reference
 from dicom_node.node.destinations import Destination, WebDestination
-from dicom_node.node.errors import DeliveryError
 from dicom_node.node.settings import Settings
 
 
@@ -29,7 +29,7 @@ class PeerCalls:
     ) -> list[SendOutcome]:
         """Store files, by C-STORE or STOW-RS."""
         if isinstance(destination, WebDestination):
-            raise DeliveryError("web destinations are not sent to yet")
+            return store_files(paths, self.web_call(destination), go_on)
         tls = self._settings.client_tls(destination)
         return send_files(paths, destination, go_on=go_on, calling_ae_title=self._settings.ae_title, tls=tls)
 
@@ -48,8 +48,12 @@ class PeerCalls:
     ) -> list[SentObject]:
         """The objects that a destination does not list."""
         if isinstance(destination, WebDestination):
-            raise DeliveryError("web destinations are not asked yet")
+            return find_missing_by_web(self.web_call(destination), objects)
         return find_missing(self._call(destination), objects)
+
+    def web_call(self, destination: WebDestination) -> WebCall:
+        """How a web server is called."""
+        return WebCall(destination, self._settings.client_tls(destination))
 
     def _call(self, destination: Destination) -> Call:
         return Call(destination, self._settings.ae_title, Timeouts(), self._settings.client_tls(destination))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,13 @@ class Orthanc:
 
     http_port: int
     dicom_port: int
+    login: str = ""  # NAME:PASSWORD, where HTTP asks for one
+
+    def _request(self, path: str, data: bytes | None = None, method: str = "GET") -> urllib.request.Request:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data, method=method)
+        if self.login:
+            request.add_header("Authorization", f"Basic {base64.b64encode(self.login.encode()).decode()}")
+        return request
 
     def get(self, path: str) -> Any:
         """JSON answer of the REST API."""
@@ -41,21 +49,17 @@ class Orthanc:
 
     def get_bytes(self, path: str) -> bytes:
         """Raw answer of the REST API."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=60) as answer:
+        with urllib.request.urlopen(self._request(path), timeout=60) as answer:
             return answer.read()
 
     def post(self, path: str, body: Any) -> Any:
         """POST JSON, answer JSON."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.http_port}{path}", json.dumps(body).encode(), method="POST"
-        )
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(self._request(path, json.dumps(body).encode(), "POST"), timeout=120) as answer:
             return json.loads(answer.read() or b"null")
 
     def delete(self, path: str) -> None:
         """DELETE of the REST API."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", method="DELETE")
-        with urllib.request.urlopen(request, timeout=60):
+        with urllib.request.urlopen(self._request(path, method="DELETE"), timeout=60):
             pass
 
     def find(self, level: str, **query: str) -> list[str]:
@@ -85,7 +89,8 @@ def orthanc(
     """
     executable = peer("Orthanc")
     folder.mkdir(parents=True, exist_ok=True)
-    running = Orthanc(http_port=free_port(), dicom_port=dicom_port or free_port())
+    login = next((f"{name}:{password}" for name, password in (users or {}).items()), "")
+    running = Orthanc(free_port(), dicom_port or free_port(), login)
     scripts = []
     if lua is not None:
         (folder / "routing.lua").write_text(lua)

@@ -57,6 +57,7 @@ class SendOutcome:
         unsupported: UID of the SOP class that the peer does not accept, with 0x0122; else empty.
         lost: it was sent and no answer came: the peer may hold it.
         wait_seconds: for how long the peer asked to be left alone.
+        answered: the peer answered, though with nothing that has a C-STORE status.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class SendOutcome:
     unsupported: str = ""
     lost: bool = False
     wait_seconds: float = 0.0
+    answered: bool = False
 
 
 def send_files(
