@@ -9,16 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from dicom_node.analyse.many.result import ScanResult
+    from dicom_node.analyse.many.segment_many import segment_many
     from dicom_node.analyse.segment_series import SeriesResult, segment_series
     from dicom_node.node.errors import NotAnalysable, WmhNodeError
 
-__all__ = ["NotAnalysable", "SeriesResult", "WmhNodeError", "segment_series"]
+__all__ = ["NotAnalysable", "ScanResult", "SeriesResult", "WmhNodeError", "segment_many", "segment_series"]
 
 # Loaded on first use: the receiver is in this package too, and loads neither pydicom nor NumPy.
 _HOMES = {
     "NotAnalysable": "dicom_node.node.errors",
+    "ScanResult": "dicom_node.analyse.many.result",
     "SeriesResult": "dicom_node.analyse.segment_series",
     "WmhNodeError": "dicom_node.node.errors",
+    "segment_many": "dicom_node.analyse.many.segment_many",
     "segment_series": "dicom_node.analyse.segment_series",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import RLock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from segmentation.volume import FlairVolume
 
 
 class Ensemble:
-    """The networks of one bundle, compiled by one runtime. Not thread-safe: one worker, one ensemble.
+    """The networks of one bundle, compiled by one runtime. Threads may share it: the networks then take turns.
 
     Args:
         bundle: where they are from.
@@ -38,6 +39,7 @@ class Ensemble:
         open_ventricles: Callable[[], Runtime] | None = None,
         open_anatomy: Callable[[], Runtime] | None = None,
     ) -> None:
+        self._lock = RLock()
         self._runtime = runtime
         self._open_ventricles = open_ventricles
         self._ventricles: Runtime | None = None
@@ -93,8 +95,9 @@ class Ensemble:
         """
         if self._open_ventricles is None:
             return None
-        if self._ventricles is None:
-            self._ventricles = self._open_ventricles()
+        with self._lock:
+            if self._ventricles is None:
+                self._ventricles = self._open_ventricles()
         predict = partial(self._mark, self._ventricles)
         return mirrored_mean(predict, images) if self._is_mirrored else predict(images)
 
@@ -105,8 +108,9 @@ class Ensemble:
         """
         if self._open_anatomy is None:
             return None
-        if self._anatomy is None:
-            self._anatomy = self._open_anatomy()
+        with self._lock:
+            if self._anatomy is None:
+                self._anatomy = self._open_anatomy()
         images, grid = anatomy_images(volume, self._anatomy_size)
         return anatomy_of(self._run(self._anatomy, len(PARTS), images), grid)
 
@@ -131,7 +135,8 @@ class Ensemble:
             count = min(BATCH, total - start)
             batch = np.zeros((BATCH, size, size), np.float32)
             batch[:count] = images[start : start + count]
-            out[:, start : start + count] = runtime.run(batch)[:, :count]
+            with self._lock:
+                out[:, start : start + count] = runtime.run(batch)[:, :count]
             if progress:
                 progress(start + count, total)
         return out

@@ -134,8 +134,13 @@ def read_mask_nifti(path: Path, grid: NiftiGrid) -> NDArray[np.bool_]:
 
 def write_mask_nifti(path: Path, mask: NDArray[np.bool_], grid: NiftiGrid) -> None:
     """Write a mask (slice, row, column) onto the file grid it came from."""
-    image = nibabel.Nifti1Image(grid.from_axial(mask).astype(np.uint8), grid.affine)
-    image.set_data_dtype(np.uint8)
+    write_map_nifti(path, mask.astype(np.uint8), grid)
+
+
+def write_map_nifti(path: Path, values: NDArray[np.uint8] | NDArray[np.float32], grid: NiftiGrid) -> None:
+    """Write labels or probabilities (slice, row, column) onto the file grid they belong to, in their own data type."""
+    image = nibabel.Nifti1Image(grid.from_axial(values), grid.affine)
+    image.set_data_dtype(values.dtype)
     # Both transforms with their codes: some viewers place a file by the one, some by the other.
     if grid.qform is not None and grid.sform is not None:
         image.set_qform(grid.qform.affine, grid.qform.code)

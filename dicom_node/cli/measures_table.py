@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
+
+from dicom_node.analyse.many.result import ScanResult
 
 _ROWS = (
     ("wmh_volume_ml", "WMH volume", "{:.2f} mL"),
@@ -18,6 +22,7 @@ _ROWS = (
     ("review_recommended", "review recommended", "{}"),
     ("reliability", "reliability", "{}"),
 )
+_IN_A_ROW = (("wmh_volume_ml", "{:.1f}"), ("lesion_count", "{:d}"), ("uncertainty_index", "{:.2f}"))
 
 
 def measures_table(measurements: dict[str, Any], truth: dict[str, Any] | None = None) -> Table:
@@ -37,6 +42,20 @@ def measures_table(measurements: dict[str, Any], truth: dict[str, Any] | None = 
     flags = measurements.get("flags")
     if flags:
         table.add_row("flags", ", ".join(flags))
+    return table
+
+
+def many_table(results: Sequence[ScanResult]) -> Table:
+    """One row a series: what a person looks at first; results.csv has the rest."""
+    table = Table("input", "WMH mL", "lesions", "unsure", "verdict", box=None)
+    for result in results:
+        found = result.measurements
+        if found is None:
+            table.add_row(escape(str(result.source)), "", "", "", f"{result.status}: {result.code}")
+            continue
+        verdict = "review" if found["reliability"] == "ok" and found["review_recommended"] else found["reliability"]
+        numbers = [_cell(found[key], form) for key, form in _IN_A_ROW]
+        table.add_row(escape(str(result.source)), *numbers, verdict)
     return table
 
 

@@ -10,7 +10,8 @@ import typer
 
 from dicom_node.cli.context import JsonOption, err, exit_codes, print_json
 from dicom_node.cli.context import out as stdout
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
+from dicom_node.demo.phantom.phantom import Phantom, PhantomSpec, make_phantom
+from dicom_node.demo.phantom.training_cases import write_case
 from dicom_node.demo.phantom.writing import write_phantom_series
 
 
@@ -23,11 +24,16 @@ def phantom(
     enhanced: Annotated[bool, typer.Option("--enhanced", help="One Enhanced MR instance, frames interleaved.")] = False,
     wmh_ml: Annotated[float, typer.Option(help="Volume of white matter hyperintensity to place, mL.")] = 15.0,
     chin: Annotated[bool, typer.Option("--chin", help="Slices from the chin up: neck, jaw and teeth too.")] = False,
+    patient: Annotated[str, typer.Option(help="PatientID; the same for two visits makes a follow-up pair.")] = "",
+    date: Annotated[
+        str, typer.Option(help="Day of the acquisition, such as 2024-06-30; on each day the head lies differently.")
+    ] = "",
+    as_case: Annotated[
+        bool, typer.Option("--as-case", help="Write a training case (NIfTI: flair, wmh, ventricles, brain_mask).")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."""
-    # Imported late: `wmh-node --help` must not wait for SciPy.
-
     with exit_codes():
         spec = PhantomSpec(
             seed=seed,
@@ -37,12 +43,27 @@ def phantom(
             enhanced=enhanced,
             wmh_ml=wmh_ml,
             chin=chin,
+            patient=patient,
+            date=date,
         )
         with err.status("drawing a head"):
-            files = write_phantom_series(make_phantom(spec), out)
+            drawn = make_phantom(spec)
+        if as_case:
+            _write_case(drawn, out, as_json)
+            return
+        files = write_phantom_series(drawn, out)
         truth = json.loads((out / "truth.json").read_text(encoding="utf-8"))
     if as_json:
         print_json(truth)
         return
     stdout.print(f"WMH {truth['wmh_volume_ml']:.2f} mL in {truth['lesion_count']} lesions")
     err.print(f"{len(files)} DICOM files, truth.nii.gz, ventricles.nii.gz and truth.json in {out}", markup=False)
+
+
+def _write_case(drawn: Phantom, out: Path, as_json: bool) -> None:
+    write_case(drawn, out)
+    if as_json:
+        print_json({"wmh_volume_ml": drawn.truth_ml, "lesion_count": drawn.lesion_count, "seed": drawn.spec.seed})
+        return
+    stdout.print(f"WMH {drawn.truth_ml:.2f} mL in {drawn.lesion_count} lesions")
+    err.print(f"flair, wmh, ventricles and brain_mask as NIfTI in {out}: a case for train and evaluate", markup=False)

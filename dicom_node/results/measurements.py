@@ -20,6 +20,7 @@ def measurements_json(
     seconds_write: float,
     comparison: FollowUpFinding | None = None,
     flags: Sequence[str] = (),
+    input_name: str | None = None,
 ) -> dict[str, Any]:
     """The content of measurements.json, ready for `json.dumps`.
 
@@ -38,12 +39,15 @@ def measurements_json(
         seconds_read, seconds_write: wall time of the stages around `segment_volume`, in seconds.
         comparison: with an earlier result of the patient.
         flags: of reading, where there is no series that has them.
+        input_name: of the file, where there is no series that has an UID.
     """
     measures = segmentation.measures
     seconds = segmentation.seconds
     fields: dict[str, Any] = {}
     if series is not None:
         fields["series_instance_uid"] = series.series_instance_uid
+    if input_name is not None:
+        fields["input_name"] = input_name
     fields["wmh_volume_ml"] = float(measures.wmh_volume_ml)
     fields["volume_interval_ml"] = [*measures.volume_interval_ml]
     fields["lesion_count"] = int(measures.lesion_count)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from dicom_node.demo.phantom.anatomy import Head
 from dicom_node.demo.phantom.lesions import Lesions
@@ -26,6 +27,9 @@ _LESION_EDGE_MM = 1.5
 _LEVEL_RANGE_MM = 20.0
 _HEAD_CENTRE_MM = (0.0, 0.0, 8.0)
 _CENTRE_FROM_CHIN_MM = (0.0, 0.0, -20.0)
+# How differently a head lies at two visits, at most, about and along each axis.
+_TURN_DEGREES = 4.0
+_SHIFT_MM = 3.0
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -71,10 +75,10 @@ def make_phantom(spec: PhantomSpec) -> Phantom:
     random = np.random.default_rng(spec.seed)
     head, lesions = Head(random, has_neck=spec.chin), Lesions(random)
     affine = phantom_affine(spec)
-    rendered = _render(spec, affine, head, lesions)
+    rendered = _render(spec, _pose(spec) @ affine, head, lesions)
     brightness, filled = _lesions_on_slices(rendered.level, spec)
     wmh = filled >= 0.5
-    flair = _acquire(rendered.intensity + brightness, spec, random)
+    flair = _acquire(rendered.intensity + brightness, spec, _noise_of_visit(spec, random))
     return Phantom(
         spec=spec,
         flair=flair,
@@ -98,6 +102,23 @@ def phantom_affine(spec: PhantomSpec) -> NDArray[np.float64]:
     middle = np.array([(spec.matrix - 1) / 2.0, (spec.matrix - 1) / 2.0, (spec.slices - 1) / 2.0])
     affine[:3, 3] = np.array(_CENTRE_FROM_CHIN_MM if spec.chin else _HEAD_CENTRE_MM) - affine[:3, :3] @ middle
     return affine
+
+
+def _pose(spec: PhantomSpec) -> NDArray[np.float64]:
+    """How the head lies on a date: 4x4, scanner to head, mm; the identity without a date."""
+    pose = np.eye(4)
+    if (day := spec.acquired_on) is None:
+        return pose
+    random = np.random.default_rng((spec.seed, day.toordinal(), 1))
+    turn = Rotation.from_euler("xyz", random.uniform(-_TURN_DEGREES, _TURN_DEGREES, 3), degrees=True)
+    pose[:3, :3] = turn.as_matrix()
+    pose[:3, 3] = random.uniform(-_SHIFT_MM, _SHIFT_MM, 3)
+    return pose
+
+
+def _noise_of_visit(spec: PhantomSpec, random: np.random.Generator) -> np.random.Generator:
+    day = spec.acquired_on
+    return random if day is None else np.random.default_rng((spec.seed, day.toordinal(), 2))
 
 
 def _sub_slices(spec: PhantomSpec) -> NDArray[np.float64]:

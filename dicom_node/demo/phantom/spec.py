@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 
 from dicom_node.node.errors import ConfigurationError
 
 _COVERAGE_MM = 144.0
 _COVERAGE_FROM_CHIN_MM = 200.0
+_LONGEST_PATIENT = 64  # LO, PS3.5 6.2
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,9 @@ class PhantomSpec:
         gap_fraction: part of the slice spacing that is not measured (gap between slices).
         noise: standard deviation of the Rician noise, as a part of the white matter's intensity.
         chin: the slices begin at the chin, so that neck, jaw and teeth are on the lowest ones.
+        patient: PatientID; "" is an identifier by the seed. The head depends on the seed alone.
+        date: of the acquisition, ISO 8601; "" is 2024-01-01. On a date that is given the head lies a little differently
+            than on any other, and the noise is another, as at two visits of one patient.
         bias: strength of the smooth receive-field inhomogeneity, as a part (0 = none).
 
     Raises:
@@ -45,6 +50,8 @@ class PhantomSpec:
     noise: float = 0.03
     bias: float = 0.15
     chin: bool = False
+    patient: str = ""
+    date: str = ""
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
@@ -63,6 +70,22 @@ class PhantomSpec:
         for name, value, low, high in limits:
             if not low <= value <= high:
                 raise ConfigurationError(f"phantom: {name} must lie between {low} and {high}, got {value}")
+        if not all(sign.isascii() and (sign.isalnum() or sign in "-_.") for sign in self.patient[:64]) or (
+            len(self.patient) > _LONGEST_PATIENT
+        ):
+            raise ConfigurationError(
+                f"phantom: patient must be at most {_LONGEST_PATIENT} letters, digits, '-', '_' and '.'"
+            )
+        if self.date and self.acquired_on is None:
+            raise ConfigurationError(f"phantom: expected a date such as 2024-06-30, got {self.date!r}")
+
+    @property
+    def acquired_on(self) -> datetime.date | None:
+        """`date`, where it was given and is one."""
+        try:
+            return datetime.date.fromisoformat(self.date) if self.date else None
+        except ValueError:
+            return None
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from dicom_node.demo.phantom.dicom_series import SeriesDescription, classic_seri
 from dicom_node.demo.phantom.phantom import Phantom, PhantomSpec
 from segmentation.regions import divide
 
+_NOON_2024 = datetime(2024, 1, 1, 12, 0, 0)
 _REGIONS = ("periventricular_volume_ml", "deep_volume_ml", "ventricle_volume_ml")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -46,13 +48,15 @@ def write_phantom_series(phantom: Phantom, folder: Path) -> list[Path]:
 
 
 def _about(phantom: Phantom) -> SeriesDescription:
+    day = phantom.spec.acquired_on
     return SeriesDescription(
         uid_root=f"wmh-node phantom 1 {json.dumps(_identity(phantom.spec), sort_keys=True)}",
         patient_name="PHANTOM^WMH",
-        patient_id=f"PHANTOM-{phantom.spec.seed}",
+        patient_id=phantom.spec.patient or f"PHANTOM-{phantom.spec.seed}",
         description="t2_tirm_tra_dark-fluid PHANTOM",
         protocol="FLAIR PHANTOM",
         slice_thickness_mm=phantom.spec.slice_thickness_mm,
+        acquired_at=_NOON_2024 if day is None else datetime(day.year, day.month, day.day, 12, 0, 0),
     )
 
 
@@ -77,6 +81,6 @@ def _write_truth(phantom: Phantom, about: SeriesDescription, folder: Path) -> No
 
 
 def _identity(spec: PhantomSpec) -> dict[str, Any]:
-    """What the UIDs are derived from: as before there were phantoms from the chin, where it is not one."""
-    fields = asdict(spec)
-    return fields if spec.chin else {name: value for name, value in fields.items() if name != "chin"}
+    """What the UIDs are derived from: fields that came later count only where they are used, so that UIDs stay."""
+    later = {"chin": False, "patient": "", "date": ""}
+    return {name: value for name, value in asdict(spec).items() if later.get(name, ...) != value}

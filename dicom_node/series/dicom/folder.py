@@ -14,6 +14,7 @@ from dicom_node.series.dicom.parsing import read_header
 
 _PREFIX_END = 132
 _DICOMDIR = "DICOMDIR"
+_ENDINGS = (".dcm", ".ima", ".dicom")
 _APPLE_DOUBLE = (b"\0\5\x16\7", b"\0\5\x16\0")
 
 
@@ -58,6 +59,37 @@ def find_series(paths: Sequence[Path]) -> FoundSeries:
         for uid, found in members.items()
     )
     return FoundSeries(series=series, unreadable=tuple(unreadable))
+
+
+@dataclass(frozen=True)
+class StudyFiles:
+    """The files of each study, without their headers, so that a folder of thousands of studies takes little memory."""
+
+    studies: tuple[tuple[Path, ...], ...]
+    unreadable: tuple[tuple[Path, str], ...]
+
+
+def group_by_study(paths: Sequence[Path]) -> StudyFiles:
+    """Look through files and folders as `find_series` does; studies come in order of their first file's path."""
+    studies: dict[str, list[Path]] = {}
+    unreadable: list[tuple[Path, str]] = []
+    for path in _files(paths):
+        try:
+            header = read_header(path)
+        except UnreadableObject as error:
+            unreadable.append((path, error.reason))
+            continue
+        if uid := values.text(header, "SeriesInstanceUID"):
+            # A series without a study, which must not be, is a study of its own.
+            studies.setdefault(values.text(header, "StudyInstanceUID") or uid, []).append(path)
+        else:
+            unreadable.append((path, "The file has no SeriesInstanceUID (a DICOMDIR, or no image)."))
+    return StudyFiles(tuple(map(tuple, studies.values())), tuple(unreadable))
+
+
+def looks_like_dicom(path: Path) -> bool:
+    """Whether an unreadable file was DICOM once: by its prefix, or by its ending."""
+    return path.name.upper() != _DICOMDIR and (path.suffix.lower() in _ENDINGS or _was_dicom(path, set()))
 
 
 def lost_beside(series: SeriesFiles, unreadable: Sequence[tuple[Path, str]]) -> tuple[Path, ...]:

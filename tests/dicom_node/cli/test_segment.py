@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -95,6 +96,7 @@ def test_nifti_in_mask_out(model: Path, tmp_path: Path) -> None:
     done = run_cli("segment", flair, "--out", tmp_path, "--model", model, "--json")
     measurements = json.loads(done.stdout)
     assert "series_instance_uid" not in measurements
+    assert measurements["input_name"] == "flair.nii.gz"
     mask, source = nibabel.load(tmp_path / "wmh.nii.gz"), nibabel.load(flair)
     assert mask.shape == source.shape
     assert np.allclose(mask.affine, source.affine)
@@ -141,7 +143,10 @@ def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], mo
     wanted = str(pydicom.dcmread(other[0], stop_before_pixels=True).SeriesInstanceUID)
     done = run_cli("segment", folder, "--out", tmp_path / "each", "--model", model, "--json")
     found = {one["series_instance_uid"] for one in json.loads(done.stdout)}
-    assert found == {path.name for path in (tmp_path / "each").iterdir()}
+    assert found == {path.name for path in (tmp_path / "each").iterdir() if path.is_dir()}
+    assert (tmp_path / "each" / "contact-sheet.html").is_file()
+    rows = [*csv.DictReader((tmp_path / "each" / "results.csv").open())]
+    assert {row["series_instance_uid"] for row in rows} == found
     assert len(found) == 2
     assert all((tmp_path / "each" / uid / "seg.dcm").exists() for uid in found)
     done = run_cli("segment", folder, "--series", wanted, "--out", tmp_path / "out", "--model", model, "--json")

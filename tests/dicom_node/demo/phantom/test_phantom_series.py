@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -14,6 +15,7 @@ from support.peers import peer
 
 from dicom_node.demo.phantom.phantom import Phantom, PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.node.errors import ConfigurationError
 from dicom_node.series.read.series import read_series
 
 _SPEC = {"slices": 12, "matrix": 96, "oblique_degrees": 10.0, "seed": 4}
@@ -94,3 +96,23 @@ def test_the_command_refuses_bad_values(tmp_path: Path) -> None:
     from support.node import run_cli
 
     assert "slices" in run_cli("phantom", "--out", str(tmp_path), "--slices", "1", code=2).stderr
+
+
+def test_two_visits_of_one_patient(tmp_path: Path) -> None:
+    """A date moves the head and draws new noise; PatientID is the one given; UIDs differ, and without a date stay."""
+    spec = PhantomSpec(matrix=64, slices=6, wmh_ml=10)
+    visits = [replace(spec, patient="P-1", date=date) for date in ("2024-03-01", "2025-03-02")]
+    first, second = (make_phantom(visit) for visit in visits)
+    assert not np.array_equal(first.flair, second.flair)
+    assert first.truth_ml == pytest.approx(second.truth_ml, rel=0.1)
+    assert np.array_equal(make_phantom(visits[0]).flair, first.flair)
+    headers = [
+        pydicom.dcmread(write_phantom_series(visit, tmp_path / visit.spec.date)[0], stop_before_pixels=True)
+        for visit in (first, second)
+    ]
+    assert [header.PatientID for header in headers] == ["P-1", "P-1"]
+    assert [header.AcquisitionDateTime[:8] for header in headers] == ["20240301", "20250302"]
+    assert headers[0].StudyInstanceUID != headers[1].StudyInstanceUID
+    for wrong in ({"date": "2024-13-01"}, {"patient": "A^B"}, {"patient": "x" * 65}):
+        with pytest.raises(ConfigurationError):
+            replace(spec, **wrong)
