@@ -174,18 +174,34 @@ def _find_dicom(paths: Sequence[Path], wanted: str | None, found: FoundInputs) -
             found.series += [_dicom(one, files.unreadable) for one in series if one.series_instance_uid == wanted]
             continue
         _choose(series, alone, files.unreadable, found)
+    seen = [path for study in files.studies for path in study]
+    for given in paths:
+        if wanted is None and not _gave_something(given, seen, found):
+            found.refused.append(RefusedInput(given, _nothing_in(given, files.unreadable)))
     used = {path.parent for study in files.studies for path in study}
     lost: dict[Path, str] = {}
     for path, reason in files.unreadable:
-        if path.parent not in used and looks_like_dicom(path):
+        given_alone = path in paths or path.parent in paths
+        if path.parent not in used and not given_alone and looks_like_dicom(path):
             lost.setdefault(path.parent, reason)
-    if not files.studies and not lost and not found.series:
-        reasons = "; ".join(dict.fromkeys(reason for _, reason in files.unreadable)) or "the folder is empty"
-        error = UnreadableObject("no_dicom", f"No DICOM image series was found under {paths[0]}: {reasons}")
-        found.refused.append(RefusedInput(paths[0], error))
     for folder, reason in lost.items():
         error = UnreadableObject("no_dicom", f"No DICOM image series was found in the folder: {reason}")
         found.refused.append(RefusedInput(folder, error))
+
+
+def _gave_something(given: Path, seen: Sequence[Path], found: FoundInputs) -> bool:
+    """Whether DICOM, NIfTI, or a reason was found at or below a path."""
+    sources = [*seen, *(one.source for one in found.series), *(one.source for one in found.refused)]
+    return any(source == given or source.is_relative_to(given) for source in sources)
+
+
+def _nothing_in(given: Path, unreadable: Sequence[tuple[Path, str]]) -> UnreadableObject:
+    reasons = [reason for path, reason in unreadable if path == given or path.is_relative_to(given)]
+    why = "; ".join(dict.fromkeys(reasons)) or "the folder is empty"
+    hint = ""
+    if given.is_dir() and next((path for path in given.rglob("*.nii*")), None) is not None:
+        hint = " It holds NIfTI files without FLAIR in their names: give the files themselves, or a list of them."
+    return UnreadableObject("no_dicom", f"No DICOM image series was found under {given.name}: {why}{hint}")
 
 
 def _choose(

@@ -62,6 +62,9 @@ def test_lists_and_folders_of_nifti(tmp_path: Path) -> None:
     found = find_inputs([tmp_path / "list.txt"])
     assert [series.name for series in found.series] == ["other", "flair"]
     assert [refused.error.code for refused in found.refused] == ["missing"]
+    (refused,) = find_inputs([tmp_path / "a", tmp_path / "c"]).refused
+    assert refused.source == tmp_path / "c"
+    assert "give the files themselves" in refused.error.reason
 
 
 @pytest.mark.parametrize("described", [True, False])
