@@ -16,7 +16,7 @@ from db.engine.schema_version import check
 from db.errors import DatabaseUnavailable
 from db.inbox import Inbox
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
-from dicom_node.node.files import make_folder
+from dicom_node.node.files import make_folder, sync_file
 
 INBOX = "inbox"
 OUTBOX = "outbox"
@@ -113,7 +113,7 @@ class StorageProbe:
         try:
             with tempfile.TemporaryFile(dir=self._folder) as probe:
                 os.posix_fallocate(probe.fileno(), 0, _ROOM_BYTES)
-                os.fsync(probe.fileno())
+                sync_file(probe.fileno())
         except OSError as error:
             return f"the storage is not writable: {os.strerror(error.errno or 0)}"
         return None

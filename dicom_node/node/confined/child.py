@@ -49,10 +49,20 @@ class ConfinedChild:
         module: is run in the child, and calls `inside.serve`.
         limits: of each request.
         log_level, log_format: for the child's own lines, see `configure_logs`.
+        own_session: no for a child that a confined child starts: it ends with its parent's session.
     """
 
-    def __init__(self, module: str, limits: Limits, log_level: str = "info", log_format: str = "text") -> None:
+    def __init__(
+        self,
+        module: str,
+        limits: Limits,
+        log_level: str = "info",
+        log_format: str = "text",
+        *,
+        own_session: bool = True,
+    ) -> None:
         self._limits = limits
+        self._own_session = own_session
         self._command = [
             sys.executable, "-m", module, str(limits.memory_bytes), str(limits.seconds), log_level, log_format,
         ]  # fmt: skip
@@ -90,7 +100,7 @@ class ConfinedChild:
         """End the child and what it started."""
         if self._process is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # its session is its own, see `_running`
+                (os.killpg if self._own_session else os.kill)(self._process.pid, signal.SIGKILL)
             self._process.wait()
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
@@ -108,7 +118,8 @@ class ConfinedChild:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, "PYTHONPATH": str(room)},
-                start_new_session=True,  # Ctrl-C in a terminal is for the parent; the end of its input ends the child
+                # Ctrl-C in a terminal is for the parent; the end of its input ends the child.
+                start_new_session=self._own_session,
             )
             for pipe in (self._process.stdin, self._process.stdout):
                 assert pipe is not None
@@ -119,7 +130,7 @@ class ConfinedChild:
         assert process.stdin is not None and process.stdout is not None
         stopwatch = _Stopwatch(process.pid, self._limits.seconds)
         unsent = memoryview(request)
-        answer = _Answer(self._limits.answer_bytes)
+        answer = _ChildReply(self._limits.answer_bytes)
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdin, selectors.EVENT_WRITE)
             ready.register(process.stdout, selectors.EVENT_READ)
@@ -178,7 +189,7 @@ class _Stopwatch:
             )
 
 
-class _Answer:
+class _ChildReply:
     """An answer as it comes in."""
 
     def __init__(self, limit_bytes: int) -> None:

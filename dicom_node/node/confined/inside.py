@@ -63,7 +63,9 @@ def _write(answers: IO[bytes], parts: Sequence[bytes | memoryview]) -> None:
 def _limit_address_space(memory_bytes: int) -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + _ADDRESS_SPACE_FACTOR * memory_bytes + _ADDRESS_SPACE_EXTRA
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or limit < hard:  # a child of a confined child has its limit already
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def _limit_cpu(seconds: float) -> None:

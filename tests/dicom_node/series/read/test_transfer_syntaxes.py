@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,18 +85,22 @@ def test_a_damaged_jpeg_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "pixels_undecodable"
 
 
-def test_a_decoder_that_dies_ends_no_process(tmp_path: Path) -> None:
-    """When GDCM takes its process down, the frame is unreadable, and the next one is decoded by a new child."""
+def test_a_decoder_that_hangs_ends_no_process(tmp_path: Path) -> None:
+    """When the decoder's process hangs, the frame is unreadable, and the next one is decoded by a new child; that is in
+    its parent's session, so that it ends with it."""
     scan = small_scan(6)
     files = write_scan(scan, tmp_path)
     subprocess.run([peer("dcmcjpeg"), "+e1", files[0], files[0]], check=True)
     with JpegChild() as child:
         np.testing.assert_array_equal(child.decode(files[0], 0), scan.stored[0])
-        assert child._process is not None
-        child._process.kill()
-        child._process.wait()
-        with pytest.raises(OSError, match=r"Broken pipe|decoder"):
+        first, limits = child._child.process_id, child._child._limits
+        assert first is not None
+        assert os.getsid(first) == os.getsid(0)
+        os.kill(first, signal.SIGSTOP)
+        child._child._limits = replace(limits, seconds=0.1)
+        with pytest.raises(OSError, match=r"the JPEG decoder failed: .* gave no answer"):
             child.decode(files[0], 0)
+        child._child._limits = limits
         np.testing.assert_array_equal(child.decode(files[0], 0), scan.stored[0])
 
 
