@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test soak check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: help install peers demo viewer test soak quick check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -76,30 +76,19 @@ runs/phantoms: install
 runs/synthetic: install
 	$(BIN)/python -m training.synthesis --label-maps "$(DATA)/label-maps" --out $@ --count 160
 
-FIT := $(BIN)/python -m training.bundle.reference fit --data "$(DATA)/flair-wmh"
-DRAWN := --drawn runs/synthetic --drawn runs/phantoms
+CASES := "$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv
+FOLDS := $(BIN)/wmh-node train $(CASES) --scheme folds
+DRAWN := --synthetic runs/synthetic --synthetic runs/phantoms
 
 reference-model: install runs/phantoms runs/synthetic  ## train the shipped bundle again (half a day on 2 cores)
-	$(FIT) --preset first-reference --drawn runs/phantoms --out runs/first-reference
-	$(FIT) --preset second-reference --start runs/first-reference $(DRAWN) --out runs/second-reference
-	$(FIT) --preset reference --start runs/second-reference $(DRAWN) --out runs/reference
-	$(FIT) --preset first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic --out runs/first-ventricles
-	$(FIT) --preset second-ventricles --start runs/first-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic \
-		--out runs/second-ventricles
-	$(FIT) --preset ventricles --start runs/second-ventricles --members 0,1,2,3,4,5 --drawn runs/synthetic \
-		--out runs/ventricles
-	$(FIT) --preset paper-2024-half --out runs/paper-2024-half
-	$(BIN)/python -m training.bundle.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half \
-		--out docs/evidence/paper-2024-half.json
-	$(FIT) --preset paper-2024-bf16 --out runs/paper-2024-bf16
-	$(BIN)/python -m training.bundle.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-bf16 \
-		--out docs/evidence/paper-2024-bf16.json
-	$(FIT) --preset paper-2024-half-unet --out runs/paper-2024-half-unet
-	$(BIN)/python -m training.bundle.reference scores --data "$(DATA)/flair-wmh" --run runs/paper-2024-half-unet \
-		--out docs/evidence/paper-2024-half-unet.json
-	$(BIN)/python -m training.bundle.reference bundle --data "$(DATA)/flair-wmh" --run runs/reference \
-		--ventricles runs/ventricles --baseline docs/evidence/paper-2024-bf16.json --scale brain-level \
-		--out segmentation/reference --version 0.5.2
+	$(FOLDS) --preset ventricles --synthetic runs/synthetic --out runs/ventricles
+	for preset in paper-2024-half paper-2024-bf16 paper-2024-half-unet; do \
+		$(FOLDS) --preset $$preset --out runs/$$preset && cp runs/$$preset/scores.json docs/evidence/$$preset.json || exit 1; \
+	done
+	$(FOLDS) --preset reference $(DRAWN) --out runs/reference --ventricles runs/ventricles \
+		--baseline docs/evidence/paper-2024-bf16.json --scale brain-level --about training/bundle/reference.toml \
+		--data-name MS3SEG --licence "CC-BY-4.0 (weights trained on MS3SEG, CC BY 4.0; attribution in MODEL_CARD.md)" \
+		--version 0.5.2
 
 runs/anatomy/state.json: install  # anatomy network: drawn scans alone, then with real masks; fold 1 judges it
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 300
@@ -108,7 +97,7 @@ runs/anatomy/state.json: install  # anatomy network: drawn scans alone, then wit
 		--start runs/anatomy-drawn/weights.weights.h5 --data "$(DATA)/flair-wmh" --stripped "$(DATA)/flair-mslesseg" --fold 1
 
 anatomy: runs/anatomy/state.json  ## train the anatomy network and print its scores (an hour on 2 cores)
-	$(BIN)/python -m training.bundle.anatomy.score --weights runs/anatomy/weights.weights.h5 --data "$(DATA)/flair-wmh" --fold 1
+	$(BIN)/python -m training.bundle.anatomy.score --run runs/anatomy --data "$(DATA)/flair-wmh" --fold 1
 
 pretraining: install  ## go on with the pretraining of the next model; stop and start it at will (8 hours on 2 cores)
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 1200
@@ -118,8 +107,8 @@ vendor-scores: install  ## score the shipped bundle by scanner, by members that 
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
 		--patients training/data/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
 
-reference-dsc: install  ## print the shipped ensemble's leave-patients-out DSC
-	$(BIN)/python -m training.bundle.reference leave-out --data "$(DATA)/flair-wmh"
+reference-dsc: install  ## print the shipped bundle's leave-patients-out DSC
+	$(BIN)/wmh-node evaluate $(CASES) --bundle shipped --unseen-members --out runs/reference-dsc
 
 interval-coverage: install  ## print how often the volume interval holds the manual volume, and what else could
 	$(BIN)/python -m training.bundle.interval_coverage --data "$(DATA)/flair-wmh"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,10 @@ from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from segmentation.bundle import ModelBundle
-from training.bundle.run_bundle import BundleName, bundle_run, ventricle_run
+from segmentation.preprocessing.settings import ScaleRule
+from training.bundle.about import About, BundleName, read_about
+from training.bundle.parts import read_parts
+from training.bundle.run_bundle import finish_run
 from training.data.cases import LabelledCase, load_cases
 from training.data.presets import Recipe
 from training.data.recipe_settings import for_target, with_settings
@@ -28,10 +31,12 @@ from training.fit.plan import TrainingPlan, cohort_summary, make_plan
 from training.fit.run import Limits, MemberProgress, Report, final_records
 from training.fit.run import train as carry_out
 from training.fit.run_folder import RunFolder
+from training.fit.start import read_start
 from training.synthesis.drawn import draw_cases
 
-# Defaults of --members: the paper's ensemble, and its one ventricle network.
-_MEMBERS = {"wmh": 5, "ventricles": 1}
+# Default of --members: the paper's ensemble, and its one ventricle network; by folds one network a fold.
+_TARGETS = ("wmh", "ventricles")
+_MEMBERS = 5
 
 
 def train(
@@ -49,14 +54,25 @@ def train(
     epochs: Annotated[int | None, typer.Option("--epochs", help="Same as --set epochs=N.")] = None,
     target: Annotated[str | None, typer.Option("--target", help="wmh or ventricles; default: the preset's.")] = None,
     members: Annotated[
-        int | None, typer.Option("--members", help="Number of networks; default: 5, for ventricles 1.")
+        int | None,
+        typer.Option("--members", help="Number of networks; default: 5, for ventricles 1. With folds: of folds."),
     ] = None,
     scheme: Annotated[
-        str, typer.Option("--scheme", help="subsets: each member on 90 % (paper); folds: without its fold of patients.")
+        str,
+        typer.Option(
+            "--scheme",
+            help="subsets: each member on 90 % (paper); folds: without its fold of patients, and for ventricles one "
+            "more that sees all.",
+        ),
     ] = "subsets",
     patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--start", help="Run or bundle to go on from, in place of the preset's stages before."),
+    ] = None,
     synthetic: Annotated[
-        Path | None, typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn cases.")
+        list[Path] | None,
+        typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn cases; repeatable."),
     ] = None,
     synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Number of scans to draw.")] = 160,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights (CPU).")] = 2024,
@@ -76,18 +92,30 @@ def train(
     ventricles: Annotated[
         Path | None, typer.Option("--ventricles", help="Finished run of --target ventricles, for the bundle.")
     ] = None,
+    anatomy: Annotated[
+        Path | None, typer.Option("--anatomy", help="Anatomy network (training.bundle.anatomy), for the bundle.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="scores.json of another run by folds, for the model card.")
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="Intensity scale of the bundle's input, such as brain-level.")
+    ] = None,
+    about: Annotated[
+        Path | None, typer.Option("--about", help="TOML: data sets and limits, for the manifest and the model card.")
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="Of the bundle.")] = "wmh-se-unet",
     version: Annotated[str, typer.Option("--version", help="Of the bundle.")] = "0.1.0",
-    licence: Annotated[str | None, typer.Option("--licence", help="Of the weights, for the bundle.")] = None,
+    licence: Annotated[str, typer.Option("--licence", help="Of the weights, for the bundle.")] = BundleName.licence,
     data_name: Annotated[
-        str | None, typer.Option("--data-name", help="Description of the cohort, for the bundle.")
-    ] = None,
+        str, typer.Option("--data-name", help="Description of the cohort, for the bundle.")
+    ] = BundleName.data,
     hide_patients: Annotated[
         bool, typer.Option("--hide-patients", help="Keep names of patients, cases and sites out of the bundle.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle.
+    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle, by folds with RUN/scores.json too.
 
     Research use only."""
     with exit_codes():
@@ -97,26 +125,37 @@ def train(
             recipe = _recipe(preset, settings or (), epochs, target)
             chosen = choose_backend(_one_of("--backend", backend, ("auto", "tensorflow", "jax")))
             parts = cast(Scheme, _one_of("--scheme", scheme, get_args(Scheme)))
-            count = _MEMBERS[recipe.target] if members is None else members
-            words = {key: value for key, value in (("licence", licence), ("data", data_name)) if value is not None}
-            bundle_name = BundleName(name, version, tells_patients=not hide_patients, **words)
+            is_single = recipe.target == "ventricles" and parts == "subsets"
+            count = members if members is not None else 1 if is_single else _MEMBERS
+            bundle_name = BundleName(
+                name=name,
+                version=version,
+                licence=licence,
+                data=data_name,
+                lists_patients=not hide_patients,
+                scale=None if scale is None else _one_of("--scale", scale, get_args(ScaleRule)),
+                about=About() if about is None else read_about(about),
+            )
+            trained = None if start is None else read_start(start)
             limits = Limits(_numbers(only_members), stop_after, validation_cases)
             with stage_bars() as progress:
                 cases = read_cases(data, patients, None, seed, out_folder / "cases", progress)
-                plan_with = partial(make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed)
+                plan_with = partial(
+                    make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed, start=trained
+                )
                 # All errors are reported before scans are drawn, which takes minutes to hours.
-                _check_ventricles(plan_with(drawn=()), ventricles)
-                plan = plan_with(drawn=_drawn(synthetic, out_folder / "synthetic", synthetic_count, progress))
-            _announce(plan, synthetic)
+                others = read_parts(plan_with(drawn=()), ventricles, anatomy, baseline)
+                plan = plan_with(drawn=_drawn(synthetic or (), out_folder / "synthetic", synthetic_count, progress))
+            _announce(plan, bool(synthetic))
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
             with _member_bars() as report:
                 finished = carry_out(plan, folder, chosen, limits, report)
             bundle = None
-            if finished and plan.recipe.target == "wmh":
+            if finished:
                 with stage_bars() as progress:
                     progress("bundle", 0, 1)
-                    bundle = _bundle(plan, folder, bundle_name, chosen, ventricles)
+                    bundle = finish_run(plan, folder, bundle_name, others, chosen)
                     progress("bundle", 1, 1)
         except (BadRecipe, BackendUnavailable) as error:
             raise ConfigurationError(str(error)) from error
@@ -131,36 +170,20 @@ def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) 
 
     recipe = named(preset)
     if target is not None:
-        recipe = for_target(recipe, _one_of("--target", target, tuple(_MEMBERS)))
+        recipe = for_target(recipe, _one_of("--target", target, _TARGETS))
     return with_settings(recipe, (*settings, *(() if epochs is None else (f"epochs={epochs}",))))
 
 
-def _drawn(folder: Path | None, into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
-    """Scans drawn from label maps (kept in the run folder), or those that a folder of cases holds already."""
-    if folder is None:
-        return ()
-    if (folder / "heads").is_dir():
-        names = set(draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total)))
-        return tuple(case for case in load_cases(into) if case.name in names)
-    return load_cases(folder)
-
-
-def _check_ventricles(plan: TrainingPlan, run: Path | None) -> None:
-    """A bundle is made at the end; whether it can have these ventricles is checked before any epoch."""
-    if run is None:
-        return
-    if plan.recipe.target == "ventricles":
-        raise ConfigurationError(
-            "--ventricles: needs --target wmh, because the ventricle network goes into that bundle"
-        )
-    ventricle_run(run, plan)
-
-
-def _bundle(
-    plan: TrainingPlan, folder: RunFolder, name: BundleName, backend: str, ventricles: Path | None
-) -> ModelBundle:
-
-    return bundle_run(plan, folder, name, backend, ventricles)
+def _drawn(folders: Sequence[Path], into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
+    """Scans drawn from label maps (kept in the run folder), and those that folders of cases hold already."""
+    found: list[LabelledCase] = []
+    for folder in folders:
+        if (folder / "heads").is_dir():
+            names = set(draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total)))
+            found += (case for case in load_cases(into) if case.name in names)
+        else:
+            found += load_cases(folder)
+    return tuple(found)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:
@@ -178,7 +201,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def _announce(plan: TrainingPlan, synthetic: Path | None) -> None:
+def _announce(plan: TrainingPlan, has_synthetic: bool) -> None:
     """What is going to be trained on, in one line or two."""
     cohort = cohort_summary(plan)
     parts = ", ".join(f"{part} {number}" for part, number in cohort["patients"].items())
@@ -187,7 +210,7 @@ def _announce(plan: TrainingPlan, synthetic: Path | None) -> None:
         "(DSC 1 when nothing is found, otherwise 0)",
         markup=False,
     )
-    if synthetic is None and any(stage.synthetic_share for stage in plan.stages):
+    if not has_synthetic and any(stage.synthetic_share for stage in plan.stages):
         err.print(
             "the recipe would mix in synthetic scans, but --synthetic was not given: real scans only", markup=False
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,18 @@ TINY = (
     *("--set", "batch_size=2", "--set", "steps_per_epoch=2", "--epochs", "2", "--members", "1", "--threads", "1"),
 )
 _ROOT = Path(__file__).parents[2]
+
+
+@contextmanager
+def without_graphs() -> Iterator[None]:
+    """TensorFlow runs step by step: to trace a graph costs more than the few steps of a tiny training."""
+    import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tensorflow.config.run_functions_eagerly(False)
 
 
 def tiny_recipe(**changes: Any) -> Recipe:

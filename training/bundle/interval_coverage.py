@@ -24,10 +24,9 @@ from rich.table import Table
 from segmentation.interval import VolumeInterval, bounds_of
 from segmentation.preprocessing.case import preprocess
 from segmentation.segment import mean_probability
-from training.bundle.reference import FOLD_SEED, shared_patients
-from training.bundle.scores import judge
+from training.bundle.scores import unseen_member
 from training.data.cases import LabelledCase, load_cases
-from training.data.folds import leave_patients_out
+from training.data.folds import shared_patients
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -110,8 +109,8 @@ def coverages(predictions: Sequence[CasePrediction]) -> list[Coverage]:
     found = []
     for name, candidate in candidates.items():
         alone = [candidate(one.members[one.unseen], one.voxel_ml) for one in predictions]
-        told = [volume(one.members[one.unseen], one.voxel_ml) for one in predictions]
-        found.append(_coverage(name, "unseen member", alone, told, predictions))
+        volumes = [volume(one.members[one.unseen], one.voxel_ml) for one in predictions]
+        found.append(_coverage(name, "unseen member", alone, volumes, predictions))
         together = [candidate(one.mean, one.voxel_ml) for one in predictions]
         found.append(_coverage(name, "ensemble", together, _reported(predictions), predictions))
     spread = [_spread(one) for one in predictions]
@@ -134,7 +133,7 @@ def predict_case(case: LabelledCase, ensemble: Any, held_out: Sequence[Sequence[
     return CasePrediction(
         members=np.stack([ready.grid.to_native(one) for one in members]),
         mean=ready.grid.to_native(mean_probability(members)),
-        unseen=judge(case, held_out),
+        unseen=unseen_member(case, held_out),
         voxel_ml=case.volume.voxel_volume_ml,
         manual_ml=case.wmh_ml,
     )
@@ -153,7 +152,7 @@ def _coverage(
     name: str,
     view: str,
     intervals: Sequence[VolumeInterval],
-    told: Sequence[float],
+    volumes: Sequence[float],
     predictions: Sequence[CasePrediction],
 ) -> Coverage:
     held = sum(
@@ -162,7 +161,7 @@ def _coverage(
     )
     widths = [
         (interval.upper_ml - interval.lower_ml) / volume_ml
-        for interval, volume_ml in zip(intervals, told, strict=True)
+        for interval, volume_ml in zip(intervals, volumes, strict=True)
         if volume_ml
     ]
     return Coverage(name, view, held, len(predictions), float(np.median(widths)) if widths else 0.0)
@@ -181,7 +180,7 @@ def main(
 
     loaded = load_bundle(bundle or reference_bundle())
     cases = load_cases(data, patients or shared_patients())
-    held_out = loaded.manifest.training.held_out or leave_patients_out(cases, loaded.members, FOLD_SEED)
+    held_out = loaded.manifest.training.held_out or ()
     ensemble = open_ensemble(loaded, "auto")
     found = coverages([predict_case(case, ensemble, held_out) for case in cases])
     if as_json:

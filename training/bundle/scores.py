@@ -1,34 +1,47 @@
-"""Each case's score by the one member that never saw its patient."""
+"""Each case's score by the member that never saw its patient, kept as JSON in the run's folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
-from training.data.cases import LabelledCase
+from training.data.cases import LabelledCase, Target
 from training.dice import dice
-from training.errors import BadCase, BadCohort
+from training.errors import BadCohort
+from training.json_document import Count, Fraction, FrozenRecord, JsonDocument, NotNegative
 
 # Probabilities float32 (slice, row, column) of one member, counted from 0, for normalised slices of the same shape.
 PredictMember = Callable[[int, NDArray[np.float32]], NDArray[Any]]
 _THRESHOLD = 0.5
 
 
-@dataclass(frozen=True)
-class MemberScore:
-    """One case, judged by the member that never saw its patient; `member` counts from 0."""
+class MemberScore(FrozenRecord):
+    """One case, scored with the member that never saw its patient; `member` counts from 0, volumes are in mL."""
 
     case: str
-    member: int
-    dsc: float
-    manual_ml: float
-    predicted_ml: float
+    member: Count
+    dsc: Fraction
+    manual_ml: NotNegative
+    predicted_ml: NotNegative
+
+
+class RunScores(JsonDocument):
+    """Leave-patients-out scores of one run by folds.
+
+    Attributes:
+        recipe: the preset.
+        cases: by name.
+    """
+
+    FILE_NAME: ClassVar[str] = "scores.json"
+
+    recipe: str
+    cases: tuple[MemberScore, ...]
 
 
 def leave_out_scores(
@@ -36,18 +49,25 @@ def leave_out_scores(
     held_out: Sequence[Sequence[str]],
     predict: PredictMember,
     settings: PreprocessingSettings,
-    target: str = "wmh",
-) -> list[MemberScore]:
-    """Score every case on its native grid; `held_out` names the patients that each member was trained without.
+    target: Target = "wmh",
+) -> tuple[MemberScore, ...]:
+    """Score every case on its native grid, at threshold 0.5.
+
+    Args:
+        cases: with the mask of `target`.
+        held_out: per member, the patients that it was trained without.
+        predict: the members.
+        settings: their input contract.
+        target: what they mark.
 
     Raises:
         BadCohort: a case whose patient no member was trained without.
         BadCase: a case without the mask of `target`.
     """
-    return [_score(case, judge(case, held_out), predict, settings, target) for case in cases]
+    return tuple(_score(case, unseen_member(case, held_out), predict, settings, target) for case in cases)
 
 
-def judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
+def unseen_member(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
     """The member that never saw the case's patient.
 
     Raises:
@@ -60,14 +80,16 @@ def judge(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
 
 
 def _score(
-    case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings, target: str
+    case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings, target: Target
 ) -> MemberScore:
-    truth = case.wmh if target == "wmh" else case.ventricles
-    if truth is None:
-        raise BadCase(f"{case.name}: expected ventricles.nii.gz to score ventricles by, found none")
+    truth = case.label(target)
     ready = preprocess(case.volume, settings)
     predicted = ready.grid.to_native(predict(member, ready.images)) >= _THRESHOLD
     voxel_ml = case.volume.voxel_volume_ml
     return MemberScore(
-        case.name, member, dice(predicted, truth), float(truth.sum()) * voxel_ml, float(predicted.sum()) * voxel_ml
+        case=case.name,
+        member=member,
+        dsc=dice(predicted, truth),
+        manual_ml=float(truth.sum()) * voxel_ml,
+        predicted_ml=float(predicted.sum()) * voxel_ml,
     )

@@ -2,7 +2,7 @@
 
 Each labelled case is judged by the members that never saw its patient: DSC, with and without the voxels that its mask
 says nothing about (`training.data.ignored`), the ratio of volumes, lesions found, small lesions apart. Slices with
-acute infarcts have no WMH label; of them the part of the infarct that is called WMH is told, which should be none.
+acute infarcts have no WMH label; of them the part of the infarct that is called WMH is printed, which should be none.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
 from training.errors import BadCohort
 from training.evaluate.lesions import count_lesions
-from training.evaluate.listening import ListeningEnsemble
+from training.evaluate.recording import RecordingEnsemble
 
 Mask = NDArray[np.bool_]
 
@@ -135,15 +135,15 @@ def scores_of(bundle: ModelBundle, ensemble: Ensemble, group: str, cases: Sequen
     Raises:
         BadCohort: all members saw a patient.
     """
-    listening = ListeningEnsemble(ensemble)
+    recording = RecordingEnsemble(ensemble)
     scores = []
     for case in cases:
         unseen = bundle.members_that_never_saw(case.patient)
         if not unseen:
             raise BadCohort(f"{case.name}: expected members that never saw this patient, all did")
-        listening.choose(unseen)
+        recording.choose(unseen)
         slabs = with_ignored_rims(in_slabs(case))
-        scores.append(score_case(group, slabs, segment_volume(slabs.volume, listening.as_ensemble), len(unseen)))
+        scores.append(score_case(group, slabs, segment_volume(slabs.volume, recording.as_ensemble), len(unseen)))
     return scores
 
 
@@ -180,8 +180,8 @@ def _print(scores: Sequence[VendorScore]) -> None:
     for one in scores:
         optional = (one.ratio, one.lesion_f1, one.small_recall, one.index)
         fixed = (f"{one.dsc:.3f}", f"{one.dsc_ignored:.3f}", f"{one.manual_ml:.1f}")
-        told = ["-" if value is None else f"{value:.2f}" for value in optional]
-        table.add_row(one.group, one.case, str(one.members), *fixed, *told)
+        cells = ["-" if value is None else f"{value:.2f}" for value in optional]
+        table.add_row(one.group, one.case, str(one.members), *fixed, *cells)
     for group in dict.fromkeys(one.group for one in scores):
         own = [one for one in scores if one.group == group]
         means = (np.mean([one.dsc for one in own]), np.mean([one.dsc_ignored for one in own]))

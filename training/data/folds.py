@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from training.data.cases import LabelledCase
 from training.errors import BadCohort
+
+# Of the shared MS cases: `wmh-node train` draws the same ones with its default --seed.
+FOLDS: Final = 5
+FOLD_SEED: Final = 2024
+
+
+def shared_patients() -> Path:
+    """Which of the shared training cases are one patient."""
+    return Path(str(resources.files("training") / "data" / "patients" / "ms3seg.csv"))
 
 
 def leave_patients_out(cases: Sequence[LabelledCase], folds: int, seed: int) -> tuple[tuple[str, ...], ...]:

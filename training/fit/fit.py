@@ -25,7 +25,6 @@ from training.fit.validation import ValidationCases
 
 __all__ = ["Checkpoint", "EpochRecord", "Pools", "fit_member", "predict_slices"]
 
-Progress = Callable[[int, int, float], None]
 OnEpoch = Callable[[EpochRecord], None]
 
 
@@ -42,7 +41,6 @@ def fit_member(
     recipe: Recipe,
     seed: int,
     folder: Path,
-    progress: Progress | None = None,
     stop_after: int | None = None,
     *,
     initial: Sequence[NDArray[Any]] | None = None,
@@ -59,7 +57,6 @@ def fit_member(
         recipe: how.
         seed: of weights, dropout and batches.
         folder: of the checkpoint.
-        progress: called with (finished epochs, all epochs, loss).
         stop_after: end after so many epochs.
         initial: weights to start from in place of random ones, in the network's order; the optimizer starts fresh.
         validation: cases to score after each epoch.
@@ -99,8 +96,6 @@ def fit_member(
                 )
             history.append(EpochRecord(epoch + 1, loss, judge.dsc(model)))
             checkpoint.save(model, epoch + 1, history)
-            if progress is not None:
-                progress(epoch + 1, recipe.epochs, loss)
             if on_epoch is not None:
                 on_epoch(history[-1])
         finished = max(first, last)

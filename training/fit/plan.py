@@ -16,6 +16,7 @@ from training.data.presets import Recipe
 from training.data.recipe_settings import as_document, stages
 from training.data.splits import MemberPart, Scheme, member_parts, split_counts, with_splits
 from training.errors import BadCohort, BadRecipe
+from training.fit.start import Start
 
 MAX_MEMBERS: Final = 64  # segmentation.manifest
 # Stages of one member draw other batches; more than any number of members, so that no two share a seed.
@@ -27,12 +28,13 @@ class TrainingPlan:
     """A training that can begin.
 
     Attributes:
-        stages: the recipe, after those that it starts from.
+        stages: the recipe, after those that it starts from; the recipe alone with a start.
         cases: every case, with its part of the split.
         drawn: synthetic scans and phantoms, which no split knows.
         parts: per member, the patients that it sees and those that it never sees.
         scheme: how these were drawn.
         seed: of everything random.
+        start: trained members that take the place of the stages before.
     """
 
     stages: tuple[Recipe, ...]
@@ -41,6 +43,7 @@ class TrainingPlan:
     parts: tuple[MemberPart, ...]
     scheme: Scheme
     seed: int
+    start: Start | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -53,8 +56,9 @@ class TrainingPlan:
         return sum(stage.epochs for stage in self.stages)
 
     def seed_of(self, member: int, stage: int) -> int:
-        """Seed of one member in one stage."""
-        return self.seed + member + _STAGE_SEEDS * stage
+        """Seed of one member in one stage; with a start, that of the stage in a training of all of them."""
+        before = len(stages(self.recipe)) - len(self.stages)
+        return self.seed + member + _STAGE_SEEDS * (before + stage)
 
     def seen_by(self, member: int) -> tuple[LabelledCase, ...]:
         """Cases that a member is trained on."""
@@ -85,7 +89,7 @@ class TrainingPlan:
             "members": len(self.parts),
             "cases": {case.name: self._digest(case) for case in self.cases if case.split in ("train", "validation")},
             "drawn": hashlib.sha256("".join(self._digest(case) for case in self.drawn).encode()).hexdigest()[:16],
-        }
+        } | ({} if self.start is None else {"start": self.start.digest})
 
     def _digest(self, case: LabelledCase) -> str:
         digest = hashlib.sha256(repr((case.patient, case.split, case.volume.spacing_mm)).encode())
@@ -102,6 +106,7 @@ def make_plan(
     scheme: Scheme = "subsets",
     members: int = 5,
     seed: int = 2024,
+    start: Start | None = None,
 ) -> TrainingPlan:
     """Decide everything, or say why the training cannot begin.
 
@@ -109,19 +114,30 @@ def make_plan(
         BadCohort: no patient to train on, no lesion to learn from, one image under two patients, too few for the folds.
         BadCase: a case without the mask that is to be learnt.
         BadRecipe: a recipe that cannot be followed, or does not use the drawn scans that were given.
+        OtherRun: a start of another preset or network, or whose members saw patients that they would be scored on.
     """
     if not 1 <= members <= MAX_MEMBERS:
         raise BadRecipe(f"--members: expected 1 to {MAX_MEMBERS}, got {members}")
     chain = stages(recipe)
+    if start is not None:
+        start.refuse_other(recipe)
+        chain = (recipe,)
     if drawn and not any(stage.synthetic_share for stage in chain):
         raise BadRecipe("synthetic scans were given, but synthetic_share is 0: --set synthetic_share=0.5")
     parted = with_splits(cases, seed, scheme)
     _refuse_one_image_under_two_patients(parted)
-    plan = TrainingPlan(chain, parted, tuple(drawn), member_parts(parted, members, scheme, seed), scheme, seed)
+    parts = member_parts(parted, members, scheme, seed)
+    if scheme == "folds" and recipe.target == "ventricles":
+        # A bundle has one ventricle network: the networks of the folds are its score, and it sees every patient.
+        parts = (*parts, MemberPart(tuple(sorted({name for part in parts for name in part.seen})), ()))
+    plan = TrainingPlan(chain, parted, tuple(drawn), parts, scheme, seed, start)
     for case in (*parted, *drawn):
         if case.split in ("", "train", "validation"):
             case.label(recipe.target)
     _refuse_nothing_to_learn(plan)
+    if start is not None:
+        for member, part in enumerate(plan.parts):
+            start.refuse_seen(member, frozenset(case.patient for case in parted) - frozenset(part.seen))
     return plan
 
 

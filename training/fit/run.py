@@ -134,16 +134,19 @@ def _train_stage(
         plan.seed_of(member, stage),
         checkpoint.folder,
         stop_after=min(recipe.epochs, epochs),
-        initial=_result(plan, folder, member, stage - 1) if stage else None,
+        initial=_initial(plan, folder, member, stage),
         validation=build_validation(plan.validation_of(member), recipe, limits.validation_cases),
         on_epoch=on_epoch,
     )
 
 
-def _result(plan: TrainingPlan, folder: RunFolder, member: int, stage: int) -> list[Any]:
-    """The weights that a finished stage ended with, without its optimizer's state."""
+def _initial(plan: TrainingPlan, folder: RunFolder, member: int, stage: int) -> list[Any] | None:
+    """What a stage begins with, without an optimizer's state: the result of the stage before, or the plan's start."""
     from training.fit.fit import load_network
 
+    if not stage:
+        return None if plan.start is None else plan.start.weights(member)
+    stage -= 1
     recipe = plan.stages[stage]
     return list(load_network(recipe, folder.checkpoint(plan, member, stage).folder / recipe.result_file).get_weights())
 

@@ -29,7 +29,7 @@ _PACKAGES: Final = {
     "tensorflow": ("keras", "tensorflow-cpu", "tensorflow", "numpy", "scipy"),
     "jax": ("keras", "jax", "jaxlib", "numpy", "scipy"),
 }
-# More than one changed field is told, but not a page of them.
+# More than one changed field is listed, but not a page of them.
 _MOST_DIFFERENCES: Final = 5
 
 

@@ -1,11 +1,13 @@
 """A training of several stages: each goes on from the result of the one before, and a kill anywhere loses no stage."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.labelled_cases import labelled_case
+from support.training_runs import without_graphs
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
@@ -24,6 +26,13 @@ FIRST = replace(
     steps_per_epoch=1,
 )
 SECOND = replace(FIRST, name="tiny-second", start_from="tiny-first", start_share=0.5, epochs=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_steps() -> Iterator[None]:
+    """See `without_graphs`."""
+    with without_graphs():
+        yield
 
 
 @pytest.mark.slow

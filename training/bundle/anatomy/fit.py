@@ -21,6 +21,7 @@ from training.synthesis.stream import scan_files
 SPECIFICATION: Final = NetworkSpecification(
     squeeze_excitation=False, variant="text", width=0.25, size=128, outputs=len(PARTS)
 )
+WEIGHTS_NAME: Final = "weights.weights.h5"
 BATCH: Final = 16
 _SAVE_EVERY: Final = 100
 _THIN_STEP: Final = 5  # slices of 1 mm are much alike
@@ -161,9 +162,8 @@ def fit(
 
 
 def _real(data: Path | None, stripped: Path | None, fold: int) -> AnatomySlices | None:
-    from training.bundle.reference import FOLD_SEED, FOLDS, shared_patients
     from training.data.cases import load_cases
-    from training.data.folds import leave_patients_out
+    from training.data.folds import FOLD_SEED, FOLDS, leave_patients_out, shared_patients
 
     if data is None:
         return None
@@ -180,13 +180,13 @@ def _save(out: Path, model: Any, done: int, loss: float) -> None:
     out.mkdir(parents=True, exist_ok=True)
     partial = out / "partial.weights.h5"
     model.save_weights(partial)
-    partial.replace(out / "weights.weights.h5")
+    partial.replace(out / WEIGHTS_NAME)
     write_whole(out / "state.json", json.dumps({"steps": done, "loss": loss}))
 
 
 def _restore(out: Path, model: Any, start: Path | None) -> int:
     if (out / "state.json").exists():
-        model.load_weights(out / "weights.weights.h5")
+        model.load_weights(out / WEIGHTS_NAME)
         return int(json.loads((out / "state.json").read_text())["steps"])
     if start is not None:
         from segmentation.networks.unet import build_network

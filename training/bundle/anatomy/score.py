@@ -1,4 +1,4 @@
-"""Judge an anatomy network on labelled cases: `python -m training.bundle.anatomy.score`.
+"""Score an anatomy network on labelled cases: `python -m training.bundle.anatomy.score`.
 
 Dice with the brain masks (in the slices that are mostly brain; automatic masks of real scans take in muscle and sinuses
 at the skull base) and with the ventricles, and the part of the manual WMH that lies in the brain. Cases of the fold
@@ -21,11 +21,12 @@ from rich.table import Table
 
 from segmentation.anatomy import Anatomy, anatomy_images, anatomy_of
 from segmentation.volume import FlairVolume
-from training.bundle.anatomy.fit import SPECIFICATION
+from training.bundle.anatomy.fit import SPECIFICATION, WEIGHTS_NAME
 from training.data.cases import LabelledCase, load_cases
 from training.dice import dice
 from training.files import write_whole
 
+SCORES_NAME: Final = "scores.json"
 _MOSTLY_BRAIN: Final = 0.4  # of the largest slice's area
 _BATCH: Final = 4
 
@@ -95,26 +96,23 @@ def predictor(model: Any) -> Callable[[FlairVolume], Anatomy]:
 
 
 def main(
-    weights: Annotated[Path, typer.Option(help="weights.weights.h5 of training.bundle.anatomy.fit")],
+    run: Annotated[Path, typer.Option(help="the `--out` folder of training.bundle.anatomy.fit")],
     data: Annotated[Path, typer.Option(help="folder of labelled cases")],
     fold: Annotated[int, typer.Option(help="fold that the training left out; -1: none")] = -1,
-    out: Annotated[Path | None, typer.Option(help="JSON file to write")] = None,
 ) -> None:
-    """Print the scores of each case."""
-    from training.bundle.reference import FOLD_SEED, FOLDS, shared_patients
-    from training.data.folds import leave_patients_out
+    """Print the scores of each case, and write them to RUN/scores.json."""
+    from training.data.folds import FOLD_SEED, FOLDS, leave_patients_out, shared_patients
 
     cases = load_cases(data, shared_patients())
     held_out = leave_patients_out(cases, FOLDS, FOLD_SEED)[fold] if fold >= 0 else ()
-    predict = predictor(network(weights))
+    predict = predictor(network(run / WEIGHTS_NAME))
     scores = [score_case(case, predict(case.volume), case.patient not in held_out) for case in cases]
     table = Table("case", "seen", "brain", "brain, all slices", "ventricles", "WMH inside")
     for one in scores:
         numbers = (one.brain, one.brain_all, one.ventricles, one.wmh_inside)
         table.add_row(one.case, str(one.seen), *("" if value is None else f"{value:.3f}" for value in numbers))
     Console().print(table)
-    if out is not None:
-        write_whole(out, json.dumps([asdict(one) for one in scores], indent=1) + "\n")
+    write_whole(run / SCORES_NAME, json.dumps([asdict(one) for one in scores], indent=1) + "\n")
 
 
 if __name__ == "__main__":
