@@ -311,10 +311,10 @@ class JobTable:
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, answers, now)
-            told = f"; {', '.join(one.destination for one in due)} will get a refusal report" if due else ""
-            told += f"; {remark}" if remark else ""
+            remarks = f"; {', '.join(one.destination for one in due)} will get a refusal report" if due else ""
+            remarks += f"; {remark}" if remark else ""
             return move(
-                connection, job, JobAction.REJECT, JobState.REJECTED, now, "rejected", f"{reason} [{code}]{told}",
+                connection, job, JobAction.REJECT, JobState.REJECTED, now, "rejected", f"{reason} [{code}]{remarks}",
                 code=code, reason=reason, report=None if report is None else dict(report),
             )  # fmt: skip
 

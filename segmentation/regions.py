@@ -1,4 +1,4 @@
-"""Periventricular and deep white matter hyperintensity, and the ventricles that tell them apart (paper, "Methods").
+"""Periventricular and deep white matter hyperintensity, and the ventricles that separate them (paper, "Methods").
 
 Periventricular is a WMH voxel whose centre lies within 10 mm (the paper tries 7.5 mm too) of the centre of a ventricle
 voxel; deep is the rest. By the rule `2d`, as published, the distance is taken in the plane of each slice, so that a

@@ -128,11 +128,11 @@ def explain(
         if not what.isdecimal():
             complain(f"expected the number of a job or a SeriesInstanceUID, got {what!r}")
             raise typer.Exit(ExitCode.USAGE)
-        told = _explained(tables, tables.jobs.get(int(what)))
+        explained = _explained(tables, tables.jobs.get(int(what)))
         if as_json:
-            print_json(told.plain())
+            print_json(explained.plain())
         else:
-            told.print()
+            explained.print()
 
 
 @app.command()
@@ -252,21 +252,21 @@ def _explained(tables: _Tables, job: Job) -> _Explained:
 
 def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
 
-    told = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
+    explained = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
     waiting = [one for one in tables.inbox.open_series() if one.series_instance_uid == series_uid]
     feedback = tables.feedback.of_series(series_uid)
-    if not told and not waiting and not feedback:
+    if not explained and not waiting and not feedback:
         raise UnknownRow(f"nothing of series {series_uid} was received")
     if as_json:
         print_json(
             {
-                "jobs": [one.plain() for one in told],
+                "jobs": [one.plain() for one in explained],
                 "waiting": [plain(one) for one in waiting],
                 "feedback": [plain_feedback(one) for one in feedback],
             }
         )
         return
-    for one in told:
+    for one in explained:
         one.print()
     for activity in waiting:
         out.print(f"Series {series_uid}, not decided yet: {series_standing(activity, tables.now)}", markup=False)

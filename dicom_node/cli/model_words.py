@@ -39,7 +39,7 @@ def plain_model(model: RegisteredModel, live: str | None) -> dict[str, Any]:
         "dsc": None if dsc is None else dsc.mean,
         "dsc_cases": None if dsc is None else dsc.cases,
         # Null as well where the evaluation lacks it for some cases.
-        "dsc_cases_seen_in_training": None if dsc is None or dsc.untold else dsc.seen,
+        "dsc_cases_seen_in_training": None if dsc is None or dsc.not_stated else dsc.seen,
         "live": model.digest == live,
     }
 
@@ -112,8 +112,8 @@ def in_words(value: Any) -> str:
 
 def _joined(value: Any) -> str:
     if isinstance(value, dict):
-        told = {key.replace("_", " "): one for key, one in value.items() if one not in (None, [], {})}
-        return ", ".join(f"{key} {_joined(one)}" for key, one in told.items())
+        filled = {key.replace("_", " "): one for key, one in value.items() if one not in (None, [], {})}
+        return ", ".join(f"{key} {_joined(one)}" for key, one in filled.items())
     return "; ".join(map(_joined, value)) if isinstance(value, list | tuple) else str(value)
 
 

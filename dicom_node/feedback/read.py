@@ -147,12 +147,12 @@ class FeedbackReader:
                 "damaged. "
                 "Export it again, and send it.",
             ) from error
-        told: list[Any] = json.loads(answer)
-        if told[0] == "refused":
-            raise NotAnalysable(told[1], told[2])
-        if told[0] == "failed":
-            raise WmhNodeError(told[1])
-        return told
+        reply: list[Any] = json.loads(answer)
+        if reply[0] == "refused":
+            raise NotAnalysable(reply[1], reply[2])
+        if reply[0] == "failed":
+            raise WmhNodeError(reply[1])
+        return reply
 
 
 def read_corrected(file: Path, series: FlairSeries) -> CorrectedMasks:

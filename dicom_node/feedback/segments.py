@@ -7,7 +7,7 @@
 | else a single one of a type that says nothing (Tissue, ...)   | that one, unless its label names something else      |
 | anything else                                                 | refused: the content of an outline is not guessed    |
 
-OHIF and MONAI Label write "Tissue" for everything that is not told otherwise, and 3D Slicer does so by default: a
+OHIF and MONAI Label write "Tissue" for everything without another type, and 3D Slicer does so by default: a
 single outline on a FLAIR that was sent to this node is then what its sender means by WMH. Labels are free text that may
 hold anything, so notes and reasons name segments by number only.
 """

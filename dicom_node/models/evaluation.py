@@ -18,19 +18,19 @@ class MeanDsc:
 
     Attributes:
         seen: cases of patients that the model was trained on, scored by members that may have seen them.
-        untold: cases for which the evaluation does not state it.
+        not_stated: cases for which the evaluation does not state it.
     """
 
     mean: float
     cases: int
     seen: int = 0
-    untold: int = 0
+    not_stated: int = 0
 
     def __str__(self) -> str:
         words = [f"{self.cases} cases"]
         if self.seen:
             words.append(f"{self.seen} of its training patients: too good")
-        if self.untold:
+        if self.not_stated:
             words.append("its training patients are not stated")
         return f"{self.mean:.3f} ({', '.join(words)})"
 
@@ -61,9 +61,9 @@ def mean_dsc(evaluation: Mapping[str, Any] | None) -> MeanDsc | None:
     cases = [case for case in found if isinstance(case, Mapping) and isinstance(case.get("dsc"), int | float)]
     if not cases:
         return None
-    told = [_saw(case) for case in cases]
+    seen = [_saw(case) for case in cases]
     return MeanDsc(
-        sum(case["dsc"] for case in cases) / len(cases), len(cases), seen=told.count(True), untold=told.count(None)
+        sum(case["dsc"] for case in cases) / len(cases), len(cases), seen=seen.count(True), not_stated=seen.count(None)
     )
 
 

@@ -41,7 +41,7 @@ class ServedModel:
     Args:
         choose: which model to use; asked each time, so it must be cheap.
         open_choice: loads and compiles it.
-        tell: called with (choice, words) when the live model cannot be loaded; once for each new reason. When it
+        report: called with (choice, words) when the live model cannot be loaded; once for each new reason. When it
             raises, `current` does, and it is called again after the next try.
         clock: monotonic, in seconds.
     """
@@ -50,12 +50,12 @@ class ServedModel:
         self,
         choose: Callable[[], ModelChoice],
         open_choice: Callable[[ModelChoice], Ensemble],
-        tell: Callable[[ModelChoice, str], None],
+        report: Callable[[ModelChoice, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._choose = choose
         self._open = open_choice
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._choice: ModelChoice | None = None
         self._ensemble: Ensemble | None = None
@@ -107,7 +107,7 @@ class ServedModel:
                 reason=words,
                 instead="no job starts" if self._ensemble is None else f"continues with {_named(self._ensemble)}",
             )
-        self._tell(choice, words if self._ensemble is None else f"{words}. Continues with {_named(self._ensemble)}")
+        self._report(choice, words if self._ensemble is None else f"{words}. Continues with {_named(self._ensemble)}")
         self._failure = replace(failure, is_told=True)
 
 

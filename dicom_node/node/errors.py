@@ -137,9 +137,9 @@ class ResultNotValid(ResultError):
 
     def __init__(self, findings: tuple[str, ...]) -> None:
         self.findings = findings
-        told = "; ".join(findings[:_MOST_FINDINGS])
+        listed = "; ".join(findings[:_MOST_FINDINGS])
         more = len(findings) - _MOST_FINDINGS
-        super().__init__(f"the result set failed validation: {told}" + (f"; and {more} more" if more > 0 else ""))
+        super().__init__(f"the result set failed validation: {listed}" + (f"; and {more} more" if more > 0 else ""))
 
 
 class DeliveryError(WmhNodeError):

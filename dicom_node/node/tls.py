@@ -165,12 +165,12 @@ def inspect(files: TlsFiles, *, as_server: bool) -> CertificateFacts:
     else:
         client.verify_mode = ssl.CERT_NONE
     try:
-        told = _try_out(server, client)
+        certificates = _try_out(server, client)
     except ssl.SSLCertVerificationError as error:
         raise ConfigurationError(f"TLS certificate {files.certificate} {_unfit(error)}") from error
     except ssl.SSLError as error:
         raise ConfigurationError(f"TLS certificate {files.certificate} cannot be used: {words_of(error)}") from error
-    return _facts(told[1] if as_server else told[0])
+    return _facts(certificates[1] if as_server else certificates[0])
 
 
 def readable_by_all(path: Path) -> bool:
@@ -292,8 +292,8 @@ def _unfit(error: ssl.SSLCertVerificationError) -> str:
     return f"will be refused by peers: {error.verify_message}"
 
 
-def _facts(told: Any) -> CertificateFacts:
-    subject = ", ".join(f"{key}={value}" for part in told.get("subject", ()) for key, value in part)
-    names = tuple(value for _kind, value in told.get("subjectAltName", ()))
-    not_after = datetime.fromtimestamp(ssl.cert_time_to_seconds(told["notAfter"]), UTC)
+def _facts(certificate: Any) -> CertificateFacts:
+    subject = ", ".join(f"{key}={value}" for part in certificate.get("subject", ()) for key, value in part)
+    names = tuple(value for _kind, value in certificate.get("subjectAltName", ()))
+    not_after = datetime.fromtimestamp(ssl.cert_time_to_seconds(certificate["notAfter"]), UTC)
     return CertificateFacts(subject, names, not_after)

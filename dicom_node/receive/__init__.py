@@ -13,6 +13,6 @@ starts at 110 MB and passes its budget of 120 MB with a few associations; withou
     incoming.py part10.py elements.py  an object on its way to disk, and the check of its structure
     store.py          fsync, rename, row: the group commit before 0x0000
     claim.py          a process's name on its storage, and clearing up after the dead
-    installation.py   an id that tells installations on one database apart
+    installation.py   an id for each installation on one database
     run.py            the receiver as a whole: one process, or several behind one listening socket
 """

@@ -35,9 +35,8 @@ from dicom_node.results.pages.presentation import build_presentation_state
 from dicom_node.results.pages.summary import build_summary
 from dicom_node.results.report.region_groups import rule_as_text
 from dicom_node.results.report.report import ReportedSegs, build_report
-from dicom_node.results.seg.probability_map import build_probability_map
 from dicom_node.results.seg.regions_seg import build_regions, region_masks
-from dicom_node.results.seg.seg import build_seg
+from dicom_node.results.seg.wmh_seg import build_probability_map, build_seg
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
@@ -154,7 +153,7 @@ def build_result_set(
         threshold: mean probability at or above which a voxel is WMH; left out when None.
         predecessor: the report about an earlier state of the series, which this one replaces.
         all_options: what the destinations are sent.
-        comparison: the change since an earlier result of the patient, or why it is not told.
+        comparison: the change since an earlier result of the patient, or why it is not reported.
 
     Raises:
         ResultError: the segmentation does not fit the series.

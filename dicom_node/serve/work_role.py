@@ -101,7 +101,7 @@ def _analyse(
     served = ServedModel(
         choose=lambda: pinned_choice(settings) or registry_choice(settings, models.live_digest()),
         open_choice=lambda choice: choice.open(settings.runtime, settings.threads),
-        tell=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
+        report=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
     )
 
     def current_model() -> Ensemble | None:

@@ -36,7 +36,7 @@ from training.evaluate.document import (
     TriageFigure,
     ViolinFigure,
 )
-from training.evaluate.shown import ShownCase
+from training.evaluate.gallery import ShownCase
 
 MODEL = ModelRecord(
     name="tiny",

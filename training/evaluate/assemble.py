@@ -21,9 +21,9 @@ from training.evaluate.document import (
 from training.evaluate.figures import agreement_figure, density_figure, line_figures, triage_figure, violin_figures
 from training.evaluate.groups import figure_group, groups_of, is_divided
 from training.evaluate.inter_rater import inter_rater
-from training.evaluate.judge import JudgedCase
 from training.evaluate.paper import Beside
 from training.evaluate.risk_coverage import risk_coverage_curves
+from training.evaluate.scored_case import ScoredCase
 from training.evaluate.statistics import statistics_of
 from training.evaluate.stratify import stratifications
 
@@ -31,7 +31,7 @@ _NO_SIZES = TrainingSizeCurve(note="not requested: it trains a model per size (`
 
 
 def assemble(
-    judged: Sequence[JudgedCase],
+    judged: Sequence[ScoredCase],
     *,
     model: ModelRecord,
     settings: EvaluationSettings,

@@ -304,7 +304,7 @@ class LineFigure(FrozenRecord):
 
 
 class RepresentativeCase(FrozenRecord):
-    """One column of figure 2; its pictures are a `training.evaluate.shown.ShownCase` of the same case."""
+    """One column of figure 2; its pictures are a `training.evaluate.gallery.ShownCase` of the same case."""
 
     case: str
     level: Literal["low", "high"]

@@ -99,7 +99,7 @@ def external_mean(column: str, architecture: str) -> PaperFigure | None:
 
 
 _REGIONS: Final = ("region_10mm", "region_7mm5", "pv_", "deep_")
-"""How the names begin of what depends on the rule that tells periventricular from deep."""
+"""How the names begin of what depends on the rule that divides periventricular and deep."""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from training.evaluate.assemble import assemble
 from training.evaluate.document import Evaluation, EvaluationSettings, ModelRecord, TrainingSizeCurve
 from training.evaluate.gallery import Gallery
 from training.evaluate.groups import figure_group, groups_of
-from training.evaluate.judge import JudgedCase, judge_case
-from training.evaluate.listening import ListeningEnsemble
+from training.evaluate.recording import RecordingEnsemble
+from training.evaluate.scored_case import ScoredCase, score_labelled_case
 from training.evaluate.seen import TrainingPatients, seen_note
 
 Progress = Callable[[int, int, str], None]
@@ -69,7 +69,7 @@ def evaluate_cases(
     Args:
         cases: with patient, site and split; `split` blank where it was not drawn.
         ensemble: the model, or anything with its face.
-        progress: told before each case and at the end.
+        progress: called before each case and at the end.
         request: see `EvaluationRequest`.
         gallery: collects the pictures of the representative cases.
 
@@ -79,18 +79,18 @@ def evaluate_cases(
     request = request or EvaluationRequest()
     gallery = gallery or Gallery(request.settings.shown_cases)
     chosen = _of_split(cases, request.split)
-    listening = ListeningEnsemble(ensemble)
+    recording = RecordingEnsemble(ensemble)
     members = {case.name: _members(case, request, ensemble.members) for case in chosen}
     # The first run on a machine compiles and allocates; it would stand as the first case's time.
     segment_volume(chosen[0].volume, ensemble)
     drawn = {case.name for case in groups_of(chosen)[figure_group(chosen)]}
-    judged: list[JudgedCase] = []
+    judged: list[ScoredCase] = []
     for done, case in enumerate(chosen):
         if progress:
             progress(done, len(chosen), case.name)
-        listening.choose(members[case.name])
+        recording.choose(members[case.name])
         pictures = gallery if case.name in drawn else None
-        judged.append(judge_case(case, listening, request.settings, request.known.saw(case.patient), pictures))
+        judged.append(score_labelled_case(case, recording, request.settings, request.known.saw(case.patient), pictures))
     if progress:
         progress(len(chosen), len(chosen), "")
     return assemble(

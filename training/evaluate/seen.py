@@ -15,7 +15,7 @@ class TrainingPatients:
 
     Attributes:
         patients: their names; None when the bundle names none.
-        held_out: per member (from 0), those of `patients` that it never saw; None when the bundle does not tell.
+        held_out: per member (from 0), those of `patients` that it never saw; None when the bundle does not state it.
     """
 
     patients: frozenset[str] | None = None
@@ -35,7 +35,7 @@ class TrainingPatients:
         return None if self.patients is None else patient in self.patients
 
     def members_that_never_saw(self, patient: str, members: int) -> tuple[int, ...]:
-        """Members (from 0) that may be judged on this patient: all for a new one, none if the bundle does not tell."""
+        """Members (from 0) that may be judged on this patient: all for a new one, none if it is unknown."""
         if self.patients is None:
             return ()
         if patient not in self.patients:

@@ -20,13 +20,17 @@ from training.evaluate.columns import (
     uncertainty_index,
     undefined_for,
 )
-from training.evaluate.correlation import FEWEST_FOR_CI, FEWEST_FOR_R, correlation
+from training.evaluate.correlation import (
+    FEWEST_FOR_CI,
+    FEWEST_FOR_PARTIAL,
+    FEWEST_FOR_R,
+    correlation,
+    partial_correlation,
+)
 from training.evaluate.document import CaseRecord, EvaluationSettings, Statistic
 from training.evaluate.groups import is_divided
 from training.evaluate.means import mean_with_interval, range_of
 from training.evaluate.paper import Beside
-from training.evaluate.partial import FEWEST as FEWEST_FOR_PARTIAL
-from training.evaluate.partial import partial_correlation
 from training.evaluate.region_words import NO_VENTRICLES, in_3d
 from training.evaluate.seen import is_by_seen_ventricles, is_divided_by_seen_ventricles, seen_ventricles_note
 

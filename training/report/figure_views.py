@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from training.evaluate.document import Evaluation, LineFigure, ViolinFigure
-from training.evaluate.shown import ShownCase
+from training.evaluate.gallery import ShownCase
 from training.report.figures.agreement import draw_agreement
 from training.report.figures.calibration import draw_reliability
 from training.report.figures.case_bars import draw_case_bars

@@ -10,8 +10,8 @@ from typing import Final
 
 from training.evaluate.architecture import SE_UNET, Network, network_of
 from training.evaluate.document import Evaluation, Statistic
+from training.evaluate.gallery import ShownCase
 from training.evaluate.region_words import dividers_in_words, rule_in_words
-from training.evaluate.shown import ShownCase
 from training.report.definitions import DEFINITIONS
 from training.report.figure_views import case_bars, figure_views
 from training.report.overview import overview

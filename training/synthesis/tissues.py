@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Tissue(IntEnum):
-    """Tissues that FLAIR tells apart, and some that it does not but that get a brightness of their own."""
+    """Tissues that FLAIR distinguishes, and some that it does not but that get a brightness of their own."""
 
     AIR = 0
     WHITE_MATTER = 1

@@ -19,16 +19,16 @@ def check_references(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for references to nothing, or to an instance of another class."""
     for one in checked.objects:
         earlier = earlier_reports(one.dataset)
-        told: set[str] = set()
+        reported: set[str] = set()
         for where, item in items_with(one.dataset, "ReferencedSOPInstanceUID"):
             uid, sop_class = (values.text(item, f"ReferencedSOP{what}UID") for what in ("Instance", "Class"))
-            if uid in earlier or uid in told:
+            if uid in earlier or uid in reported:
                 continue
             if uid not in checked.instances:
-                told.add(uid)
+                reported.add(uid)
                 yield one.name, f"{where} refers to {uid}, which is neither in the source nor in the set"
             elif sop_class != checked.instances[uid]:
-                told.add(uid)
+                reported.add(uid)
                 yield one.name, f"{where} refers to {uid} as of class {sop_class}, it is {checked.instances[uid]}"
 
 

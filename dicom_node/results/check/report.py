@@ -149,8 +149,8 @@ def check_segments_measured(checked: Checked) -> Iterator[tuple[str, str]]:
 def _faults_of_tracking(measured: MeasuredSegment) -> Iterator[str]:
     label = values.text(measured.segment, "SegmentLabel")
     for concept, attribute, keyword in _TRACKED:
-        told = [values.text(item, attribute) for item in children(measured.group, concept)]
-        if told != [values.text(measured.segment, keyword)]:
+        stated = [values.text(item, attribute) for item in children(measured.group, concept)]
+        if stated != [values.text(measured.segment, keyword)]:
             yield f"the group of segment {label} has another {keyword} than {measured.segmentation.name}"
 
 

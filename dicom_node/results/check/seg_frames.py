@@ -82,10 +82,10 @@ def frames_of_segmentation(dataset: Dataset) -> list[SegFrame]:
 def check_seg_frames(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for each kind of fault; a fault that many frames share is reported for the first."""
     for one in checked.segmentations:
-        told: set[str] = set()
+        reported: set[str] = set()
         for kind, sentence in _faults(one.dataset, checked):
-            if kind not in told:
-                told.add(kind)
+            if kind not in reported:
+                reported.add(kind)
                 yield one.name, sentence
 
 

@@ -30,12 +30,12 @@ def check_volumes(checked: Checked) -> Iterator[tuple[str, str]]:
             found = volume_ml(measured.segmentation.dataset, values.whole(measured.segment, "SegmentNumber") or 0)
             if found is None:
                 continue
-            for told in _volumes(measured.group):
-                if abs(told - found) > _RELATIVE * found + _ROUNDING_ML:
+            for stated in _volumes(measured.group):
+                if abs(stated - found) > _RELATIVE * found + _ROUNDING_ML:
                     label = values.text(measured.segment, "SegmentLabel")
                     yield (
                         one.name,
-                        f"says {told:g} mL of segment {label}, whose voxels in {measured.segmentation.name} "
+                        f"says {stated:g} mL of segment {label}, whose voxels in {measured.segmentation.name} "
                         f"have {found:g} mL",
                     )
 

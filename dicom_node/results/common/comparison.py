@@ -146,34 +146,35 @@ FollowUp = EarlierResult | NotCompared
 """What the node knows of an earlier scan before the present one is measured."""
 
 FollowUpFinding = FollowUpComparison | NotCompared
-"""What a result tells of it."""
+"""What a result states about it."""
 
 
-def in_words(told: FollowUpFinding | None) -> tuple[str, ...]:
+def in_words(finding: FollowUpFinding | None) -> tuple[str, ...]:
     """Sentences for a reader: both volumes, the change, what it is worth; empty without an earlier result."""
-    if told is None:
+    if finding is None:
         return ()
-    if isinstance(told, NotCompared):
-        return (told.reason,)
-    earlier = told.earlier
+    if isinstance(finding, NotCompared):
+        return (finding.reason,)
+    earlier = finding.earlier
     return (
-        f"Compared with the scan of {earlier.acquired_on.isoformat()}, {told.days} days earlier: "
-        f"{_volume(told.volume_ml, told.interval_ml)} now, {_volume(earlier.volume_ml, earlier.interval_ml)} then.",
-        f"Change {change_in_words(told)}: {worth_in_words(told)}",
-        *told.warnings,
+        f"Compared with the scan of {earlier.acquired_on.isoformat()}, {finding.days} days earlier: "
+        f"{_volume(finding.volume_ml, finding.interval_ml)} now, "
+        f"{_volume(earlier.volume_ml, earlier.interval_ml)} then.",
+        f"Change {change_in_words(finding)}: {worth_in_words(finding)}",
+        *finding.warnings,
     )
 
 
-def change_in_words(told: FollowUpComparison) -> str:
+def change_in_words(finding: FollowUpComparison) -> str:
     """Like `+2.1 mL (+18 %)`."""
-    percent = told.change_percent
+    percent = finding.change_percent
     relative = "nothing was segmented then" if percent is None else f"{percent:+.0f} %"
-    return f"{told.change_ml:+.1f} mL ({relative})"
+    return f"{finding.change_ml:+.1f} mL ({relative})"
 
 
-def worth_in_words(told: FollowUpComparison) -> str:
+def worth_in_words(finding: FollowUpComparison) -> str:
     """Whether the change is more than the model's doubt of both volumes; the end of a sentence."""
-    if told.is_beyond_intervals:
+    if finding.is_beyond_intervals:
         return "beyond the intervals of both volumes."
     return "no change beyond the intervals of both volumes, which overlap."
 

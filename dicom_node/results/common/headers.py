@@ -6,12 +6,14 @@ time, so that everything of that kind is replaced here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from dicom_node.node.dicom_uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.results.common import codes
 from dicom_node.results.common.equipment import contributing_equipment, general_equipment
 from dicom_node.results.common.identity import identity_of
 from dicom_node.results.common.stamp import Stamp
@@ -60,3 +62,29 @@ def _file_meta(result: Dataset) -> FileMetaDataset:
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     return meta
+
+
+def reference_to(instance: Dataset) -> Dataset:
+    """An item that names one instance (PS3.3 10.8, SOP Instance Reference macro)."""
+    reference = Dataset()
+    reference.ReferencedSOPClassUID = str(instance.SOPClassUID)
+    reference.ReferencedSOPInstanceUID = str(instance.SOPInstanceUID)
+    return reference
+
+
+def source_images(headers: Sequence[Dataset]) -> list[Dataset]:
+    """Items of SourceImageSequence (0008,2112) for instances that a picture was derived from (PS3.3 C.12.4.1.2)."""
+    sources = []
+    for header in headers:
+        source = reference_to(header)
+        source.PurposeOfReferenceCodeSequence = [codes.SOURCE_IMAGE]
+        sources.append(source)
+    return sources
+
+
+def referenced_series(series_instance_uid: str, instances: Sequence[Dataset]) -> Dataset:
+    """The item of ReferencedSeriesSequence (0008,1115) of one series of the same study (PS3.3 C.12.2)."""
+    referenced = Dataset()
+    referenced.SeriesInstanceUID = series_instance_uid
+    referenced.ReferencedInstanceSequence = [reference_to(instance) for instance in instances]
+    return referenced

@@ -10,11 +10,10 @@ from pydicom.uid import EncapsulatedPDFStorage
 
 from dicom_node.results.common import codes
 from dicom_node.results.common.facts import AnalysisFacts
-from dicom_node.results.common.headers import PDF_OFFSET, finish_header, result_series_number
+from dicom_node.results.common.headers import PDF_OFFSET, finish_header, result_series_number, source_images
 from dicom_node.results.pages.content import content_of_series
 from dicom_node.results.pages.pages import draw_pages
 from dicom_node.results.pages.pdf import pdf_of
-from dicom_node.results.pages.references import source_images
 from dicom_node.series.read.series import FlairSeries
 from segmentation.segment import Segmentation
 

@@ -12,11 +12,11 @@ from PIL import Image, ImageDraw
 from dicom_node.node.version import SOFTWARE_NAME, SOFTWARE_VERSION
 from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, Colour
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding, change_in_words
-from dicom_node.results.pages.content import Content
-from dicom_node.results.pages.headlines import (
+from dicom_node.results.pages.content import (
     NO_WARNING,
     NOT_RELIABLE,
     UNSURE_WORDS,
+    Content,
     earlier_in_words,
     lesions_in_words,
     review_headline,
@@ -87,14 +87,14 @@ def draw_findings(draw: ImageDraw.ImageDraw, content: Content) -> int:
     return draw_legend(draw, content, top)
 
 
-def draw_follow_up(draw: ImageDraw.ImageDraw, told: FollowUpFinding | None, top: int) -> int:
+def draw_follow_up(draw: ImageDraw.ImageDraw, finding: FollowUpFinding | None, top: int) -> int:
     """The change since an earlier scan, where there is one; returns where it ends."""
-    if not isinstance(told, FollowUpComparison):
+    if not isinstance(finding, FollowUpComparison):
         return top
     draw.line((EDGE, top + 2, SIDE - EDGE, top + 2), LINE)
-    width = write(draw, (EDGE, top + 10), change_in_words(told), LARGE)
-    width += write(draw, (EDGE + width + 12, top + 15), f"since {told.earlier.acquired_on.isoformat()}", BODY, QUIET)
-    earlier = earlier_in_words(told)
+    width = write(draw, (EDGE, top + 10), change_in_words(finding), LARGE)
+    width += write(draw, (EDGE + width + 12, top + 15), f"since {finding.earlier.acquired_on.isoformat()}", BODY, QUIET)
+    earlier = earlier_in_words(finding)
     if width + 40 + draw.textlength(earlier, font(BODY)) <= SIDE - 2 * EDGE:
         write(draw, (SIDE - EDGE, top + 15), earlier, BODY, QUIET, "ra")
         return top + 52

@@ -12,10 +12,16 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from dicom_node.results.common import codes
 from dicom_node.results.common.equipment import RESEARCH_USE
-from dicom_node.results.common.headers import SUMMARY_OFFSET, finish_header, result_series_number
+from dicom_node.results.common.headers import (
+    SUMMARY_OFFSET,
+    finish_header,
+    reference_to,
+    referenced_series,
+    result_series_number,
+    source_images,
+)
 from dicom_node.results.common.identity import copy_elements
 from dicom_node.results.common.stamp import Stamp
-from dicom_node.results.pages.references import reference_to, referenced_series, source_images
 from dicom_node.series.dicom import values
 from segmentation.bundle import ModelIdentity
 
@@ -49,7 +55,7 @@ class CapturedSeries:
 def capture(pages: Sequence[Image.Image], about: CapturedSeries) -> tuple[Dataset, ...]:
     """One instance per page, RGB, in page order.
 
-    BurnedInAnnotation is NO: it tells whether a page has enough text "to identify the patient and date the image was
+    BurnedInAnnotation is NO: it states whether a page has enough text "to identify the patient and date the image was
     acquired" (PS3.3 C.7.6.1.1.5), and a page holds no name, no ID and no birth date.
 
     Args:

@@ -28,8 +28,8 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
         facts: with the comparison.
         form: of the report; the earlier one is named in the one that was sent then.
     """
-    told = facts.comparison
-    if not isinstance(told, FollowUpComparison):
+    finding = facts.comparison
+    if not isinstance(finding, FollowUpComparison):
         return []
     group = sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(
@@ -39,14 +39,14 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
         finding_type=codes.WHITE_MATTER_HYPERINTENSITY,
         finding_sites=[sr.FindingSite(codes.CEREBRAL_WHITE_MATTER)],
         algorithm_id=algorithm_of(facts),
-        measurements=_measurements(told),
+        measurements=_measurements(finding),
         qualitative_evaluations=[
             sr.QualitativeEvaluation(
-                codes.CHANGE_BEYOND_INTERVALS.concept, codes.YES if told.is_beyond_intervals else codes.NO
+                codes.CHANGE_BEYOND_INTERVALS.concept, codes.YES if finding.is_beyond_intervals else codes.NO
             )
         ],
     )
-    report = told.report_for(form)
+    report = finding.report_for(form)
     group[0].ContentSequence.append(
         sr.CompositeContentItem(
             name=codes.PRIOR_REPORT,
@@ -55,27 +55,27 @@ def comparison_items(facts: AnalysisFacts, form: SegForm) -> list[sr.Measurement
             relationship_type=sr.RelationshipTypeValues.CONTAINS,
         )
     )
-    group[0].ContentSequence.extend(comment(text) for text in in_words(told))
+    group[0].ContentSequence.extend(comment(text) for text in in_words(finding))
     return [group]
 
 
 def comparison_evidence(facts: AnalysisFacts, form: SegForm) -> list[Dataset]:
     """The earlier report, as evidence of the present one."""
-    told = facts.comparison
-    if not isinstance(told, FollowUpComparison):
+    finding = facts.comparison
+    if not isinstance(finding, FollowUpComparison):
         return []
     report = Dataset()
-    for keyword, uid in told.report_for(form).uids.items():
+    for keyword, uid in finding.report_for(form).uids.items():
         setattr(report, keyword, uid)
     return [report]
 
 
-def _measurements(told: FollowUpComparison) -> list[sr.Measurement]:
+def _measurements(finding: FollowUpComparison) -> list[sr.Measurement]:
     found = [
-        volume_measurement(told.earlier.volume_ml, told.earlier.interval_ml, codes.EARLIER_VOLUME.concept),
-        sr.Measurement(codes.VOLUME_CHANGE.concept, round(told.change_ml, VOLUME_DECIMALS), codes.MILLILITRE),
+        volume_measurement(finding.earlier.volume_ml, finding.earlier.interval_ml, codes.EARLIER_VOLUME.concept),
+        sr.Measurement(codes.VOLUME_CHANGE.concept, round(finding.change_ml, VOLUME_DECIMALS), codes.MILLILITRE),
     ]
-    if told.change_percent is not None:
-        percent = round(told.change_percent, DECIMALS)
+    if finding.change_percent is not None:
+        percent = round(finding.change_percent, DECIMALS)
         found.append(sr.Measurement(codes.VOLUME_CHANGE_PERCENT.concept, percent, codes.PERCENT))
     return found

@@ -39,7 +39,7 @@ from dicom_node.results.report.report_items import (
     referenced_segment,
     volume_measurement,
 )
-from dicom_node.results.seg.seg import SEGMENT_NUMBER, TRACKING_ID
+from dicom_node.results.seg.wmh_seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.series.read.series import FlairSeries
 from segmentation.segment import Segmentation
 
@@ -181,9 +181,9 @@ def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisF
     measures = segmentation.measures
     review = review_in_words(measures, segmentation.plausibility)
     words = [interval_in_words(measures), *_fazekas(segmentation), count_in_words(), review]
-    told = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
+    not_compared = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
     doubts = reliability_in_words(segmentation.plausibility)
-    return [*doubts, RESEARCH_USE, *replaces, *words, *([told] if told else []), *flags_in_words(flags)]
+    return [*doubts, RESEARCH_USE, *replaces, *words, *([not_compared] if not_compared else []), *flags_in_words(flags)]
 
 
 def _fazekas(segmentation: Segmentation) -> list[str]:

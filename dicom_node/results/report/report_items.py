@@ -16,7 +16,7 @@ from dicom_node.series.read.series import FlairSeries
 from segmentation.interval import VolumeInterval
 
 DECIMALS: Final = 3
-# A hundredth of a millilitre is a voxel or two; more digits than that no method can tell.
+# A hundredth of a millilitre is a voxel or two; more digits than that no method can resolve.
 VOLUME_DECIMALS: Final = 2
 _HAS_PROPERTIES: Final = sr.RelationshipTypeValues.HAS_PROPERTIES
 

@@ -19,7 +19,7 @@ from support.node import run_cli
 from support.result_facts import facts_of
 
 from dicom_node.results.result_set import part10_bytes
-from dicom_node.results.seg.seg import build_seg
+from dicom_node.results.seg.wmh_seg import build_seg
 from dicom_node.series.read.series import read_series
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]

@@ -1,4 +1,4 @@
-"""The model that a worker serves, with real bundles, a real registry and a clock that moves when told."""
+"""The model that a worker serves, with real bundles, a real registry and a clock that moves on command."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from segmentation.errors import BadBundle
 
 
 class Serving:
-    """A served model with what it told and how often it loaded."""
+    """A served model with what it reported and how often it loaded."""
 
     def __init__(self, installation: Any) -> None:
         self.now = 0.0
-        self.told: list[str] = []
+        self.reports: list[str] = []
         self.loads: list[str | None] = []
         self.is_away = False
         settings = installation.settings
         self.model = ServedModel(
             choose=lambda: pinned_choice(settings) or registry_choice(settings, installation.table.live_digest()),
             open_choice=self._open,
-            tell=self._tell,
+            report=self._report,
             clock=lambda: self.now,
         )
 
@@ -33,10 +33,10 @@ class Serving:
         self.loads.append(choice.digest)
         return choice.open("openvino")
 
-    def _tell(self, choice: Any, words: str) -> None:
+    def _report(self, choice: Any, words: str) -> None:
         if self.is_away:
             raise DatabaseUnavailable("away")
-        self.told.append(words)
+        self.reports.append(words)
 
     def digest(self) -> str | None:
         """Of the model that the next job would get."""
@@ -59,12 +59,12 @@ def test_follows_the_live_model(installation: Any, serving: Serving, bundles: di
     installation.table.rollback("alice@lab", b)
     assert serving.digest() == a
     assert serving.loads == [a, b, a]
-    assert serving.told == []
+    assert serving.reports == []
 
 
 def test_a_damaged_model_does_not_stop_a_worker(installation: Any, serving: Serving, bundles: dict[str, Path]) -> None:
-    """A live model that cannot be loaded leaves the old one in use; it is told once, tried again with growing waits,
-    and taken when it is whole again."""
+    """A live model that cannot be loaded leaves the old one in use; it is reported once, tried again with growing
+    waits, and taken when it is whole again."""
     a = installation.promote(bundles["a"])
     assert serving.digest() == a
     b = installation.add(bundles["b"])
@@ -79,7 +79,7 @@ def test_a_damaged_model_does_not_stop_a_worker(installation: Any, serving: Serv
     serving.now += FIRST_RETRY_SECONDS  # the second wait is longer
     assert serving.digest() == a
     assert serving.loads == [a, b, b]
-    (words,) = serving.told
+    (words,) = serving.reports
     assert "member-1.npz" in words
     assert f"Continues with tiny-bright 0.0.1 ({a[:12]})" in words
     put_back()
@@ -87,8 +87,8 @@ def test_a_damaged_model_does_not_stop_a_worker(installation: Any, serving: Serv
     assert serving.digest() == b
 
 
-def test_told_when_the_database_is_back(installation: Any, serving: Serving, bundles: dict[str, Path]) -> None:
-    """What could not be told, since the database was away just then, is told after the next try, and then once."""
+def test_reported_when_the_database_is_back(installation: Any, serving: Serving, bundles: dict[str, Path]) -> None:
+    """What could not be reported, since the database was away, is reported after the next try, and then once."""
     a = installation.promote(bundles["a"])
     assert serving.digest() == a
     installation.damage(installation.promote(bundles["b"]))
@@ -101,7 +101,7 @@ def test_told_when_the_database_is_back(installation: Any, serving: Serving, bun
         serving.now += LONGEST_RETRY_SECONDS
         assert serving.digest() == a
     assert len(serving.loads) == 5
-    (words,) = serving.told
+    (words,) = serving.reports
     assert "member-1.npz" in words
 
 
@@ -112,7 +112,7 @@ def test_rolled_back_at_once(installation: Any, serving: Serving, bundles: dict[
     b = installation.promote(bundles["b"])
     installation.damage(b)
     assert serving.digest() is None
-    assert "models rollback" in serving.told[0]
+    assert "models rollback" in serving.reports[0]
     installation.table.rollback("alice@lab", b)
     assert serving.digest() == a
 
@@ -134,7 +134,7 @@ def test_back_to_what_is_loaded(installation: Any, serving: Serving, bundles: di
 
 
 def test_what_a_runtime_raises(installation: Any, bundles: dict[str, Path], serving: Serving) -> None:
-    """An error that nobody foresaw while loading a live model is caught too, and told by type and place."""
+    """An unexpected error while loading a live model is caught too, and reported by type and place."""
     a = installation.promote(bundles["a"])
     assert serving.digest() == a
     installation.promote(bundles["b"])
@@ -144,7 +144,7 @@ def test_what_a_runtime_raises(installation: Any, bundles: dict[str, Path], serv
 
     serving.model._open = breaks
     assert serving.digest() == a
-    assert "unexpected ZeroDivisionError" in serving.told[0]
+    assert "unexpected ZeroDivisionError" in serving.reports[0]
 
 
 def test_a_pinned_model_that_is_not_there(installation: Any, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from training.evaluate.shown import ShownCase
+from training.evaluate.gallery import ShownCase
 from training.report.figures.style import (
     INK,
     ORANGE,

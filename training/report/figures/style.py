@@ -1,4 +1,4 @@
-"""One look for every figure: sizes, fonts and a palette that colour-blind readers can tell apart.
+"""One look for every figure: sizes, fonts and a palette that colour-blind readers can distinguish.
 
 The palette is that of Okabe and Ito ("Color Universal Design", 2008). Nothing here touches matplotlib's global state:
 figures are made by `Figure`, drawn by the Agg canvas, and styled axis by axis: a caller's own plots keep theirs.

@@ -25,7 +25,7 @@ from dicom_node.results.pages.montage import (
 from dicom_node.results.pages.outlines import Outlined
 from dicom_node.results.pages.overlay import write_overlay, write_volume_overlay
 from dicom_node.results.pages.summary import build_summary
-from dicom_node.results.seg.seg import DISPLAY_RGB
+from dicom_node.results.seg.wmh_seg import DISPLAY_RGB
 from segmentation.measures import measure
 from segmentation.nifti import read_flair_nifti, read_mask_nifti
 from segmentation.regions import RegionRule

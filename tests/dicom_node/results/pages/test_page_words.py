@@ -10,8 +10,7 @@ from support.result_cases import CASES, series_of
 
 from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
-from dicom_node.results.pages.content import slice_names
-from dicom_node.results.pages.headlines import earlier_in_words, lesions_in_words, review_headline
+from dicom_node.results.pages.content import earlier_in_words, lesions_in_words, review_headline, slice_names
 from dicom_node.results.pages.layout import made_by
 from dicom_node.results.pages.lettering import BODY, font, interval_millilitres, millilitres, shortened, wrap
 from segmentation.bundle import ModelIdentity

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluate.partial import partial_correlation
+from training.evaluate.correlation import partial_correlation
 
 
 def test_as_by_the_textbook_formula() -> None:

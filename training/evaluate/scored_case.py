@@ -15,14 +15,14 @@ from training.evaluate.document import CaseRecord, EvaluationSettings
 from training.evaluate.gallery import Gallery
 from training.evaluate.inter_rater import RatedCase, rate
 from training.evaluate.lesions import count_lesions
-from training.evaluate.listening import ListeningEnsemble
+from training.evaluate.recording import RecordingEnsemble
 from training.evaluate.region_scores import region_scores
 
 _ONE_STEP = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
-class JudgedCase:
+class ScoredCase:
     """What is known of one case; the pictures went to the gallery.
 
     Attributes:
@@ -36,13 +36,13 @@ class JudgedCase:
     rated: RatedCase | None
 
 
-def judge_case(
+def score_labelled_case(
     case: LabelledCase,
-    ensemble: ListeningEnsemble,
+    ensemble: RecordingEnsemble,
     settings: EvaluationSettings,
     seen_in_training: bool | None = None,
     gallery: Gallery | None = None,
-) -> JudgedCase:
+) -> ScoredCase:
     """Segment a case and measure it against its manual mask, on its native grid."""
     segmentation = segment_volume(case.volume, ensemble.as_ensemble)
     dsc = dice(segmentation.mask, case.wmh)
@@ -72,7 +72,7 @@ def judge_case(
     )
     if gallery is not None:
         gallery.offer(case, segmentation, dsc)
-    return JudgedCase(record, counts, rate(case, dsc))
+    return ScoredCase(record, counts, rate(case, dsc))
 
 
 def _overlap(case: LabelledCase, found: Segmentation, settings: EvaluationSettings) -> dict[str, float | None]:
@@ -86,12 +86,12 @@ def _overlap(case: LabelledCase, found: Segmentation, settings: EvaluationSettin
     }
 
 
-def _doubt(ensemble: ListeningEnsemble, found: Segmentation) -> dict[str, float | None]:
-    heard = ensemble.heard
+def _doubt(ensemble: RecordingEnsemble, found: Segmentation) -> dict[str, float | None]:
+    members = ensemble.member_probabilities
     threshold = float(ensemble.threshold)
     return {
         "uncertainty_index": found.measures.uncertainty_index,
-        "member_dice": None if heard is None else member_dice(heard, threshold),
+        "member_dice": None if members is None else member_dice(members, threshold),
         "soft_dice_confidence": soft_dice_confidence(found.probability, found.mask),
         "inverse_volume": inverse_volume(found.measures.wmh_volume_ml),
     }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from segmentation.ensemble import Ensemble
 
 
-class ListeningEnsemble:
+class RecordingEnsemble:
     """Stands in for an ensemble; everything but `predict` is the ensemble's own.
 
     `segment_volume` gives the members' mean only; the pairwise Dice needs each of them.
@@ -20,7 +20,7 @@ class ListeningEnsemble:
     def __init__(self, ensemble: Ensemble) -> None:
         self._ensemble = ensemble
         self._chosen: Sequence[int] | None = None
-        self.heard: NDArray[np.float32] | None = None
+        self.member_probabilities: NDArray[np.float32] | None = None
 
     def __getattr__(self, name: str) -> Any:
         """Whatever the ensemble has."""
@@ -40,8 +40,8 @@ class ListeningEnsemble:
     ) -> NDArray[np.float32]:
         """As `Ensemble.predict`: float32 (member, slice, size, size) of the chosen members."""
         members = self._ensemble.predict(images, progress)
-        self.heard = members if self._chosen is None else members[list(self._chosen)]
-        return self.heard
+        self.member_probabilities = members if self._chosen is None else members[list(self._chosen)]
+        return self.member_probabilities
 
     @property
     def as_ensemble(self) -> Ensemble:
