@@ -50,17 +50,19 @@ def _same(first: dict, second: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scan", "enhanced"),
+    ("scan", "enhanced", "attempts"),
     [
-        (("flair-wmh", "101228", "flair.nii.gz"), False),
-        (("flair-unlabelled", "openms_patient01_study1.nii.gz"), False),
-        (("flair-wmh", "105911", "flair.nii.gz"), True),
+        (("flair-wmh", "101228", "flair.nii.gz"), False, 2),
+        (("flair-unlabelled", "openms_patient01_study1.nii.gz"), False, 1),
+        (("flair-wmh", "105911", "flair.nii.gz"), True, 1),
     ],
     ids=["labelled", "other-scanner", "enhanced"],
 )
-def test_orthanc_routes_a_series_and_gets_seg_and_sr(scan: tuple[str, ...], enhanced: bool, tmp_path: Path) -> None:
+def test_orthanc_routes_a_series_and_gets_seg_and_sr(
+    scan: tuple[str, ...], enhanced: bool, attempts: int, tmp_path: Path
+) -> None:
     """A real FLAIR, routed by Orthanc on its own rule, comes back to Orthanc as SEG and SR of the right frames; and
-    `wmh-node segment` on the same files measures the same, bit for bit, twice."""
+    `wmh-node segment` on the same files measures the same, bit for bit, for one of them twice."""
     files = series_from_nifti(shared_data(*scan), tmp_path / "series", enhanced=enhanced)
     source = headers(files)
     study_uid, series_uid = str(source[0].StudyInstanceUID), str(source[0].SeriesInstanceUID)
@@ -80,8 +82,8 @@ def test_orthanc_routes_a_series_and_gets_seg_and_sr(scan: tuple[str, ...], enha
         check_refers_to(segs, sr, source)
         served = json.loads((outbox_of(node.storage, job.id) / "measurements.json").read_text())
     assert served["series_instance_uid"] == series_uid
-    for attempt in ("first", "second"):
-        answer = run_cli("segment", tmp_path / "series", "--out", tmp_path / attempt, "--json")
+    for attempt in range(attempts):
+        answer = run_cli("segment", tmp_path / "series", "--out", tmp_path / f"again-{attempt}", "--json")
         _same(dict(served), json.loads(answer.stdout))
 
 

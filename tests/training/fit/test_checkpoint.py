@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.labelled_cases import labelled_case
 from support.small_disk import files_that_stay_small
-from support.training_runs import tiny_recipe
+from support.training_runs import tiny_recipe, without_graphs
 
 from training.data.slices import SlicePool, build_pool
 from training.errors import CheckpointLost, NotSaved
@@ -17,6 +18,13 @@ from training.fit.checkpoint import Checkpoint, EpochRecord
 from training.fit.fit import Pools, fit_member
 
 RECIPE = tiny_recipe(epochs=3, steps_per_epoch=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_steps() -> Iterator[None]:
+    """See `without_graphs`."""
+    with without_graphs():
+        yield
 
 
 @pytest.fixture(scope="module")
