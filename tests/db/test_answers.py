@@ -1,4 +1,4 @@
-"""A rejected job whose destinations are told why: the answers' deliveries, on both databases."""
+"""A rejected job whose destinations get the reason: the answers' deliveries, on both databases."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class TestAnswers:
         assert self.standing(job.id) == []
 
     def test_a_lost_answer_is_made_again_for_everybody(self) -> None:
-        """The job is judged anew; should it be rejected again, each destination is told, also who was told before."""
+        """If the job is rejected again, each destination gets a report, also those that had one."""
         job = self.rejected("pacs", "archive")
         self.deliveries.sent(self.claimed().id, "sender-1")
         assert self.deliveries.files_lost(self.claimed().id, "sender-1", "sr.dcm is gone from the outbox")
@@ -117,7 +117,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("being_sent", [True, False])
     def test_an_answer_that_is_taken_back_while_it_is_sent_may_be_out(self, being_sent: bool) -> None:
-        """The C-STORE ends all the same, so that the newer job names it; one that nobody was sending is nowhere."""
+        """The C-STORE ends anyway, so that the newer job names it; one that nobody was sending is nowhere."""
         job = self.rejected("pacs")
         if being_sent:
             self.claimed()

@@ -234,7 +234,7 @@ class TestDeliveryTable:
         assert self.jobs.retry(job_id).state is JobState.DELIVERING
 
     def test_timeline(self) -> None:
-        """The timeline tells each destination's story; the same trouble again is told once."""
+        """The timeline holds each destination's story; the same trouble again is there once."""
         job_id = self.delivering("pacs")
         for _ in range(20):
             self.deliveries.postpone(self.claimed().id, "sender-1", "connection refused", 10)

@@ -73,7 +73,7 @@ class TestReceiving:
         assert inbox.open_series() == []
 
     def test_again(self, inbox: Inbox, table: FeedbackTable) -> None:
-        """The same file again is no second row; other bytes under its UID are, since nobody may lose work by that."""
+        """The same file again is no second row; other bytes under its UID are, so that no work is lost."""
         assert len(_received(inbox, table)) == 1
         assert _received(inbox, table) == []
         assert len(_received(inbox, table, content="second")) == 1
@@ -177,7 +177,7 @@ class TestDeciding:
 
     @pytest.mark.parametrize("number", [0, -1, 7, 2**40])
     def test_unknown(self, table: FeedbackTable, number: int) -> None:
-        """A number that no row has is told."""
+        """A number that no row has is reported."""
         with pytest.raises(UnknownRow):
             table.get(number)
         with pytest.raises(UnknownRow):

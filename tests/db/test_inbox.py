@@ -118,7 +118,7 @@ class TestInbox:
         assert self.activity().open_associations == 1
 
     def test_evidence_of_an_association(self) -> None:
-        """A series tells whether associations that brought something of it are open, and how the last one ended."""
+        """A series states whether associations that brought something of it are open, and how the last one ended."""
         association = self.open()
         self.inbox.record([instance(SERIES, 1, association)])
         assert (self.activity().open_associations, self.activity().last_end) == (1, None)
@@ -154,7 +154,7 @@ class TestInbox:
         assert self.inbox.end_orphans("receiver-1") == 0
 
     def test_resend_after_a_crash(self) -> None:
-        """When everything is sent again, and all of it is there, its release still tells that the series is whole."""
+        """When everything is sent again, and all of it is there, its release still states that the series is whole."""
         lost = self.open()
         self.inbox.record([instance(SERIES, 1, lost), instance(SERIES, 2, lost)])
         self.inbox.end_orphans("receiver-1")

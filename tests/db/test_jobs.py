@@ -458,7 +458,7 @@ class TestJobTable:
         assert self.jobs.get(newer.id).state is JobState.QUEUED
 
     def test_timeline(self) -> None:
-        """The timeline tells a series' story in order: who sent it, how long it waited, who took it, where it went."""
+        """The timeline holds a series' story in order: who sent it, how long it waited, who took it, where it went."""
         self.receive(24)
         self.clock.pass_seconds(2)
         job = self.jobs.enqueue(SERIES, DIGEST, 24)
@@ -502,7 +502,7 @@ class TestJobTable:
         ]
 
     def test_timeline_of_a_predecessor(self) -> None:
-        """What came after a job was made is told by its successor, not by it."""
+        """What came after a job was made is reported by its successor, not by it."""
         self.receive(2)
         first = self.jobs.enqueue(SERIES, DIGEST, 2)
         self.clock.pass_seconds(60)

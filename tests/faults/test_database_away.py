@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow, pytest.mark.timeou
 
 
 def test_postgresql_crashes_and_comes_back(tmp_path: Path) -> None:
-    """While the database is away a sender is not told "stored"; when it is back the same node goes on by itself."""
+    """While the database is away a sender gets no "stored"; when it is back the same node goes on by itself."""
     files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
     with postgres_server() as server, RecordingScp(free_port()) as pacs:
         node = Node(

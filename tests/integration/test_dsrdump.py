@@ -33,6 +33,6 @@ def test_dsrdump_prints_the_report(name: str, result_set_on_disk: OnDisk) -> Non
 
 
 def _shown(volume: float) -> tuple[str, str]:
-    """As DS may write it; reports round volumes to what the method can tell, 0.01 mL."""
+    """As DS may write it; reports round volumes to what the method can resolve, 0.01 mL."""
     shortest = f"{volume:.2f}".rstrip("0").rstrip(".")
     return shortest, shortest if "." in shortest else f"{shortest}.0"

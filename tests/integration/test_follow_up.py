@@ -53,7 +53,7 @@ def as_t1(files: list[Path], folder: Path) -> list[Path]:
 
 
 def test_follow_up_and_refusal_reach_the_pacs(tmp_path: Path) -> None:
-    """The later scan's report tells the change only where the earlier was analysed before it; a FLAIR with a gap gets a
+    """The later report states the change only where the earlier scan was analysed first; a FLAIR with a gap gets a
     report and a page, a T1 nothing; and no log line or row holds a word of the patient."""
     early = scan(tmp_path / "early", "ZQ-774411", date(2024, 2, 1), 8.0)
     late = scan(tmp_path / "late", "ZQ-774411", date(2025, 3, 1), 30.0)

@@ -101,7 +101,7 @@ def refers_to(item: Dataset, frame: SourceFrame) -> bool:
 
 
 def read_for(index: int, series: FlairSeries) -> int:
-    """The slice whose lines `dcmp2pgm` tells when it shows this one: of a multi-frame image always the first frame."""
+    """The slice whose lines `dcmp2pgm` names when it shows this one: of a multi-frame image always the first frame."""
     numbers = [frame.frame_number for frame in series.frames]
     return index if numbers[index] is None else numbers.index(1)
 

@@ -313,7 +313,7 @@ def test_a_bundle_written_before_there_were_optional_fields_keeps_its_digest(tmp
 
 
 def test_ventricles_and_temperature_are_read_back(tmp_path: Path) -> None:
-    """A bundle may hold one ventricle network of another width, and tells the temperature; both enter the digest."""
+    """A bundle may hold one ventricle network of another width, and states the temperature; both enter the digest."""
     from segmentation.networks.unet import build_network
 
     specification = NetworkSpecification(width=0.125, size=32)
@@ -336,7 +336,7 @@ def test_ventricles_and_temperature_are_read_back(tmp_path: Path) -> None:
 
 
 def test_a_bundle_tells_which_members_may_be_scored_on_a_patient(tmp_path: Path) -> None:
-    """Members that never saw a patient are told, so that an evaluation can leave the others out."""
+    """Members that never saw a patient are reported, so that an evaluation can leave the others out."""
     from segmentation.networks.unet import build_network
 
     specification = NetworkSpecification(width=0.125, size=32)

@@ -30,7 +30,7 @@ def test_the_limits_are_those_of_half_a_bit() -> None:
 
 
 def test_nothing_found_has_an_upper_end_still() -> None:
-    """Without a predicted voxel the interval begins at 0 and tells what is not ruled out."""
+    """Without a predicted voxel the interval begins at 0 and states what is not ruled out."""
     assert interval_of(0.3, 0.3, 0.0) == (0.0, 2.0)
 
 

@@ -22,7 +22,7 @@ from dicom_node.results.check.make_required import SOP_CLASSES
 
 FUNCTIONAL_GROUPS = "segmentation-multi-frame-functional-groups"
 SR_CONTENT = "sr-document-content"
-LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"  # its pixels tell the segment
+LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"  # its pixels name the segment
 # Functional group macros of a SEG of slices in a patient (PS3.3 Table A.51-2); what is not here may be there or not.
 MACROS = {
     "PixelMeasuresSequence": "M",
@@ -98,7 +98,7 @@ def _macros_of(uid: str, macros: dict[str, Any]) -> dict[str, Any]:
 
 
 def _usage(uid: str, module: dict[str, str]) -> dict[str, str]:
-    """A conditional module is optional, since the tables do not tell its condition."""
+    """A conditional module is optional, since the tables do not state its condition."""
     return {"ref": module["key"], "use": "M" if module["usage"] == "M" else "U"}
 
 

@@ -22,7 +22,7 @@ _AS_A_WORD = r"(?<![^\W_])(?<!\d\.){}(?![^\W_])(?!\.\d)"
 def identifiers_in(folder: Path) -> set[str]:
     """Names, their parts, IDs, accession numbers and birth dates in the DICOM files below a folder, in lower case.
 
-    Left out is what cannot be told from other words.
+    Left out is what cannot be distinguished from other words.
     """
     found: set[str] = set()
     for path in folder.rglob("*"):

@@ -78,7 +78,7 @@ class WrittenSet:
         return {1: near, 2: self.segmentation.mask & ~near, 3: shown}
 
     def volumes_ml(self, name: str) -> list[float]:
-        """Volumes that a report's file must tell: all WMH, periventricular, deep, ventricles."""
+        """Volumes that a report's file must state: all WMH, periventricular, deep, ventricles."""
         voxel_ml = self.series.volume().voxel_volume_ml
         masks = [self.segmentation.mask, *self.masks_of(name.replace("sr", "regions")).values()]
         return [float(np.count_nonzero(mask)) * voxel_ml for mask in masks]

@@ -1,4 +1,4 @@
-"""A disk that is full is told before the work, or after it with the file's name."""
+"""A disk that is full is reported before the work, or after it with the file's name."""
 
 from __future__ import annotations
 

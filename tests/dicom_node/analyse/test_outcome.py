@@ -49,7 +49,7 @@ def test_each_error_has_its_outcome(error: Exception, outcome: object) -> None:
 
 
 def test_text_of_a_foreign_error_stays_inside() -> None:
-    """An error that nobody foresaw is retried, and its own text, which may quote a patient, is not shown."""
+    """An unexpected error is retried, and its own text, which may quote a patient, is not shown."""
     outcome = outcome_of(ValueError("DOE^JANE"))
     assert isinstance(outcome, Retry)
     assert "ValueError" in outcome.reason and "DOE" not in outcome.reason

@@ -1,4 +1,4 @@
-"""A job that is rejected, and what destinations are told, on a real database with a real outbox."""
+"""A job that is rejected, and what destinations are sent, on a real database with a real outbox."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def completed(setting: Setting) -> list[Job]:
 def test_a_flair_that_headers_alone_refuse_is_answered(
     setting: Setting, series: list[Path], tmp_path: Path, code: str
 ) -> None:
-    """Completion makes it a job, whose worker rejects it and tells each destination as for a missing slice."""
+    """Completion makes it a job, whose worker rejects it and reports to each destination as for a missing slice."""
     received = {
         "several_flair_volumes": lambda: [*series, *changed(series, tmp_path, "again", AcquisitionNumber=2)],
         "no_geometry": lambda: changed(series, tmp_path, "flat", PixelSpacing=[0, 0]),
@@ -185,7 +185,7 @@ def test_a_lost_lease_tells_nobody(setting: Setting, series: list[Path], monkeyp
 def test_the_verdict_stands_when_no_answer_comes_about(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault in the answer's making is told in the timeline, and the job is rejected all the same."""
+    """A fault in the answer's making is reported in the timeline, and the job is rejected anyway."""
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
     monkeypatch.setattr(module, "write_refusal_report", lambda *_, **__: {}["no such key"])
@@ -214,7 +214,7 @@ def lose(*_: Any) -> Any:
 def test_a_machine_short_of_memory_delays_the_answer(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The child that gives the answer's header is lost: the job is tried again, and then everybody is told."""
+    """The child that gives the answer's header is lost: the job is tried again, then each destination is informed."""
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
     with monkeypatch.context() as patch:

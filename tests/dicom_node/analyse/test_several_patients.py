@@ -82,7 +82,7 @@ def test_a_damaged_file_hides_no_second_patient(
 
 
 def test_a_damaged_file_alone_is_answered(tmp_path: Path, tiny_ensemble: Ensemble) -> None:
-    """Where all headers that can be read name one patient, the destination is told, under that one."""
+    """Where all headers that can be read name one patient, the destination gets a report, under that one."""
     files = write_scan(small_scan(), tmp_path / "series", patient_id=FIRST)
     setting = Setting(tmp_path, tiny_ensemble, destinations={"pacs": DeliveryOptions(PROFILES["generic"])})
     with closing(setting.database):

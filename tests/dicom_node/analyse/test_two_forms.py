@@ -102,7 +102,7 @@ def uids(reports: dict[str, Any]) -> dict[str, list[str]]:
 def test_a_result_names_the_answer_that_the_destination_was_sent(
     setting: Setting, tmp_path: Path, localizer_first: bool
 ) -> None:
-    """A slice is missing, then comes: each is referred to the report that told it why, also where images of another
+    """A slice is missing, then comes: each is referred to the report with the reason, also where images of another
     size came before those of the FLAIR."""
     flair = series_of(tmp_path / "series", ODD)
     setting.receive([*(localizer_of(flair, tmp_path) if localizer_first else []), *flair[:5], *flair[6:]])

@@ -182,7 +182,7 @@ def test_late_slices_do_not_slip_into_an_older_job(setting: Setting, series: lis
 def test_an_unexpected_error_is_tried_again_then_told(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An error that nobody foresaw costs an attempt; when they are spent the job fails with type and place, and without
+    """An unexpected error costs an attempt; when they are spent the job fails with type and place, and without
     the error's own text, which may quote a patient."""
     setting.receive(series)
     job_id = setting.enqueue(series)
@@ -309,7 +309,7 @@ def test_files_that_may_not_grow_cost_no_attempt(setting: Setting, series: list[
 
 def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: list[Path]) -> None:
     """The system kills whoever reads the files, again and again: the job is tried again, then fails with that reason,
-    and nobody is told that the series cannot be analysed; sent again, it is."""
+    and no report says that the series cannot be analysed; sent again, it is."""
     setting.receive(series)
     job_id = setting.enqueue(series)
     with KilledAgain(READER) as killer:

@@ -81,7 +81,7 @@ def test_our_own_segmentation(tmp_path: Path, kind) -> None:
 
 
 def test_another_tools_segments(tmp_path: Path, case: tuple[Path, FlairSeries, list[Path]]) -> None:
-    """Empty frames left out, several segments in one object told apart by label, and raters of their own."""
+    """Empty frames left out, several segments in one object distinguished by label, and raters of their own."""
     folder, series, files = case
     wmh, ventricles, rater = (_mask(series.voxels.shape, seed) for seed in range(3))
     both = _other_tool(files, {"Lateral ventricles": ventricles, "WMH (manual)": wmh})

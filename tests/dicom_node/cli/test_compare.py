@@ -101,7 +101,7 @@ def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: P
 
 
 def test_what_cannot_be_compared_is_an_error_in_words(cases: Path, model: Path, tmp_path: Path) -> None:
-    """No cases, and a bundle that does not tell whom it knows where only unseen members may judge."""
+    """No cases, and a bundle that does not state which patients it knows where only unseen members may judge."""
     (tmp_path / "empty").mkdir()
     done = run_cli("compare", model, model, "--cases", tmp_path / "empty", code=None)
     assert done.returncode in (1, 3)

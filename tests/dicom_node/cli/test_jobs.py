@@ -113,7 +113,7 @@ def test_list_and_show(environment: dict[str, str], database: Database) -> None:
 
 
 def test_explain(environment: dict[str, str], database: Database) -> None:
-    """The story of a series is told in words, brackets and all, by job or by series, and ends with what to do."""
+    """The story of a series is reported in words, brackets and all, by job or by series, and ends with what to do."""
     job_id = _failed_delivery(database)
     for asked in (job_id, series_uid(1)):
         told = run_cli("jobs", "explain", asked, environment=environment).stdout

@@ -1,4 +1,4 @@
-"""The cases that a command is given: who is who must be told, or that nobody told it."""
+"""The cases that a command is given: who is who must be stated, or the command says that it is not."""
 
 from __future__ import annotations
 

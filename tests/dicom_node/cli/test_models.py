@@ -162,7 +162,7 @@ def test_for_a_reader(cli: Cli, good: Path) -> None:
 def test_promoted_while_rolling_back(
     cli: Cli, good: Path, wild: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model that somebody promotes while another person rolls back stays live: that person never saw it, is told with
+    """A model that somebody promotes while another person rolls back stays live: that person never saw it and gets
     exit 1, and nothing is rolled back."""
     cli.settings["WMH_NODE_DATABASE_URL"] = url = sqlite_url(tmp_path)
     for folder in (good, wild):
@@ -177,7 +177,7 @@ def test_promoted_while_rolling_back(
 
 
 def test_patients_in_a_table_elsewhere(cli: Cli, good: Path, tmp_path: Path) -> None:
-    """The checks count scans of patients whom a model was trained on by the table that --patients names, wherever it is
+    """The checks count scans of patients that a model was trained on by the table that --patients names, wherever it is
     kept; one that is not there is a mistake in the command."""
     known = Path(shutil.copytree(good, tmp_path / "known"))
     change_manifest(known, lambda manifest: manifest["training"].update(patients=["a man of Ulm"]))
@@ -194,7 +194,7 @@ def test_patients_in_a_table_elsewhere(cli: Cli, good: Path, tmp_path: Path) -> 
 
 
 def test_known_patients_are_marked(cli: Cli, good: Path, tmp_path: Path) -> None:
-    """A mean DSC on patients whom the model was trained on is marked in `list` and `show`."""
+    """A mean DSC on patients that the model was trained on is marked in `list` and `show`."""
     made_up = made_up_evaluation(count=12)
     cases = tuple(case.model_copy(update={"seen_in_training": number < 5}) for number, case in enumerate(made_up.cases))
     model = made_up.model.model_copy(update={"digest": load_bundle(good).identity.digest})

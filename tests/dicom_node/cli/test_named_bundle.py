@@ -12,7 +12,7 @@ from segmentation.bundle import load_bundle, reference_bundle
 
 
 def test_a_mistyped_folder_is_no_question_of_the_database(tmp_path: Path) -> None:
-    """A path without a folder is told as such, also on a machine that has no registry."""
+    """A path without a folder is reported as such, also on a machine that has no registry."""
     with pytest.raises(ConfigurationError, match=r"found no bundle folder at .*/bundel"):
         load_named(str(tmp_path / "bundel"), None)
 

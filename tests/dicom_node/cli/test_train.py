@@ -48,7 +48,7 @@ def weights(run_folder: Path) -> dict[str, np.ndarray]:
 @pytest.mark.timeout(900)
 def test_a_run_its_resumption_and_its_bundle(tmp_path: Path) -> None:
     """Stopped and gone on with, a run ends with the same weights as an unbroken one of the same seed, in a bundle that
-    tells its patients; another recipe, seed or data in the same folder is refused."""
+    states its patients; another recipe, seed or data in the same folder is refused."""
     data, whole, parted = write_cohort(tmp_path / "data", 5), tmp_path / "whole", tmp_path / "parted"
     told = json.loads(run(data, "--out", whole, *TINY, "--json"))
     assert (told["finished"], told["cohort"]["patients"]["train"]) == (True, 3)
@@ -234,7 +234,7 @@ def _arrays(part: VentricleNetwork) -> list[np.ndarray]:
     ],
 )
 def test_usage_is_refused_before_an_epoch(tmp_path: Path, arguments: tuple[str, ...], code: int, words: str) -> None:
-    """The exit code tells usage from input, and no member was begun."""
+    """The exit code separates usage from input, and no member was begun."""
     said = run(write_cohort(tmp_path / "data", 3), "--out", tmp_path / "run", *arguments, code=code)
     assert words in said
     assert not list((tmp_path / "run").glob("member-*"))

@@ -28,7 +28,7 @@ FILES = ["seg.dcm", "sr.dcm"]
 GENERIC = ["seg.dcm", "regions.dcm", "summary.dcm", "summary-2.dcm", "probability.dcm", "sr.dcm"]
 LEGACY = ["summary.dcm", "presentation.dcm", "report-pdf.dcm"]
 REPORT = {"SOPInstanceUID": "1.2.3"}
-BREAKS = -1  # an answer on which sending raises an error that nobody foresaw
+BREAKS = -1  # an answer on which sending raises an unexpected error
 
 
 class Setting:
@@ -410,7 +410,7 @@ def test_a_report_that_may_be_out(tmp_path: Path, answers: dict[str, int | None]
 def test_a_later_result_names_the_report_that_was_stored(
     tmp_path: Path, refused: str, named: dict[str, str] | None
 ) -> None:
-    """Where pages are refused the delivery is given up, and the PACS has the report all the same: the next names it.
+    """Where pages are refused the delivery is given up, and the PACS has the report anyway: the next names it.
     Where the report was kept back there is nothing to name."""
     setting = Setting(tmp_path, ["pacs"], files=["seg.dcm", "summary.dcm", "sr.dcm"])
     with closing(setting.database):

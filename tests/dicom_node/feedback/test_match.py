@@ -221,7 +221,7 @@ class TestAccepted:
             assert "names no series" in one.notes[-1]
 
     def test_the_models_mask_is_gone(self, node: AnalysedNode) -> None:
-        """A correction of a result that was removed by hand is kept all the same, and says so."""
+        """A correction of a result that was removed by hand is kept anyway, and says so."""
         folder = node.outbox.of_job(1)
         seg = node.edited(node.corrected_mask())
         (folder / "seg.dcm").unlink()
@@ -334,7 +334,7 @@ class TestKept:
         assert node.look(number).state is ACCEPTED
 
     def test_something_unexpected(self, node: AnalysedNode, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An error of ours is tried some times, then told as the reason; the file is kept, and a person may retry."""
+        """An error of ours is tried some times, then it is the reason; the file is kept, and a person may retry."""
         number = node.receive_correction(node.edited(node.corrected_mask()))
 
         def fail(*_: object, **__: object) -> None:

@@ -76,5 +76,5 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def copy_of(tmp_path: Path, bundles: dict[str, Path]) -> Callable[[str], Path]:
-    """A bundle of one's own, to change."""
+    """A bundle, to change."""
     return lambda name: Path(shutil.copytree(bundles[name], tmp_path / f"copy-{name}"))

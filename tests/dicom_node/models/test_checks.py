@@ -69,7 +69,7 @@ def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase
 def test_patients_that_a_model_knows_are_told(
     bundles: dict[str, Path], copy_of: Callable[[str], Path], cases: tuple[LabelledCase, ...]
 ) -> None:
-    """A DSC on patients whom a model was trained on is no reason to trust it: the check says whom each knows."""
+    """A DSC on patients that a model was trained on is no reason to trust it: the check says which each knows."""
     known = copy_of("a")
     manifest = json.loads((known / "manifest.json").read_text())
     manifest["training"]["patients"] = ["head-1"]

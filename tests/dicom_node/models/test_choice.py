@@ -61,7 +61,7 @@ def test_a_registered_model_that_is_damaged(installation: Any, bundles: dict[str
 
 
 def test_a_live_model_that_is_not_there(installation: Any) -> None:
-    """A live model whose files are on another machine's storage is told as that."""
+    """A live model whose files are on another machine's storage is reported as that."""
     installation.table.add(NewModel("d" * 64, "elsewhere", "1.0.0", 1), "alice@lab")
     installation.table.promote("d" * 64, "alice@lab", None)
     with pytest.raises(BadBundle, match="not in the model store"):

@@ -94,7 +94,7 @@ def _unprivileged() -> Iterator[None]:
 
 
 def test_not_for_this_account(source: Path) -> None:
-    """A stored bundle that this account may not read is told as that, and not as damage: with its owner and mode, who
+    """A stored bundle that this account may not read is reported as that, not as damage: with owner and mode, who
     asks, and what to do."""
     with TemporaryDirectory() as folder:  # pytest's own are for their user alone
         Path(folder).chmod(0o755)

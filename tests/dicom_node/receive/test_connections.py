@@ -76,7 +76,7 @@ def test_a_peer_without_most_places_keeps_its_own() -> None:
     ids=["stored", "stored some seconds ago", "we store", "a large object comes", "a large object has begun to come"],
 )
 def test_who_stores_keeps_its_place(sender: Peer) -> None:
-    """However many places it holds: the newcomer is told to come again; beside one that only talks, that one goes."""
+    """However many places it holds: the newcomer is asked to come again; beside one that only talks, that one goes."""
     others = [_stores() for _ in range(PLACES - 1)]
     assert not _gets_in(sender, *others)
     assert _gets_in(sender, *others[1:], talking := Peer("6.6.6.6", stored_since=-11.0))

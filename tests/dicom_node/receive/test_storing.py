@@ -71,7 +71,7 @@ def test_each_transfer_syntax_is_stored_as_received(receiver, tmp_path, syntax):
     assert row.sha256 == hashlib.sha256(stored.read_bytes()).hexdigest()
     assert row.size_bytes == stored.stat().st_size
     assert pydicom.dcmread(stored) == pydicom.dcmread(path)
-    if not syntax.deflated and not syntax.encapsulated:  # storescu writes lengths of sequences anew for these
+    if not syntax.deflated and not syntax.encapsulated:  # storescu writes other lengths of sequences for these
         again = send_files([path], receiver.address)
         assert again[0].ok
     else:

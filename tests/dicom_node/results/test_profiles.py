@@ -200,7 +200,7 @@ def test_an_odd_matrix_for_ohif(tmp_path: Path) -> None:
 
 
 def test_every_profile_says_why() -> None:
-    """Each row of the table tells what it rests on."""
+    """Each row of the table states what it rests on."""
     for name, profile in PROFILES.items():
         assert profile.name == name
         assert len(profile.why) > 80

@@ -1,4 +1,4 @@
-"""Recipes from the command line: every field typed, checked, and told apart."""
+"""Recipes from the command line: every field typed, checked, and compared."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_the_ventricle_network_is_a_unet() -> None:
 
 
 def test_a_recipe_survives_its_document() -> None:
-    """run.json gives the same recipe back, and differences are told leaf by leaf."""
+    """run.json gives the same recipe back, and differences are reported leaf by leaf."""
     for recipe in PRESETS.values():
         assert recipe_of(as_document(recipe)) == recipe
     other = with_settings(PAPER_2024, ["network.width=0.5", "epochs=2"])

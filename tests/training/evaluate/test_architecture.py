@@ -12,7 +12,7 @@ from training.evaluate.architecture import describe, network_of
 
 @pytest.mark.parametrize(("squeeze_excitation", "network"), [(True, "se-unet"), (False, "unet")])
 def test_words_name_the_network(tmp_path: Path, squeeze_excitation: bool, network: str) -> None:
-    """What is written of a bundle tells its network again; a method without one is none of the two."""
+    """What is written of a bundle states its network again; a method without one is none of the two."""
     words = describe(tiny_model(tmp_path, squeeze_excitation=squeeze_excitation))
     assert words.startswith(f"2 x {network}, published")
     assert network_of(words) == network

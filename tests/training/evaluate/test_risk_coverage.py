@@ -37,7 +37,7 @@ def test_augrc_of_failures_is_traubs_formula(cases: list[tuple[int, bool]]) -> N
 
 
 def test_a_good_score_has_the_smaller_area() -> None:
-    """The made-up index tells good from bad cases: its area is below a random order's, and within its interval."""
+    """The made-up index separates good from bad cases: its area is below a random order's, and within its interval."""
     records = made_up_records(40)
     index = risk_coverage_curves(records, FAST)[0]
     mean_risk = np.mean([1 - record.dsc for record in records])

@@ -64,7 +64,7 @@ def test_sizes_that_cannot_be() -> None:
 
 
 def test_a_recipe_is_really_trained(tmp_path: Path) -> None:
-    """A recipe is trained for each size, tells its progress, and leaves a run folder to go on from."""
+    """A recipe is trained for each size, states its progress, and leaves a run folder to go on from."""
     network = NetworkSpecification(width=0.125, size=32)
     tiny = replace(PAPER_2024, name="tiny", network=network, preprocessing=SMALL, epochs=1)
     heard: list[tuple[str, int, int]] = []

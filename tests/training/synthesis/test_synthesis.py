@@ -108,7 +108,7 @@ def test_lesions_stay_in_white_matter(head: Head, library: LesionLibrary) -> Non
 
 
 def test_confounders_are_in_no_mask(head: Head, library: LesionLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without lesions, infarcts are drawn all the same: bright in the image, and in no mask."""
+    """Without lesions, infarcts are drawn anyway: bright in the image, and in no mask."""
     none = np.zeros(head.tissue.shape, np.float32)
     cortex = head.is_tissue(Tissue.CORTEX)
     brightest = [float(paint(head, none, np.random.default_rng(seed))[cortex].max()) for seed in range(12)]

@@ -136,7 +136,7 @@ class TestWarnings:
             assert isinstance(found, EarlierResult) and found.size == size
 
     def test_another_date_of_birth_is_not_compared(self) -> None:
-        """The reader is told to look at the identity, and gets no numbers of perhaps another person."""
+        """The reader is asked to look at the identity, and gets no numbers of perhaps another person."""
         found = follow_up_of(NOW, result(1, date(2024, 3, 1), birth_key="c"), MODEL)
         assert isinstance(found, NotCompared)
         assert found.reason == OTHER_BIRTH_DATE

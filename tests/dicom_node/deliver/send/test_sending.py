@@ -217,7 +217,7 @@ def test_a_class_that_the_peer_does_not_take_is_not_supported(tmp_path):
 
 
 def test_not_supported_in_an_answer_is_told_in_the_same_words(tmp_path):
-    """A peer that accepts the context and answers 0x0122 all the same."""
+    """A peer that accepts the context and answers 0x0122 anyway."""
     seg = write_object(mr_object(sop_class=SEG), tmp_path / "seg.dcm")
     port = free_port()
     with RecordingScp(port, lambda number, sop_class: 0x0122):

@@ -16,7 +16,7 @@ def test_stored(status: int) -> None:
 
 
 def test_already_there() -> None:
-    """A duplicate is told apart: only who knows what the UID stands for may count it as stored."""
+    """A duplicate has a status of its own: only who knows what the UID stands for may count it as stored."""
     assert store_status_of(0x0111) is StoreStatus.ALREADY_THERE
 
 
@@ -34,7 +34,7 @@ def test_refused(status: int) -> None:
 
 @pytest.mark.parametrize("status", [0xC000, 0xC211, 0xCFFF])
 def test_not_understood(status: int) -> None:
-    """A refusal of this object by the standard, and what many a PACS in trouble says of every object: told apart."""
+    """A refusal of this object by the standard, and what many a PACS in trouble says of every object: distinguished."""
     assert store_status_of(status) is StoreStatus.NOT_UNDERSTOOD
 
 

@@ -106,7 +106,7 @@ def test_dicomweb_passes_through(served: Served) -> None:
 
 
 def test_orthanc_away(served: Served) -> None:
-    """An Orthanc that does not answer is told as such."""
+    """An Orthanc that does not answer is reported as such."""
     served.orthanc.shutdown()
     served.orthanc.server_close()
     assert served.ask("/dicom-web/studies")[0] == 502

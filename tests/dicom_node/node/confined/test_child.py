@@ -50,7 +50,7 @@ serve("test", answer)
 
 @pytest.fixture
 def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ConfinedChild]]:
-    """Makes children of a module that does as it is told."""
+    """Makes children of a module that does what it is asked."""
     (tmp_path / "obedient_child.py").write_text(_MODULE)
     monkeypatch.setattr("dicom_node.node.confined.child.sys.executable", _python_that_finds(tmp_path))
     made: list[ConfinedChild] = []
@@ -145,7 +145,7 @@ def test_a_child_that_ends_is_asked_twice(make: Callable[..., ConfinedChild]) ->
 def test_a_child_that_fails_quotes_nothing(
     make: Callable[..., ConfinedChild], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What its parser did not foresee is told by kind and place; an error's text and traceback may hold a name."""
+    """What its parser did not foresee is reported by kind and place; an error's text and traceback may hold a name."""
     with pytest.raises(ConfinedChildLost, match="exit code 1"):
         make().ask(b"fail")
     said = capfd.readouterr().err
@@ -163,7 +163,7 @@ def test_a_child_that_holds_much_is_replaced(make: Callable[..., ConfinedChild])
 
 
 def test_who_was_killed_is_not_to_blame(make: Callable[..., ConfinedChild]) -> None:
-    """Killed from outside while it works, twice: told in words, and the request took nothing too much."""
+    """Killed from outside while it works, twice: reported in words, and the request took nothing too much."""
     child = make()
     with KilledAgain(child) as killer, pytest.raises(ConfinedChildLost, match="killed, probably") as caught:
         asked_twice(child, b"sleep")

@@ -523,7 +523,7 @@ def test_undeclared_characters_of_the_source_hold_nothing_back(tmp_path: Path) -
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("keyword", ["PatientName", "PatientID", "StudyDescription"])
 def test_an_illegal_identity_of_our_own_is_still_found(whole: Set, keyword: str) -> None:
-    """Only what the source holds word for word is let pass; and neither value is told."""
+    """Only what the source holds word for word is let pass; and neither value is reported."""
     one = broken(whole, lambda s: put(s.seg, **{keyword: "WRONG" * 20}))
     found = findings_of(one.objects, one.source)
     assert {"elements", "study"} <= {finding.rule for finding in found}

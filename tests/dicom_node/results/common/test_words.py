@@ -15,7 +15,7 @@ from segmentation.plausibility import Plausibility, Reason
 
 
 def test_every_flag_has_its_sentence() -> None:
-    """No flag that reading, selecting or preprocessing can raise is told by its slug."""
+    """No flag that reading, selecting or preprocessing can raise is shown as its slug."""
     raised = {sign.name for sign in NOTES} | {sign.name for sign in SIGNS if sign.weak}
     for file in (
         *(REPOSITORY / "dicom_node" / "series").rglob("*.py"),
@@ -30,7 +30,7 @@ def test_every_flag_has_its_sentence() -> None:
 
 
 def test_unknown_flags_are_not_lost() -> None:
-    """A flag that has no sentence is told by its slug, and each flag once, in a stable order."""
+    """A flag that has no sentence is reported by its slug, and each flag once, in a stable order."""
     assert flags_in_words(["zebra_stripes", "oblique", "oblique"]) == [
         "The slices are oblique.",
         "Note: zebra stripes.",

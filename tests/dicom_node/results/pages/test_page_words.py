@@ -89,7 +89,7 @@ def test_one_lesion_is_no_plural() -> None:
 
 
 def test_slices_have_the_numbers_that_a_pacs_shows(tmp_path: Path) -> None:
-    """InstanceNumber of classic images, frame number of Enhanced ones; counted where those do not tell."""
+    """InstanceNumber of classic images, frame number of Enhanced ones; counted where there are none."""
     classic = series_of(CASES[0], tmp_path / "classic")
     numbers = [next(h for h in classic.headers if h.SOPInstanceUID == f.sop_instance_uid) for f in classic.frames]
     assert slice_names(classic) == tuple(f"image {header.InstanceNumber}" for header in numbers)

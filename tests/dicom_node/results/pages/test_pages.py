@@ -191,7 +191,7 @@ def test_every_note_is_shown_whole(head: FlairSeries, found: Segmentation, monke
 
 
 def test_what_weighs_most_is_noted_first(head: FlairSeries, found: Segmentation) -> None:
-    """A reader is first told what may make the volume wrong, then what its change is worth or why none is told, then
+    """A reader is first shown what may make the volume wrong, then what its change is worth or why it has none, then
     all else."""
     flags = ("blank_slices", *WEIGHTY, "derived")
     first, last = words.flags_in_words(WEIGHTY), words.flags_in_words(("blank_slices", "derived"))
@@ -208,7 +208,7 @@ def test_what_changes_nothing_is_not_noted(head: FlairSeries, found: Segmentatio
 def test_no_warning_drives_a_weighty_flag_off_the_first_page(
     head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a comparison has more warnings than the first page has room for, what weighs most is there all the same."""
+    """Where a comparison has more warnings than the first page has room for, what weighs most is there anyway."""
     first, *_ = laid(content_with(head, found, (*WEIGHTY, "oblique"), WARNINGS), monkeypatch)
     told = " ".join(said for said, _ in first.texts)
     assert all(sentence in told for sentence in words.flags_in_words(WEIGHTY))

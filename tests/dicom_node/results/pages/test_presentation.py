@@ -122,7 +122,7 @@ def test_inverted_images_stay_inverted(tmp_path: Path) -> None:
 @pytest.mark.peer("dcmpschk")
 @pytest.mark.parametrize("case", [CASES[1], CASES[4], CASES[8]], ids=str)
 def test_peers_accept_it(case: Case, tmp_path: Path) -> None:
-    """dciodvfy has nothing to say but what it does not know, and DCMTK's checker of presentation states likewise."""
+    """dciodvfy has nothing to say but what it does not know, and DCMTK's checker of presentation states also."""
     file = written(series_of(case, tmp_path / "source"), tmp_path, empty=case.empty)
     done = subprocess.run([peer("dciodvfy"), "-new", str(file)], capture_output=True, text=True, check=False)
     found = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Warning"))]

@@ -265,7 +265,7 @@ def test_another_kind_of_series_is_rejected_with_a_reason(setting: Setting, seri
 
 
 def test_a_flair_that_cannot_be_analysed_becomes_a_job(setting: Setting, series: list[Path], tmp_path: Path) -> None:
-    """Its worker refuses it and tells the destinations; the same fault in a T1 ends here, and nobody is told."""
+    """Its worker refuses it and reports to the destinations; the same fault in a T1 ends here, without a report."""
     flat = [_changed(file, tmp_path / "flat", PixelSpacing=[0, 0]) for file in series]
     setting.receive(flat)
     t1 = {"SeriesDescription": "T1 MPRAGE", "ProtocolName": "T1 MPRAGE", "SeriesInstanceUID": "1.2.3.4"}

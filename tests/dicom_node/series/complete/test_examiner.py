@@ -131,7 +131,7 @@ def test_a_child_that_was_killed_is_started_again(examiner: Examiner, series: li
     """The system may kill it at any time: the series is not to blame, and is read again."""
     assert examiner.examine(rows(series), series[0].parent).verdict.accepted
     victim = child(examiner)
-    victim.terminate()  # a service manager tells every process to stop: this one waits for the end of its input
+    victim.terminate()  # a service manager asks every process to stop: this one waits for the end of its input
     assert examiner.examine(rows(series), series[0].parent).verdict.accepted
     assert child(examiner) == victim
     victim.kill()

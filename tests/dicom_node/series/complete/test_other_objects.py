@@ -85,7 +85,7 @@ def test_a_type_of_value_that_is_none(keyword: str, flair: list[Path], tmp_path:
 
 
 def test_a_fault_of_ours_is_a_verdict(flair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever judging these objects may raise ends at the series, and tells nothing that the objects hold."""
+    """Whatever judging these objects may raise ends at the series, and states nothing that the objects hold."""
 
     def judge(_headers: object) -> None:
         raise KeyError("Doe^Jane")

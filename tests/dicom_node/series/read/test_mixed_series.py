@@ -83,7 +83,7 @@ def test_file_names_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_two_different_images_at_one_place_are_refused(tmp_path: Path) -> None:
-    """Nothing tells which of two different images is right, so neither is used."""
+    """Nothing states which of two different images is right, so neither is used."""
     files = write_scan(small_scan(), tmp_path)
     other = _copy(files[3], "other", _noise)
     with pytest.raises(UnsupportedGeometry) as caught:
@@ -111,7 +111,7 @@ def test_a_missing_slice_inside_is_refused(tmp_path: Path) -> None:
 
 
 def test_every_other_slice_missing_is_noticed(tmp_path: Path) -> None:
-    """Half of an interleaved series looks regular; SpacingBetweenSlices tells that it is not whole."""
+    """Half of an interleaved series looks regular; SpacingBetweenSlices states that it is not whole."""
     files = write_scan(small_scan(12), tmp_path)
     with pytest.raises(IncompleteSeries):
         read_series(files[::2])
@@ -302,7 +302,7 @@ def test_files_of_two_series_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("other", ["SECRET-2", ""], ids=["another", "none"])
 def test_files_of_two_patients_are_refused(other: str, tmp_path: Path) -> None:
-    """A series whose images name several patients is nobody's: it is refused, and no ID is told."""
+    """A series whose images name several patients is refused, and no ID is shown."""
     files = write_scan(small_scan(), tmp_path, patient_id="SECRET-1")
     _edit(files[3], lambda instance: setattr(instance, "PatientID", other))
     with pytest.raises(UnreadableObject) as caught:
@@ -313,7 +313,7 @@ def test_files_of_two_patients_are_refused(other: str, tmp_path: Path) -> None:
 
 
 def test_patients_without_ids_are_told_apart_by_name(tmp_path: Path) -> None:
-    """Two patients whose images have no ID are two by name; nobody's name is told."""
+    """Two patients whose images have no ID are two by name; no name is shown."""
     files = write_scan(small_scan(), tmp_path, patient_id="")
     for path in files:
         _edit(path, lambda instance: setattr(instance, "PatientName", "SECRET^ONE"))

@@ -51,7 +51,7 @@ def test_one_patient(headers: list[dict[str, str]]) -> None:
     ],
 )
 def test_several_patients(headers: list[dict[str, str]]) -> None:
-    """Two identifiers, issuers, names or birth dates are two patients; the reason tells none of them."""
+    """Two identifiers, issuers, names or birth dates are two patients; the reason states none of them."""
     with pytest.raises(UnreadableObject) as caught:
         require_one_patient([_header(**one) for one in headers])
     assert caught.value.code == "several_patients"

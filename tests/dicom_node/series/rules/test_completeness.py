@@ -1,4 +1,4 @@
-"""What headers tell about completeness, for the choice of the quiet time."""
+"""What headers state about completeness, for the choice of the quiet time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_half_of_an_interleaved_series_is_a_gap() -> None:
 
 
 def test_missing_slices_at_the_end_are_seen_in_the_announced_number() -> None:
-    """ImagesInAcquisition tells that the last slices have not come."""
+    """ImagesInAcquisition states that the last slices have not come."""
     seen = slice_completeness(_headers()[:7])
     assert not seen.has_gap
     assert not seen.looks_complete

@@ -267,7 +267,7 @@ def _thousands(headers: list[Dataset]) -> list[Dataset]:
 def test_a_brain_flair_that_is_refused_is_still_called_one(
     spoil: Callable[[list[Dataset]], list[Dataset]], code: str
 ) -> None:
-    """Its sender is told why; the same fault in a T1 is none of a FLAIR's, and is refused as a T1."""
+    """Its sender is informed why; the same fault in a T1 is none of a FLAIR's, and is refused as a T1."""
     verdict = judge_series(spoil(_series(SeriesDescription="FLAIR")))
     assert (verdict.accepted, verdict.code, verdict.is_flair) == (False, code, True)
     other = judge_series(spoil(_series(SeriesDescription="T1 MPRAGE")))
@@ -283,6 +283,6 @@ def test_every_rule_names_its_source() -> None:
 
 
 def test_a_plain_reformat_is_flagged() -> None:
-    """Interpolated slices are analysed, and the reader of the result is told."""
+    """Interpolated slices are analysed, and the result says so."""
     verdict = judge_series(_series(SeriesDescription="FLAIR tra", ImageType=["DERIVED", "SECONDARY", "MPR", "M"]))
     assert {"derived", "reformatted"} <= set(verdict.flags)

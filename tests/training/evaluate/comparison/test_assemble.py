@@ -178,7 +178,7 @@ def test_the_mean_by_patient_and_the_mean_over_scans(evaluations: tuple[Evaluati
     assert (summary.patient_ci_low, summary.patient_ci_high) == pytest.approx((expected.low, expected.high))
     assert summary.ci_low is not None
     assert summary.patient_ci_low is not None
-    assert summary.patient_ci_low < summary.ci_low  # three patients tell less than twelve scans would
+    assert summary.patient_ci_low < summary.ci_low  # three patients show less than twelve scans would
 
 
 def test_the_papers_mean_stands_beside_its_kind_of_network(evaluations: tuple[Evaluation, ...]) -> None:
