@@ -69,10 +69,10 @@ def choose_segments(seg: SegmentationObject) -> ChosenSegments:
 
     Raises: UnreadableObject: the WMH segment cannot be determined.
     """
-    ventricles = tuple(one.number for one in seg.segments if VENTRICLES.fits(one) and not _is_wmh(one))
-    if by_code := [one for one in seg.segments if one.type_code == _WMH_CODE]:
+    ventricles = tuple(segment.number for segment in seg.segments if VENTRICLES.fits(segment) and not _is_wmh(segment))
+    if by_code := [segment for segment in seg.segments if segment.type_code == _WMH_CODE]:
         return ChosenSegments(_numbers(by_code), ventricles, _notes(by_code, seg, "by the code DCM 110702"))
-    if by_word := [one for one in seg.segments if _names_wmh(one)]:
+    if by_word := [segment for segment in seg.segments if _names_wmh(segment)]:
         return ChosenSegments(_numbers(by_word), ventricles, _notes(by_word, seg, "by its label or type"))
     if len(seg.segments) == 1 and _says_nothing(seg.segments[0]):
         note = "The object does not say what is outlined; its only segment counts as WMH."
@@ -99,13 +99,13 @@ def _says_nothing(segment: Segment) -> bool:
 
 
 def _numbers(segments: list[Segment]) -> tuple[int, ...]:
-    return tuple(one.number for one in segments)
+    return tuple(segment.number for segment in segments)
 
 
 def _notes(chosen: list[Segment], seg: SegmentationObject, how: str) -> tuple[str, ...]:
     notes = _made_automatically(chosen)
     if len(chosen) > 1:
-        listed = ", ".join(str(one.number) for one in chosen)
+        listed = ", ".join(str(segment.number) for segment in chosen)
         return (f"Segments {listed} of {len(seg.segments)} count together as WMH, {how}.", *notes)
     if len(seg.segments) > 1:
         return (f"Segment {chosen[0].number} of {len(seg.segments)} counts as WMH, {how}.", *notes)
@@ -115,7 +115,7 @@ def _notes(chosen: list[Segment], seg: SegmentationObject, how: str) -> tuple[st
 def _made_automatically(chosen: list[Segment] | tuple[Segment, ...]) -> tuple[str, ...]:
     """An edited result of ours often keeps AUTOMATIC, so that this is no reason to refuse; but it may be another
     program's result, which no person has checked."""
-    if any(one.algorithm_type == "AUTOMATIC" for one in chosen):
+    if any(segment.algorithm_type == "AUTOMATIC" for segment in chosen):
         return ("The object says that the outline was made automatically; check that a person has corrected it.",)
     return ()
 
@@ -123,7 +123,7 @@ def _made_automatically(chosen: list[Segment] | tuple[Segment, ...]) -> tuple[st
 def _refusal(segments: tuple[Segment, ...]) -> str:
     if not segments:
         return "The segmentation lists no segment; expected one of white matter hyperintensities."
-    types = sorted({one.type_code for one in segments if _CODE.fullmatch(one.type_code)})
+    types = sorted({segment.type_code for segment in segments if _CODE.fullmatch(segment.type_code)})
     coded = f" (type codes {', '.join(types)})" if types else ""
     which = "The only segment does not say" if len(segments) == 1 else f"None of the {len(segments)} segments says"
     return (

@@ -114,13 +114,13 @@ class Connections:
             return self._lock.wait_for(lambda: not self._waiting and not self._associated, seconds)
 
     def _waiting_victim(self, address: str) -> Occupant | None:
-        same = [one for one in self._waiting if one.address == address]
+        same = [occupant for occupant in self._waiting if occupant.address == address]
         if len(same) >= self._max_waiting_per_address:
             return same[0]
         if len(self._waiting) < self._max_waiting:
             return None
-        crowded = Counter(one.address for one in self._waiting).most_common(1)[0][0]
-        return next(one for one in self._waiting if one.address == crowded)
+        crowded = Counter(occupant.address for occupant in self._waiting).most_common(1)[0][0]
+        return next(occupant for occupant in self._waiting if occupant.address == crowded)
 
     def holds_its_share(self, address: str) -> bool:
         """Whether an address has as many places as it may have."""
@@ -128,7 +128,7 @@ class Connections:
             return len(self._of(address)) >= self._max_per_address
 
     def _of(self, address: str) -> list[Occupant]:
-        return [one for one in self._associated if one.address == address]
+        return [occupant for occupant in self._associated if occupant.address == address]
 
     def _crowded(self, address: str) -> list[Occupant]:
         """Those of which one has to go before one more from that address may come; none while there is room."""
@@ -151,40 +151,42 @@ class Connections:
 
     def _idle_victim(self, group: Sequence[Occupant]) -> Occupant | None:
         limit = self._clock() - self._idle_seconds
-        idle = [one for one in group if not one.busy and one.since <= limit]
+        idle = [occupant for occupant in group if not occupant.busy and occupant.since <= limit]
         return _first_of_most(idle)
 
     def _slow_victim(self, group: Sequence[Occupant]) -> Occupant | None:
         now = self._clock()
-        return _first_of_most([one for one in group if self._is_slow(one, now)])
+        return _first_of_most([occupant for occupant in group if self._is_slow(occupant, now)])
 
-    def _is_slow(self, one: Occupant, now: float) -> bool:
-        since = one.message_since  # its thread may change it meanwhile
+    def _is_slow(self, occupant: Occupant, now: float) -> bool:
+        since = occupant.message_since  # its thread may change it meanwhile
         if since is None or now - since < self._idle_seconds:
             return False
-        return one.message_bytes < self._slow_bytes_per_second * (now - since)
+        return occupant.message_bytes < self._slow_bytes_per_second * (now - since)
 
     def _talking_victim(self, group: Sequence[Occupant]) -> Occupant | None:
         """Of the peer that holds most places, the association that has stored nothing for longest."""
         now = self._clock()
-        address, places = Counter(one.address for one in group).most_common(1)[0]
+        address, places = Counter(occupant.address for occupant in group).most_common(1)[0]
         if 2 * places <= self._max_associations:
             return None
-        seconds = {one: self._seconds_without_storing(one, now) for one in group if one.address == address}
-        longest = max(seconds, key=lambda one: seconds[one])
+        seconds = {
+            occupant: self._seconds_without_storing(occupant, now) for occupant in group if occupant.address == address
+        }
+        longest = max(seconds, key=lambda occupant: seconds[occupant])
         return longest if seconds[longest] >= self._idle_seconds else None
 
-    def _seconds_without_storing(self, one: Occupant, now: float) -> float:
+    def _seconds_without_storing(self, occupant: Occupant, now: float) -> float:
         """0 also while we store its object, and while a large one comes: what has come counts for all that time."""
-        stored, message = one.stored_since, one.message_since  # its thread may change them meanwhile
+        stored, message = occupant.stored_since, occupant.message_since  # its thread may change them meanwhile
         if stored is None:
             return 0.0
         seconds = now - stored
-        comes = message is not None and one.message_bytes >= self._slow_bytes_per_second * seconds
+        comes = message is not None and occupant.message_bytes >= self._slow_bytes_per_second * seconds
         return 0.0 if comes else seconds
 
 
 def _first_of_most(group: Sequence[Occupant]) -> Occupant | None:
     """Of those from the address with the most of them, the one that is there for longest; None of none."""
-    per_address = Counter(one.address for one in group)
-    return max(group, key=lambda one: (per_address[one.address], -one.since), default=None)
+    per_address = Counter(occupant.address for occupant in group)
+    return max(group, key=lambda occupant: (per_address[occupant.address], -occupant.since), default=None)

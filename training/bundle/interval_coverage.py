@@ -108,12 +108,12 @@ def coverages(predictions: Sequence[CasePrediction]) -> list[Coverage]:
     candidates |= {f"volume / {factor:g} to volume x {factor:g}": by_factor(factor) for factor in _FACTORS}
     found = []
     for name, candidate in candidates.items():
-        alone = [candidate(one.members[one.unseen], one.voxel_ml) for one in predictions]
-        volumes = [volume(one.members[one.unseen], one.voxel_ml) for one in predictions]
+        alone = [candidate(case.members[case.unseen], case.voxel_ml) for case in predictions]
+        volumes = [volume(case.members[case.unseen], case.voxel_ml) for case in predictions]
         found.append(_coverage(name, "unseen member", alone, volumes, predictions))
-        together = [candidate(one.mean, one.voxel_ml) for one in predictions]
+        together = [candidate(case.mean, case.voxel_ml) for case in predictions]
         found.append(_coverage(name, "ensemble", together, _reported(predictions), predictions))
-    spread = [_spread(one) for one in predictions]
+    spread = [_spread(case) for case in predictions]
     found.append(
         _coverage("smallest to largest member volume", "ensemble", spread, _reported(predictions), predictions)
     )
@@ -131,7 +131,7 @@ def predict_case(case: LabelledCase, ensemble: Any, held_out: Sequence[Sequence[
     ready = preprocess(case.volume, ensemble.preprocessing)
     members = ensemble.predict(ready.images)
     return CasePrediction(
-        members=np.stack([ready.grid.to_native(one) for one in members]),
+        members=np.stack([ready.grid.to_native(member) for member in members]),
         mean=ready.grid.to_native(mean_probability(members)),
         unseen=unseen_member(case, held_out),
         voxel_ml=case.volume.voxel_volume_ml,
@@ -140,11 +140,11 @@ def predict_case(case: LabelledCase, ensemble: Any, held_out: Sequence[Sequence[
 
 
 def _reported(predictions: Sequence[CasePrediction]) -> list[float]:
-    return [volume(one.mean, one.voxel_ml) for one in predictions]
+    return [volume(case.mean, case.voxel_ml) for case in predictions]
 
 
-def _spread(one: CasePrediction) -> VolumeInterval:
-    volumes = [volume(member, one.voxel_ml) for member in one.members]
+def _spread(case: CasePrediction) -> VolumeInterval:
+    volumes = [volume(member, case.voxel_ml) for member in case.members]
     return VolumeInterval(min(volumes), max(volumes))
 
 
@@ -156,8 +156,8 @@ def _coverage(
     predictions: Sequence[CasePrediction],
 ) -> Coverage:
     held = sum(
-        interval.lower_ml <= one.manual_ml <= interval.upper_ml
-        for interval, one in zip(intervals, predictions, strict=True)
+        interval.lower_ml <= case.manual_ml <= interval.upper_ml
+        for interval, case in zip(intervals, predictions, strict=True)
     )
     widths = [
         (interval.upper_ml - interval.lower_ml) / volume_ml
@@ -184,11 +184,13 @@ def main(
     ensemble = open_ensemble(loaded, "auto")
     found = coverages([predict_case(case, ensemble, held_out) for case in cases])
     if as_json:
-        typer.echo(json.dumps([one.__dict__ for one in found]))
+        typer.echo(json.dumps([coverage.__dict__ for coverage in found]))
         return
     table = Table("interval", "judged by", "holds the manual volume", "median width / volume")
-    for one in found:
-        table.add_row(one.candidate, one.view, f"{one.held} of {one.cases}", f"{one.width:.2f}")
+    for coverage in found:
+        table.add_row(
+            coverage.candidate, coverage.view, f"{coverage.held} of {coverage.cases}", f"{coverage.width:.2f}"
+        )
     Console().print(table)
 
 

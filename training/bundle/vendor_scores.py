@@ -166,8 +166,8 @@ def main(
     share = infarct_called_wmh(ensemble, strokes, most_strokes) if strokes else None
     if share is not None:
         typer.echo(f"acute infarcts called WMH: {share:.1%} of their pixels, {most_strokes} slices")
-    judged = [JudgedScan(one.index, one.dsc) for one in scores if one.index is not None]
-    pairs = [VolumePair(one.patient, one.manual_ml, one.predicted_ml) for one in scores]
+    judged = [JudgedScan(score.index, score.dsc) for score in scores if score.index is not None]
+    pairs = [VolumePair(score.patient, score.manual_ml, score.predicted_ml) for score in scores]
     for derive in (lambda: derive_limit(judged), lambda: calibrate(pairs)):
         try:
             typer.echo(str(derive()))
@@ -177,15 +177,15 @@ def main(
 
 def _print(scores: Sequence[VendorScore]) -> None:
     table = Table("scanner", "case", "members", "DSC", "ignored", "manual mL", "ratio", "lesion F1", "small", "UI")
-    for one in scores:
-        optional = (one.ratio, one.lesion_f1, one.small_recall, one.index)
-        fixed = (f"{one.dsc:.3f}", f"{one.dsc_ignored:.3f}", f"{one.manual_ml:.1f}")
+    for score in scores:
+        optional = (score.ratio, score.lesion_f1, score.small_recall, score.index)
+        fixed = (f"{score.dsc:.3f}", f"{score.dsc_ignored:.3f}", f"{score.manual_ml:.1f}")
         cells = ["-" if value is None else f"{value:.2f}" for value in optional]
-        table.add_row(one.group, one.case, str(one.members), *fixed, *cells)
-    for group in dict.fromkeys(one.group for one in scores):
-        own = [one for one in scores if one.group == group]
-        means = (np.mean([one.dsc for one in own]), np.mean([one.dsc_ignored for one in own]))
-        ratio = sum(one.predicted_ml for one in own) / max(sum(one.manual_ml for one in own), 1e-9)
+        table.add_row(score.group, score.case, str(score.members), *fixed, *cells)
+    for group in dict.fromkeys(score.group for score in scores):
+        own = [score for score in scores if score.group == group]
+        means = (np.mean([score.dsc for score in own]), np.mean([score.dsc_ignored for score in own]))
+        ratio = sum(score.predicted_ml for score in own) / max(sum(score.manual_ml for score in own), 1e-9)
         table.add_section()
         table.add_row(group, "mean", "", *(f"{mean:.3f}" for mean in means), "", f"{ratio:.2f}", "", "", "")
     Console(width=120).print(table)

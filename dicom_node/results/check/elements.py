@@ -18,11 +18,11 @@ def check_elements(checked: Checked) -> Iterator[tuple[str, str]]:
 
     What identifies patient and study may be illegal in the source, and is then no fault of a result that repeats it.
     """
-    for one in checked.objects:
+    for result in checked.objects:
         first: dict[tuple[str, str], str] = {}
         seen: Counter[tuple[str, str]] = Counter()
-        encodings = encodings_of(one.dataset)
-        for where, element in elements_of(one.dataset):
+        encodings = encodings_of(result.dataset)
+        for where, element in elements_of(result.dataset):
             if is_as_in_source(where, element, checked):
                 continue
             for problem in problems_of(element, checked.source_uids, encodings):
@@ -31,4 +31,4 @@ def check_elements(checked: Checked) -> Iterator[tuple[str, str]]:
                 seen[kind] += 1
         for (_, problem), where in first.items():
             more = seen[_INDEX.sub("", where), problem] - 1
-            yield one.name, f"{where} {problem}" + (f", and so do {more} more of its kind" if more else "")
+            yield result.name, f"{where} {problem}" + (f", and so do {more} more of its kind" if more else "")

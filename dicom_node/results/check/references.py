@@ -17,52 +17,54 @@ _EVIDENCE = ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenc
 
 def check_references(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for references to nothing, or to an instance of another class."""
-    for one in checked.objects:
-        earlier = earlier_reports(one.dataset)
+    for result in checked.objects:
+        earlier = earlier_reports(result.dataset)
         reported: set[str] = set()
-        for where, item in items_with(one.dataset, "ReferencedSOPInstanceUID"):
+        for where, item in items_with(result.dataset, "ReferencedSOPInstanceUID"):
             uid, sop_class = (values.text(item, f"ReferencedSOP{what}UID") for what in ("Instance", "Class"))
             if uid in earlier or uid in reported:
                 continue
             if uid not in checked.instances:
                 reported.add(uid)
-                yield one.name, f"{where} refers to {uid}, which is neither in the source nor in the set"
+                yield result.name, f"{where} refers to {uid}, which is neither in the source nor in the set"
             elif sop_class != checked.instances[uid]:
                 reported.add(uid)
-                yield one.name, f"{where} refers to {uid} as of class {sop_class}, it is {checked.instances[uid]}"
+                yield result.name, f"{where} refers to {uid} as of class {sop_class}, it is {checked.instances[uid]}"
 
 
 def check_series_references(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for references that put an instance in a series that it is not in."""
-    everything = [*checked.source, *(one.dataset for one in checked.objects)]
-    series_of = {values.text(one, "SOPInstanceUID"): values.text(one, "SeriesInstanceUID") for one in everything}
-    for one in checked.objects:
-        for where, item in items_with(one.dataset, "SeriesInstanceUID"):
+    everything = [*checked.source, *(result.dataset for result in checked.objects)]
+    series_of = {
+        values.text(result, "SOPInstanceUID"): values.text(result, "SeriesInstanceUID") for result in everything
+    }
+    for result in checked.objects:
+        for where, item in items_with(result.dataset, "SeriesInstanceUID"):
             if not where:  # the object's own
                 continue
             series = values.text(item, "SeriesInstanceUID")
             for _, reference in items_with(item, "ReferencedSOPInstanceUID"):
                 uid = values.text(reference, "ReferencedSOPInstanceUID")
                 if uid in series_of and series_of[uid] != series:
-                    yield one.name, f"{where} puts {uid} in a series that it is not in"
+                    yield result.name, f"{where} puts {uid} in a series that it is not in"
                     break
 
 
 def check_source_named(checked: Checked) -> Iterator[tuple[str, str]]:
     """A segmentation and a report name the source that they are about."""
     source = {values.text(header, "SOPInstanceUID") for header in checked.source}
-    for one in (*checked.segmentations, *checked.reports):
-        if source.isdisjoint(_named(one.dataset)):
-            yield one.name, "refers to no instance of the source"
+    for result in (*checked.segmentations, *checked.reports):
+        if source.isdisjoint(_named(result.dataset)):
+            yield result.name, "refers to no instance of the source"
 
 
 def check_evidence(checked: Checked) -> Iterator[tuple[str, str]]:
     """Whatever a report's content refers to is listed as its evidence (PS3.3 C.17.2.3)."""
-    for one in checked.reports:
-        listed = {uid for keyword in _EVIDENCE for uid in _named_in(one.dataset, keyword)}
-        content = {uid for item in values.items(one.dataset, "ContentSequence") for uid in _named(item)}
+    for result in checked.reports:
+        listed = {uid for keyword in _EVIDENCE for uid in _named_in(result.dataset, keyword)}
+        content = {uid for item in values.items(result.dataset, "ContentSequence") for uid in _named(item)}
         for uid in sorted(content - listed):
-            yield one.name, f"its content refers to {uid}, which is not listed as evidence"
+            yield result.name, f"its content refers to {uid}, which is not listed as evidence"
 
 
 def earlier_reports(dataset: Dataset) -> Set[str]:

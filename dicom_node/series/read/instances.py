@@ -29,24 +29,24 @@ def analysed_instances(instances: Iterable[StoredInstance], storage: Path) -> li
         storage: where their paths start.
     """
     by_uid: dict[str, list[StoredInstance]] = {}
-    for one in instances:
-        by_uid.setdefault(one.sop_instance_uid, []).append(one)
+    for instance in instances:
+        by_uid.setdefault(instance.sop_instance_uid, []).append(instance)
     return [_one_of(files, storage) for files in by_uid.values()]
 
 
 def first_instances(instances: Iterable[StoredInstance]) -> list[StoredInstance]:
     """The first file of each SOPInstanceUID, whatever is in it."""
-    return [one for one in instances if not one.is_conflict]
+    return [instance for instance in instances if not instance.is_conflict]
 
 
 def digest_of(analysed: Iterable[StoredInstance]) -> str:
     """The digest that names a job's input; see `dicom_node.series.dicom.digest`."""
-    return instances_digest((one.sop_instance_uid, one.sha256) for one in analysed)
+    return instances_digest((instance.sop_instance_uid, instance.sha256) for instance in analysed)
 
 
 def damaged_instances(instances: Iterable[StoredInstance], storage: Path) -> list[StoredInstance]:
     """Those whose file is not what was received any more, or is gone; every file is read."""
-    return [one for one in instances if not _is_as_received(one, storage)]
+    return [instance for instance in instances if not _is_as_received(instance, storage)]
 
 
 def corrected_from(
@@ -59,15 +59,15 @@ def corrected_from(
         analysed: what `analysed_instances` chose among them.
         storage: where their paths start.
     """
-    firsts = {one.sop_instance_uid: one for one in first_instances(instances)}
+    firsts = {instance.sop_instance_uid: instance for instance in first_instances(instances)}
     ordinals = []
-    for one in analysed:
-        first = firsts.get(one.sop_instance_uid)
-        if first is None or not one.is_conflict:
+    for instance in analysed:
+        first = firsts.get(instance.sop_instance_uid)
+        if first is None or not instance.is_conflict:
             continue
         try:
-            if names_another(read_header(storage / first.path), read_header(storage / one.path)):
-                ordinals.append(one.ordinal)
+            if names_another(read_header(storage / first.path), read_header(storage / instance.path)):
+                ordinals.append(instance.ordinal)
         except UnreadableObject:
             continue  # the first is damaged, and is replaced for that
     return min(ordinals, default=None)
@@ -75,7 +75,7 @@ def corrected_from(
 
 def rows_to_json(instances: Iterable[StoredInstance]) -> str:
     """Instances as one line of text, for a child."""
-    return json.dumps([{**asdict(one), "received_at": one.received_at.isoformat()} for one in instances])
+    return json.dumps([{**asdict(instance), "received_at": instance.received_at.isoformat()} for instance in instances])
 
 
 def rows_from_json(text: str) -> list[StoredInstance]:
@@ -87,7 +87,7 @@ def rows_from_json(text: str) -> list[StoredInstance]:
 def _one_of(files: Sequence[StoredInstance], storage: Path) -> StoredInstance:
     if len(files) == 1:
         return files[0]
-    sound = [one for one in files if _is_as_received(one, storage) and is_sound(storage / one.path)]
+    sound = [instance for instance in files if _is_as_received(instance, storage) and is_sound(storage / instance.path)]
     if not sound:
         return files[0]
     chosen = sound[0]
@@ -97,8 +97,8 @@ def _one_of(files: Sequence[StoredInstance], storage: Path) -> StoredInstance:
     return chosen
 
 
-def _is_as_received(one: StoredInstance, storage: Path) -> bool:
+def _is_as_received(instance: StoredInstance, storage: Path) -> bool:
     try:
-        return file_sha256(storage / one.path) == one.sha256
+        return file_sha256(storage / instance.path) == instance.sha256
     except UnreadableObject:
         return False
