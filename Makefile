@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test soak quick check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -33,6 +33,9 @@ test: install peers  ## every test, against the real peers
 
 soak: install peers  ## kills, power cuts, hostile peers and files; KILLS=20 (1000 before a release); not a part of test
 	$(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),20)
+
+a-year: install  ## a year of 100 series a day on a moved clock: the disk stays below its mark; DAYS=365, A_DAY=100 (hours)
+	$(BIN)/python tests/support/a_year.py --days $(or $(DAYS),365) --a-day $(or $(A_DAY),100)
 
 quick: install  ## the tests for the work between: no peers, nothing slow, under three minutes
 	WMH_NODE_TEST_PEERS=none $(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not shared_data" \

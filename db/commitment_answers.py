@@ -38,7 +38,7 @@ class CommitmentAnswerTable:
         with self._database.read() as connection:
             for first in range(0, len(uids), _BATCH):
                 query = select(instances.c.sop_instance_uid, instances.c.sop_class_uid).where(
-                    instances.c.sop_instance_uid.in_(uids[first : first + _BATCH])
+                    instances.c.sop_instance_uid.in_(uids[first : first + _BATCH]), instances.c.purged_at.is_(None)
                 )
                 for row in connection.execute(query):
                     found.setdefault(row.sop_instance_uid, set()).add(row.sop_class_uid)

@@ -138,6 +138,8 @@ class Inbox:
             },
         ).scalar_one_or_none()
         if is_conflict is None:
+            # Its file was written again, whether it had been removed or not.
+            connection.execute(_UNPURGE, {"uid": one.sop_instance_uid, "digest": one.sha256})
             return RecordOutcome.DUPLICATE
         counts[one.series_instance_uid] += 1
         return RecordOutcome.CONFLICT if is_conflict else RecordOutcome.NEW
@@ -352,9 +354,7 @@ def _first_instances(
     connection: Connection, series_instance_uid: str, instance_count: int | None = None
 ) -> list[StoredInstance]:
     """The first so many instances of a series, or all, in the order in which they became durable."""
-    query = (
-        select(instances).where(instances.c.series_instance_uid == series_instance_uid).order_by(instances.c.ordinal)
-    )
+    query = select(*_STORED).where(instances.c.series_instance_uid == series_instance_uid).order_by(instances.c.ordinal)
     if instance_count is not None:
         query = query.where(instances.c.ordinal <= instance_count)
     return [StoredInstance(**row._mapping) for row in connection.execute(query)]
@@ -370,6 +370,18 @@ def _activity_of(row: Any) -> SeriesActivity:
         last_end=None if row.last_end is None else AssociationEnd(row.last_end),
         conflict_count=row.conflict_count,
     )
+
+
+_STORED: Final = tuple(column for column in instances.columns if column.name != "purged_at")
+_UNPURGE: Final = (
+    update(instances)
+    .where(
+        instances.c.sop_instance_uid == bindparam("uid"),
+        instances.c.sha256 == bindparam("digest"),
+        instances.c.purged_at.is_not(None),
+    )
+    .values(purged_at=None)
+)
 
 
 class _Statements:
@@ -403,7 +415,7 @@ class _Statements:
         )
         return statement.on_conflict_do_update(
             index_elements=[series.c.series_instance_uid],
-            set_={"last_received_at": statement.excluded.last_received_at},
+            set_={"last_received_at": statement.excluded.last_received_at, "purged_at": None},
         ).returning(series.c.instance_count)
 
     @staticmethod
@@ -417,7 +429,7 @@ class _Statements:
         columns = {
             column.name: bindparam(column.name, type_=column.type)
             for column in instances.columns
-            if column.name not in {"is_conflict", "known_elsewhere"}
+            if column.name not in {"is_conflict", "known_elsewhere", "purged_at"}
         }
         same_uid = select(known.c.ordinal).where(known.c.sop_instance_uid == bindparam("known_uid"))
         is_conflict = exists(same_uid.where(known.c.series_instance_uid == bindparam("known_series")))

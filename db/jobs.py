@@ -30,6 +30,7 @@ from db.errors import IllegalTransition, LeaseLost
 from db.job_events import note, timeline
 from db.one_statement import claim_queued, deliver_first
 from db.records import DeliveryKind, DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
+from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 from db.settling import IS_OPEN, results_of
@@ -378,6 +379,7 @@ class JobTable:
             lock_series(connection, get_job(connection, job_id).series_instance_uid)  # no newer job in between
             job = lock_job(connection, job_id)
             _require_newest(connection, job)
+            _require_files(connection, job)
             if job.state is JobState.REJECTED:
                 forget_answers(connection, job)  # it is analysed again, and every destination gets the outcome
             state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
@@ -387,8 +389,30 @@ class JobTable:
             return move(
                 connection, job, JobAction.RETRY, state, now, _RETRIED, detail,
                 attempts=0, max_attempts=max(job.max_attempts, self._max_attempts), not_before=now,
-                code=None, reason=None,
+                code=None, reason=None, acknowledged_at=None, purged_at=None,
             )  # fmt: skip
+
+    def acknowledge(self, job_id: int, by: str | None = None) -> Job:
+        """An administrator has seen that it failed: it no longer counts as a failure, and its files may go in time.
+
+        Args:
+            by: who, for the audit.
+
+        Raises:
+            UnknownRow: there is no such job.
+            IllegalTransition: it has not failed.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            job = lock_job(connection, job_id)
+            if job.state is not JobState.FAILED:
+                raise IllegalTransition(f"cannot acknowledge job {job_id}: it is {job.state}, expected failed")
+            if job.acknowledged_at is not None:
+                return job
+            record_action(connection, now, by, "acknowledge", job_id, job.reason or "")
+            note(connection, job_id, now, "acknowledged", f"by {by or 'an administrator'}")
+            acknowledged = update(jobs).where(jobs.c.id == job_id).values(acknowledged_at=now).returning(jobs)
+            return job_of(connection.execute(acknowledged).one())
 
     def retry_skipped(self, study_instance_uid: str) -> builtins.list[Job]:
         """Analyse the series that were skipped for a better one of their study, which cannot be analysed."""
@@ -773,6 +797,15 @@ def _require_newest(connection: Connection, job: Job) -> None:
         raise IllegalTransition(
             f"job {job.id} is about an earlier state of its series; expected the newest: retry job {newest.id} "
             f"({newest.state}) instead"
+        )
+
+
+def _require_files(connection: Connection, job: Job) -> None:
+    """Files that the retention rules removed are not there to be analysed, nor is the result set to be sent."""
+    if purged := purged_count(connection, job.series_instance_uid, job.instance_count):
+        raise IllegalTransition(
+            f"cannot retry job {job.id}: the retention rules removed {purged} of its {job.instance_count} images; "
+            "send the whole series again, then retry it"
         )
 
 

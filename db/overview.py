@@ -33,7 +33,9 @@ def overview(database: Database, since: datetime) -> Overview:
                 select(func.max(jobs.c.ended_at)).where(jobs.c.state == JobState.DONE.value)
             ).scalar_one(),
             failed_since=connection.execute(
-                select(func.count()).where(jobs.c.state == JobState.FAILED.value, jobs.c.ended_at >= since)
+                select(func.count()).where(
+                    jobs.c.state == JobState.FAILED.value, jobs.c.ended_at >= since, jobs.c.acknowledged_at.is_(None)
+                )
             ).scalar_one(),
             not_delivered_since=connection.execute(
                 select(func.count()).where(

@@ -56,6 +56,8 @@ class Job:
         ended_at: when it became done, rejected, failed or cancelled.
         withdrawn_at, withdrawn_by, withdrawn_reason: when, by which account and why its results were withdrawn; None:
             they were not.
+        acknowledged_at: when a person acknowledged that it failed.
+        purged_at: when its result set was removed from the outbox.
     """
 
     id: int
@@ -81,6 +83,8 @@ class Job:
     withdrawn_at: datetime | None = None
     withdrawn_by: str | None = None
     withdrawn_reason: str | None = None
+    acknowledged_at: datetime | None = None
+    purged_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,11 @@
                                              series ~~< jobs --< job_events
                                                         jobs --< deliveries --< commitments
                                                         jobs --- scans        whose and when, as keyed hashes
-    models --< promotions the newest promotion names the live model instances ~~ feedback >~~ series a received
-    segmentation, and the series that it corrects roles what runs, with its heartbeat audit what people did
-    commitment_answers what senders asked us to keep
+    models --< promotions                    the newest promotion names the live model
+    instances ~~ feedback >~~ series         a received segmentation, and the series that it corrects
+    holds, purges                            what is kept, and whose files were removed
+    roles, audit                             what runs, with its heartbeat; what people did
+    commitment_answers                       what senders asked us to keep
 
 `~~`: by UID, without a foreign key: a job or a correction may outlive the rows of its series.
 """
@@ -110,6 +112,9 @@ series = Table(
     # Instances that came again with the same bytes, and how many of them `retry_resent` has dealt with.
     Column("duplicate_count", Integer, nullable=False, server_default=text("0")),
     Column("duplicates_seen", Integer, nullable=False, server_default=text("0")),
+    # When its files were removed (db/retention.py); null again as soon as something of it is received.
+    Column("purged_at", UtcDateTime),
+    Index("ix_series_kept", "last_received_at", **_only_where("purged_at IS NULL")),
     Index("ix_series_open", "last_received_at", **_only_where("instance_count > judged_count")),
     Index("ix_series_resent", "series_instance_uid", **_only_where("duplicate_count > duplicates_seen")),
 )
@@ -144,6 +149,8 @@ instances = Table(
     Column("known_elsewhere", Boolean, nullable=False),
     Column("association_id", Integer, ForeignKey("associations.id"), nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
+    # When its file was removed; null again when the same bytes are received again.
+    Column("purged_at", UtcDateTime),
     UniqueConstraint("sop_instance_uid", "sha256"),
     sqlite_with_rowid=False,
 )
@@ -188,6 +195,9 @@ jobs = Table(
     Column("withdrawn_at", UtcDateTime),
     Column("withdrawn_by", _NAME),
     Column("withdrawn_reason", Text),
+    # A person has seen that it failed; and: when its result set was removed from the outbox.
+    Column("acknowledged_at", UtcDateTime),
+    Column("purged_at", UtcDateTime),
     UniqueConstraint("series_instance_uid", "instances_digest"),
     Index("ix_jobs_queued", "not_before", "id", **_only_where("state = 'queued'")),
     Index("ix_jobs_running", "lease_expires", **_only_where("state = 'running'")),
@@ -371,6 +381,33 @@ roles = Table(
     Column("model_digest", _DIGEST),
     Column("trouble", Text),
     Index("ix_roles_seen_at", "seen_at"),
+)
+
+# Studies of which no file is removed, whatever the rules.
+holds = Table(
+    "holds",
+    metadata,
+    Column("study_instance_uid", _UID, primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("who", _NAME, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+# One row for each removal of the files of a series: decided first, then the files go, then it is finished.
+purges = Table(
+    "purges",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("series_instance_uid", _UID, nullable=False),
+    Column("rule", String(16), nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("freed_bytes", BigInteger, nullable=False, server_default=text("0")),
+    # Why a file could not be removed: the row is set aside, and tried again only when a person asks.
+    Column("trouble", Text),
+    Index("ix_purges_unfinished", "id", **_only_where("finished_at IS NULL")),
+    # The number orders removals of one series: it must never be used again.
+    sqlite_autoincrement=True,
 )
 
 audit = Table(

@@ -1,4 +1,4 @@
-"""`wmh-node jobs list | show | explain | retry | cancel | audit`."""
+"""`wmh-node jobs list | show | explain | retry | cancel | acknowledge | audit`."""
 
 from __future__ import annotations
 
@@ -145,6 +145,12 @@ def retry(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_
 def cancel(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Cancel jobs; what is being analysed is dropped, what is not sent yet is not sent."""
     _act(lambda tables, job_id: tables.jobs.cancel(job_id, by or account()), job_ids, config, as_json)
+
+
+@app.command()
+def acknowledge(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Note that you have seen that jobs failed: they count no longer as failures, and their files may go in time."""
+    _act(lambda tables, job_id: tables.jobs.acknowledge(job_id, by or account()), job_ids, config, as_json)
 
 
 @app.command()

@@ -48,6 +48,8 @@ COMMANDS = (
     _command("evaluate", "Evaluate a model on labelled cases: every table and figure of the paper, and more."),
     _command("compare", "Compare models on the same labelled cases: paired tests and every case."),
     _command("jobs", "Show the job of each series, its state and the reason for it.", group=True),
+    _command("purge", "Remove files that the retention rules allow to go, or show what they would remove."),
+    _command("hold", "Keep every file of a study, whatever the retention rules", module="purge"),
     _command("feedback", "Show and export segmentations that radiologists corrected and sent back.", group=True),
     _command("models", "Register a model bundle, check it, make it live, roll back.", group=True),
     _command("db", "Upgrade and check the database's schema.", module="database", group=True),

@@ -66,6 +66,9 @@ SomeSeconds = Annotated[float, Field(ge=1, le=_YEAR, allow_inf_nan=False)]
 GraceSeconds = Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)]
 Millimetres = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(ge=0, le=2**60)]
+Percent = Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
+# At least a day: no setting makes the node remove what came today.
+KeptDays = Annotated[float, Field(ge=1, le=36_600, allow_inf_nan=False)]
 ObjectBytes = Annotated[int, Field(ge=1024 * 1024, le=2**60)]
 
 
@@ -160,6 +163,16 @@ class Settings(BaseSettings):
         ""  # empty: SQLite beside the instances, filled in below
     )
 
+    # What goes from the disk, and when: days that files are kept, and marks in percent of the disk that is used
+    purge: bool = True  # False: the node removes nothing by itself
+    keep_done_days: KeptDays = 7.0
+    keep_rejected_days: KeptDays = 3.0
+    keep_failed_days: KeptDays = 30.0
+    keep_feedback_days: KeptDays | None = None  # None: for ever
+    disk_low: Percent = 80.0  # above it files go earlier, in the order of the rules
+    disk_high: Percent = 95.0  # above it a person is needed
+    disk_full: Percent = 100.0  # above it nothing is received; below it `reserve_bytes` counts
+
     # Who we talk to
     destinations: Annotated[tuple[AnyDestination, ...], NoDecode, BeforeValidator(_destinations)] = ()
     peers: Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_peers)] = ()
@@ -233,6 +246,9 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"destinations: expected different names, got twice: {', '.join(twice)}")
         self._check_tls()
+        if not self.disk_low < self.disk_high <= self.disk_full:
+            marks = f"{self.disk_low:g}, {self.disk_high:g}, {self.disk_full:g}"
+            raise ValueError(f"disk_high: expected disk_low < disk_high <= disk_full, got {marks}")
         if self.quiet_seconds_incomplete < self.quiet_seconds:
             raise ValueError(
                 "quiet_seconds_incomplete: expected at least quiet_seconds "

@@ -90,6 +90,15 @@ class StorageProbe:
             return f"the storage is not available: {self._folder}: {os.strerror(error.errno or 0)}"
         return None
 
+    def require_there(self) -> None:
+        """As `away`, for a step that ends with it.
+
+        Raises:
+            StorageTrouble: nothing can be read.
+        """
+        if (trouble := self.away()) is not None:
+            raise StorageTrouble(trouble)
+
     def trouble(self, error: BaseException | None = None) -> str | None:
         """Why no result can be written; None when it can.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from dicom_node.node.dicom_uids import TransferSyntax
+from dicom_node.node.disk import DiskUse
 from dicom_node.node.storage_classes import STORAGE_CLASSES
 from dicom_node.receive.elements import DataSetSummary, inflate, summarize
 from dicom_node.receive.part10 import file_header
@@ -31,12 +32,14 @@ _STEPS = 64
 class DiskBudget:
     """How much may be written: sizes in bytes.
 
-    `reserve_bytes` of free disk are left to the database and to results.
+    `reserve_bytes` of free disk are left to the database and to results; where `full_percent` of the disk leaves more,
+    that counts.
     """
 
     folder: Path
     max_object_bytes: int
     reserve_bytes: int
+    full_percent: float = 100.0
 
     def reserve(self, written: int, wanted: int) -> int:
         """How large a file that has `written` bytes may become before it asks again; at least `wanted`.
@@ -47,8 +50,7 @@ class DiskBudget:
         if wanted > self.max_object_bytes:
             reason = f"the object is larger than the limit of {self.max_object_bytes} bytes"
             raise Refusal(Status.OUT_OF_RESOURCES, reason)
-        disk = os.statvfs(self.folder)
-        left = disk.f_bavail * disk.f_frsize - self.reserve_bytes
+        left = DiskUse.of(self.folder).bytes_until(self.full_percent, self.reserve_bytes)
         if left <= 0 or written + left < wanted:
             raise Refusal(Status.OUT_OF_RESOURCES, "no space left on the disk")
         step = min(_LARGEST_STEP, max(_SMALLEST_STEP, left // _STEPS))

@@ -49,6 +49,7 @@ class ReceiverSettings:
         max_drained_bytes: a data set that is refused already is read to its end, so that its sender hears the status;
             one that is longer than this ends the association.
         reserve_bytes: free disk that receiving leaves to the database and to results.
+        full_percent: of the disk; beyond it nothing is received.
         reclaim_idle_seconds: an association idle for this long gives way when all are taken and one more is wanted.
             So does, after the others, one that has stored nothing for this long, of a peer that holds most of them.
         slow_bytes_per_second: so does one whose present message is that old and has come slower than this.
@@ -76,6 +77,7 @@ class ReceiverSettings:
     max_object_bytes: int = 4096 * MEBIBYTE
     max_drained_bytes: int = 8192 * MEBIBYTE
     reserve_bytes: int = 64 * MEBIBYTE
+    full_percent: float = 100.0
     grace_seconds: float = 5.0
     reclaim_idle_seconds: float = 10.0
     slow_bytes_per_second: int = 8 * 1024
@@ -137,6 +139,7 @@ class ReceiverSettings:
             max_object_bytes=settings.max_object_bytes,
             max_drained_bytes=2 * settings.max_object_bytes,
             reserve_bytes=settings.reserve_bytes,
+            full_percent=settings.disk_full,
             grace_seconds=settings.grace_seconds,
             log_level=settings.log_level,
             log_format=settings.log_format,

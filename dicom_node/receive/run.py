@@ -132,7 +132,7 @@ def serve(
             ),
             store=store,
             commitments=_commitments(settings, rows, store),
-            budget=DiskBudget(folder, settings.max_object_bytes, settings.reserve_bytes),
+            budget=DiskBudget(folder, settings.max_object_bytes, settings.reserve_bytes, settings.full_percent),
             rejections=RejectedContexts(),
             temporary_prefix=prefix,
         )

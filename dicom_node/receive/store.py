@@ -31,6 +31,7 @@ from typing import Protocol
 
 from db.records import AssociationEnd, ReceivedInstance, RecordOutcome
 from dicom_node.node.files import sync_file, sync_folder
+from dicom_node.node.inbox_gate import storing
 from dicom_node.receive.incoming import CheckedObject
 from dicom_node.receive.pending_ends import PendingEnds
 
@@ -126,15 +127,17 @@ class Store:
             Exception: the database failed; the sender has to send again.
         """
         relative_path = instance_path(checked)
-        try:
-            self._place(checked, f"{self._storage}/{relative_path}")
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(checked.temporary)  # noqa: PTH108
-            raise
-        finally:
-            os.close(checked.descriptor)
-        return self._record(_instance(checked, relative_path, association_id))
+        with contextlib.ExitStack() as held:
+            try:
+                held.enter_context(storing(self._storage, relative_path))
+                self._place(checked, f"{self._storage}/{relative_path}")
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(checked.temporary)  # noqa: PTH108
+                raise
+            finally:
+                os.close(checked.descriptor)
+            return self._record(_instance(checked, relative_path, association_id))
 
     def _place(self, checked: CheckedObject, target: str) -> None:
         """Give the file its final name and flush file and folder."""

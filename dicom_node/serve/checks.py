@@ -18,7 +18,9 @@ from db.engine.schema_version import check as check_schema
 from db.errors import DatabaseError
 from db.overview import overview
 from db.records import DeliveryState, JobState, Overview, RunningRole
+from db.retention import RetentionTable
 from db.roles import RoleTable
+from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import inspect
@@ -84,6 +86,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
         with closing(open_(settings.database_url)) as database:
             roles = tuple(RoleTable(database).list(ALIVE_SECONDS))
             found = overview(database, database.clock() - _RECENT)
+            set_aside = RetentionTable(database).count_set_aside()
     except DatabaseError as error:
         return NodeState((Check("database", Level.CRITICAL, str(error)), *fixed), (), None)
     checks = (
@@ -94,6 +97,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
         _queue(found),
         _waiting(found),
         _failures(found),
+        *_set_aside(set_aside),
         *_deliveries(found, settings),
         Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
         Check("last image", Level.OK, _ago(found.last_received_at, found.at, "none yet")),
@@ -127,6 +131,9 @@ def _model(roles: Sequence[RunningRole]) -> Iterator[Check]:
         yield Check("model", Level.OK, digests[0])
 
 
+_CLEAN: Final = "`wmh-node purge --dry-run` shows what may go and what must stay"
+
+
 def _storage(settings: Settings) -> Check:
     storage = settings.storage
     try:
@@ -138,10 +145,11 @@ def _storage(settings: Settings) -> Check:
         return Check("storage", Level.CRITICAL, f"{storage} is mounted read-only: look at the disk, mount it again")
     free = found.f_bavail * found.f_frsize
     words = f"{free / 1e9:.1f} GB free in {storage}"
-    if free < settings.reserve_bytes:
+    use = DiskUse.of(storage)
+    if use.bytes_until(settings.disk_full, settings.reserve_bytes) <= 0:
         return Check("storage", Level.CRITICAL, f"{words}: the node refuses images, make room")
-    if free < max(_LOW_BYTES, 2 * settings.reserve_bytes):
-        return Check("storage", Level.WARNING, f"{words}: make room")
+    if free < max(_LOW_BYTES, 2 * settings.reserve_bytes) or use.percent > settings.disk_high:
+        return Check("storage", Level.WARNING, f"{words}, {use.percent:.0f} % used: make room; {_CLEAN}")
     return Check("storage", Level.OK, words)
 
 
@@ -188,8 +196,17 @@ def _waiting(found: Overview) -> Check:
 def _failures(found: Overview) -> Check:
     if not found.failed_since:
         return Check("failures", Level.OK, "none in a day")
-    words = f"{found.failed_since} jobs failed in a day: `wmh-node jobs list --state failed`, then `jobs explain`"
+    words = (
+        f"{found.failed_since} jobs failed in a day: `wmh-node jobs list --state failed`, then `jobs explain`, and "
+        "`jobs retry` or `jobs acknowledge`"
+    )
     return Check("failures", Level.WARNING, words)
+
+
+def _set_aside(count: int) -> Iterator[Check]:
+    if count:
+        words = f"files of {count} series cannot be deleted: the log names them; then `wmh-node purge --now`"
+        yield Check("disk", Level.WARNING, words)
 
 
 def _deliveries(found: Overview, settings: Settings) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""The role `deliver`: one thread per destination, so that a slow one does not hold up the others."""
+"""The role `deliver`: one thread per destination, so that a slow one does not hold up the others; and upkeep."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
+from dicom_node.serve.upkeep import run_upkeep
 
 log = structlog.get_logger()
 
@@ -78,4 +79,5 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))
     liveness.report_ready()
-    run_threads([lambda index=index: one(index) for index in range(count)], stop)  # type: ignore[misc]
+    senders = [lambda index=index: one(index) for index in range(count)]
+    run_threads([*senders, lambda: run_upkeep(settings, database, stop, liveness)], stop)
