@@ -724,3 +724,53 @@ class AuditEntry:
     action: str
     job_id: int | None
     detail: str
+
+
+# The page
+
+
+class AccountRole(StrEnum):
+    """What an account may do; each may do what the ones before it may.
+
+    VIEWER sees jobs, results and figures. OPERATOR acts on jobs and may look at who a patient is. ADMIN decides about
+    models and reads the audit.
+    """
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    def may(self, needed: AccountRole) -> bool:
+        """Whether this role includes the one that is needed."""
+        order = list(AccountRole)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A local account of the page.
+
+    Attributes:
+        password_hash: argon2, with its own salt; None: no password fits.
+        locked_until: it cannot log in before; None when it is not locked.
+    """
+
+    name: str
+    role: AccountRole
+    password_hash: str | None = field(repr=False)
+    created_at: datetime
+    last_login_at: datetime | None
+    locked_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class WebSession:
+    """Who sends a request.
+
+    Attributes:
+        ends_at: the person must log in again then; None for a token.
+    """
+
+    account: str
+    role: AccountRole
+    ends_at: datetime | None

@@ -9,6 +9,7 @@
     holds, purges                            what is kept, and whose files were removed
     roles, audit                             what runs, with its heartbeat; what people did
     commitment_answers                       what senders asked us to keep
+    accounts --< web_sessions, web_tokens    who may use the page
 
 `~~`: by UID, without a foreign key: a job or a correction may outlive the rows of its series.
 """
@@ -204,6 +205,9 @@ jobs = Table(
     # Done jobs are nearly all: a list of them goes by the number alone.
     Index("ix_jobs_not_done", "state", "id", **_only_where("state <> 'done'")),
     Index("ix_jobs_study", "study_instance_uid", "id"),
+    # The page counts the jobs of a day, and lists those of one reason.
+    Index("ix_jobs_created_at", "created_at"),
+    Index("ix_jobs_code", "code", "id", **_only_where("code IS NOT NULL")),
     # Never reuse the number of a job: its outbox folder bears it.
     sqlite_autoincrement=True,
 )
@@ -408,6 +412,40 @@ purges = Table(
     Index("ix_purges_unfinished", "id", **_only_where("finished_at IS NULL")),
     # The number orders removals of one series: it must never be used again.
     sqlite_autoincrement=True,
+)
+
+# The page's local accounts, their sessions, and tokens for scripts. Secrets are here as hashes only.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password_hash", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_login_at", UtcDateTime),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", UtcDateTime),
+)
+
+web_sessions = Table(
+    "web_sessions",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("account", String(64), ForeignKey("accounts.name"), nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("idle_until", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime, nullable=False),
+    Index("ix_web_sessions_idle_until", "idle_until"),
+)
+
+web_tokens = Table(
+    "web_tokens",
+    metadata,
+    Column("digest", _DIGEST, primary_key=True),
+    Column("account", String(64), ForeignKey("accounts.name"), nullable=False),
+    Column("label", _NAME, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("used_at", UtcDateTime),
 )
 
 audit = Table(

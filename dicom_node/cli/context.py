@@ -80,7 +80,7 @@ def exit_codes() -> Iterator[None]:
 
 
 _TRAINING_PACKAGES = frozenset(
-    {"h5py", "jax", "jinja2", "keras", "matplotlib", "pandas", "statsmodels", "tensorboard", "tensorflow"}
+    {"h5py", "jax", "keras", "matplotlib", "pandas", "statsmodels", "tensorboard", "tensorflow"}
 )
 
 

@@ -1,4 +1,4 @@
-"""What `wmh-node receive`, `work` and `deliver` share: settings, logs, storage, and the signals that end a role."""
+"""What `wmh-node receive`, `work`, `deliver`, `web` share: settings, logs, storage, and the signals that end a role."""
 
 from __future__ import annotations
 

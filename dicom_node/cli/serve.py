@@ -20,12 +20,12 @@ from dicom_node.serve.role import stop_when_told
 from dicom_node.serve.schema import prepare_database
 from dicom_node.serve.supervisor import Supervisor, role_command
 
-_ROLES = ("receive", "work", "deliver")
+_ROLES = ("receive", "work", "deliver", "web")
 _LISTENING_SECONDS = 60.0
 
 
 def serve(config: ConfigOption = None) -> None:
-    """Run receiver, worker and deliverer; each is started again when it ends.
+    """Run receiver, worker, deliverer and page; each is started again when it ends.
 
     An SQLite database is made and upgraded on the way; for PostgreSQL, run `wmh-node db upgrade` first.
     """
@@ -39,7 +39,8 @@ def serve(config: ConfigOption = None) -> None:
             require_free(settings.bind, port)
         prepare_database(settings.database_url)
         stop = stop_when_told()
-        commands = {role: role_command(role, None if config is None else str(config)) for role in _ROLES}
+        roles = [role for role in _ROLES if role != "web" or settings.web_port]
+        commands = {role: role_command(role, None if config is None else str(config)) for role in roles}
         with metrics_folder(settings), Endpoints("serve", settings), Supervisor(commands) as supervisor:
             threading.Thread(target=_announce, args=(settings, stop), daemon=True).start()
             code = supervisor.run(stop)
@@ -56,6 +57,8 @@ def _announce(settings: Settings, stop: threading.Event) -> None:
     for port, how in _ports(settings).items():
         err.print(f"{settings.ae_title} listens on {settings.bind}:{port}{how} for {peers}", markup=False)
     err.print(f"results go to {results}", markup=False)
+    if settings.web_port:
+        err.print(f"page at {settings.web_url or f'http://{settings.web_bind}:{settings.web_port}'}", markup=False)
     err.print(f"files in {settings.storage.absolute()}", markup=False)
 
 

@@ -32,6 +32,7 @@ def node_variables(work: Path, ae_title: str, port: int, destinations: str) -> d
         "AE_TITLE": ae_title,
         "BIND": "127.0.0.1",
         "DICOM_PORT": str(port),
+        "WEB_PORT": "0",
         "STORAGE": str(work / "storage"),
         "DATABASE_URL": f"sqlite:///{work / 'node.sqlite'}",
         "DESTINATIONS": destinations,

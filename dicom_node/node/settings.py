@@ -42,6 +42,7 @@ from dicom_node.node.tls import ClientTls, TlsFiles
 ENVIRONMENT_PREFIX = "WMH_NODE_"
 
 _DATABASE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?:")
+_WEB_URL = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?/?$")
 
 
 def _database_url(value: str) -> str:
@@ -51,6 +52,12 @@ def _database_url(value: str) -> str:
             "expected sqlite:////absolute/path.sqlite or postgresql://USER:PASSWORD@HOST/NAME, got another"
         )
     return value
+
+
+def _web_url(value: str) -> str:
+    if not _WEB_URL.match(value):
+        raise ValueError("expected https://HOST[:PORT] or http://HOST[:PORT], without a path")
+    return value.rstrip("/")
 
 
 def _bare(value: Any) -> Any:
@@ -151,7 +158,11 @@ class Settings(BaseSettings):
     tls_certificate: FilePath | None = None  # ours, PEM; also shown to destinations that ask for one
     tls_key: FilePath | None = None  # None: in tls_certificate
     tls_ca: FilePath | None = None  # when set, peers that call us need a certificate that it vouches for
-    web_port: Port = 8080  # kept for the web page, which this version does not have
+
+    # The page
+    web_port: Annotated[int, Field(ge=0, le=65535)] = 8080  # 0: no page
+    web_bind: Annotated[str, AfterValidator(address_to_bind)] = "127.0.0.1"
+    web_url: Annotated[str, AfterValidator(_web_url)] | None = None  # as people type it, behind a proxy with TLS
 
     # Health and metrics; no login, so closed until a port is set
     metrics_bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -343,6 +354,20 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]
         and name.upper() not in known
         and not name.upper().startswith(SECRET_PREFIX)
     )
+
+
+def sources(config: Path | None = None) -> dict[str, str]:
+    """Where the value of each setting comes from: "environment", the file's path, or "default".
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    of_file = {} if config is None else _read_toml(config)
+    given = EnvSettingsSource(Settings)()
+    return {
+        name: "environment" if name in given else str(config) if name in of_file else "default"
+        for name in Settings.model_fields
+    }
 
 
 def redacted(settings: Settings) -> dict[str, Any]:

@@ -37,6 +37,7 @@ _NEEDED_BY: Final = {
     "receive": ("database", "storage"),
     "work": ("database", "storage", "work", "model"),
     "deliver": ("database", "storage"),
+    "web": ("database", "storage"),
     "serve": ("database", "storage", *NEEDED_ROLES, "model"),
 }
 
@@ -45,7 +46,7 @@ class Endpoints:
     """Answers while the block lasts; does nothing when the settings name no port.
 
     Args:
-        role: whose readiness is asked for: receive, work, deliver or serve.
+        role: whose readiness is asked for: receive, work, deliver, web or serve.
         settings: the node's.
         trouble: what keeps this process from its work, in words; None when nothing does.
 

@@ -39,6 +39,7 @@ class Node:
         values: dict[str, object] = {
             "ae_title": AE_TITLE,
             "dicom_port": self.port,
+            "web_port": 0,
             "storage": self.storage,
             "database_url": self.database_url,
             "destinations": destinations,

@@ -66,9 +66,9 @@ class Setting:
             end_process=self.ended.append,
         )
 
-    def receive(self, files: list[Path]) -> None:
+    def receive(self, files: list[Path], scanner: str = "SCANNER") -> None:
         """Record files as the receiver does."""
-        association = self.inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
+        association = self.inbox.open_association(scanner, "WMHNODE", "10.0.0.7", "receiver")
         batch = []
         for file in files:
             content = file.read_bytes()

@@ -1,0 +1,328 @@
+"""What the page lists: jobs by filter, a page at a time, and what happened in a stretch of time.
+
+Pages go by the job's number (keyset): the millionth page costs as much as the first, and no row is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, or_, select
+
+from db.claimable import is_in
+from db.engine.database import Database
+from db.records import AuditEntry, DeliveryState, JobState
+from db.schema import associations, audit, deliveries, instances, job_events, jobs, scans, series, series_associations
+
+_BEYOND_IDS: Final = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; None: any.
+
+    Attributes:
+        code: reason code, such as "not_axial".
+        scanner: calling AE title of an association that brought instances of the series.
+        since, until: when the job was made, from and before.
+        uid: of the series or the study, whole.
+    """
+
+    state: JobState | None = None
+    code: str | None = None
+    scanner: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    uid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """One line of a list of jobs.
+
+    Attributes:
+        scanner: AE title that sent the series; None when it is unknown.
+        measurements: of measurements.json, as far as there is a result.
+    """
+
+    id: int
+    state: JobState
+    code: str | None
+    reason: str | None
+    series_instance_uid: str
+    instance_count: int
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    scanner: str | None
+    measurements: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, newest first.
+
+    Attributes:
+        newer, older: pass as `after` or `before` for the page on that side; None when there is none.
+    """
+
+    lines: tuple[JobLine, ...]
+    newer: int | None
+    older: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one job, for figures.
+
+    Attributes:
+        seconds: from the last image of its series to its end; None while it is not done.
+    """
+
+    state: JobState
+    code: str | None
+    scanner: str | None
+    created_at: datetime
+    seconds: float | None
+
+
+_SCANNER: Final = (
+    select(associations.c.calling_ae_title)
+    .join(series_associations, series_associations.c.association_id == associations.c.id)
+    .where(series_associations.c.series_instance_uid == jobs.c.series_instance_uid)
+    .order_by(associations.c.id)
+    .limit(1)
+    .correlate(jobs)
+    .scalar_subquery()
+    .label("scanner")
+)
+_LINE: Final = (
+    jobs.c.id,
+    jobs.c.state,
+    jobs.c.code,
+    jobs.c.reason,
+    jobs.c.series_instance_uid,
+    jobs.c.instance_count,
+    jobs.c.created_at,
+    jobs.c.updated_at,
+    jobs.c.ended_at,
+    _SCANNER,
+    jobs.c.measurements,
+)
+
+
+def list_jobs(
+    database: Database, wanted: JobFilter, limit: int, *, before: int | None = None, after: int | None = None
+) -> JobPage:
+    """A page of jobs.
+
+    Args:
+        limit: lines at most.
+        before: only jobs with smaller numbers.
+        after: only jobs with larger numbers, those nearest to it; wins over `before`.
+    """
+    query = page_query(wanted, limit + 1, before, after)
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    more, rows = len(rows) > limit, rows[:limit]
+    if after is not None:
+        rows = rows[::-1]
+    lines = tuple(_line_of(row) for row in rows)
+    has_newer = more if after is not None else before is not None
+    has_older = more if after is None else True
+    return JobPage(
+        lines,
+        newer=lines[0].id if lines and has_newer else None,
+        older=lines[-1].id if lines and has_older else None,
+    )
+
+
+def page_query(wanted: JobFilter, limit: int, before: int | None, after: int | None) -> Any:
+    """See `list_jobs`; newest first, or with `after` the other way round."""
+    query = select(*_LINE).where(*_conditions(wanted)).limit(limit)
+    if after is not None:
+        return query.where(jobs.c.id > min(after, _BEYOND_IDS)).order_by(jobs.c.id)
+    if before is not None:
+        query = query.where(jobs.c.id < min(before, _BEYOND_IDS))
+    return query.order_by(jobs.c.id.desc())
+
+
+def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = []
+    if wanted.state is not None:
+        found.append(is_in(wanted.state))
+        if wanted.state is not JobState.DONE:  # as the partial index names it
+            found.append(jobs.c.state != literal_column("'done'"))
+    if wanted.code is not None:
+        found += [jobs.c.code == wanted.code, jobs.c.code.is_not(None)]
+    if wanted.scanner is not None:
+        found.append(
+            select(series_associations.c.association_id)
+            .join(associations, associations.c.id == series_associations.c.association_id)
+            .where(
+                series_associations.c.series_instance_uid == jobs.c.series_instance_uid,
+                associations.c.calling_ae_title == wanted.scanner,
+            )
+            .exists()
+        )
+    if wanted.since is not None:
+        found.append(jobs.c.created_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(jobs.c.created_at < wanted.until)
+    if wanted.uid is not None:
+        found.append(or_(jobs.c.series_instance_uid == wanted.uid, jobs.c.study_instance_uid == wanted.uid))
+    return found
+
+
+def outcomes(database: Database, since: datetime, limit: int) -> list[Outcome]:
+    """What became of the jobs that were made since, newest first, at most `limit` of them."""
+    query = (
+        select(jobs.c.state, jobs.c.code, _SCANNER, jobs.c.created_at, jobs.c.ended_at, series.c.last_received_at)
+        .outerjoin(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
+        .where(jobs.c.created_at >= since)
+        .order_by(jobs.c.created_at.desc())
+        .limit(limit)
+    )
+    with database.read() as connection:
+        return [_outcome_of(row) for row in connection.execute(query)]
+
+
+def _outcome_of(row: Any) -> Outcome:
+    state = JobState(row.state)
+    seconds = None
+    if state is JobState.DONE and row.ended_at is not None and row.last_received_at is not None:
+        seconds = max(0.0, (row.ended_at - row.last_received_at).total_seconds())
+    return Outcome(state, row.code, row.scanner, row.created_at, seconds)
+
+
+def scanners_seen(database: Database, limit: int = 50) -> list[str]:
+    """Calling AE titles of the newest associations, each once, in order."""
+    newest = select(associations.c.calling_ae_title).order_by(associations.c.id.desc()).limit(1000).subquery()
+    query = select(newest.c.calling_ae_title).distinct().order_by(newest.c.calling_ae_title).limit(limit)
+    with database.read() as connection:
+        return [str(name) for name in connection.execute(query).scalars()]
+
+
+def scanner_of(database: Database, series_instance_uid: str) -> str | None:
+    """AE title that sent the series first; None when it is unknown."""
+    query = (
+        select(associations.c.calling_ae_title)
+        .join(series_associations, series_associations.c.association_id == associations.c.id)
+        .where(series_associations.c.series_instance_uid == series_instance_uid)
+        .order_by(associations.c.id)
+        .limit(1)
+    )
+    with database.read() as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanPoint:
+    """One scan of a patient: the day, the volume in mL with its interval, and the job."""
+
+    job_id: int
+    acquired_on: datetime
+    volume_ml: float
+    interval_ml: tuple[float, float] | None
+
+
+def course_of(database: Database, job_id: int) -> list[ScanPoint]:
+    """The scans with results of the patient of a job, by day; one a study, the newest job of it."""
+    key = select(scans.c.patient_key).where(scans.c.job_id == job_id).scalar_subquery()
+    query = (
+        select(scans.c.job_id, scans.c.study_instance_uid, scans.c.acquired_on, jobs.c.measurements)
+        .join(jobs, jobs.c.id == scans.c.job_id)
+        .where(scans.c.patient_key == key, jobs.c.measurements.is_not(None))
+        .order_by(scans.c.acquired_on, scans.c.job_id)
+        .limit(200)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    of_study = {row.study_instance_uid: row for row in rows}
+    return [point for row in of_study.values() if (point := _point_of(row)) is not None]
+
+
+def _point_of(row: Any) -> ScanPoint | None:
+    volume = row.measurements.get("wmh_volume_ml")
+    if not isinstance(volume, int | float):
+        return None
+    interval = row.measurements.get("volume_interval_ml")
+    low_high = (float(interval[0]), float(interval[1])) if isinstance(interval, list) and len(interval) == 2 else None
+    return ScanPoint(row.job_id, row.acquired_on, float(volume), low_high)
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFigures:
+    """The deliveries of one destination.
+
+    Attributes:
+        waiting: not sent yet; counted up to a limit.
+        oldest_waiting_at: since when the oldest of them waits.
+        last_sent_at: the newest one that arrived.
+        last_words: what the peer answered, or why it was not reached, at the newest one that waits or failed.
+    """
+
+    waiting: int
+    oldest_waiting_at: datetime | None
+    last_sent_at: datetime | None
+    last_words: str | None
+
+
+def destination_figures(database: Database, name: str) -> DestinationFigures:
+    """How the deliveries to a destination stand."""
+    pending = (deliveries.c.state == literal_column("'pending'"), deliveries.c.destination == name)
+    newest = select(deliveries.c.id, deliveries.c.state, deliveries.c.settled_at, deliveries.c.reason).where(
+        deliveries.c.destination == name
+    )
+    with database.read() as connection:
+        waiting, oldest = connection.execute(
+            select(func.count(), func.min(deliveries.c.created_at)).where(*pending)
+        ).one()
+        recent = connection.execute(newest.order_by(deliveries.c.id.desc()).limit(500)).all()
+    sent = [row.settled_at for row in recent if row.state not in _NOT_ARRIVED and row.settled_at is not None]
+    words = next((row.reason for row in recent if row.reason), None)
+    return DestinationFigures(waiting, oldest, max(sent, default=None), words)
+
+
+_NOT_ARRIVED: Final = frozenset(
+    {DeliveryState.PENDING.value, DeliveryState.GIVEN_UP.value, DeliveryState.CANCELLED.value}
+)
+
+
+def audit_page(database: Database, limit: int, before: int | None = None) -> list[tuple[int, AuditEntry]]:
+    """Actions with their numbers, newest first."""
+    query = select(audit.c.id, audit.c.at, audit.c.who, audit.c.action, audit.c.job_id, audit.c.detail)
+    if before is not None:
+        query = query.where(audit.c.id < min(before, _BEYOND_IDS))
+    with database.read() as connection:
+        rows = connection.execute(query.order_by(audit.c.id.desc()).limit(limit)).all()
+    return [(row.id, AuditEntry(row.at, row.who, row.action, row.job_id, row.detail)) for row in rows]
+
+
+def newest_marks(database: Database) -> tuple[int, int]:
+    """Numbers that grow with every line of a timeline and with every association: something has happened."""
+    with database.read() as connection:
+        return _largest(connection, job_events), _largest(connection, associations)
+
+
+def _largest(connection: Connection, table: Any) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one())
+
+
+def newest_instance(database: Database, series_instance_uid: str) -> str | None:
+    """Path of a stored file of the series, relative to STORAGE; None when there is none."""
+    query = (
+        select(instances.c.path)
+        .where(instances.c.series_instance_uid == series_instance_uid)
+        .order_by(instances.c.ordinal)
+        .limit(1)
+    )
+    with database.read() as connection:
+        return connection.execute(query).scalar_one_or_none()
+
+
+def _line_of(row: Row[Any]) -> JobLine:
+    values = dict(row._mapping)
+    return JobLine(**{**values, "state": JobState(values["state"])})

@@ -1,0 +1,1 @@
+"""The page: what an administrator and a radiologist open in the morning. Reads `db`, and calls its transitions."""

@@ -1,0 +1,80 @@
+"""The application: one table of pages, and what stands around it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from db.records import AccountRole
+from dicom_node.web.answers import refusal
+from dicom_node.web.events import event_stream
+from dicom_node.web.guard import Entry, Headers, guarded
+from dicom_node.web.pages import (
+    audit,
+    destinations,
+    entry,
+    job,
+    job_list,
+    models,
+    review,
+    series_list,
+    settings,
+    slices,
+    start,
+)
+from dicom_node.web.site import Site
+from dicom_node.web.visit import Visit
+
+STATIC: Final = Path(__file__).with_name("static")
+_VIEWER, _OPERATOR, _ADMIN = AccountRole.VIEWER, AccountRole.OPERATOR, AccountRole.ADMIN
+
+ENTRIES: Final = (
+    Entry("GET", "/login", None, entry.show_login),
+    Entry("POST", "/login", None, entry.log_in),
+    Entry("GET", "/first", None, entry.show_first),
+    Entry("POST", "/first", None, entry.make_first),
+    Entry("POST", "/theme", None, entry.choose_theme),
+    Entry("POST", "/logout", _VIEWER, entry.log_out),
+    Entry("GET", "/", _VIEWER, start.show),
+    Entry("GET", "/jobs", _VIEWER, job_list.show),
+    Entry("GET", "/jobs/{job}", _VIEWER, job.show),
+    Entry("POST", "/jobs/{job}/retry", _OPERATOR, job.retry),
+    Entry("POST", "/jobs/{job}/cancel", _OPERATOR, job.cancel),
+    Entry("POST", "/jobs/{job}/patient", _OPERATOR, job.show_patient),
+    Entry("GET", "/jobs/{job}/slices", _VIEWER, slices.show),
+    Entry("GET", "/jobs/{job}/slices/{slice}.png", _VIEWER, slices.slice_png),
+    Entry("GET", "/jobs/{job}/pages/{page}.png", _VIEWER, slices.page_png),
+    Entry("GET", "/series", _VIEWER, series_list.show),
+    Entry("GET", "/review", _VIEWER, review.show),
+    Entry("GET", "/models", _VIEWER, models.show),
+    Entry("GET", "/models/{digest}", _VIEWER, models.show_one),
+    Entry("POST", "/models/rollback", _ADMIN, models.roll_back),
+    Entry("GET", "/destinations", _VIEWER, destinations.show),
+    Entry("POST", "/destinations/{name}/test", _OPERATOR, destinations.test),
+    Entry("GET", "/settings", _ADMIN, settings.show),
+    Entry("GET", "/audit", _ADMIN, audit.show),
+)
+
+
+def build_app(site: Site) -> Starlette:
+    """The page as an ASGI application."""
+    routes = [Route(one.path, guarded(site, one), methods=[one.method]) for one in ENTRIES]
+
+    async def events(request: Request) -> Response:
+        return await event_stream(site, request)
+
+    async def unknown(request: Request, _error: Exception) -> Response:
+        return refusal(Visit(site, request.url.path), 404, "There is no such page.")
+
+    return Starlette(
+        routes=[*routes, Route("/events", events), Mount("/static", StaticFiles(directory=STATIC))],
+        middleware=[Middleware(Headers, site=site)],
+        exception_handlers={404: unknown},
+    )

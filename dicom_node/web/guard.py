@@ -1,0 +1,203 @@
+"""What stands before every page: host name, session, role, form token, size of a body; and the headers of every answer.
+
+| threat                                  | what stands against it                                                     |
+|-----------------------------------------|----------------------------------------------------------------------------|
+| another site sends a form               | SameSite=Strict cookie, `Sec-Fetch-Site`, a token of the session in forms  |
+| a name that resolves to us (rebinding)  | the Host header must be a name of ours                                     |
+| script in a DICOM string                | escaping of every value, a policy without inline script and style          |
+| a page of ours in a foreign frame       | `frame-ancestors 'none'`                                                   |
+| a stolen database                       | digests of sessions and tokens, argon2id of passwords                      |
+| guessing passwords                      | an account is locked after some; an unknown name takes as long             |
+| a huge body                             | counted while it is read                                                   |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+
+from db.errors import DatabaseUnavailable, IllegalTransition, UnknownModel, UnknownRow
+from db.records import AccountRole, WebSession
+from dicom_node.node.logs import describe_error
+from dicom_node.web.answers import refusal
+from dicom_node.web.people.secrets import digest_of, form_token, same
+from dicom_node.web.site import Site
+from dicom_node.web.visit import Visit
+
+log = structlog.get_logger()
+
+IDLE_SECONDS: Final = 30 * 60.0
+LONGEST_SECONDS: Final = 10 * 3600.0
+MOST_BODY_BYTES: Final = 64 * 1024
+_THEMES: Final = frozenset({"light", "dark"})
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+Handler = Callable[[Visit], Response]
+
+
+class BodyTooLarge(Exception):
+    """More came than a form of ours can hold."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the table of pages.
+
+    Attributes:
+        method: GET or POST.
+        path: with the parts that vary in braces.
+        role: what the person needs; None: no login.
+        handler: runs in a thread.
+    """
+
+    method: str
+    path: str
+    role: AccountRole | None
+    handler: Handler
+
+
+def cookie_name(site: Site) -> str:
+    """`__Host-`: a browser takes it over TLS only, for this host only (RFC 6265bis 4.1.3.2)."""
+    return "__Host-wmh-node" if site.has_tls else "wmh-node"
+
+
+def guarded(site: Site, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
+    """The endpoint of one row."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await _answer(site, entry, request)
+        except BodyTooLarge:
+            return refusal(Visit(site, request.url.path), 413, "The form is larger than any of this page.")
+        except ClientDisconnect:
+            return Response(status_code=400)
+
+    return endpoint
+
+
+async def _answer(site: Site, entry: Entry, request: Request) -> Response:
+    secret = request.cookies.get(cookie_name(site))
+    person = await run_in_threadpool(_person, site, secret)
+    theme = request.cookies.get("theme", "auto")
+    form = await _form(request) if entry.method == "POST" else {}
+    visit = Visit(
+        site=site,
+        path=request.url.path,
+        person=person,
+        form_token=form_token(secret) if person is not None and secret else "",
+        path_values={name: str(value) for name, value in request.path_params.items()},
+        query=dict(request.query_params),
+        form=form,
+        secret=secret if person is not None else None,
+        theme=theme if theme in _THEMES else "auto",
+    )
+    if (no := _refused(entry, visit, request)) is not None:
+        return no
+    return await run_in_threadpool(_handled, entry.handler, visit)
+
+
+def _person(site: Site, secret: str | None) -> WebSession | None:
+    return site.accounts.session(digest_of(secret), IDLE_SECONDS) if secret else None
+
+
+def _refused(entry: Entry, visit: Visit, request: Request) -> Response | None:
+    is_form = entry.method == "POST"
+    if is_form and request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return refusal(visit, 403, "This form came from another site. Open the page itself, and try again.")
+    if entry.role is None:
+        return None
+    if visit.person is None:
+        return _log_in_first(request)
+    if not visit.person.role.may(entry.role):
+        return refusal(visit, 403, f"This needs an account of role {entry.role}; yours is a {visit.person.role}.")
+    if is_form and not same(visit.form_token, visit.form.get("token", "")):
+        return refusal(visit, 403, "This form is from an earlier session. Go back, load the page again, and try again.")
+    return None
+
+
+def _log_in_first(request: Request) -> Response:
+    if request.headers.get("hx-request"):
+        return Response(status_code=401, headers={"HX-Redirect": "/login"})
+    return RedirectResponse("/login", 303)
+
+
+def _handled(handler: Handler, visit: Visit) -> Response:
+    try:
+        return handler(visit)
+    except (UnknownRow, UnknownModel) as error:
+        return refusal(visit, 404, _sentence(error))
+    except IllegalTransition as error:
+        return refusal(visit, 409, f"{_sentence(error)} Somebody else, or the node itself, was faster: look again.")
+    except DatabaseUnavailable as error:
+        log.warning("database does not answer", detail=str(error))
+        return refusal(visit, 503, "The database does not answer just now. Nothing is lost; try again in a minute.")
+    except Exception as error:
+        # Without the traceback's values, which may be a patient's.
+        log.error("a page failed", path=visit.path, error=describe_error(error))  # noqa: TRY400
+        return refusal(visit, 500, "This page failed. The reason is in the node's log.")
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY_BYTES:
+            raise BodyTooLarge
+    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
+
+
+class Headers:
+    """ASGI middleware: refuses foreign host names, and puts the headers on every answer."""
+
+    def __init__(self, app: Any, site: Site) -> None:
+        self._app = app
+        self._site = site
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        names = self._site.host_names
+        if names is not None and (Request(scope).url.hostname or "").strip("[]") not in names:
+            plain = "Unknown host name. Set WMH_NODE_WEB_URL to the address by which people open this page.\n"
+            await Response(plain, 421, dict(HEADERS), "text/plain")(scope, receive, send)
+            return
+        is_static = scope["path"].startswith("/static/")
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                had = {name.lower() for name, _ in message["headers"]}
+                more = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+                if b"cache-control" not in had:
+                    more.append((b"cache-control", b"max-age=3600" if is_static else b"no-store"))
+                if self._site.has_tls:
+                    more.append((b"strict-transport-security", b"max-age=31536000"))
+                message["headers"] = [*message["headers"], *more]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

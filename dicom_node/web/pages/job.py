@@ -1,0 +1,154 @@
+"""One job: its timeline, why it was rejected, its results and pictures, its deliveries; and what a person may do."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+from starlette.responses import Response
+
+from db.audit import record_action
+from db.browse import course_of, newest_instance, scanner_of
+from db.errors import UnknownRow
+from db.records import Job, JobState
+from db.transitions import TRANSITIONS, JobAction
+from dicom_node.node.job_words import job_standing
+from dicom_node.node.outbox import Outbox
+from dicom_node.results.pages.refusal_words import advice_for
+from dicom_node.web.answers import page, plain_mapping, to
+from dicom_node.web.pictures.charts import course_chart
+from dicom_node.web.visit import Visit
+
+_SHOWN_LESIONS: Final = 12
+_PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate")
+_MOST_REASON: Final = 500
+
+
+def show(visit: Visit) -> Response:
+    """`GET /jobs/{job}`."""
+    return _shown(visit, job_of(visit), None)
+
+
+def retry(visit: Visit) -> Response:
+    """`POST /jobs/{job}/retry`."""
+    job = visit.site.jobs.retry(job_of(visit).id, by=visit.who)
+    return to(f"/jobs/{job.id}")
+
+
+def cancel(visit: Visit) -> Response:
+    """`POST /jobs/{job}/cancel`, with a reason."""
+    why = visit.form.get("reason", "").strip()[:_MOST_REASON]
+    job = visit.site.jobs.cancel(job_of(visit).id, by=f"{visit.who}: {why}" if why else visit.who)
+    return to(f"/jobs/{job.id}")
+
+
+def show_patient(visit: Visit) -> Response:
+    """`POST /jobs/{job}/patient`: who the patient is, from a stored object; each look is in the audit."""
+    job = job_of(visit)
+    with visit.site.database.write() as connection:
+        words = "name, ID and birth date"
+        record_action(connection, visit.site.database.clock(), visit.who, "look at patient", job.id, words)
+    return _shown(visit, job, _patient(visit, job))
+
+
+def job_of(visit: Visit) -> Job:
+    """The job of the path.
+
+    Raises:
+        UnknownRow: there is none.
+    """
+    number = visit.number("job")
+    if number is None:
+        raise UnknownRow("there is no such job")
+    return visit.site.jobs.get(number)
+
+
+def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
+    site = visit.site
+    deliveries = site.deliveries.list(job.id)
+    standing = job_standing(job, deliveries, site.database.clock())
+    course = course_of(site.database, job.id)
+    folder = Outbox(site.settings.storage.absolute() / "outbox").of_job(job.id)
+    objects = [] if folder is None else sorted(file for file in folder.iterdir() if file.suffix == ".dcm")
+    measured = plain_mapping(job.measurements)
+    return page(
+        visit,
+        "job.html",
+        job=job,
+        standing=[sentence for sentence in standing if "`wmh-node" not in sentence][:1],
+        deliveries=deliveries,
+        events=_events(visit, job),
+        scanner=scanner_of(site.database, job.series_instance_uid),
+        advice=advice_for(job.code or "") if job.state is JobState.REJECTED else None,
+        measured=measured,
+        numbers=_numbers(measured),
+        lesions=list(measured.get("lesions") or [])[:_SHOWN_LESIONS],
+        more_lesions=max(0, len(measured.get("lesions") or []) - _SHOWN_LESIONS),
+        objects=[(file.name, file.stat().st_size) for file in objects],
+        has_pictures=any(file.name == "seg.dcm" for file in objects),
+        summary_pages=len(site.slices.page_files(job.id)),
+        course=course_chart(course, job.id) if len(course) > 1 else None,
+        course_points=course,
+        feedback=site.feedback.of_series(job.series_instance_uid),
+        patient=patient,
+        may_retry=visit.site.jobs.of_series(job.series_instance_uid)[-1].id == job.id
+        and job.state in _from(JobAction.RETRY),
+        may_cancel=job.state in _from(JobAction.CANCEL),
+    )
+
+
+def _from(action: JobAction) -> frozenset[JobState | None]:
+    return frozenset(TRANSITIONS[action])
+
+
+def _events(visit: Visit, job: Job) -> list[tuple[Any, str, str, float]]:
+    """(time, what, detail, seconds after the line before)."""
+    found, before = [], None
+    for event in visit.site.jobs.events(job.id):
+        found.append((event.at, event.what, event.detail, (event.at - (before or event.at)).total_seconds()))
+        before = event.at
+    return found
+
+
+_ROWS: Final = (
+    ("WMH volume", "wmh_volume_ml", "mL", "volume_interval_ml"),
+    ("periventricular", "periventricular_volume_ml", "mL", "periventricular_interval_ml"),
+    ("deep", "deep_volume_ml", "mL", "deep_interval_ml"),
+    ("lesions", "lesion_count", "", None),
+    ("brain volume", "brain_volume_ml", "mL", None),
+    ("ventricle volume", "ventricle_volume_ml", "mL", None),
+    ("uncertainty index", "uncertainty_index", "", None),
+)
+
+
+def _numbers(measured: Any) -> list[tuple[str, str, str]]:
+    """(name, value with unit, interval) of what was measured."""
+    found = []
+    for name, key, unit, interval_key in _ROWS:
+        value = measured.get(key)
+        if not isinstance(value, int | float):
+            continue
+        digits = f"{value:.0f}" if key == "lesion_count" else f"{value:.3f}" if not unit else f"{value:.1f}"
+        interval = measured.get(interval_key) if interval_key else None
+        limits = f"{interval[0]:.1f} to {interval[1]:.1f} {unit}" if isinstance(interval, list) else ""
+        found.append((name, f"{digits} {unit}".strip(), limits))
+    fazekas = plain_mapping(measured.get("fazekas"))
+    if fazekas:
+        grades = f"periventricular {fazekas.get('periventricular')}, deep {fazekas.get('deep')}"
+        found.append(("Fazekas, derived", grades, ""))
+    return found
+
+
+def _patient(visit: Visit, job: Job) -> dict[str, str]:
+    """Who the patient is; empty when no stored file can be read."""
+    path = newest_instance(visit.site.database, job.series_instance_uid)
+    if path is None:
+        return {}
+    try:
+        header = dcmread(
+            visit.site.settings.storage.absolute() / path, stop_before_pixels=True, specific_tags=list(_PATIENT)
+        )
+        return {name: str(header.get(name, "")) for name in _PATIENT}
+    except (OSError, InvalidDicomError, ValueError, TypeError, AttributeError, NotImplementedError):
+        return {}

@@ -1,0 +1,59 @@
+"""The list of jobs, with filters; a page at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from db.browse import JobFilter, list_jobs, scanners_seen
+from db.records import JobState
+from dicom_node.web.answers import page
+from dicom_node.web.visit import Visit
+
+_LINES: Final = 50
+_FIELDS: Final = ("state", "code", "scanner", "since", "until", "uid")
+
+
+def show(visit: Visit) -> Response:
+    """`GET /jobs?state=&code=&scanner=&since=&until=&uid=&before=&after=`."""
+    wanted = filter_of(visit)
+    found = list_jobs(visit.site.database, wanted, _LINES, before=visit.number("before"), after=visit.number("after"))
+    given = {name: visit.query.get(name, "") for name in _FIELDS}
+    kept = urlencode({name: value for name, value in given.items() if value})
+    return page(
+        visit,
+        "jobs.html",
+        lines=found.lines,
+        newer=found.newer,
+        older=found.older if len(found.lines) == _LINES else None,
+        given=given,
+        kept=f"{kept}&" if kept else "",
+        is_first=visit.number("before") is None and visit.number("after") is None,
+        states=list(JobState),
+        scanners=scanners_seen(visit.site.database),
+    )
+
+
+def filter_of(visit: Visit) -> JobFilter:
+    """What the query asks for; a value that cannot be is no filter."""
+    query = {name: value.strip() for name, value in visit.query.items() if value.strip()}
+    state = query.get("state")
+    until = _day(query.get("until"))
+    return JobFilter(
+        state=JobState(state) if state in list(JobState) else None,
+        code=query.get("code"),
+        scanner=query.get("scanner"),
+        since=_day(query.get("since")),
+        until=None if until is None else until + timedelta(days=1),
+        uid=query.get("uid"),
+    )
+
+
+def _day(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None

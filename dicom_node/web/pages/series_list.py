@@ -1,0 +1,37 @@
+"""Series that are still arriving, and why others were refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import Final
+
+from starlette.responses import Response
+
+from db.browse import JobFilter, list_jobs, outcomes
+from db.records import JobState
+from dicom_node.node.job_words import series_standing
+from dicom_node.results.pages.refusal_words import advice_for
+from dicom_node.web.answers import page
+from dicom_node.web.visit import Visit
+
+_DAYS: Final = 30
+_MOST: Final = 50_000
+
+
+def show(visit: Visit) -> Response:
+    """`GET /series`."""
+    database = visit.site.database
+    now = database.clock()
+    arriving = [(one, series_standing(one, now)) for one in visit.site.inbox.open_series()[:100]]
+    found = outcomes(database, now - timedelta(days=_DAYS), _MOST)
+    refused = Counter(one.code for one in found if one.state is JobState.REJECTED and one.code)
+    return page(
+        visit,
+        "series.html",
+        arriving=arriving,
+        reasons=[(code, count, advice_for(code)) for code, count in refused.most_common()],
+        most=max(refused.values(), default=1),
+        days=_DAYS,
+        newest=list_jobs(database, JobFilter(state=JobState.REJECTED), 20).lines,
+    )

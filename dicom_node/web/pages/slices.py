@@ -1,0 +1,53 @@
+"""The slice viewer: our own images, with the mask on or off."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from db.audit import record_action
+from db.errors import UnknownRow
+from dicom_node.node.errors import WmhNodeError
+from dicom_node.web.answers import page, refusal
+from dicom_node.web.pages.job import job_of
+from dicom_node.web.pictures.slices import page_png as drawn_page
+from dicom_node.web.visit import Visit
+
+_KEPT = {"Cache-Control": "private, max-age=600"}
+
+
+def show(visit: Visit) -> Response:
+    """`GET /jobs/{job}/slices?slice=&mask=`; the look is in the audit."""
+    job = job_of(visit)
+    try:
+        found = visit.site.slices.pictures(job)
+    except WmhNodeError as error:
+        return refusal(visit, 409, f"The images cannot be shown: {error}")
+    if found is None:
+        return refusal(visit, 404, f"Job {job.id} has no result whose images could be shown.")
+    asked = visit.number("slice")
+    at = found.fullest if asked is None else min(max(asked - 1, 0), len(found.plain) - 1)
+    if asked is None:
+        with visit.site.database.write() as connection:
+            record_action(connection, visit.site.database.clock(), visit.who, "look at images", job.id, "")
+    return page(
+        visit, "slices.html", job=job, at=at, count=len(found.plain), found=found, mask=visit.query.get("mask") != "0"
+    )
+
+
+def slice_png(visit: Visit) -> Response:
+    """`GET /jobs/{job}/slices/{slice}.png?mask=`: slices count from 1, from feet to head."""
+    job, number = job_of(visit), visit.number("slice")
+    found = visit.site.slices.pictures(job)
+    if found is None or number is None or not 0 < number <= len(found.plain):
+        raise UnknownRow(f"job {job.id} has no such slice")
+    images = found.plain if visit.query.get("mask") == "0" else found.marked
+    return Response(images[number - 1], media_type="image/png", headers=_KEPT)
+
+
+def page_png(visit: Visit) -> Response:
+    """`GET /jobs/{job}/pages/{page}.png`: the pages that the PACS gets."""
+    job, number = job_of(visit), visit.number("page")
+    files = visit.site.slices.page_files(job.id)
+    if number is None or not 0 < number <= len(files):
+        raise UnknownRow(f"job {job.id} has no such page")
+    return Response(drawn_page(files[number - 1]), media_type="image/png", headers=_KEPT)

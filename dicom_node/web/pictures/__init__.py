@@ -1,0 +1,1 @@
+"""Images and charts, drawn here: slices as PNG, figures as SVG."""

@@ -1,0 +1,145 @@
+"""Every page of a node with real jobs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from support.page_node import ATTRIBUTE, HOSTILE_AE, SCRIPT, PageNode
+
+from db.audit import audit_entries
+
+Browse = Callable[..., Any]
+
+
+def test_start(node: PageNode, browser: Browse) -> None:
+    """The start page says the state in one sentence, and offers the button that mends a failed job to who may."""
+    text = browser("viewer").get("/")
+    assert (
+        "The destination takes results; 1 series is waiting for the worker; 2 series are being sent; 1 thing needs you."
+        in text
+    )
+    assert f"Job {node.jobs['failed']} failed" in text
+    assert "Try again" not in text
+    assert f'action="/jobs/{node.jobs["failed"]}/retry"' in browser("operator").get("/")
+
+
+def test_hostile_headers_stay_text(node: PageNode, browser: Browse) -> None:
+    """No text of a DICOM object, an AE title or a reason becomes an element of any page."""
+    person = browser("admin")
+    token = person.token()
+    pages = ["/", "/jobs", "/series", "/review", "/models", "/destinations", "/settings", "/audit"]
+    pages += [f"/jobs/{job}" for job in node.jobs.values()] + [f"/jobs/{node.jobs['late']}/slices"]
+    texts = [person.get(path) for path in pages]
+    texts.append(person.client.post(f"/jobs/{node.jobs['late']}/patient", data={"token": token}).text)
+    for text in texts:
+        assert SCRIPT not in text
+        assert ATTRIBUTE not in text
+        assert HOSTILE_AE not in text
+    together = "".join(texts)
+    assert "&lt;script&gt;" in together
+    assert "&lt;i&gt;AE" in together
+
+
+def test_patients_only_on_request_and_audited(node: PageNode, browser: Browse) -> None:
+    """No page shows who a patient is; an operator may look, and each look is in the audit."""
+    operator = browser("operator")
+    job = node.jobs["late"]
+    for path in ("/", "/jobs", f"/jobs/{job}", "/review", f"/jobs/{job}/slices"):
+        assert "Zwetschge" not in operator.get(path)
+        assert "774411" not in operator.get(path)
+    assert "Zwetschge" in operator.post(f"/jobs/{job}/patient", status=200)
+    looked = [one for one in audit_entries(node.setting.database) if one.action == "look at patient"]
+    assert (looked[0].who, looked[0].job_id) == ("operator (page)", job)
+
+
+def test_jobs_are_filtered_and_paged(node: PageNode, browser: Browse) -> None:
+    """State, reason, scanner, day and UID narrow the list; a value that cannot be is no filter."""
+    person = browser("viewer")
+
+    def listed(query: str) -> set[int]:
+        text = person.get(f"/jobs?{query}")
+        return {job for job in node.jobs.values() if f'<a href="/jobs/{job}">' in text}
+
+    every = set(node.jobs.values())
+    assert listed("") == every
+    assert listed("state=rejected") == {node.jobs["rejected"]} == listed("code=not_axial")
+    assert listed("scanner=MR3") == {node.jobs["failed"]}
+    assert listed("since=2001-01-01&until=2002-01-01") == set()
+    series = node.setting.jobs.get(node.jobs["late"]).series_instance_uid
+    assert listed(f"uid={series}") == {node.jobs["late"]}
+    assert listed("state=lost&since=yesterday&before=x&after=%00") == every
+    assert listed(f"before={node.jobs['rejected']}") == {node.jobs["early"], node.jobs["late"]}
+    assert listed("before=99999999999") == every
+
+
+def test_job_in_detail(node: PageNode, browser: Browse) -> None:
+    """A job shows its timeline, numbers, deliveries, objects and earlier scans; a rejected one what to do."""
+    person = browser("viewer")
+    text = person.get(f"/jobs/{node.jobs['late']}")
+    for words in ("Timeline", "WMH volume", "sr.dcm", "pending", "WMH volume of 2 scans over time"):
+        assert words in text, words
+    assert "Send an axial FLAIR series of the examination" in person.get(f"/jobs/{node.jobs['rejected']}")
+    assert "The model could not be loaded" not in person.get("/nowhere", 404)
+    assert "There is no job 999" in person.get("/jobs/999", 404)
+    person.get("/jobs/%3Cscript%3E", 404)
+
+
+def test_slices_with_and_without_the_mask(node: PageNode, browser: Browse) -> None:
+    """Slices are our own PNGs; the mask colours some voxels and changes nothing else; a look is audited."""
+    person = browser("viewer")
+    job = node.jobs["late"]
+    page = person.get(f"/jobs/{job}/slices")
+    assert 'data-count="12"' in page
+
+    def picture(path: str) -> np.ndarray:
+        answer = person.client.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png"), path
+        return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"), int)
+
+    found = node.site.slices.pictures(node.setting.jobs.get(job))
+    number = found.fullest + 1
+    plain, marked = (picture(f"/jobs/{job}/slices/{number}.png?mask={mask}") for mask in "01")
+    different = np.abs(plain - marked).max(axis=2) > 12
+    assert 0.001 < different.mean() < 0.3
+    assert np.ptp(plain[..., 0] - plain[..., 2]) == 0  # grey
+    assert picture(f"/jobs/{job}/pages/1.png").shape[0] > 500
+    for path in (f"/jobs/{job}/slices/13.png", f"/jobs/{job}/slices/0.png", f"/jobs/{job}/pages/99.png"):
+        person.get(path, 404)
+    person.get(f"/jobs/{node.jobs['rejected']}/slices", 404)
+    assert audit_entries(node.setting.database)[0].action == "look at images"
+
+
+def test_actions_go_by_the_transitions(node: PageNode, browser: Browse) -> None:
+    """Retry and cancel change the job as the command line does, with the person in the audit; once only."""
+    operator = browser("operator")
+    failed = node.jobs["failed"]
+    operator.post(f"/jobs/{failed}/retry")
+    assert str(node.setting.jobs.get(failed).state) == "queued"
+    operator.post(f"/jobs/{failed}/cancel", reason="sent twice <b>")
+    assert str(node.setting.jobs.get(failed).state) == "cancelled"
+    assert "sent twice &lt;b&gt;" in operator.get(f"/jobs/{failed}")
+    assert "expected" in operator.post(f"/jobs/{failed}/cancel", status=409)
+    entry = audit_entries(node.setting.database)[0]
+    assert (entry.action, entry.job_id) == ("cancel", failed)
+    assert "operator (page)" in entry.who
+
+
+def test_settings_and_destinations(node: PageNode, browser: Browse) -> None:
+    """Settings show names, values and sources; a destination answers a test; nothing to roll back changes nothing."""
+    admin = browser("admin")
+    assert "WMH_NODE_WEB_PORT" in admin.get("/settings")
+    assert "pacs answers C-ECHO." in admin.post("/destinations/pacs/test", status=200)
+    admin.post("/destinations/nowhere/test", status=404)
+    assert "Nothing was changed" in admin.post("/models/rollback", status=409, reason="x")
+
+
+def test_theme_is_remembered(browser: Browse) -> None:
+    """Light or dark is chosen without JavaScript, also before the login; another value is none."""
+    client = browser().client
+    for theme, shown in (("dark", "dark"), ("<script>", "auto")):
+        assert client.post("/theme", data={"theme": theme}).headers["location"] == "/"
+        assert f'data-theme="{shown}"' in client.get("/login").text
