@@ -36,6 +36,7 @@ from dicom_node.cli.context import (
     settings_or_exit,
 )
 from dicom_node.cli.feedback_words import explained, plain_feedback
+from dicom_node.cli.finding import SeriesFinder
 from dicom_node.node.job_words import delivery_lines, job_standing, plain, series_standing, shown_time
 
 app = typer.Typer(help="Show the job of each series, its state and the reason for it.", no_args_is_help=True)
@@ -58,6 +59,7 @@ class _Tables:
     jobs: JobTable
     deliveries: DeliveryTable
     feedback: FeedbackTable
+    storage: Path
     now: datetime
 
 
@@ -66,17 +68,34 @@ def list_jobs(
     state: Annotated[
         list[str] | None, typer.Option("--state", help="Only jobs in this state; may be repeated.")
     ] = None,
+    find: Annotated[
+        str | None,
+        typer.Option("--find", help="Only of this study or series UID, accession number, or series description."),
+    ] = None,
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only series that have no job yet.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of lines, newest first.")] = 50,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first, and below them the series that wait for more slices or for a look."""
     states = [_state(name) for name in state] if state else None
     with _tables(config) as tables:
-        found = tables.jobs.list(states, limit)
+        finder = SeriesFinder(find, tables.inbox, tables.storage)
+        found = [] if waiting else finder.keep(tables.jobs.list(states, None if find else limit), limit)
+        open_series = [] if states and not waiting else finder.keep(tables.inbox.open_series())
+        now = tables.now
     if as_json:
-        print_json([plain(job) for job in found])
+        print_json([plain(one) for one in (open_series if waiting else found)])
         return
+    if not waiting:
+        _print_jobs(found)
+    for activity in open_series:
+        study = f", study {activity.study_instance_uid}"
+        words = series_standing(activity, now)
+        out.print(f"waiting: series {activity.series_instance_uid}{study}: {words}", markup=False)
+
+
+def _print_jobs(found: Sequence[Job]) -> None:
     table = Table(box=None)
     for heading in ("job", "state", "changed", "instances", "attempts"):
         table.add_column(heading, no_wrap=True)
@@ -182,6 +201,7 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
             jobs=JobTable(database, settings.max_attempts),
             deliveries=DeliveryTable(database),
             feedback=FeedbackTable(database),
+            storage=settings.storage.absolute(),
             now=database.clock(),
         )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset, dcmwrite
 from support.node import run_cli
 from support.received import instance, series_uid
 
@@ -167,3 +169,27 @@ def test_bad_questions(
     done = run_cli("jobs", *arguments, environment=environment, code=code)
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_series_that_wait_are_listed_and_found(environment: dict[str, str], database: Database, tmp_path: Path) -> None:
+    """A series without a job stands below the jobs, and is found by accession number and description; the JSON list of
+    jobs stays a list of jobs."""
+    _failed_delivery(database)
+    inbox, uid = Inbox(database), series_uid(2)
+    association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver-1")
+    waiting = replace(instance(uid, 1, association), path="inbox/ab/one.dcm")
+    (tmp_path / "inbox" / "ab").mkdir(parents=True)
+    image = Dataset()
+    image.SOPClassUID, image.SOPInstanceUID = waiting.sop_class_uid, waiting.sop_instance_uid
+    image.AccessionNumber, image.SeriesDescription = "A1234", "Ax T2 FLAIR"
+    dcmwrite(tmp_path / waiting.path, image, implicit_vr=False, little_endian=True, enforce_file_format=False)
+    inbox.record([waiting])
+    shown = run_cli("jobs", "list", environment=environment).stdout
+    assert f"waiting: series {uid}, study {waiting.study_instance_uid}: 1 instances, the last one" in shown
+    assert series_uid(1) in shown
+    found = json.loads(run_cli("jobs", "list", "--json", "--find", "a1234", environment=environment).stdout)
+    assert found == []
+    found = json.loads(
+        run_cli("jobs", "list", "--json", "--waiting", "--find", "t2 flair", environment=environment).stdout
+    )
+    assert [one["series_instance_uid"] for one in found] == [uid]
