@@ -140,7 +140,7 @@ class FeedbackMatcher:
         return self._refused(one, refusal, facts, candidates[0])
 
     def _judged(self, one: Feedback, facts: FeedbackFacts, candidate: _Candidate, *, ours: bool) -> FeedbackDecision:
-        found = self._reader.judge(self._storage / one.path, self._storage, self._source(candidate.job), ours=ours)
+        found = self._reader.examine(self._storage / one.path, self._storage, self._source(candidate.job), ours=ours)
         series_uid, job = candidate.series_instance_uid, candidate.job
         if isinstance(found, Own):
             return FeedbackDecision(FeedbackState.OWN, facts, series_uid, job.id)

@@ -112,7 +112,7 @@ class FeedbackReader:
         _, facts, ours = self._ask(["describe", str(file)])
         return FeedbackFacts(**facts), bool(ours)
 
-    def judge(self, file: Path, storage: Path, source: Source, *, ours: bool) -> Findings | Own:
+    def examine(self, file: Path, storage: Path, source: Source, *, ours: bool) -> Findings | Own:
         """Check an object against a series, and compare it with the model's own mask.
 
         Args:

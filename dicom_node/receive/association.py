@@ -277,7 +277,7 @@ class Association:
         request = decode_associate_request(body)
         self._request = request
         self._log = self._log.bind(calling=request.calling_ae_title)
-        refused = self._context.admission.judge(request, self.address)
+        refused = self._context.admission.refusal_of(request, self.address)
         if refused is None and self._end_reason is not None:
             refused = TEMPORARY_CONGESTION, self._end_reason
         if refused is None and not self._context.connections.associate(self):

@@ -64,7 +64,7 @@ class Admission:
     ae_title: str
     peers: tuple[AllowedPeer, ...]
 
-    def judge(self, request: AssociateRequest, address: str) -> tuple[Rejection, str] | None:
+    def refusal_of(self, request: AssociateRequest, address: str) -> tuple[Rejection, str] | None:
         """None when the association may be accepted, else the rejection and the reason for the log."""
         if not supports_version_1(request):
             return PROTOCOL_VERSION_NOT_SUPPORTED, f"protocol version {request.protocol_version:#06x}"

@@ -21,7 +21,7 @@ from training.evaluate.document import (
 from training.evaluate.figures import agreement_figure, density_figure, line_figures, triage_figure, violin_figures
 from training.evaluate.groups import figure_group, groups_of, is_divided
 from training.evaluate.inter_rater import inter_rater
-from training.evaluate.paper import Beside
+from training.evaluate.paper import PaperReference
 from training.evaluate.risk_coverage import risk_coverage_curves
 from training.evaluate.scored_case import ScoredCase
 from training.evaluate.statistics import statistics_of
@@ -50,7 +50,7 @@ def assemble(
     drawn_names = {record.case for record in drawn}
     pictured = [case for case in judged if case.record.case in drawn_names]
     network = network_of(model.architecture) or SE_UNET
-    beside = Beside(network, is_divided(groups), settings.distance_rule)
+    paper_reference = PaperReference(network, is_divided(groups), settings.distance_rule)
     raters = inter_rater([case.rated for case in pictured if case.rated is not None])
     return Evaluation(
         evaluated_at=evaluated_at,
@@ -61,14 +61,14 @@ def assemble(
         figure_group=name,
         cases=tuple(records),
         statistics=statistics_of(groups, settings, network),
-        violins=violin_figures(drawn, beside),
+        violins=violin_figures(drawn, paper_reference),
         lines=line_figures(drawn),
         representatives=tuple(representatives),
         density=density_figure(drawn),
         triage=triage_figure(drawn, settings, raters),
         agreement=agreement_figure(drawn, settings),
         baseline=baseline_table(records),
-        stratifications=stratifications(drawn, beside),
+        stratifications=stratifications(drawn, paper_reference),
         training_size=training_size or _NO_SIZES,
         reliability=reliability_curve(
             [case.reliability for case in pictured], settings.calibration_bins, settings.near_lesion_mm

@@ -29,7 +29,7 @@ from training.evaluate.document import (
 )
 from training.evaluate.means import SHARE, mean_with_interval
 from training.evaluate.outliers import find_outliers
-from training.evaluate.paper import Beside
+from training.evaluate.paper import PaperReference
 from training.evaluate.strata import (
     Division,
     by_dsc,
@@ -43,16 +43,16 @@ from training.evaluate.tests_of_difference import anova
 
 FEWEST_FOR_DENSITY: Final = 10
 
-_PAPER: Final = Beside()
+_PAPER: Final = PaperReference()
 
 Divide = Callable[[Sequence[CaseRecord]], Division]
 
 
-def violin_figures(records: Sequence[CaseRecord], beside: Beside = _PAPER) -> tuple[ViolinFigure, ...]:
+def violin_figures(records: Sequence[CaseRecord], paper_reference: PaperReference = _PAPER) -> tuple[ViolinFigure, ...]:
     """Figures 1A (infarct volume) and 1B (WMH volume), with the paper's means that stand beside them."""
     return (
-        _violin("1A", "infarct_volume", "DSC by infarct volume", by_infarct_volume(records), beside),
-        _violin("1B", "wmh_tertile", "DSC by WMH volume", by_wmh_tertile(records), beside),
+        _violin("1A", "infarct_volume", "DSC by infarct volume", by_infarct_volume(records), paper_reference),
+        _violin("1B", "wmh_tertile", "DSC by WMH volume", by_wmh_tertile(records), paper_reference),
     )
 
 
@@ -133,7 +133,7 @@ def agreement_figure(records: Sequence[CaseRecord], settings: EvaluationSettings
     )
 
 
-def _violin(figure: str, name: str, title: str, division: Division, beside: Beside) -> ViolinFigure:
+def _violin(figure: str, name: str, title: str, division: Division, paper_reference: PaperReference) -> ViolinFigure:
     values = {label: tuple(record.dsc for record in records) for label, records in division.strata.items()}
     if division.empty:
         return ViolinFigure(figure=figure, title=title, x_label=division.by, y_label="DSC", note=division.note)
@@ -144,7 +144,7 @@ def _violin(figure: str, name: str, title: str, division: Division, beside: Besi
         x_label=division.by,
         y_label="DSC",
         groups=tuple(
-            SampleGroup(label=label, values=numbers, paper=beside.stratum(name, label))
+            SampleGroup(label=label, values=numbers, paper=paper_reference.stratum(name, label))
             for label, numbers in values.items()
         ),
         p=test.p,

@@ -103,7 +103,7 @@ _REGIONS: Final = ("region_10mm", "region_7mm5", "pv_", "deep_")
 
 
 @dataclass(frozen=True)
-class Beside:
+class PaperReference:
     """Which of the paper's numbers stand beside an evaluation.
 
     Attributes:

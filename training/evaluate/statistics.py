@@ -30,7 +30,7 @@ from training.evaluate.correlation import (
 from training.evaluate.document import CaseRecord, EvaluationSettings, Statistic
 from training.evaluate.groups import is_divided
 from training.evaluate.means import mean_with_interval, range_of
-from training.evaluate.paper import Beside
+from training.evaluate.paper import PaperReference
 from training.evaluate.region_words import NO_VENTRICLES, in_3d
 from training.evaluate.seen import is_by_seen_ventricles, is_divided_by_seen_ventricles, seen_ventricles_note
 
@@ -137,9 +137,9 @@ def statistics_of(
     groups: Mapping[str, Sequence[CaseRecord]], settings: EvaluationSettings, network: Network = SE_UNET
 ) -> tuple[Statistic, ...]:
     """All statistics of all groups; the same names in every group, the paper's numbers of `network` beside them."""
-    beside = Beside(network, is_divided(groups), settings.distance_rule)
+    paper_reference = PaperReference(network, is_divided(groups), settings.distance_rule)
     return tuple(
-        found.model_copy(update={"paper": beside.figure(found.name, group)})
+        found.model_copy(update={"paper": paper_reference.figure(found.name, group)})
         for group, records in groups.items()
         for found in _group(group, records, settings)
     )

@@ -9,7 +9,7 @@ from segmentation.regions import DistanceRule
 from training.evaluate.columns import Value, both_defined, defined, dsc, uncertainty_index, undefined_for
 from training.evaluate.document import CaseRecord, Stratification, Stratum
 from training.evaluate.means import SHARE, mean_with_interval
-from training.evaluate.paper import Beside
+from training.evaluate.paper import PaperReference
 from training.evaluate.region_words import NO_VENTRICLES, in_3d
 from training.evaluate.seen import is_divided_by_seen_ventricles, seen_ventricles_note
 from training.evaluate.strata import (
@@ -24,16 +24,20 @@ from training.evaluate.strata import (
 )
 from training.evaluate.tests_of_difference import anova, bonferroni_pairs, paired_t
 
-_PAPER: Final = Beside()
+_PAPER: Final = PaperReference()
 
 
-def stratifications(records: Sequence[CaseRecord], beside: Beside = _PAPER) -> tuple[Stratification, ...]:
+def stratifications(
+    records: Sequence[CaseRecord], paper_reference: PaperReference = _PAPER
+) -> tuple[Stratification, ...]:
     """Every stratification of the paper, and the sites, with the paper's means that stand beside them."""
-    return tuple(_with_paper(found, beside) for found in _stratifications(records, beside.distance_rule))
+    return tuple(
+        _with_paper(found, paper_reference) for found in _stratifications(records, paper_reference.distance_rule)
+    )
 
 
-def _with_paper(found: Stratification, beside: Beside) -> Stratification:
-    rows = (row.model_copy(update={"paper": beside.stratum(found.name, row.label)}) for row in found.rows)
+def _with_paper(found: Stratification, paper_reference: PaperReference) -> Stratification:
+    rows = (row.model_copy(update={"paper": paper_reference.stratum(found.name, row.label)}) for row in found.rows)
     return found.model_copy(update={"rows": tuple(rows)})
 
 

@@ -80,7 +80,7 @@ def fit_member(
             model.set_weights(initial)
         if first < recipe.epochs and recipe.start_share:
             (folder / recipe.result_file).unlink(missing_ok=True)  # of a training that was thrown away
-        judge = _Judge(recipe, validation, devices)
+        validator = _Validation(recipe, validation, devices)
         history = list(checkpoint.history())
         last = min(recipe.epochs, stop_after or recipe.epochs)
         for epoch in range(first, last):
@@ -94,7 +94,7 @@ def fit_member(
                     f"{checkpoint.name}: the loss of epoch {epoch + 1} is {loss}: lower the learning_rate of "
                     f"{recipe.name}"
                 )
-            history.append(EpochRecord(epoch + 1, loss, judge.dsc(model)))
+            history.append(EpochRecord(epoch + 1, loss, validator.dsc(model)))
             checkpoint.save(model, epoch + 1, history)
             if on_epoch is not None:
                 on_epoch(history[-1])
@@ -128,7 +128,7 @@ def _set_seed(seed: int) -> None:
         np.random.seed(seed)
 
 
-class _Judge:
+class _Validation:
     """Scores a model in training; where it trains on crops, a second one of its weights sees whole slices."""
 
     def __init__(self, recipe: Recipe, cases: ValidationCases | None, devices: int) -> None:

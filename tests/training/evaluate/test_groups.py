@@ -7,7 +7,7 @@ from support.evaluations import made_up_records
 from training.evaluate.architecture import SE_UNET, UNET
 from training.evaluate.document import EvaluationSettings
 from training.evaluate.groups import figure_group, groups_of, is_divided
-from training.evaluate.paper import PAPER, STRATA, Beside, external_mean
+from training.evaluate.paper import PAPER, STRATA, PaperReference, external_mean
 from training.evaluate.statistics import statistics_of
 from training.evaluate.stratify import stratifications
 
@@ -41,7 +41,7 @@ def test_every_figure_of_the_paper_finds_its_place() -> None:
 
 def test_the_paper_stands_beside_the_right_group() -> None:
     """Internal test 0.675, external 0.722, which stands beside a cohort without splits too; a single site has none."""
-    found = {group: Beside().figure("dsc_mean", group) for group in ("split:test", "external", "all", "site:A")}
+    found = {group: PaperReference().figure("dsc_mean", group) for group in ("split:test", "external", "all", "site:A")}
     assert [found[g].value for g in ("split:test", "external", "all")] == [0.675, 0.722, 0.722]  # type: ignore[union-attr]
     assert found["site:A"] is None
 
@@ -77,8 +77,10 @@ def test_a_unet_stands_beside_the_papers_unet() -> None:
     assert values[SE_UNET] == [0.722, 8.98, 8.98, 74.0, 0.933, 0.9034]
     assert ours[UNET]["volume_ccc"] is None
     assert ours[SE_UNET]["volume_ccc"] is not None
-    assert Beside(UNET).figure("dsc_mean", "split:test") == PAPER[UNET]["dsc_mean", "split:test"]
-    assert all(Beside(UNET).stratum(*key) is None and Beside().stratum(*key) is not None for key in STRATA)
+    assert PaperReference(UNET).figure("dsc_mean", "split:test") == PAPER[UNET]["dsc_mean", "split:test"]
+    assert all(
+        PaperReference(UNET).stratum(*key) is None and PaperReference().stratum(*key) is not None for key in STRATA
+    )
 
 
 def test_what_the_paper_measured_in_the_plane_does_not_stand_beside_3d() -> None:
@@ -89,7 +91,7 @@ def test_what_the_paper_measured_in_the_plane_does_not_stand_beside_3d() -> None
         assert found[name].paper is None
         assert found[name].title.endswith(" mm in 3D)")
     assert found["dsc_mean"].paper is not None
-    strata = {item.name: item for item in stratifications(made_up_records(6), Beside(distance_rule="3d"))}
+    strata = {item.name: item for item in stratifications(made_up_records(6), PaperReference(distance_rule="3d"))}
     assert [row.paper for name in ("region_10mm", "region_7mm5") for row in strata[name].rows] == [None] * 4
     assert "within 10 mm in 3D of the ventricles" in strata["region_10mm"].title
     assert strata["wmh_tertile"].rows[0].paper is not None

@@ -56,7 +56,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Evaluated:
     """One contender's results: a column a measure, a value a case."""
 
     label: str
@@ -86,16 +86,16 @@ def assemble(
     records = [entry.evaluation.cases for entry in entries]
     if any([row.case for row in rows] != [row.case for row in records[0]] for rows in records[1:]):
         raise BadCohort("expected evaluations of the same cases in the same order: run them on one folder of cases")
-    judged = [_judged(entry) for entry in entries]
+    evaluated = [_evaluated(entry) for entry in entries]
     if earlier is not None:
         _require_same_cases(earlier, records[0])
-        known = {one.model.digest for one in judged}
+        known = {one.model.digest for one in evaluated}
         order = [row.case for row in records[0]]
-        judged += [one for one in _contenders_of(earlier, order) if one.model.digest not in known]
-    if not 2 <= len(judged) <= len(KEYS):
-        raise BadCohort(f"expected 2 to {len(KEYS)} contenders, got {len(judged)}: name bundles or --baseline")
+        evaluated += [one for one in _contenders_of(earlier, order) if one.model.digest not in known]
+    if not 2 <= len(evaluated) <= len(KEYS):
+        raise BadCohort(f"expected 2 to {len(KEYS)} contenders, got {len(evaluated)}: name bundles or --baseline")
     patients = [row.patient for row in records[0]]
-    by_key = dict(zip(KEYS[: len(judged)], judged, strict=True))
+    by_key = dict(zip(KEYS[: len(evaluated)], evaluated, strict=True))
     return Comparison(
         compared_at=compared_at,
         software=entries[0].evaluation.software,
@@ -110,11 +110,11 @@ def assemble(
                 case=row.case,
                 patient=row.patient,
                 manual_ml=row.manual_ml,
-                values={each.name: tuple(one.columns[each.name][place] for one in judged) for each in MEASURES},
+                values={each.name: tuple(one.columns[each.name][place] for one in evaluated) for each in MEASURES},
             )
             for place, row in enumerate(records[0])
         ),
-        notes=(*notes, *_told(by_key)),
+        notes=(*notes, *_notes(by_key)),
     )
 
 
@@ -142,25 +142,25 @@ _RUN_ALL: Final = "compare all models again, on one folder of cases"
 _ROUNDING: Final = 1e-9
 
 
-def _judged(entry: Entry) -> _Judged:
+def _evaluated(entry: Entry) -> _Evaluated:
     evaluation = entry.evaluation
     columns = {each.name: _column(evaluation.cases, each.name) for each in MEASURES}
-    return _Judged(entry.label, entry.baseline, evaluation.model, evaluation.cohort.note, columns)
+    return _Evaluated(entry.label, entry.baseline, evaluation.model, evaluation.cohort.note, columns)
 
 
-def _contenders_of(earlier: Comparison, order: Sequence[str]) -> list[_Judged]:
+def _contenders_of(earlier: Comparison, order: Sequence[str]) -> list[_Evaluated]:
     rows = {row.case: row for row in earlier.cases}
     found = []
     for place, one in enumerate(earlier.contenders):
         columns = {each.name: [rows[name].values[each.name][place] for name in order] for each in MEASURES}
         at = one.judged_at or earlier.compared_at
-        found.append(_Judged(one.label, one.baseline, one.model, one.note, columns, at))
+        found.append(_Evaluated(one.label, one.baseline, one.model, one.note, columns, at))
     return found
 
 
-def _told(judged: Mapping[str, _Judged]) -> list[str]:
+def _notes(evaluated: Mapping[str, _Evaluated]) -> list[str]:
     days: dict[str, list[str]] = {}
-    for key, one in judged.items():
+    for key, one in evaluated.items():
         if one.at is not None:
             days.setdefault(f"{one.at:%Y-%m-%d}", []).append(key)
     return [f"{', '.join(keys)}: scored on these cases on {day}, and not run again." for day, keys in days.items()]
@@ -172,22 +172,22 @@ def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:
     return [getattr(record, name) for record in records]
 
 
-def _measure(measure: Measure, judged: Mapping[str, _Judged], patients: Sequence[str]) -> MeasureComparison:
-    columns = {key: one.columns[measure.name] for key, one in judged.items()}
+def _measure(measure: Measure, evaluated: Mapping[str, _Evaluated], patients: Sequence[str]) -> MeasureComparison:
+    columns = {key: one.columns[measure.name] for key, one in evaluated.items()}
     all_of_them = over_all(columns, patients) if len(columns) > 2 else None
     return MeasureComparison(
         name=measure.name,
         title=measure.title,
         unit=measure.unit,
         better=measure.better,
-        summaries=tuple(_summary(key, one, measure, patients) for key, one in judged.items()),
+        summaries=tuple(_summary(key, one, measure, patients) for key, one in evaluated.items()),
         pairs=compare_pairs(columns, patients, measure.within),
         p_all=all_of_them.p if all_of_them else None,
         note=all_of_them.note if all_of_them else "",
     )
 
 
-def _summary(key: str, one: _Judged, measure: Measure, patients: Sequence[str]) -> Summary:
+def _summary(key: str, one: _Evaluated, measure: Measure, patients: Sequence[str]) -> Summary:
     """Over the scans, and over the patients: the tests are paired by patient, and so is the interval that is shown."""
     column = one.columns[measure.name]
     scans = mean_with_interval([value for value in column if value is not None], measure.within)
