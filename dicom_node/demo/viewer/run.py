@@ -16,10 +16,12 @@ from dicom_node.demo.given import given
 from dicom_node.demo.node import NodeProcess, node_variables
 from dicom_node.demo.outcomes import SeriesOutcome, collect, wait_for_jobs
 from dicom_node.demo.run import NODE_AE_TITLE, SENDER_AE_TITLE, send_series
+from dicom_node.demo.viewer.opening import fullest_image
 from dicom_node.demo.viewer.orthanc import Orthanc, OrthancParts, find_orthanc, run_orthanc
 from dicom_node.demo.viewer.web import Site, serve_site
 from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import NotFlair, ViewerError
+from dicom_node.node.profiles import ObjectKind, kind_of_file
 from dicom_node.node.progress import StageProgress
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import SeriesFiles, find_series
@@ -137,7 +139,17 @@ def _routed(files: Sequence[Path]) -> tuple[SeriesFiles, ...]:
 
 
 def _url(port: int, outcomes: Sequence[SeriesOutcome], routed: Sequence[SeriesFiles]) -> str:
+    """Of the study with the first result, at its slice with most WMH (OHIF: initialSeriesInstanceUID, ...SOP...)."""
     studies = {one.series_instance_uid: values.text(one.headers[0], "StudyInstanceUID") for one in routed}
-    done = [studies[one.series_instance_uid] for one in outcomes if one.state == JobState.DONE]
-    shown = (done or list(studies.values()))[0]
-    return f"http://{_HOST}:{port}/viewer?StudyInstanceUIDs={shown}"
+    done = next((one for one in outcomes if one.state == JobState.DONE), None)
+    study = next(iter(studies.values())) if done is None else studies[done.series_instance_uid]
+    url = f"http://{_HOST}:{port}/viewer?StudyInstanceUIDs={study}"
+    image = None if done is None else _first_image(done)
+    if done is None or image is None:
+        return url
+    return f"{url}&initialSeriesInstanceUID={done.series_instance_uid}&initialSOPInstanceUID={image}"
+
+
+def _first_image(outcome: SeriesOutcome) -> str | None:
+    segs = [name for name in outcome.objects if kind_of_file(name) is ObjectKind.SEG]
+    return fullest_image(outcome.folder / segs[0]) if outcome.folder is not None and segs else None

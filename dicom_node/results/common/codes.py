@@ -140,6 +140,7 @@ VERTICAL_PIXEL_SPACING: Final = CodedConcept("111066", "DCM", "Vertical Pixel Sp
 SPACING_BETWEEN_SLICES: Final = CodedConcept("112226", "DCM", "Spacing between slices")  # TID 1604
 SLICE_THICKNESS: Final = CodedConcept("112225", "DCM", "Slice Thickness")  # TID 1604
 SOURCE: Final = CodedConcept("260753009", "SCT", "Source")
+SUMMARY: Final = CodedConcept("121111", "DCM", "Summary")  # CID 7002
 COMMENT: Final = CodedConcept("121106", "DCM", "Comment")  # CID 12101
 PRIOR_REPORT: Final = CodedConcept("122075", "DCM", "Prior report for current patient")  # CID 3407
 # CID 42, why a value is not what it seems.

@@ -97,9 +97,27 @@ def interval_in_words(measures: Measures) -> str:
     """The volume's interval as a sentence, and what it is not."""
     lower, upper = measures.volume_interval_ml
     return (
-        f"Volume interval {lower:.1f} to {upper:.1f} mL: from the volume that the model is sure of to the volume "
+        f"Range {lower:.1f} to {upper:.1f} mL: from the volume that the model is sure of to the volume "
         "that it does not rule out. It shows the model's own doubt and is not a confidence interval: the true "
         "volume may be outside."
+    )
+
+
+def summary_in_words(measures: Measures, plausibility: Plausibility) -> str:
+    """The finding in one line, number first, with no more digits than the method has; without a number where that
+    must not be used."""
+    if plausibility.reliability == "not_reliable":
+        return f"WMH volume not reliable: {plausibility.headline}. RESEARCH USE ONLY."
+    lower, upper = measures.volume_interval_ml
+    lesions = f"{measures.lesion_count} {'lesion' if measures.lesion_count == 1 else 'lesions'}"
+    review = ""
+    if plausibility.reliability == "review":
+        review = f" Review: {plausibility.headline}."
+    elif measures.review_recommended:
+        review = " Review recommended."
+    return (
+        f"WMH {measures.wmh_volume_ml:.1f} mL (range {lower:.1f} to {upper:.1f} mL), {lesions}.{review} "
+        "RESEARCH USE ONLY."
     )
 
 

@@ -28,6 +28,7 @@ from dicom_node.results.common.words import (
     is_partial,
     reliability_in_words,
     review_in_words,
+    summary_in_words,
 )
 from dicom_node.results.report.comparison_group import comparison_evidence, comparison_items
 from dicom_node.results.report.image_library import image_library
@@ -89,6 +90,8 @@ def build_report(
     )
     # TID 1500 wants the image library before the measurements, which highdicom has put last.
     content[0].ContentSequence.insert(-1, image_library(series))
+    # The template is extensible: a reader of the report as text meets the finding before the list of images.
+    content[0].ContentSequence.insert(-2, _summary(segmentation))
     referred_to = (*series.headers, segs.wmh, segs.regions, *comparison_evidence(facts, form))
     evidence = [bare_reference(one) for one in referred_to if one is not None]
     report = sr.Comprehensive3DSR(
@@ -114,6 +117,11 @@ def build_report(
     finish_header(result, series.headers[0], facts.model, facts.stamp)
     result.CodingSchemeIdentificationSequence = [codes.private_coding_scheme()]
     return result
+
+
+def _summary(segmentation: Segmentation) -> sr.TextContentItem:
+    text = summary_in_words(segmentation.measures, segmentation.plausibility)
+    return sr.TextContentItem(codes.SUMMARY, text, relationship_type=sr.RelationshipTypeValues.CONTAINS)
 
 
 def observation_context(facts: AnalysisFacts) -> sr.ObservationContext:

@@ -286,3 +286,18 @@ def test_volumes_have_their_interval(tmp_path: Path) -> None:
     assert volume.value - below == pytest.approx(lower, abs=0.011)
     said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
     assert any(f"{lower:.1f} to {upper:.1f} mL" in text and "not a confidence interval" in text for text in said)
+
+
+def test_a_reader_meets_the_number_before_the_images(tmp_path: Path) -> None:
+    """The root's summary stands before the image library: volume and range with one digit; no number to be misused."""
+    series = series_of(AXIAL, tmp_path)
+    segmentation = segmentation_of(series)
+    root = result_set_of(series, segmentation).sr.ContentSequence
+    names = [item.ConceptNameCodeSequence[0].CodeValue for item in root]
+    assert names.index("121111") < names.index("111028") < names.index("126010")
+    volume = f"{segmentation.measures.wmh_volume_ml:.1f} mL (range "
+    assert f"WMH {volume}" in root[names.index("121111")].TextValue
+    reason = Reason("no_brain", "not_reliable", "no brain found", "No brain was found in the images.")
+    refused = replace(segmentation, plausibility=Plausibility((reason,)))
+    root = result_set_of(series, refused).sr.ContentSequence
+    assert root[names.index("121111")].TextValue.startswith("WMH volume not reliable: no brain found.")
