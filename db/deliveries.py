@@ -239,6 +239,17 @@ class DeliveryTable:
             row = connection.execute(query).first()
         return None if row is None else max(0.0, float((row.ended_at - row.last_received_at).total_seconds()))
 
+    def newest_files(self, destination: str) -> tuple[str, ...]:
+        """The files of the newest result set that goes to a destination, relative to STORAGE; none before the first."""
+        query = (
+            select(deliveries.c.files)
+            .where(deliveries.c.destination == destination, deliveries.c.kind == DeliveryKind.RESULTS.value)
+            .order_by(deliveries.c.id.desc())
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalar_one_or_none() or ())
+
     def list(self, job_id: int) -> builtins.list[Delivery]:
         """The deliveries of a job, in the order of its destinations."""
         query = select(deliveries).where(deliveries.c.job_id == job_id).order_by(deliveries.c.id)

@@ -33,7 +33,7 @@ from db.records import DeliveryKind, DeliveryState, Job, JobEvent, JobState, New
 from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
-from db.settling import IS_OPEN, results_of
+from db.settling import IS_OPEN, delivery_values, results_of
 from db.supersede import (
     correct_patient,
     forget_answers,
@@ -380,6 +380,10 @@ class JobTable:
             job = lock_job(connection, job_id)
             _require_newest(connection, job)
             _require_files(connection, job)
+            if job.withdrawn_at is not None:
+                raise IllegalTransition(
+                    f"cannot retry job {job_id}: its results were withdrawn ({job.withdrawn_reason})"
+                )
             if job.state is JobState.REJECTED:
                 forget_answers(connection, job)  # it is analysed again, and every destination gets the outcome
             state = JobState.DELIVERING if _reset_deliveries(connection, job_id, now) else JobState.QUEUED
@@ -745,22 +749,8 @@ def _make_due(
     settled = _destinations_of(connection, job_id)
     due = [one for one in new_deliveries if one.destination not in settled]
     if due:
-        connection.execute(insert(deliveries), [_delivery_values(job_id, one, now) for one in due])
+        connection.execute(insert(deliveries), [delivery_values(job_id, one, now) for one in due])
     return due
-
-
-def _delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:
-    return {
-        "job_id": job_id,
-        "destination": one.destination,
-        "files": [str(file) for file in one.files],
-        "kind": one.kind.value,
-        "state": DeliveryState.PENDING.value,
-        "attempts": 0,
-        "refusals": 0,
-        "not_before": now,
-        "created_at": now,
-    }
 
 
 _DESTINATIONS: Final = select(deliveries.c.destination).where(

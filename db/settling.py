@@ -11,7 +11,7 @@ from db.delivery_transitions import DeliveryAction, after
 from db.engine.values import storable
 from db.errors import LeaseLost, UnknownRow
 from db.job_events import note
-from db.records import FAILED_DELIVERIES, Delivery, DeliveryKind, DeliveryState, Job, JobState, delivery_of
+from db.records import FAILED_DELIVERIES, Delivery, DeliveryKind, DeliveryState, Job, JobState, NewDelivery, delivery_of
 from db.schema import commitments, deliveries
 from db.transitions import JobAction, lock_job, move
 
@@ -118,3 +118,18 @@ def remove(connection: Connection, condition: ColumnElement[bool]) -> None:
     ids = select(deliveries.c.id).where(condition)
     connection.execute(delete(commitments).where(commitments.c.delivery_id.in_(ids)))
     connection.execute(delete(deliveries).where(condition))
+
+
+def delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:
+    """A row of a delivery that is due now."""
+    return {
+        "job_id": job_id,
+        "destination": one.destination,
+        "files": [str(file) for file in one.files],
+        "kind": one.kind.value,
+        "state": DeliveryState.PENDING.value,
+        "attempts": 0,
+        "refusals": 0,
+        "not_before": now,
+        "created_at": now,
+    }

@@ -67,11 +67,11 @@ def _url(value: str) -> str:
         host, _port = parts.hostname, parts.port
     except ValueError:
         host, parts = None, urlsplit("")
+    if "@" in parts.netloc or "@" in value.partition("?")[0]:
+        # Not the value itself: it holds a password.
+        raise ValueError("expected a URL without a user, got one with: use +basic with a file or environment variable")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
         raise ValueError("expected the address of a DICOMweb service, for example https://pacs.example/dicom-web")
-    if parts.username or parts.password:
-        # Not the value itself: it holds a password.
-        raise ValueError("expected a URL without a user: use +basic with a secret file or environment variable")
     return value.rstrip("/")
 
 

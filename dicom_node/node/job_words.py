@@ -51,12 +51,20 @@ def job_standing(job: Job, deliveries: Sequence[Delivery], now: datetime) -> lis
         case JobState.DELIVERING:
             return ["Analysis finished; sending results.", *delivery_lines(deliveries)]
         case JobState.DONE:
-            return ["Done.", *delivery_lines(deliveries)]
+            return ["Done.", *withdrawal_line(job), *delivery_lines(deliveries)]
         case JobState.REJECTED:
             return [f"Not analysed: {job.reason} [{job.code}]", *delivery_lines(deliveries)]
         case JobState.FAILED | JobState.CANCELLED:
             again = f"`wmh-node jobs retry {job.id}` retries it."
-            return [f"{job.state.capitalize()}: {job.reason}.", *delivery_lines(deliveries), again]
+            said = [f"{job.state.capitalize()}: {job.reason}.", *withdrawal_line(job), *delivery_lines(deliveries)]
+            return said if job.withdrawn_at is not None else [*said, again]
+
+
+def withdrawal_line(job: Job) -> list[str]:
+    """That its results were withdrawn, by whose account and why; nothing when they were not."""
+    if job.withdrawn_at is None:
+        return []
+    return [f"Results withdrawn {shown_time(job.withdrawn_at)} by {job.withdrawn_by}: {job.withdrawn_reason}."]
 
 
 def delivery_lines(deliveries: Sequence[Delivery]) -> list[str]:

@@ -49,10 +49,10 @@ def finish_header(result: Dataset, source: Dataset, model: ModelIdentity, stamp:
         setattr(result, f"{moment}Time", stamp.time)
     if stamp.offset:
         result.TimezoneOffsetFromUTC = stamp.offset
-    result.file_meta = _file_meta(result)
+    result.file_meta = file_meta_of(result)
 
 
-def _file_meta(result: Dataset) -> FileMetaDataset:
+def file_meta_of(result: Dataset) -> FileMetaDataset:
     """File meta information (PS3.10 7.1) under our own implementation name: the writer is ours, whatever built it."""
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\x00\x01"

@@ -372,3 +372,40 @@ def test_a_file_of_a_windows_editor(tmp_path: Path) -> None:
     config.write_bytes("# Krankenhaus Köln\r\ndicom_port = 21199\r\n".encode("cp1252"))
     with pytest.raises(ConfigurationError, match="save it as UTF-8"):
         load_settings(config)
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("pacs=P@h:104+comit", r"got \+comit; did you mean \+commit\?"),
+        ("pacs=P@h:104+commit+verify", r"one proof, \+commit or \+verify"),
+        ("pacs=P@h:104+bearer", r"that one is for a web destination"),
+        ("web=https://h/dicom-web+commit", r"that one is for a DICOM destination"),
+        ("web=http://pacs.example/dicom-web+bearer", r"expected an https URL with \+bearer"),
+        ("web=https://user:secret@h/dicom-web", r"expected a URL without a user"),
+    ],
+)
+def test_destinations_that_cannot_be(written: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options that are mistyped, contradict each other or show a secret are refused with what was meant."""
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", written)
+    with pytest.raises(ConfigurationError, match=words):
+        load_settings()
+
+
+def test_what_destinations_prove(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compact forms of DICOM and web destinations read and write the same, with the proof that each promises."""
+    written = (
+        "pacs=PACS@10.0.0.5:104+commit, archive=A@10.0.0.6:104+tls+verify, "
+        "web=https://pacs.example/dicom-web+bearer+verify+legacy"
+    )
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", written)
+    monkeypatch.setenv("WMH_NODE_PEERS", "SCANNER1@10.0.0.7+report:104, PACS")
+    settings = load_settings()
+    assert compact(settings.destinations) == (
+        "pacs=PACS@10.0.0.5:104+commit, archive=A@10.0.0.6:104+tls+verify, "
+        "web=https://pacs.example/dicom-web+bearer+verify+legacy"
+    )
+    assert [one.proof for one in settings.destinations] == ["commit", "verify", "verify"]
+    assert {title: one.port for title, one in settings.report_addresses().items()} == {
+        "PACS": 104, "A": 104, "SCANNER1": 104,
+    }  # fmt: skip

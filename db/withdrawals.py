@@ -1,0 +1,154 @@
+"""Results that are wrong: who said so and why, and the notes that bring it to every destination that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import insert, select, update
+
+from db.audit import record_action
+from db.delivery_transitions import DeliveryAction, states_before
+from db.engine.database import Database
+from db.engine.values import storable
+from db.errors import IllegalTransition
+from db.job_events import note
+from db.records import Delivery, DeliveryKind, DeliveryState, Job, JobState, NewDelivery, delivery_of, job_of
+from db.schema import deliveries, jobs, scans
+from db.settling import delivery_values, results_of
+from db.supersede import withdraw_deliveries
+from db.transitions import JobAction, get_job, lock_job, move
+
+WITHDRAWN: Final = "withdrawn"
+_WITH_RESULTS: Final = (JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """What came of a withdrawal.
+
+    Attributes:
+        job: as it is now.
+        destinations: those that get, or have got, the note.
+        compared_with_it: jobs whose results give a change since the wrong one.
+    """
+
+    job: Job
+    destinations: tuple[str, ...]
+    compared_with_it: tuple[int, ...]
+
+
+class WithdrawalTable:
+    """Withdrawals. Safe to use from several processes and machines; each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def now(self) -> datetime:
+        """The database's time."""
+        return self._database.clock()
+
+    def of_model(self, digest: str) -> list[Job]:
+        """Jobs with results of models whose digest begins so, that are not withdrawn; oldest first."""
+        of_model = jobs.c.measurements["model"]["digest"].as_string()
+        query = (
+            select(jobs)
+            .where(
+                jobs.c.measurements.is_not(None),
+                of_model.like(f"{digest}%"),
+                jobs.c.withdrawn_at.is_(None),
+                jobs.c.state.in_([state.value for state in _WITH_RESULTS]),
+            )
+            .order_by(jobs.c.id)
+        )
+        with self._database.read() as connection:
+            return [job_of(row) for row in connection.execute(query)]
+
+    def job(self, job_id: int) -> Job:
+        """A job with results.
+
+        Raises:
+            UnknownRow: there is none of that number.
+            IllegalTransition: it has no results that could be withdrawn.
+        """
+        with self._database.read() as connection:
+            return _with_results(get_job(connection, job_id))
+
+    def holders(self, job_id: int) -> list[Delivery]:
+        """Deliveries of a job's results whose destination has something of them, or may have."""
+        query = select(deliveries).where(results_of(job_id)).order_by(deliveries.c.id)
+        with self._database.read() as connection:
+            return [one for one in map(delivery_of, connection.execute(query)) if may_hold(one)]
+
+    def withdraw(self, job_id: int, by: str, reason: str, notes: Sequence[NewDelivery]) -> Withdrawal:
+        """Withdraw a job's results: nothing more of them is sent, a later scan is not compared with them, and each
+        destination that has them gets a note. A second time: notes that failed are sent again, and others added.
+
+        Args:
+            by: who, for the audit.
+            reason: in words of a person.
+            notes: that lie in the outbox, by destination.
+
+        Raises:
+            UnknownRow: there is no such job.
+            IllegalTransition: it has no results that could be withdrawn.
+        """
+        now = self._database.clock()
+        reason = storable(reason)
+        with self._database.write() as connection:
+            job = _with_results(lock_job(connection, job_id))
+            if job.withdrawn_at is None:
+                withdraw_deliveries(connection, job.id, now)
+                values = {"withdrawn_at": now, "withdrawn_by": storable(by)[:255], "withdrawn_reason": reason}
+                if job.state is JobState.DELIVERING:
+                    words = f"its results are withdrawn: {reason}"
+                    changes = {"code": WITHDRAWN, "reason": words, **values}
+                    move(connection, job, JobAction.CANCEL, JobState.CANCELLED, now, "cancelled", words, **changes)
+                else:
+                    connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+            known = connection.execute(
+                select(deliveries.c.destination).where(
+                    deliveries.c.job_id == job.id, deliveries.c.kind == DeliveryKind.WITHDRAWAL.value
+                )
+            ).scalars()
+            there = set(known)
+            fresh = [one for one in notes if one.destination not in there]
+            if fresh:
+                connection.execute(insert(deliveries), [delivery_values(job.id, one, now) for one in fresh])
+            connection.execute(
+                update(deliveries)
+                .where(
+                    deliveries.c.job_id == job.id,
+                    deliveries.c.kind == DeliveryKind.WITHDRAWAL.value,
+                    deliveries.c.state.in_(states_before(DeliveryAction.RETRY)),
+                )
+                .values(
+                    state=DeliveryState.PENDING.value, attempts=0, refusals=0, not_before=now, settled_at=None,
+                    reason=None, proof_failures=0, resend=None,
+                )
+            )  # fmt: skip
+            names = tuple(sorted(there | {one.destination for one in fresh}))
+            goes = f"a note goes to {', '.join(names)}" if names else "no destination has them"
+            detail = f"by {by}: {reason}; {goes}"
+            note(connection, job.id, now, WITHDRAWN, detail)
+            record_action(connection, now, by, "withdraw results", job.id, detail)
+            compared = connection.execute(
+                select(scans.c.job_id).where(scans.c.compared_with_id == job.id).order_by(scans.c.job_id)
+            ).scalars()
+            return Withdrawal(get_job(connection, job.id), names, tuple(compared))
+
+
+def may_hold(delivery: Delivery) -> bool:
+    """Whether the destination has something of the set, or may have: it stored all, or an attempt was made."""
+    return delivery.report_may_be_out or delivery.attempts > 0
+
+
+def _with_results(job: Job) -> Job:
+    if job.measurements is None or job.state not in _WITH_RESULTS:
+        raise IllegalTransition(
+            f"cannot withdraw the results of job {job.id}: it is {job.state} and has none; expected a job that is "
+            f"{', '.join(_WITH_RESULTS)} with results"
+        )
+    return job

@@ -1,0 +1,74 @@
+"""Withdrawing results: the note in the outbox first, then the rows that send it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from db.records import Delivery, DeliveryKind, NewDelivery
+from db.withdrawals import Withdrawal, WithdrawalTable
+from dicom_node.node.errors import ResultError
+from dicom_node.node.files import make_folder, write_whole
+from dicom_node.results.withdrawal import build_withdrawal
+
+
+def withdraw_results(
+    withdrawals: WithdrawalTable,
+    storage: Path,
+    job_id: int,
+    by: str,
+    reason: str,
+    now: datetime,
+    *,
+    patient_safety: bool = False,
+) -> Withdrawal:
+    """Withdraw the results of one job, from every destination that has them or may have them.
+
+    Args:
+        withdrawals: the table.
+        storage: STORAGE.
+        job_id: whose results.
+        by: who, for the audit.
+        reason: in words of a person; the note holds it.
+        now: with a time zone.
+        patient_safety: whether the results must not be seen any more.
+
+    Raises:
+        UnknownRow, IllegalTransition: see `WithdrawalTable.withdraw`.
+        ResultError: the result set is no longer in the outbox, so that no note can name its objects.
+    """
+    withdrawals.job(job_id)
+    notes = [
+        NewDelivery(
+            one.destination, [_written(storage, job_id, one, reason, now, patient_safety)], DeliveryKind.WITHDRAWAL
+        )
+        for one in withdrawals.holders(job_id)
+    ]
+    return withdrawals.withdraw(job_id, by, reason, notes)
+
+
+def _written(storage: Path, job_id: int, held: Delivery, reason: str, now: datetime, patient_safety: bool) -> str:
+    """Write the note for what one destination has, synced; its path as in STORAGE."""
+    files = [storage / file for file in held.files]
+    if missing := [file.name for file in files if not file.exists()]:
+        raise ResultError(
+            f"the result set of job {job_id} is no longer whole in the outbox ({', '.join(missing)} missing), so that "
+            f"no note can name its objects: delete them at {held.destination} by hand"
+        )
+    note = build_withdrawal(files, reason, now, patient_safety=patient_safety)
+    # Not a number: the numbered folders are result sets.
+    folder = storage / "outbox" / str(job_id) / "withdrawn"
+    make_folder(folder)
+    buffer = io.BytesIO()
+    note.save_as(buffer, enforce_file_format=True)
+    target = folder / f"withdrawal-{_digest(held.files)}.dcm"
+    write_whole(target, buffer.getvalue())
+    return target.relative_to(storage).as_posix()
+
+
+def _digest(files: Sequence[str]) -> str:
+    """Destinations that have the same objects share a note."""
+    return hashlib.sha256("\n".join(files).encode()).hexdigest()[:16]
