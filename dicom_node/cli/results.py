@@ -27,14 +27,14 @@ from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.settings import Settings
 from dicom_node.serve.withdrawing import withdraw_results
 
-app = typer.Typer(help="Withdraw results that are wrong.", no_args_is_help=True)
+app = typer.Typer(help="Withdraw results that are wrong, from every destination that has them.", no_args_is_help=True)
 
 _DIGEST = re.compile(r"[0-9a-f]{8,64}")
 
 
 @app.callback()
 def _group() -> None:
-    """Withdraw results that are wrong."""
+    """Withdraw results that are wrong, from every destination that has them."""
 
 
 @app.command()
