@@ -25,6 +25,7 @@ from db.transitions import JobAction, move
 _ARE_THERE: Final = tuple(
     state.value for state in (DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.UNANSWERED)
 )
+_BATCH: Final = 500  # numbers in one query
 # A literal: no index of one state can serve a parameter that may hold any.
 _PENDING: Final = deliveries.c.state == literal_column("'pending'")
 
@@ -238,6 +239,19 @@ class DeliveryTable:
         with self._database.read() as connection:
             row = connection.execute(query).first()
         return None if row is None else max(0.0, float((row.ended_at - row.last_received_at).total_seconds()))
+
+    def states_of(self, job_ids: Collection[int]) -> dict[int, builtins.list[dict[str, str]]]:
+        """For a list of jobs: what each of their deliveries brings, where, and its state."""
+        columns = deliveries.c.job_id, deliveries.c.destination, deliveries.c.kind, deliveries.c.state
+        ids = sorted(job_ids)
+        found: dict[int, builtins.list[dict[str, str]]] = {}
+        with self._database.read() as connection:
+            for first in range(0, len(ids), _BATCH):
+                of_these = deliveries.c.job_id.in_(ids[first : first + _BATCH])
+                for row in connection.execute(select(*columns).where(of_these).order_by(deliveries.c.id)):
+                    one = {"destination": row.destination, "kind": row.kind, "delivery_state": row.state}
+                    found.setdefault(row.job_id, []).append(one)
+        return found
 
     def newest_files(self, destination: str) -> tuple[str, ...]:
         """The files of the newest result set that goes to a destination, relative to STORAGE; none before the first."""

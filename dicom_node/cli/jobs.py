@@ -23,7 +23,7 @@ from db.errors import SchemaOutOfDate, UnknownRow
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import Feedback, Job, JobEvent, JobState
+from db.records import Delivery, Feedback, Job, JobEvent, JobState
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -84,8 +84,10 @@ def list_jobs(
         found = [] if waiting else finder.keep(tables.jobs.list(states, None if find else limit), limit)
         open_series = [] if states and not waiting else finder.keep(tables.inbox.open_series())
         now = tables.now
+        standing = tables.deliveries.states_of([job.id for job in found]) if as_json else {}
     if as_json:
-        print_json([plain(one) for one in (open_series if waiting else found)])
+        listed = [{**plain(job), "deliveries": standing.get(job.id, [])} for job in found]
+        print_json([plain(one) for one in open_series] if waiting else listed)
         return
     if not waiting:
         _print_jobs(found)
@@ -253,10 +255,16 @@ class _Explained:
     job: Job
     events: Sequence[JobEvent]
     standing: Sequence[str]
+    deliveries: Sequence[Delivery]
 
     def plain(self) -> dict[str, Any]:
 
-        return {"job": plain(self.job), "events": [plain(one) for one in self.events], "standing": self.standing}
+        return {
+            "job": plain(self.job),
+            "events": [plain(one) for one in self.events],
+            "standing": self.standing,
+            "deliveries": [plain(one) for one in self.deliveries],
+        }
 
     def print(self) -> None:
 
@@ -272,8 +280,9 @@ class _Explained:
 
 def _explained(tables: _Tables, job: Job) -> _Explained:
 
-    standing = job_standing(job, tables.deliveries.list(job.id), tables.now)
-    return _Explained(job, tables.jobs.events(job.id), standing)
+    deliveries = tables.deliveries.list(job.id)
+    standing = job_standing(job, deliveries, tables.now)
+    return _Explained(job, tables.jobs.events(job.id), standing, deliveries)
 
 
 def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
