@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
+    from segmentation.change import Changes, compare_scans
     from segmentation.ensemble import Ensemble, open_ensemble
     from segmentation.errors import SegmentationError
     from segmentation.segment import Segmentation, segment_volume
     from segmentation.volume import FlairVolume
 
 __all__ = [
-    "Ensemble", "FlairVolume", "ModelBundle", "Segmentation", "SegmentationError", "load_bundle", "open_ensemble",
-    "reference_bundle", "segment_volume",
+    "Changes", "Ensemble", "FlairVolume", "ModelBundle", "Segmentation", "SegmentationError", "compare_scans",
+    "load_bundle", "open_ensemble", "reference_bundle", "segment_volume",
 ]  # fmt: skip
 
 # Loaded on first use: a process that needs one module of the package does not pay for SciPy.
 _HOMES = {
+    "Changes": "segmentation.change",
     "Ensemble": "segmentation.ensemble",
     "FlairVolume": "segmentation.volume",
     "ModelBundle": "segmentation.bundle",
     "Segmentation": "segmentation.segment",
     "SegmentationError": "segmentation.errors",
+    "compare_scans": "segmentation.change",
     "load_bundle": "segmentation.bundle",
     "open_ensemble": "segmentation.ensemble",
     "reference_bundle": "segmentation.bundle",
