@@ -21,11 +21,10 @@ from training.data.cases import load_cases
 from training.errors import OtherRun
 from training.evaluate.document import EvaluationSettings
 from training.evaluate.run import EvaluationRequest, evaluate_cases
-from training.fit.fit import load_network
 from training.fit.start import read_start
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def quick_steps() -> Iterator[None]:
     """See `without_graphs`."""
     with without_graphs():
@@ -46,6 +45,7 @@ def weights(run_folder: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("quick_steps")
 def test_a_run_its_resumption_and_its_bundle(tmp_path: Path) -> None:
     """Stopped and gone on with, a run ends with the same weights as an unbroken one of the same seed, in a bundle that
     states its patients; another recipe, seed or data in the same folder is refused."""
@@ -96,7 +96,7 @@ class Runs:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+def runs(tmp_path_factory: pytest.TempPathFactory, quick_steps: None) -> Runs:
     """All trained once."""
     folder = tmp_path_factory.mktemp("folds")
     data = write_cohort(folder / "data", 3)
@@ -117,6 +117,8 @@ def test_a_bundle_by_folds(runs: Runs) -> None:
     """The bundle of a second stage holds calibrated members and the ventricle network that saw every patient; its card
     holds the scores of its own folds, of networks like the ventricle network and of the baseline; and whoever
     evaluates the bundle with members that never saw the patient gets the same DSC."""
+    from training.fit.fit import load_network  # Keras loads TensorFlow: not before a test needs it
+
     scores = RunScores.from_json((runs.second / "scores.json").read_bytes())
     bundle = load_bundle(runs.second / "bundle")
     held_out = bundle.manifest.training.held_out
