@@ -12,6 +12,8 @@ from db.engine.values import storable
 from db.records import AuditEntry
 from db.schema import audit
 
+BACKUP: Final = "backup"
+"""The action of a backup that is finished."""
 _UNKNOWN: Final = "unknown"
 
 

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from db.audit import BACKUP
 from db.engine.database import Database
 from db.records import FAILED_DELIVERIES, DeliveryBacklog, DeliveryState, JobBacklog, JobState, Overview
-from db.schema import deliveries, jobs, series
+from db.schema import audit, deliveries, jobs, series
 
 
 def overview(database: Database, since: datetime) -> Overview:
@@ -31,6 +32,9 @@ def overview(database: Database, since: datetime) -> Overview:
             last_received_at=connection.execute(select(func.max(series.c.last_received_at))).scalar_one(),
             last_result_at=connection.execute(
                 select(func.max(jobs.c.ended_at)).where(jobs.c.state == JobState.DONE.value)
+            ).scalar_one(),
+            last_backup_at=connection.execute(
+                select(func.max(audit.c.at)).where(audit.c.action == BACKUP)
             ).scalar_one(),
             failed_since=connection.execute(
                 select(func.count()).where(

@@ -691,6 +691,7 @@ class Overview:
         last_received_at, last_result_at: of the newest instance and the newest job that is done; None: never.
         failed_since: jobs that failed after the time asked for.
         not_delivered_since: deliveries that were given up, refused or not confirmed after it.
+        last_backup_at: when the last backup was finished; None: never.
     """
 
     at: datetime
@@ -702,6 +703,7 @@ class Overview:
     last_result_at: datetime | None
     failed_since: int
     not_delivered_since: int
+    last_backup_at: datetime | None = None
 
 
 # Audit
@@ -713,9 +715,10 @@ class AuditEntry:
 
     Attributes:
         who: account, as `user@host` from the command line; "unknown" without a name.
-        action: "cancel" or "retry" of a job; "add model", "evaluate model", "promote model", "roll back model"; "look
-            at feedback again"; or a worker's "live model not loaded", "feedback accepted", "feedback refused" and
-            "feedback fits no series yet", where `who` is the AE title that sent it.
+        action: "cancel", "retry" or "acknowledge" of a job; "hold" or "release" of a study; "backup"; "add model",
+            "evaluate model", "promote model", "roll back model"; "look at feedback again"; or a worker's "live model
+            not loaded", "feedback accepted", "feedback refused" and "feedback fits no series yet", where `who` is the
+            AE title that sent it.
         job_id: None when it is about no job.
     """
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
-from db.audit import record_action
+from db.audit import BACKUP, record_action
 from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import storable
@@ -209,6 +209,24 @@ class RetentionTable:
     def _read_decided(self, query: Any) -> list[Decided]:
         with self._database.read() as connection:
             return [_decided(connection, row) for row in connection.execute(query).all()]
+
+    # Keeping
+
+    def kept_paths(self) -> list[str]:
+        """Files of the inbox that are there, relative to STORAGE."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(instances.c.path).where(instances.c.purged_at.is_(None))).scalars())
+
+    def kept_jobs(self) -> list[int]:
+        """Jobs of which there may be a result set."""
+        with self._database.read() as connection:
+            return list(connection.execute(select(jobs.c.id).where(jobs.c.purged_at.is_(None))).scalars())
+
+    def note_backup(self, who: str, detail: str) -> None:
+        """Write down that a backup is finished."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            record_action(connection, now, who, BACKUP, None, detail)
 
     # Holding
 

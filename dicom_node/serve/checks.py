@@ -22,6 +22,7 @@ from db.retention import RetentionTable
 from db.roles import RoleTable
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.held import deliveries_are_held
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import inspect
 
@@ -98,6 +99,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
         _waiting(found),
         _failures(found),
         *_set_aside(set_aside),
+        *_held(settings),
         *_deliveries(found, settings),
         Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
         Check("last image", Level.OK, _ago(found.last_received_at, found.at, "none yet")),
@@ -201,6 +203,12 @@ def _failures(found: Overview) -> Check:
         "`jobs retry` or `jobs acknowledge`"
     )
     return Check("failures", Level.WARNING, words)
+
+
+def _held(settings: Settings) -> Iterator[Check]:
+    if deliveries_are_held(settings.storage):
+        words = "restored from a backup, nothing is sent: look at `wmh-node jobs list`, then `wmh-node backup release`"
+        yield Check("restored", Level.WARNING, words)
 
 
 def _set_aside(count: int) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import structlog
 
@@ -17,6 +18,7 @@ from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.prover import Prover
 from dicom_node.node.clock import clock_watch
+from dicom_node.node.held import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Settings
 from dicom_node.serve.loop import run_until_stopped
@@ -32,6 +34,7 @@ log = structlog.get_logger()
 _MOST_THREADS = 8
 # A set of large objects over a slow line; each message has its own time-out.
 _SENDING_SECONDS = 3600.0
+_HELD_SECONDS = 5.0
 
 
 def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -> None:
@@ -74,10 +77,19 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
         )
         steps = [deliverer.step, prover.step, *([reporter.step] if index == 0 else [])]
         moved = liveness.loop(f"delivery {index}", _SENDING_SECONDS)
-        run_until_stopped(keeper.before(lambda: min(step() for step in steps)), stop, moved)
+        run_until_stopped(keeper.before(_unless_held(settings, lambda: min(step() for step in steps))), stop, moved)
 
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))
     liveness.report_ready()
     senders = [lambda index=index: one(index) for index in range(count)]
     run_threads([*senders, lambda: run_upkeep(settings, database, stop, liveness)], stop)
+
+
+def _unless_held(settings: Settings, step: Callable[[], float]) -> Callable[[], float]:
+    """A node that was restored sends nothing before a person lets it."""
+
+    def careful() -> float:
+        return _HELD_SECONDS if deliveries_are_held(settings.storage) else step()
+
+    return careful

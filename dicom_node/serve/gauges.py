@@ -55,6 +55,9 @@ class NodeGauges(Collector):
         yield from _jobs(overview)
         yield from _deliveries(overview)
         yield from _roles(roles)
+        if overview.last_backup_at is not None:
+            name = "wmh_last_backup_timestamp_seconds"
+            yield _family(name, "When the last backup was finished.", [], [([], overview.last_backup_at.timestamp())])
 
     def _disk(self) -> Iterator[Metric]:
         try:

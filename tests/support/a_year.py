@@ -46,10 +46,11 @@ class SmallNode:
     storage: Path
     clock: ManualClock = field(default_factory=ManualClock)
     total_bytes: int = 10**9
+    url: str = ""
 
     def __post_init__(self) -> None:
         (self.storage / "outbox" / "unfinished").mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{self.storage}/node.sqlite"
+        url = self.url = self.url or f"sqlite:///{self.storage}/node.sqlite"
         upgrade(url)
         self.database: Database = open_database(url, self.clock)
         self.inbox, self.jobs = Inbox(self.database), JobTable(self.database)
