@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining vendor-scores reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining vendor-scores doubt reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -109,6 +109,12 @@ pretraining: install  ## go on with the pretraining of the next model; stop and 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
 		--patients training/data/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
+
+doubt: install  ## derive the shipped bundle's review limit and volume interval; VERSION=x.y.z writes them into it
+	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count $(or $(DRAWN_SCANS),20)
+	$(BIN)/python -m training.bundle.doubt --data "toshiba=$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv \
+		--data "philips=$(DATA)/flair-mslesseg" --unlabelled "$(DATA)/flair-unlabelled" --drawn runs/scans \
+		--most-drawn $(or $(DRAWN_SCANS),20) --cache runs/doubt --out docs/evidence/doubt.json $(if $(VERSION),--version $(VERSION))
 
 reference-dsc: install  ## print the shipped bundle's leave-patients-out DSC
 	$(BIN)/wmh-node evaluate $(CASES) --bundle shipped --unseen-members --out runs/reference-dsc

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segmentation.anatomy import PARTS, Anatomy, anatomy_images, anatomy_of
 from segmentation.bundle import ModelBundle, ModelIdentity
+from segmentation.interval import PredictiveRule
 from segmentation.measures import REVIEW_ABOVE
 from segmentation.mirroring import mirrored_mean
 from segmentation.preprocessing.settings import PreprocessingSettings
@@ -53,6 +54,8 @@ class Ensemble:
         self.size: int = bundle.specification.size
         self.threshold: float = bundle.threshold
         self.review_above: float = bundle.manifest.review_above or REVIEW_ABOVE
+        measured = bundle.manifest.predictive
+        self.predictive = None if measured is None else PredictiveRule(measured.nominal, measured.factor)
         self.preprocessing: PreprocessingSettings = bundle.preprocessing
 
     @property

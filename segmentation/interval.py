@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from segmentation.uncertainty import UNCERTAIN_BELOW_BITS, confidence_bits
 
+RATIO_LEAST_ML: Final = 0.5
+"""Added to both volumes of a ratio: below it a ratio says nothing."""
 _SURELY_OUTSIDE: Final = 0.1  # well under the limit, 0.1100: those voxels, nearly all, need no logarithm
 
 
@@ -79,3 +81,30 @@ def bounds_of(mask: NDArray[np.bool_], probability: NDArray[Any]) -> Bounds:
     uncertain = np.zeros(mask.shape, bool)
     uncertain[looked_at] = confidence_bits(probability[looked_at]) < UNCERTAIN_BELOW_BITS
     return Bounds(sure=mask & ~uncertain, possible=mask | uncertain)
+
+
+@dataclass(frozen=True)
+class PredictiveInterval:
+    """Where a reader's volume lies for `nominal` of new patients like those that it was measured on."""
+
+    interval: VolumeInterval
+    nominal: float
+
+
+@dataclass(frozen=True)
+class PredictiveRule:
+    """The volume divided and multiplied by a measured factor (`training.bundle.conformal`).
+
+    Attributes:
+        nominal: the part of new patients that is promised to lie within, 0 to 1.
+        factor: 1 or more.
+    """
+
+    nominal: float
+    factor: float
+
+    def of(self, volume_ml: float) -> PredictiveInterval:
+        """The interval of one volume in mL."""
+        raised = volume_ml + RATIO_LEAST_ML
+        lower = max(raised / self.factor - RATIO_LEAST_ML, 0.0)
+        return PredictiveInterval(VolumeInterval(lower, raised * self.factor - RATIO_LEAST_ML), self.nominal)

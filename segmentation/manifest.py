@@ -117,6 +117,8 @@ class Training(_Frozen):
         patients: every patient that any member or the ventricle network saw or was scored on while training, as the
             data source names them; None when not stated. Leave it out where these names must stay private.
         held_out: per member, those of `patients` that it never saw; None when not stated.
+        images: `FlairVolume.voxels_digest` of each real image that was trained on -> its patient among `patients`, ""
+            where names stay private: an image is known under another name too.
     """
 
     software: dict[str, str]
@@ -124,6 +126,13 @@ class Training(_Frozen):
     data: tuple[DataSource, ...]
     patients: tuple[str, ...] | None = None
     held_out: tuple[tuple[str, ...], ...] | None = None
+    images: dict[_Sha256, str] | None = None
+
+    @model_validator(mode="after")
+    def _images_of_patients(self) -> Training:
+        if unknown := sorted(set((self.images or {}).values()) - {*(self.patients or ()), ""}):
+            raise ValueError(f"images names {unknown[0]!r}, which is not among patients")
+        return self
 
     @model_validator(mode="after")
     def _held_out_of_patients(self) -> Training:
@@ -131,6 +140,22 @@ class Training(_Frozen):
             if unknown := sorted(set(names) - set(self.patients or ())):
                 raise ValueError(f"held_out of member {member} names {unknown[0]!r}, which is not among patients")
         return self
+
+
+class PredictiveContract(_Frozen):
+    """How far the manual volume may lie from the model's, as measured (`training.bundle.conformal`).
+
+    Attributes:
+        nominal: the part of new patients that is promised to lie within.
+        factor: volumes lie between the model's divided and multiplied by it.
+        coverage: part of the patients, each left out in turn, that lay within.
+        patients: how many there were.
+    """
+
+    nominal: float = Field(gt=0, lt=1)
+    factor: float = Field(ge=1, le=1000)
+    coverage: float = Field(ge=0, le=1)
+    patients: int = Field(ge=2)
 
 
 class FileEntry(_Frozen):
@@ -149,6 +174,7 @@ class Manifest(_Frozen):
         golden: the golden predictions, where the bundle has them.
         temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
         review_above: the uncertainty index above which results of this model want a review; absent: the paper's 0.35.
+        predictive: how far the manual volume may lie from this model's; absent: not measured.
     """
 
     schema_version: int
@@ -166,6 +192,7 @@ class Manifest(_Frozen):
     golden: GoldenContract | None = None
     temperature: float | None = Field(default=None, gt=0)
     review_above: float | None = Field(default=None, gt=0, lt=1)
+    predictive: PredictiveContract | None = None
 
     @model_validator(mode="after")
     def _one_list_per_member(self) -> Manifest:

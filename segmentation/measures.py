@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segmentation.interval import Bounds, VolumeInterval, bounds_of
+from segmentation.interval import Bounds, PredictiveInterval, PredictiveRule, VolumeInterval, bounds_of
 from segmentation.uncertainty import uncertainty_index
 
 REVIEW_ABOVE: Final = 0.35
@@ -32,10 +32,12 @@ class Doubt:
     Attributes:
         index: None where nothing is predicted.
         review_above: the index above which a review is recommended.
+        predictive: how far the manual volume may lie from the model's; None where that was not measured.
     """
 
     index: float | None
     review_above: float = REVIEW_ABOVE
+    predictive: PredictiveRule | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Measures:
         review_recommended: the index lies above `review_above`; False when nothing is predicted.
         volume_interval_ml: from the voxels that the ensemble is sure of to those that it does not rule out, in mL.
         review_above: the index above which this model's results want a review.
+        predictive: where a reader's volume lies for most patients; None where the model does not know.
     """
 
     wmh_volume_ml: float
@@ -57,6 +60,7 @@ class Measures:
     review_recommended: bool
     volume_interval_ml: VolumeInterval
     review_above: float = REVIEW_ABOVE
+    predictive: PredictiveInterval | None = None
 
     def __post_init__(self) -> None:
         """Check once, so that no later code must."""
@@ -96,11 +100,14 @@ def measure(
     if index is not None and doubt is not None and doubt.index is not None:
         index = doubt.index
     limit = REVIEW_ABOVE if doubt is None else doubt.review_above
+    volume_ml = int(np.count_nonzero(mask)) * voxel_volume_ml
+    rule = None if doubt is None else doubt.predictive
     return Measures(
-        wmh_volume_ml=int(np.count_nonzero(mask)) * voxel_volume_ml,
+        wmh_volume_ml=volume_ml,
         lesion_count=count_lesions(mask, voxel_volume_ml),
         uncertainty_index=index,
         review_recommended=index is not None and index > limit,
         volume_interval_ml=(bounds or bounds_of(mask, probability)).interval(voxel_volume_ml),
         review_above=limit,
+        predictive=None if rule is None else rule.of(volume_ml),
     )

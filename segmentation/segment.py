@@ -135,7 +135,9 @@ def segment_volume(
     probability, outside_ml = within_brain(case.grid.to_native(mean), brain, ensemble.threshold, volume.voxel_volume_ml)
     mask = probability >= ensemble.threshold
     bounds = bounds_of(mask, probability)
-    doubt = Doubt(_index_on_network_grid(mean, brain, case, ensemble.threshold), ensemble.review_above)
+    doubt = Doubt(
+        _index_on_network_grid(mean, brain, case, ensemble.threshold), ensemble.review_above, ensemble.predictive
+    )
     measures = measure(mask, probability, volume.voxel_volume_ml, bounds, doubt)
     # Extreme pixels decide the scale of their slices where that is their maximum.
     scaled_by_extremes = FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum"

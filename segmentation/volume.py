@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,3 +46,9 @@ class FlairVolume:
         """Volume of one voxel in mL (1 mL = 1000 mm³)."""
         depth, height, width = self.spacing_mm
         return depth * height * width / 1000.0
+
+    @property
+    def voxels_digest(self) -> str:
+        """sha256 of the intensities and their shape: names the images under whatever patient and UIDs they come."""
+        shape = ",".join(str(length) for length in self.voxels.shape)
+        return hashlib.sha256(shape.encode() + self.voxels.astype("<f4").tobytes()).hexdigest()

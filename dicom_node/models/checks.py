@@ -232,7 +232,7 @@ def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) ->
         known = TrainingPatients.of(bundle)
         if known.patients is None:
             words.append(f"{name} does not say which patients it was trained on")
-        elif seen := sum(case.patient in known.patients for case in cases):
+        elif seen := sum(known.saw_case(case) is True for case in cases):
             words.append(f"{name} was trained on the patients of {seen} of {len(cases)} cases")
     return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""
 

@@ -50,6 +50,9 @@ def measurements_json(
         fields["input_name"] = input_name
     fields["wmh_volume_ml"] = float(measures.wmh_volume_ml)
     fields["volume_interval_ml"] = [*measures.volume_interval_ml]
+    if measures.predictive is not None:
+        fields["predictive_interval_ml"] = [*measures.predictive.interval]
+        fields["predictive_nominal"] = float(measures.predictive.nominal)
     fields["lesion_count"] = int(measures.lesion_count)
     fields["uncertainty_index"] = None if measures.uncertainty_index is None else float(measures.uncertainty_index)
     fields["review_recommended"] = segmentation.review_recommended

@@ -6,9 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from segmentation.interval import VolumeInterval, bounds_of
+from segmentation.interval import PredictiveRule, VolumeInterval, bounds_of
 from segmentation.measures import measure
 from segmentation.regions import divide
+
+
+def test_the_predictive_interval_is_a_factor_either_way() -> None:
+    """Divided and multiplied, half a millilitre added to both; it never begins below 0."""
+    rule = PredictiveRule(nominal=0.8, factor=2.0)
+    assert tuple(rule.of(9.5).interval) == (4.5, 19.5)
+    assert tuple(rule.of(0.0).interval) == (0.0, 0.5)
+    assert rule.of(1.0).nominal == 0.8
 
 
 def interval_of(*probabilities: float, voxel_ml: float = 1.0) -> tuple[float, ...]:

@@ -12,14 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
+from segmentation.interval import RATIO_LEAST_ML
 from training.errors import BadCohort
-
-LEAST_ML: Final = 0.5
-"""Added to both volumes before the ratio is taken: below it a ratio says nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def calibrate(pairs: Sequence[VolumePair], nominal: float = 0.8) -> ConformalInt
 def _worst_by_patient(pairs: Sequence[VolumePair]) -> dict[str, float]:
     worst: dict[str, float] = {}
     for one in pairs:
-        error = abs(math.log((one.manual_ml + LEAST_ML) / (one.predicted_ml + LEAST_ML)))
+        error = abs(math.log((one.manual_ml + RATIO_LEAST_ML) / (one.predicted_ml + RATIO_LEAST_ML)))
         worst[one.patient] = max(worst.get(one.patient, 0.0), error)
     return worst
 

@@ -101,6 +101,11 @@ def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBun
                 data=name.sources,
                 patients=patients if name.lists_patients else None,
                 held_out=held_out if name.lists_patients else None,
+                images={
+                    case.volume.voxels_digest: case.patient if name.lists_patients else ""
+                    for case in plan.cases
+                    if case.split in ("train", "validation")
+                },
             ),
             licence=name.licence,
             model_card=model_card(plan, facts),

@@ -90,7 +90,7 @@ def evaluate_cases(
             progress(done, len(chosen), case.name)
         recording.choose(members[case.name])
         pictures = gallery if case.name in drawn else None
-        judged.append(score_labelled_case(case, recording, request.settings, request.known.saw(case.patient), pictures))
+        judged.append(score_labelled_case(case, recording, request.settings, request.known.saw_case(case), pictures))
     if progress:
         progress(len(chosen), len(chosen), "")
     return assemble(
@@ -122,7 +122,7 @@ def _members(case: LabelledCase, request: EvaluationRequest, members: int) -> tu
             "expected a model that names the patients it was trained on, got one that does not: the members that "
             "never saw a patient are unknown; evaluate without the restriction to unseen members"
         )
-    chosen = request.known.members_that_never_saw(case.patient, members)
+    chosen = request.known.members_that_never_saw(request.known.name_of(case), members)
     if not chosen:
         raise BadCohort(
             f"{case.name}: expected a member that never saw its patient, found none; "

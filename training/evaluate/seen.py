@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from segmentation.bundle import ModelBundle
+from training.data.cases import LabelledCase
 from training.evaluate.document import CaseRecord
 
 
@@ -16,10 +17,12 @@ class TrainingPatients:
     Attributes:
         patients: their names; None when the bundle names none.
         held_out: per member (from 0), those of `patients` that it never saw; None when the bundle does not state it.
+        images: digest of each image that was trained on -> its patient; empty when the bundle does not state it.
     """
 
     patients: frozenset[str] | None = None
     held_out: tuple[frozenset[str], ...] | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, bundle: ModelBundle) -> TrainingPatients:
@@ -28,7 +31,20 @@ class TrainingPatients:
         return cls(
             None if training.patients is None else frozenset(training.patients),
             None if training.held_out is None else tuple(frozenset(names) for names in training.held_out),
+            dict(training.images or {}),
         )
+
+    def name_of(self, case: LabelledCase) -> str:
+        """The case's patient as the bundle names him: an image that was trained on is known under any name."""
+        if not self.images:
+            return case.patient
+        return self.images.get(case.volume.voxels_digest) or case.patient
+
+    def saw_case(self, case: LabelledCase) -> bool | None:
+        """As `saw`, of a case: true also where only the image is known."""
+        if self.images and case.volume.voxels_digest in self.images:
+            return True
+        return self.saw(case.patient)
 
     def saw(self, patient: str) -> bool | None:
         """True when a member may have seen this patient; None when the bundle names none."""

@@ -121,6 +121,17 @@ def summary_in_words(measures: Measures, plausibility: Plausibility) -> str:
     )
 
 
+def predictive_in_words(measures: Measures) -> list[str]:
+    """Where a reader's volume lies, and for which patients; nothing where the model does not know."""
+    if (found := measures.predictive) is None:
+        return []
+    lower, upper = found.interval
+    return [
+        f"For {found.nominal:.0%} of patients like those that the model was measured on, a reader's volume lies "
+        f"between {lower:.1f} and {upper:.1f} mL. For other scanners and diseases it was not measured."
+    ]
+
+
 def reliability_in_words(plausibility: Plausibility) -> list[str]:
     """What a reader must know before the number: the verdict, then every reason; nothing where there is none."""
     if plausibility.reliability == "ok":

@@ -251,19 +251,21 @@ def made_by(model: ModelIdentity | None) -> str:
 
 
 def _draw_numbers(draw: ImageDraw.ImageDraw, content: Content) -> None:
-    """The volume in the largest type, its interval, the lesions, and whether a person must look first."""
+    """The volume in the largest type, where a reader's may lie, the lesions, and whether a person must look first."""
     measures = content.measures
     volume = millilitres(measures.wmh_volume_ml)
     end = _BESIDE_NAME + write(draw, (_BESIDE_NAME, 22), volume, FIGURE, colour_of_whole(content))
     _draw_review(draw, content, end + 24)
-    left = EDGE + write(draw, (EDGE, 141), "interval ", BODY, QUIET)
-    left += write(draw, (left, 136), interval_millilitres(*measures.volume_interval_ml), LARGE)
+    left: float = EDGE
+    if (predictive := measures.predictive) is not None:
+        left += write(draw, (left, 141), f"{100 * predictive.nominal:.0f} % interval ", BODY, QUIET)
+        left += 24 + write(draw, (left, 136), interval_millilitres(*predictive.interval), LARGE)
     lesions, (_, detail) = lesions_in_words(measures.lesion_count), review_headline(measures, content.plausibility)
-    room = SIDE - EDGE - left - 24
+    room = SIDE - EDGE - left
     for size, beside in ((BODY, detail), (SMALL, detail), (SMALL, "")):
         if font(size).getlength(lesions) + 24 + font(SMALL).getlength(beside) <= room:
             break
-    write(draw, (left + 24, 141), lesions, size)
+    write(draw, (left, 141), lesions, size)
     if beside:
         write(draw, (SIDE - EDGE, 146), beside, SMALL, QUIET, "ra")
 

@@ -26,6 +26,7 @@ from dicom_node.results.common.words import (
     flags_in_words,
     interval_in_words,
     is_partial,
+    predictive_in_words,
     reliability_in_words,
     review_in_words,
     summary_in_words,
@@ -188,7 +189,13 @@ def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisF
     replaces = [] if facts.predecessor is None else [REPLACES]
     measures = segmentation.measures
     review = review_in_words(measures, segmentation.plausibility)
-    words = [interval_in_words(measures), *_fazekas(segmentation), count_in_words(), review]
+    words = [
+        interval_in_words(measures),
+        *predictive_in_words(measures),
+        *_fazekas(segmentation),
+        count_in_words(),
+        review,
+    ]
     not_compared = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
     doubts = reliability_in_words(segmentation.plausibility)
     return [*doubts, RESEARCH_USE, *replaces, *words, *([not_compared] if not_compared else []), *flags_in_words(flags)]

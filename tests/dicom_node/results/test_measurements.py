@@ -15,7 +15,7 @@ from support.result_cases import CASES, MODEL, segmentation_of, series_of
 from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
-from segmentation.interval import VolumeInterval
+from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.lesions import Fazekas, Lesion
 from segmentation.plausibility import Plausibility, Reason
 from segmentation.regions import RegionRule
@@ -54,6 +54,16 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert found["flags"] == sorted({*series.flags, "blank_slices"})
     assert found["lesions"] == [{"volume_ml": 1.5, "side": "left", "place": "deep"}, {"volume_ml": 0.5}]
     assert found["fazekas"] == {"periventricular": 2, "deep": 1}
+
+
+def test_a_measured_interval_is_there_with_its_promise(tmp_path: Path) -> None:
+    """Where the model knows how far readers' volumes lie: both ends, and for which part of patients."""
+    series = series_of(CASES[0], tmp_path)
+    segmentation = segmentation_of(series)
+    known = PredictiveInterval(VolumeInterval(1.0, 4.0), 0.8)
+    segmentation = replace(segmentation, measures=replace(segmentation.measures, predictive=known))
+    found = measurements_json(series, segmentation, MODEL, 0.0, 0.0)
+    assert (found["predictive_interval_ml"], found["predictive_nominal"]) == ([1.0, 4.0], 0.8)
 
 
 def test_regions_are_there_when_they_were_measured(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class ThresholdMethod(Ensemble):
         self.threshold = 0.5
         self.ventricle_threshold = 1.0
         self.review_above = REVIEW_ABOVE
+        self.predictive = None
 
     @property
     def runtime(self) -> str:

@@ -12,6 +12,7 @@ from training.evaluate.comparison.contender import Candidate
 from training.evaluate.comparison.document import Comparison
 from training.evaluate.document import Evaluation
 from training.evaluate.run import evaluate_cases
+from training.evaluate.seen import TrainingPatients
 
 Progress = Callable[[str, int, int], None]
 """Called with (contender's label, cases done, cases in all)."""
@@ -87,6 +88,10 @@ def _judge(
     return Entry(candidate.label, candidate.baseline, evaluate_cases(cases, candidate.open(), report, request))
 
 
+def _has_judge(known: TrainingPatients, case: LabelledCase) -> bool:
+    return bool(known.members_that_never_saw(known.name_of(case), _ANY))
+
+
 def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tuple[Sequence[LabelledCase], list[str]]:
     """Cases for which every contender has a member that never saw the patient."""
     blind = [candidate.label for candidate in candidates if candidate.known.patients is None]
@@ -94,7 +99,7 @@ def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tup
         raise BadCohort(
             f"{', '.join(blind)}: the bundle does not say which patients it was trained on; compare on new patients"
         )
-    fair = [case for case in cases if all(one.known.members_that_never_saw(case.patient, _ANY) for one in candidates)]
+    fair = [case for case in cases if all(_has_judge(one.known, case) for one in candidates)]
     if not fair:
         raise BadCohort(
             "expected a case whose patient is new to a member of every contender, found none: compare on "

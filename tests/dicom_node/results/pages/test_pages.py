@@ -24,7 +24,7 @@ from dicom_node.results.pages.content import Content, content_of_series
 from dicom_node.results.pages.layout import NOTE_LINES, first_notes, note_pages
 from dicom_node.results.pages.pages import NARROWEST_PANEL, draw_pages
 from dicom_node.series.read.series import FlairSeries, read_series
-from segmentation.interval import VolumeInterval
+from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.measures import measure
 from segmentation.plausibility import RULES, Plausibility, Reason
 from segmentation.regions import RegionRule, divide
@@ -169,6 +169,22 @@ def test_doubt_stands_in_place_of_the_number_or_beside_it(
         assert ("187.6 mL" in said) is (reliability == "review")
         volumes = [text for page in others for text, _ in page.texts if text.endswith(" mL")]
         assert bool(volumes) is (reliability == "review")
+
+
+def test_the_first_page_has_an_interval_that_was_measured_or_none(
+    head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's own doubt is no interval to read; where it is known how far readers' volumes lie, that is shown."""
+    content = content_with(head, found, (), ())
+    measured = PredictiveInterval(VolumeInterval(98.7, 1357.9), 0.8)
+    for predictive in (None, measured):
+        measures = replace(content.measures, wmh_volume_ml=187.6, volume_interval_ml=VolumeInterval(101.4, 1325.5),
+                           predictive=predictive)  # fmt: skip
+        first = laid(replace(content, measures=measures), monkeypatch)[0]
+        said = [text for text, _ in first.texts]
+        assert over_each_other(first) == []
+        assert ("80 % interval " in said and "98.7 to 1357.9 mL" in said) is (predictive is not None)
+        assert not any("1325.5" in text for text in said)
 
 
 def test_no_slice_is_shown_twice(head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch) -> None:
