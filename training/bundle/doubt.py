@@ -8,11 +8,13 @@ a review (`training.bundle.review_limit`), and within which factor of the volume
 |---|---|---|
 | labelled, of a patient that no member saw | the whole ensemble | limit, interval |
 | drawn (`training.synthesis.stream`): unseen scans, of label maps that were seen | the whole ensemble | limit |
-| labelled, of a patient that some members saw | the members that did not | interval; the limit is only tried on them |
+| labelled, of a patient that some members saw | the members that did not | interval, limit by an estimated index |
 | without labels | the whole ensemble | how many are sent to review |
 
-A member alone is surer of itself than the mean of five, so that its index is not the served one: `member_index` beside
-`index` shows by how much. `--cache` keeps what was measured, one file a scan, for this bundle's weights.
+A member alone is surer of itself than the mean of five, so that its index is not the served one. By how much is
+measured on the scans that no member saw, as the median of index over member's index; a member's index times that stands
+for the ensemble's where the ensemble cannot be asked. `--cache` keeps what was measured, one file a scan, for this
+bundle's weights.
 """
 
 from __future__ import annotations
@@ -137,27 +139,39 @@ def judge_scan(task: _Task, unseen: Sequence[int], all_members: int, remembering
     )
 
 
+def ratio_of(scans: Sequence[DoubtedScan]) -> float:
+    """The ensemble's index over its first member's: median of the scans that no member saw; 1 without any."""
+    ratios = [one.index / one.member_index for one in scans if one.is_whole and one.index and one.member_index]
+    return float(np.median(ratios)) if ratios else 1.0
+
+
+def served_index(scan: DoubtedScan, ratio: float) -> float | None:
+    """The index of the whole ensemble, estimated where only some of its members may be asked."""
+    return scan.index if scan.is_whole or scan.index is None else min(scan.index * ratio, 1.0)
+
+
 def limit_of(scans: Sequence[DoubtedScan]) -> ReviewLimit:
-    """The limit, from labelled and drawn scans that the whole ensemble never saw.
+    """The limit, from labelled and drawn scans, each by judges that never saw it.
 
     Raises:
         BadCohort: none of them is poor.
     """
-    whole = [one for one in scans if one.is_whole]
-    return derive_limit(
-        [JudgedScan(one.index, one.dsc) for one in whole if one.index is not None and one.dsc is not None]
-    )
+    ratio = ratio_of(scans)
+    known = [(served_index(one, ratio), one.dsc) for one in scans]
+    return derive_limit([JudgedScan(index, dsc) for index, dsc in known if index is not None and dsc is not None])
 
 
 def document_of(scans: Sequence[DoubtedScan], limit: ReviewLimit, bundle: ModelBundle) -> dict[str, Any]:
     """Everything measured, and what follows."""
     labelled = [one for one in scans if one.manual_ml is not None and one.group != DRAWN]
     pairs = [VolumePair(one.patient, one.manual_ml or 0.0, one.predicted_ml) for one in labelled]
-    interval = calibrate(pairs, NOMINAL)
+    interval, ratio = calibrate(pairs, NOMINAL), ratio_of(scans)
+    groups = dict.fromkeys(one.group for one in scans)
     return {
         "model": {"name": bundle.identity.name, "weights": weights_digest(bundle)},
         "limit": asdict(limit),
-        "by_group": {group: _tried(group, scans, limit.limit) for group in dict.fromkeys(one.group for one in scans)},
+        "ratio": ratio,
+        "by_group": {group: _tried(group, scans, limit.limit, ratio) for group in groups},
         "interval": {**asdict(interval), "width": interval.width},
         "scans": [asdict(one) for one in scans],
     }
@@ -178,14 +192,18 @@ def in_words(document: dict[str, Any]) -> str:
         f"| {group} | {one['judged_by']} | {one['scans']} | {one['sent']} | {one['poor_sent']} of {one['poor']} |"
         for group, one in document["by_group"].items()
     )
+    empty = [one for one in document["scans"] if one["index"] is None]
+    nothing, missed = len(empty), sum((one["manual_ml"] or 0.0) > 0 for one in empty)
     correlation = "undefined" if limit["correlation"] is None else f"{limit['correlation']:.2f}"
     return f"""
 Results with an uncertainty index above **{limit["limit"]:.3f}** are sent to review. The aim: of the scans with a DSC
 below {POOR_BELOW_DSC:g}, at least {CATCH:.0%} are sent, and of the others as few as that allows. Derived from
-{limit["scans"]} scans with a mask that no member of the ensemble saw, {limit["poor"]} of them that poor:
+{limit["scans"]} scans with a mask, {limit["poor"]} of them that poor, by judges that never saw the patient:
 {limit["caught"]:.0%} of the poor are sent, and {limit["sent"]:.0%} of all; r of index and DSC {correlation}.
-`python -m training.bundle.doubt` derives it again. The drawn scans are new, the 20 heads that they are drawn from are
-not: real scans may do worse.
+`make doubt` derives it again. Where only some members never saw a patient, their index times {document["ratio"]:.2f}
+stands for the ensemble's: so much larger is it, in the median, on the scans that no member saw. The drawn scans are
+new, the 20 heads that they are drawn from are not. A result without any WMH has no index, and this limit says nothing
+of it: {nothing} of the scans, {missed} of them with WMH in the mask.
 
 | scans | judged by | how many | sent to review | sent, of those with a DSC below {POOR_BELOW_DSC:g} |
 |---|---|---|---|---|
@@ -199,9 +217,9 @@ Leaving each patient out in turn, the interval held {interval["coverage"]:.0%} o
 """
 
 
-def _tried(group: str, scans: Sequence[DoubtedScan], limit: float) -> dict[str, Any]:
+def _tried(group: str, scans: Sequence[DoubtedScan], limit: float, ratio: float) -> dict[str, Any]:
     own = [one for one in scans if one.group == group]
-    sent = [one for one in own if (one.index or 0.0) > limit]
+    sent = [one for one in own if (served_index(one, ratio) or 0.0) > limit]
     poor = [one for one in own if one.dsc is not None and one.dsc < POOR_BELOW_DSC]
     return {
         "scans": len(own),

@@ -13,7 +13,7 @@ from segmentation.bundle import load_bundle
 from segmentation.ensemble import open_ensemble
 from segmentation.segment import segment_volume
 from segmentation.volume import FlairVolume
-from training.bundle.doubt import DoubtedScan, _measured, _Task, document_of, in_words, limit_of
+from training.bundle.doubt import DoubtedScan, _measured, _Task, document_of, in_words, limit_of, ratio_of
 from training.errors import BadCohort
 
 
@@ -29,15 +29,18 @@ def scan(case: str, group: str = "drawn", **changes: object) -> DoubtedScan:
 SCANS = [
     scan("a"), scan("b", index=0.7, dsc=0.3), scan("c", index=0.4, dsc=0.7), scan("d", index=None, dsc=0.0),
     scan("u", "unlabelled", manual_ml=None, dsc=None, index=0.9),
-    *(scan(f"m{number}", "scanner", is_whole=False, members=1, index=0.1, dsc=0.5) for number in range(6)),
+    *(scan(f"m{number}", "scanner", is_whole=False, members=1, index=0.1, dsc=0.7) for number in range(6)),
 ]  # fmt: skip
 
 
-def test_the_limit_is_of_scans_that_the_whole_ensemble_never_saw() -> None:
-    """Members alone, scans without a mask and scans without an index decide nothing."""
+def test_the_limit_is_for_the_index_that_is_served() -> None:
+    """Scans without a mask or an index decide nothing; a member's index counts as much larger as the ensemble's is."""
     limit = limit_of(SCANS)
-    assert (limit.scans, limit.poor) == (3, 1)
+    assert (limit.scans, limit.poor) == (9, 1)
     assert 0.4 < limit.limit < 0.7
+    assert ratio_of(SCANS) == pytest.approx(2.75)
+    poor_member = scan("p", "scanner", is_whole=False, members=1, index=0.2, dsc=0.1)
+    assert limit_of([*SCANS, poor_member]).limit == pytest.approx(0.55, abs=1e-6)
     with pytest.raises(BadCohort):
         limit_of(SCANS[:1])
 
@@ -49,7 +52,8 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
     assert json.loads(json.dumps(document)) == document
     assert document["by_group"]["unlabelled"]["sent"] == 1
     words = in_words(document)
-    assert "| scanner | members that never saw the patient | 6 | 0 | 0 of 6 |" in words
+    assert "| scanner | members that never saw the patient | 6 | 0 | 0 of 0 |" in words
+    assert "1 of the scans, 1 of them with WMH in the mask" in words
     assert "divided and multiplied by **1.19**" in words
 
 
