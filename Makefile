@@ -113,7 +113,7 @@ vendor-scores: install  ## score the shipped bundle by scanner, by members that 
 doubt: install  ## derive the shipped bundle's review limit and volume interval; VERSION=x.y.z writes them into it
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count $(or $(DRAWN_SCANS),20)
 	$(BIN)/python -m training.bundle.doubt --data "toshiba=$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv \
-		--data "philips=$(DATA)/flair-mslesseg" --unlabelled "$(DATA)/flair-unlabelled" --drawn runs/scans \
+		--data "philips=$(DATA)/flair-mslesseg" --patients training/data/patients/mslesseg.csv --unlabelled "$(DATA)/flair-unlabelled" --drawn runs/scans \
 		--most-drawn $(or $(DRAWN_SCANS),20) --cache runs/doubt --out docs/evidence/doubt.json $(if $(VERSION),--version $(VERSION))
 
 reference-dsc: install  ## print the shipped bundle's leave-patients-out DSC

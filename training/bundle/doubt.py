@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
@@ -231,11 +231,11 @@ def _tried(group: str, scans: Sequence[DoubtedScan], limit: float, ratio: float)
 
 
 def _tasks(
-    data: Sequence[str], patients: Path | None, drawn: Path | None, most_drawn: int, unlabelled: Sequence[Path]
+    data: Sequence[str], patients: Sequence[Path], drawn: Path | None, most_drawn: int, unlabelled: Sequence[Path]
 ) -> Iterator[_Task]:
     for place, text in enumerate(data):
         group, _, folder = text.partition("=")
-        for case in load_cases(Path(folder), patients if place == 0 else None):
+        for case in load_cases(Path(folder), patients[place] if place < len(patients) else None):
             slabs = in_slabs(case, _SLAB_MM)
             yield _Task(group, case.name, case.patient, lambda slabs=slabs: (slabs.volume, slabs.wmh))  # type: ignore[misc]
     for file in scan_files(drawn)[:most_drawn] if drawn else ():
@@ -256,7 +256,7 @@ def _measured(tasks: Iterator[_Task], bundle: ModelBundle, cache: Path | None) -
     for task in tasks:
         kept = None if cache is None else cache / known / f"{task.group}-{task.case}.json"
         if kept is not None and kept.exists():
-            found.append(DoubtedScan(**json.loads(kept.read_text())))
+            found.append(replace(DoubtedScan(**json.loads(kept.read_text())), patient=task.patient))
             continue
         unseen = bundle.members_that_never_saw(task.patient)
         if not unseen:
@@ -274,7 +274,7 @@ def _measured(tasks: Iterator[_Task], bundle: ModelBundle, cache: Path | None) -
 def main(
     data: Annotated[list[str], typer.Option(help="NAME=DIR: a scanner and its folder of labelled cases")],
     bundle: Annotated[Path | None, typer.Option(help="bundle folder; default: the shipped reference")] = None,
-    patients: Annotated[Path | None, typer.Option(help="CSV: case,patient of the first folder")] = None,
+    patients: Annotated[list[Path] | None, typer.Option(help="CSVs: case,patient; one a folder")] = None,
     drawn: Annotated[Path | None, typer.Option(help="scans of training.synthesis.stream that no member saw")] = None,
     most_drawn: Annotated[int, typer.Option(help="so many of them")] = 60,
     unlabelled: Annotated[list[Path] | None, typer.Option(help="folders of FLAIR as NIfTI without masks")] = None,
@@ -284,12 +284,12 @@ def main(
 ) -> None:
     """Print the review limit and the volume interval that these scans support."""
     loaded = load_bundle(bundle or reference_bundle())
-    scans = _measured(_tasks(data, patients, drawn, most_drawn, unlabelled or ()), loaded, cache)
+    scans = _measured(_tasks(data, patients or (), drawn, most_drawn, unlabelled or ()), loaded, cache)
     document = document_of(scans, limit_of(scans), loaded)
     if out is not None:
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if version is not None:
-        trained = load_cases(Path(data[0].partition("=")[2]), patients)
+        trained = load_cases(Path(data[0].partition("=")[2]), patients[0] if patients else None)
         _write(document, bundle or reference_bundle(), version, trained)
     typer.echo(json.dumps({key: document[key] for key in ("limit", "by_group", "interval")}, indent=1))
 
