@@ -245,39 +245,3 @@ def test_a_phantom_is_a_scan():
     """The rule refuses no head, not even one of 8 bits."""
     require_scan(plain())
     require_scan(np.floor(plain() / plain().max() * 255).astype(np.float32))
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    bits=st.sampled_from([8, 10, 12, 14, 16]),
-    high=st.sampled_from([None, 7, 11, 15]),
-    signed=st.booleans(),
-    largest=st.sampled_from([None, 0, 100, 4095, 65535]),
-    spacing=st.sampled_from([None, "0", "1", "-8", "4", "8", "1e30", "nan"]),
-    order=st.permutations(range(10)),
-    numbers=st.permutations(range(1, 11)),
-)
-def test_no_contradiction_of_the_header_changes_the_head(
-    tmp_path, bits, high, signed, largest, spacing, order, numbers
-):
-    """Bits, sign, range, spacing, InstanceNumbers and the order of the files, whatever they say together: the head is
-    read as its pixels and positions show it, with a flag where the header is wrong, or refused by name."""
-    series, wanted = phantom_series(), plain()
-    for number, one in zip(numbers, series, strict=True):
-        set_bits(one, bits, signed=signed, high=high)
-        one.InstanceNumber = number
-        if largest is not None:
-            one.LargestImagePixelValue = largest
-        one.pop("SpacingBetweenSlices", None)
-        if spacing is not None:
-            one.add_new(0x00180088, "DS", spacing)
-    folder = tmp_path / str(len(list(tmp_path.iterdir())))
-    try:
-        found = read([series[place] for place in order], folder)
-    except (IncompleteSeries, UnreadableObject) as error:
-        assert any(name in error.reason for name in ("SpacingBetweenSlices", "BitsStored", "HighBit"))
-        return
-    np.testing.assert_array_equal(found.voxels, wanted)
-    assert found.spacing_mm[0] == pytest.approx(8.0)
-    hides_bits = bits < int(wanted.max()).bit_length() + signed
-    assert "bits_contradict_pixels" in found.flags or not hides_bits
