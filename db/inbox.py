@@ -8,11 +8,12 @@ instance from two receivers is one row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, exists, func, insert, select, update
+from sqlalchemy import Connection, bindparam, exists, func, insert, select, true, union_all, update
 
 from db.engine.database import Database
 from db.engine.upsert import upsert
@@ -28,13 +29,22 @@ from db.records import (
     SeriesActivity,
     StoredInstance,
 )
-from db.schema import associations, instances, refused_objects, series, series_associations
+from db.schema import associations, instances, refused_objects, returned_instances, series, series_associations
 from db.series import digest_of_first, jobs_of_series, lock_series, mark_judged, newer_verdict, require_series, same_job
 from db.supersede import supersede
 from db.transitions import JobAction, insert_job
 
 # Pairs (series, association) known to have their row; beyond this many the memory is emptied and they are asked again.
 _REMEMBERED_PAIRS: Final = 4096
+
+
+@dataclass
+class _Known:
+    """What a series has while a batch is recorded: rows, how many of them are conflicts, and returns of this batch."""
+
+    instances: int
+    conflicts: int
+    returns: int = 0
 
 
 class Inbox:
@@ -98,32 +108,34 @@ class Inbox:
             return []
         now = self._database.clock()
         with self._database.write() as connection:
-            counts = self._touch_series(connection, batch, now)
-            outcomes = [self._insert(connection, one, counts, now) for one in batch]
-            self._count(connection, batch, outcomes)
+            known = self._touch_series(connection, batch, now)
+            outcomes = [self._insert(connection, one, known[one.series_instance_uid], now) for one in batch]
+            self._count(connection, batch, outcomes, known)
             pairs = self._link(connection, batch, outcomes, now)
         self._remember(pairs)  # only now: the transaction has happened
         return outcomes
 
-    def _touch_series(self, connection: Connection, batch: Sequence[ReceivedInstance], now: datetime) -> dict[str, int]:
-        """Make, or lock, the rows of the batch's series; returns how many instances each has."""
+    def _touch_series(
+        self, connection: Connection, batch: Sequence[ReceivedInstance], now: datetime
+    ) -> dict[str, _Known]:
+        """Make, or lock, the rows of the batch's series; returns what each has."""
         studies = {one.series_instance_uid: one.study_instance_uid for one in batch}
         return {
-            uid: connection.execute(
-                self._statements.touch_series,
-                {"series_instance_uid": uid, "study_instance_uid": studies[uid], "now": now},
-            ).scalar_one()
+            uid: _Known(
+                *connection.execute(
+                    self._statements.touch_series,
+                    {"series_instance_uid": uid, "study_instance_uid": studies[uid], "now": now},
+                ).one()
+            )
             for uid in sorted(studies)  # one order for all receivers: no deadlock
         }
 
-    def _insert(
-        self, connection: Connection, one: ReceivedInstance, counts: dict[str, int], now: datetime
-    ) -> RecordOutcome:
+    def _insert(self, connection: Connection, one: ReceivedInstance, known: _Known, now: datetime) -> RecordOutcome:
         is_conflict = connection.execute(
             self._statements.insert_instance,
             {
                 "series_instance_uid": one.series_instance_uid,
-                "ordinal": counts[one.series_instance_uid] + 1,
+                "ordinal": known.instances + 1,
                 "sop_instance_uid": one.sop_instance_uid,
                 "sha256": one.sha256,
                 "sop_class_uid": one.sop_class_uid,
@@ -140,12 +152,37 @@ class Inbox:
         if is_conflict is None:
             # Its file was written again, whether it had been removed or not.
             connection.execute(_UNPURGE, {"uid": one.sop_instance_uid, "digest": one.sha256})
+            if known.conflicts:
+                self._note_return(connection, one, known, now)
             return RecordOutcome.DUPLICATE
-        counts[one.series_instance_uid] += 1
+        known.instances += 1
+        known.conflicts += bool(is_conflict)
         return RecordOutcome.CONFLICT if is_conflict else RecordOutcome.NEW
 
+    def _note_return(self, connection: Connection, one: ReceivedInstance, known: _Known, now: datetime) -> None:
+        """Where other bytes of this UID came since, its earlier bytes are the last again: a correction taken back."""
+        where = {"series_instance_uid": one.series_instance_uid, "sop_instance_uid": one.sop_instance_uid}
+        if connection.execute(_LAST_BYTES, where).scalar() in (None, one.sha256):  # None: the row is another series'
+            return
+        known.instances += 1
+        known.returns += 1
+        connection.execute(
+            insert(returned_instances),
+            {
+                **where,
+                "ordinal": known.instances,
+                "sha256": one.sha256,
+                "association_id": one.association_id,
+                "received_at": now,
+            },
+        )
+
     def _count(
-        self, connection: Connection, batch: Sequence[ReceivedInstance], outcomes: Sequence[RecordOutcome]
+        self,
+        connection: Connection,
+        batch: Sequence[ReceivedInstance],
+        outcomes: Sequence[RecordOutcome],
+        known: Mapping[str, _Known],
     ) -> None:
         by_series: dict[str, Counter[RecordOutcome]] = {}
         for one, outcome in zip(batch, outcomes, strict=True):
@@ -154,7 +191,7 @@ class Inbox:
             duplicates = of_series[RecordOutcome.DUPLICATE]
             values = {
                 "uid": uid,
-                "added": of_series.total() - duplicates,
+                "added": of_series.total() - duplicates + known[uid].returns,
                 "added_conflicts": of_series[RecordOutcome.CONFLICT],
                 "added_duplicates": duplicates,
             }
@@ -354,10 +391,15 @@ def _first_instances(
     connection: Connection, series_instance_uid: str, instance_count: int | None = None
 ) -> list[StoredInstance]:
     """The first so many instances of a series, or all, in the order in which they became durable."""
-    query = select(*_STORED).where(instances.c.series_instance_uid == series_instance_uid).order_by(instances.c.ordinal)
+    arrived = select(*_STORED).where(instances.c.series_instance_uid == series_instance_uid)
+    returned = _RETURNED.where(returned_instances.c.series_instance_uid == series_instance_uid)
     if instance_count is not None:
-        query = query.where(instances.c.ordinal <= instance_count)
-    return [StoredInstance(**row._mapping) for row in connection.execute(query)]
+        arrived = arrived.where(instances.c.ordinal <= instance_count)
+        returned = returned.where(returned_instances.c.ordinal <= instance_count)
+    found = [StoredInstance(**row._mapping) for row in connection.execute(arrived.order_by(instances.c.ordinal))]
+    if any(one.is_conflict for one in found):
+        found += [StoredInstance(**row._mapping) for row in connection.execute(returned)]
+    return sorted(found, key=lambda one: one.ordinal)
 
 
 def _activity_of(row: Any) -> SeriesActivity:
@@ -416,7 +458,7 @@ class _Statements:
         return statement.on_conflict_do_update(
             index_elements=[series.c.series_instance_uid],
             set_={"last_received_at": statement.excluded.last_received_at, "purged_at": None},
-        ).returning(series.c.instance_count)
+        ).returning(series.c.instance_count, series.c.conflict_count)
 
     @staticmethod
     def _insert_instance(dialect_name: str) -> Any:
@@ -450,6 +492,39 @@ class _Statements:
                 "duplicate_count": series_associations.c.duplicate_count + statement.excluded.duplicate_count,
             },
         )
+
+
+def _last_bytes() -> Any:
+    """sha256 of what came last under a SOP Instance UID of a series."""
+    rows = [
+        select(table.c.ordinal, table.c.sha256).where(
+            table.c.series_instance_uid == bindparam("series_instance_uid"),
+            table.c.sop_instance_uid == bindparam("sop_instance_uid"),
+        )
+        for table in (instances, returned_instances)
+    ]
+    either = union_all(*rows).subquery()
+    return select(either.c.sha256).order_by(either.c.ordinal.desc()).limit(1)
+
+
+def _returned() -> Any:
+    """Returned instances as rows of `instances`: the file is that of the first arrival."""
+    own = {"ordinal", "association_id", "received_at"}
+    columns = [
+        (returned_instances if column.name in own else instances).c[column.name]
+        for column in _STORED
+        if column.name != "is_conflict"
+    ]
+    return select(*columns, true().label("is_conflict"), true().label("is_return")).join(
+        instances,
+        (instances.c.series_instance_uid == returned_instances.c.series_instance_uid)
+        & (instances.c.sop_instance_uid == returned_instances.c.sop_instance_uid)
+        & (instances.c.sha256 == returned_instances.c.sha256),
+    )
+
+
+_LAST_BYTES: Final = _last_bytes()
+_RETURNED: Final = _returned()
 
 
 def _open_series() -> Any:

@@ -308,7 +308,7 @@ class AssociationEnd(StrEnum):
 class RecordOutcome(StrEnum):
     """What an instance was to its series in the inbox.
 
-    NEW: not seen before. DUPLICATE: same SOP Instance UID, same bytes; nothing was added. CONFLICT: same SOP Instance
+    NEW: not seen before. DUPLICATE: same SOP Instance UID, same bytes; no file was added. CONFLICT: same SOP Instance
     UID, other bytes; kept beside the first and flagged.
     """
 
@@ -348,6 +348,7 @@ class StoredInstance:
         is_conflict: another file of the series with the same SOP Instance UID came before.
         known_elsewhere: a file of another series with the same SOP Instance UID came before. The two series stay
             independent of each other.
+        is_return: the bytes of an earlier instance, which came again after other bytes of its UID; a conflict too.
     """
 
     sop_instance_uid: str
@@ -363,6 +364,7 @@ class StoredInstance:
     is_conflict: bool
     known_elsewhere: bool
     received_at: datetime
+    is_return: bool = False
 
 
 @dataclass(frozen=True, slots=True)

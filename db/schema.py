@@ -156,6 +156,20 @@ instances = Table(
     sqlite_with_rowid=False,
 )
 
+# Bytes that came again after other bytes of the same SOP Instance UID: which came last is known. The ordinals are those
+# of `instances`, in one count; the file is that of the row there.
+returned_instances = Table(
+    "returned_instances",
+    metadata,
+    Column("series_instance_uid", _UID, ForeignKey("series.series_instance_uid"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("sop_instance_uid", _UID, nullable=False),
+    Column("sha256", _DIGEST, nullable=False),
+    Column("association_id", Integer, ForeignKey("associations.id"), nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # Objects that the receiver refused as damaged: the series lacks them until they arrive whole.
 refused_objects = Table(
     "refused_objects",

@@ -63,10 +63,32 @@ class TestInbox:
         association = self.open()
         batch = [instance(SERIES, 1, association), instance(SERIES, 1, association, "other")]
         assert self.inbox.record(batch) == [NEW, CONFLICT]
-        assert self.inbox.record(batch) == [DUPLICATE, DUPLICATE]
+        assert self.inbox.record(batch[1:]) == [DUPLICATE]
         assert [one.is_conflict for one in self.inbox.instances_of(SERIES)] == [False, True]
         assert self.activity().conflict_count == 1
         assert self.activity().instance_count == 2
+
+    def test_earlier_bytes_that_come_back(self) -> None:
+        """Bytes that come again after other bytes of their UID are the last again: a row without a file of its own."""
+        association = self.open()
+        first, other = instance(SERIES, 1, association), instance(SERIES, 1, association, "other")
+        self.inbox.record([first, other, instance(SERIES, 2, association)])
+        for _ in range(2):
+            assert self.inbox.record([first, instance(SERIES, 2, association)]) == [DUPLICATE, DUPLICATE]
+        stored = self.inbox.instances_of(SERIES)
+        of_uid = [one for one in stored if one.sop_instance_uid == first.sop_instance_uid]
+        assert [(one.ordinal, one.sha256, one.is_return) for one in of_uid] == [
+            (1, first.sha256, False),
+            (2, other.sha256, False),
+            (4, first.sha256, True),
+        ]
+        assert (stored[3].path, stored[3].is_conflict) == (first.path, True)
+        assert self.activity().instance_count == 4
+        found = self.inbox.look_into(SERIES)
+        assert found is not None
+        assert found[1] == stored
+        self.inbox.record([other])
+        assert [one.sha256 for one in self.inbox.instances_of(SERIES)][-1] == other.sha256
 
     def test_a_known_uid_in_another_series(self) -> None:
         """A SOP Instance UID that another series has too is no conflict: both series are whole; it is written down."""

@@ -40,8 +40,15 @@ def first_instances(instances: Iterable[StoredInstance]) -> list[StoredInstance]
 
 
 def digest_of(analysed: Iterable[StoredInstance]) -> str:
-    """The digest that names a job's input; see `dicom_node.series.dicom.digest`."""
-    return instances_digest((instance.sop_instance_uid, instance.sha256) for instance in analysed)
+    """The digest that names a job's input; see `dicom_node.series.dicom.digest`.
+
+    A file that came back after a correction has the bytes of an earlier job, and is another state of its series.
+    """
+    return instances_digest((instance.sop_instance_uid, _state_of(instance)) for instance in analysed)
+
+
+def _state_of(instance: StoredInstance) -> str:
+    return f"{instance.sha256} again {instance.ordinal}" if instance.is_return else instance.sha256
 
 
 def damaged_instances(instances: Iterable[StoredInstance], storage: Path) -> list[StoredInstance]:
@@ -59,18 +66,25 @@ def corrected_from(
         analysed: what `analysed_instances` chose among them.
         storage: where their paths start.
     """
-    firsts = {instance.sop_instance_uid: instance for instance in first_instances(instances)}
-    ordinals = []
-    for instance in analysed:
-        first = firsts.get(instance.sop_instance_uid)
-        if first is None or not instance.is_conflict:
-            continue
-        try:
-            if names_another(read_header(storage / first.path), read_header(storage / instance.path)):
-                ordinals.append(instance.ordinal)
-        except UnreadableObject:
-            continue  # the first is damaged, and is replaced for that
+    earlier: dict[str, list[StoredInstance]] = {}
+    for instance in instances:
+        earlier.setdefault(instance.sop_instance_uid, []).append(instance)
+    ordinals = [
+        chosen.ordinal
+        for chosen in analysed
+        if chosen.is_conflict
+        and any(_is_corrected_by(before, chosen, storage) for before in earlier[chosen.sop_instance_uid])
+    ]
     return min(ordinals, default=None)
+
+
+def _is_corrected_by(before: StoredInstance, later: StoredInstance, storage: Path) -> bool:
+    if before.ordinal >= later.ordinal or before.sha256 == later.sha256:
+        return False
+    try:
+        return names_another(read_header(storage / before.path), read_header(storage / later.path))
+    except UnreadableObject:
+        return False  # the earlier one is damaged, and is replaced for that
 
 
 def rows_to_json(instances: Iterable[StoredInstance]) -> str:

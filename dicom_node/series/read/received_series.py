@@ -37,6 +37,7 @@ from dicom_node.node.errors import (
 )
 from dicom_node.node.logs import describe_error
 from dicom_node.series.dicom import values
+from dicom_node.series.dicom.digest import instances_digest
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from dicom_node.series.dicom.parsing import guarded, read_header
 from dicom_node.series.dicom.pixels import MAX_VOXELS
@@ -161,7 +162,8 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
     if digest != digest_of(first_instances(instances)):
         _require_same(expected, digest, "in the table")
     series = read_series([storage / one.path for one in chosen])
-    _require_same(series.files_digest, expected, "in the storage")
+    received = instances_digest((one.sop_instance_uid, one.sha256) for one in chosen)
+    _require_same(series.files_digest, received, "in the storage")
     return series
 
 

@@ -30,6 +30,7 @@ from dicom_node.series.complete.completer import Completer, Examination, examine
 from dicom_node.series.complete.evidence import Patience
 from dicom_node.series.complete.postponed import FIRST_SECONDS, MOST_LOOKS
 from dicom_node.series.read.instances import analysed_instances, digest_of
+from dicom_node.series.read.received_series import read_received
 from dicom_node.series.read.series import read_series
 
 PATIENCE = Patience(
@@ -585,6 +586,32 @@ def test_a_result_of_the_wrong_patient_is_taken_out(setting: Setting, series: li
     assert f"superseded by job {newer.id}" in (done.reason or "")
     assert newer.predecessor_id == done.id
     assert [event.what for event in setting.jobs.events(done.id)][-1] == "superseded"
+
+
+@pytest.mark.parametrize("bytes_change", [False, True], ids=["same bytes", "other bytes"])
+def test_a_correction_that_is_taken_back(
+    setting: Setting, series: list[Path], tmp_path: Path, bytes_change: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Patient A, then B, then A again: what came last counts; both earlier jobs say by which they are superseded."""
+    setting.receive(series)
+    setting.after(3)
+    setting.receive([_changed(file, tmp_path / "b", PatientID="B-2", PatientName="B^Two") for file in series])
+    setting.after(61)
+    again = [_changed(file, tmp_path / "a", InstitutionName="Archive") for file in series] if bytes_change else series
+    setting.receive(again[:4])
+    assert setting.after(61)[-1].code != "patient_corrected"  # a part of it is not all of it
+    setting.receive(again[4:])
+    jobs = setting.after(301)
+    newest = jobs[-1]
+    first, second = (job for job in jobs if job.code == "patient_corrected")
+    assert newest.state == "queued"
+    assert f"superseded by job {second.id}" in (first.reason or "")
+    assert f"superseded by job {newest.id}" in (second.reason or "")
+    assert "earlier results are out" in capsys.readouterr().out
+    read = read_received(setting.inbox.instances_of_job(newest), setting.storage, newest.instances_digest)
+    assert {header.PatientID for header in read.headers} == {str(pydicom.dcmread(series[0]).PatientID)}
+    setting.receive(again)
+    assert [job.id for job in setting.after(301)] == [job.id for job in jobs]
 
 
 def test_an_archive_that_touches_names_corrects_nothing(setting: Setting, series: list[Path], tmp_path: Path) -> None:
