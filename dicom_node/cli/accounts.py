@@ -1,4 +1,4 @@
-"""`wmh-node accounts add | list | remove | unlock`."""
+"""`wmh-node accounts add | list | remove | unlock | token`."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.files import make_folder
 from dicom_node.node.job_words import shown_time
 from dicom_node.web.people.passwords import hash_password, require_name, require_password
+from dicom_node.web.people.secrets import digest_of, new_secret
 
-app = typer.Typer(help="Add, list and remove accounts of the page.", no_args_is_help=True)
+app = typer.Typer(help="Add, list and remove accounts and tokens of the page.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the account.")]
 
@@ -112,6 +113,28 @@ def unlock(name: Name, by: ByOption = None, config: ConfigOption = None) -> None
     with _accounts(config) as table:
         table.unlock(name, by or account())
     out.print(f"{name} may log in", markup=False)
+
+
+@app.command()
+def token(
+    name: Name,
+    label: Annotated[str | None, typer.Option("--label", help="What the token is for; makes a token.")] = None,
+    revoke: Annotated[str | None, typer.Option("--revoke", help="First digits of a token to revoke.")] = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Make a token with which scripts use the page's API as this account, or revoke one; it is shown only once."""
+    if (label is None) == (revoke is None):
+        complain("expected --label TEXT to make a token, or --revoke DIGITS to revoke one")
+        raise typer.Exit(ExitCode.USAGE)
+    with _accounts(config) as table:
+        if revoke is not None:
+            table.remove_token(revoke, by or account())
+            out.print("the token is revoked")
+            return
+        secret = new_secret()
+        table.add_token(name, str(label), digest_of(secret), by or account())
+    out.print(secret, markup=False)
 
 
 def _asked() -> str:

@@ -40,7 +40,7 @@ COMMANDS = (
     _command("work", "Decide which series are complete and analyse them, until a signal ends it."),
     _command("deliver", "Send results to the destinations, until a signal ends it."),
     _command("web", "Serve the page, until a signal ends it."),
-    _command("accounts", "Add, list and remove accounts of the page.", group=True),
+    _command("accounts", "Add, list and remove accounts and tokens of the page.", group=True),
     _command("demo", "Send a FLAIR series through a node on this machine to a stand-in PACS; show the measurements."),
     _command("viewer", "Show a FLAIR series and its results in OHIF, on this machine only."),
     _command("phantom", "Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."),

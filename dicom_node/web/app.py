@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from db.records import AccountRole
 from dicom_node.web.answers import refusal
+from dicom_node.web.api import api_routes
 from dicom_node.web.events import event_stream
 from dicom_node.web.guard import Entry, Headers, guarded
 from dicom_node.web.pages import (
@@ -47,6 +48,7 @@ ENTRIES: Final = (
     Entry("GET", "/jobs/{job}", _VIEWER, job.show),
     Entry("POST", "/jobs/{job}/retry", _OPERATOR, job.retry),
     Entry("POST", "/jobs/{job}/cancel", _OPERATOR, job.cancel),
+    Entry("POST", "/jobs/{job}/acknowledge", _OPERATOR, job.acknowledge),
     Entry("POST", "/jobs/{job}/patient", _OPERATOR, job.show_patient),
     Entry("GET", "/jobs/{job}/slices", _VIEWER, slices.show),
     Entry("GET", "/jobs/{job}/slices/{slice}.png", _VIEWER, slices.slice_png),
@@ -74,7 +76,7 @@ def build_app(site: Site) -> Starlette:
         return refusal(Visit(site, request.url.path), 404, "There is no such page.")
 
     return Starlette(
-        routes=[*routes, Route("/events", events), Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*routes, *api_routes(site), Route("/events", events), Mount("/static", StaticFiles(directory=STATIC))],
         middleware=[Middleware(Headers, site=site)],
         exception_handlers={404: unknown},
     )

@@ -43,6 +43,12 @@ def cancel(visit: Visit) -> Response:
     return to(f"/jobs/{job.id}")
 
 
+def acknowledge(visit: Visit) -> Response:
+    """`POST /jobs/{job}/acknowledge`: somebody has seen that it failed."""
+    visit.site.jobs.acknowledge(job_of(visit).id, by=visit.who)
+    return to("/")
+
+
 def show_patient(visit: Visit) -> Response:
     """`POST /jobs/{job}/patient`: who the patient is, from a stored object; each look is in the audit."""
     job = job_of(visit)

@@ -20,6 +20,7 @@ from dicom_node.web.site import HealthLine
 from dicom_node.web.visit import Visit
 
 _MOST_SHOWN: Final = 12
+_LOOKED_AT: Final = 500
 _MOST_COUNTED: Final = 20_000
 _OLD_DELIVERY: Final = timedelta(hours=1)
 # Over a weekend nothing may come; two working days without an image are worth a look.
@@ -49,7 +50,8 @@ def show(visit: Visit) -> Response:
     now = site.database.clock()
     found = overview(site.database, now - timedelta(days=1))
     health = site.health()
-    failed = site.jobs.list([JobState.FAILED], _MOST_SHOWN)
+    newest = site.jobs.list([JobState.FAILED], _LOOKED_AT)
+    failed = [job for job in newest if job.acknowledged_at is None][:_MOST_SHOWN]
     troubles = [*_of_jobs(visit, failed), *_of_health(health), *_nothing_came(found)]
     figures = figures_of(outcomes(site.database, now - timedelta(days=7), _MOST_COUNTED), now)
     day = figures_of(outcomes(site.database, now - timedelta(days=1), _MOST_COUNTED), now)

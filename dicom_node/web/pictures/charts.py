@@ -13,7 +13,8 @@ from db.browse import ScanPoint
 
 _HOURS_SIZE: Final = (720, 150)
 _COURSE_SIZE: Final = (720, 220)
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 12, 10, 22
+_INSET: Final = 34  # room for the days below the first and the last point
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 12, 10, 22
 
 
 def hours_chart(by_hour: Sequence[tuple[datetime, int, int]]) -> Markup:
@@ -56,14 +57,14 @@ def course_chart(points: Sequence[ScanPoint], this_job: int) -> Markup:
         this_job: is marked.
     """
     width, height = _COURSE_SIZE
-    inner_width, inner_height = width - _LEFT - _RIGHT - 30, height - _TOP - _BOTTOM
+    inner_width, inner_height = width - _LEFT - _RIGHT - 2 * _INSET, height - _TOP - _BOTTOM
     highest = max((point.interval_ml[1] if point.interval_ml else point.volume_ml for point in points), default=0.0)
     most = nice_above(highest)
     days = [_day(point.acquired_on) for point in points]
     first, span = min(days), max(max(days) - min(days), 1)
 
     def at(day: int, volume: float) -> tuple[float, float]:
-        return _LEFT + 15 + inner_width * (day - first) / span, height - _BOTTOM - inner_height * volume / most
+        return _LEFT + _INSET + inner_width * (day - first) / span, height - _BOTTOM - inner_height * volume / most
 
     places = [at(day, point.volume_ml) for day, point in zip(days, points, strict=True)]
     parts = [_grid(width, height, most, " mL")]
@@ -82,7 +83,8 @@ def course_chart(points: Sequence[ScanPoint], this_job: int) -> Markup:
         kind = "point here" if point.job_id == this_job else "point"
         parts.append(Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="5"/></a>').format(kind, x, y))
         parts.append(_label(x, height - 6, str(point.acquired_on), "middle"))
-    return _svg(_COURSE_SIZE, f"WMH volume of {len(points)} scans over time, in mL", parts)
+    # A group, not an image: its points are links.
+    return _svg(_COURSE_SIZE, f"WMH volume of {len(points)} scans over time, in mL", parts, "group")
 
 
 def nice_above(value: float) -> float:
@@ -112,6 +114,8 @@ def _label(x: float, y: float, words: str, anchor: str) -> Markup:
     return Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(x, y, anchor, words)
 
 
-def _svg(size: tuple[int, int], title: str, parts: Sequence[Markup]) -> Markup:
-    head = Markup('<svg class="chart" role="img" viewBox="0 0 {} {}" aria-label="{}">').format(*size, escape(title))
+def _svg(size: tuple[int, int], title: str, parts: Sequence[Markup], role: str = "img") -> Markup:
+    head = Markup('<svg class="chart" role="{}" viewBox="0 0 {} {}" aria-label="{}">').format(
+        role, *size, escape(title)
+    )
     return head + Markup("").join(parts) + Markup("</svg>")

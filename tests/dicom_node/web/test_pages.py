@@ -117,6 +117,9 @@ def test_actions_go_by_the_transitions(node: PageNode, browser: Browse) -> None:
     """Retry and cancel change the job as the command line does, with the person in the audit; once only."""
     operator = browser("operator")
     failed = node.jobs["failed"]
+    assert f'action="/jobs/{failed}/acknowledge"' in operator.get("/")
+    operator.post(f"/jobs/{failed}/acknowledge")
+    assert f"Job {failed} failed" not in operator.get("/")
     operator.post(f"/jobs/{failed}/retry")
     assert str(node.setting.jobs.get(failed).state) == "queued"
     operator.post(f"/jobs/{failed}/cancel", reason="sent twice <b>")

@@ -1,0 +1,57 @@
+"""The API for scripts: tokens, answers as its document says, and nothing of a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+from support.page_node import PageNode
+
+from dicom_node.web.people.secrets import digest_of, new_secret
+
+Browse = Callable[..., Any]
+
+
+def test_answers_are_as_the_document_says(node: PageNode, browser: Browse) -> None:
+    """Each path answers what the OpenAPI document promises, for good and bad requests, and names no patient."""
+    secret = new_secret()
+    node.site.accounts.add_token("viewer", "a script", digest_of(secret), "test")
+    client = browser().client
+    document = client.get("/api/v1/openapi.json").json()
+    asked = {
+        "/overview": ["/overview"],
+        "/jobs": [
+            "/jobs", "/jobs?limit=2", "/jobs?limit=100000", "/jobs?state=done&code=x&scanner=%00&uid=1.2",
+            "/jobs?since=2001-01-01&until=2001-01-02", "/jobs?state=lost", "/jobs?since=yesterday", "/jobs?before=-1",
+            "/jobs?limit=0", "/jobs?before=99999999999",
+        ],
+        "/jobs/{job}": [f"/jobs/{node.jobs['late']}", f"/jobs/{node.jobs['rejected']}", "/jobs/999", "/jobs/x"],
+    }  # fmt: skip
+    assert asked.keys() == document["paths"].keys()
+    for path, requests in asked.items():
+        promised = document["paths"][path]["get"]["responses"]
+        seen = set()
+        for request in requests:
+            answer = client.get(f"/api/v1{request}", headers={"Authorization": f"Bearer {secret}"})
+            (schema,) = (one["schema"] for one in promised[str(answer.status_code)]["content"].values())
+            jsonschema.validate(answer.json(), schema)
+            assert "Zwetschge" not in answer.text
+            seen.add(str(answer.status_code))
+        assert seen == promised.keys() - {"401"}, path
+    listed = client.get("/api/v1/jobs?limit=2", headers={"Authorization": f"Bearer {secret}"}).json()
+    following = client.get(f"/api/v1/jobs?before={listed['before']}", headers={"Authorization": f"bearer {secret}"})
+    assert [job["id"] for job in following.json()["jobs"]] == sorted(node.jobs.values(), reverse=True)[2:]
+
+
+def test_only_tokens_open_the_api(node: PageNode, browser: Browse) -> None:
+    """Without a token, with a wrong or a revoked one, or with a session's cookie alone, every path answers 401."""
+    secret = new_secret()
+    node.site.accounts.add_token("viewer", "revoked", digest_of(secret), "test")
+    node.site.accounts.remove_token(digest_of(secret)[:8], "test")
+    client = browser("admin").client
+    for words in ("", "Bearer wrong", f"Bearer {secret}", "x"):
+        for path in ("/overview", "/jobs", "/jobs/1"):
+            answer = client.get(f"/api/v1{path}", headers={"Authorization": words})
+            assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert client.post("/api/v1/jobs").status_code == 405
