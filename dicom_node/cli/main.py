@@ -45,7 +45,7 @@ COMMANDS = (
     _command("viewer", "Show a FLAIR series and its results in OHIF, on this machine only."),
     _command("phantom", "Write a synthetic FLAIR series of a head with white matter hyperintensities of known volume."),
     _command("send", "Send DICOM objects to a peer by C-STORE."),
-    _command("segment", "Segment the FLAIR series of a folder into SEG, SR, measurements and pictures."),
+    _command("segment", "Segment FLAIR series from files into SEG, SR, measurements and pictures."),
     _command("train", "Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle."),
     _command("evaluate", "Evaluate a model on labelled cases: every table and figure of the paper, and more."),
     _command("compare", "Compare models on the same labelled cases: paired tests and every case."),
