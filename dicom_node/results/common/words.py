@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from dicom_node.results.common.volume_words import interval_millilitres, millilitres
 from segmentation.lesions import Fazekas
 from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import PLAUSIBLE, Plausibility
@@ -104,21 +105,20 @@ def interval_in_words(measures: Measures) -> str:
 
 
 def summary_in_words(measures: Measures, plausibility: Plausibility) -> str:
-    """The finding in one line, number first, with no more digits than the method has; without a number where that
-    must not be used."""
+    """The finding in one line, number first, with the measured interval or none, as on page 1; without a number where
+    that must not be used."""
     if plausibility.reliability == "not_reliable":
         return f"WMH volume not reliable: {plausibility.headline}. RESEARCH USE ONLY."
-    lower, upper = measures.volume_interval_ml
+    where = ""
+    if (known := measures.predictive) is not None:
+        where = f" ({known.nominal:.0%} interval {interval_millilitres(*known.interval)})"
     lesions = f"{measures.lesion_count} {'lesion' if measures.lesion_count == 1 else 'lesions'}"
     review = ""
     if plausibility.reliability == "review":
         review = f" Review: {plausibility.headline}."
     elif measures.review_recommended:
         review = " Review recommended."
-    return (
-        f"WMH {measures.wmh_volume_ml:.1f} mL (range {lower:.1f} to {upper:.1f} mL), {lesions}.{review} "
-        "RESEARCH USE ONLY."
-    )
+    return f"WMH {millilitres(measures.wmh_volume_ml)}{where}, {lesions}.{review} RESEARCH USE ONLY."
 
 
 def predictive_in_words(measures: Measures) -> list[str]:

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from dicom_node.node.version import SOFTWARE_NAME, SOFTWARE_VERSION
 from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VENTRICLES_RGB, Colour
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding, change_in_words
+from dicom_node.results.common.volume_words import interval_millilitres, millilitres
 from dicom_node.results.pages.content import (
     NO_WARNING,
     NOT_RELIABLE,
@@ -33,8 +34,6 @@ from dicom_node.results.pages.lettering import (
     SMALL,
     TEXT,
     font,
-    interval_millilitres,
-    millilitres,
     shortened,
     wrap,
     write,

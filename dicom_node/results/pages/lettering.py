@@ -71,20 +71,3 @@ def wrap(text: str, size: int, width: float) -> list[str]:
         else:
             lines.append(word)
     return lines
-
-
-def millilitres(volume: float) -> str:
-    """One digit after the point, two below 1 mL; a trace is not shown as nothing."""
-    if 0 < volume < 0.005:
-        return "<0.01 mL"
-    return f"{_digits(volume, 2 if volume < 1 else 1)} mL"
-
-
-def interval_millilitres(lower: float, upper: float) -> str:
-    """Both ends with the same digits: two where the interval is of small volumes."""
-    digits = 2 if upper < 2 else 1
-    return f"{_digits(lower, digits)} to {_digits(upper, digits)} mL"
-
-
-def _digits(volume: float, digits: int) -> str:
-    return f"{volume:.{digits}f}" if volume > 0 else "0"

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dicom_node.results.common.volume_words import millilitres
 from dicom_node.results.pages.content import Content
 from dicom_node.results.pages.display import head_mask
 from dicom_node.results.pages.layout import (
@@ -28,7 +29,7 @@ from dicom_node.results.pages.layout import (
     note_pages,
     notes_do_not_fit,
 )
-from dicom_node.results.pages.lettering import SMALL, TEXT, font, millilitres, shortened, write_over_image
+from dicom_node.results.pages.lettering import SMALL, TEXT, font, shortened, write_over_image
 from dicom_node.results.pages.montage import Montage, Panel, choose_slices, key_slices, lay_montage
 
 PANELS_A_PAGE: Final = 12

@@ -7,10 +7,11 @@ from typing import Final
 
 from PIL import Image, ImageDraw
 
+from dicom_node.results.common.volume_words import millilitres
 from dicom_node.results.pages.content import Content
 from dicom_node.results.pages.display import head_mask
 from dicom_node.results.pages.layout import colour_of_whole
-from dicom_node.results.pages.lettering import SMALL, TEXT, millilitres, write_over_image
+from dicom_node.results.pages.lettering import SMALL, TEXT, write_over_image
 from dicom_node.results.pages.montage import choose_slices, key_slices, lay_montage
 
 SIDE: Final = 220

@@ -10,9 +10,10 @@ from support.result_cases import CASES, series_of
 
 from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
+from dicom_node.results.common.volume_words import interval_millilitres, millilitres
 from dicom_node.results.pages.content import earlier_in_words, lesions_in_words, review_headline, slice_names
 from dicom_node.results.pages.layout import made_by
-from dicom_node.results.pages.lettering import BODY, font, interval_millilitres, millilitres, shortened, wrap
+from dicom_node.results.pages.lettering import BODY, font, shortened, wrap
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import VolumeInterval
 from segmentation.measures import REVIEW_ABOVE, Measures

@@ -17,6 +17,7 @@ from dicom_node.results.common import codes
 from dicom_node.results.common.grid import grid_of
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, part10_bytes
+from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.plausibility import Plausibility, Reason
 from segmentation.regions import RegionRule
 
@@ -289,14 +290,16 @@ def test_volumes_have_their_interval(tmp_path: Path) -> None:
 
 
 def test_a_reader_meets_the_number_before_the_images(tmp_path: Path) -> None:
-    """The root's summary stands before the image library: volume and range with one digit; no number to be misused."""
+    """The summary stands before the image library: volume and measured interval, or no number that may mislead."""
     series = series_of(AXIAL, tmp_path)
     segmentation = segmentation_of(series)
+    known = PredictiveInterval(VolumeInterval(1.0, 4.0), 0.8)
+    segmentation = replace(segmentation, measures=replace(segmentation.measures, predictive=known))
     root = result_set_of(series, segmentation).sr.ContentSequence
     names = [item.ConceptNameCodeSequence[0].CodeValue for item in root]
     assert names.index("121111") < names.index("111028") < names.index("126010")
-    volume = f"{segmentation.measures.wmh_volume_ml:.1f} mL (range "
-    assert f"WMH {volume}" in root[names.index("121111")].TextValue
+    volume = f"{segmentation.measures.wmh_volume_ml:.1f} mL (80% interval 1.0 to 4.0 mL), "
+    assert root[names.index("121111")].TextValue.startswith(f"WMH {volume}")
     reason = Reason("no_brain", "not_reliable", "no brain found", "No brain was found in the images.")
     refused = replace(segmentation, plausibility=Plausibility((reason,)))
     root = result_set_of(series, refused).sr.ContentSequence
