@@ -237,7 +237,9 @@ class AccountTable:
 
 def is_locked(account: Account, now: datetime) -> bool:
     """Whether an account may not log in yet."""
-    return account.locked_until is not None and account.locked_until > now
+    # No lock lasts longer: one that seems to was written while the clock was ahead.
+    longest = now + timedelta(seconds=LOCK_SECONDS + 60)
+    return account.locked_until is not None and now < account.locked_until <= longest
 
 
 def _account(connection: Connection, name: str) -> Account:

@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select
 
 from db.claimable import is_in
 from db.engine.database import Database
 from db.records import AuditEntry, DeliveryState, JobState
-from db.schema import associations, audit, deliveries, instances, job_events, jobs, scans, series, series_associations
+from db.schema import associations, audit, deliveries, job_events, jobs, scans, series, series_associations
+from db.supersede import PATIENT_CORRECTED
 
 _BEYOND_IDS: Final = 2**31
+# As in `db.scans`: neither withdrawn, nor of another patient than was believed.
+_IS_STILL_TRUE: Final = and_(
+    jobs.c.withdrawn_at.is_(None), or_(jobs.c.code.is_(None), jobs.c.code != PATIENT_CORRECTED)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +239,11 @@ def course_of(database: Database, job_id: int) -> list[ScanPoint]:
     query = (
         select(scans.c.job_id, scans.c.study_instance_uid, scans.c.acquired_on, jobs.c.measurements)
         .join(jobs, jobs.c.id == scans.c.job_id)
-        .where(scans.c.patient_key == key, jobs.c.measurements.is_not(None))
+        .where(
+            scans.c.patient_key == key,
+            jobs.c.measurements.is_not(None),
+            or_(jobs.c.id == job_id, _IS_STILL_TRUE),
+        )
         .order_by(scans.c.acquired_on, scans.c.job_id)
         .limit(200)
     )
@@ -309,18 +318,6 @@ def newest_marks(database: Database) -> tuple[int, int]:
 
 def _largest(connection: Connection, table: Any) -> int:
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one())
-
-
-def newest_instance(database: Database, series_instance_uid: str) -> str | None:
-    """Path of a stored file of the series, relative to STORAGE; None when there is none."""
-    query = (
-        select(instances.c.path)
-        .where(instances.c.series_instance_uid == series_instance_uid)
-        .order_by(instances.c.ordinal)
-        .limit(1)
-    )
-    with database.read() as connection:
-        return connection.execute(query).scalar_one_or_none()
 
 
 def _line_of(row: Row[Any]) -> JobLine:

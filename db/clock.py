@@ -14,11 +14,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, select, update
+from sqlalchemy import ColumnElement, Connection, Table, literal_column, select, update
 
 from db.engine.database import Database
 from db.records import DeliveryState, FeedbackState, JobState
-from db.schema import associations, deliveries, feedback, jobs, series, series_associations
+from db.schema import associations, commitment_answers, deliveries, feedback, jobs, series, series_associations
 
 SLACK_SECONDS: Final = 5.0
 
@@ -46,15 +46,33 @@ def clamp_jobs(database: Database, wait_after: WaitAfter, lease_seconds: float) 
     )
 
 
-def clamp_deliveries(database: Database, wait_after: WaitAfter, lease_seconds: float) -> int:
-    """Bring back times of deliveries; as `clamp_jobs`."""
+def clamp_deliveries(
+    database: Database, wait_after: WaitAfter, lease_seconds: float, proof_seconds: float = 86_400.0
+) -> int:
+    """Bring back times of deliveries, of waits for their proofs, and of reports that are owed; as `clamp_jobs`.
+
+    Args:
+        proof_seconds: the longest wait for a proof.
+    """
 
     def longest(row: Any) -> float:
         return wait_after(row.attempts) if row.attempts else 0.0
 
-    return _clamp(database, deliveries, "not_before", DeliveryState.PENDING.value, longest) + _clamp(
-        database, deliveries, "lease_expires", DeliveryState.PENDING.value, lambda _row: lease_seconds
+    # As the indexes name them.
+    unproven = (deliveries.c.state == literal_column("'sent'")) & deliveries.c.settled_at.is_(None)
+    owed = commitment_answers.c.state == literal_column("'pending'")
+    return (
+        _clamp(database, deliveries, "not_before", DeliveryState.PENDING.value, longest)
+        + _clamp(database, deliveries, "lease_expires", DeliveryState.PENDING.value, lambda _row: lease_seconds)
+        + _clamp(database, deliveries, "not_before", unproven, lambda _row: proof_seconds)
+        + _clamp(database, deliveries, "lease_expires", unproven, lambda _row: lease_seconds)
+        + _clamp(database, commitment_answers, "not_before", owed, _longest_answer_wait)
     )
+
+
+def _longest_answer_wait(row: Any) -> float:
+    """Seconds; a claim holds 300, and each attempt doubles the wait of 15."""
+    return float(max(300.0, 15.0 * 2 ** min(row.attempts, 20)))
 
 
 def clamp_feedback(database: Database, longest: Callable[[datetime, datetime], float]) -> int:
@@ -70,10 +88,13 @@ def clamp_feedback(database: Database, longest: Callable[[datetime, datetime], f
     return _clamp(database, feedback, "not_before", FeedbackState.WAITING.value, of_row)
 
 
-def _clamp(database: Database, table: Table, column: str, state: str, longest: Callable[[Any], float]) -> int:
+def _clamp(
+    database: Database, table: Table, column: str, state: str | ColumnElement[bool], longest: Callable[[Any], float]
+) -> int:
     """Bring `column` back in rows of one state where it lies further ahead than `longest` seconds; how many."""
     now = database.clock()
-    of_state, value = table.c.state == state, table.c[column]
+    of_state = table.c.state == state if isinstance(state, str) else state
+    value = table.c[column]
     ahead = select(table).where(of_state, value > now + timedelta(seconds=SLACK_SECONDS))
     with database.read() as connection:
         rows = connection.execute(ahead).all()

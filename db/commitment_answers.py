@@ -75,7 +75,15 @@ class CommitmentAnswerTable:
             made = connection.execute(
                 statement.on_conflict_do_nothing(index_elements=key).returning(commitment_answers.c.id)
             ).first()
-            return None if made is None else int(made.id)
+            if made is not None:
+                return int(made.id)
+            # Asked before, and the report did not arrive in that association: it is offered again.
+            offered = select(commitment_answers.c.id).where(
+                commitment_answers.c.transaction_uid == transaction_uid,
+                commitment_answers.c.calling_ae_title == calling_ae_title,
+                commitment_answers.c.state == OFFERED,
+            )
+            return connection.execute(offered).scalar_one_or_none()
 
     def claim(self, known: Collection[str], lease_seconds: float) -> CommitmentAnswer | None:
         """The report that has been due longest, to one of these AE titles; left alone by others for so long."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     func,
     insert,
     literal_column,
+    or_,
     select,
     union_all,
     update,
@@ -33,7 +34,7 @@ from db.records import DeliveryKind, DeliveryState, Job, JobEvent, JobState, New
 from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
-from db.settling import IS_OPEN, delivery_values, results_of
+from db.settling import IS_OPEN, delivery_values, forget_questions, results_of
 from db.supersede import (
     correct_patient,
     forget_answers,
@@ -764,10 +765,27 @@ def _destinations_of(connection: Connection, job_id: int) -> set[str]:
 
 def _reset_deliveries(connection: Connection, job_id: int, now: datetime) -> int:
     """Make deliveries due again that failed or were cancelled; returns how many, 0 without a result."""
+    forget_questions(connection, results_of(job_id))
+    # A cancellation ended the wait for these proofs. They are not counted: they are asked for, not sent again.
+    connection.execute(
+        update(deliveries)
+        .where(
+            results_of(job_id),
+            deliveries.c.state == DeliveryState.SENT.value,
+            deliveries.c.settled_at.is_not(None),
+            deliveries.c.proof.is_not(None),
+        )
+        .values(settled_at=None, not_before=now, created_at=now)
+    )
     return connection.execute(
         update(deliveries)
         .where(results_of(job_id), deliveries.c.state.in_(states_before(DeliveryAction.RETRY)))
         .values(
+            # Where it was sent whole, the destination may have it: a withdrawal must reach it.
+            report_out=or_(
+                deliveries.c.report_out,
+                deliveries.c.state.in_([DeliveryState.REFUSED.value, DeliveryState.UNANSWERED.value]),
+            ),
             state=DeliveryState.PENDING.value,
             attempts=0,
             refusals=0,

@@ -98,14 +98,7 @@ class ProofTable:
         """
         now = self._database.clock()
         with self._database.write() as connection:
-            taken = connection.execute(
-                update(commitments)
-                .where(
-                    commitments.c.transaction_uid == transaction_uid,
-                    commitments.c.state == CommitmentState.MADE.value,
-                )
-                .values(state=CommitmentState.ASKED.value)
-            ).rowcount
+            # The delivery first, as `report` does: two in opposite order would wait for each other.
             waits = connection.execute(
                 update(deliveries)
                 .where(deliveries.c.id == delivery_id, deliveries.c.lease_owner == owner, _UNPROVEN)
@@ -117,6 +110,14 @@ class ProofTable:
                 )
                 .returning(deliveries)
             ).first()
+            taken = connection.execute(
+                update(commitments)
+                .where(
+                    commitments.c.transaction_uid == transaction_uid,
+                    commitments.c.state == CommitmentState.MADE.value,
+                )
+                .values(state=CommitmentState.ASKED.value)
+            ).rowcount
             if not taken or waits is None:
                 return False
             detail = f"{waits.destination} was asked for storage commitment; its report is awaited"

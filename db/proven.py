@@ -18,7 +18,11 @@ _NEEDS_NO_PROOF: Final = deliveries.c.state == DeliveryState.CANCELLED.value
 _IS_PROVEN: Final = or_(
     deliveries.c.state == DeliveryState.COMMITTED.value,
     # Stored, where that is all that the destination promised.
-    and_(deliveries.c.state == DeliveryState.SENT.value, deliveries.c.settled_at.is_not(None)),
+    and_(
+        deliveries.c.state == DeliveryState.SENT.value,
+        deliveries.c.settled_at.is_not(None),
+        deliveries.c.proof.is_(None),
+    ),
 )
 _ARE_RESULTS: Final = deliveries.c.kind == DeliveryKind.RESULTS.value
 

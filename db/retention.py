@@ -10,6 +10,7 @@ too; one with a delivery that waits; one of a study that is held; one that an ac
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -217,6 +218,14 @@ class RetentionTable:
         with self._database.read() as connection:
             return list(connection.execute(select(instances.c.path).where(instances.c.purged_at.is_(None))).scalars())
 
+    def note_gone(self, paths: Sequence[str]) -> None:
+        """Files of the inbox that a restored node lacks: they count as removed, and it does not answer for them."""
+        now = self._database.clock()
+        with self._database.write() as connection:
+            for path in paths:
+                gone = (instances.c.path == path) & instances.c.purged_at.is_(None)
+                connection.execute(update(instances).where(gone).values(purged_at=now))
+
     def kept_jobs(self) -> list[int]:
         """Jobs of which there may be a result set."""
         with self._database.read() as connection:
@@ -324,6 +333,14 @@ _RESTS: Final = and_(
     ~_jobs_where(_OF_STUDY, _IS_OPEN),
     ~_jobs_where(_OF_SERIES, is_waited_for(jobs.c.id)),
 )
+# Results that are nowhere else, and failures that no person has seen, of any job of the series.
+_IS_NEEDED: Final = _jobs_where(
+    _OF_SERIES,
+    or_(
+        and_(jobs.c.state == literal_column("'done'"), ~is_proven(jobs.c.id)),
+        and_(jobs.c.state == literal_column("'failed'"), jobs.c.acknowledged_at.is_(None)),
+    ),
+)
 _HELD: Final = select(holds.c.at).where(holds.c.study_instance_uid == series.c.study_instance_uid).exists()
 
 # Segmentations that people sent, whether they were usable or not; the node's own results that came back are none.
@@ -357,9 +374,9 @@ def _in(*states: JobState) -> ColumnElement[bool]:
 
 _CONDITIONS: Final[dict[Subject, ColumnElement[bool]]] = {
     Subject.RETURNED: and_(_NEWEST.c.id.is_(None), ~_IS_FEEDBACK),
-    Subject.REJECTED: and_(_in(JobState.REJECTED), ~_IS_FEEDBACK),
+    Subject.REJECTED: and_(_in(JobState.REJECTED), ~_IS_FEEDBACK, ~_IS_NEEDED),
     Subject.DONE: and_(_in(JobState.DONE), is_proven(_NEWEST.c.id)),
-    Subject.CANCELLED: _in(JobState.CANCELLED),
+    Subject.CANCELLED: and_(_in(JobState.CANCELLED), ~_IS_NEEDED),
     Subject.FAILED: and_(_in(JobState.FAILED), _NEWEST.c.acknowledged_at.is_not(None)),
     Subject.FEEDBACK: and_(
         or_(_NEWEST.c.id.is_(None), _in(JobState.REJECTED)),

@@ -11,7 +11,17 @@ from db.delivery_transitions import DeliveryAction, after
 from db.engine.values import storable
 from db.errors import LeaseLost, UnknownRow
 from db.job_events import note
-from db.records import FAILED_DELIVERIES, Delivery, DeliveryKind, DeliveryState, Job, JobState, NewDelivery, delivery_of
+from db.records import (
+    FAILED_DELIVERIES,
+    CommitmentState,
+    Delivery,
+    DeliveryKind,
+    DeliveryState,
+    Job,
+    JobState,
+    NewDelivery,
+    delivery_of,
+)
 from db.schema import commitments, deliveries
 from db.transitions import JobAction, lock_job, move
 
@@ -118,6 +128,16 @@ def remove(connection: Connection, condition: ColumnElement[bool]) -> None:
     ids = select(deliveries.c.id).where(condition)
     connection.execute(delete(commitments).where(commitments.c.delivery_id.in_(ids)))
     connection.execute(delete(deliveries).where(condition))
+
+
+def forget_questions(connection: Connection, condition: ColumnElement[bool]) -> None:
+    """Earlier requests about these rows are no longer waited for; a report about one of them still counts."""
+    ids = select(deliveries.c.id).where(condition)
+    connection.execute(
+        update(commitments)
+        .where(commitments.c.delivery_id.in_(ids), commitments.c.state == CommitmentState.ASKED.value)
+        .values(state=CommitmentState.UNANSWERED.value)
+    )
 
 
 def delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, insert, select, update
 
 from db.audit import record_action
 from db.delivery_transitions import DeliveryAction, states_before
@@ -17,7 +17,7 @@ from db.errors import IllegalTransition
 from db.job_events import note
 from db.records import Delivery, DeliveryKind, DeliveryState, Job, JobState, NewDelivery, delivery_of, job_of
 from db.schema import deliveries, jobs, scans
-from db.settling import delivery_values, results_of
+from db.settling import delivery_values, forget_questions, results_of
 from db.supersede import withdraw_deliveries
 from db.transitions import JobAction, get_job, lock_job, move
 
@@ -114,19 +114,28 @@ class WithdrawalTable:
                 )
             ).scalars()
             there = set(known)
+            rows = map(delivery_of, connection.execute(select(deliveries).where(results_of(job.id))).all())
+            named = there | {one.destination for one in notes}
+            if late := sorted(row.destination for row in rows if may_hold(row) and row.destination not in named):
+                raise IllegalTransition(
+                    f"nothing was withdrawn: results of job {job.id} began to go to {', '.join(late)} just now; "
+                    "run the command again"
+                )
             fresh = [one for one in notes if one.destination not in there]
             if fresh:
                 connection.execute(insert(deliveries), [delivery_values(job.id, one, now) for one in fresh])
+            failed = and_(
+                deliveries.c.job_id == job.id,
+                deliveries.c.kind == DeliveryKind.WITHDRAWAL.value,
+                deliveries.c.state.in_(states_before(DeliveryAction.RETRY)),
+            )
+            forget_questions(connection, failed)
             connection.execute(
                 update(deliveries)
-                .where(
-                    deliveries.c.job_id == job.id,
-                    deliveries.c.kind == DeliveryKind.WITHDRAWAL.value,
-                    deliveries.c.state.in_(states_before(DeliveryAction.RETRY)),
-                )
+                .where(failed)
                 .values(
-                    state=DeliveryState.PENDING.value, attempts=0, refusals=0, not_before=now, settled_at=None,
-                    reason=None, proof_failures=0, resend=None,
+                    state=DeliveryState.PENDING.value, attempts=0, refusals=0, not_before=now, created_at=now,
+                    settled_at=None, reason=None, proof_failures=0, resend=None,
                 )
             )  # fmt: skip
             names = tuple(sorted(there | {one.destination for one in fresh}))

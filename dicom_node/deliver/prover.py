@@ -185,7 +185,8 @@ class Prover:
     def _later(self, delivery: Delivery, reason: str) -> str:
         """Ask again after a tenth of the time that was spent on it, as long as the patience allows."""
         age = max((self._now() - delivery.created_at).total_seconds(), 0.0)
-        if age > self._patience.total_seconds:
+        # Without a reason no question has failed yet: one failure after a week's silence of ours ends nothing.
+        if age > self._patience.total_seconds and delivery.reason is not None:
             self._proofs.unanswered(
                 delivery.id, self._owner, f"stored, but not proven in {age / 86_400:.1f} days: {reason}"
             )

@@ -123,6 +123,7 @@ class Association:
         self._drained_bytes = 0  # of a data set that is not kept
         self._small: bytearray | None = None  # the data set of a message that is kept in memory
         self._reports: dict[int, int] = {}  # row of each report of ours that is not answered, by message ID
+        self._report_count = 0
         self._refused_count = 0  # of objects that are remembered
 
     @property
@@ -476,7 +477,8 @@ class Association:
     def _report_commitment(self, report: Report) -> None:
         """Send the report in the association of its request; the answer to it comes as a message of its own."""
         assert self._request is not None
-        message_id = 1 + len(self._reports)
+        self._report_count += 1
+        message_id = self._report_count & 0xFFFF
         self._reports[message_id] = report.answer_id
         event = encode_event_report(message_id, STORAGE_COMMITMENT, COMMITMENT_INSTANCE, report.event_type_id)
         most = self._request.max_length or self._settings.max_pdu_bytes

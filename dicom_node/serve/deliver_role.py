@@ -44,7 +44,8 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     deliveries = DeliveryTable(database)
     destinations = {destination.name: destination for destination in settings.destinations}
     paused, patience = PausedDestinations(), DeliveryPatience.of(settings)
-    keeper = TimeKeeper(lambda: clamp_deliveries(database, patience.wait_after, settings.lease_seconds))
+    proof_seconds = max(settings.commit_hours * 3600, patience.longest_seconds)
+    keeper = TimeKeeper(lambda: clamp_deliveries(database, patience.wait_after, settings.lease_seconds, proof_seconds))
 
     proofs, peers = ProofTable(database), PeerCalls(settings)
     reporter = CommitmentReporter(CommitmentAnswerTable(database), settings.report_addresses(), peers.report)

@@ -52,8 +52,11 @@ async def event_stream(site: Site, request: Request) -> Response:
     """A stream for a person who is logged in."""
     secret = request.cookies.get(cookie_name(site))
     watch = _WATCHES.setdefault(id(site), _Watch())
-    if not await run_in_threadpool(_is_open, site, secret):
-        return Response(status_code=401)
+    try:
+        if not await run_in_threadpool(_is_open, site, secret):
+            return Response(status_code=401)
+    except DatabaseError:
+        return Response(status_code=503, headers={"Retry-After": "60"})
     if watch.streams >= MOST_STREAMS:
         return Response(status_code=503, headers={"Retry-After": "60"})
     return StreamingResponse(_events(site, watch, secret, request), media_type="text/event-stream")
@@ -78,8 +81,9 @@ async def _events(site: Site, watch: _Watch, secret: str | None, request: Reques
                 yield "event: changed\ndata: 1\n\n"
             elif quiet >= _QUIET_SECONDS:
                 quiet = 0.0
-                if not await run_in_threadpool(_is_open, site, secret):
-                    return
+                with suppress(DatabaseError):  # it is asked again
+                    if not await run_in_threadpool(_is_open, site, secret):
+                        return
                 yield ": still here\n\n"
     finally:
         watch.streams -= 1

@@ -90,6 +90,8 @@ def guarded(site: Site, entry: Entry) -> Callable[[Request], Awaitable[Response]
             return refusal(Visit(site, request.url.path), 413, "The form is larger than any of this page.")
         except ClientDisconnect:
             return Response(status_code=400)
+        except DatabaseUnavailable as error:  # when the session was looked up
+            return _away(Visit(site, request.url.path), error)
 
     return endpoint
 
@@ -148,12 +150,16 @@ def _handled(handler: Handler, visit: Visit) -> Response:
     except IllegalTransition as error:
         return refusal(visit, 409, f"{_sentence(error)} Somebody else, or the node itself, was faster: look again.")
     except DatabaseUnavailable as error:
-        log.warning("database does not answer", detail=str(error))
-        return refusal(visit, 503, "The database does not answer just now. Nothing is lost; try again in a minute.")
+        return _away(visit, error)
     except Exception as error:
         # Without the traceback's values, which may be a patient's.
         log.error("a page failed", path=visit.path, error=describe_error(error))  # noqa: TRY400
         return refusal(visit, 500, "This page failed. The reason is in the node's log.")
+
+
+def _away(visit: Visit, error: DatabaseUnavailable) -> Response:
+    log.warning("database does not answer", detail=str(error))
+    return refusal(visit, 503, "The database does not answer just now. Nothing is lost; try again in a minute.")
 
 
 def _sentence(error: Exception) -> str:
@@ -167,7 +173,10 @@ async def _form(request: Request) -> dict[str, str]:
         body += chunk
         if len(body) > MOST_BODY_BYTES:
             raise BodyTooLarge
-    return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
+    try:
+        return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
+    except ValueError as error:  # more fields than any form of ours has
+        raise BodyTooLarge from error
 
 
 class Headers:

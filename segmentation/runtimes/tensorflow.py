@@ -7,6 +7,8 @@ from typing import Any, Final
 
 # Read once, when TensorFlow loads: its notes on instruction sets do not help an operator.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# oneDNN on every CPU: without AVX-512 TensorFlow takes Eigen, where a slice's bits depend on its place in the batch.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import tensorflow as tf

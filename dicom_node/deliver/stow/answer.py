@@ -4,7 +4,8 @@
 |---|---|---|
 | 200, 202 | in (0008,1199), no Warning Reason | stored |
 | 200, 202 | in (0008,1199), Warning Reason B000, B006, B007 | stored, with a word |
-| 202, 409 | in (0008,1198) with a Failure Reason | by the reason, as in C-STORE; with 409 refused |
+| 200, 202, 409 | in (0008,1198) | by its Failure Reason, as in C-STORE; with 409 or without one refused |
+| 200, 202 | not named, in JSON or HTML | not known to be stored: tried again |
 | 409 | not named | refused |
 | 400, 415 | | our fault, or a kind that the server does not take |
 | 401, 403, 404 | | the settings are wrong; tried again, and not taken for "down" |
@@ -60,13 +61,18 @@ def _by_object(answer: httpx.Response, file: ObjectFile) -> SendOutcome:
     failure = _reason(said, _FAILED, _FAILURE_REASON, file.sop_instance_uid)
     if failure is not None:
         detail = f"HTTP {code}: {words_of(failure)}"
-        is_final = code != 409 or store_status_of(failure) in (StoreStatus.REFUSED, StoreStatus.NOT_UNDERSTOOD)
+        meaning = store_status_of(failure)
+        is_final = meaning in (StoreStatus.REFUSED, StoreStatus.NOT_UNDERSTOOD) or (
+            code != 409 and meaning is not StoreStatus.STORED  # listed as failed: never stored, whatever the reason
+        )
         return _answered(file, failure if is_final else _REFUSED, detail)
     if code == 409:
         return _answered(file, _REFUSED, "HTTP 409: refused, without a reason")
     warning = _reason(said, _STORED, _WARNING_REASON, file.sop_instance_uid)
-    if warning is None and code == 202:
-        detail = "HTTP 202: it took the request, and does not say that the object is stored"
+    # An answer in XML is not read; any other has to name the object: a proxy answers with a login page and 200 too.
+    is_xml = "dicom+xml" in answer.headers.get("Content-Type", "")
+    if warning is None and (code == 202 or not is_xml):
+        detail = f"HTTP {code}: it took the request, and does not say that the object is stored"
         return _answered(file, None, detail, lost=True)
     return _answered(file, warning or _SUCCESS, words_of(warning) if warning else "")
 

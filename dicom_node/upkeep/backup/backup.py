@@ -125,6 +125,9 @@ def restore(folder: Path, storage: Path, url: str) -> Manifest:
         make_folder(storage / kind)
     sync_folder(storage)
     load(folder / _DATABASE, url)
+    with closing(open_database(url)) as database:
+        table = RetentionTable(database)
+        table.note_gone([path for path in table.kept_paths() if not (storage / path).is_file()])
     return manifest
 
 

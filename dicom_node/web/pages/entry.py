@@ -33,6 +33,7 @@ def log_in(visit: Visit) -> Response:
     name, password = visit.form.get("name", "")[:64], visit.form.get("password", "")
     account = visit.site.accounts.find(name)
     right = fits(password, None if account is None else account.password_hash)
+    account = visit.site.accounts.find(name)  # as it is now: others may have guessed meanwhile, and locked it
     if account is None or is_locked(account, visit.site.database.clock()) or not right:
         if account is not None and not right:
             visit.site.accounts.note_failure(name)

@@ -9,13 +9,14 @@ from pydicom.errors import InvalidDicomError
 from starlette.responses import Response
 
 from db.audit import record_action
-from db.browse import course_of, newest_instance, scanner_of
+from db.browse import course_of, scanner_of
 from db.errors import UnknownRow
 from db.records import Job, JobState
 from db.transitions import TRANSITIONS, JobAction
-from dicom_node.node.job_words import job_standing
+from dicom_node.node.job_words import job_standing, withdrawal_line
 from dicom_node.node.outbox import Outbox
 from dicom_node.results.pages.refusal_words import advice_for
+from dicom_node.series.read.instances import analysed_instances
 from dicom_node.web.answers import page, plain_mapping, to
 from dicom_node.web.pictures.charts import course_chart
 from dicom_node.web.visit import Visit
@@ -73,7 +74,12 @@ def job_of(visit: Visit) -> Job:
 def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
     site = visit.site
     deliveries = site.deliveries.list(job.id)
-    standing = job_standing(job, deliveries, site.database.clock())
+    withdrawn = withdrawal_line(job)
+    standing = [
+        sentence
+        for sentence in job_standing(job, deliveries, site.database.clock())
+        if "`wmh-node" not in sentence and sentence not in withdrawn
+    ]
     course = course_of(site.database, job.id)
     folder = Outbox(site.settings.storage.absolute() / "outbox").of_job(job.id)
     objects = [] if folder is None else sorted(file for file in folder.iterdir() if file.suffix == ".dcm")
@@ -82,7 +88,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         visit,
         "job.html",
         job=job,
-        standing=[sentence for sentence in standing if "`wmh-node" not in sentence][:1],
+        standing=[*standing[:1], *withdrawn],
         deliveries=deliveries,
         events=_events(visit, job),
         scanner=scanner_of(site.database, job.series_instance_uid),
@@ -148,13 +154,13 @@ def _numbers(measured: Any) -> list[tuple[str, str, str]]:
 
 def _patient(visit: Visit, job: Job) -> dict[str, str]:
     """Who the patient is; empty when no stored file can be read."""
-    path = newest_instance(visit.site.database, job.series_instance_uid)
-    if path is None:
+    stored, storage = visit.site.inbox.instances_of_job(job), visit.site.settings.storage.absolute()
+    if not stored:
         return {}
     try:
-        header = dcmread(
-            visit.site.settings.storage.absolute() / path, stop_before_pixels=True, specific_tags=list(_PATIENT)
-        )
+        # The file that the analysis reads: after a correction of the patient, the corrected one.
+        path = storage / analysed_instances(stored, storage)[0].path
+        header = dcmread(path, stop_before_pixels=True, specific_tags=list(_PATIENT))
         return {name: str(header.get(name, "")) for name in _PATIENT}
     except (OSError, InvalidDicomError, ValueError, TypeError, AttributeError, NotImplementedError):
         return {}

@@ -54,6 +54,7 @@ def filter_of(visit: Visit) -> JobFilter:
 
 def _day(text: str | None) -> datetime | None:
     try:
-        return None if text is None else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = None if text is None else datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        return None if day is None or day.year == datetime.max.year else day  # a day later is still a date
     except ValueError:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import cache
 from typing import Final
 
@@ -16,6 +17,8 @@ LONGEST: Final = 256
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 
 _HASHER: Final = PasswordHasher()
+# Each check takes 64 MiB: requests of strangers must not add up to gigabytes.
+_AT_ONCE: Final = threading.BoundedSemaphore(2)
 
 
 def require_name(name: str) -> None:
@@ -40,13 +43,15 @@ def require_password(password: str) -> None:
 
 def hash_password(password: str) -> str:
     """What is stored of it; takes some 50 ms and 64 MiB on purpose."""
-    return _HASHER.hash(password)
+    with _AT_ONCE:
+        return _HASHER.hash(password)
 
 
 def fits(password: str, password_hash: str | None) -> bool:
     """Whether the password is right. Takes as long for an account that does not exist (None)."""
     try:
-        _HASHER.verify(password_hash or _nobody(), password[:LONGEST])
+        with _AT_ONCE:
+            _HASHER.verify(password_hash or _nobody(), password[:LONGEST])
     except (VerifyMismatchError, InvalidHashError):
         return False
     return password_hash is not None

@@ -67,7 +67,7 @@ class SliceRoom:
         self._outbox = Outbox(storage / "outbox")
         self._reader = ReceivedSeriesReader()
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, SlicePictures] = OrderedDict()
+        self._kept: OrderedDict[Path, SlicePictures] = OrderedDict()  # each result set has a folder of its own
 
     def pictures(self, job: Job) -> SlicePictures | None:
         """The pictures of a job with a result; None when it has none, or its files are gone.
@@ -76,15 +76,15 @@ class SliceRoom:
             NotAnalysable, ConfinedChildLost, WmhNodeError: the series cannot be read.
         """
         with self._lock:
-            if (known := self._kept.get(job.id)) is not None:
-                self._kept.move_to_end(job.id)
-                return known
             folder = self._outbox.of_job(job.id)
             if folder is None or not (folder / SEG_NAME).is_file():
                 return None
+            if (known := self._kept.get(folder)) is not None:
+                self._kept.move_to_end(folder)
+                return known
             series = self._reader.read(self._inbox.instances_of_job(job), self._storage, job.instances_digest)
             drawn = _draw(series, read_seg_mask(folder / SEG_NAME, series, WMH))
-            self._kept[job.id] = drawn
+            self._kept[folder] = drawn
             while len(self._kept) > _KEPT_JOBS:
                 self._kept.popitem(last=False)
             return drawn

@@ -340,7 +340,7 @@ class TestKept:
         def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError("a patient's value")
 
-        monkeypatch.setattr(node.reader, "judge", fail)
+        monkeypatch.setattr(node.reader, "examine", fail)
         for _ in range(5):
             one = node.look(number)
         assert (one.state, one.code) == (REFUSED, "unexpected_error")
