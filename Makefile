@@ -108,13 +108,15 @@ pretraining: install  ## go on with the pretraining of the next model; stop and 
 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
-		--patients training/data/patients/ms3seg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
+		--patients training/data/patients/ms3seg.csv --patients training/data/patients/mslesseg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
 
+# For a model that was pretrained on runs/scans: DRAWN_FIRST=600000, numbers that no training draws.
 doubt: install  ## derive the shipped bundle's review limit and volume interval; VERSION=x.y.z writes them into it
-	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count $(or $(DRAWN_SCANS),20)
+	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/doubt-scans-$(or $(DRAWN_FIRST),0) \
+		--count $(or $(DRAWN_SCANS),5) --first $(or $(DRAWN_FIRST),0)
 	$(BIN)/python -m training.bundle.doubt --data "toshiba=$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv \
-		--data "philips=$(DATA)/flair-mslesseg" --patients training/data/patients/mslesseg.csv --unlabelled "$(DATA)/flair-unlabelled" --drawn runs/scans \
-		--most-drawn $(or $(DRAWN_SCANS),20) --cache runs/doubt --out docs/evidence/doubt.json $(if $(VERSION),--version $(VERSION))
+		--data "philips=$(DATA)/flair-mslesseg" --patients training/data/patients/mslesseg.csv --unlabelled "$(DATA)/flair-unlabelled" \
+		--drawn runs/doubt-scans-$(or $(DRAWN_FIRST),0) --most-drawn $(or $(DRAWN_SCANS),5) --cache runs/doubt --out docs/evidence/doubt.json $(if $(VERSION),--version $(VERSION))
 
 reference-dsc: install  ## print the shipped bundle's leave-patients-out DSC
 	$(BIN)/wmh-node evaluate $(CASES) --bundle shipped --unseen-members --out runs/reference-dsc

@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    and_,
     bindparam,
     false,
     func,
@@ -36,6 +37,7 @@ from db.schema import associations, deliveries, instances, job_events, jobs, ser
 from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
 from db.settling import IS_OPEN, delivery_values, forget_questions, results_of
 from db.supersede import (
+    BETTER_LATER,
     correct_patient,
     forget_answers,
     name_better,
@@ -423,8 +425,10 @@ class JobTable:
         """Analyse the series that were skipped for a better one of their study, which cannot be analysed."""
         query = select(jobs.c.id).where(
             jobs.c.study_instance_uid == study_instance_uid,
-            jobs.c.state == JobState.REJECTED.value,
-            jobs.c.code == SKIPPED,
+            or_(
+                and_(jobs.c.state == JobState.REJECTED.value, jobs.c.code == SKIPPED),
+                and_(jobs.c.state == JobState.CANCELLED.value, jobs.c.code == BETTER_LATER),
+            ),
         )
         with self._database.read() as connection:
             ids = sorted(connection.execute(query).scalars())
@@ -511,7 +515,9 @@ class JobTable:
         )
         with self._database.read() as connection:
             found = {job.series_instance_uid: job for job in map(job_of, connection.execute(query.order_by(jobs.c.id)))}
-        return [job for job in found.values() if job.state in _WITH_RESULT and job.code is None]
+        return [
+            job for job in found.values() if job.state in _WITH_RESULT and job.code is None and job.withdrawn_at is None
+        ]
 
     def of_series(self, series_instance_uid: str) -> builtins.list[Job]:
         """Jobs of a series, oldest first."""

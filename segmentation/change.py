@@ -109,7 +109,7 @@ def compare_scans(
     now_affine: NDArray[np.float64],
     now_mask: Mask,
 ) -> tuple[Changes, Registration]:
-    """Register the earlier scan of a patient to the later one, and compare their lesions.
+    """Register the earlier scan of a patient to the later one, and compare their lesions where both scans show them.
 
     Args:
         earlier, now: both volumes.
@@ -123,7 +123,9 @@ def compare_scans(
     found = register_rigidly(now, now_affine, earlier, earlier_affine)
     shape = (now_mask.shape[0], now_mask.shape[1], now_mask.shape[2])
     moved = resample_onto(found, earlier_mask.astype(np.float32), earlier_affine, shape, now_affine)
-    return compare_lesions(moved, now_mask, now.voxel_volume_ml), found
+    # What the earlier scan does not show may have been there then: it is no change.
+    shown = resample_onto(found, np.ones(earlier_mask.shape, np.float32), earlier_affine, shape, now_affine) > 0.5
+    return compare_lesions(moved, now_mask & shown, now.voxel_volume_ml), found
 
 
 def _kind(earlier_ml: float, now_ml: float, was: bool, is_here: bool) -> Kind:

@@ -102,7 +102,8 @@ def complain(message: str) -> None:
 
 def print_json(value: Any) -> None:
     """The whole answer as one JSON document on stdout; times as ISO 8601, paths as text."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
 
 
 def _errors_of_other_rooms() -> tuple[type[Exception], ...]:

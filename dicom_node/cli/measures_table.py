@@ -50,12 +50,13 @@ def many_table(results: Sequence[ScanResult]) -> Table:
     table = Table("input", "WMH mL", "lesions", "unsure", "verdict", box=None)
     for result in results:
         found = result.measurements
+        source = escape("".join(sign if sign.isprintable() else "?" for sign in str(result.source)))
         if found is None:
-            table.add_row(escape(str(result.source)), "", "", "", f"{result.status}: {result.code}")
+            table.add_row(source, "", "", "", f"{result.status}: {result.code}")
             continue
         verdict = "review" if found["reliability"] == "ok" and found["review_recommended"] else found["reliability"]
         numbers = [_cell(found[key], form) for key, form in _IN_A_ROW]
-        table.add_row(escape(str(result.source)), *numbers, verdict)
+        table.add_row(source, *numbers, verdict)
     return table
 
 

@@ -36,7 +36,9 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def json_bytes(value: Any) -> bytes:
     """The form of every JSON file we write: sorted as given, two spaces, UTF-8, no NaN."""
-    return (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    # Bytes of a file name that are no UTF-8 come as lone surrogates: they become the escapes that JSON has for them.
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")
 
 
 def make_folder(folder: Path) -> None:

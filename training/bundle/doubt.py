@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
@@ -199,10 +199,11 @@ def in_words(document: dict[str, Any]) -> str:
 Results with an uncertainty index above **{limit["limit"]:.3f}** are sent to review. The aim: of the scans with a DSC
 below {POOR_BELOW_DSC:g}, at least {CATCH:.0%} are sent, and of the others as few as that allows. Derived from
 {limit["scans"]} scans with a mask, {limit["poor"]} of them that poor, by judges that never saw the patient:
-{limit["caught"]:.0%} of the poor are sent, and {limit["sent"]:.0%} of all; r of index and DSC {correlation}.
+{limit["caught"]:.0%} of the poor that have an index are sent, and {limit["sent"]:.0%} of all, on the scans that the
+limit was chosen by; r of index and DSC {correlation}.
 `make doubt` derives it again. Where only some members never saw a patient, their index times {document["ratio"]:.2f}
 stands for the ensemble's: so much larger is it, in the median, on the scans that no member saw. The drawn scans are
-new, the 20 heads that they are drawn from are not. A result without any WMH has no index, and this limit says nothing
+new, the heads that they are drawn from are not. A result without any WMH has no index, and this limit says nothing
 of it: {nothing} of the scans, {missed} of them with WMH in the mask.
 
 | scans | judged by | how many | sent to review | sent, of those with a DSC below {POOR_BELOW_DSC:g} |
@@ -231,13 +232,19 @@ def _tried(group: str, scans: Sequence[DoubtedScan], limit: float, ratio: float)
 
 
 def _tasks(
-    data: Sequence[str], patients: Sequence[Path], drawn: Path | None, most_drawn: int, unlabelled: Sequence[Path]
+    data: Sequence[str],
+    patients: Sequence[Path],
+    drawn: Path | None,
+    most_drawn: int,
+    unlabelled: Sequence[Path],
+    images: Mapping[str, str],
 ) -> Iterator[_Task]:
     for place, text in enumerate(data):
         group, _, folder = text.partition("=")
         for case in load_cases(Path(folder), patients[place] if place < len(patients) else None):
             slabs = in_slabs(case, _SLAB_MM)
-            yield _Task(group, case.name, case.patient, lambda slabs=slabs: (slabs.volume, slabs.wmh))  # type: ignore[misc]
+            patient = images.get(case.volume.voxels_digest) or case.patient  # a training image, under any name
+            yield _Task(group, case.name, patient, lambda slabs=slabs: (slabs.volume, slabs.wmh))  # type: ignore[misc]
     for file in scan_files(drawn)[:most_drawn] if drawn else ():
         yield _Task(DRAWN, file.stem, file.stem, lambda file=file: _drawn(file))  # type: ignore[misc]
     for file in (file for folder in unlabelled for file in sorted(folder.glob("*.nii.gz"))):
@@ -255,12 +262,14 @@ def _measured(tasks: Iterator[_Task], bundle: ModelBundle, cache: Path | None) -
     known = weights_digest(bundle)[:12]
     for task in tasks:
         kept = None if cache is None else cache / known / f"{task.group}-{task.case}.json"
-        if kept is not None and kept.exists():
-            found.append(replace(DoubtedScan(**json.loads(kept.read_text())), patient=task.patient))
-            continue
         unseen = bundle.members_that_never_saw(task.patient)
         if not unseen:
             raise BadCohort(f"{task.case}: expected members that never saw this patient, all did")
+        if kept is not None and kept.exists():
+            before = DoubtedScan(**json.loads(kept.read_text()))
+            if bundle.members_that_never_saw(before.patient) == unseen:  # the same judges
+                found.append(replace(before, patient=task.patient))
+                continue
         remembering = remembering or _Remembering(open_ensemble(bundle, "auto"))
         one = judge_scan(task, unseen, bundle.members, remembering)
         found.append(one)
@@ -284,7 +293,9 @@ def main(
 ) -> None:
     """Print the review limit and the volume interval that these scans support."""
     loaded = load_bundle(bundle or reference_bundle())
-    scans = _measured(_tasks(data, patients or (), drawn, most_drawn, unlabelled or ()), loaded, cache)
+    images = loaded.manifest.training.images or {}
+    tasks = _tasks(data, patients or (), drawn, most_drawn, unlabelled or (), images)
+    scans = _measured(tasks, loaded, cache)
     document = document_of(scans, limit_of(scans), loaded)
     if out is not None:
         out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -85,7 +85,9 @@ def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBun
     from training.fit.fit import load_network
 
     plan, name, (ventricles, anatomy) = members.plan, facts.name, (facts.parts.ventricles, facts.parts.anatomy)
-    patients = tuple(sorted({*plan.patients(), *(ventricles.patients if ventricles else ())}))
+    # Those of the start that are not in this cohort count as seen by all members: they are in no `held_out`.
+    before = frozenset[str]().union(*plan.start.seen) if plan.start else frozenset[str]()
+    patients = tuple(sorted({*plan.patients(), *(ventricles.patients if ventricles else ()), *before}))
     held_out = tuple(plan.never_seen_by(member) for member in range(len(plan.parts)))
     with replacing(target) as unfinished:
         write_bundle(

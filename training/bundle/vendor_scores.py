@@ -150,7 +150,7 @@ def scores_of(bundle: ModelBundle, ensemble: Ensemble, group: str, cases: Sequen
 def main(
     data: Annotated[list[str], typer.Option(help="NAME=DIR: a scanner and its folder of labelled cases")],
     bundle: Annotated[Path | None, typer.Option(help="bundle folder; default: the shipped reference")] = None,
-    patients: Annotated[Path | None, typer.Option(help="CSV: case,patient of the first folder")] = None,
+    patients: Annotated[list[Path] | None, typer.Option(help="CSVs: case,patient; one a folder")] = None,
     strokes: Annotated[Path | None, typer.Option(help="npz with flair and stroke_mask (slice, row, column)")] = None,
     most_strokes: Annotated[int, typer.Option(help="slices of it to judge")] = 60,
 ) -> None:
@@ -160,7 +160,7 @@ def main(
     scores: list[VendorScore] = []
     for place, text in enumerate(data):
         name, _, folder = text.partition("=")
-        cases = load_cases(Path(folder), patients if place == 0 else None)
+        cases = load_cases(Path(folder), patients[place] if patients and place < len(patients) else None)
         scores += scores_of(loaded, ensemble, name, cases)
     _print(scores)
     share = infarct_called_wmh(ensemble, strokes, most_strokes) if strokes else None

@@ -115,7 +115,9 @@ class RunFolder:
             "split": {case.name: case.split for case in plan.cases},
             "patients": plan.patients(),
             "members": [
-                {"member": index, "seed": plan.seed_of(index, len(plan.stages) - 1)} | asdict(part)
+                {"member": index, "seed": plan.seed_of(index, len(plan.stages) - 1)}
+                | asdict(part)
+                | ({} if plan.start is None else {"seen_before": sorted(plan.start.seen[index])})
                 for index, part in enumerate(plan.parts)
             ],
             "inputs": inputs,

@@ -98,7 +98,7 @@ def _of_run(run: Path) -> Start:
         name=run.name,
         recipe=recipe.name,
         network=recipe.network,
-        seen=tuple(frozenset(member["seen"]) for member in document["members"]),
+        seen=tuple(frozenset([*member["seen"], *member.get("seen_before", ())]) for member in document["members"]),
         digest=hashlib.sha256(json.dumps(document["inputs"], sort_keys=True).encode()).hexdigest(),
         weights=weights,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -105,7 +106,11 @@ class BidsWriter:
         match = None if not series.is_nifti else _ENTITIES.match(series.source.name)
         # Another name than the file's: two sources have the same entities.
         if match is None or match[0] != series.name:
-            subject = f"sub-{_NOT_A_LABEL.sub('', series.name) or 'unnamed'}"
+            # Labels hold letters and digits only: the digest keeps apart what differs in other signs.
+            label = _NOT_A_LABEL.sub("", series.name)
+            if label != series.name:
+                label += hashlib.sha256(series.name.encode()).hexdigest()[:8]
+            subject = f"sub-{label}"
             return self.root / subject / "anat", subject
         session = _SESSION.search(match[2])
         folder = self.root / match[1] / session[1] if session else self.root / match[1]

@@ -107,13 +107,21 @@ def find_inputs(paths: Sequence[Path], wanted: str | None = None) -> FoundInputs
         elif path.is_dir():
             nifti = _nifti_below(path)
             found.series += map(_nifti, nifti)
-            if not is_bids(path) and not _only(path, nifti):
+            if is_bids(path):
+                if not nifti:
+                    why = "The BIDS tree has no *_FLAIR.nii or *_FLAIR.nii.gz in a subject's anat folder."
+                    found.refused.append(RefusedInput(path, UnreadableObject("missing", why)))
+            elif not _only(path, nifti):
                 dicom.append(path)
         else:
             dicom.append(path)
     if dicom:
         _find_dicom(dicom, wanted, found)
-    found.series = _named(found.series)
+    if wanted is None and not found.series and not found.refused:
+        empty = UnreadableObject("missing", "There is nothing to analyse: the list is empty.")
+        found.refused += [RefusedInput(path, empty) for path in paths]
+    # A file that is given, and lies in a folder that is given, is one series.
+    found.series = _named(list({tuple(map(Path.absolute, one.files)): one for one in found.series}.values()))
     return found
 
 
@@ -174,25 +182,23 @@ def _find_dicom(paths: Sequence[Path], wanted: str | None, found: FoundInputs) -
             found.series += [_dicom(one, files.unreadable) for one in series if one.series_instance_uid == wanted]
             continue
         _choose(series, alone, files.unreadable, found)
-    seen = [path for study in files.studies for path in study]
+    sources = [path for study in files.studies for path in study]
+    sources += [*(one.source for one in found.series), *(one.source for one in found.refused)]
+    reached = {place for source in sources for place in (source, *source.parents)}
     for given in paths:
-        if wanted is None and not _gave_something(given, seen, found):
+        if wanted is None and given not in reached:
             found.refused.append(RefusedInput(given, _nothing_in(given, files.unreadable)))
+            reached.update((given, *given.parents))
+    all_given = set(paths)
     used = {path.parent for study in files.studies for path in study}
     lost: dict[Path, str] = {}
     for path, reason in files.unreadable:
-        given_alone = path in paths or path.parent in paths
+        given_alone = path in all_given or path.parent in all_given
         if path.parent not in used and not given_alone and looks_like_dicom(path):
             lost.setdefault(path.parent, reason)
     for folder, reason in lost.items():
         error = UnreadableObject("no_dicom", f"No DICOM image series was found in the folder: {reason}")
         found.refused.append(RefusedInput(folder, error))
-
-
-def _gave_something(given: Path, seen: Sequence[Path], found: FoundInputs) -> bool:
-    """Whether DICOM, NIfTI, or a reason was found at or below a path."""
-    sources = [*seen, *(one.source for one in found.series), *(one.source for one in found.refused)]
-    return any(source == given or source.is_relative_to(given) for source in sources)
 
 
 def _nothing_in(given: Path, unreadable: Sequence[tuple[Path, str]]) -> UnreadableObject:
@@ -257,11 +263,14 @@ def _named(series: Sequence[InputSeries]) -> list[InputSeries]:
             _safe("_".join([*one.source.absolute().parts[-1 - depth : -1], one.name])) if name in doubled else name
             for one, name in zip(series, names, strict=True)
         ]
-    taken: dict[str, int] = {}
+    taken = {"bids", "results.csv", "contact-sheet.html"}  # beside the series' folders
     named = []
     for one, name in zip(series, names, strict=True):
-        taken[name] = taken.get(name, 0) + 1
-        unique = name if taken[name] == 1 else f"{name}-{taken[name]}"
+        unique, number = name, 1
+        while unique.lower() in taken:
+            number += 1
+            unique = f"{name}-{number}"
+        taken.add(unique.lower())
         named.append(InputSeries(unique, one.source, one.files, one.series_instance_uid, one.lost))
     return named
 

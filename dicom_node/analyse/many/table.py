@@ -92,9 +92,15 @@ def results_csv(results: Iterable[ScanResult]) -> bytes:
     for result in sorted(results, key=lambda one: (str(one.source), one.name)):
         measured = result.measurements or {}
         cells = [value(measured) for value in MEASURED.values()]
-        about = [_printable(str(result.source)), result.name, result.status, result.code, _printable(result.reason)]
+        about = [_input(result), result.name, result.status, result.code, _printable(result.reason)]
         table.writerow([*about, *(_cell(cell) for cell in cells)])
     return stream.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _input(result: ScanResult) -> str:
+    """The path, which must not begin as a spreadsheet's formula does; with ./ it names the same file."""
+    path = _printable(str(result.source))
+    return f"./{path}" if path.startswith(("=", "+", "-", "@")) else path
 
 
 def _cell(value: Any) -> str:
