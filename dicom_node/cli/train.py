@@ -115,9 +115,9 @@ def train(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle, by folds with RUN/scores.json too.
+    """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle.
 
-    Research use only."""
+    By folds it ends with RUN/scores.json too. Research use only."""
     with exit_codes():
         # Nothing here imports Keras: bad input is reported in seconds, and the backend can still be chosen.
 
