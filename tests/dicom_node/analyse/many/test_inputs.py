@@ -82,3 +82,20 @@ def test_bids_gives_its_flair_only(tmp_path: Path, described: bool) -> None:
     if described:
         (tmp_path / "dataset_description.json").write_text("{}")
     assert [series.name for series in find_inputs([tmp_path]).series] == ["sub-1_FLAIR", "sub-2_ses-x_run-1_FLAIR"]
+
+
+def test_no_two_series_share_a_folder(tmp_path: Path) -> None:
+    """Names that become alike get numbers; a file that is given twice is one series."""
+    names = ("a b_flair.nii", "a_b_flair.nii", "a b_flair-2.nii", "a_b_flair-2.nii", "results.csv.nii")
+    files = [empty(tmp_path / name) for name in names]
+    found = find_inputs([*files, tmp_path])
+    assert len(found.series) == len(files)
+    assert len({series.name.lower() for series in found.series} | {"results.csv"}) == len(files) + 1
+
+
+def test_nothing_to_analyse_is_said(tmp_path: Path) -> None:
+    """A BIDS tree without FLAIR, and an empty list, are refused and not passed over."""
+    empty(tmp_path / "bids" / "sub-1" / "anat" / "sub-1_T1w.nii.gz")
+    for given in (tmp_path / "bids", empty(tmp_path / "list.txt")):
+        found = find_inputs([given])
+        assert [refused.source for refused in found.refused] == [given]

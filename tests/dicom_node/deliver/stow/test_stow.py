@@ -74,6 +74,8 @@ def _send(url: str, file: Path, **options: Any) -> SendOutcome:
         (200, {}, lambda uid: _named("00081199", uid, t00081196=0xB007), 0xB007, "does not match its SOP class", 0),
         (202, {}, lambda uid: _named("00081198", uid, t00081197=0xA700), 0xA700, "out of resources", 0),
         (202, {}, lambda uid: {}, None, "does not say that the object is stored", 0),
+        (200, {}, lambda uid: _named("00081198", uid), 0xA900, "", 0),  # listed as failed, without a reason
+        (200, {}, lambda uid: "<html>log in first", None, "does not say that the object is stored", 0),
         (409, {}, lambda uid: _named("00081198", uid, t00081197=0x0110), 0xA900, "0x0110 processing failure", 0),
         (409, {}, lambda uid: [], 0xA900, "refused, without a reason", 0),
         (400, {}, lambda uid: {}, 0xC000, "a fault of ours", 0),

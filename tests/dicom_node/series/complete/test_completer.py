@@ -700,3 +700,6 @@ def test_a_better_flair_that_arrives_later(
     late = setting.after(3)[-1]
     assert (late.state, late.code) == ("rejected", "better_flair_in_study")
     assert f"Job {better.id} has a better FLAIR of the study" in (late.reason or "")
+    # Should the better one not be analysable after all, what was skipped or cancelled for it is analysed.
+    retried = {job.id for job in setting.jobs.retry_skipped(better.study_instance_uid)}
+    assert retried == ({late.id} if has_result else {worse.id, late.id})
