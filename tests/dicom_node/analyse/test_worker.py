@@ -331,7 +331,7 @@ def test_a_mount_that_is_lost_costs_no_job(setting: Setting, series: list[Path])
     """While STORAGE is away nothing is rejected or failed; when it is back the job is analysed."""
     setting.receive(series)
     job_id = setting.enqueue(series)
-    away = setting.storage.with_name("away")
+    away = setting.storage.with_name(f"{setting.storage.name}-away")
     shutil.copytree(setting.storage, away)  # the database stays where it is
     for path in setting.storage.iterdir():
         if path.is_dir():

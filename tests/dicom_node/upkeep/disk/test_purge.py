@@ -173,7 +173,7 @@ def test_storage_that_is_away_is_not_taken_for_removed_files(node: SmallNode) ->
     node.done()
     node.clock.pass_seconds(8 * DAY)
     purge = node.purge()
-    away = node.storage.with_name("away")
+    away = node.storage.with_name(f"{node.storage.name}-away")
     shutil.move(node.storage / "outbox", away)
     with pytest.raises(StorageTrouble, match="not available"):
         purge.step()
