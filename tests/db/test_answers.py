@@ -117,7 +117,7 @@ class TestAnswers:
 
     @pytest.mark.parametrize("being_sent", [True, False])
     def test_an_answer_that_is_taken_back_while_it_is_sent_may_be_out(self, being_sent: bool) -> None:
-        """The C-STORE ends anyway, so that the newer job names it; one that nobody was sending is nowhere."""
+        """A report being sent is finished, so the newer job names it; one that was not being sent is in no PACS."""
         job = self.rejected("pacs")
         if being_sent:
             self.claimed()

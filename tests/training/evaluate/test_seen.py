@@ -28,7 +28,7 @@ def test_an_image_is_known_under_another_name() -> None:
 
 
 def test_an_image_is_known_where_names_are_private() -> None:
-    """A bundle that names nobody still knows its images."""
+    """A bundle without patients' names still knows its training images."""
     known = TrainingPatients(images={case("", 1.0).volume.voxels_digest: ""})
     assert known.saw_case(case("X", 1.0)) is True
     assert known.saw_case(case("X", 3.0)) is None
