@@ -176,7 +176,7 @@ def counted_names(count: int) -> tuple[str, ...]:
     return tuple(f"{index + 1} of {count}" for index in range(count))
 
 
-UNSURE_WORDS: Final = "shaded: the model is unsure; the range is the volume without and with it"
+UNSURE_WORDS: Final = "shaded: the model is unsure"
 
 
 NOT_RELIABLE: Final = "Not reliable"

@@ -109,6 +109,7 @@ _ADVICE: Final[dict[str, Advice]] = {
         (
             "not_dicom",
             "file_unreadable",
+            "bad_dicomdir",
             "file_too_large",
             "deflated_too_large",
             "matrix_too_large",

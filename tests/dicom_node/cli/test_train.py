@@ -173,7 +173,7 @@ def test_a_start_fits_or_is_refused(runs: Runs, tmp_path: Path) -> None:
 @pytest.mark.timeout(900)
 def test_a_bundle_without_names(runs: Runs) -> None:
     """The same command on a finished run makes its bundle again; one that hides patients names none of them, and no
-    training can begin with it, because the patients that its members saw are unknown."""
+    training can begin with it, since the patients that its members saw are unknown."""
     run(*runs.first_command, "--preset", "first-reference", "--hide-patients")
     bundle = runs.first / "bundle"
     assert load_bundle(bundle).manifest.training.patients is None
