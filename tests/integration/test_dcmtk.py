@@ -10,7 +10,7 @@ from support.data import shared_data
 from support.dcmtk import PACS_AE_TITLE, dcmqrscp, findscu_series, movescu_series, storescu
 from support.dicom_series import series_from_nifti
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node
+from support.node import AE_TITLE, SOON_INCOMPLETE_SECONDS, Node
 from support.processes import free_port
 from support.results import check_refers_to, headers
 from support.whole_study import REASONS, other_objects
@@ -49,7 +49,8 @@ def test_storescu_gets_through_a_whole_study(tmp_path: Path) -> None:
     arrives in one association, the FLAIR is analysed, and each other series is rejected with a reason."""
     flair = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
     others = other_objects(flair, tmp_path / "others")
-    with Node(tmp_path / "node", model=tiny_bundle(tmp_path / "model")) as node:
+    model = tiny_bundle(tmp_path / "model")
+    with Node(tmp_path / "node", model=model, quiet_seconds_incomplete=SOON_INCOMPLETE_SECONDS) as node:
         storescu([*others, *flair], AE_TITLE, node.port)
         jobs = node.ended_jobs(1 + len(REASONS))
     (done,) = [job for job in jobs if str(job.state) == "done"]

@@ -10,7 +10,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 from support.models import tiny_bundle
-from support.node import Node
+from support.node import SOON_INCOMPLETE_SECONDS, Node
 from support.phantom_series import without_scalp
 from support.processes import free_port, until
 from support.results import outbox_of
@@ -63,9 +63,10 @@ def test_follow_up_and_refusal_reach_the_pacs(tmp_path: Path) -> None:
     del gap[5]
     orders = [early, late, other_late, other_early, gap, as_t1(early, tmp_path / "t1")]
     model = tiny_bundle(tmp_path / "model", sure=True)
+    soon = SOON_INCOMPLETE_SECONDS
     with (
         RecordingScp(free_port()) as pacs,
-        Node(tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,
+        Node(tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model, quiet_seconds_incomplete=soon) as node,
     ):
         for number, files in enumerate(orders, start=1):
             assert set(send_slowly(files, node.port, pause_seconds=0.0)) == {0x0000}

@@ -11,7 +11,7 @@ import pytest
 from support.data import shared_data
 from support.dicom_series import series_from_nifti
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node, run_cli
+from support.node import AE_TITLE, SOON_INCOMPLETE_SECONDS, Node, run_cli
 from support.orthanc import AE_TITLE as ORTHANC
 from support.orthanc import AUTOROUTING, Orthanc, orthanc
 from support.processes import free_port, until
@@ -93,9 +93,10 @@ def test_a_study_is_sorted_out(tmp_path: Path) -> None:
     sent again, our results in it, makes nothing new."""
     flair = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
     others = other_objects(flair, tmp_path / "others")
-    pacs_port = free_port()
+    pacs_port, model = free_port(), tiny_bundle(tmp_path / "model")
+    soon = SOON_INCOMPLETE_SECONDS
     with (
-        Node(tmp_path / "node", f"pacs={ORTHANC}@127.0.0.1:{pacs_port}", model=tiny_bundle(tmp_path / "model")) as node,
+        Node(tmp_path / "node", f"pacs={ORTHANC}@127.0.0.1:{pacs_port}", model, quiet_seconds_incomplete=soon) as node,
         orthanc(tmp_path / "orthanc", {"wmhnode": (AE_TITLE, node.port)}, dicom_port=pacs_port) as server,
     ):
         _store(server, [*others, *flair])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from support.node import AE_TITLE, Node
 from support.processes import free_port, until
 from support.scp import RecordingScp
 
+from db.engine import open_database
+from db.inbox import Inbox
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 
@@ -27,7 +30,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Re
     model = tiny_bundle(folder / "model")
     with (
         RecordingScp(free_port()) as pacs,
-        Node(folder / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,
+        Node(folder / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model, quiet_seconds=3) as node,
     ):
         yield node, pacs
 
@@ -70,7 +73,8 @@ def test_a_series_sent_twice_is_analysed_once(running: tuple[Node, RecordingScp]
     storescu(files, AE_TITLE, node.port)
     _wait_done(node, done + 1)
     storescu(files, AE_TITLE, node.port)
-    threading.Event().wait(6)  # longer than every quiet time of this node
+    with closing(open_database(node.database_url)) as database:
+        until(lambda: not Inbox(database).open_series(), "every series closed", 60, node.log)
     (series_uid,) = _job_uids(node) - before
     assert len([job for job in node.jobs.list() if job.series_instance_uid == series_uid]) == 1
     assert len(_segs(pacs, series_uid)) == 1

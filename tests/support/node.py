@@ -16,10 +16,17 @@ from support.processes import free_port, listens, until
 
 AE_TITLE = "WMHNODE"
 
+SHORT_LEASE_SECONDS = 3
+"""For tests that kill a role and wait until its lease runs out; a busy machine may renew so short a lease too late."""
+
+SOON_INCOMPLETE_SECONDS = 4
+"""For tests that send a series with a gap in one association and wait for its refusal."""
+
 
 class Node:
     """A node that can be killed and started again; use as a context manager.
 
+    Leases and quiet times are long by default, so that a busy machine changes no outcome.
     At its end no name and no ID of a patient that it was sent may be in its log, whatever a test sent and broke.
 
     Args:
@@ -44,9 +51,9 @@ class Node:
             "database_url": self.database_url,
             "destinations": destinations,
             "quiet_seconds": 1,
-            "quiet_seconds_incomplete": 4,
+            "quiet_seconds_incomplete": 30,
             "network_timeout_seconds": 10,
-            "lease_seconds": 3,
+            "lease_seconds": 60,
             "job_retry_seconds": 1,
             "delivery_retry_seconds": 1,
             "delivery_retry_longest_seconds": 3,
