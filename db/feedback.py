@@ -16,7 +16,7 @@ from db.engine.values import require_json, storable
 from db.errors import IllegalTransition, UnknownRow
 from db.records import Feedback, FeedbackDecision, FeedbackState
 from db.schema import associations, feedback, instances, jobs
-from db.series import mark_judged
+from db.series import mark_closed
 
 _BEYOND_IDS: Final = 2**31
 _MOST_TEXT: Final = 1024  # characters of text from the object itself
@@ -60,7 +60,7 @@ class FeedbackTable:
         with self._database.write() as connection:
             made = [_insert(connection, row, now) for row in connection.execute(query).all()]
             if closes:
-                mark_judged(connection, series_instance_uid, instance_count)
+                mark_closed(connection, series_instance_uid, instance_count)
         return [one for one in made if one is not None]
 
     # Working

@@ -30,7 +30,7 @@ from db.records import (
     StoredInstance,
 )
 from db.schema import associations, instances, refused_objects, returned_instances, series, series_associations
-from db.series import digest_of_first, jobs_of_series, lock_series, mark_judged, newer_verdict, require_series, same_job
+from db.series import digest_of_first, jobs_of_series, lock_series, mark_closed, newer_verdict, require_series, same_job
 from db.supersede import supersede
 from db.transitions import JobAction, insert_job
 
@@ -333,7 +333,7 @@ class Inbox:
         again.
         """
         with self._database.write() as connection:
-            mark_judged(connection, series_instance_uid, instance_count)
+            mark_closed(connection, series_instance_uid, instance_count)
 
     def reject_series(
         self,
@@ -366,7 +366,7 @@ class Inbox:
             earlier = jobs_of_series(connection, series_instance_uid)
             if (newer := newer_verdict(row, earlier, count)) is not None:
                 return newer
-            mark_judged(connection, series_instance_uid, count)
+            mark_closed(connection, series_instance_uid, count)
             digest = instances_digest or digest_of_first(connection, series_instance_uid, count)
             if (known := same_job(earlier, digest)) is not None:
                 return known

@@ -34,7 +34,7 @@ from db.one_statement import claim_queued, deliver_first
 from db.records import DeliveryKind, DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
 from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
-from db.series import get_job_of, jobs_of_series, lock_series, mark_judged, newer_verdict, same_job
+from db.series import get_job_of, jobs_of_series, lock_series, mark_closed, newer_verdict, same_job
 from db.settling import IS_OPEN, delivery_values, forget_questions, results_of
 from db.supersede import (
     BETTER_LATER,
@@ -97,7 +97,7 @@ class JobTable:
             earlier = jobs_of_series(connection, series_instance_uid)
             if (newer := newer_verdict(row, earlier, instance_count)) is not None:
                 return newer
-            mark_judged(connection, series_instance_uid, instance_count)
+            mark_closed(connection, series_instance_uid, instance_count)
             if (known := same_job(earlier, instances_digest)) is not None:
                 return known
             values = {

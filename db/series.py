@@ -20,13 +20,13 @@ def lock_series(connection: Connection, series_instance_uid: str) -> Any:
     ).first()
 
 
-def mark_judged(connection: Connection, series_instance_uid: str, instance_count: int) -> None:
+def mark_closed(connection: Connection, series_instance_uid: str, instance_count: int) -> None:
     """The first `instance_count` instances have their verdict."""
-    judged = series.c.judged_count
+    decided = series.c.judged_count
     connection.execute(
         update(series)
         .where(series.c.series_instance_uid == series_instance_uid)
-        .values(judged_count=case((judged < instance_count, instance_count), else_=judged))
+        .values(judged_count=case((decided < instance_count, instance_count), else_=decided))
     )
 
 
@@ -37,9 +37,9 @@ def newer_verdict(row: Any, earlier: Sequence[Job], instance_count: int) -> Job 
         row: of the series, locked; None when nothing was received.
         earlier: all jobs of the series, oldest first.
     """
-    judged = 0 if row is None else row.judged_count
-    judged = max([judged, *(job.instance_count for job in earlier)])
-    return earlier[-1] if earlier and judged > instance_count else None
+    decided = 0 if row is None else row.judged_count
+    decided = max([decided, *(job.instance_count for job in earlier)])
+    return earlier[-1] if earlier and decided > instance_count else None
 
 
 def digest_of_first(connection: Connection, series_instance_uid: str, instance_count: int) -> str:

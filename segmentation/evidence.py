@@ -1,4 +1,4 @@
-"""What there is to judge a result by, measured before it is delivered: the mask against brain, image and doubt."""
+"""Evidence about a result, measured before it is delivered: the mask against brain, image and doubt."""
 
 from __future__ import annotations
 

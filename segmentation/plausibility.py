@@ -114,7 +114,7 @@ class Rule:
         return Reason(self.code, self.reliability, self.headline, self.sentence(evidence))
 
 
-def judge_plausibility(evidence: Evidence) -> Plausibility:
+def assess_plausibility(evidence: Evidence) -> Plausibility:
     """Apply every rule; a milder rule of the same kind is silent where the stricter one speaks."""
     found = tuple(reason for rule in RULES if (reason := rule.reason(evidence)) is not None)
     said = {reason.code for reason in found}

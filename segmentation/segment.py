@@ -17,7 +17,7 @@ from segmentation.evidence import gather
 from segmentation.interval import bounds_of
 from segmentation.lesions import Fazekas, Lesion, derive_fazekas, list_lesions
 from segmentation.measures import Doubt, Measures, measure
-from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, judge_plausibility
+from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, assess_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
 from segmentation.regions import (
     FLAG_NO_VENTRICLES,
@@ -173,7 +173,7 @@ def segment_volume(
         regions=None if regions is None else regions.volumes,
         brain_volume_ml=evidence.brain_ml or None,
         outside_brain_ml=outside_ml,
-        plausibility=judge_plausibility(evidence),
+        plausibility=assess_plausibility(evidence),
         lesions=lesions,
         fazekas=fazekas,
         anatomy=anatomy,

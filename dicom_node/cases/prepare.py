@@ -29,7 +29,7 @@ from dicom_node.series.dicom.folder import find_series
 from dicom_node.series.dicom.parsing import file_sha256
 from dicom_node.series.read.flair_series import FlairSeries
 from dicom_node.series.read.series import read_series
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 
 FLAIR_FOLDER: Final = "flair"
 _FLAIR_NIFTI: Final = "flair.nii.gz"
@@ -115,7 +115,7 @@ def _read_flair(folder: Path) -> FlairSeries:
         raise BadTrainingCase("no_dicom", f"expected one FLAIR series in {FLAIR_FOLDER}/, found no DICOM image")
     if len(found.series) == 1:
         return read_series(found.series[0].paths)  # let reading say what is wrong with it
-    accepted = [series for series in found.series if judge_series(series.headers).accepted]
+    accepted = [series for series in found.series if classify_series(series.headers).accepted]
     if len(accepted) != 1:
         raise BadTrainingCase(
             "several_series",

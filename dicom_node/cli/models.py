@@ -168,7 +168,7 @@ def promote(
         if live is not None and live.digest == model.digest:
             _report(registry, model, live, None, as_json, f"{model} is live already; nothing was changed")
             return
-        verdict = _judge(registry, model, live, cases, patients, margin)
+        verdict = _check(registry, model, live, cases, patients, margin)
         if not as_json:
             _print_verdict(verdict)
         if not verdict.passed and not (force and verdict.can_be_overruled):
@@ -224,7 +224,7 @@ def _refuse(model: RegisteredModel, verdict: ModelVerdict, as_json: bool) -> NoR
     raise typer.Exit(ExitCode.FAILED)
 
 
-def _judge(
+def _check(
     registry: Registry,
     model: RegisteredModel,
     live: Promotion | None,

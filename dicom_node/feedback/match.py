@@ -133,13 +133,13 @@ class FeedbackMatcher:
         refusal: NotAnalysable | None = None
         for candidate in candidates:
             try:
-                return self._judged(one, facts, candidate, ours=ours)
+                return self._examined(one, facts, candidate, ours=ours)
             except NotAnalysable as error:
                 refusal = refusal or error
         assert refusal is not None
         return self._refused(one, refusal, facts, candidates[0])
 
-    def _judged(self, one: Feedback, facts: FeedbackFacts, candidate: _Candidate, *, ours: bool) -> FeedbackDecision:
+    def _examined(self, one: Feedback, facts: FeedbackFacts, candidate: _Candidate, *, ours: bool) -> FeedbackDecision:
         found = self._reader.examine(self._storage / one.path, self._storage, self._source(candidate.job), ours=ours)
         series_uid, job = candidate.series_instance_uid, candidate.job
         if isinstance(found, Own):

@@ -1,7 +1,7 @@
 """Corrected segmentations are parsed in a confined child, as received FLAIR series are (`dicom_node.node.confined`).
 
 Protocol: requests and answers are JSON. ["describe", file] gives ["described", facts, claims to be ours];
-["judge", source] gives ["judged", findings] or ["own"]. Both may give ["refused", code, reason], about the object
+["examine", source] gives ["examined", findings] or ["own"]. Both may give ["refused", code, reason], about the object
 itself, or ["failed", words], about anything else.
 """
 
@@ -124,7 +124,7 @@ class FeedbackReader:
         """
         answer = self._ask(
             [
-                "judge", str(file), str(storage), rows_to_json(source.instances), source.digest,
+                "examine", str(file), str(storage), rows_to_json(source.instances), source.digest,
                 _text(source.model_seg), _text(source.result_folder), ours,
             ]
         )  # fmt: skip
@@ -178,7 +178,7 @@ def _text(path: Path | None) -> str | None:
 def _answer(request: bytes) -> list[bytes]:
     kind, *arguments = json.loads(request)
     try:
-        answer = _described(*arguments) if kind == "describe" else _judged(*arguments)
+        answer = _described(*arguments) if kind == "describe" else _examined(*arguments)
     except NotAnalysable as error:
         answer = ["refused", error.code, error.reason]
     except WmhNodeError as error:
@@ -195,7 +195,7 @@ def _described(file: str) -> list[Any]:
     return ["described", asdict(describe(header)), claims_to_be_ours(header)]
 
 
-def _judged(
+def _examined(
     file: str, storage: str, rows: str, digest: str, model_seg: str | None, result_folder: str | None, ours: bool
 ) -> list[Any]:
     notes: tuple[str, ...] = ()
@@ -209,10 +209,10 @@ def _judged(
     series = read_received(rows_from_json(rows), Path(storage), digest)
     masks = read_corrected(Path(file), series)
     if model_seg is None or not Path(model_seg).exists():
-        return ["judged", [*notes, *masks.notes], None]
+        return ["examined", [*notes, *masks.notes], None]
     model = read_seg_mask(Path(model_seg), series, OUR_WMH)
     same = ("It is the model's own mask, unchanged.",) if np.array_equal(masks.wmh, model) and masks.wmh.any() else ()
-    return ["judged", [*notes, *masks.notes, *same], compare_masks(masks.wmh, model, series.spacing_mm)]
+    return ["examined", [*notes, *masks.notes, *same], compare_masks(masks.wmh, model, series.spacing_mm)]
 
 
 def _came_back(file: Path, result_folder: Path | None) -> bool:

@@ -7,8 +7,8 @@
 | golden cases         | DSC on the drawn head, whose lesions are known, not far below that of the live model          |
 | DSC                  | mean over the given cases at most `margin` below that of the live model                       |
 
-Without cases a model is not judged, and the last check fails. A person may overrule all but the first, for a reason; a
-model that does not load is never made live: no worker could begin a job with it, and a rollback to it is refused.
+Without cases the DSC is not measured, and the last check fails. A person may overrule all but the first, for a reason;
+a model that does not load is never made live: no worker could begin a job with it, and a rollback to it is refused.
 
 Runs in the process of the command, never in the worker's.
 """
@@ -130,7 +130,7 @@ def check_model(
         candidate: the model to promote.
         live: what it shall replace: the live model, or the shipped one before anything was promoted.
         runtime: as configured for the worker.
-        cases: labelled cases to compare on; none: the model is not judged, which fails the DSC check.
+        cases: labelled cases to compare on; without any, the DSC check fails.
         margin: how far the mean DSC may lie below the live model's.
         progress: stages load, golden, and compare, which counts segmentations.
         threads: CPU threads for inference, as configured for the worker; None: every core.
@@ -148,9 +148,9 @@ def check_model(
     golden = _check_golden(*opened)
     progress("golden", 1, 1)
     if not cases:
-        unjudged = ModelCheck(DSC, CheckState.FAILED, "labelled cases to judge it on", "none: give --cases DIR")
-        not_made = _not_made(GOLDEN_CASES, "no cases were given, so that it is not judged")
-        return ModelVerdict(margin, (loads, golden, not_made, unjudged), ())
+        unmeasured = ModelCheck(DSC, CheckState.FAILED, "labelled cases to measure it on", "none: give --cases DIR")
+        not_made = _not_made(GOLDEN_CASES, "no cases were given")
+        return ModelVerdict(margin, (loads, golden, not_made, unmeasured), ())
     live_loads, live_opened = _check_loads(live, runtime, threads)
     if live_opened is None:
         dsc = ModelCheck(DSC, CheckState.FAILED, "a live model to compare with", live_loads.came)

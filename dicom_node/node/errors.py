@@ -74,7 +74,7 @@ class UnsupportedGeometry(NotAnalysable):
 
 
 class StorageTrouble(WmhNodeError):
-    """STORAGE is away or takes nothing: no series and no job is judged by what that causes."""
+    """STORAGE is away or takes nothing: no series and no job is decided by what that causes."""
 
 
 class DamagedFiles(WmhNodeError):

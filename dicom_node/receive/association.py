@@ -255,7 +255,7 @@ class Association:
                 self._take_data(body)
             case Action.AE_6:
                 assert body is not None
-                self._judge(body)
+                self._answer_request(body)
             case Action.AR_2:
                 self._release()
             case Action.AA_1:
@@ -274,7 +274,7 @@ class Association:
 
     # Association control (PS3.8 7.1, 7.2)
 
-    def _judge(self, body: memoryview) -> None:
+    def _answer_request(self, body: memoryview) -> None:
         request = decode_associate_request(body)
         self._request = request
         self._log = self._log.bind(calling=request.calling_ae_title)
@@ -538,7 +538,7 @@ class Association:
         return refusal
 
     def _remember_refused(self, sop_instance_uid: str, refusal: Refusal) -> None:
-        """Whoever judges the series has to know what it lacks: an image that is damaged as it was sent."""
+        """Completion has to know what the series lacks: an image that is damaged as it was sent."""
         series, context = refusal.series_instance_uid, self._contexts[self._context_id]
         storage_class = STORAGE_CLASSES.get(context.abstract_syntax)
         is_damaged = refusal.status in (Status.CANNOT_UNDERSTAND, Status.DATA_SET_DOES_NOT_MATCH)

@@ -104,7 +104,7 @@ class CommitmentDesk:
             return self._take_report(command, said)
         if command.type_id != REQUEST_COMMITMENT:
             return Reply(Status.NO_SUCH_ACTION, f"expected action type 1, got {command.type_id}")
-        return self._judge(said, calling_ae_title)
+        return self._confirm(said, calling_ae_title)
 
     def is_reported(self, answer_id: int) -> None:
         """The sender has taken the report."""
@@ -120,7 +120,7 @@ class CommitmentDesk:
             return Reply(Status.PROCESSING_FAILURE, "this transaction was not asked for here")
         return Reply(Status.SUCCESS)
 
-    def _judge(self, said: CommitmentData, calling_ae_title: str) -> Reply:
+    def _confirm(self, said: CommitmentData, calling_ae_title: str) -> Reply:
         """What the inbox holds of a request. A request without objects is answered with none."""
         classes = self._answers.classes_of([one.sop_instance_uid for one in said.references])
         committed: list[Reference] = []

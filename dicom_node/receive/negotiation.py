@@ -70,9 +70,9 @@ class Admission:
             return PROTOCOL_VERSION_NOT_SUPPORTED, f"protocol version {request.protocol_version:#06x}"
         if request.application_context != APPLICATION_CONTEXT:
             return APPLICATION_CONTEXT_NOT_SUPPORTED, f"application context {request.application_context or 'missing'}"
-        return self._judge_titles(request, address) if self.peers else None
+        return self._check_titles(request, address) if self.peers else None
 
-    def _judge_titles(self, request: AssociateRequest, address: str) -> tuple[Rejection, str] | None:
+    def _check_titles(self, request: AssociateRequest, address: str) -> tuple[Rejection, str] | None:
         if request.called_ae_title != self.ae_title:
             return CALLED_AE_NOT_RECOGNIZED, f"called AE title {request.called_ae_title!r} is not {self.ae_title!r}"
         named = [peer for peer in self.peers if peer.ae_title == request.calling_ae_title]

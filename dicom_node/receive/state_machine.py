@@ -49,7 +49,7 @@ class Action(Enum):
     """PS3.8 tables 9-6 to 9-9; the value says what we do."""
 
     AE_5 = "start ARTIM"
-    AE_6 = "stop ARTIM, judge the request"
+    AE_6 = "stop ARTIM, answer the request"
     AE_7 = "send A-ASSOCIATE-AC"
     AE_8 = "send A-ASSOCIATE-RJ, start ARTIM"
     DT_2 = "take the P-DATA"

@@ -26,7 +26,7 @@ from segmentation.ensemble import open_ensemble
 from segmentation.evidence import Evidence, gather
 from segmentation.measures import measure
 from segmentation.nifti import read_flair_nifti
-from segmentation.plausibility import judge_plausibility
+from segmentation.plausibility import assess_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, preprocess
 from segmentation.segment import find_brain, mean_probability, within_brain
 from segmentation.volume import FlairVolume
@@ -50,7 +50,7 @@ def main(
     rules: dict[str, Counter[str]] = {}
     for name, volume, probability in _predicted(data, predictions):
         for kind, evidence in _cases(name, volume, probability):
-            found = judge_plausibility(evidence)
+            found = assess_plausibility(evidence)
             verdicts.setdefault(kind, Counter())[found.reliability] += 1
             rules.setdefault(kind, Counter()).update({reason.code for reason in found.reasons})
             if kind in ("as it is", "glioma"):
@@ -160,7 +160,7 @@ def _print_infarcts(path: Path, count: int) -> None:
         empty = np.zeros_like(brain)
         evidence = gather(volume, brain, empty, 0.0, measure(empty, empty.astype(np.float32), 0.005))
         area = float(masks[index].sum()) / 100
-        codes = {reason.code for reason in judge_plausibility(evidence).reasons}
+        codes = {reason.code for reason in assess_plausibility(evidence).reasons}
         next(seen for (low, high), seen in found.items() if low <= area < high).append("bright_mass" in codes)
     for (low, high), seen in found.items():
         name = "none" if high <= 0.01 else f"{low:g} to {high:g}"

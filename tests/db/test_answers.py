@@ -137,8 +137,8 @@ class TestAnswers:
         newer = self.jobs.enqueue(series_uid(1), "b" * 64, 25)
         assert self.jobs.earlier_report(newer) == ({"SOPInstanceUID": "1.2.3"} if being_sent else None)
 
-    def test_an_answer_that_was_sent_is_kept_when_the_job_is_judged_anew(self) -> None:
-        """Who judges it next knows the report that a PACS has, past answers that reached nobody."""
+    def test_an_answer_that_was_sent_is_kept_when_the_job_is_decided_again(self) -> None:
+        """The next worker knows the report that a PACS has, skipping reports that no PACS took."""
         job = self.rejected("pacs")
         assert job.answered is None
         self.deliveries.sent(self.claimed().id, "sender-1")
@@ -194,7 +194,7 @@ class TestAnswers:
         assert self.jobs.earlier_report(newer) == ({"SOPInstanceUID": "1.2.3"} if stored else None)
 
     def test_a_later_job_names_the_answer_that_was_sent(self) -> None:
-        """A retried job gives way to a newer one before it is judged again: the newer one finds what the PACS has."""
+        """A retried job gives way to a newer one before it is decided again: the newer one finds what the PACS has."""
         job = self.rejected("pacs")
         self.deliveries.sent(self.claimed().id, "sender-1")
         self.jobs.retry(job.id)

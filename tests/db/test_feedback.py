@@ -80,7 +80,7 @@ class TestReceiving:
         assert len({one.sha256 for one in table.list()}) == 2
 
     def test_other_objects_of_the_series(self, inbox: Inbox, table: FeedbackTable) -> None:
-        """Among images only the segmentation becomes a row, and the series is still to be judged."""
+        """Among images only the segmentation becomes a row, and the series is still to be decided."""
         association = inbox.open_association("READER", "WMHNODE", "10.0.0.7", "receiver")
         uid = series_uid("mixed")
         inbox.record([instance(uid, 1, association), _seg(uid, 2, association)])

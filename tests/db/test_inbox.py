@@ -105,7 +105,7 @@ class TestInbox:
         assert any("another series also has" in event.detail for event in self.jobs.events(job.id))
 
     def test_look_into_a_series(self) -> None:
-        """Evidence and instances of one series fit each other, and a judged series is not open."""
+        """Evidence and instances of one series fit each other, and a decided series is not open."""
         association = self.open()
         self.inbox.record([instance(SERIES, number, association) for number in (1, 2)])
         self.inbox.record([instance(OTHER_SERIES, 1, association)])
@@ -188,7 +188,7 @@ class TestInbox:
         self.inbox.end_association(again, AssociationEnd.RELEASED)
         assert self.activity().last_end is AssociationEnd.RELEASED
 
-    def test_a_judged_series_is_closed(self) -> None:
+    def test_a_decided_series_is_closed(self) -> None:
         """A series leaves the open ones with its verdict; a duplicate does not open it again, a new slice does."""
         association = self.open()
         self.inbox.record([instance(SERIES, 1, association)])
@@ -200,15 +200,15 @@ class TestInbox:
         assert self.activity().instance_count == 2
 
     def test_a_slice_between_look_and_verdict(self) -> None:
-        """A slice that comes while a series is being judged keeps it open, for a job and for a rejection."""
+        """A slice that comes while a series is being decided keeps it open, for a job and for a rejection."""
         association = self.open()
-        for series, judge in (
+        for series, decide in (
             (SERIES, lambda: self.jobs.enqueue(SERIES, "a" * 64, 1)),
             (OTHER_SERIES, lambda: self.inbox.reject_series(OTHER_SERIES, "gap", "Slice 2 is missing.", 1)),
         ):
             self.inbox.record([instance(series, 1, association)])
             self.inbox.record([instance(series, 2, association)])  # after the completer's look
-            judge()
+            decide()
             assert self.activity().series_instance_uid == series
             self.jobs.enqueue(series, "b" * 64, 2)
             assert self.inbox.open_series() == []
@@ -218,15 +218,15 @@ class TestInbox:
     def test_an_older_verdict_comes_too_late(self, first: str, second: str) -> None:
         """A completer that looked earlier and decides later changes nothing: the job about more instances stays."""
 
-        def judge(how: str, digest: str, count: int) -> Job:
+        def decide(how: str, digest: str, count: int) -> Job:
             if how == "job":
                 return self.jobs.enqueue(SERIES, digest, count)
             return self.inbox.reject_series(SERIES, "gap", "A slice is missing.", count)
 
         association = self.open()
         self.inbox.record([instance(SERIES, number, association) for number in (1, 2, 3)])
-        newer = judge(first, "a" * 64, 3)
-        assert judge(second, "b" * 64, 2) == newer
+        newer = decide(first, "a" * 64, 3)
+        assert decide(second, "b" * 64, 2) == newer
         assert self.jobs.list() == [newer]
         assert self.inbox.open_series() == []
 

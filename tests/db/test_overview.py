@@ -23,7 +23,7 @@ def test_an_empty_node(database: Database, clock: ManualClock) -> None:
     assert (found.failed_since, found.not_delivered_since) == (0, 0)
 
 
-def test_series_wait_until_they_are_judged(database: Database, clock: ManualClock) -> None:
+def test_series_wait_until_they_are_decided(database: Database, clock: ManualClock) -> None:
     """A series counts as waiting from its first instance to its verdict."""
     inbox = Inbox(database)
     association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver-1")

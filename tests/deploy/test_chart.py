@@ -1,4 +1,4 @@
-"""The Helm chart, rendered by Helm's own library and judged by Kubernetes' schemas."""
+"""The Helm chart, rendered by Helm's own library and checked by Kubernetes' schemas."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_kubernetes_takes_every_manifest(plain: dict[Any, Any], full: dict[Any, 
 
 
 def test_peers_keep_their_address(plain: dict[Any, Any]) -> None:
-    """The DICOM service passes on the address of the caller, which PEERS judges; no value can change that."""
+    """The DICOM service passes on the address of the caller, which PEERS checks; no value can change that."""
     assert plain["Service", "demo-dicom"]["spec"]["externalTrafficPolicy"] == "Local"
     with pytest.raises(HelmRefused, match="HelmValuesError"):
         rendered({**DATABASE, "receive": {"service": {"externalTrafficPolicy": "Cluster"}}})

@@ -1,4 +1,4 @@
-"""The Containerfile, judged by hadolint; `make image` builds it."""
+"""The Containerfile, checked by hadolint; `make image` builds it."""
 
 from __future__ import annotations
 

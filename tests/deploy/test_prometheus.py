@@ -1,4 +1,4 @@
-"""Alert rules and dashboard, judged by promtool."""
+"""Alert rules and dashboard, checked by promtool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The systemd units, judged by systemd itself."""
+"""The systemd units, checked by systemd itself."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 //   node ohif.cjs PLAN.json
 //
 // The plan and the answer (OUT/answer.json, pictures beside it) are described in tests/support/ohif.py, which is the only
-// caller. Nothing is judged here, and nothing waits for a time: only for what must be there.
+// caller. Nothing is decided here, and nothing waits for a time: only for what must be there.
 'use strict';
 const fs = require('fs');
 const path = require('path');

@@ -33,7 +33,7 @@ def test_every_file_of_the_shared_folder(tmp_path: Path) -> None:
             states = {str(job.state) for job in node.jobs.list()}
             return not Inbox(open_database(node.database_url)).open_series() and not states & {"queued", "running"}
 
-        until(all_ended, "every series judged", 180, node.log)
+        until(all_ended, "every series decided", 180, node.log)
         jobs = node.jobs.list()
         assert len(jobs) > 10
         for job in jobs:

@@ -13,7 +13,7 @@ from segmentation import plausibility
 from segmentation.evidence import Evidence, gather
 from segmentation.interval import VolumeInterval
 from segmentation.measures import Measures, measure
-from segmentation.plausibility import RULES, judge_plausibility
+from segmentation.plausibility import RULES, assess_plausibility
 from segmentation.volume import FlairVolume
 
 
@@ -54,27 +54,27 @@ _CASES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def _codes(evidence: Evidence) -> set[str]:
-    return {reason.code for reason in judge_plausibility(evidence).reasons}
+    return {reason.code for reason in assess_plausibility(evidence).reasons}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
 def test_each_rule_holds_at_its_limit_and_not_beside_it(rule: plausibility.Rule) -> None:
     """Beyond the limit the reason is given with the reliability of the table; at the limit it is not."""
     beyond, beside = _CASES[rule.code]
-    found = judge_plausibility(_evidence(**beyond))
+    found = assess_plausibility(_evidence(**beyond))
     assert {reason.code: reason.reliability for reason in found.reasons}[rule.code] == rule.reliability
     assert rule.code not in _codes(_evidence(**beside))
 
 
 def test_a_plausible_case_is_ok() -> None:
     """Nothing odd: no reason, no headline, and the result is ok."""
-    found = judge_plausibility(_evidence())
+    found = assess_plausibility(_evidence())
     assert (found.reliability, found.reasons, found.headline) == ("ok", (), None)
 
 
 def test_the_strictest_reason_decides() -> None:
     """A result that one rule sends to review and another finds unreliable is not reliable, and says so first."""
-    found = judge_plausibility(_evidence(volume_ml=824.0, mass_radius_mm=20.0))
+    found = assess_plausibility(_evidence(volume_ml=824.0, mass_radius_mm=20.0))
     assert found.reliability == "not_reliable"
     assert found.headline == "implausible volume"
     assert {"implausible_volume", "bright_mass"} <= {reason.code for reason in found.reasons}
@@ -169,4 +169,4 @@ def test_a_blank_volume_has_no_evidence_but_no_brain() -> None:
     empty = np.zeros((3, 20, 20), bool)
     found = gather(blank, empty, empty, 0.0, measure(empty, empty.astype(np.float32), 0.125))
     assert found.share_of_brain is None
-    assert judge_plausibility(found).reliability == "not_reliable"
+    assert assess_plausibility(found).reliability == "not_reliable"

@@ -169,7 +169,7 @@ class ReceiverProcess:
             return Inbox(database).count_refused(series_uid)
 
     def series(self) -> list[Any]:
-        """What the database knows of the series that nobody has judged yet."""
+        """What the database knows of the series that are still open."""
         from contextlib import closing
 
         from db.engine import open_database

@@ -1,7 +1,7 @@
 """A predictive interval of the volume that holds what it promises: split conformal, on manual over predicted volume.
 
 The interval is the predicted volume divided and multiplied by one factor. The factor is a quantile of |log(manual /
-predicted)| over patients that the judging network never saw, with the finite-sample correction of conformal prediction
+predicted)| over patients that the scoring network never saw, with the finite-sample correction of conformal prediction
 (Vovk et al. 2005; Angelopoulos and Bates, arXiv:2107.07511): for a new patient who is exchangeable with these the
 interval holds the manual volume with at least the nominal probability. Exchangeable is the assumption: the same kind of
 scanner, patients and readers.

@@ -1,10 +1,10 @@
 """Derive what a bundle's doubt means: `python -m training.bundle.doubt --data NAME=DIR ... [--drawn DIR] [--out JSON]`.
 
-Two questions, from scans whose patient the judging networks never saw: above which uncertainty index does a result want
+Two questions, from scans whose patient the scoring networks never saw: above which uncertainty index does a result want
 a review (`training.bundle.review_limit`), and within which factor of the volume does the manual one lie
-(`training.bundle.conformal`). Who judges:
+(`training.bundle.conformal`). Who scores:
 
-| scans | judged by | for |
+| scans | scored by | for |
 |---|---|---|
 | labelled, of a patient that no member saw | the whole ensemble | limit, interval |
 | drawn (`training.synthesis.stream`): unseen scans, of label maps that were seen | the whole ensemble | limit |
@@ -38,7 +38,7 @@ from segmentation.segment import segment_volume
 from segmentation.volume import FlairVolume
 from training.bundle.conformal import VolumePair, calibrate
 from training.bundle.restate import restate
-from training.bundle.review_limit import CATCH, POOR_BELOW_DSC, JudgedScan, ReviewLimit, derive_limit
+from training.bundle.review_limit import CATCH, POOR_BELOW_DSC, ReviewLimit, ScoredScan, derive_limit
 from training.bundle.vendor_scores import in_slabs
 from training.data.cases import LabelledCase, load_cases
 from training.dice import dice
@@ -59,7 +59,7 @@ class DoubtedScan:
 
     Attributes:
         group, case, patient: which one.
-        members: how many judged it; none of them saw the patient.
+        members: how many scored it; none of them saw the patient.
         is_whole: they are the whole ensemble, so that `index` is the served one.
         index: uncertainty index of what they say together; None where they mark nothing.
         member_index: of the first of them alone.
@@ -80,7 +80,7 @@ class DoubtedScan:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """One scan to judge, read when it is needed."""
+    """One scan to score, read when it is needed."""
 
     group: str
     case: str
@@ -117,7 +117,7 @@ class _Remembering:
         return self._ensemble.predict_anatomy(volume)
 
 
-def judge_scan(task: _Task, unseen: Sequence[int], all_members: int, remembering: _Remembering) -> DoubtedScan:
+def score_scan(task: _Task, unseen: Sequence[int], all_members: int, remembering: _Remembering) -> DoubtedScan:
     """Segment one scan as it is served, by the members that never saw its patient."""
     remembering.forget()
     volume, manual = task.read()
@@ -151,14 +151,14 @@ def served_index(scan: DoubtedScan, ratio: float) -> float | None:
 
 
 def limit_of(scans: Sequence[DoubtedScan]) -> ReviewLimit:
-    """The limit, from labelled and drawn scans, each by judges that never saw it.
+    """The limit, from labelled and drawn scans, each by members that never saw it.
 
     Raises:
         BadCohort: none of them is poor.
     """
     ratio = ratio_of(scans)
     known = [(served_index(one, ratio), one.dsc) for one in scans]
-    return derive_limit([JudgedScan(index, dsc) for index, dsc in known if index is not None and dsc is not None])
+    return derive_limit([ScoredScan(index, dsc) for index, dsc in known if index is not None and dsc is not None])
 
 
 def document_of(scans: Sequence[DoubtedScan], limit: ReviewLimit, bundle: ModelBundle) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def in_words(document: dict[str, Any]) -> str:
     return f"""
 Results with an uncertainty index above **{limit["limit"]:.3f}** are sent to review. The aim: of the scans with a DSC
 below {POOR_BELOW_DSC:g}, at least {CATCH:.0%} are sent, and of the others as few as that allows. Derived from
-{limit["scans"]} scans with a mask, {limit["poor"]} of them that poor, by judges that never saw the patient:
+{limit["scans"]} scans with a mask, {limit["poor"]} of them that poor, by members that never saw the patient:
 {limit["caught"]:.0%} of the poor that have an index are sent, and {limit["sent"]:.0%} of all, on the scans that the
 limit was chosen by; r of index and DSC {correlation}.
 `make doubt` derives it again. Where only some members never saw a patient, their index times {document["ratio"]:.2f}
@@ -206,7 +206,7 @@ stands for the ensemble's: so much larger is it, in the median, on the scans tha
 new, the heads that they are drawn from are not. A result without any WMH has no index, and this limit says nothing
 of it: {nothing} of the scans, {missed} of them with WMH in the mask.
 
-| scans | judged by | how many | sent to review | sent, of those with a DSC below {POOR_BELOW_DSC:g} |
+| scans | scored by | how many | sent to review | sent, of those with a DSC below {POOR_BELOW_DSC:g} |
 |---|---|---|---|---|
 {groups}
 
@@ -267,11 +267,11 @@ def _measured(tasks: Iterator[_Task], bundle: ModelBundle, cache: Path | None) -
             raise BadCohort(f"{task.case}: expected members that never saw this patient, all did")
         if kept is not None and kept.exists():
             before = DoubtedScan(**json.loads(kept.read_text()))
-            if bundle.members_that_never_saw(before.patient) == unseen:  # the same judges
+            if bundle.members_that_never_saw(before.patient) == unseen:  # the same members
                 found.append(replace(before, patient=task.patient))
                 continue
         remembering = remembering or _Remembering(open_ensemble(bundle, "auto"))
-        one = judge_scan(task, unseen, bundle.members, remembering)
+        one = score_scan(task, unseen, bundle.members, remembering)
         found.append(one)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -186,7 +186,7 @@ def main(
     if as_json:
         typer.echo(json.dumps([coverage.__dict__ for coverage in found]))
         return
-    table = Table("interval", "judged by", "holds the manual volume", "median width / volume")
+    table = Table("interval", "scored by", "holds the manual volume", "median width / volume")
     for coverage in found:
         table.add_row(
             coverage.candidate, coverage.view, f"{coverage.held} of {coverage.cases}", f"{coverage.width:.2f}"

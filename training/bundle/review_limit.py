@@ -19,7 +19,7 @@ CATCH: Final = 0.8
 
 
 @dataclass(frozen=True)
-class JudgedScan:
+class ScoredScan:
     """One scan: the served uncertainty index and the DSC."""
 
     index: float
@@ -46,7 +46,7 @@ class ReviewLimit:
     poor: int
 
 
-def derive_limit(scans: Sequence[JudgedScan], catch: float = CATCH, poor_below: float = POOR_BELOW_DSC) -> ReviewLimit:
+def derive_limit(scans: Sequence[ScoredScan], catch: float = CATCH, poor_below: float = POOR_BELOW_DSC) -> ReviewLimit:
     """The highest limit that catches at least `catch` of the scans whose DSC is below `poor_below`.
 
     Raises:

@@ -1,6 +1,6 @@
 """Score a bundle by scanner: `python -m training.bundle.vendor_scores --data NAME=DIR ... [--strokes NPZ]`.
 
-Each labelled case is judged by the members that never saw its patient: DSC, with and without the voxels that its mask
+Each labelled case is scored by the members that never saw its patient: DSC, with and without the voxels that its mask
 says nothing about (`training.data.ignored`), the ratio of volumes, lesions found, small lesions apart. Slices with
 acute infarcts have no WMH label; of them the part of the infarct that is called WMH is printed, which should be none.
 """
@@ -24,7 +24,7 @@ from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.segment import Segmentation, segment_volume
 from segmentation.volume import FlairVolume
 from training.bundle.conformal import VolumePair, calibrate
-from training.bundle.review_limit import JudgedScan, derive_limit
+from training.bundle.review_limit import ScoredScan, derive_limit
 from training.data.cases import LabelledCase, load_cases
 from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
@@ -49,7 +49,7 @@ class VendorScore:
         lesion_f1: None where either mask is empty.
         small_recall: part of the manual lesions under `SMALL_ML` that is touched; None without one.
         index: the served uncertainty index, of these members.
-        members: how many judged.
+        members: how many scored.
     """
 
     group: str
@@ -71,7 +71,7 @@ class VendorScore:
 
 
 def score_case(group: str, case: LabelledCase, segmentation: Segmentation, members: int) -> VendorScore:
-    """Judge one segmentation."""
+    """Score one segmentation."""
     mask, voxel_ml = segmentation.mask, case.volume.voxel_volume_ml
     return VendorScore(
         group=group,
@@ -152,7 +152,7 @@ def main(
     bundle: Annotated[Path | None, typer.Option(help="bundle folder; default: the shipped reference")] = None,
     patients: Annotated[list[Path] | None, typer.Option(help="CSVs: case,patient; one a folder")] = None,
     strokes: Annotated[Path | None, typer.Option(help="npz with flair and stroke_mask (slice, row, column)")] = None,
-    most_strokes: Annotated[int, typer.Option(help="slices of it to judge")] = 60,
+    most_strokes: Annotated[int, typer.Option(help="slices of it to score")] = 60,
 ) -> None:
     """Print the table, the review limit and the volume interval that these scans support."""
     loaded = load_bundle(bundle or reference_bundle())
@@ -166,9 +166,9 @@ def main(
     share = infarct_called_wmh(ensemble, strokes, most_strokes) if strokes else None
     if share is not None:
         typer.echo(f"acute infarcts called WMH: {share:.1%} of their pixels, {most_strokes} slices")
-    judged = [JudgedScan(score.index, score.dsc) for score in scores if score.index is not None]
+    scored = [ScoredScan(score.index, score.dsc) for score in scores if score.index is not None]
     pairs = [VolumePair(score.patient, score.manual_ml, score.predicted_ml) for score in scores]
-    for derive in (lambda: derive_limit(judged), lambda: calibrate(pairs)):
+    for derive in (lambda: derive_limit(scored), lambda: calibrate(pairs)):
         try:
             typer.echo(str(derive()))
         except BadCohort as error:

@@ -1,4 +1,4 @@
-"""From judged cases to the document: groups, statistics, figures, notes."""
+"""From scored cases to the document: groups, statistics, figures, notes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NO_SIZES = TrainingSizeCurve(note="not requested: it trains a model per size (`
 
 
 def assemble(
-    judged: Sequence[ScoredCase],
+    scored: Sequence[ScoredCase],
     *,
     model: ModelRecord,
     settings: EvaluationSettings,
@@ -42,13 +42,13 @@ def assemble(
     evaluated_at: datetime,
     software: Mapping[str, str] | None = None,
 ) -> Evaluation:
-    """Sum up at least one judged case; the figures are of `groups.figure_group`."""
-    records = [case.record for case in judged]
+    """Sum up at least one scored case; the figures are of `groups.figure_group`."""
+    records = [case.record for case in scored]
     groups = groups_of(records)
     name = figure_group(records)
     drawn = groups[name]
     drawn_names = {record.case for record in drawn}
-    pictured = [case for case in judged if case.record.case in drawn_names]
+    pictured = [case for case in scored if case.record.case in drawn_names]
     network = network_of(model.architecture) or SE_UNET
     paper_reference = PaperReference(network, is_divided(groups), settings.distance_rule)
     raters = inter_rater([case.rated for case in pictured if case.rated is not None])

@@ -107,7 +107,7 @@ class CaseRecord(FrozenRecord):
         site: blank where patients.csv names none.
         split: `train`, `validation`, `test`, `external` or blank.
         seen_in_training: the bundle names it among those that it was trained on; None: the bundle names no patient.
-        judged_by: numbers of the members that judged the WMH, from 1 and parted by blanks (`2 4`); empty: all of them.
+        judged_by: numbers of the members that scored the WMH, from 1 and parted by blanks (`2 4`); empty: all of them.
         dsc: by the rule of `training.dice` (two empty masks 1, one empty mask 0).
         hd_mm: Hausdorff distance in 3D; None when a mask is empty.
         hd_pixels: the same in voxel steps of the native grid, whatever their size.
@@ -143,7 +143,7 @@ class CaseRecord(FrozenRecord):
         manual_ventricles_ml: volume of the manual ventricles; 0: the mask is empty and counts as not drawn; None: there
             is no mask (or the document is older than this field).
         ventricle_dsc: predicted against manual ventricles; the ventricle network is one for all members, and with
-            `seen_in_training` counts as having seen the patient, whichever members judged the WMH.
+            `seen_in_training` counts as having seen the patient, whichever members scored the WMH.
         seconds: preprocessing, inference and measures; reading the files excluded.
         clinical: the other columns of patients.csv.
     """
@@ -193,7 +193,7 @@ class CaseRecord(FrozenRecord):
 
 
 class ModelRecord(FrozenRecord):
-    """Which model was judged, and how it ran."""
+    """Which model was scored, and how it ran."""
 
     name: str
     version: str

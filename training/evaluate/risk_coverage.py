@@ -62,7 +62,7 @@ def risk_coverage(confidence: NDArray[Any], risk: NDArray[Any]) -> RiskCoverage:
 def risk_coverage_curves(records: Sequence[CaseRecord], settings: EvaluationSettings) -> tuple[RiskCoverageCurve, ...]:
     """A curve per score, all over the same cases: those for which every score of `SCORES` is defined.
 
-    The member Dice needs a pair: where some case was judged by one member, the other scores are compared without it.
+    The member Dice needs a pair: where some case was scored by one member, the other scores are compared without it.
     """
     needed = [slug for slug, _, _ in SCORES if slug != _MEMBER_DICE]
     has_scores = [all(getattr(record, slug) is not None for slug in needed) for record in records]

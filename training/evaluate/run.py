@@ -37,7 +37,7 @@ class EvaluationRequest:
         known: the patients that the model was trained on; `TrainingPatients.of(bundle)`.
         architecture: the network in words, `describe(bundle)`.
         split: evaluate only this part of the split.
-        unseen_members: judge the WMH of each case only by members that never saw its patient; the ventricle network is
+        unseen_members: score the WMH of each case only by members that never saw its patient; the ventricle network is
             one for all.
         training_size: the curve, where one was made.
         evaluated_at: the document's date; the present otherwise.
@@ -64,7 +64,7 @@ def evaluate_cases(
     request: EvaluationRequest | None = None,
     gallery: Gallery | None = None,
 ) -> Evaluation:
-    """Judge every case and sum up.
+    """Score every case and sum up.
 
     Args:
         cases: with patient, site and split; `split` blank where it was not drawn.
@@ -84,22 +84,22 @@ def evaluate_cases(
     # The first run on a machine compiles and allocates; it would stand as the first case's time.
     segment_volume(chosen[0].volume, ensemble)
     drawn = {case.name for case in groups_of(chosen)[figure_group(chosen)]}
-    judged: list[ScoredCase] = []
+    scored: list[ScoredCase] = []
     for done, case in enumerate(chosen):
         if progress:
             progress(done, len(chosen), case.name)
         recording.choose(members[case.name])
         pictures = gallery if case.name in drawn else None
-        judged.append(score_labelled_case(case, recording, request.settings, request.known.saw_case(case), pictures))
+        scored.append(score_labelled_case(case, recording, request.settings, request.known.saw_case(case), pictures))
     if progress:
         progress(len(chosen), len(chosen), "")
     return assemble(
-        judged,
+        scored,
         model=_model(ensemble, request.architecture),
         settings=request.settings,
         representatives=gallery.representatives,
         split=request.split,
-        seen=seen_note([case.record for case in judged], unseen_members=request.unseen_members),
+        seen=seen_note([case.record for case in scored], unseen_members=request.unseen_members),
         training_size=request.training_size,
         evaluated_at=request.evaluated_at or datetime.now(UTC),
         software={name: version(name) for name in SOFTWARE},

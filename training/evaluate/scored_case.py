@@ -112,7 +112,7 @@ def _lesions(case: LabelledCase, found: Segmentation) -> dict[str, float | None]
 def _regions(case: LabelledCase, found: Segmentation, settings: EvaluationSettings) -> dict[str, float | str | None]:
     """By the manual ventricles where any are drawn, else by the predicted ones.
 
-    Every head has ventricles: a manual mask without a voxel was not drawn, and nothing is judged by it.
+    Every head has ventricles: a manual mask without a voxel was not drawn, and nothing is scored on it.
     """
     manual, predicted = case.ventricles, found.ventricles
     drawn = manual if manual is not None and manual.any() else None

@@ -51,7 +51,7 @@ class TrainingPatients:
         return None if self.patients is None else patient in self.patients
 
     def members_that_never_saw(self, patient: str, members: int) -> tuple[int, ...]:
-        """Members (from 0) that may be judged on this patient: all for a new one, none if it is unknown."""
+        """Members (from 0) that may be scored on this patient: all for a new one, none if it is unknown."""
         if self.patients is None:
             return ()
         if patient not in self.patients:

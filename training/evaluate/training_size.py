@@ -1,7 +1,7 @@
 """DSC against the number of training patients (paper: 100, 200, 500, 1000, 1500, 2408).
 
 For each size the first so many patients of one shuffled order are trained on, so that each subset holds the smaller
-ones. All are judged on the same patients: the external ones, else those of the test part. Long, so never by default; a
+ones. All are scored on the same patients: the external ones, else those of the test part. Long, so never by default; a
 killed run goes on where it was.
 """
 
@@ -55,15 +55,15 @@ def training_size_curve(
         seed: of the order of patients.
 
     Raises:
-        BadCohort: a size beyond the training patients, or no patient to judge on.
+        BadCohort: a size beyond the training patients, or no patient to score on.
     """
-    pool, judges = _pool(cases, sizes), _judges(cases)
+    pool, test_cases = _pool(cases, sizes), _test_cases(cases)
     order = np.random.default_rng((seed, 8421)).permutation(sorted({case.patient for case in pool}))
     scores: dict[int, list[float]] = {}
     for size in sizes:
         chosen = set(order[:size].tolist())
         members = fit([case for case in pool if case.patient in chosen], size)
-        scores[size] = [_score(case, members, preprocessing) for case in judges]
+        scores[size] = [_score(case, members, preprocessing) for case in test_cases]
     test = paired_t(scores[sizes[0]], scores[sizes[-1]]) if len(sizes) > 1 else None
     return TrainingSizeCurve(
         points=tuple(_point(size, values) for size, values in scores.items()),
@@ -142,7 +142,7 @@ def _pool(cases: Sequence[LabelledCase], sizes: Sequence[int]) -> list[LabelledC
     return pool
 
 
-def _judges(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
+def _test_cases(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
     for split in (EXTERNAL, "test"):
         if found := [case for case in cases if case.split == split]:
             return found

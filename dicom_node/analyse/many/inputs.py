@@ -14,7 +14,7 @@ from dicom_node.node.errors import NotAnalysable, NotFlair, UnreadableObject
 from dicom_node.series.dicom.dicomdir import NAME as DICOMDIR
 from dicom_node.series.dicom.dicomdir import files_of_dicomdir
 from dicom_node.series.dicom.folder import SeriesFiles, find_series, group_by_study, looks_like_dicom, lost_beside
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.selection import select_series
 
 NIFTI_ENDINGS: Final = (".nii", ".nii.gz")
@@ -215,7 +215,7 @@ def _choose(
 ) -> None:
     """The best FLAIR of one study; a study that is not alone is refused by its headers where it has none."""
     if len(series) == 1 and not alone:
-        verdict = judge_series(series[0].headers)
+        verdict = classify_series(series[0].headers)
         if not verdict.accepted:
             error = NotFlair(verdict.code, verdict.reason)
             found.refused.append(RefusedInput(_folder_of(series[0].paths), error))

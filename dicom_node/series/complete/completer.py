@@ -37,7 +37,7 @@ from dicom_node.series.read.instances import (
 from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.rules.candidates import candidate_of
 from dicom_node.series.rules.completeness import is_too_short, slice_completeness
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.own_results import is_own_result
 from dicom_node.series.rules.selection import slice_per_series
 from dicom_node.series.rules.verdict import Verdict
@@ -85,7 +85,7 @@ class Examination:
 _FEEDBACK = Examination(
     True, Verdict(True, "feedback", "This is a segmentation."), digest="", is_counted=True, feedback=True
 )
-_NOT_JUDGED = Verdict(False, "", "")
+_NOT_CLASSIFIED = Verdict(False, "", "")
 
 
 class Completer:
@@ -267,7 +267,7 @@ class Completer:
         try:
             return self._examine_files(instances, self._storage)
         except ConfinedChildLost as error:
-            return Examination(True, _NOT_JUDGED, digest_of(first_instances(instances)), lost=str(error))
+            return Examination(True, _NOT_CLASSIFIED, digest_of(first_instances(instances)), lost=str(error))
 
     def _is_put_off(self, series_uid: str, examination: Examination) -> bool:
         if not examination.lost:
@@ -339,7 +339,7 @@ def _examined_others(chosen: Sequence[StoredInstance], storage: Path) -> Examina
     try:
         own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
         one_of_each = {one.sop_class_uid: one for one in reversed(chosen)}
-        verdict = judge_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
+        verdict = classify_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
         return Examination(True, verdict, digest_of(chosen), own_results)
     except Exception as error:
         return _not_examined(error, chosen)
@@ -361,7 +361,7 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
     try:
         chosen = analysed_instances(instances, storage)
         headers = [read_header(storage / one.path) for one in chosen]
-        verdict = judge_series(headers)
+        verdict = classify_series(headers)
         found, candidate = slice_completeness(headers), candidate_of(headers) if verdict.accepted else None
         complete = found.looks_complete and not (verdict.accepted and is_too_short(headers))
         is_counted = complete and found.expected is not None

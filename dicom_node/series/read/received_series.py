@@ -52,7 +52,7 @@ from dicom_node.series.read.instances import (
 from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.read.series import clean_header, read_series
 from dicom_node.series.read.series_parts import from_parts, header_bytes, header_from, to_parts
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 
 log = structlog.get_logger()
 
@@ -186,7 +186,7 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
         require_one_patient([header for _, header in headers])
     except UnreadableObject as error:
         raise NoRefusalReport(SEVERAL_PATIENTS) from error
-    if headers and not judge_series([header for _, header in headers]).is_flair:
+    if headers and not classify_series([header for _, header in headers]).is_flair:
         raise NoRefusalReport(NOT_FLAIR)
     images = [pair for pair in headers if _is_image_of(*pair)]
     if not images:

@@ -16,7 +16,7 @@ from dicom_node.series.rules.other_objects import not_mr_images
 from dicom_node.series.rules.rules import EXCLUSIONS, NOTES, SIGNS, timing_text
 from dicom_node.series.rules.verdict import Verdict
 
-__all__ = ["Choice", "Verdict", "choose_volume", "judge_frame", "judge_series"]
+__all__ = ["Choice", "Verdict", "choose_volume", "classify_frame", "classify_series"]
 
 # Fewer slices make no brain; used here only to decide between several volumes.
 MIN_SLICES = 5
@@ -37,7 +37,7 @@ class Choice:
     volume: CandidateVolume | None
 
 
-def judge_series(headers: Sequence[Dataset]) -> Verdict:
+def classify_series(headers: Sequence[Dataset]) -> Verdict:
     """Decide about one series from the headers of its instances (pixel data is not read).
 
     Never raises on hostile values: a header that cannot be understood is a rejection with a reason.
@@ -45,7 +45,7 @@ def judge_series(headers: Sequence[Dataset]) -> Verdict:
     return choose_volume(headers).verdict
 
 
-def judge_frame(frame: Frame) -> Verdict:
+def classify_frame(frame: Frame) -> Verdict:
     """Apply the tables to one frame."""
     evidence = gather(frame)
     for rule in EXCLUSIONS:
@@ -80,7 +80,7 @@ def choose_volume(headers: Sequence[Dataset]) -> Choice:
     volumes = part_into_volumes(frames)
     if not volumes:
         # Kind and contrast first: "no geometry" says little about a colour screenshot.
-        verdict = judge_frame(frames[0])
+        verdict = classify_frame(frames[0])
         return Choice(verdict if not verdict.accepted else _NO_GEOMETRY, None)
     return _choose(headers, volumes, len(frames))
 
@@ -95,7 +95,7 @@ _NO_GEOMETRY = Verdict(
 
 
 def _too_many(frames: Sequence[Frame]) -> Verdict:
-    verdict = judge_frame(frames[0])
+    verdict = classify_frame(frames[0])
     if not verdict.accepted:
         return verdict
     reason = f"The series has {len(frames)} images; a FLAIR has at most {MAX_FRAMES} (this looks like a time series)."
@@ -104,14 +104,14 @@ def _too_many(frames: Sequence[Frame]) -> Verdict:
 
 def _verdict_without_frames(headers: Sequence[Dataset]) -> Verdict:
     """No MR image among the instances: the tables decide about the first, and the reason names all kinds received."""
-    verdict = judge_frame(Frame(header=headers[0], source=0, number=None, groups=()))
+    verdict = classify_frame(Frame(header=headers[0], source=0, number=None, groups=()))
     classes = {values.text(header, "SOPClassUID") for header in headers}
     return replace(verdict, reason=not_mr_images(classes)) if len(classes) > 1 else verdict
 
 
 def _choose(headers: Sequence[Dataset], volumes: Sequence[CandidateVolume], count: int) -> Choice:
     placed = sum(len(volume.planes) for volume in volumes)
-    verdicts = [judge_frame(volume.planes[len(volume.planes) // 2].frame) for volume in volumes]
+    verdicts = [classify_frame(volume.planes[len(volume.planes) // 2].frame) for volume in volumes]
     flair = [(volume, verdict) for volume, verdict in zip(volumes, verdicts, strict=True) if verdict.accepted]
     if not flair:
         return Choice(verdicts[0], None)

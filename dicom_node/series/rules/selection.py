@@ -10,7 +10,7 @@ from dicom_node.node.errors import IncompleteSeries, NotFlair
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import SeriesFiles
 from dicom_node.series.rules.candidates import FlairCandidate, candidate_of
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 
 _MOST_REASONS: Final = 10
 
@@ -83,7 +83,7 @@ def _called(candidate: FlairCandidate, series: SeriesFiles) -> str:
 
 
 def _reasons(found: Sequence[SeriesFiles]) -> str:
-    verdicts = [(series, judge_series(series.headers)) for series in found[:_MOST_REASONS]]
+    verdicts = [(series, classify_series(series.headers)) for series in found[:_MOST_REASONS]]
     return " ".join(f"{_named(series)}: {verdict.reason}" for series, verdict in verdicts)
 
 

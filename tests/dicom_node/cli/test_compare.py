@@ -73,7 +73,7 @@ def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
 
 
 def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_path: Path) -> None:
-    """Its models are rows beside the new one; other cases, or judged otherwise, is an error before any network runs."""
+    """Its models are rows beside the new one; other cases, or scored otherwise, is an error before any network runs."""
     run_cli("compare", model, "--baseline", "threshold", "--cases", cases, "--out", tmp_path / "first")
     earlier = ("--earlier", tmp_path / "first" / "comparison.json")
     other = tiny_bundle(tmp_path / "other", squeeze_excitation=False)
@@ -101,7 +101,7 @@ def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: P
 
 
 def test_what_cannot_be_compared_is_an_error_in_words(cases: Path, model: Path, tmp_path: Path) -> None:
-    """No cases, and a bundle that does not state which patients it knows where only unseen members may judge."""
+    """No cases, and a bundle that does not state which patients it knows where only unseen members may score."""
     (tmp_path / "empty").mkdir()
     done = run_cli("compare", model, model, "--cases", tmp_path / "empty", code=None)
     assert done.returncode in (1, 3)

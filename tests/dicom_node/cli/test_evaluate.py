@@ -80,7 +80,7 @@ def test_sizes_and_the_model_run_on_the_same_threads(model: Path, tmp_path: Path
     assert [point.patients for point in evaluation.training_size.points] == [2]
 
 
-def test_a_full_disk_is_told_before_a_case_is_judged(data: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_before_a_case_is_scored(data: Path, tmp_path: Path) -> None:
     """Before even the model is looked for, so that no hour is lost."""
     arguments = ["evaluate", str(data), "--out", str(tmp_path / "out"), "--bundle", "nowhere"]
     with files_that_stay_small(os.getpid(), 2**20):

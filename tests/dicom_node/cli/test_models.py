@@ -28,7 +28,7 @@ from db.inbox import Inbox
 from dicom_node.cli.main import build_app
 from segmentation.bundle import load_bundle, reference_bundle
 
-UNJUDGED = ("--force", "--reason", "judged elsewhere")
+UNCHECKED = ("--force", "--reason", "checked elsewhere")
 
 
 class Cli:
@@ -92,8 +92,8 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert "already" in cli("models", "add", good).stdout
     cli("models", "add", wild)
 
-    unjudged = cli("models", "promote", "tiny-bright@0.0.1", code=1)
-    assert "expected labelled cases to judge it on; got none: give --cases DIR" in unjudged.stderr
+    refused = cli("models", "promote", "tiny-bright@0.0.1", code=1)
+    assert "expected labelled cases to measure it on; got none: give --cases DIR" in refused.stderr
     assert json.loads(cli("models", "list", "--json").stdout)["live"] is None
     promoted = json.loads(
         cli("models", "promote", "tiny-bright@0.0.1", "--cases", cases, "--margin", 1, "--json").stdout
@@ -167,7 +167,7 @@ def test_promoted_while_rolling_back(
     cli.settings["WMH_NODE_DATABASE_URL"] = url = sqlite_url(tmp_path)
     for folder in (good, wild):
         cli("models", "add", folder)
-        cli("models", "promote", load_bundle(folder).identity.digest, *UNJUDGED)
+        cli("models", "promote", load_bundle(folder).identity.digest, *UNCHECKED)
     shipped = load_bundle(reference_bundle()).identity.digest
     with monkeypatch.context() as patches:
         promote_after_first_look(patches, url, shipped)
@@ -183,7 +183,7 @@ def test_patients_in_a_table_elsewhere(cli: Cli, good: Path, tmp_path: Path) -> 
     change_manifest(known, lambda manifest: manifest["training"].update(patients=["a man of Ulm"]))
     for folder in (good, known):
         cli("models", "add", folder)
-    cli("models", "promote", load_bundle(good).identity.digest, *UNJUDGED)
+    cli("models", "promote", load_bundle(good).identity.digest, *UNCHECKED)
     cases = cases_drawn_by(good, tmp_path / "cases", count=1)
     table = tmp_path / "elsewhere.csv"
     question = ("models", "promote", load_bundle(known).identity.digest, "--cases", cases, "--patients", table)

@@ -62,7 +62,7 @@ def test_no_evaluation(tmp_path: Path) -> None:
     ],
 )
 def test_patients_that_the_model_knows(cases: list[dict[str, object]], words: str) -> None:
-    """A mean over patients that the model was trained on, or may have been, says so; judged only by members that never
+    """A mean over patients that the model was trained on, or may have been, says so; scored only by members that never
     saw them, they are as good as new ones."""
     assert str(mean_dsc({"cases": cases})) == words
 

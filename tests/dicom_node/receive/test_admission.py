@@ -25,8 +25,8 @@ SLIDE = "1.2.840.10008.5.1.4.1.1.77.1.6"
 def verdict(peers, *, address="10.0.0.7", **request):
     """(result, source, reason), or None when the association may be accepted."""
     admission = Admission("WMHNODE", tuple(peers))
-    judged = admission.refusal_of(decode_associate_request(memoryview(associate_request(**request))[6:]), address)
-    return None if judged is None else (judged[0].result, judged[0].source, judged[0].reason)
+    refused = admission.refusal_of(decode_associate_request(memoryview(associate_request(**request))[6:]), address)
+    return None if refused is None else (refused[0].result, refused[0].source, refused[0].reason)
 
 
 SCANNER = AllowedPeer("SCANNER", None)
@@ -60,8 +60,8 @@ def test_a_protocol_version_that_we_do_not_speak_is_rejected_by_the_acse():
     """Version 1 not offered: source 2, reason 2."""
     raw = bytearray(associate_request())
     raw[6:8] = b"\0\2"
-    judged = Admission("WMHNODE", ()).refusal_of(decode_associate_request(memoryview(raw)[6:]), "10.0.0.7")
-    assert (judged[0].result, judged[0].source, judged[0].reason) == (1, 2, 2)
+    refused = Admission("WMHNODE", ()).refusal_of(decode_associate_request(memoryview(raw)[6:]), "10.0.0.7")
+    assert (refused[0].result, refused[0].source, refused[0].reason) == (1, 2, 2)
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ def test_a_damaged_deflated_object_is_not_understood(receiver):
     ids=["no instance UID", "a word", "too long", "another class", "no class"],
 )
 def test_a_bad_command_gets_its_status(receiver, elements, status):
-    """The command is judged before the data set, which is read to its end anyway."""
+    """The command is checked before the data set, which is read to its end anyway."""
     dataset = mr_object()
     with associated(receiver) as scu:
         assert scu.store(dataset.SOPInstanceUID, encoded(dataset), **elements) == status

@@ -119,7 +119,7 @@ def test_what_is_only_held_needs_no_whole_pixels(receiver, tmp_path):
 
 
 def test_a_refused_image_is_remembered_until_it_arrives_whole(receiver, tmp_path):
-    """A series lacks the image that was cut off: whoever judges the series can ask."""
+    """A series lacks the image that was cut off: completion can ask for it."""
     whole, dataset = mr_object(), mr_object()
     dataset.SOPInstanceUID, dataset.SeriesInstanceUID = whole.SOPInstanceUID, whole.SeriesInstanceUID
     dataset.PixelData = dataset.PixelData[:100]

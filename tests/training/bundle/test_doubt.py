@@ -1,4 +1,4 @@
-"""The review limit and the volume interval of a bundle, from scans that the judges never saw."""
+"""The review limit and the volume interval of a bundle, from scans that the scoring members never saw."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_limit_is_for_the_index_that_is_served() -> None:
 
 
 def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
-    """Each group with its judges and how many are sent; the interval with its coverage and width."""
+    """Each group with its members and how many are sent; the interval with its coverage and width."""
     bundle = load_bundle(tiny_bundle(tmp_path / "model"))
     document = document_of(SCANS, limit_of(SCANS), bundle)
     assert json.loads(json.dumps(document)) == document
@@ -57,7 +57,7 @@ def test_the_card_says_what_was_measured(tmp_path: Path) -> None:
     assert "divided and multiplied by **1.19**" in words
 
 
-def test_a_scan_is_judged_as_it_is_served(tmp_path: Path) -> None:
+def test_a_scan_is_scored_as_it_is_served(tmp_path: Path) -> None:
     """The index is the one of `segment_volume`; what was measured once is not computed again."""
     bundle = load_bundle(tiny_bundle(tmp_path / "model", size=64))
     rng = np.random.default_rng(1)

@@ -27,7 +27,7 @@ def test_coverage_counts_the_cases_whose_manual_volume_is_held() -> None:
     assert (row.held, row.cases, row.width) == (2, 4, 1.0)
 
 
-def test_each_view_judges_by_its_own_probabilities() -> None:
+def test_each_view_scores_by_its_own_probabilities() -> None:
     """The member that never saw the patient alone; the mean of all; the members' own volumes."""
     assert found(REPORTED, "unseen member", prediction(6)).held == 0
     assert found(REPORTED, "unseen member", prediction(6, unseen=1)).held == 1

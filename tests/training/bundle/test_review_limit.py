@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from training.bundle.review_limit import JudgedScan, derive_limit
+from training.bundle.review_limit import ScoredScan, derive_limit
 from training.errors import BadCohort
 
-SCANS = [JudgedScan(index / 20, 1 - index / 20) for index in range(20)]
+SCANS = [ScoredScan(index / 20, 1 - index / 20) for index in range(20)]
 
 
 @pytest.mark.parametrize("catch", [0.5, 0.8, 1.0])
@@ -25,4 +25,4 @@ def test_the_wanted_part_of_the_poor_is_caught(catch: float) -> None:
 def test_without_poor_scans_there_is_no_limit() -> None:
     """Scans that are all good say nothing about poor ones."""
     with pytest.raises(BadCohort, match="scans without one"):
-        derive_limit([JudgedScan(0.1, 0.9)])
+        derive_limit([ScoredScan(0.1, 0.9)])

@@ -41,7 +41,7 @@ def test_near_is_in_millimetres() -> None:
 
 
 def test_no_lesion_no_curve() -> None:
-    """Without a manual or predicted lesion there is no voxel to judge, and the note says so."""
+    """Without a manual or predicted lesion there is no voxel to score, and the note says so."""
     empty = np.zeros((2, 4, 4), bool)
     near = near_lesions(empty, empty, (1, 1, 1), 5.0)
     counts = count_reliability(np.zeros(empty.shape)[near], empty[near], 10)

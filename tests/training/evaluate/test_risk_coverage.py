@@ -48,7 +48,7 @@ def test_a_good_score_has_the_smaller_area() -> None:
     assert index.augrc_ci_low < index.augrc < index.augrc_ci_high
 
 
-def test_all_scores_judge_the_same_cases() -> None:
+def test_all_scores_cover_the_same_cases() -> None:
     """A case without an index is left out of every curve, not of one."""
     records = [*made_up_records(5), made_up_records(6)[5].model_copy(update={"uncertainty_index": None})]
     assert {len(curve.coverage) for curve in risk_coverage_curves(records, FAST)} == {5}
@@ -78,7 +78,7 @@ def test_missed_cases_do_not_leave_without_a_word() -> None:
     assert risk_coverage_curves(records[2:], FAST)[0].note == ""
 
 
-def test_cases_judged_by_one_member_keep_their_place() -> None:
+def test_cases_scored_by_one_member_keep_their_place() -> None:
     """One new patient among training patients has a pair of members, the others none: three scores go on with all of
     them, and the member Dice says why it does not."""
     records = [record.model_copy(update={"member_dice": None}) for record in made_up_records(12)]

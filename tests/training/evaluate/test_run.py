@@ -40,7 +40,7 @@ def cases() -> list[LabelledCase]:
     ]
 
 
-def test_every_case_is_judged_on_its_own_grid(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+def test_every_case_is_scored_on_its_own_grid(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
     """The DSC of each row is that of segmenting the case by itself; volumes, members and time are there."""
     heard: list[tuple[int, int, str]] = []
     found = evaluate_cases(cases, ensemble, lambda *told: heard.append(told))
@@ -103,8 +103,8 @@ def test_patients_of_the_training_are_announced(ensemble: Ensemble, cases: list[
     assert "does not say" in evaluate_cases(cases[2:], ensemble).cohort.note
 
 
-def test_unseen_members_judge_alone(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
-    """A training patient is judged by the member that never saw it, a new one by all; one that all saw is refused."""
+def test_unseen_members_score_alone(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+    """A training patient is scored by the member that never saw it, a new one by all; one that all saw is refused."""
     known = TrainingPatients(frozenset({"c0", "c1"}), (frozenset({"c0"}), frozenset()))
     request = EvaluationRequest(known=known, unseen_members=True)
     found = evaluate_cases([cases[0], cases[3]], ensemble, request=request)
@@ -181,7 +181,7 @@ def test_the_papers_network_is_that_of_the_bundle(ensemble: Ensemble, cases: lis
 
 def test_ventricles_that_the_network_knows_are_announced(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
     """There is one ventricle network for all members: the first sentences and each number that rests on it say so,
-    whichever members judged the WMH, and only for patients of the training."""
+    whichever members scored the WMH, and only for patients of the training."""
     known = TrainingPatients(frozenset({"c0", "c1"}), (frozenset({"c0"}), frozenset({"c1"})))
     three = [cases[0], cases[1], cases[3]]
     for unseen_members in (False, True):

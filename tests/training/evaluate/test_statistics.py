@@ -101,8 +101,8 @@ def test_correlations_say_how_many_cases_they_lack() -> None:
     assert found["volume_r"].note == ""
 
 
-def test_one_member_is_said_of_the_judging_and_not_of_the_model() -> None:
-    """A model of five members may judge each case by one: the note says who judged."""
+def test_one_member_is_said_of_the_scoring_and_not_of_the_model() -> None:
+    """A model of five members may score each case by one: the note says who scored."""
     note = _of(4, member_dice=None)["member_dice_mean"].note
     assert note == "each case was scored by one member, so there is no pair"
 

@@ -25,8 +25,8 @@ def _cases(external: bool = False) -> list[LabelledCase]:
     return [replace(labelled_case(f"c{i}", seed=i), split=split) for i, split in enumerate(splits)]
 
 
-def test_subsets_grow_and_judges_stay() -> None:
-    """Each subset holds the smaller ones, no judge is ever trained on, and more patients score better here."""
+def test_subsets_grow_and_test_cases_stay() -> None:
+    """Each subset holds the smaller ones, no test case is ever trained on, and more patients score better here."""
     seen: dict[int, set[str]] = {}
 
     def fit(subset: Sequence[LabelledCase], size: int) -> list[Predict]:
@@ -43,7 +43,7 @@ def test_subsets_grow_and_judges_stay() -> None:
     assert "1 against 6" in found.test
 
 
-def test_external_patients_judge_where_there_are_any() -> None:
+def test_external_patients_are_scored_where_there_are_any() -> None:
     """As in the paper: the external sets, not the internal test part."""
     found = training_size_curve(_cases(external=True), (2,), lambda *_: [np.zeros_like], SMALL, seed=1)
     assert found.points[0].n == 2
@@ -52,7 +52,7 @@ def test_external_patients_judge_where_there_are_any() -> None:
 
 
 def test_sizes_that_cannot_be() -> None:
-    """More patients than there are, none at all, or nobody to judge on: an error before any epoch."""
+    """More patients than there are, none at all, or none to score on: an error before any epoch."""
 
     def never(_subset: Sequence[LabelledCase], _size: int) -> list[Predict]:
         raise AssertionError("trained")

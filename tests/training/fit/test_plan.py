@@ -77,9 +77,9 @@ def test_validation_never_shows_what_was_trained_on() -> None:
         plan = make_plan(_cohort(20), (), tiny_recipe(), scheme=scheme)
         for member in range(5):
             seen = {case.patient for case in plan.seen_by(member)}
-            judged = {case.patient for case in plan.validation_of(member)}
-            assert judged
-            assert not seen & judged
+            scored = {case.patient for case in plan.validation_of(member)}
+            assert scored
+            assert not seen & scored
             assert set(plan.never_seen_by(member)) == set(plan.patients()) - seen
 
 

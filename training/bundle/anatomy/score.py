@@ -52,7 +52,7 @@ class AnatomyScore:
 
 
 def score_case(case: LabelledCase, anatomy: Anatomy, seen: bool) -> AnatomyScore:
-    """Judge what a network found in a case."""
+    """Score what a network found in a case."""
     brain = brain_all = None
     if case.brain is not None:
         areas = case.brain.sum(axis=(1, 2))

@@ -24,7 +24,7 @@ class Contender(FrozenRecord):
         baseline: a simpler method set beside the models.
         model: name, version, digest, network, runtime.
         note: on patients that it was trained on.
-        judged_at: when it was judged, if that was in an earlier comparison.
+        judged_at: when it was scored, if that was in an earlier comparison.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Judge every contender on the same cases."""
+"""Score every contender on the same cases."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def compare_candidates(
 
     Args:
         candidates: two or more, or one and `earlier`.
-        cases: to judge all of them on.
+        cases: to score all of them on.
         progress: hears of each case.
-        unseen_members: judge each case only by members that never saw its patient, and leave out the cases for which
+        unseen_members: score each case only by members that never saw its patient, and leave out the cases for which
             some contender has none.
         earlier: a comparison of these cases, whose contenders stand beside these without being run again.
 
@@ -40,14 +40,14 @@ def compare_candidates(
         The comparison, and the evaluation of each contender in the same order.
 
     Raises:
-        BadCohort: fewer than two contenders, more than there are letters, no case that all of them may be judged on, or
+        BadCohort: fewer than two contenders, more than there are letters, no case that all of them may be scored on, or
             an earlier comparison of other cases or by other members.
     """
     _require_letters(candidates, earlier)
     chosen, notes = (cases, []) if not unseen_members else _fair(candidates, cases)
     if earlier is not None:
         _require_same_question(earlier, chosen, unseen_members)
-    entries = [_judge(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
+    entries = [_score(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
     return assemble(entries, datetime.now(UTC), notes, earlier), tuple(entry.evaluation for entry in entries)
 
 
@@ -77,7 +77,7 @@ def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], u
         )
 
 
-def _judge(
+def _score(
     candidate: Candidate, cases: Sequence[LabelledCase], progress: Progress | None, *, unseen_members: bool
 ) -> Entry:
     def report(done: int, total: int, _: str) -> None:
@@ -88,7 +88,7 @@ def _judge(
     return Entry(candidate.label, candidate.baseline, evaluate_cases(cases, candidate.open(), report, request))
 
 
-def _has_judge(known: TrainingPatients, case: LabelledCase) -> bool:
+def _has_unseen_member(known: TrainingPatients, case: LabelledCase) -> bool:
     return bool(known.members_that_never_saw(known.name_of(case), _ANY))
 
 
@@ -99,7 +99,7 @@ def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tup
         raise BadCohort(
             f"{', '.join(blind)}: the bundle does not say which patients it was trained on; compare on new patients"
         )
-    fair = [case for case in cases if all(_has_judge(one.known, case) for one in candidates)]
+    fair = [case for case in cases if all(_has_unseen_member(one.known, case) for one in candidates)]
     if not fair:
         raise BadCohort(
             "expected a case whose patient is new to a member of every contender, found none: compare on "

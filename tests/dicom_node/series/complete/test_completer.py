@@ -121,8 +121,8 @@ def test_a_whole_series_needs_the_short_wait(setting: Setting, series: list[Path
     assert setting.after(100) == [job]
 
 
-def test_nothing_is_judged_while_the_storage_is_away(setting: Setting, series: list[Path]) -> None:
-    """A mount that is lost makes every series unreadable: it is judged when the storage is back, not before."""
+def test_nothing_is_decided_while_the_storage_is_away(setting: Setting, series: list[Path]) -> None:
+    """A mount that is lost makes every series unreadable: it is decided when the storage is back, not before."""
     setting.receive(series)
     outbox, away = setting.storage / "outbox", setting.storage / "away"
     away.mkdir()
@@ -157,8 +157,8 @@ class LostReader:
 
 
 def test_a_lost_reader_refuses_nothing(setting: Setting, series: list[Path], tmp_path: Path) -> None:
-    """The process that reads was killed: the series is looked at again, each time later, and judged when that is over;
-    others are judged meanwhile."""
+    """The process that reads was killed: the series is looked at again, each time later, and decided when that is over;
+    others are decided meanwhile."""
     reader = LostReader(setting, times=2)
     setting.receive(series)
     assert setting.after(3) == []
@@ -440,7 +440,7 @@ def _results(series: list[Path], folder: Path, name: str) -> list[Path]:
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_damage_on_the_disk_rejects_nothing(setting: Setting, series: list[Path], gone: bool) -> None:
-    """A file that rotted, or went, before its series was judged gives a job, which fails with that reason, and which a
+    """A file that rotted, or went, before its series was decided gives a job, which fails with that reason, and which a
     resend has tried again; a rejection would be final."""
     setting.receive(series)
     victim = setting.storage / hashlib.sha256(series[3].read_bytes()).hexdigest()
@@ -470,7 +470,7 @@ HOURS_AND_DAYS = [3600.0, -3600.0, 3 * 86_400.0, -3 * 86_400.0]
 
 @pytest.mark.parametrize("step", HOURS_AND_DAYS)
 def test_the_clock_is_set_after_a_series_came(setting: Setting, series: list[Path], step: float) -> None:
-    """Quiet time goes on as if nothing had happened: judged after it, not before and not an hour later."""
+    """Quiet time goes on as if nothing had happened: decided after it, not before and not an hour later."""
     setting.receive(series)
     setting.after(1.0)
     setting.clock.step(step)
@@ -495,7 +495,7 @@ def test_the_clock_is_set_while_a_series_comes(setting: Setting, series: list[Pa
 
 @pytest.mark.parametrize("ahead", [3600.0, 3 * 86_400.0])
 def test_a_time_in_the_future_counts_as_now(setting: Setting, series: list[Path], ahead: float) -> None:
-    """Also for a process that starts after the clock was set right: judged one quiet time later."""
+    """Also for a process that starts after the clock was set right: decided one quiet time later."""
     setting.clock.step(ahead)
     setting.receive(series)
     setting.clock.step(-ahead)
@@ -531,8 +531,8 @@ def test_a_series_that_could_not_be_read_is_tried_again_whatever_the_clock_does(
 def test_one_association_for_each_image_gives_one_result(
     setting: Setting, series: list[Path], tmp_path: Path, pause: int, refused: int
 ) -> None:
-    """A stack that grows association by association is judged once, when it has stopped to grow; at most a first image
-    that comes long before the second is judged alone."""
+    """A stack that grows association by association is decided once, when it has stopped to grow; at most a first image
+    that comes long before the second is decided alone."""
     for number, file in enumerate(series):
         setting.receive([_changed(file, tmp_path / "plain", ImagesInAcquisition=None)])
         for _ in range(pause // 5):

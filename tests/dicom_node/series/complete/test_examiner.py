@@ -96,7 +96,7 @@ def child(examiner: Examiner) -> psutil.Process:
     return psutil.Process(examiner.process_id)
 
 
-def test_a_good_series_is_judged_as_in_this_process(examiner: Examiner, series: list[Path]) -> None:
+def test_a_good_series_is_classified_as_in_this_process(examiner: Examiner, series: list[Path]) -> None:
     """Whole, and with a slice missing: the child's verdict, completeness and digest are those of `examine_files`."""
     for files in (series, series[:5] + series[6:]):
         instances = rows(files)
@@ -108,7 +108,7 @@ def test_headers_that_grow_without_bounds_are_refused(
     tight_examiner: Examiner, bomb: list[Path], series: list[Path]
 ) -> None:
     """The child is ended when it has reached its limit, long before its time is over; this process does not grow, and
-    the next series is judged as ever."""
+    the next series is decided as ever."""
     instances = rows(bomb)
     tracemalloc.start()
     examination = tight_examiner.examine(instances, bomb[0].parent)

@@ -1,4 +1,4 @@
-"""What stands beside the MR images in a study, judged by its classes."""
+"""What stands beside the MR images in a study, classified by its classes."""
 
 from __future__ import annotations
 
@@ -85,12 +85,12 @@ def test_a_type_of_value_that_is_none(keyword: str, flair: list[Path], tmp_path:
 
 
 def test_a_fault_of_ours_is_a_verdict(flair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever judging these objects may raise ends at the series, and states nothing that the objects hold."""
+    """Whatever classifying these objects may raise ends at the series, and states nothing that the objects hold."""
 
-    def judge(_headers: object) -> None:
+    def classify(_headers: object) -> None:
         raise KeyError("Doe^Jane")
 
-    monkeypatch.setattr(completer_module, "judge_series", judge)
+    monkeypatch.setattr(completer_module, "classify_series", classify)
     verdict = examine_files([_row(other_objects(flair, tmp_path / "others")[0])], tmp_path).verdict
     assert verdict.code == "unexpected_error"
     assert "unexpected KeyError" in verdict.reason
@@ -98,7 +98,7 @@ def test_a_fault_of_ours_is_a_verdict(flair: list[Path], tmp_path: Path, monkeyp
 
 
 def test_only_the_beginning_is_read(flair: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An object of any size is judged at once: what follows the maker's name is never read."""
+    """An object of any size is classified at once: what follows the maker's name is never read."""
     monkeypatch.setattr(completer_module, "read_header", None)
     file = other_objects(flair, tmp_path / "others")[-1]
     assert examine_files([_row(file)], tmp_path).verdict.code == "not_mr_image"

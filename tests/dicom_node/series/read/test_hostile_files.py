@@ -21,7 +21,7 @@ from dicom_node.series.dicom.folder import find_series
 from dicom_node.series.dicom.parsing import read_header
 from dicom_node.series.read.series import read_series
 from dicom_node.series.rules.completeness import slice_completeness
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +74,7 @@ def test_damaged_files_never_surprise(syntax: UID | None, enhanced: bool, tmp_pa
     for _ in range(60):
         victim.write_bytes(_damaged(content, generator))
         for series in find_series(files).series:
-            judge_series(series.headers)
+            classify_series(series.headers)
             slice_completeness(series.headers)
         try:
             read_series(files)

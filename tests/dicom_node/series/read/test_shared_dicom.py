@@ -17,7 +17,7 @@ from dicom_node.series.dicom.pixels import decode_frames
 from dicom_node.series.dicom.stored_values import intensities
 from dicom_node.series.read.series import read_series
 from dicom_node.series.rules.completeness import slice_completeness
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 
 pytestmark = pytest.mark.shared_data
 
@@ -79,7 +79,7 @@ def test_every_series_is_read_or_refused_by_name() -> None:
             print(f"{name:55} {len(series.paths):3} files  {code}")
             slice_completeness(series.headers)
             if code not in {"read", "not_axial", "too_few_slices"}:
-                assert judge_series(series.headers).code == code
+                assert classify_series(series.headers).code == code
     assert outcomes == _EXPECTED
 
 

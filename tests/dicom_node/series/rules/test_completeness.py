@@ -12,7 +12,7 @@ from dicom_node.demo.phantom.dicom_series import classic_series, enhanced_instan
 from dicom_node.series.dicom.frames import frames_of
 from dicom_node.series.geometry.volumes import MAX_ORIENTATIONS, part_into_volumes
 from dicom_node.series.rules.completeness import slice_completeness
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 
 _SCAN = small_scan(10, 8, 8)
 
@@ -79,7 +79,7 @@ def test_a_time_series_costs_little() -> None:
     instance = enhanced_instance(_SCAN.stored, _SCAN.affine, about_scan(_SCAN))
     instance.PerFrameFunctionalGroupsSequence = list(instance.PerFrameFunctionalGroupsSequence) * 500
     instance.NumberOfFrames = 5000
-    assert judge_series([instance]).code == "too_many_images"
+    assert classify_series([instance]).code == "too_many_images"
     assert slice_completeness([instance]).found == 5000
 
 

@@ -12,7 +12,7 @@ from support.dicom_series import about_scan, small_scan
 
 from dicom_node.demo.phantom.dicom_series import classic_series, enhanced_instance
 from dicom_node.series.geometry.volumes import MAX_FRAMES
-from dicom_node.series.rules.flair import judge_series
+from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.rules import EXCLUSIONS, NOTES, SIGNS
 
 
@@ -71,7 +71,7 @@ def _series(**elements: object) -> list[Dataset]:
 )
 def test_flair_as_vendors_name_it_is_accepted(elements: dict[str, object]) -> None:
     """A brain FLAIR under its vendor's or site's name is accepted."""
-    verdict = judge_series(_series(**elements))
+    verdict = classify_series(_series(**elements))
     assert verdict.accepted, verdict
     assert verdict.code == "flair"
 
@@ -123,7 +123,7 @@ def test_flair_as_vendors_name_it_is_accepted(elements: dict[str, object]) -> No
 )
 def test_everything_else_is_turned_away_by_name(code: str, elements: dict[str, object]) -> None:
     """Each kind of other series ends with its own code, and with a sentence that quotes no description."""
-    verdict = judge_series(_series(**elements))
+    verdict = classify_series(_series(**elements))
     assert not verdict.accepted
     assert verdict.code == code
     assert verdict.reason.endswith(".")
@@ -155,14 +155,14 @@ def test_everything_else_is_turned_away_by_name(code: str, elements: dict[str, o
 )
 def test_what_the_examination_is_called_vetoes_nothing(elements: dict[str, object], protocol: str) -> None:
     """ProtocolName and BodyPartExamined may be the examination's: the series' own name, or its timing, decides."""
-    verdict = judge_series(_series(**elements, ProtocolName=protocol))
+    verdict = classify_series(_series(**elements, ProtocolName=protocol))
     assert verdict.accepted, verdict
     assert ("body_part_contradicts" in verdict.flags) is ("BodyPartExamined" in elements)
 
 
 def test_the_examination_may_confirm_a_series_that_is_not_named() -> None:
     """A series that is only called "AX" is a FLAIR by the examination's name, when nothing speaks against it."""
-    assert judge_series(_series(SeriesDescription="AX 5mm", ProtocolName="t2_tirm_tra_dark-fluid")).accepted
+    assert classify_series(_series(SeriesDescription="AX 5mm", ProtocolName="t2_tirm_tra_dark-fluid")).accepted
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_examination_may_confirm_a_series_that_is_not_named() -> None:
 )
 def test_the_part_of_the_signal_is_told_from_a_table(component: str, words: str) -> None:
     """A name in Complex Image Component does not become part of the reason, which everybody may read."""
-    verdict = judge_series(_series(SeriesDescription="FLAIR", ComplexImageComponent=component))
+    verdict = classify_series(_series(SeriesDescription="FLAIR", ComplexImageComponent=component))
     assert verdict.code == "not_magnitude"
     assert words in verdict.reason
     assert "doe" not in verdict.reason.lower()
@@ -180,22 +180,22 @@ def test_the_part_of_the_signal_is_told_from_a_table(component: str, words: str)
 def test_flair_without_a_name_is_known_by_its_timing() -> None:
     """Timing that only a FLAIR has is accepted without a name, and flagged as such."""
     headers = _series(InversionTime="2200", RepetitionTime="9000", EchoTime="110", ScanningSequence=["SE", "IR"])
-    verdict = judge_series(headers)
+    verdict = classify_series(headers)
     assert verdict.accepted
     assert "recognised_by_timing" in verdict.flags
 
 
 def test_what_an_accepted_series_is_flagged_with() -> None:
     """Missing inversion time, contrast agent, 3D and an unnamed body part are noted."""
-    plain = judge_series(_series(SeriesDescription="FLAIR", InversionTime="2400"))
+    plain = classify_series(_series(SeriesDescription="FLAIR", InversionTime="2400"))
     assert plain.flags == ()
-    noted = judge_series(
+    noted = classify_series(
         _series(
             SeriesDescription="FLAIR", ContrastBolusAgent="gadolinium", MRAcquisitionType="3D", BodyPartExamined=None
         )
     )
     assert set(noted.flags) == {"no_inversion_time", "post_contrast", "three_dimensional", "body_part_not_given"}
-    assert "post_contrast" in judge_series(_series(SeriesDescription="FLAIR tra +C")).flags
+    assert "post_contrast" in classify_series(_series(SeriesDescription="FLAIR tra +C")).flags
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_enhanced_images_state_their_contrast(contrast: str, accepted: bool) -> 
         group.MRImageFrameTypeSequence[0].AcquisitionContrast = contrast
         group.MRImageFrameTypeSequence[0].FrameType = instance.ImageType
     assert instance.SOPClassUID == EnhancedMRImageStorage
-    assert judge_series([instance]).accepted is accepted
+    assert classify_series([instance]).accepted is accepted
 
 
 def test_spine_in_the_anatomy_code_is_seen() -> None:
@@ -219,16 +219,16 @@ def test_spine_in_the_anatomy_code_is_seen() -> None:
     scan = small_scan(6, 8, 8)
     instance = enhanced_instance(scan.stored, scan.affine, about_scan(scan))
     del instance.BodyPartExamined
-    assert judge_series([instance]).accepted
+    assert classify_series([instance]).accepted
     region = instance.SharedFunctionalGroupsSequence[0].FrameAnatomySequence[0].AnatomicRegionSequence[0]
     region.CodeMeaning = "Cervical spine"
-    assert judge_series([instance]).code == "body_part"
+    assert classify_series([instance]).code == "body_part"
 
 
 @pytest.mark.parametrize("headers", [[], [Dataset()]], ids=["none", "empty"])
-def test_nothing_to_judge_is_a_rejection(headers: list[Dataset]) -> None:
+def test_nothing_to_classify_is_a_rejection(headers: list[Dataset]) -> None:
     """No instance, or one without any element, is rejected and does not raise."""
-    assert not judge_series(headers).accepted
+    assert not classify_series(headers).accepted
 
 
 def test_values_of_the_wrong_kind_do_not_raise() -> None:
@@ -240,7 +240,7 @@ def test_values_of_the_wrong_kind_do_not_raise() -> None:
     header.add_new(0x00280010, "LO", "many")  # Rows
     header.add_new(0x00200032, "SQ", [])  # ImagePositionPatient
     header.add_new(0x00080008, "SQ", [Dataset()])  # ImageType
-    assert not judge_series([header]).accepted
+    assert not classify_series([header]).accepted
 
 
 def _twice(headers: list[Dataset]) -> list[Dataset]:
@@ -268,11 +268,11 @@ def test_a_brain_flair_that_is_refused_is_still_called_one(
     spoil: Callable[[list[Dataset]], list[Dataset]], code: str
 ) -> None:
     """Its sender is informed why; the same fault in a T1 is none of a FLAIR's, and is refused as a T1."""
-    verdict = judge_series(spoil(_series(SeriesDescription="FLAIR")))
+    verdict = classify_series(spoil(_series(SeriesDescription="FLAIR")))
     assert (verdict.accepted, verdict.code, verdict.is_flair) == (False, code, True)
-    other = judge_series(spoil(_series(SeriesDescription="T1 MPRAGE")))
+    other = classify_series(spoil(_series(SeriesDescription="T1 MPRAGE")))
     assert (other.accepted, other.code, other.is_flair) == (False, "t1_weighted", False)
-    assert judge_series(_series(SeriesDescription="FLAIR")).is_flair
+    assert classify_series(_series(SeriesDescription="FLAIR")).is_flair
 
 
 def test_every_rule_names_its_source() -> None:
@@ -284,5 +284,5 @@ def test_every_rule_names_its_source() -> None:
 
 def test_a_plain_reformat_is_flagged() -> None:
     """Interpolated slices are analysed, and the result says so."""
-    verdict = judge_series(_series(SeriesDescription="FLAIR tra", ImageType=["DERIVED", "SECONDARY", "MPR", "M"]))
+    verdict = classify_series(_series(SeriesDescription="FLAIR tra", ImageType=["DERIVED", "SECONDARY", "MPR", "M"]))
     assert {"derived", "reformatted"} <= set(verdict.flags)

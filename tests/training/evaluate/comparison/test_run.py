@@ -1,4 +1,4 @@
-"""The run: contenders in turn on the same cases, and none judged on patients that it knows when that was asked for."""
+"""The run: contenders in turn on the same cases, and none scored on patients that it knows when that was asked for."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_baselines_beside_a_bundle(tmp_path: Path) -> None:
     assert comparison.contenders[2].note == ""
 
 
-def test_only_cases_that_all_may_be_judged_on(told: Told) -> None:
+def test_only_cases_that_all_may_be_scored_on(told: Told) -> None:
     """With unseen members only, a patient whom one contender knows with every member is left out, by name."""
     knows_a = bundle_candidate(told(("a", "b"), (("b",), ())), "openvino")
     comparison, _ = compare_candidates(
@@ -61,7 +61,7 @@ def test_only_cases_that_all_may_be_judged_on(told: Told) -> None:
     assert any("Left out" in note and note.endswith(": a.") for note in comparison.notes)
 
 
-def test_nothing_left_to_judge(told: Told, tmp_path: Path) -> None:
+def test_nothing_left_to_score(told: Told, tmp_path: Path) -> None:
     """No common case, or a bundle that names nobody: an error in words, before any network runs."""
 
     def refuse() -> Candidate:
