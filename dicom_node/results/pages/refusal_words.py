@@ -119,6 +119,7 @@ _ADVICE: Final[dict[str, Advice]] = {
             "several_studies",
             "frame_count_mismatch",
             "pixel_length_contradicts",
+            "row_length_contradicts",
             "frames_in_single_frame",
             "not_grey",
             "bits_contradictory",

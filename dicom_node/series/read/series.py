@@ -28,6 +28,7 @@ from dicom_node.series.geometry.stacking import Stack, stack
 from dicom_node.series.geometry.volumes import CandidateVolume
 from dicom_node.series.read.flair_series import FlairSeries, SourceFrame
 from dicom_node.series.read.patients import require_one_patient
+from dicom_node.series.read.row_length import require_row_length
 from dicom_node.series.rules.flair import choose_volume
 from dicom_node.series.rules.verdict import Verdict
 
@@ -213,6 +214,7 @@ def _look(voxels: NDArray[np.float32]) -> tuple[str, ...]:
     blank = flat.max(axis=1) == flat.min(axis=1)
     if blank.all():
         raise UnreadableObject("blank", "Every slice is blank; images of a head are expected.")
+    require_row_length(voxels)
     return ("blank_slices",) if blank.any() else ()
 
 

@@ -218,6 +218,17 @@ def test_sizes_that_do_not_fit_the_pixel_data_are_refused_by_name(tmp_path, rows
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(128, 32), (32, 128), (256, 16), (16, 256)])
+def test_rows_of_another_length_are_refused_by_name(tmp_path, rows, columns):
+    """Rows x Columns that multiply to the right length and cut the image into other lines: the pixels show it."""
+    series = phantom_series()
+    for one in series:
+        one.Rows, one.Columns = rows, columns
+    with pytest.raises(UnreadableObject, match=rf"Rows x Columns is {rows} x {columns}.*rows of 64") as caught:
+        read(series, tmp_path)
+    assert caught.value.code == "row_length_contradicts"
+
+
 @pytest.mark.parametrize("frames", [9, 11])
 def test_a_wrong_number_of_frames_is_refused_by_name(tmp_path, frames):
     """NumberOfFrames that fits neither functional groups nor pixel data is named."""
