@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_column, or_, select
 
+from db.audit import OF_THE_NODE
 from db.claimable import is_in
 from db.engine.database import Database
 from db.records import AuditEntry, DeliveryState, JobState
@@ -301,8 +302,9 @@ _NOT_ARRIVED: Final = frozenset(
 
 
 def audit_page(database: Database, limit: int, before: int | None = None) -> list[tuple[int, AuditEntry]]:
-    """Actions with their numbers, newest first."""
+    """What people did, with the numbers of the entries, newest first."""
     query = select(audit.c.id, audit.c.at, audit.c.who, audit.c.action, audit.c.job_id, audit.c.detail)
+    query = query.where(audit.c.action.not_in(OF_THE_NODE))
     if before is not None:
         query = query.where(audit.c.id < min(before, _BEYOND_IDS))
     with database.read() as connection:

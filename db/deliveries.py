@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import and_, func, literal_column, or_, select, update
 
+from db.audit import SENT, record_action
 from db.delivery_transitions import DeliveryAction
 from db.engine.database import Database
 from db.engine.values import storable
@@ -130,6 +131,10 @@ class DeliveryTable:
                 detail += ": the note that the results are withdrawn"
             note(connection, job.id, now, "sent", detail)
             end_job(connection, job, now)
+            studies = [] if job.study_instance_uid is None else [job.study_instance_uid]
+            about = {"studies": studies, "destination": delivery.destination, "kind": delivery.kind.value}
+            words = f"{len(delivery.files)} objects to {delivery.destination}"
+            record_action(connection, now, owner, SENT, job.id, words, about)
 
     def postpone(
         self,

@@ -19,6 +19,7 @@ from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import storable
 from db.job_events import note
+from db.received_audit import record_received
 from db.records import (
     Arrival,
     AssociationEnd,
@@ -80,21 +81,30 @@ class Inbox:
 
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
         """Record how an association ended; a second end of the same association changes nothing."""
+        now = self._database.clock()
         with self._database.write() as connection:
-            connection.execute(
+            ended = connection.execute(
                 update(associations)
                 .where(associations.c.id == association_id, associations.c.ended_at.is_(None))
-                .values(ended_at=self._database.clock(), ended_how=end.value)
-            )
+                .values(ended_at=now, ended_how=end.value)
+                .returning(associations)
+            ).first()
+            if ended is not None:
+                record_received(connection, now, ended)
 
     def end_orphans(self, receiver: str) -> int:
         """At the receiver's start: end associations that its killed predecessor left open as LOST; returns how many."""
+        now = self._database.clock()
         with self._database.write() as connection:
-            return connection.execute(
+            ended = connection.execute(
                 update(associations)
                 .where(associations.c.receiver == receiver, associations.c.ended_at.is_(None))
-                .values(ended_at=self._database.clock(), ended_how=AssociationEnd.LOST.value)
-            ).rowcount
+                .values(ended_at=now, ended_how=AssociationEnd.LOST.value)
+                .returning(associations)
+            ).all()
+            for one in ended:
+                record_received(connection, now, one)
+            return len(ended)
 
     # Instances
 

@@ -713,15 +713,17 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One action of a person, or what a worker could not do that a person must know.
+    """One action of a person or a peer, the start and end of a role, or what a worker could not do.
 
     Attributes:
         who: account, as `user@host` from the command line; "unknown" without a name.
-        action: "cancel", "retry" or "acknowledge" of a job; "hold" or "release" of a study; "backup"; "add model",
+        action: "instances received", "results sent"; "role started", "role ended"; "cancel", "retry" or
+            "acknowledge" of a job; "hold" or "release" of a study; "backup"; "add model",
             "evaluate model", "promote model", "roll back model"; "look at feedback again"; or a worker's "live model
             not loaded", "feedback accepted", "feedback refused" and "feedback fits no series yet", where `who` is the
             AE title that sent it.
         job_id: None when it is about no job.
+        about: `studies`, `sop_classes`, `address`, `destination`, where they are known.
     """
 
     at: datetime
@@ -729,6 +731,118 @@ class AuditEntry:
     action: str
     job_id: int | None
     detail: str
+    about: Mapping[str, Any] | None = None
+
+
+# Alarms and notifications
+
+
+class AlarmSeverity(StrEnum):
+    """How bad a condition is, as the checks of `wmh-node status` say."""
+
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class AlarmNews(StrEnum):
+    """What a message says of a condition."""
+
+    BEGAN = "began"
+    WORSE = "worse"
+    LASTS = "lasts"
+    OVER = "over"
+
+
+class NotificationState(StrEnum):
+    """The state of a message to one channel."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A condition that one look at the node found; `words` holds nothing of a patient."""
+
+    key: str
+    severity: AlarmSeverity
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A condition of the node.
+
+    Attributes:
+        key: names it; one row for each.
+        words: what the last look found.
+        gone_at: since when it is not found any more; None while it holds.
+        announced_at, announced_severity: when people last heard of it, and how bad it was; None: not yet.
+    """
+
+    key: str
+    severity: AlarmSeverity
+    words: str
+    since: datetime
+    gone_at: datetime | None = None
+    announced_at: datetime | None = None
+    announced_severity: AlarmSeverity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One line of a message."""
+
+    what: AlarmNews
+    key: str
+    severity: AlarmSeverity
+    words: str
+    since: datetime
+
+    def as_json(self) -> dict[str, str]:
+        """As the row and the webhook hold it."""
+        return {
+            "what": self.what.value,
+            "condition": self.key,
+            "severity": self.severity.value,
+            "words": self.words,
+            "since": self.since.isoformat(),
+        }
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, str]) -> News:
+        """From the row."""
+        return cls(
+            AlarmNews(values["what"]),
+            values["condition"],
+            AlarmSeverity(values["severity"]),
+            values["words"],
+            datetime.fromisoformat(values["since"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message to one channel.
+
+    Attributes:
+        event_id: the same for all channels, and for every attempt: receivers know a repetition by it.
+        channel: "mail" or "webhook".
+        reason: why it was not taken, or what the channel said besides.
+    """
+
+    id: int
+    event_id: str
+    channel: str
+    severity: AlarmSeverity
+    news: tuple[News, ...]
+    state: NotificationState
+    attempts: int
+    not_before: datetime
+    reason: str | None
+    created_at: datetime
+    settled_at: datetime | None
 
 
 # The page

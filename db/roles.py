@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import delete, insert, select, update
 
+from db.audit import ROLE_ENDED, ROLE_STARTED, record_action
 from db.engine.database import Database
 from db.engine.values import storable
 from db.records import RunningRole
@@ -42,6 +43,7 @@ class RoleTable:
                     seen_at=now,
                 )
             )
+            record_action(connection, now, f"{role}@{host}", ROLE_STARTED, None, f"{role}, version {version}")
         return start_id
 
     def beat(self, start_id: str, model_digest: str | None = None, trouble: str | None = None) -> None:
@@ -58,7 +60,10 @@ class RoleTable:
         """It stops in order."""
         now = self._database.clock()
         with self._database.write() as connection:
-            connection.execute(update(roles).where(roles.c.id == start_id).values(seen_at=now, ended_at=now))
+            query = update(roles).where(roles.c.id == start_id).values(seen_at=now, ended_at=now)
+            row = connection.execute(query.returning(roles.c.role, roles.c.host)).first()
+            if row is not None:
+                record_action(connection, now, f"{row.role}@{row.host}", ROLE_ENDED, None, row.role)
 
     def list(self, seen_within_seconds: float) -> builtins.list[RunningRole]:
         """Starts that have not ended in order and gave a heartbeat in that time, by role and start."""

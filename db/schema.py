@@ -7,7 +7,9 @@
     models --< promotions                    the newest promotion names the live model
     instances ~~ feedback >~~ series         a received segmentation, and the series that it corrects
     holds, purges                            what is kept, and whose files were removed
-    roles, audit                             what runs, with its heartbeat; what people did
+    roles, audit                             what runs, with its heartbeat; what people and roles did, as a chain
+    audit_exports                            how far the audit trail has gone to a repository
+    alarms, notifications                    what is wrong with the node, and messages to people about it
     commitment_answers                       what senders asked us to keep
     accounts --< web_sessions, web_tokens    who may use the page
 
@@ -462,6 +464,41 @@ web_tokens = Table(
     Column("used_at", UtcDateTime),
 )
 
+# What is wrong with the node: since when, and what people heard of it.
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("key", _NAME, primary_key=True),
+    Column("severity", String(16), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("gone_at", UtcDateTime),
+    Column("announced_at", UtcDateTime),
+    Column("announced_severity", String(16)),
+)
+
+# Messages about that, one row for each channel.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("event_id", String(64), nullable=False),
+    Column("channel", String(16), nullable=False),
+    Column("severity", String(16), nullable=False),
+    # [{"what", "condition", "severity", "words", "since"}]
+    Column("news", JSON, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("reason", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    UniqueConstraint("event_id", "channel"),
+    Index("ix_notifications_pending", "channel", "id", **_only_where("state = 'pending'")),
+    # The number orders messages: it must never be used again.
+    sqlite_autoincrement=True,
+)
+
 audit = Table(
     "audit",
     metadata,
@@ -471,5 +508,21 @@ audit = Table(
     Column("action", String(64), nullable=False),
     Column("job_id", Integer, ForeignKey("jobs.id")),
     Column("detail", Text, nullable=False),
+    # What it is about, for messages to an audit repository: UIDs, counts, addresses.
+    Column("about", JSON(none_as_null=True)),
+    # The chain, see db/audit.py.
+    Column("previous_hash", _DIGEST, nullable=False, server_default=""),
+    Column("hash", _DIGEST, nullable=False, server_default=""),
     Index("ix_audit_at", "at"),
+)
+
+# How far the audit trail has gone to a repository.
+audit_exports = Table(
+    "audit_exports",
+    metadata,
+    Column("repository", _NAME, primary_key=True),
+    Column("last_number", Integer, nullable=False),
+    Column("taken_at", UtcDateTime),
+    Column("failing_since", UtcDateTime),
+    Column("trouble", Text),
 )

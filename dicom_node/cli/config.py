@@ -31,6 +31,7 @@ from dicom_node.models.choice import choose_model
 from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
+from dicom_node.notify.notifier import channels_of
 from segmentation.errors import SegmentationError
 
 app = typer.Typer(help="Show the settings and check that they work.", no_args_is_help=True)
@@ -72,6 +73,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
             _finding(f"destination {one.name}", lambda one=one: _check_destination(settings, one))
             for one in settings.destinations
         ),
+        *(_finding(f"notifications by {one.name}", one.check) for one in channels_of(settings)),
     ]
     if as_json:
         print_json(findings)

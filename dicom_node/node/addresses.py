@@ -54,6 +54,12 @@ def address_to_bind(value: str) -> str:
     )
 
 
+def is_loopback(host: str) -> bool:
+    """Whether what is sent there stays on this machine."""
+    address = _ip(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
 def _one_host(value: str) -> bool:
     address = _ip(value)
     if address is None:

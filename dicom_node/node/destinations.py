@@ -14,8 +14,6 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 from __future__ import annotations
 
 import difflib
-import ipaddress
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -25,14 +23,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from dicom_node.node.addresses import host_to_call
-from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.addresses import host_to_call, is_loopback
 from dicom_node.node.profiles import PROFILES, DeliveryOptions, ProfileName, SegEncoding
-
-SECRET_PREFIX: Final = "WMH_NODE_SECRET_"  # noqa: S105 - a name
-"""Environment variables with a secret of a destination: its name in capitals, `-` and `.` as `_`."""
-_CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"  # systemd's LoadCredential=
-_MOST_SECRET_BYTES: Final = 64 * 1024
+from dicom_node.node.secret_values import secret_value
 
 # AE: at most 16 characters of the default repertoire, no backslash, no control character, not spaces only
 # (PS3.5 table 6.2-1).
@@ -204,7 +197,7 @@ class WebDestination(_AnyDestination):
     def _check_together(self) -> WebDestination:
         if not self.uses_tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
             raise ValueError("expected an https URL with the tls settings, got http")
-        if not self.uses_tls and self.login != "none" and not _is_this_machine(urlsplit(self.url).hostname or ""):
+        if not self.uses_tls and self.login != "none" and not is_loopback(urlsplit(self.url).hostname or ""):
             raise ValueError(
                 f"expected an https URL with +{self.login}: over http everybody on the way reads the secret"
             )
@@ -246,43 +239,14 @@ def fields_of_destinations() -> list[str]:
 
 
 def secret_of(destination: WebDestination) -> str:
-    """The secret of its login, read at each use, so that a new one counts at once.
-
-    Looked for in `secret_file`, then in the environment (`WMH_NODE_SECRET_<NAME>`), then in systemd's credentials
-    (`<name>.secret`).
+    """The secret of its login, see `dicom_node.node.secret_values`.
 
     Raises:
         ConfigurationError: there is none, or the file cannot be read; the secret itself is in no message.
     """
-    name = SECRET_PREFIX + re.sub(r"[^A-Za-z0-9]", "_", destination.name).upper()
-    file = destination.secret_file
-    if file is None and (value := os.environ.get(name, "").strip()):
-        return _printable(value, destination, name)
-    if file is None and (folder := os.environ.get(_CREDENTIALS_VARIABLE)):
-        file = Path(folder) / f"{destination.name}.secret"
-    if file is None or (destination.secret_file is None and not file.exists()):
-        what = "USER:PASSWORD" if destination.login == "basic" else "the token"
-        raise ConfigurationError(
-            f"destination {destination.name}: no secret for +{destination.login}: set {name} to {what}, or secret_file "
-            "to a file that holds it"
-        )
-    try:
-        value = file.read_bytes()[:_MOST_SECRET_BYTES].decode("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(f"destination {destination.name}: cannot read its secret in {file}: {why}") from error
-    if not value:
-        raise ConfigurationError(f"destination {destination.name}: the file of its secret is empty: {file}")
-    return _printable(value, destination, str(file))
-
-
-def _printable(value: str, destination: WebDestination, where: str) -> str:
-    """A header takes one line of printable characters (RFC 9110 5.5)."""
-    if not (value.isprintable() and value.isascii()):
-        raise ConfigurationError(
-            f"destination {destination.name}: expected one line of printable ASCII characters in {where}, got others"
-        )
-    return value
+    what = "USER:PASSWORD" if destination.login == "basic" else "the token"
+    owner = f"destination {destination.name}"
+    return secret_value(owner, destination.name, destination.secret_file, f"+{destination.login}", what)
 
 
 def split_destination(text: str, name: str | None = None) -> dict[str, Any]:
@@ -338,10 +302,3 @@ def _set_by_options(
             raise ValueError(f"expected one value of {', '.join(twice)}, got another one by +{word}")
         found |= known[word]
     return found
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

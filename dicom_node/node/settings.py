@@ -26,7 +26,6 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, Pydanti
 from dicom_node.node.addresses import address_to_bind, peer_address
 from dicom_node.node.destinations import (
     DESTINATION_KINDS,
-    SECRET_PREFIX,
     AeTitle,
     AnyDestination,
     Destination,
@@ -37,6 +36,8 @@ from dicom_node.node.destinations import (
     split_destination,
 )
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.mail_settings import MailAddress, ServerAddress, WebhookUrl, WorkingHours
+from dicom_node.node.secret_values import SECRET_PREFIX
 from dicom_node.node.tls import ClientTls, TlsFiles
 
 ENVIRONMENT_PREFIX = "WMH_NODE_"
@@ -229,6 +230,29 @@ class Settings(BaseSettings):
     commit_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = 24.0  # for a report of commitment
     delivery_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 7.0
 
+    # Notifications: to whom, how, and with how much patience
+    mail_server: ServerAddress | None = None  # None: no mail
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    mail_password_file: FilePath | None = None  # None: WMH_NODE_SECRET_MAIL, or the credential mail.secret
+    mail_from: MailAddress | None = None
+    mail_to: Annotated[tuple[MailAddress, ...], NoDecode, BeforeValidator(_many)] = ()
+    webhook_url: WebhookUrl | None = None  # None: no webhook
+    webhook_secret_file: FilePath | None = None  # None: WMH_NODE_SECRET_WEBHOOK, or the credential webhook.secret
+    notify_tls_ca: FilePath | None = None  # None: the system's CAs
+    notify_after_minutes: Annotated[float, Field(ge=0, le=7 * 1440, allow_inf_nan=False)] = 10.0
+    notify_digest_minutes: Annotated[float, Field(ge=0, le=1440, allow_inf_nan=False)] = 15.0
+    notify_repeat_hours: Annotated[float, Field(ge=1, le=24 * 366, allow_inf_nan=False)] = 24.0
+
+    # What counts as trouble besides: None: nothing is said about it
+    silence_hours: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None  # working hours
+    working_hours: WorkingHours = "Mon-Fri 08:00-18:00"
+    backup_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] | None = None
+
+    # The audit trail
+    audit_repository: ServerAddress | None = None  # syslog over TLS (RFC 5425); None: the trail stays here
+    audit_tls_ca: FilePath | None = None  # None: tls_ca, and without that the system's CAs
+
     # Logs
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
@@ -257,6 +281,7 @@ class Settings(BaseSettings):
         if twice:
             raise ValueError(f"destinations: expected different names, got twice: {', '.join(twice)}")
         self._check_tls()
+        self._check_mail()
         if not self.disk_low < self.disk_high <= self.disk_full:
             marks = f"{self.disk_low:g}, {self.disk_high:g}, {self.disk_full:g}"
             raise ValueError(f"disk_high: expected disk_low < disk_high <= disk_full, got {marks}")
@@ -276,6 +301,14 @@ class Settings(BaseSettings):
             )
         if self.tls_certificate is None and (self.dicom_tls_port is not None or self.tls_key is not None):
             raise ValueError("tls_certificate: expected a PEM file with dicom_tls_port or tls_key, got none")
+
+    def _check_mail(self) -> None:
+        if (self.mail_server is None) != (not self.mail_to):
+            raise ValueError("mail_to: expected mail_server and mail_to together, got only one of them")
+        if self.mail_user is not None and self.mail_security == "none":
+            raise ValueError(
+                "mail_security: expected starttls or tls with mail_user: a password must not go in clear; got none"
+            )
 
     @property
     def tls_files(self) -> TlsFiles:
@@ -371,9 +404,11 @@ def sources(config: Path | None = None) -> dict[str, str]:
 
 
 def redacted(settings: Settings) -> dict[str, Any]:
-    """Settings as plain values for `config show`: a password in the database URL is not shown."""
+    """Settings as plain values for `config show`: no password of a URL, no path of a webhook."""
     values = settings.model_dump(mode="json")
     values["database_url"] = re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", settings.database_url)
+    if settings.webhook_url is not None:
+        values["webhook_url"] = re.sub(r"^(https?://[^/?]+).*", r"\1/***", settings.webhook_url)
     return values
 
 

@@ -13,18 +13,22 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
+from db.audit_exports import AuditExportTable
 from db.engine import Database, open_database
 from db.engine.schema_version import check as check_schema
 from db.errors import DatabaseError
+from db.notifications import NotificationTable
 from db.overview import overview
-from db.records import DeliveryState, JobState, Overview, RunningRole
+from db.records import DeliveryState, JobState, Notification, NotificationState, Overview, RunningRole
 from db.retention import RetentionTable
 from db.roles import RoleTable
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.held import deliveries_are_held
+from dicom_node.node.mail_settings import WorkingWeek
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import inspect
+from dicom_node.upkeep.audit.export import Repository
 
 # A role gives a heartbeat every ten seconds; six that fail are no accident.
 ALIVE_SECONDS: Final = 60.0
@@ -33,6 +37,8 @@ _RECENT: Final = timedelta(days=1)
 _OLD_QUEUE: Final = timedelta(minutes=30)
 _OLD_WAITING: Final = timedelta(hours=1)
 _OLD_DELIVERY: Final = timedelta(hours=1)
+_OLD_MESSAGE: Final = timedelta(minutes=30)
+_MOST_UNSENT: Final = 200
 _LOW_BYTES: Final = 5 * 1024**3
 _RENEW_DAYS: Final = 30
 
@@ -88,6 +94,8 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
             roles = tuple(RoleTable(database).list(ALIVE_SECONDS))
             found = overview(database, database.clock() - _RECENT)
             set_aside = RetentionTable(database).count_set_aside()
+            audit_trouble = AuditExportTable(database).state(_repository(settings))
+            unsent = NotificationTable(database).list(_MOST_UNSENT, [NotificationState.PENDING])
     except DatabaseError as error:
         return NodeState((Check("database", Level.CRITICAL, str(error)), *fixed), (), None)
     checks = (
@@ -102,7 +110,10 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
         *_held(settings),
         *_deliveries(found, settings),
         Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
-        Check("last image", Level.OK, _ago(found.last_received_at, found.at, "none yet")),
+        _last_image(found, settings),
+        *_backup(found, settings),
+        *_messages(unsent, found.at),
+        *_audit_export(audit_trouble, settings, found.at),
     )
     return NodeState(checks, roles, found)
 
@@ -203,6 +214,48 @@ def _failures(found: Overview) -> Check:
         "`jobs retry` or `jobs acknowledge`"
     )
     return Check("failures", Level.WARNING, words)
+
+
+def _last_image(found: Overview, settings: Settings) -> Check:
+    words = _ago(found.last_received_at, found.at, "none yet")
+    if settings.silence_hours is None or found.last_received_at is None:
+        return Check("last image", Level.OK, words)
+    silent = WorkingWeek.of(settings.working_hours).hours_between(found.last_received_at, found.at)
+    if silent < settings.silence_hours:
+        return Check("last image", Level.OK, words)
+    advice = "do the scanners, or the PACS, still send to this node?"
+    return Check("last image", Level.WARNING, f"{words}, {silent:.0f} working hours: {advice}")
+
+
+def _backup(found: Overview, settings: Settings) -> Iterator[Check]:
+    if settings.backup_days is None:
+        return
+    words = _ago(found.last_backup_at, found.at, "none yet")
+    if found.last_backup_at is None or found.at - found.last_backup_at > timedelta(days=settings.backup_days):
+        yield Check("last backup", Level.WARNING, f"{words}: run `wmh-node backup create`, or look at its timer")
+    else:
+        yield Check("last backup", Level.OK, words)
+
+
+def _messages(unsent: Sequence[Notification], now: datetime) -> Iterator[Check]:
+    for channel in sorted({one.channel for one in unsent}):
+        oldest = min((one for one in unsent if one.channel == channel), key=lambda one: one.id)
+        if now - oldest.created_at > _OLD_MESSAGE:
+            words = (
+                f"messages wait for {_duration(now - oldest.created_at)}: {oldest.reason or 'is `deliver` running?'}"
+            )
+            yield Check(f"notifications by {channel}", Level.WARNING, words)
+
+
+def _repository(settings: Settings) -> str:
+    return "" if settings.audit_repository is None else Repository.of(settings).name
+
+
+def _audit_export(trouble: tuple[datetime | None, str | None], settings: Settings, now: datetime) -> Iterator[Check]:
+    since, words = trouble
+    if settings.audit_repository is not None and since is not None and now - since > _OLD_MESSAGE:
+        waits = f"the repository has taken nothing for {_duration(now - since)}; nothing is lost: {words}"
+        yield Check("audit export", Level.WARNING, waits)
 
 
 def _held(settings: Settings) -> Iterator[Check]:

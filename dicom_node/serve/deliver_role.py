@@ -21,7 +21,9 @@ from dicom_node.node.clock import clock_watch
 from dicom_node.node.held import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Settings
+from dicom_node.serve.auditing import run_audit_export
 from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.notifying import run_notifier
 from dicom_node.serve.peer_calls import PeerCalls
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
@@ -84,7 +86,8 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     log.info("deliverer ready", destinations=sorted(destinations))
     liveness.report_ready()
     senders = [lambda index=index: one(index) for index in range(count)]
-    run_threads([*senders, lambda: run_upkeep(settings, database, stop, liveness)], stop)
+    beside = (run_upkeep, run_notifier, run_audit_export)
+    run_threads([*senders, *(lambda run=run: run(settings, database, stop, liveness) for run in beside)], stop)
 
 
 def _unless_held(settings: Settings, step: Callable[[], float]) -> Callable[[], float]:

@@ -20,7 +20,14 @@ _SPAN = re.compile(r"(?<!`)`(wmh-node [^`\n]+)`")
 _LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)")
 _DOCS_PATH = re.compile(r"\bdocs/[\w./-]*\w")
 # Names of our variables that are no settings.
-OTHER_VARIABLES = {"WMH_NODE_CONFIG", "WMH_NODE_TEST_DATA", "WMH_NODE_", "WMH_NODE_SECRET_WEB"}
+OTHER_VARIABLES = {
+    "WMH_NODE_CONFIG",
+    "WMH_NODE_TEST_DATA",
+    "WMH_NODE_",
+    "WMH_NODE_SECRET_WEB",
+    "WMH_NODE_SECRET_MAIL",
+    "WMH_NODE_SECRET_WEBHOOK",
+}
 
 
 def _named_commands() -> set[tuple[str, str]]:

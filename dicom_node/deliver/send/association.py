@@ -8,7 +8,6 @@ bounded by our own cap on PDUs, whatever the peer announces: a file goes out in 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
 import ssl
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from dicom_node.node.errors import DeliveryError
+from dicom_node.node.no_connection import no_connection
 from dicom_node.node.tls import ClientTls, client_context
 from dicom_node.node.upper_layer.associate import (
     ProposedContext,
@@ -482,20 +482,6 @@ def _advice(error: BaseException | None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and "mismatch" in error.verify_message:
         return "; tls_check_name = false if it names no host on purpose"
     return ""
-
-
-def no_connection(error: BaseException, host: str, port: int) -> str:
-    """Why there is no TCP connection, and what to look at."""
-    where = f"{host}:{port}"
-    if isinstance(error, ConnectionRefusedError):
-        return f"connection refused by {where}: is the PACS running, does the firewall allow it?"
-    if isinstance(error, socket.gaierror):
-        return f"the name {host} does not resolve here: correct the host of the destination, or write its IP address"
-    if isinstance(error, TimeoutError):
-        return f"no answer from {where}: is the machine running, does a firewall drop the packets?"
-    if isinstance(error, OSError) and error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH):
-        return f"{where} cannot be reached from here: is the address right, is there a route to that network?"
-    return f"{where} cannot be called: check its host and port"
 
 
 def _next_step(body: bytes | memoryview, call: Call) -> str:

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from dicom_node.deliver.send.association import no_connection
 from dicom_node.node.destinations import WebDestination, secret_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
+from dicom_node.node.no_connection import no_connection
 from dicom_node.node.tls import ClientTls, client_context
 
 # Seconds: to connect, and for silence while an object goes out or an answer comes in.

@@ -1,0 +1,100 @@
+"""`wmh-node notifications list | test`."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from db.alarms import AlarmTable
+from db.engine import open_database
+from db.notifications import NotificationTable
+from dicom_node.cli.context import (
+    ConfigOption,
+    ExitCode,
+    JsonOption,
+    complain,
+    exit_codes,
+    out,
+    print_json,
+    settings_or_exit,
+)
+from dicom_node.cli.jobs import require_schema
+from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.job_words import shown_time
+from dicom_node.notify.notifier import channels_of, test_message
+
+app = typer.Typer(help="Show what is wrong and who was informed; test mail and webhook.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_notifications(
+    limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of messages, newest first.")] = 20,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the conditions that hold now, and the last messages about them."""
+    settings = settings_or_exit(config)
+    with exit_codes(), closing(open_database(settings.database_url)) as database:
+        require_schema(settings.database_url)
+        alarms, messages = AlarmTable(database).list(), NotificationTable(database).list(limit)
+    if as_json:
+        print_json(
+            {
+                "conditions": [
+                    {
+                        "condition": one.key, "severity": one.severity, "words": one.words, "since": one.since,
+                        "gone_at": one.gone_at, "announced_at": one.announced_at,
+                    }
+                    for one in alarms
+                ],
+                "messages": [
+                    {
+                        "id": one.id, "event_id": one.event_id, "channel": one.channel, "severity": one.severity,
+                        "state": one.state, "attempts": one.attempts, "reason": one.reason,
+                        "created_at": one.created_at, "settled_at": one.settled_at,
+                        "conditions": [news.as_json() for news in one.news],
+                    }
+                    for one in messages
+                ],
+            }
+        )  # fmt: skip
+        return
+    for alarm in alarms:
+        heard = f"announced {shown_time(alarm.announced_at)}" if alarm.announced_at else "not announced yet"
+        over = ", gone now" if alarm.gone_at else ""
+        since = shown_time(alarm.since)
+        out.print(f"{alarm.severity}  {alarm.key} since {since} ({heard}{over}): {alarm.words}", markup=False)
+    if not alarms:
+        out.print("no condition holds")
+    for one in messages:
+        keys = ", ".join(f"{news.key} {news.what}" for news in one.news)
+        why = f": {one.reason}" if one.reason else ""
+        state = f"{one.state.replace('_', ' ')}, {one.attempts} attempts"
+        out.print(f"{shown_time(one.created_at)}  {one.channel}  {state}  {keys}{why}", markup=False)
+
+
+@app.command()
+def test(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Send a test message by every channel now, and say what each answered; exit 1 when one did not take it."""
+    settings = settings_or_exit(config)
+    channels = channels_of(settings)
+    if not channels:
+        complain("no channel is set: set WMH_NODE_MAIL_SERVER and WMH_NODE_MAIL_TO, or WMH_NODE_WEBHOOK_URL")
+        raise typer.Exit(ExitCode.USAGE)
+    message, found = test_message(settings), []
+    for channel in channels:
+        try:
+            words = channel.send(message) or f"taken: {channel.check()}"
+            found.append({"channel": channel.name, "ok": True, "detail": words})
+        except WmhNodeError as error:
+            found.append({"channel": channel.name, "ok": False, "detail": str(error)})
+    if as_json:
+        print_json(found)
+    else:
+        for one in found:
+            out.print("[green]ok[/]    " if one["ok"] else "[red]no[/]    ", end="")
+            out.print(f"{one['channel']}: {one['detail']}", markup=False)
+    if not all(one["ok"] for one in found):
+        raise typer.Exit(ExitCode.FAILED)

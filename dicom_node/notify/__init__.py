@@ -1,0 +1,1 @@
+"""Messages to people about the node: by mail and to a webhook."""

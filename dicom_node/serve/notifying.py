@@ -1,0 +1,50 @@
+"""Notifications beside the deliveries: what `wmh-node status` finds wrong goes to people by mail and webhook."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+import structlog
+
+from db.alarms import AlarmTable
+from db.engine import Database
+from db.notifications import NotificationTable
+from db.records import AlarmSeverity, Observed
+from dicom_node.node.liveness import Liveness
+from dicom_node.node.settings import Settings
+from dicom_node.notify.notifier import Notifier, channels_of, node_name, policy_of
+from dicom_node.serve.checks import Level, NodeState, look_at_node
+from dicom_node.serve.loop import run_until_stopped
+
+log = structlog.get_logger()
+
+_STEP_SECONDS: Final = 600.0
+_SEVERITY: Final = {Level.WARNING: AlarmSeverity.WARNING, Level.CRITICAL: AlarmSeverity.CRITICAL}
+
+
+def run_notifier(settings: Settings, database: Database, stop: threading.Event, liveness: Liveness) -> None:
+    """Look and send until `stop` is set; without a channel there is nothing to do."""
+    channels = channels_of(settings)
+    if not channels:
+        return
+    log.info("notifications", channels=[channel.name for channel in channels])
+    notifier = Notifier(
+        AlarmTable(database),
+        NotificationTable(database),
+        channels,
+        policy_of(settings),
+        node_name(settings),
+        lambda: observed(look_at_node(settings)),
+        database.clock,
+    )
+    run_until_stopped(notifier.step, stop, liveness.loop("notifications", _STEP_SECONDS))
+
+
+def observed(state: NodeState) -> list[Observed]:
+    """Every check that is not well is a condition; its name is the key."""
+    return [
+        Observed(check.name, _SEVERITY[check.level], check.words)
+        for check in state.checks
+        if check.level is not Level.OK
+    ]
