@@ -60,6 +60,7 @@ COMMANDS = (
     _command("feedback", "Show and export segmentations that radiologists corrected and sent back.", group=True),
     _command("models", "Register a model bundle, check it, make it live, roll back.", group=True),
     _command("db", "Upgrade and check the database's schema.", module="database", group=True),
+    _command("conformance", "Write the DICOM conformance statement (PS3.2) of this version with these settings"),
     _command("config", "Show the settings and check that they work.", group=True),
 )
 

@@ -54,7 +54,7 @@ ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
 _REPORT_CLASSES = (VERIFICATION, STORAGE_COMMITMENT)
-_VERIFICATION_SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN.uid, EXPLICIT_VR_LITTLE_ENDIAN.uid)
+REPORT_SYNTAXES = (IMPLICIT_VR_LITTLE_ENDIAN.uid, EXPLICIT_VR_LITTLE_ENDIAN.uid)
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def accepted_roles(request: AssociateRequest, results: Sequence[ContextResult]) 
 
 def _answer(context: ProposedContext) -> ContextResult:
     if context.abstract_syntax in _REPORT_CLASSES:
-        wanted = next((one for one in context.transfer_syntaxes if one in _VERIFICATION_SYNTAXES), None)
+        wanted = next((one for one in context.transfer_syntaxes if one in REPORT_SYNTAXES), None)
     elif context.abstract_syntax in STORAGE_CLASSES:
         wanted = _preferred(context.transfer_syntaxes, STORAGE_CLASSES[context.abstract_syntax].transfer_syntaxes)
     else:

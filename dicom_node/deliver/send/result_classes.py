@@ -74,6 +74,11 @@ def classes_of(options: DeliveryOptions) -> tuple[str, ...]:
     return tuple(dict.fromkeys(in_this_form.get(kind, _OF_KIND[kind]) for kind in options.kinds))
 
 
+def class_of_kind(kind: ObjectKind) -> str:
+    """SOP class UID of a kind of result in its first form."""
+    return _OF_KIND[kind]
+
+
 def words_of_class(sop_class_uid: str) -> str:
     """Its objects by name: "segmentations (Segmentation Storage)"; for other classes, the name or the UID."""
     ours = _CLASSES.get(sop_class_uid)
