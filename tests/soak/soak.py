@@ -1,18 +1,19 @@
-"""Kills and power cuts by the hundred: `make soak`, or `python tests/soak/soak.py [--kills N] [--seed N] [--json]`.
+"""Kills and power cuts by the hundred: `make soak`, or `python tests/soak/soak.py [--kills N] [--tally FILE] [--json]`.
 
-Not a part of `make test`. A kill is SIGKILL from inside, at a random step of a random kind of work:
+Not a part of `make test`. A kill is SIGKILL at a random step of a random kind of work: of reception (here), or of one
+of `soak.kinds`. After it the work is done again, and nothing may be lost or there twice.
 
-| kind       | what has to be true after each kill, and after the work was done again                              |
-|------------|-----------------------------------------------------------------------------------------------------|
-| receive    | what the sender saw acknowledged is there with its bytes; a resend leaves each instance there once  |
-| feedback   | the correction is entered or its series still waits; it is decided once, with one audit line        |
-| promotion  | a model is live with its audit line, or neither is there                                            |
-| withdrawal | a cancelled job has no delivery that is still to be sent; one that is not cancelled has all of them |
+| kind    | after each kill                                                       | after it was sent again         |
+|---------|-----------------------------------------------------------------------|---------------------------------|
+| receive | what the sender saw acknowledged is there with its bytes              | each instance is there once     |
 
-Power cuts replay the recorded order of the receiver's file operations against every disk that it may leave behind
-(`support.power_cuts`): nothing acknowledged may depend on what was not flushed.
+Power cuts: the receiver's file operations are replayed in their recorded order against every disk that they may leave
+(`support.power_cuts`); of results, models and withdrawals, each file that a row names must be flushed before the row
+counts (`soak.power`).
 
-Prints how many acknowledged things were lost, and how many are there twice; exit 1 when there are any.
+`--tally FILE` counts on from an earlier run: the kills that are in it are not done again, so that 1,000 can be had in
+several sittings. Prints how many acknowledged things were lost, and how many are there twice; exit 1 when there are
+any.
 """
 
 from __future__ import annotations
@@ -20,79 +21,96 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
+import logging
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 _TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(_TESTS), str(_TESTS.parent)]
 
 import pydicom  # noqa: E402
+import structlog  # noqa: E402
+from soak.kinds import KINDS, Kind  # noqa: E402
+from soak.power import cuts, kinds_with_files  # noqa: E402
+from soak.steps import killed_at, steps_of  # noqa: E402
 from support.dying_receiver import POINTS  # noqa: E402
 from support.mr import encoded, mr_object, mr_series  # noqa: E402
 from support.power_cuts import power_may_fail  # noqa: E402
 from support.receiver import ReceiverProcess  # noqa: E402
 
-from db.audit import audit_entries  # noqa: E402
-from db.deliveries import DeliveryTable  # noqa: E402
 from db.engine import open_database  # noqa: E402
 from db.engine.migrate import upgrade  # noqa: E402
-from db.jobs import JobTable  # noqa: E402
-from db.models import ModelTable  # noqa: E402
-from db.records import DeliveryState, JobState, NewDelivery, NewModel  # noqa: E402
 from dicom_node.deliver.send import send_files  # noqa: E402
+from dicom_node.node.files import write_whole  # noqa: E402
 
 _OBJECTS = 5
-_PROMOTE = "ModelTable(database).promote(arguments[0], 'soak', None)"
-_CANCEL = "JobTable(database).cancel(int(arguments[0]), 'soak')"
-# Dies in the middle of a transaction, or right after its commit.
-_DYING = """
-import os, signal, sys
-from contextlib import closing
-import db.audit, db.models, db.jobs
-from db.engine import open_database
-from db.jobs import JobTable
-from db.models import ModelTable
-url, when, *arguments = sys.argv[1:]
-def die(*_, **__):
-    os.kill(os.getpid(), signal.SIGKILL)
-if when == "inside":
-    db.models.record_action = db.jobs.record_action = die
-with closing(open_database(url)) as database:
-    {work}
-    die()
-"""
 
 
 class Soak:
-    """Counts kills, and what they cost."""
+    """Kills, counts, and what they cost.
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    Args:
+        folder: for everything; what a kill leaves is removed after it was looked at.
+        seed: with the number of the kill it decides where that one hits, whatever was done before.
+        tally: as `document` gave it in an earlier run; None to begin.
+    """
+
+    def __init__(self, folder: Path, seed: int, tally: Mapping[str, Any] | None = None) -> None:
         self._folder = folder
-        self._chance = random.Random(seed)
-        self.kills: Counter[str] = Counter()
-        self.lost: list[str] = []
-        self.doubled: list[str] = []
-        self._round = 0
+        self._seed = seed
+        known = tally or {}
+        self.kills: Counter[str] = Counter(known.get("kills", {}))
+        self.lost: list[str] = list(known.get("lost", []))
+        self.doubled: list[str] = list(known.get("doubled", []))
+        self._kinds: dict[type[Kind], tuple[Kind, int]] = {}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"seed": self._seed, "kills": dict(self.kills), "lost": self.lost, "doubled": self.doubled}
 
     def one(self) -> None:
         """One kill of a random kind."""
-        self._round += 1
-        kind = self._chance.choice(["receive", "receive", "promotion", "withdrawal"])
-        folder = self._folder / str(self._round)
-        folder.mkdir()
-        getattr(self, f"_{kind}")(folder)
-        self.kills[kind] += 1
+        number = self.kills.total() + 1
+        chance = random.Random(f"{self._seed}/{number}")
+        folder = self._folder / str(number)
+        kind = chance.choice([None, *KINDS])
+        if kind is None:
+            folder.mkdir()
+            self._receive(folder, chance)
+        else:
+            self._kill(kind, folder, chance)
+        self.kills["receive" if kind is None else kind.name] += 1
+        shutil.rmtree(folder)
 
-    def _receive(self, folder: Path) -> None:
-        point, when = self._chance.choice(sorted(POINTS)), self._chance.choice(["before", "after"])
+    def _kill(self, which: type[Kind], folder: Path, chance: random.Random) -> None:
+        if which not in self._kinds:
+            made = which(self._folder / which.name)
+            made.copy(self._folder / f"{which.name}-once")
+            steps = steps_of(lambda: made.work(self._folder / f"{which.name}-once"))
+            self._kinds[which] = made, steps
+        kind, steps = self._kinds[which]
+        kind.copy(folder)
+        step = chance.randint(1, steps)
+        killed_at(lambda: kind.work(folder), step)
+        where = f"{kind.name}, step {step} of {steps}"
+        self.lost += [f"{where}: {what}" for what in kind.after_kill(folder)]
+        steps_of(lambda: kind.work(folder))
+        self.doubled += [f"{where}, done again: {what}" for what in kind.at_the_end(folder)]
+
+    def _receive(self, folder: Path, chance: random.Random) -> None:
+        point, when = chance.choice(sorted(POINTS)), chance.choice(["before", "after"])
         first = 2 if point == "final name" else 1  # the first start links the installation's own file
-        nth = 1 if point == "end of association" else self._chance.randint(first, _OBJECTS)
+        nth = 1 if point == "end of association" else chance.randint(first, _OBJECTS)
         files = mr_series(folder / "series", _OBJECTS)
         with ReceiverProcess(folder / "r", dies_at=(point, when, nth)) as receiver:
             acknowledged = [one.path for one in send_files(files, receiver.address) if one.ok]
@@ -115,40 +133,6 @@ class Soak:
             if uid not in stored or not _is_whole(receiver.settings.storage / stored[uid].path, stored[uid].sha256):
                 self.lost.append(f"{where}: {uid}")
         self.doubled += [f"{where}: {uid}" for uid, times in found.items() if times > 1]
-
-    def _promotion(self, folder: Path) -> None:
-        url = _database(folder)
-        with closing(open_database(url)) as database:
-            ModelTable(database).add(NewModel("a" * 64, "model", "1", 1), "soak")
-        self._kill(url, _PROMOTE, "a" * 64)
-        with closing(open_database(url)) as database:
-            live = ModelTable(database).live_digest()
-            lines = [one.action for one in audit_entries(database)].count("promote model")
-            promotions = len(ModelTable(database).promotions())
-        if (live is not None) != (lines == 1) or lines != promotions:
-            (self.doubled if lines > 1 or promotions > 1 else self.lost).append(
-                f"promotion: {live}, {lines} audit lines"
-            )
-
-    def _withdrawal(self, folder: Path) -> None:
-        url = _database(folder)
-        with closing(open_database(url)) as database:
-            jobs = JobTable(database)
-            job = jobs.enqueue("1.2.3", "0" * 64, 1)
-            jobs.claim("soak", 60)
-            jobs.deliver(job.id, "soak", {}, [NewDelivery(name, ["f"]) for name in ("pacs", "archive")])
-        self._kill(url, _CANCEL, str(job.id))
-        with closing(open_database(url)) as database:
-            cancelled = JobTable(database).get(job.id).state is JobState.CANCELLED
-            states = {one.state for one in DeliveryTable(database).list(job.id)}
-        if states != {DeliveryState.CANCELLED if cancelled else DeliveryState.PENDING}:
-            self.lost.append(f"withdrawal: cancelled {cancelled}, deliveries {sorted(map(str, states))}")
-
-    def _kill(self, url: str, work: str, *arguments: str) -> None:
-        when = self._chance.choice(["inside", "after"])
-        environment = {**os.environ, "PYTHONPATH": str(_TESTS.parent)}
-        command = [sys.executable, "-c", _DYING.format(work=work), url, when, *arguments]
-        assert subprocess.run(command, env=environment, check=False).returncode == -9, (work, when)
 
 
 def power_cuts(folder: Path, objects: int) -> tuple[int, list[str]]:
@@ -192,49 +176,69 @@ def _is_whole(path: Path, sha256: str) -> bool:
 
 
 def _tests(name: str) -> int:
-    """A test file as it is: hostile peers, hostile files, kills of feedback; gives its exit status."""
+    """A test file as it is: hostile peers or files; gives its exit status."""
     return subprocess.run([sys.executable, "-m", "pytest", "-q", str(_TESTS / name)], check=False).returncode
 
 
 def main() -> int:
     """Soak, print, and say by the exit status whether anything was lost or doubled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=20, help="1000 for a release")
+    parser.add_argument("--kills", type=int, default=20, help="so many in all, those of the tally included")
+    parser.add_argument("--seconds", type=float, help="end after so long, whatever is left; with --tally")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only-kills", action="store_true", help="leave out hostile peers and files, and feedback")
+    parser.add_argument("--tally", type=Path, help="JSON file to count on from, and to write after each kill")
+    parser.add_argument("--only-kills", action="store_true", help="leave out hostile peers and files")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
+    logging.getLogger().setLevel(logging.ERROR)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with tempfile.TemporaryDirectory(prefix="wmh-soak-") as folder:
-        soak = Soak(Path(folder), arguments.seed)
-        (Path(folder) / "power").mkdir()
-        operations, taken = power_cuts(Path(folder) / "power", 8)
-        for _ in range(arguments.kills):
-            soak.one()
-    failed = []
-    if not arguments.only_kills:
-        files = (
-            "faults/test_killed_feedback.py",
-            "dicom_node/receive/test_hostile_peers.py",
-            "dicom_node/series/read/test_hostile_files.py",
-        )
-        failed = [name for name in files if _tests(name)]
-    result = {
-        "kills": dict(soak.kills),
-        "lost": soak.lost,
-        "doubled": soak.doubled,
-        "power_cuts": {"file_operations": operations, "lost": taken},
-        "failed": failed,
-    }
-    if arguments.json:
+        taken = _power_cuts(Path(folder))
+        soak = _killed(Path(folder), arguments)
+    files = ("dicom_node/receive/test_hostile_peers.py", "dicom_node/series/read/test_hostile_files.py")
+    failed = [] if arguments.only_kills else [name for name in files if _tests(name)]
+    _print({**soak.document, "power_cuts": taken, "failed": failed}, as_json=arguments.json)
+    lost_by_power = any(one["lost"] for one in taken.values())
+    return 1 if soak.lost or soak.doubled or lost_by_power or failed else 0
+
+
+def _power_cuts(folder: Path) -> dict[str, dict[str, Any]]:
+    """Kind -> how many operations were recorded, and what a power cut could have taken."""
+    (folder / "power").mkdir()
+    operations, lost = power_cuts(folder / "power", 8)
+    taken: dict[str, dict[str, Any]] = {"receive": {"operations": operations, "lost": lost}}
+    for which in kinds_with_files():
+        flushes, lost = cuts(which(folder / f"power-of-{which.name}"), folder / f"power-{which.name}")
+        taken[which.name] = {"operations": flushes, "lost": lost}
+    return taken
+
+
+def _killed(folder: Path, arguments: argparse.Namespace) -> Soak:
+    tally: Path | None = arguments.tally
+    known = json.loads(tally.read_text()) if tally is not None and tally.exists() else None
+    soak = Soak(folder, arguments.seed if known is None else known["seed"], known)
+    began = time.monotonic()
+    while soak.kills.total() < arguments.kills:
+        if arguments.seconds is not None and time.monotonic() - began > arguments.seconds:
+            break
+        soak.one()
+        if tally is not None:
+            tally.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(tally, json.dumps(soak.document, indent=1).encode())
+    return soak
+
+
+def _print(result: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
         print(json.dumps(result, indent=2))
-    else:
-        print(
-            f"{sum(soak.kills.values())} kills ({dict(soak.kills)}): {len(soak.lost)} lost, {len(soak.doubled)} doubled"
-        )
-        print(f"power cuts at {operations} file operations: {len(taken)} lost")
-        for line in (*soak.lost, *soak.doubled, *taken, *(f"{name} failed" for name in failed)):
-            print(line)
-    return 1 if soak.lost or soak.doubled or taken or failed else 0
+        return
+    total = sum(result["kills"].values())
+    print(f"{total} kills ({result['kills']}): {len(result['lost'])} lost, {len(result['doubled'])} doubled")
+    for name, one in result["power_cuts"].items():
+        print(f"power cuts, {name}: {one['operations']} operations recorded, {len(one['lost'])} lost")
+    taken = [f"power cut, {name}: {what}" for name, one in result["power_cuts"].items() for what in one["lost"]]
+    for line in (*result["lost"], *result["doubled"], *taken, *(f"{name} failed" for name in result["failed"])):
+        print(line)
 
 
 if __name__ == "__main__":
