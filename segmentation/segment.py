@@ -120,17 +120,18 @@ def segment_volume(
 
     report("preprocess", 0, 1)
     started = time.monotonic()
-    case = preprocess(volume, ensemble.preprocessing)
+    # The brain comes first: by the scale `brain-alone` the members see nothing else.
+    anatomy = ensemble.predict_anatomy(volume)
+    brain = find_brain(volume, anatomy)
+    case = preprocess(volume, ensemble.preprocessing, brain)
     prepared = time.monotonic()
     report("preprocess", 1, 1)
 
     members = ensemble.predict(case.images, lambda done, total: report("infer", done, total))
     marked = ensemble.predict_ventricles(case.images)
-    anatomy = ensemble.predict_anatomy(volume)
     inferred = time.monotonic()
 
     report("measure", 0, 1)
-    brain = find_brain(volume, anatomy)
     mean = mean_probability(members)
     probability, outside_ml = within_brain(case.grid.to_native(mean), brain, ensemble.threshold, volume.voxel_volume_ml)
     mask = probability >= ensemble.threshold
@@ -143,7 +144,7 @@ def segment_volume(
     scaled_by_extremes = FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum"
     if scaled_by_extremes:
         measures = replace(measures, review_recommended=True)
-    ventricles = None if marked is None else _ventricles(marked, case, ensemble.ventricle_threshold, volume)
+    ventricles = _ventricles(marked, case, ensemble.ventricle_threshold, volume, anatomy)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
     lesions = list_lesions(
         mask,
@@ -222,10 +223,20 @@ def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _ventricles(
-    marked: NDArray[np.float32], case: PreprocessedCase, threshold: float, volume: FlairVolume
-) -> NDArray[np.bool_]:
-    """The ventricles on the native grid, cleaned up."""
-    return clean_ventricles(case.grid.to_native(marked) >= threshold, volume.voxel_volume_ml)
+    marked: NDArray[np.float32] | None,
+    case: PreprocessedCase,
+    threshold: float,
+    volume: FlairVolume,
+    anatomy: Anatomy | None,
+) -> NDArray[np.bool_] | None:
+    """The ventricles on the native grid, cleaned up: by the network of their own, else by the anatomy network."""
+    if marked is not None:
+        found = case.grid.to_native(marked) >= threshold
+    elif anatomy is not None:
+        found = anatomy.ventricles
+    else:
+        return None
+    return clean_ventricles(found, volume.voxel_volume_ml)
 
 
 def _flags(

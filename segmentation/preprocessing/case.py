@@ -8,7 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.brain import brain_mask as find_brain_mask
 from segmentation.preprocessing.intensity import brain_mask, histogram_peak, normalise, scale_slices, to_uint8
+from segmentation.preprocessing.masked import clipped_to_brain, masked_images
 from segmentation.preprocessing.robust import brain_level, scale_by_brain
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.preprocessing.slice_grid import SliceGrid
@@ -29,7 +31,7 @@ class PreprocessedCase:
     """The networks' input and the way back.
 
     Attributes:
-        images: float32 (slice, size, size), mean 0 and SD 1 in the brain mask.
+        images: float32 (slice, size, size), mean 0 and SD 1 in the brain mask (about so by the scale `brain-alone`).
         brain_mask: bool, same shape.
         grid: native grid <-> square grid.
         flags: what was unusual, sorted.
@@ -41,8 +43,17 @@ class PreprocessedCase:
     flags: tuple[str, ...]
 
 
-def preprocess(volume: FlairVolume, settings: PreprocessingSettings | None = None) -> PreprocessedCase:
-    """Scale, resize, equalise, mask and normalise one case (paper, "Data Preprocessing"; docs/researcher/paper.md)."""
+def preprocess(
+    volume: FlairVolume, settings: PreprocessingSettings | None = None, brain: NDArray[np.bool_] | None = None
+) -> PreprocessedCase:
+    """Scale, resize, equalise, mask and normalise one case (paper, "Data Preprocessing"; docs/researcher/paper.md).
+
+    Args:
+        volume: native intensities.
+        settings: how.
+        brain: bool (slice, row, column), native grid; asked for by the scale `brain-alone` only, which finds it by
+            `segmentation.brain` where it is None.
+    """
     settings = settings or PreprocessingSettings()
     flags: set[str] = set()
     rows, columns = volume.voxels.shape[1:]
@@ -52,11 +63,17 @@ def preprocess(volume: FlairVolume, settings: PreprocessingSettings | None = Non
         flags.add(FLAG_BLANK_SLICES)
     if has_extreme_pixels(volume.voxels):
         flags.add(FLAG_EXTREME_PIXELS)
-    grey = _GREY_BY_SCALE[settings.scale](volume.voxels, grid, settings, flags)
-    mask = brain_mask(grey, settings.mask_threshold)
+    if settings.scale == "brain-alone":
+        native = find_brain_mask(volume) if brain is None else brain
+        mask = grid.mask_to_square(native)
+        images = masked_images(grid.to_square(clipped_to_brain(volume.voxels, native)), mask, grid.pixel_mm)
+    else:
+        grey = _GREY_BY_SCALE[settings.scale](volume.voxels, grid, settings, flags)
+        mask = brain_mask(grey, settings.mask_threshold)
+        images = normalise(grey, mask)
     if not mask.any():
         flags.add(FLAG_EMPTY_BRAIN_MASK)
-    return PreprocessedCase(normalise(grey, mask), mask, grid, tuple(sorted(flags)))
+    return PreprocessedCase(images, mask, grid, tuple(sorted(flags)))
 
 
 def has_extreme_pixels(voxels: NDArray[np.float32]) -> bool:

@@ -26,6 +26,17 @@ def brain_statistics(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(np.median(values)), spread if spread > 0 else 1.0
 
 
+def clipped_to_brain(voxels: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Intensities (slice, row, column) cut off at what `masked_images` shows; as they are where the brain is empty.
+
+    Before resampling: interpolation would spread a hot pixel over its neighbours.
+    """
+    if not brain.any():
+        return voxels
+    centre, spread = brain_statistics(voxels[brain])
+    return np.clip(voxels, np.float32(centre + LOWEST * spread), np.float32(centre + HIGHEST * spread))
+
+
 def masked_images(pixels: NDArray[np.float32], brain: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float32]:
     """Networks' input: 0 at the brain's median, 1 an SD, `LOWEST` outside the brain and its margin.
 

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from segmentation.errors import BadBundle
 
 PeakRule = Literal["nearest", "highest"]
-ScaleRule = Literal["slice-maximum", "brain-level"]
+ScaleRule = Literal["slice-maximum", "brain-level", "brain-alone"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,8 @@ class PreprocessingSettings:
         scale: what intensities are measured by. `slice-maximum`: each slice by its own maximum, then the histogram peak
             (paper). `brain-level`: the whole volume by the level of its brain (`segmentation.preprocessing.robust`),
             which becomes `peak_target`; a few extreme pixels change nothing. `bins` and `peak` then play no part.
+            `brain-alone`: by median and spread of the brain, and nothing outside it is shown
+            (`segmentation.preprocessing.masked`); the other fields but `size` then play no part.
         clip: with `brain-level`, the multiple of that level at which intensities end.
     """
 

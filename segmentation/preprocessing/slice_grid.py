@@ -37,10 +37,14 @@ class SliceGrid:
         return max(n * s for n, s in zip(self.native_shape, self.spacing_mm, strict=True))
 
     @property
+    def pixel_mm(self) -> float:
+        """Side of a pixel of the square grid."""
+        return self.field_of_view_mm / self.size
+
+    @property
     def steps(self) -> tuple[float, float]:
         """Native pixels per square-grid pixel, (row, column)."""
-        pixel_mm = self.field_of_view_mm / self.size
-        return pixel_mm / self.spacing_mm[0], pixel_mm / self.spacing_mm[1]
+        return self.pixel_mm / self.spacing_mm[0], self.pixel_mm / self.spacing_mm[1]
 
     @property
     def offsets(self) -> tuple[float, float]:

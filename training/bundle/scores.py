@@ -83,7 +83,7 @@ def _score(
     case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings, target: Target
 ) -> MemberScore:
     truth = case.label(target)
-    ready = preprocess(case.volume, settings)
+    ready = preprocess(case.volume, settings, case.brain)
     predicted = ready.grid.to_native(predict(member, ready.images)) >= _THRESHOLD
     voxel_ml = case.volume.voxel_volume_ml
     return MemberScore(

@@ -10,9 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.preprocessing.masked import HIGHEST, LOWEST
+from training.data.ignored import UNKNOWN
+
 Image = NDArray[np.float32]
 Window = tuple[slice, slice]
 WHOLE: Final[Window] = (slice(None), slice(None))
+_NEAR_LOWEST: Final = 0.7  # noise about the one value outside the brain
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def augment(
     generator: np.random.Generator,
     window: Window = WHOLE,
 ) -> tuple[Image, Image]:
-    """One random variant of a normalised slice (row, column) and its label of zeros and ones.
+    """One random variant of a normalised slice (row, column) and its label of zeros, ones and `UNKNOWN`.
 
     Args:
         image: the slice.
@@ -65,6 +69,20 @@ def augment(
     """
     image, label = _warp(image, label, settings, generator, window)
     return _intensity(image, settings, generator), label
+
+
+def augment_brain(
+    image: Image,
+    label: Image,
+    settings: AugmentationSettings,
+    generator: np.random.Generator,
+    window: Window = WHOLE,
+) -> tuple[Image, Image]:
+    """`augment` for images of the brain alone (`segmentation.preprocessing.masked`): what is outside stays outside."""
+    inside = cv2.erode((image > LOWEST).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    varied, moved = augment(np.where(inside, image, np.float32(LOWEST)), label, settings, generator, window)
+    varied = np.where(varied <= LOWEST + _NEAR_LOWEST, LOWEST, varied)
+    return np.clip(varied, LOWEST, HIGHEST).astype(np.float32), moved
 
 
 def thicken(image: Image, neighbour: Image, settings: AugmentationSettings, generator: np.random.Generator) -> Image:
@@ -99,8 +117,16 @@ def _warp(
         places += cv2.resize(bend, (columns, rows), interpolation=cv2.INTER_CUBIC)[window]
     background = float(image.min())
     warped = cv2.remap(image, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=background)
-    moved = cv2.remap(label, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return warped, (moved >= 0.5).astype(np.float32)
+
+    def moved(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        found = cv2.remap(
+            mask.astype(np.float32), places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0
+        )
+        return np.asarray(found >= 0.5)
+
+    marked = moved(label > 0).astype(np.float32)
+    unknown = label < 0
+    return warped, np.where(moved(unknown) & (marked == 0), np.float32(UNKNOWN), marked) if unknown.any() else marked
 
 
 def _intensity(image: Image, settings: AugmentationSettings, generator: np.random.Generator) -> Image:

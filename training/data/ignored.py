@@ -17,6 +17,8 @@ from scipy import ndimage
 from training.data.cases import LabelledCase
 
 NEAR_MM: Final = 5.0
+UNKNOWN: Final = -1
+"""The label of a voxel of which a mask says nothing, beside 0 and 1."""
 
 
 def with_ignored_rims(case: LabelledCase, near_mm: float = NEAR_MM) -> LabelledCase:

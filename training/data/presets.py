@@ -10,6 +10,8 @@ from segmentation.preprocessing.settings import PreprocessingSettings
 from training.data.augmentation import AugmentationSettings
 
 AVERAGED_FILE: Final = "averaged.weights.h5"
+PRETRAINING: Final = "pretraining"
+"""What `start_from` names in place of a preset: one network for all members (`training.fit.pretraining`)."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,13 @@ class Recipe:
         synthetic_share: share of the slices that comes from synthetic scans and phantoms, if any are given, after
             `real_only_epochs`.
         scalp_factors: each case is also shown with all outside the brain dimmed by these, as fat saturation does.
+        brain_margins_mm: by the scale `brain-alone`, each case is shown with its brain mask grown by these, as a
+            network's is a little wrong; in place of `scalp_factors`.
+        ignored_rim_mm: what is not marked so near to the ventricles counts in no loss (`training.data.ignored`), where
+            a case brings no ignore.nii.gz of its own; 0: it counts.
         compute: Keras dtype policy.
-        start_from: preset whose weights for the same member this one goes on from; None: from random weights.
+        start_from: preset whose weights for the same member this one goes on from; None: from random weights;
+            `PRETRAINING`: from the one pretrained network that `--start` gives.
         start_share: share of those weights in what the stage ends with, see `training.fit.averaging`.
         is_mirrored: for ventricles: the network is asked about mirror images too, see `segmentation.mirroring`.
         is_calibrated: a temperature from held-out patients is folded into the members, see `training.fit.temperature`.
@@ -52,6 +59,8 @@ class Recipe:
     synthetic_share: float = 0.0
     real_only_epochs: int = 0
     scalp_factors: tuple[float, ...] = (1.0,)
+    brain_margins_mm: tuple[float, ...] = (0.0,)
+    ignored_rim_mm: float = 0.0
     compute: str = "float32"
     start_from: str | None = None
     start_share: float = 0.0
@@ -111,6 +120,24 @@ REFERENCE = replace(
     learning_rate=8e-4,
     epochs=16,
     synthetic_share=0.4,
+)
+
+# The next bundle: all members begin from one network that was pretrained on drawn scans alone, and see the brain alone.
+# Caps and rims that MS3SEG's masks leave out count neither way; the drawn scans mark them (docs/researcher).
+REFERENCE_BRAIN = replace(
+    REFERENCE,
+    name="reference-brain",
+    preprocessing=PreprocessingSettings(scale="brain-alone"),
+    start_from=PRETRAINING,
+    start_share=0.0,
+    augmentation=AugmentationSettings(
+        gamma=0.2, contrast=0.15, brightness=0.15, noise=0.08, bias_field=0.12, thickness_share=0.3
+    ),
+    scalp_factors=(1.0,),
+    brain_margins_mm=(-1.5, 0.0, 1.5),
+    ignored_rim_mm=5.0,
+    epochs=20,
+    synthetic_share=0.5,
 )
 
 # The paper's ventricle network is a UNet; a quarter of its width is enough for a structure so large. So few filters
@@ -174,6 +201,7 @@ PRESETS = {
         FIRST_REFERENCE,
         SECOND_REFERENCE,
         REFERENCE,
+        REFERENCE_BRAIN,
         FIRST_VENTRICLES,
         SECOND_VENTRICLES,
         VENTRICLES,

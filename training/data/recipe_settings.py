@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 from pydantic import TypeAdapter, ValidationError
 
 from segmentation.errors import SegmentationError
-from training.data.presets import PRESETS, Recipe
+from training.data.presets import PRESETS, PRETRAINING, Recipe
 from training.errors import BadRecipe
 
 COMPUTE: Final = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
@@ -19,6 +19,7 @@ COMPUTE: Final = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 # Fields that decide what the weights are, and what fits into memory: all stages of a training share them.
 _SHARED_BY_STAGES: Final = ("network", "preprocessing", "target", "compute", "crop", "batch_size")
 _AT_LEAST_ONE: Final = ("batch_size", "epochs")
+_FURTHEST_MM: Final = 10.0
 _SHARES: Final = ("synthetic_share", "start_share")
 _NONE: Final = frozenset({"none", "null"})
 
@@ -72,7 +73,7 @@ def for_target(recipe: Recipe, target: str) -> Recipe:
 
 
 def stages(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The recipe and those that it starts from, first to last.
+    """The recipe and the presets that it starts from, first to last.
 
     All have its network, preprocessing, target, compute, crop and batch size; what else the earlier ones do is their
     presets'.
@@ -82,7 +83,7 @@ def stages(recipe: Recipe) -> tuple[Recipe, ...]:
     """
     chain = [recipe]
     names = {recipe.name}
-    while (start := chain[0].start_from) is not None:
+    while (start := chain[0].start_from) not in (None, PRETRAINING):
         if start in names:
             raise BadRecipe(f"start_from: {start} starts from itself")
         names.add(start)
@@ -116,6 +117,14 @@ def check_recipe(recipe: Recipe) -> None:
     _expect(recipe.real_only_epochs >= 0, "real_only_epochs", "0 or more", recipe.real_only_epochs)
     _expect(len(recipe.scalp_factors) > 0, "scalp_factors", "at least one factor", recipe.scalp_factors)
     _expect(all(f >= 0 for f in recipe.scalp_factors), "scalp_factors", "factors of 0 or more", recipe.scalp_factors)
+    margins, is_alone = recipe.brain_margins_mm, recipe.preprocessing.scale == "brain-alone"
+    _expect(len(margins) > 0, "brain_margins_mm", "at least one margin", margins)
+    _expect(all(abs(mm) <= _FURTHEST_MM for mm in margins), "brain_margins_mm", "up to 10 mm either way", margins)
+    _expect(is_alone or margins == (0.0,), "brain_margins_mm", "0 but by the scale brain-alone", margins)
+    _expect(not is_alone or recipe.scalp_factors == (1.0,), "scalp_factors", "1 by the scale brain-alone", "others")
+    rim = recipe.ignored_rim_mm
+    _expect(0 <= rim <= _FURTHEST_MM, "ignored_rim_mm", "0 to 10", rim)
+    _expect(rim == 0 or recipe.target == "wmh", "ignored_rim_mm", "0 for the target ventricles", rim)
     _expect(recipe.compute in COMPUTE, "compute", " or ".join(COMPUTE), recipe.compute)
     _expect(not recipe.is_mirrored or recipe.target == "ventricles", "is_mirrored", "no for the target wmh", "yes")
     fits = crop is None or (16 <= crop <= size and crop % 8 == 0)

@@ -10,10 +10,14 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.preprocessing.case import preprocess
+from segmentation.brain import brain_mask
+from segmentation.preprocessing.case import PreprocessedCase, preprocess
+from segmentation.preprocessing.masked import LOWEST, grown
+from segmentation.preprocessing.slice_grid import SliceGrid
 from segmentation.volume import FlairVolume
-from training.data.augmentation import WHOLE, Window, augment, thicken
+from training.data.augmentation import WHOLE, Window, augment, augment_brain, thicken
 from training.data.cases import LabelledCase
+from training.data.ignored import UNKNOWN, with_ignored_rims
 from training.data.presets import Recipe
 from training.errors import BadCase
 
@@ -25,14 +29,14 @@ class SliceGroup:
     Attributes:
         share: part of the drawn slices that comes from this group.
         images: one float (slice, row, column) array per scalp variant; all variants have the same slices.
-        labels: bool (slice, row, column).
+        labels: int8 (slice, row, column): 1, 0, or `UNKNOWN` where the mask says nothing.
         weights: float64 (slice,), chance of being drawn within the group, sum 1.
         scans: int (slice,), number of the scan that each slice is of; slices of a scan stand in their order in it.
     """
 
     share: float
     images: tuple[NDArray[np.floating[Any]], ...]
-    labels: NDArray[np.bool_]
+    labels: NDArray[np.int8]
     weights: NDArray[np.float64]
     scans: NDArray[np.int_]
 
@@ -60,8 +64,8 @@ class SlicePool:
 def build_pool(cases: Sequence[LabelledCase], drawn: Sequence[LabelledCase], recipe: Recipe) -> SlicePool:
     """Preprocess every case; slices without brain are left out.
 
-    Real scans are shown once per scalp factor. Drawn ones have scalps of every brightness already, and there are many:
-    they are kept in half precision, which is far finer than their noise.
+    Real scans are shown once per scalp factor, or per margin of the brain. Drawn ones have scalps of every brightness
+    already, and there are many: they are kept in half precision, which is far finer than their noise.
     """
     return join_pool(build_group(cases, recipe), build_group(drawn, recipe, is_drawn=True) if drawn else None, recipe)
 
@@ -75,16 +79,16 @@ def join_pool(real: SliceGroup, drawn: SliceGroup | None, recipe: Recipe) -> Sli
 
 def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = False) -> SliceGroup:
     """Preprocess cases of one origin."""
-    factors = (1.0,) if is_drawn else recipe.scalp_factors
-    images: list[list[NDArray[Any]]] = [[] for _ in factors]
+    images: list[list[NDArray[Any]]] = []
     labels, weights, scans = [], [], []
     for number, case in enumerate(cases):
-        variants = [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in factors]
+        variants = _variants(case, recipe, is_drawn)
         kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
-        mask = variants[0].grid.mask_to_square(_target(case, recipe))[kept]
-        labels.append(mask)
-        scans.append(np.full(len(mask), number))
-        weights.append(np.where(mask.any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
+        label = _label(case, recipe, variants[0].grid, is_drawn)[kept]
+        labels.append(label)
+        scans.append(np.full(len(label), number))
+        weights.append(np.where((label > 0).any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
+        images = images or [[] for _ in variants]
         for index, ready in enumerate(variants):
             images[index].append(ready.images[kept].astype(np.float16 if is_drawn else np.float32))
     joined = np.concatenate(weights)
@@ -95,6 +99,29 @@ def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = 
         weights=joined / joined.sum(),
         scans=np.concatenate(scans),
     )
+
+
+def _variants(case: LabelledCase, recipe: Recipe, is_drawn: bool) -> list[PreprocessedCase]:
+    """The case as it is shown, once or in several ways; all on one grid."""
+    if recipe.preprocessing.scale != "brain-alone":
+        factors = (1.0,) if is_drawn else recipe.scalp_factors
+        return [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in factors]
+    brain = brain_mask(case.volume) if case.brain is None else case.brain
+    # No margin first: slices are chosen by it.
+    margins = (0.0,) if is_drawn else sorted(recipe.brain_margins_mm, key=abs)
+    pixel_mm = case.volume.spacing_mm[1]
+    return [preprocess(case.volume, recipe.preprocessing, grown(brain, margin / pixel_mm)) for margin in margins]
+
+
+def _label(case: LabelledCase, recipe: Recipe, grid: SliceGrid, is_drawn: bool) -> NDArray[np.int8]:
+    """The target on the square grid, `UNKNOWN` where the case's mask says nothing."""
+    label = grid.mask_to_square(_target(case, recipe)).astype(np.int8)
+    if recipe.target == "wmh":
+        if recipe.ignored_rim_mm and not is_drawn:
+            case = with_ignored_rims(case, recipe.ignored_rim_mm)
+        if case.ignore is not None:
+            label[grid.mask_to_square(case.ignore) & (label == 0)] = UNKNOWN
+    return label
 
 
 def _target(case: LabelledCase, recipe: Recipe) -> NDArray[np.bool_]:
@@ -155,9 +182,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         window = WHOLE if self._recipe.crop is None else _window_on_head(len(image), self._recipe.crop, generator)
         if (settings := self._recipe.augmentation) is None:
             return image[window], label[window]
+        is_alone = self._recipe.preprocessing.scale == "brain-alone"
         if settings.thickness_share:
-            image = thicken(image, variant[group.beside(index, generator)], settings, generator)
-        return augment(image, label, settings, generator, window)
+            thicker = thicken(image, variant[group.beside(index, generator)], settings, generator)
+            image = np.where(image <= LOWEST, image, thicker) if is_alone else thicker
+        return (augment_brain if is_alone else augment)(image, label, settings, generator, window)
 
 
 def _order(pool: SlicePool, seed: int, epoch: int) -> NDArray[np.int_]:

@@ -150,7 +150,7 @@ def _test_cases(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
 
 
 def _score(case: LabelledCase, members: Sequence[Predict], preprocessing: PreprocessingSettings) -> float:
-    ready = preprocess(case.volume, preprocessing)
+    ready = preprocess(case.volume, preprocessing, case.brain)
     mean = np.stack([predict(ready.images) for predict in members]).mean(axis=0, dtype=np.float64)
     return dice(ready.grid.to_native(mean.astype(np.float32)) >= _THRESHOLD, case.wmh)
 

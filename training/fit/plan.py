@@ -12,13 +12,12 @@ from typing import Any, Final
 import numpy as np
 
 from training.data.cases import LabelledCase
-from training.data.presets import Recipe
+from training.data.presets import PRETRAINING, Recipe
 from training.data.recipe_settings import as_document, stages
 from training.data.splits import MemberPart, Scheme, member_parts, split_counts, with_splits
-from training.errors import BadCohort, BadRecipe
-from training.fit.start import Start
+from training.errors import BadCohort, BadRecipe, OtherRun
+from training.fit.start import MOST_MEMBERS, Start
 
-MAX_MEMBERS: Final = 64  # segmentation.manifest
 # Stages of one member draw other batches; more than any number of members, so that no two share a seed.
 _STAGE_SEEDS: Final = 1000
 
@@ -116,12 +115,14 @@ def make_plan(
         BadRecipe: a recipe that cannot be followed, or does not use the drawn scans that were given.
         OtherRun: a start of another preset or network, or whose members saw patients that they would be scored on.
     """
-    if not 1 <= members <= MAX_MEMBERS:
-        raise BadRecipe(f"--members: expected 1 to {MAX_MEMBERS}, got {members}")
+    if not 1 <= members <= MOST_MEMBERS:
+        raise BadRecipe(f"--members: expected 1 to {MOST_MEMBERS}, got {members}")
     chain = stages(recipe)
     if start is not None:
         start.refuse_other(recipe)
         chain = (recipe,)
+    elif recipe.start_from == PRETRAINING:
+        raise OtherRun(f"--start: {recipe.name} goes on from the pretrained network: --start PRETRAINED.npz")
     if drawn and not any(stage.synthetic_share for stage in chain):
         raise BadRecipe("synthetic scans were given, but synthetic_share is 0: --set synthetic_share=0.5")
     parted = with_splits(cases, seed, scheme)

@@ -7,18 +7,20 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from numpy.typing import NDArray
 
 from segmentation.bundle import MANIFEST_NAME, load_bundle
 from segmentation.errors import SegmentationError
 from segmentation.networks.specification import NetworkSpecification
-from training.data.presets import Recipe
+from training.data.presets import PRETRAINING, Recipe
 from training.data.recipe_settings import recipe_of
 from training.errors import BadRecipe, OtherRun
 
 Weights = list[NDArray[Any]]
+
+MOST_MEMBERS: Final = 64  # segmentation.manifest
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,19 @@ class Start:
 
 
 def read_start(path: Path) -> Start:
-    """The members of a `wmh-node train` run, or of a bundle that states its patients.
+    """The members of a `wmh-node train` run, of a bundle that states its patients, or the one pretrained network.
 
     Raises:
-        OtherRun: neither, or the bundle does not state which patients each member saw.
+        OtherRun: none of them, or the bundle does not state which patients each member saw.
     """
     try:
+        if path.suffix == ".npz":
+            return _of_pretraining(path)
         return _of_bundle(path) if (path / MANIFEST_NAME).exists() else _of_run(path)
     except (OSError, ValueError, KeyError, TypeError, SegmentationError, BadRecipe) as error:
-        raise OtherRun(f"--start: expected the --out folder of a training, or a bundle, got {path.name}/") from error
+        raise OtherRun(
+            f"--start: expected the --out folder of a training, a bundle, or an npz of the pretraining, got {path.name}"
+        ) from error
 
 
 def _of_run(run: Path) -> Start:
@@ -101,6 +107,21 @@ def _of_run(run: Path) -> Start:
         seen=tuple(frozenset([*member["seen"], *member.get("seen_before", ())]) for member in document["members"]),
         digest=hashlib.sha256(json.dumps(document["inputs"], sort_keys=True).encode()).hexdigest(),
         weights=weights,
+    )
+
+
+def _of_pretraining(file: Path) -> Start:
+    """One network for every member; it saw drawn scans alone, and so no patient."""
+    from training.fit.pretraining import SPECIFICATION, exported_weights
+
+    weights = exported_weights(file)
+    return Start(
+        name=file.name,
+        recipe=PRETRAINING,
+        network=SPECIFICATION,
+        seen=(frozenset(),) * MOST_MEMBERS,
+        digest=hashlib.sha256(file.read_bytes()).hexdigest(),
+        weights=lambda member: weights,
     )
 
 

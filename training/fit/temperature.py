@@ -57,7 +57,7 @@ def held_out_temperature(
     """
     probabilities, labels = [], []
     for case, predict in pairs:
-        ready = preprocess(case.volume, settings)
+        ready = preprocess(case.volume, settings, case.brain)
         probabilities.append(predict(ready.images)[ready.brain_mask])
         labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
     if not sum(len(one) for one in labels):

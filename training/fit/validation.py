@@ -52,7 +52,7 @@ def build_validation(cases: Sequence[LabelledCase], recipe: Recipe, most: int) -
         return None
     images, labels = [], []
     for case in chosen:
-        ready = preprocess(case.volume, recipe.preprocessing)
+        ready = preprocess(case.volume, recipe.preprocessing, case.brain)
         kept = ready.brain_mask.any(axis=(1, 2))
         images.append(ready.images[kept])
         labels.append(ready.grid.mask_to_square(case.label(recipe.target))[kept])

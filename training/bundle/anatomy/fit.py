@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from segmentation.anatomy import PARTS
 from segmentation.networks.specification import NetworkSpecification
-from training.bundle.anatomy.slices import UNKNOWN, AnatomySlices, join, of_drawn, of_real
+from training.bundle.anatomy.slices import AnatomySlices, join, of_drawn, of_real
+from training.data.ignored import UNKNOWN
 from training.files import write_whole
 from training.synthesis.stream import scan_files
 

@@ -13,10 +13,10 @@ from scipy import ndimage
 from segmentation.anatomy import PARTS, anatomy_images
 from segmentation.volume import FlairVolume
 from training.data.cases import LabelledCase
+from training.data.ignored import UNKNOWN
 from training.synthesis.coded_head import Part
 from training.synthesis.stream import read_scan
 
-UNKNOWN: Final = -1
 _PART_OF: Final = dict(zip(PARTS, Part, strict=True))
 # Automatic brain masks of real scans take in muscle and sinuses at the skull base, where little of a slice is brain.
 _TRUSTED_FROM: Final = 0.4
