@@ -33,6 +33,7 @@ from training.fit.run import train as carry_out
 from training.fit.run_folder import RunFolder
 from training.fit.start import read_start
 from training.synthesis.drawn import draw_cases
+from training.synthesis.stream import as_case, has_scans, scan_files
 
 # Default of --members: the paper's ensemble, and its one ventricle network; by folds one network a fold.
 _TARGETS = ("wmh", "ventricles")
@@ -72,7 +73,9 @@ def train(
     ] = None,
     synthetic: Annotated[
         list[Path] | None,
-        typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn cases; repeatable."),
+        typer.Option(
+            "--synthetic", help="Label maps to draw scans from, or a folder of drawn scans or cases."
+        ),
     ] = None,
     synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Number of scans to draw.")] = 160,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights (CPU).")] = 2024,
@@ -181,6 +184,8 @@ def _drawn(folders: Sequence[Path], into: Path, count: int, progress: Any) -> tu
         if (folder / "heads").is_dir():
             names = set(draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total)))
             found += (case for case in load_cases(into) if case.name in names)
+        elif has_scans(folder):
+            found += (as_case(path) for path in scan_files(folder)[:count])
         else:
             found += load_cases(folder)
     return tuple(found)

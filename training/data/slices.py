@@ -82,7 +82,7 @@ def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = 
     images: list[list[NDArray[Any]]] = []
     labels, weights, scans = [], [], []
     for number, case in enumerate(cases):
-        variants = _variants(case, recipe, is_drawn)
+        variants = _variants(case, recipe, number if is_drawn else None)
         kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
         label = _label(case, recipe, variants[0].grid, is_drawn)[kept]
         labels.append(label)
@@ -101,14 +101,17 @@ def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = 
     )
 
 
-def _variants(case: LabelledCase, recipe: Recipe, is_drawn: bool) -> list[PreprocessedCase]:
-    """The case as it is shown, once or in several ways; all on one grid."""
+def _variants(case: LabelledCase, recipe: Recipe, drawn: int | None) -> list[PreprocessedCase]:
+    """The case as it is shown, once or in several ways; all on one grid. A drawn one, by its number, is shown once."""
+    is_drawn = drawn is not None
     if recipe.preprocessing.scale != "brain-alone":
         factors = (1.0,) if is_drawn else recipe.scalp_factors
         return [preprocess(_dim_scalp(case, factor), recipe.preprocessing) for factor in factors]
     brain = brain_mask(case.volume) if case.brain is None else case.brain
-    # No margin first: slices are chosen by it.
-    margins = (0.0,) if is_drawn else sorted(recipe.brain_margins_mm, key=abs)
+    # The smallest margin first: slices are chosen by it.
+    margins = sorted(recipe.brain_margins_mm, key=abs)
+    if is_drawn:
+        margins = [float(np.random.default_rng(drawn).uniform(min(margins), max(margins)))]
     pixel_mm = case.volume.spacing_mm[1]
     return [preprocess(case.volume, recipe.preprocessing, grown(brain, margin / pixel_mm)) for margin in margins]
 

@@ -12,8 +12,10 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from segmentation.volume import FlairVolume
+from training.data.cases import LabelledCase
 from training.errors import BadCohort
-from training.synthesis.coded_head import load_coded_head
+from training.synthesis.coded_head import Part, load_coded_head
 from training.synthesis.heads import head_files
 from training.synthesis.lesions import load_library
 from training.synthesis.scan import Scan, draw_scan
@@ -61,6 +63,19 @@ def scan_files(folder: Path) -> list[Path]:
     if not found:
         raise BadCohort(f"expected drawn scans in {folder.name}/, found none: python -m training.synthesis.stream")
     return found
+
+
+def has_scans(folder: Path) -> bool:
+    """Whether a folder holds scans of this stream."""
+    return any(folder.glob(_PATTERN))
+
+
+def as_case(path: Path) -> LabelledCase:
+    """A drawn scan as a labelled case, named by its file."""
+    scan = read_scan(path)
+    ventricles = (scan.parts & Part.VENTRICLES.value) > 0
+    brain = (scan.parts & Part.BRAIN.value) > 0
+    return LabelledCase(path.stem, path.stem, FlairVolume(scan.flair, scan.spacing_mm), scan.wmh, brain, ventricles)
 
 
 def main(

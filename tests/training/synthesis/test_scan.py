@@ -13,7 +13,7 @@ from training.synthesis.heads import head_files
 from training.synthesis.lesions import LesionLibrary, load_library
 from training.synthesis.patterns import draw_confounders, draw_patterns
 from training.synthesis.scan import Scan, draw_scan
-from training.synthesis.stream import main, read_scan, scan_files
+from training.synthesis.stream import as_case, has_scans, main, read_scan, scan_files
 from training.synthesis.tissues import Tissue
 
 
@@ -114,3 +114,9 @@ def test_files_give_back_the_scan(folder: Path, tmp_path: Path) -> None:
     assert np.array_equal(drawn.wmh, read.wmh)
     assert np.array_equal(drawn.parts, read.parts)
     np.testing.assert_allclose(read.flair, drawn.flair, rtol=1e-3, atol=0.1)
+    assert has_scans(tmp_path / "scans")
+    assert not has_scans(folder)
+    case = as_case(files[1])
+    assert np.array_equal(case.wmh, drawn.wmh)
+    assert case.brain is not None and case.ventricles is not None
+    assert not (case.ventricles & ~case.brain).any()
