@@ -22,7 +22,10 @@ PARTS: Final = ("brain", "ventricles", "infratentorial", "left", "cortex")
 """What the network's outputs are, in this order."""
 
 CLIP: Final = 2.5
-_THRESHOLD: Final = 0.5
+PART_THRESHOLD: Final = 0.5
+"""Probability at or above which a voxel is of a part."""
+
+_BRIDGE_MM: Final = 5.0  # what is thinner in a slice is no brain of its own: muscle, sinuses, dura
 _LEAST_BRAIN_PART: Final = 0.05
 _NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
 
@@ -72,15 +75,32 @@ def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:
         probabilities: float32 (part, slice, row, column) on the square grid, parts as in `PARTS`.
         grid: of `anatomy_images`.
     """
-    brain = clean_brain(grid.to_native(probabilities[0]) >= _THRESHOLD)
-    others = [(grid.to_native(one) >= _THRESHOLD) & brain for one in probabilities[1:]]
+    brain = clean_brain(grid.to_native(probabilities[0]) >= PART_THRESHOLD, grid.spacing_mm)
+    others = [(grid.to_native(one) >= PART_THRESHOLD) & brain for one in probabilities[1:]]
     return Anatomy(brain, *others)
 
 
-def clean_brain(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest body (26-connected) and others of at least a twentieth of it, holes of each slice filled."""
-    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
+def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """The largest body (26-connected) and others of at least a twentieth of it, holes of each slice filled.
+
+    Bodies are told apart after an opening within the slice, which cuts thin bridges to muscle and sinuses.
+
+    Args:
+        mask: bool (slice, row, column), native grid.
+        spacing_mm: of rows and of columns.
+    """
+    cores = np.stack([_edge_mm(plane, spacing_mm) > _BRIDGE_MM / 2 for plane in mask])
+    labels, count = ndimage.label(cores, structure=_NEIGHBOURS)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     kept = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in kept])
+    # As far as the opening reached, and a pixel more: its corners come back.
+    reach = _BRIDGE_MM / 2 + max(spacing_mm)
+    near = np.stack([_edge_mm(~plane, spacing_mm) <= reach if plane.any() else plane for plane in kept])
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask & near])
+
+
+def _edge_mm(plane: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
+    """Distance of each marked pixel (row, column) to the nearest that is not; the field of view ends nothing."""
+    padded = np.pad(plane, 1, mode="edge")
+    return np.asarray(ndimage.distance_transform_edt(padded, spacing_mm)[1:-1, 1:-1])

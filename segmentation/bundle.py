@@ -264,7 +264,8 @@ def write_bundle(
         packed = _pack_ventricles(ventricles, specification.size, files)
         marker = VentricleNetwork(packed, ventricle_threshold, mirrors_ventricles)
     parts = None if anatomy is None else _pack_anatomy(anatomy, files)
-    golden = make_golden(preprocessing, members, None if marker is None else marker.networks, mirrors_ventricles)
+    ventricle_set = None if marker is None else marker.networks
+    golden = make_golden(preprocessing, members, ventricle_set, mirrors_ventricles, parts)
     files[GOLDEN_NAME] = pack_golden(golden)
     manifest = Manifest(
         schema_version=SCHEMA,
@@ -281,7 +282,7 @@ def write_bundle(
             for file, content in sorted(files.items())
         },
         ventricles=None if marker is None else _ventricle_architecture(marker),
-        anatomy=None if parts is None else _anatomy_architecture(parts),
+        anatomy=None if parts is None else _anatomy_architecture(parts.specification),
         golden=GoldenContract(slices=len(golden.images)),
         temperature=temperature,
         review_above=review_above,
@@ -352,15 +353,15 @@ def _anatomy_architecture(specification: NetworkSpecification) -> AnatomyArchite
     return AnatomyArchitecture(**_architecture(specification), size=specification.size, parts=PARTS)
 
 
-def _pack_anatomy(model: Any, files: dict[str, bytes]) -> NetworkSpecification:
-    """Add the anatomy network's files."""
+def _pack_anatomy(model: Any, files: dict[str, bytes]) -> NetworkSet:
+    """Add the anatomy network's files; returns it with its weights as they are written."""
     specification = specification_of(model)
     if specification.outputs != len(PARTS):
         raise BadBundle(f"expected an anatomy network of {len(PARTS)} outputs, got {specification.outputs}")
     graph = NetworkGraph.from_keras(model)
     files[ANATOMY_GRAPH_NAME] = graph.to_json()
     files[ANATOMY_NAME] = pack_weights(graph, graph.weights_of(model))
-    return specification
+    return NetworkSet(specification, graph, (parse_weights(ANATOMY_NAME, files[ANATOMY_NAME], graph),))
 
 
 def _parse_anatomy(manifest: Manifest, files: dict[str, bytes]) -> NetworkSet | None:
@@ -383,7 +384,11 @@ def _parse_golden(manifest: Manifest, files: dict[str, bytes]) -> Golden | None:
     if manifest.golden is None:
         return None
     return parse_golden(
-        files[GOLDEN_NAME], manifest.golden.slices, manifest.input.size, ventricles=manifest.ventricles is not None
+        files[GOLDEN_NAME],
+        manifest.golden.slices,
+        manifest.input.size,
+        ventricles=manifest.ventricles is not None,
+        anatomy_size=None if manifest.anatomy is None else manifest.anatomy.size,
     )
 
 

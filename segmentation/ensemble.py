@@ -105,17 +105,27 @@ class Ensemble:
         return mirrored_mean(predict, images) if self._is_mirrored else predict(images)
 
     def predict_anatomy(self, volume: FlairVolume) -> Anatomy | None:
-        """The parts of the head on the native grid, by the bundle's anatomy network; None when it has no such network.
+        """The parts of the head on the native grid, by the bundle's anatomy network; None when it has none."""
+        if self._open_anatomy is None:
+            return None
+        images, grid = anatomy_images(volume, self._anatomy_size)
+        said = self.predict_parts(images)
+        return None if said is None else anatomy_of(said, grid)
+
+    def predict_parts(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Probabilities of the parts of the head, float32 (part, slice, size, size); None without an anatomy network.
 
         The first call compiles the network.
+
+        Args:
+            images: float32 (slice, size, size), from `segmentation.anatomy.anatomy_images`.
         """
         if self._open_anatomy is None:
             return None
         with self._lock:
             if self._anatomy is None:
                 self._anatomy = self._open_anatomy()
-        images, grid = anatomy_images(volume, self._anatomy_size)
-        return anatomy_of(self._run(self._anatomy, len(PARTS), images), grid)
+        return self._run(self._anatomy, len(PARTS), images)
 
     def _mark(self, ventricles: Runtime, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._run(ventricles, 1, images)[0], np.float32)

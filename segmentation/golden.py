@@ -6,13 +6,14 @@ ensemble with them, so that a runtime, a driver or a CPU that computes something
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.anatomy import PART_THRESHOLD, PARTS, anatomy_images
 from segmentation.errors import BadBundle
 from segmentation.golden_head import draw_head
 from segmentation.mirroring import mirrored_mean
@@ -42,11 +43,15 @@ class Golden:
         images: float32 (slice, size, size), networks' input, every value representable in float16.
         probability: float32, same shape: the members' mean, rounded to float16.
         ventricles: float32, same shape: the ventricle network's, rounded to float16; None without such a network.
+        anatomy_images: float32 (slice, size, size), of the anatomy network's size: its input; None without one.
+        anatomy: float32 (slice, part, size, size): what it says, rounded to float16.
     """
 
     images: NDArray[np.float32]
     probability: NDArray[np.float32]
     ventricles: NDArray[np.float32] | None
+    anatomy_images: NDArray[np.float32] | None = None
+    anatomy: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class GoldenVerdict:
     """How far an ensemble is from its bundle's golden predictions.
 
     Attributes:
-        max_difference: largest absolute difference of a probability, ventricles included.
+        max_difference: largest absolute difference of a probability, ventricles and parts of the head included.
         flipped: pixels that change sides of a threshold.
         passed: whether this is the bundle's model: as many members, and no difference beyond what the ensemble's
             precision explains.
@@ -91,6 +96,7 @@ def make_golden(
     members: NetworkSet,
     ventricles: NetworkSet | None,
     mirrors_ventricles: bool = False,
+    anatomy: NetworkSet | None = None,
 ) -> Golden:
     """Golden predictions by Keras, in float32 on the CPU.
 
@@ -99,43 +105,50 @@ def make_golden(
         members: with the weights as the bundle holds them, rounded.
         ventricles: the ventricle network, if there is one.
         mirrors_ventricles: it also sees mirror images.
+        anatomy: the anatomy network, if there is one.
     """
     images = golden_images(settings)
-    probability = _rounded(_mean_by_keras(members, images))
-    if ventricles is None:
-        return Golden(images, probability, None)
-    predict = partial(_mean_by_keras, ventricles)
-    return Golden(
-        images, probability, _rounded(mirrored_mean(predict, images) if mirrors_ventricles else predict(images))
-    )
+    golden = Golden(images, _rounded(_mean_by_keras(members, images)), None)
+    if ventricles is not None:
+        predict = partial(_mean_by_keras, ventricles)
+        marked = mirrored_mean(predict, images) if mirrors_ventricles else predict(images)
+        golden = replace(golden, ventricles=_rounded(marked))
+    if anatomy is not None:
+        size = anatomy.specification.size
+        heads = _rounded(anatomy_images(draw_head(settings.size), size)[0])
+        parts = np.moveaxis(_by_keras(anatomy, 0, heads), -1, 1)
+        golden = replace(golden, anatomy_images=heads, anatomy=_rounded(parts))
+    return golden
 
 
 def pack_golden(golden: Golden) -> bytes:
     """golden.npz as bytes, every array float16."""
-    arrays = {"images": golden.images, "probability": golden.probability}
-    if golden.ventricles is not None:
-        arrays["ventricles"] = golden.ventricles
-    return pack_arrays({name: values.astype(np.float16) for name, values in arrays.items()})
+    arrays = {field.name: getattr(golden, field.name) for field in fields(golden)}
+    return pack_arrays({name: values.astype(np.float16) for name, values in arrays.items() if values is not None})
 
 
-def parse_golden(content: bytes, slices: int, size: int, ventricles: bool) -> Golden:
+def parse_golden(content: bytes, slices: int, size: int, ventricles: bool, anatomy_size: int | None = None) -> Golden:
     """Golden predictions out of golden.npz.
 
     Args:
         content: what `pack_golden` gave.
         slices, size: shape of each array, (slices, size, size).
         ventricles: whether the bundle has a ventricle network.
+        anatomy_size: rows and columns of the anatomy network's images; None without one.
 
     Raises:
         BadBundle: not such an archive, other arrays, or a probability outside 0..1.
     """
     names = ("images", "probability", "ventricles") if ventricles else ("images", "probability")
-    expected = dict.fromkeys(names, (slices, size, size))
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(names, (slices, size, size))
+    if anatomy_size is not None:
+        expected["anatomy_images"] = (slices, anatomy_size, anatomy_size)
+        expected["anatomy"] = (slices, len(PARTS), anatomy_size, anatomy_size)
     arrays = parse_arrays(GOLDEN_NAME, content, expected, "the arrays are not those of golden predictions")
-    for name in names[1:]:
+    for name in expected.keys() - {"images", "anatomy_images"}:
         if arrays[name].min() < 0 or arrays[name].max() > 1:
             raise BadBundle(f"{GOLDEN_NAME}, {name}: expected probabilities in 0..1")
-    return Golden(arrays["images"], arrays["probability"], arrays.get("ventricles"))
+    return Golden(**arrays) if "ventricles" in arrays else Golden(ventricles=None, **arrays)
 
 
 def check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GoldenVerdict:
@@ -167,6 +180,11 @@ def check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GoldenVerdict:
                 _tolerance(ensemble.precision, 1),
             )
         )
+    if golden.anatomy is not None and golden.anatomy_images is not None:
+        parts = ensemble.predict_parts(golden.anatomy_images)
+        missing = np.full_like(golden.anatomy, np.nan)
+        said = missing if parts is None else np.moveaxis(parts, 0, 1)
+        comparisons.append(_Comparison(golden.anatomy, said, PART_THRESHOLD, _tolerance(ensemble.precision, 1)))
     return GoldenVerdict(
         max_difference=max(one.difference for one in comparisons),
         flipped=sum(one.flipped for one in comparisons),
@@ -182,16 +200,20 @@ def _tolerance(precision: str, members: int) -> float:
 
 def _mean_by_keras(networks: NetworkSet, images: NDArray[np.float32]) -> NDArray[np.float32]:
     """Mean probability (slice, row, column)."""
+    found = [_by_keras(networks, member, images)[..., 0] for member in range(len(networks.weights))]
+    return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32)
+
+
+def _by_keras(networks: NetworkSet, member: int, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What one network says, (slice, row, column, output)."""
     import keras
 
     from segmentation.networks.rebuild import keras_network
 
-    found = []
     with keras.device("cpu:0"):  # a GPU may round its products to TF32
-        for weights in networks.weights:
-            model = keras_network(networks.specification, networks.graph, weights)
-            found.append(keras.ops.convert_to_numpy(model(images[..., np.newaxis], training=False))[..., 0])
-    return np.asarray(np.mean(found, axis=0, dtype=np.float64), np.float32)
+        model = keras_network(networks.specification, networks.graph, networks.weights[member])
+        said = keras.ops.convert_to_numpy(model(images[..., np.newaxis], training=False))
+    return np.asarray(said, np.float32)
 
 
 def _rounded(values: NDArray[Any]) -> NDArray[np.float32]:

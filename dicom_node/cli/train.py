@@ -73,9 +73,7 @@ def train(
     ] = None,
     synthetic: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--synthetic", help="Label maps to draw scans from, or a folder of drawn scans or cases."
-        ),
+        typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn scans or cases."),
     ] = None,
     synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Number of scans to draw.")] = 160,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights (CPU).")] = 2024,

@@ -178,8 +178,8 @@ def document_of(scans: Sequence[DoubtedScan], limit: ReviewLimit, bundle: ModelB
 
 
 def weights_digest(bundle: ModelBundle) -> str:
-    """Names the members' weights, whatever the version: what was measured of them holds as long as they stay."""
-    names = sorted(name for name in bundle.manifest.files if name.startswith("member-"))
+    """Names the weights that decide a mask, whatever the version: what was measured holds as long as they stay."""
+    names = sorted(name for name in bundle.manifest.files if name.startswith(("member-", "anatomy.")))
     settings = json.dumps(bundle.manifest.input.model_dump(mode="json", exclude_none=True), sort_keys=True)
     text = "".join(bundle.manifest.files[name].sha256 for name in names) + settings
     return hashlib.sha256(text.encode()).hexdigest()

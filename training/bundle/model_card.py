@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy import stats
@@ -231,16 +232,21 @@ def _compared(facts: CardFacts, owners: Mapping[str, str]) -> str:
     )
 
 
+ANATOMY_HEADING: Final = "## Anatomy network"
+
+
 def _anatomy(facts: CardFacts) -> str:
-    if facts.parts.anatomy is None:
-        return ""
-    scores = facts.parts.anatomy.scores
+    found = facts.parts.anatomy
+    return "" if found is None else f"\n{anatomy_section(found.scores, facts.name.lists_patients)}"
+
+
+def anatomy_section(scores: Sequence[AnatomyScore], lists_patients: bool) -> str:
+    """The card's section about an anatomy network."""
     unseen = [score.case for score in scores if not score.seen]
-    held_out = ", ".join(unseen) if facts.name.lists_patients else f"{len(unseen)} of {len(scores)}"
-    return f"""
-## Anatomy network
+    held_out = ", ".join(unseen) if lists_patients else f"{len(unseen)} of {len(scores)}"
+    return f"""{ANATOMY_HEADING}
 A UNet of width 0.25 on images of 128 pixels marks the brain; WMH elsewhere are dropped before anything is measured. It
-marks ventricles, cerebellum with brainstem, the left half and the cortex too, which nothing reported uses yet. Trained
+marks ventricles, cerebellum with brainstem, the left half and the cortex too, for the places of lesions. Trained
 on drawn scans (`training.synthesis.stream`) and on masks of the scans above, without the cases {held_out or "none"}.
 
 | measure | cases that it never saw | cases that it saw |

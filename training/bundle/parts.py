@@ -74,7 +74,7 @@ def read_parts(
         raise OtherRun(f"{wrong[0]}: needs --target wmh, because it goes into the bundle of that training")
     return BundleParts(
         None if ventricles is None else _ventricles(ventricles, plan),
-        None if anatomy is None else _anatomy(anatomy),
+        None if anatomy is None else read_anatomy(anatomy),
         None if baseline is None else _baseline(baseline, plan),
     )
 
@@ -106,7 +106,13 @@ def _ventricles(run: Path, plan: TrainingPlan) -> VentricleRun:
     return VentricleRun(weights, recipe, patients, found)
 
 
-def _anatomy(run: Path) -> AnatomyRun:
+def read_anatomy(run: Path) -> AnatomyRun:
+    """A finished training of an anatomy network with its scores.
+
+    Raises:
+        OtherRun: not finished, or not scored.
+    """
+
     def read() -> tuple[AnatomyScore, ...]:
         (run / WEIGHTS_NAME).stat()
         return tuple(AnatomyScore(**score) for score in json.loads((run / SCORES_NAME).read_bytes()))

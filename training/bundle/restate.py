@@ -52,8 +52,12 @@ def restate(
 
 
 def _with_doubt(card: str, old: str, new: str, doubt: str) -> str:
-    """The card with the section in place of an earlier one, before what the model must not be trusted with."""
     card = card.replace(f" {old}\n", f" {new}\n", 1)
-    card = re.sub(rf"{re.escape(DOUBT_HEADING)}\n.*?(?=^## |\Z)", "", card, flags=re.DOTALL | re.MULTILINE)
-    section = f"{DOUBT_HEADING}\n{doubt.strip()}\n\n"
+    return with_section(card, DOUBT_HEADING, doubt)
+
+
+def with_section(card: str, heading: str, text: str) -> str:
+    """The card with a section in place of an earlier one, before what the model must not be trusted with."""
+    card = re.sub(rf"{re.escape(heading)}\n.*?(?=^## |\Z)", "", card, flags=re.DOTALL | re.MULTILINE)
+    section = f"{heading}\n{text.strip()}\n\n"
     return card.replace(_BEFORE, f"{section}{_BEFORE}", 1) if _BEFORE in card else f"{card.rstrip()}\n\n{section}"
