@@ -90,14 +90,17 @@ def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDA
         spacing_mm: of rows and of columns.
     """
     cores = np.stack([_edge_mm(plane, spacing_mm) > _BRIDGE_MM / 2 for plane in mask])
-    labels, count = ndimage.label(cores, structure=_NEIGHBOURS)
+    labels, count = ndimage.label(_grown(cores, _BRIDGE_MM / 2, spacing_mm) & mask, structure=_NEIGHBOURS)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)
     sizes[0] = 0
     kept = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
-    # As far as the opening reached, and a pixel more: its corners come back.
-    reach = _BRIDGE_MM / 2 + max(spacing_mm)
-    near = np.stack([_edge_mm(~plane, spacing_mm) <= reach if plane.any() else plane for plane in kept])
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask & near])
+    # A pixel more: the corners that the opening cut come back.
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask & _grown(kept, max(spacing_mm), spacing_mm)])
+
+
+def _grown(mask: NDArray[np.bool_], by_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """The mask with its edge so far out, within each slice."""
+    return np.stack([_edge_mm(~plane, spacing_mm) <= by_mm if plane.any() else plane for plane in mask])
 
 
 def _edge_mm(plane: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.float64]:

@@ -44,10 +44,14 @@ def test_small_bodies_beside_the_brain_are_none_of_it() -> None:
     mask[1, 20:24, 20:24] = False
     mask[1:3, 45:55, 10:22] = True
     mask[0, 50:53, 50:53] = True
+    mask[3, 20:23, 40:50] = True  # muscle on a thin bridge
+    mask[3, 16:26, 50:56] = True
     cleaned = clean_brain(mask, (1.0, 1.0))
     assert cleaned[1, 21, 21]
     assert cleaned[2, 50, 15]
     assert not cleaned[0, 51, 51]
+    assert not cleaned[3, 21, 53]
+    assert cleaned[3, 21, 39]
 
 
 def test_parts_lie_in_the_brain_on_the_native_grid() -> None:

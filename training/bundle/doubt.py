@@ -151,14 +151,18 @@ def served_index(scan: DoubtedScan, ratio: float) -> float | None:
 
 
 def limit_of(scans: Sequence[DoubtedScan]) -> ReviewLimit:
-    """The limit, from labelled and drawn scans, each by members that never saw it.
+    """The limit, from labelled and drawn scans, each by members that never saw it; real and drawn are two groups.
 
     Raises:
         BadCohort: none of them is poor.
     """
     ratio = ratio_of(scans)
-    known = [(served_index(one, ratio), one.dsc) for one in scans]
-    return derive_limit([ScoredScan(index, dsc) for index, dsc in known if index is not None and dsc is not None])
+    groups: dict[bool, list[ScoredScan]] = {False: [], True: []}
+    for scan in scans:
+        index = served_index(scan, ratio)
+        if index is not None and scan.dsc is not None:
+            groups[scan.group == DRAWN].append(ScoredScan(index, scan.dsc))
+    return derive_limit(list(groups.values()))
 
 
 def document_of(scans: Sequence[DoubtedScan], limit: ReviewLimit, bundle: ModelBundle) -> dict[str, Any]:
@@ -197,7 +201,8 @@ def in_words(document: dict[str, Any]) -> str:
     correlation = "undefined" if limit["correlation"] is None else f"{limit['correlation']:.2f}"
     return f"""
 Results with an uncertainty index above **{limit["limit"]:.3f}** are sent to review. The aim: of the scans with a DSC
-below {POOR_BELOW_DSC:g}, at least {CATCH:.0%} are sent, and of the others as few as that allows. Derived from
+below {POOR_BELOW_DSC:g}, at least {CATCH:.0%} are sent, of the real and of the drawn ones, and of the others as few as
+that allows. Derived from
 {limit["scans"]} scans with a mask, {limit["poor"]} of them that poor, by members that never saw the patient:
 {limit["caught"]:.0%} of the poor that have an index are sent, and {limit["sent"]:.0%} of all, on the scans that the
 limit was chosen by; r of index and DSC {correlation}.

@@ -46,20 +46,25 @@ class ReviewLimit:
     poor: int
 
 
-def derive_limit(scans: Sequence[ScoredScan], catch: float = CATCH, poor_below: float = POOR_BELOW_DSC) -> ReviewLimit:
-    """The highest limit that catches at least `catch` of the scans whose DSC is below `poor_below`.
+def derive_limit(
+    groups: Sequence[Sequence[ScoredScan]], catch: float = CATCH, poor_below: float = POOR_BELOW_DSC
+) -> ReviewLimit:
+    """The highest limit that catches at least `catch` of the scans of each group whose DSC is below `poor_below`.
+
+    Of each group: many drawn scans that are hard would else speak for the few real ones.
 
     Raises:
         BadCohort: no scan is that poor, so that nothing can be learnt of them.
     """
-    index, dsc = np.array([one.index for one in scans]), np.array([one.dsc for one in scans])
-    poor = dsc < poor_below
-    if not poor.any():
+    scans = [scan for group in groups for scan in group]
+    of_poor = [np.sort([scan.index for scan in group if scan.dsc < poor_below]) for group in groups]
+    # So many of the poor of a group may stay at or under the limit.
+    lowest = [indices[int(np.floor((1 - catch) * len(indices) + 1e-9))] for indices in of_poor if len(indices)]
+    if not lowest:
         raise BadCohort(f"expected scans with a DSC under {poor_below:g}, got {len(scans)} scans without one")
-    ascending = np.sort(index[poor])
-    # So many of the poor may stay at or under the limit.
-    missed = int(np.floor((1 - catch) * len(ascending) + 1e-9))
-    limit = float(np.nextafter(ascending[missed], 0.0))
+    limit = float(np.nextafter(min(lowest), 0.0))
+    index, dsc = np.array([scan.index for scan in scans]), np.array([scan.dsc for scan in scans])
+    poor = dsc < poor_below
     varied = len(scans) > 2 and index.std() > 0 and dsc.std() > 0
     return ReviewLimit(
         limit=limit,

@@ -168,7 +168,7 @@ def main(
         typer.echo(f"acute infarcts called WMH: {share:.1%} of their pixels, {most_strokes} slices")
     scored = [ScoredScan(score.index, score.dsc) for score in scores if score.index is not None]
     pairs = [VolumePair(score.patient, score.manual_ml, score.predicted_ml) for score in scores]
-    for derive in (lambda: derive_limit(scored), lambda: calibrate(pairs)):
+    for derive in (lambda: derive_limit([scored]), lambda: calibrate(pairs)):
         try:
             typer.echo(str(derive()))
         except BadCohort as error:
