@@ -138,6 +138,6 @@ if [ "$start" = yes ]; then
   systemctl daemon-reload
   systemctl start wmh-node.target
 fi
-echo "installed. Next: set peers and destinations in /etc/wmh-node/wmh-node.toml, then
+echo "installed. Next: wmh-node setup --out /etc/wmh-node/wmh-node.toml (or edit that file), then
   WMH_NODE_CONFIG=/etc/wmh-node/wmh-node.toml wmh-node config check
   systemctl restart wmh-node.target"

@@ -70,7 +70,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         _finding("model", lambda: _check_model(settings)),
         *(_finding(what, look) for what, look in (*network_checks(settings), *tls_checks(settings))),
         *(
-            _finding(f"destination {one.name}", lambda one=one: _check_destination(settings, one))
+            _finding(f"destination {one.name}", lambda one=one: check_destination(settings, one))
             for one in settings.destinations
         ),
         *(_finding(f"notifications by {one.name}", one.check) for one in channels_of(settings)),
@@ -122,7 +122,7 @@ def _check_database(url: str) -> str:
         return "SQLite, will be made by `wmh-node serve`"
     status = check_schema(url)
     if not status.is_current:
-        raise WmhNodeError("the schema is not current: run `wmh-node db upgrade`")
+        raise WmhNodeError(f"the schema is not current ({status}): {status.remedy}")
     return "reachable, schema is current"
 
 
@@ -146,8 +146,12 @@ def _model_words(model: dict[str, str]) -> str:
     return f"{model['name']} {model['version']}, digest {model['digest'][:12]}, {model['why']}"
 
 
-def _check_destination(settings: Settings, destination: Destination | WebDestination) -> str:
+def check_destination(settings: Settings, destination: Destination | WebDestination) -> str:
+    """That it answers and accepts what it would be sent, in words.
 
+    Raises:
+        WmhNodeError: it does not, with what to do.
+    """
     tls = settings.client_tls(destination)
     if isinstance(destination, WebDestination):
         look_at_service(WebCall(destination, tls))

@@ -34,6 +34,7 @@ def _command(name: str, summary: str, *, module: str | None = None, group: bool 
 
 
 COMMANDS = (
+    _command("setup", "Ask six questions, try each answer live, and write the settings file with comments."),
     _command("serve", "Run receiver, worker, deliverer and page; each is started again when it ends."),
     _command("status", "Show whether the node is well: roles, queue, failures, disk, last result."),
     _command("receive", "Receive DICOM by C-STORE into the inbox, until a signal ends it."),

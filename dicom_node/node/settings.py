@@ -376,6 +376,18 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         raise ConfigurationError(_explain(error, config)) from error
 
 
+def settings_of(values: Mapping[str, Any]) -> Settings:
+    """Settings of these values and the defaults, without the environment.
+
+    Raises:
+        ConfigurationError: names the setting, what was expected and what came.
+    """
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, None)) from error
+
+
 def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]:
     """Environment variables with our prefix that no setting reads: mostly typing errors."""
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields}
