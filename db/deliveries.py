@@ -16,10 +16,11 @@ from db.engine.database import Database
 from db.engine.values import storable
 from db.job_events import note
 from db.records import Delivery, DeliveryKind, DeliveryState, JobState, Proof, delivery_of
-from db.schema import deliveries, jobs, series
+from db.schema import deliveries, jobs
 from db.series import jobs_of_series
 from db.settling import advance, end_job, end_with_reason, owned, remove, results_of
 from db.supersede import forget_answers
+from db.time_to_result import seconds_to_result
 from db.transitions import JobAction, move
 
 # What a destination has is not sent again when the files are lost.
@@ -236,14 +237,7 @@ class DeliveryTable:
 
     def seconds_to_result(self, job_id: int) -> float | None:
         """From the last image of the job's series to the job's end; None while the job is not done."""
-        query = (
-            select(jobs.c.ended_at, series.c.last_received_at)
-            .join(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
-            .where(jobs.c.id == job_id, jobs.c.state == JobState.DONE.value, jobs.c.ended_at.is_not(None))
-        )
-        with self._database.read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else max(0.0, float((row.ended_at - row.last_received_at).total_seconds()))
+        return seconds_to_result(self._database, job_id)
 
     def states_of(self, job_ids: Collection[int]) -> dict[int, builtins.list[dict[str, str]]]:
         """For a list of jobs: what each of their deliveries brings, where, and its state."""

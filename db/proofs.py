@@ -30,6 +30,7 @@ from db.records import (
 )
 from db.schema import commitments, deliveries
 from db.settling import advance, end_job, end_with_reason, locked, owned
+from db.time_to_result import seconds_to_proof, seconds_to_result
 from db.transitions import lock_job
 
 # As the index names it.
@@ -172,6 +173,14 @@ class ProofTable:
             )
             _take(connection, job, delivery, {one.file for one in objects}, lacking, now)
             return ReportOutcome.TAKEN
+
+    def seconds_to_proof(self, transaction_uid: str) -> float | None:
+        """From the last image to the end of the job that this report has ended; None when it ended none."""
+        return seconds_to_proof(self._database, transaction_uid)
+
+    def seconds_to_result(self, job_id: int) -> float | None:
+        """From the last image to the end of the job; None while it is not done."""
+        return seconds_to_result(self._database, job_id)
 
     # Any proof
 

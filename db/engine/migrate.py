@@ -43,7 +43,7 @@ def upgrade(url: str) -> SchemaStatus:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
             status = schema_status(connection)
             if not status.is_known:
-                raise SchemaOutOfDate(f"{shown(parsed)}: {status}; install that version, or restore a backup")
+                raise SchemaOutOfDate(f"{shown(parsed)}: {status}; {status.remedy}")
             if not status.is_current:
                 command.upgrade(config_for(connection), "head")
                 _require_foreign_keys(connection, parsed)

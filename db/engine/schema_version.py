@@ -34,6 +34,11 @@ class SchemaStatus:
         """True when this version can work with it."""
         return self.current == self.head
 
+    @property
+    def remedy(self) -> str:
+        """What to do where it cannot work with it. There is no downgrade."""
+        return "run `wmh-node db upgrade`" if self.is_known else "install that version, or restore a backup"
+
     def __str__(self) -> str:
         if self.is_current:
             return f"revision {self.head}, current"

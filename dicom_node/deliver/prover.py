@@ -180,6 +180,8 @@ class Prover:
             self._proofs.lacking(delivery.id, self._owner, files)
             return "missing"
         self._proofs.proven(delivery.id, self._owner, "lists every object")
+        if (waited := self._proofs.seconds_to_result(delivery.job_id)) is not None:
+            metrics.result_proven(waited)
         return "verified"
 
     def _later(self, delivery: Delivery, reason: str) -> str:

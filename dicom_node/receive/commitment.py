@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from dicom_node.node import metrics
 from dicom_node.node.commitment import (
     ALL_COMMITTED,
     CLASS_INSTANCE_CONFLICT,
@@ -116,6 +117,8 @@ class CommitmentDesk:
             return Reply(Status.NO_SUCH_EVENT, f"expected event type 1 or 2, got {command.type_id}")
         with self._exclusive():
             outcome = self._proofs.report(said.transaction_uid, said.committed_uids(), said.failure_words())
+        if outcome == "taken" and (seconds := self._proofs.seconds_to_proof(said.transaction_uid)) is not None:
+            metrics.result_proven(seconds)
         if outcome == "unknown":
             return Reply(Status.PROCESSING_FAILURE, "this transaction was not asked for here")
         return Reply(Status.SUCCESS)

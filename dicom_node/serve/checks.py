@@ -88,7 +88,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
     try:
         status = check_schema(settings.database_url)
         if not status.is_current:
-            words = f"its schema is not what this version needs ({status}): run `wmh-node db upgrade`"
+            words = f"its schema is not what this version needs ({status}): {status.remedy}"
             return NodeState((Check("database", Level.CRITICAL, words), *fixed), (), None)
         with closing(open_(settings.database_url)) as database:
             roles = tuple(RoleTable(database).list(ALIVE_SECONDS))

@@ -26,4 +26,4 @@ def require_current(url: str) -> None:
     """
     status = check(url)
     if not status.is_current:
-        raise ConfigurationError(f"the database's schema is not current ({status}): run `wmh-node db upgrade`")
+        raise ConfigurationError(f"the database's schema is not current ({status}): {status.remedy}")

@@ -17,6 +17,7 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from db.models import ModelTable
 from dicom_node.node.settings import Settings
+from dicom_node.web.looks import Looks
 from dicom_node.web.people.first_link import FirstLink
 from dicom_node.web.pictures.slices import SliceRoom
 
@@ -92,6 +93,11 @@ class Site:
     def slices(self) -> SliceRoom:
         """Pictures of slices."""
         return SliceRoom(self.settings.storage.absolute(), self.inbox)
+
+    @cached_property
+    def looks(self) -> Looks:
+        """Who looked at images."""
+        return Looks(self.database)
 
     @property
     def is_on_loopback(self) -> bool:

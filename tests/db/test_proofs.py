@@ -6,13 +6,14 @@ import re
 
 import pytest
 from support.clock import ManualClock
-from support.received import series_uid
+from support.received import instance, series_uid
 
 from db import delivery_transitions
 from db.deliveries import DeliveryTable
 from db.delivery_transitions import DELIVERY_TRANSITIONS, DeliveryAction, after
 from db.engine import Database
 from db.errors import IllegalTransition, LeaseLost
+from db.inbox import Inbox
 from db.jobs import JobTable
 from db.proofs import RESEND_AFTER, ProofTable
 from db.records import (
@@ -74,6 +75,24 @@ class TestProofTable:
     def standing(self, job_id: int) -> tuple[str, str]:
         (delivery,) = self.deliveries.list(job_id)
         return str(delivery.state), str(self.jobs.get(job_id).state)
+
+    def test_the_report_that_ends_a_job_gives_the_time_to_its_result(self, database: Database) -> None:
+        """From the last image to the proof, for the report that ended the job and for no other."""
+        inbox = Inbox(database)
+        association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "r")
+        inbox.record([instance(series_uid(1), 1, association)])
+        job_id = self.stored()
+        self.ask("1.2.9", wait_seconds=10)
+        self.clock.pass_seconds(10)
+        self.ask("1.2.10")
+        assert self.proofs.seconds_to_result(job_id) is None
+        assert self.proofs.seconds_to_proof("1.2.10") is None
+        self.clock.pass_seconds(90)
+        self.proofs.report("1.2.10", _UIDS, {})
+        self.clock.pass_seconds(5)
+        self.proofs.report("1.2.9", _UIDS, {})
+        assert self.proofs.seconds_to_proof("1.2.10") == self.proofs.seconds_to_result(job_id) == 100.0
+        assert self.proofs.seconds_to_proof("1.2.9") is None
 
     def test_done_means_proven(self) -> None:
         """Stored is not done where a proof is promised: the report makes it committed, and the job done, once."""

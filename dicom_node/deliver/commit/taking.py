@@ -5,6 +5,7 @@ from __future__ import annotations
 from db.proofs import ProofTable
 from db.records import ReportOutcome
 from dicom_node.deliver.commit.ask import TakeReport
+from dicom_node.node import metrics
 from dicom_node.node.commitment import CommitmentData, report_status
 
 
@@ -13,6 +14,8 @@ def take_report(proofs: ProofTable) -> TakeReport:
 
     def take(report: CommitmentData) -> int:
         outcome = proofs.report(report.transaction_uid, report.committed_uids(), report.failure_words())
+        if outcome is ReportOutcome.TAKEN and (seconds := proofs.seconds_to_proof(report.transaction_uid)) is not None:
+            metrics.result_proven(seconds)
         return report_status(outcome is not ReportOutcome.UNKNOWN)
 
     return take

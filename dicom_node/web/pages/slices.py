@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from db.audit import record_action
 from db.errors import UnknownRow
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.web.answers import page, refusal
@@ -26,9 +25,7 @@ def show(visit: Visit) -> Response:
         return refusal(visit, 404, f"Job {job.id} has no result whose images could be shown.")
     asked = visit.number("slice")
     at = found.fullest if asked is None else min(max(asked - 1, 0), len(found.plain) - 1)
-    if asked is None:
-        with visit.site.database.write() as connection:
-            record_action(connection, visit.site.database.clock(), visit.who, "look at images", job.id, "")
+    visit.site.looks.note(visit.who, job)
     return page(
         visit, "slices.html", job=job, at=at, count=len(found.plain), found=found, mask=visit.query.get("mask") != "0"
     )
@@ -40,6 +37,7 @@ def slice_png(visit: Visit) -> Response:
     found = visit.site.slices.pictures(job)
     if found is None or number is None or not 0 < number <= len(found.plain):
         raise UnknownRow(f"job {job.id} has no such slice")
+    visit.site.looks.note(visit.who, job)
     images = found.plain if visit.query.get("mask") == "0" else found.marked
     return Response(images[number - 1], media_type="image/png", headers=_KEPT)
 
@@ -50,4 +48,5 @@ def page_png(visit: Visit) -> Response:
     files = visit.site.slices.page_files(job.id)
     if number is None or not 0 < number <= len(files):
         raise UnknownRow(f"job {job.id} has no such page")
+    visit.site.looks.note(visit.who, job)
     return Response(drawn_page(files[number - 1]), media_type="image/png", headers=_KEPT)
