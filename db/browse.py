@@ -94,7 +94,7 @@ class Outcome:
     seconds: float | None
 
 
-_SCANNER: Final = (
+SCANNER: Final = (
     select(associations.c.calling_ae_title)
     .join(series_associations, series_associations.c.association_id == associations.c.id)
     .where(series_associations.c.series_instance_uid == jobs.c.series_instance_uid)
@@ -114,7 +114,7 @@ _LINE: Final = (
     jobs.c.created_at,
     jobs.c.updated_at,
     jobs.c.ended_at,
-    _SCANNER,
+    SCANNER,
     jobs.c.measurements,
 )
 
@@ -185,7 +185,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
 def outcomes(database: Database, since: datetime, limit: int) -> list[Outcome]:
     """What became of the jobs that were made since, newest first, at most `limit` of them."""
     query = (
-        select(jobs.c.state, jobs.c.code, _SCANNER, jobs.c.created_at, jobs.c.ended_at, series.c.last_received_at)
+        select(jobs.c.state, jobs.c.code, SCANNER, jobs.c.created_at, jobs.c.ended_at, series.c.last_received_at)
         .outerjoin(series, series.c.series_instance_uid == jobs.c.series_instance_uid)
         .where(jobs.c.created_at >= since)
         .order_by(jobs.c.created_at.desc())

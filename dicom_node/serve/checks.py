@@ -17,17 +17,20 @@ from db.audit_exports import AuditExportTable
 from db.engine import Database, open_database
 from db.engine.schema_version import check as check_schema
 from db.errors import DatabaseError
+from db.models import ModelTable
 from db.notifications import NotificationTable
 from db.overview import overview
-from db.records import DeliveryState, JobState, Notification, NotificationState, Overview, RunningRole
+from db.records import DeliveryState, JobState, Notification, NotificationState, Overview, Promotion, RunningRole
 from db.retention import RetentionTable
 from db.roles import RoleTable
+from db.shares import counts_by_sender
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.held import deliveries_are_held
 from dicom_node.node.mail_settings import WorkingWeek
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import inspect
+from dicom_node.serve.unusual import BEFORE, RECENT, unusual_senders
 from dicom_node.upkeep.audit.export import Repository
 
 # A role gives a heartbeat every ten seconds; six that fail are no accident.
@@ -37,6 +40,8 @@ _RECENT: Final = timedelta(days=1)
 _OLD_QUEUE: Final = timedelta(minutes=30)
 _OLD_WAITING: Final = timedelta(hours=1)
 _OLD_DELIVERY: Final = timedelta(hours=1)
+# A worker takes another model between two jobs.
+_MODEL_CHANGE: Final = timedelta(minutes=30)
 _OLD_MESSAGE: Final = timedelta(minutes=30)
 _MOST_UNSENT: Final = 200
 _LOW_BYTES: Final = 5 * 1024**3
@@ -94,6 +99,8 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
             roles = tuple(RoleTable(database).list(ALIVE_SECONDS))
             found = overview(database, database.clock() - _RECENT)
             set_aside = RetentionTable(database).count_set_aside()
+            live = ModelTable(database).live() if settings.model is None else None
+            counts = counts_by_sender(database, found.at - BEFORE, found.at - RECENT)
             audit_trouble = AuditExportTable(database).state(_repository(settings))
             unsent = NotificationTable(database).list(_MOST_UNSENT, [NotificationState.PENDING])
     except DatabaseError as error:
@@ -101,13 +108,14 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
     checks = (
         Check("database", Level.OK, str(status)),
         *(_role(name, roles) for name in NEEDED_ROLES),
-        *_model(roles),
+        *_model(roles, live, found.at),
         *fixed,
         _queue(found),
         _waiting(found),
         _failures(found),
         *_set_aside(set_aside),
         *_held(settings),
+        *(Check(f"sender {sender}", Level.WARNING, words) for sender, words in unusual_senders(counts)),
         *_deliveries(found, settings),
         Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
         _last_image(found, settings),
@@ -129,13 +137,16 @@ def _role(name: str, roles: Sequence[RunningRole]) -> Check:
     return Check(name, Level.OK, "runs on " + ", ".join(f"{role.host} (process {role.process_id})" for role in running))
 
 
-def _model(roles: Sequence[RunningRole]) -> Iterator[Check]:
+def _model(roles: Sequence[RunningRole], live: Promotion | None, now: datetime) -> Iterator[Check]:
     workers = [role for role in roles if role.role == "work"]
     if not workers:
         return
     digests = sorted({role.model_digest[:12] for role in workers if role.model_digest})
     if not digests:
         words = "no worker has loaded one yet; if it lasts, look at the worker's log and run `wmh-node config check`"
+        yield Check("model", Level.WARNING, words)
+    elif live is not None and now - live.at > _MODEL_CHANGE and live.digest[:12] not in digests:
+        words = f"{live.digest[:12]} is live, but workers serve {', '.join(digests)}: look at their log"
         yield Check("model", Level.WARNING, words)
     elif len(digests) > 1:
         words = f"workers serve different ones: {', '.join(digests)}; compare with `wmh-node models list`"
