@@ -62,8 +62,8 @@ class CommitmentAnswerTable:
         values = {
             "transaction_uid": transaction_uid,
             "calling_ae_title": calling_ae_title,
-            "committed": [list(one) for one in committed],
-            "failed": [list(one) for one in failed],
+            "committed": [list(pair) for pair in committed],
+            "failed": [list(entry) for entry in failed],
             "state": PENDING if separately else OFFERED,
             "attempts": 0,
             "not_before": now,
@@ -150,7 +150,7 @@ def _answer_of(row: Row[Any]) -> CommitmentAnswer:
         id=row.id,
         transaction_uid=row.transaction_uid,
         calling_ae_title=row.calling_ae_title,
-        committed=tuple((one[0], one[1]) for one in row.committed),
-        failed=tuple((one[0], one[1], int(one[2])) for one in row.failed),
+        committed=tuple((pair[0], pair[1]) for pair in row.committed),
+        failed=tuple((entry[0], entry[1], int(entry[2])) for entry in row.failed),
         attempts=row.attempts,
     )

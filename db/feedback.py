@@ -61,7 +61,7 @@ class FeedbackTable:
             made = [_insert(connection, row, now) for row in connection.execute(query).all()]
             if closes:
                 mark_closed(connection, series_instance_uid, instance_count)
-        return [one for one in made if one is not None]
+        return [number for number in made if number is not None]
 
     # Working
 
@@ -293,9 +293,9 @@ def _audited(after: Feedback) -> tuple[str, int | None, str]:
     return "feedback accepted", after.job_id, detail
 
 
-def comparison_in_figures(one: Feedback) -> str:
+def comparison_in_figures(feedback: Feedback) -> str:
     """The comparison of a correction with the model's own mask, in one line."""
-    if (found := one.comparison) is None:
+    if (found := feedback.comparison) is None:
         return "the model's own mask no longer exists, so nothing is compared"
     model = found["model"]
     return (

@@ -119,7 +119,9 @@ class Inbox:
         now = self._database.clock()
         with self._database.write() as connection:
             known = self._touch_series(connection, batch, now)
-            outcomes = [self._insert(connection, one, known[one.series_instance_uid], now) for one in batch]
+            outcomes = [
+                self._insert(connection, instance, known[instance.series_instance_uid], now) for instance in batch
+            ]
             self._count(connection, batch, outcomes, known)
             pairs = self._link(connection, batch, outcomes, now)
         self._remember(pairs)  # only now: the transaction has happened
@@ -129,7 +131,7 @@ class Inbox:
         self, connection: Connection, batch: Sequence[ReceivedInstance], now: datetime
     ) -> dict[str, _Known]:
         """Make, or lock, the rows of the batch's series; returns what each has."""
-        studies = {one.series_instance_uid: one.study_instance_uid for one in batch}
+        studies = {instance.series_instance_uid: instance.study_instance_uid for instance in batch}
         return {
             uid: _Known(
                 *connection.execute(
@@ -140,39 +142,44 @@ class Inbox:
             for uid in sorted(studies)  # one order for all receivers: no deadlock
         }
 
-    def _insert(self, connection: Connection, one: ReceivedInstance, known: _Known, now: datetime) -> RecordOutcome:
+    def _insert(
+        self, connection: Connection, instance: ReceivedInstance, known: _Known, now: datetime
+    ) -> RecordOutcome:
         is_conflict = connection.execute(
             self._statements.insert_instance,
             {
-                "series_instance_uid": one.series_instance_uid,
+                "series_instance_uid": instance.series_instance_uid,
                 "ordinal": known.instances + 1,
-                "sop_instance_uid": one.sop_instance_uid,
-                "sha256": one.sha256,
-                "sop_class_uid": one.sop_class_uid,
-                "study_instance_uid": one.study_instance_uid,
-                "transfer_syntax_uid": one.transfer_syntax_uid,
-                "path": one.path,
-                "size_bytes": one.size_bytes,
-                "association_id": one.association_id,
+                "sop_instance_uid": instance.sop_instance_uid,
+                "sha256": instance.sha256,
+                "sop_class_uid": instance.sop_class_uid,
+                "study_instance_uid": instance.study_instance_uid,
+                "transfer_syntax_uid": instance.transfer_syntax_uid,
+                "path": instance.path,
+                "size_bytes": instance.size_bytes,
+                "association_id": instance.association_id,
                 "received_at": now,
-                "known_uid": one.sop_instance_uid,
-                "known_series": one.series_instance_uid,
+                "known_uid": instance.sop_instance_uid,
+                "known_series": instance.series_instance_uid,
             },
         ).scalar_one_or_none()
         if is_conflict is None:
             # Its file was written again, whether it had been removed or not.
-            connection.execute(_UNPURGE, {"uid": one.sop_instance_uid, "digest": one.sha256})
+            connection.execute(_UNPURGE, {"uid": instance.sop_instance_uid, "digest": instance.sha256})
             if known.conflicts:
-                self._note_return(connection, one, known, now)
+                self._note_return(connection, instance, known, now)
             return RecordOutcome.DUPLICATE
         known.instances += 1
         known.conflicts += bool(is_conflict)
         return RecordOutcome.CONFLICT if is_conflict else RecordOutcome.NEW
 
-    def _note_return(self, connection: Connection, one: ReceivedInstance, known: _Known, now: datetime) -> None:
+    def _note_return(self, connection: Connection, instance: ReceivedInstance, known: _Known, now: datetime) -> None:
         """Where other bytes of this UID came since, its earlier bytes are the last again: a correction taken back."""
-        where = {"series_instance_uid": one.series_instance_uid, "sop_instance_uid": one.sop_instance_uid}
-        if connection.execute(_LAST_BYTES, where).scalar() in (None, one.sha256):  # None: the row is another series'
+        where = {"series_instance_uid": instance.series_instance_uid, "sop_instance_uid": instance.sop_instance_uid}
+        if connection.execute(_LAST_BYTES, where).scalar() in (
+            None,
+            instance.sha256,
+        ):  # None: the row is another series'
             return
         known.instances += 1
         known.returns += 1
@@ -181,8 +188,8 @@ class Inbox:
             {
                 **where,
                 "ordinal": known.instances,
-                "sha256": one.sha256,
-                "association_id": one.association_id,
+                "sha256": instance.sha256,
+                "association_id": instance.association_id,
                 "received_at": now,
             },
         )
@@ -195,8 +202,8 @@ class Inbox:
         known: Mapping[str, _Known],
     ) -> None:
         by_series: dict[str, Counter[RecordOutcome]] = {}
-        for one, outcome in zip(batch, outcomes, strict=True):
-            by_series.setdefault(one.series_instance_uid, Counter())[outcome] += 1
+        for instance, outcome in zip(batch, outcomes, strict=True):
+            by_series.setdefault(instance.series_instance_uid, Counter())[outcome] += 1
         for uid, of_series in by_series.items():
             duplicates = of_series[RecordOutcome.DUPLICATE]
             values = {
@@ -216,8 +223,8 @@ class Inbox:
     ) -> set[tuple[str, int]]:
         """Tie series to associations, once; count duplicates."""
         duplicates: dict[tuple[str, int], int] = {}
-        for one, outcome in zip(batch, outcomes, strict=True):
-            pair = (one.series_instance_uid, one.association_id)
+        for instance, outcome in zip(batch, outcomes, strict=True):
+            pair = (instance.series_instance_uid, instance.association_id)
             duplicates[pair] = duplicates.get(pair, 0) + (outcome is RecordOutcome.DUPLICATE)
         for pair in sorted(duplicates):
             if duplicates[pair] or pair not in self._known_pairs:
@@ -407,7 +414,7 @@ def _first_instances(
         arrived = arrived.where(instances.c.ordinal <= instance_count)
         returned = returned.where(returned_instances.c.ordinal <= instance_count)
     found = [StoredInstance(**row._mapping) for row in connection.execute(arrived.order_by(instances.c.ordinal))]
-    if any(one.is_conflict for one in found):
+    if any(instance.is_conflict for instance in found):
         found += [StoredInstance(**row._mapping) for row in connection.execute(returned)]
     return sorted(found, key=lambda one: one.ordinal)
 

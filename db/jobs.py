@@ -113,7 +113,7 @@ class JobTable:
                 return get_job_of(connection, series_instance_uid, instances_digest)
             supersede(connection, earlier, job, now)
             if corrected_from is not None:
-                correct_patient(connection, [one for one in earlier if one.instance_count < corrected_from], job, now)
+                correct_patient(connection, [job for job in earlier if job.instance_count < corrected_from], job, now)
             waited = None if row is None else (now - row.last_received_at).total_seconds()
             note(connection, job.id, now, "queued", _queued_words(job, waited))
             return job
@@ -315,7 +315,9 @@ class JobTable:
         with self._database.write() as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, answers, now)
-            remarks = f"; {', '.join(one.destination for one in due)} will get a refusal report" if due else ""
+            remarks = (
+                f"; {', '.join(delivery.destination for delivery in due)} will get a refusal report" if due else ""
+            )
             remarks += f"; {remark}" if remark else ""
             return move(
                 connection, job, JobAction.REJECT, JobState.REJECTED, now, "rejected", f"{reason} [{code}]{remarks}",
@@ -462,7 +464,9 @@ class JobTable:
                 return []
             uids = sorted(resent)
             batches = [uids[first : first + _BATCH] for first in range(0, len(uids), _BATCH)]
-            ids = sorted(one for uids in batches for one in connection.execute(SENT_AGAIN, {"uids": uids}).scalars())
+            ids = sorted(
+                job_id for uids in batches for job_id in connection.execute(SENT_AGAIN, {"uids": uids}).scalars()
+            )
         retried = []
         for job_id in ids:
             with suppress(IllegalTransition):  # another process was first, or a newer job came
@@ -490,8 +494,12 @@ class JobTable:
             retried, the refusal report sent before counts when the retry gave none.
         """
         with self._database.read() as connection:
-            earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id < job.id]
-            found = (_report_out(connection, one) for one in reversed(earlier))
+            earlier = [
+                earlier_job
+                for earlier_job in jobs_of_series(connection, job.series_instance_uid)
+                if earlier_job.id < job.id
+            ]
+            found = (_report_out(connection, earlier_job) for earlier_job in reversed(earlier))
             return next((report for report in found if report), None)
 
     def count_rejected(self, study_instance_uid: str, code: str) -> int:
@@ -544,7 +552,7 @@ def list_query(states: Collection[JobState] | None, limit: int | None) -> Any:
     newest = select(jobs).order_by(jobs.c.id.desc()).limit(limit)
     if states is None:
         return newest
-    parts = [newest.where(*_in_state(state)).subquery() for state in sorted({JobState(one) for one in states})]
+    parts = [newest.where(*_in_state(state)).subquery() for state in sorted({JobState(name) for name in states})]
     if not parts:
         return newest.where(false())
     merged = union_all(*(select(part) for part in parts)).subquery()
@@ -689,7 +697,8 @@ def _is_out(connection: Connection, job: Job) -> bool:
     rows = connection.execute(select(deliveries).where(results_of(job.id))).all()
     if not rows:
         return job.state is JobState.DONE
-    return any(one.state is DeliveryState.PENDING or one.report_may_be_out for one in map(delivery_of, rows))
+    found = map(delivery_of, rows)
+    return any(delivery.state is DeliveryState.PENDING or delivery.report_may_be_out for delivery in found)
 
 
 def _attempts(job: Job, silent: int) -> str:
@@ -720,15 +729,18 @@ def _made_by(connection: Connection, job: Job, measurements: Mapping[str, Any]) 
         return []
     if job.predecessor_id is None and job.measurements is None:
         return [f"by model {model}"]  # the first of its series: nothing to look for
-    earlier = [one for one in jobs_of_series(connection, job.series_instance_uid) if one.id <= job.id]
-    before = next((one for one in map(_model_in, (one.measurements for one in reversed(earlier))) if one), None)
+    earlier = [
+        earlier_job for earlier_job in jobs_of_series(connection, job.series_instance_uid) if earlier_job.id <= job.id
+    ]
+    models = (_model_in(earlier_job.measurements) for earlier_job in reversed(earlier))
+    before = next((model for model in models if model), None)
     if before is None or before == model:
         return [f"by model {model}"]
     return [f"by model {model}, the earlier result was by {before}"]
 
 
 def _results_written(made_by: Sequence[str], measurements: Mapping[str, Any], due: Sequence[NewDelivery]) -> str:
-    names = ", ".join(one.destination for one in due)
+    names = ", ".join(delivery.destination for delivery in due)
     detail = f"goes to {names}" if names else "no destination is configured, so they stay in the outbox"
     return "; ".join([*made_by, *_compared(measurements), detail])
 
@@ -754,9 +766,9 @@ def _make_due(
 ) -> builtins.list[NewDelivery]:
     """Insert a row for each destination that has none; returns those. The others got it before it was lost."""
     settled = _destinations_of(connection, job_id)
-    due = [one for one in new_deliveries if one.destination not in settled]
+    due = [delivery for delivery in new_deliveries if delivery.destination not in settled]
     if due:
-        connection.execute(insert(deliveries), [delivery_values(job_id, one, now) for one in due])
+        connection.execute(insert(deliveries), [delivery_values(job_id, delivery, now) for delivery in due])
     return due
 
 

@@ -77,7 +77,10 @@ def deliver_first(
         "measurements": dict(measurements),
         "report": None if report is None else dict(report),
         "detail": storable(detail),
-        "new": [{"destination": one.destination, "files": [str(file) for file in one.files]} for one in new_deliveries],
+        "new": [
+            {"destination": delivery.destination, "files": [str(file) for file in delivery.files]}
+            for delivery in new_deliveries
+        ],
     }
     row = connection.execute(_DELIVER, values).first()
     return None if row is None else job_of(row)

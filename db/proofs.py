@@ -85,7 +85,7 @@ class ProofTable:
                 insert(commitments).values(
                     transaction_uid=transaction_uid,
                     delivery_id=delivery_id,
-                    objects=[asdict(one) for one in objects],
+                    objects=[asdict(obj) for obj in objects],
                     state=CommitmentState.MADE.value,
                     made_at=now,
                 )
@@ -159,19 +159,19 @@ class ProofTable:
             ).one()
             if row.state == CommitmentState.ANSWERED.value:
                 return ReportOutcome.REPEATED
-            objects = [CommitmentObject(**one) for one in row.objects]
-            lacking = {one: failed.get(one.sop_instance_uid, "the report does not name it") for one in objects
-                       if one.sop_instance_uid not in committed}  # fmt: skip
+            objects = [CommitmentObject(**obj) for obj in row.objects]
+            lacking = {obj: failed.get(obj.sop_instance_uid, "the report does not name it") for obj in objects
+                       if obj.sop_instance_uid not in committed}  # fmt: skip
             connection.execute(
                 update(commitments)
                 .where(commitments.c.transaction_uid == transaction_uid)
                 .values(
                     state=CommitmentState.ANSWERED.value,
                     ended_at=now,
-                    failures={one.sop_instance_uid: storable(why) for one, why in lacking.items()} or None,
+                    failures={obj.sop_instance_uid: storable(why) for obj, why in lacking.items()} or None,
                 )
             )
-            _take(connection, job, delivery, {one.file for one in objects}, lacking, now)
+            _take(connection, job, delivery, {obj.file for obj in objects}, lacking, now)
             return ReportOutcome.TAKEN
 
     def seconds_to_proof(self, transaction_uid: str) -> float | None:
@@ -283,7 +283,7 @@ def _take(
         detail = f"{delivery.destination}: changes nothing, the delivery is {delivery.state}"
         note(connection, job.id, now, "late report", detail)
         return
-    missing = {one.file: why for one, why in lacking.items() if one.file in delivery.files_to_send}
+    missing = {obj.file: why for obj, why in lacking.items() if obj.file in delivery.files_to_send}
     if missing:
         _lack(connection, job, delivery, missing, now)
     elif set(delivery.files_to_send) <= set(asked):

@@ -140,13 +140,13 @@ def forget_questions(connection: Connection, condition: ColumnElement[bool]) -> 
     )
 
 
-def delivery_values(job_id: int, one: NewDelivery, now: datetime) -> dict[str, Any]:
+def delivery_values(job_id: int, delivery: NewDelivery, now: datetime) -> dict[str, Any]:
     """A row of a delivery that is due now."""
     return {
         "job_id": job_id,
-        "destination": one.destination,
-        "files": [str(file) for file in one.files],
-        "kind": one.kind.value,
+        "destination": delivery.destination,
+        "files": [str(file) for file in delivery.files],
+        "kind": delivery.kind.value,
         "state": DeliveryState.PENDING.value,
         "attempts": 0,
         "refusals": 0,

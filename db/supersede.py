@@ -37,8 +37,8 @@ def correct_patient(connection: Connection, earlier: Sequence[Job], newer: Job, 
     (`db.scans`). What a PACS has is for the PACS to correct; the report of the newer job names it as its predecessor.
     """
     reason = f"the same images arrived again for another patient: superseded by job {newer.id}"
-    for one in earlier:
-        job = lock_job(connection, one.id)
+    for earlier_job in earlier:
+        job = lock_job(connection, earlier_job.id)
         if job.code == PATIENT_CORRECTED:
             continue  # by an earlier correction, which its reason names
         withdraw_deliveries(connection, job.id, now)
@@ -96,7 +96,7 @@ def forget_answers(connection: Connection, job: Job) -> None:
     of_job = deliveries.c.job_id == job.id
     # Locked before they are read: a sender's claim does not lock the job; it has ended now, or finds nothing.
     rows = map(delivery_of, connection.execute(select(deliveries).where(of_job).with_for_update()).all())
-    if job.report is not None and any(one.report_may_be_out for one in rows):
+    if job.report is not None and any(delivery.report_may_be_out for delivery in rows):
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(answered=dict(job.report)))
     remove(connection, of_job)
 

@@ -80,7 +80,8 @@ class WithdrawalTable:
         """Deliveries of a job's results whose destination has something of them, or may have."""
         query = select(deliveries).where(results_of(job_id)).order_by(deliveries.c.id)
         with self._database.read() as connection:
-            return [one for one in map(delivery_of, connection.execute(query)) if may_hold(one)]
+            found = map(delivery_of, connection.execute(query))
+            return [delivery for delivery in found if may_hold(delivery)]
 
     def withdraw(self, job_id: int, by: str, reason: str, notes: Sequence[NewDelivery]) -> Withdrawal:
         """Withdraw a job's results: nothing more of them is sent, a later scan is not compared with them, and each
@@ -115,15 +116,15 @@ class WithdrawalTable:
             ).scalars()
             there = set(known)
             rows = map(delivery_of, connection.execute(select(deliveries).where(results_of(job.id))).all())
-            named = there | {one.destination for one in notes}
+            named = there | {note.destination for note in notes}
             if late := sorted(row.destination for row in rows if may_hold(row) and row.destination not in named):
                 raise IllegalTransition(
                     f"nothing was withdrawn: results of job {job.id} began to go to {', '.join(late)} just now; "
                     "run the command again"
                 )
-            fresh = [one for one in notes if one.destination not in there]
+            fresh = [note for note in notes if note.destination not in there]
             if fresh:
-                connection.execute(insert(deliveries), [delivery_values(job.id, one, now) for one in fresh])
+                connection.execute(insert(deliveries), [delivery_values(job.id, note, now) for note in fresh])
             failed = and_(
                 deliveries.c.job_id == job.id,
                 deliveries.c.kind == DeliveryKind.WITHDRAWAL.value,
@@ -138,7 +139,7 @@ class WithdrawalTable:
                     settled_at=None, reason=None, proof_failures=0, resend=None,
                 )
             )  # fmt: skip
-            names = tuple(sorted(there | {one.destination for one in fresh}))
+            names = tuple(sorted(there | {note.destination for note in fresh}))
             goes = f"a note goes to {', '.join(names)}" if names else "no destination has them"
             detail = f"by {by}: {reason}; {goes}"
             note(connection, job.id, now, WITHDRAWN, detail)

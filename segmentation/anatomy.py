@@ -76,7 +76,7 @@ def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:
         grid: of `anatomy_images`.
     """
     brain = clean_brain(grid.to_native(probabilities[0]) >= PART_THRESHOLD, grid.spacing_mm)
-    others = [(grid.to_native(one) >= PART_THRESHOLD) & brain for one in probabilities[1:]]
+    others = [(grid.to_native(probability) >= PART_THRESHOLD) & brain for probability in probabilities[1:]]
     return Anatomy(brain, *others)
 
 

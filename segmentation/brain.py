@@ -142,7 +142,7 @@ def _brightness(values: NDArray[np.float32], head: Mask, spacing_mm: tuple[float
 
 def _depth(head: Mask, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
     """Distance under the skin in space; the head goes on where the volume ends below and above."""
-    filled = np.stack([ndimage.binary_fill_holes(_closed(one, _OPENING_MM, spacing_mm)) for one in head])
+    filled = np.stack([ndimage.binary_fill_holes(_closed(plane, _OPENING_MM, spacing_mm)) for plane in head])
     around = np.pad(filled, ((0, 0), (1, 1), (1, 1)))
     return np.asarray(ndimage.distance_transform_edt(around, spacing_mm)[:, 1:-1, 1:-1])
 
@@ -170,7 +170,7 @@ def _follow(head: _Head, brightness: float) -> Mask:
     largest = [
         _largest(_eroded(head.tissue(index, brightness), _BRIDGE_MM / 2, spacing)) for index in range(len(head.values))
     ]
-    areas = np.array([one.sum() for one in largest])
+    areas = np.array([plane.sum() for plane in largest])
     start = int(np.median(np.flatnonzero(areas >= _LARGEST_PART * areas.max())))
     brain = np.zeros(head.values.shape, bool)
     brain[start] = middle = _whole(largest[start], head.tissue(start, brightness), spacing)

@@ -186,10 +186,11 @@ def check_golden(bundle: ModelBundle, ensemble: Ensemble) -> GoldenVerdict:
         said = missing if parts is None else np.moveaxis(parts, 0, 1)
         comparisons.append(_Comparison(golden.anatomy, said, PART_THRESHOLD, _tolerance(ensemble.precision, 1)))
     return GoldenVerdict(
-        max_difference=max(one.difference for one in comparisons),
-        flipped=sum(one.flipped for one in comparisons),
+        max_difference=max(comparison.difference for comparison in comparisons),
+        flipped=sum(comparison.flipped for comparison in comparisons),
         # NaN compares to False.
-        passed=ensemble.members == bundle.members and all(one.difference <= one.tolerance for one in comparisons),
+        passed=ensemble.members == bundle.members
+        and all(comparison.difference <= comparison.tolerance for comparison in comparisons),
     )
 
 

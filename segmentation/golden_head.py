@@ -82,7 +82,7 @@ def draw_lesions(size: int) -> NDArray[np.bool_]:
     """
     axis = (np.arange(size) + 0.5) * FIELD_OF_VIEW_MM / size - FIELD_OF_VIEW_MM / 2
     rows, columns = np.meshgrid(axis, axis, indexing="ij")
-    strengths = [[_blob(one, index, rows, columns, 3.0) for one in _LESIONS] for index in range(SLICES)]
+    strengths = [[_blob(lesion, index, rows, columns, 3.0) for lesion in _LESIONS] for index in range(SLICES)]
     return np.asarray(np.max(strengths, axis=1) >= 0.5)
 
 
@@ -94,9 +94,9 @@ def _draw_slice(
     coarse, fine = (_noise(random, rows.shape, mm / pixel_mm) for mm in (7.0, 1.2))
     cortex = _inside(12.0 + 4.0 * coarse - (head - 14.0))  # grey matter: an uneven ribbon under the skull
     brain = _WHITE + (_GREY - _WHITE) * cortex + 5.0 * coarse + 2.0 * fine
-    lesions = np.max([_blob(one, index, rows, columns, 3.0) for one in _LESIONS], axis=0)
+    lesions = np.max([_blob(lesion, index, rows, columns, 3.0) for lesion in _LESIONS], axis=0)
     brain = brain + lesions * (_LESION - brain)
-    fluid = np.max([_pair(one, index, rows, columns) for one in _VENTRICLES], axis=0)
+    fluid = np.max([_pair(ventricle, index, rows, columns) for ventricle in _VENTRICLES], axis=0)
     fluid = np.maximum(fluid, _inside(1.2 - np.abs(columns)) * _inside(np.abs(rows) - 45.0))  # between the hemispheres
     brain = brain + fluid * (_FLUID - brain)
     scalp, skull, cavity = (_inside(head - mm) for mm in (0.0, 5.0, 12.0))

@@ -143,7 +143,10 @@ def _diameter_mm(region: Mask, spacing_mm: tuple[float, float]) -> float:
 def _near(cortex: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     """Cortex and what lies within `_TOUCHES_MM` of it in the plane of the slice."""
     return np.stack(
-        [ndimage.distance_transform_edt(~one, spacing_mm[1:]) <= _TOUCHES_MM if one.any() else one for one in cortex]
+        [
+            ndimage.distance_transform_edt(~plane, spacing_mm[1:]) <= _TOUCHES_MM if plane.any() else plane
+            for plane in cortex
+        ]
     )
 
 

@@ -85,7 +85,7 @@ class Plausibility:
     @property
     def headline(self) -> str | None:
         """Of the first reason that gives the verdict; None where there is none."""
-        return next((one.headline for one in self.reasons if one.reliability == self.reliability), None)
+        return next((reason.headline for reason in self.reasons if reason.reliability == self.reliability), None)
 
 
 PLAUSIBLE: Final = Plausibility()

@@ -170,9 +170,9 @@ def make_folder(url: URL) -> None:
     while not folder.is_dir():
         missing.append(folder)
         folder = folder.parent
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        descriptor = os.open(one.parent, os.O_RDONLY | os.O_DIRECTORY)
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        descriptor = os.open(parent.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
         finally:

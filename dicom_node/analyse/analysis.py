@@ -192,9 +192,9 @@ def write_analysis(
     write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
     report("write", 1, 1)
     return WrittenAnalysis(
-        objects=tuple(one.name for one in result_set.objects),
+        objects=tuple(obj.name for obj in result_set.objects),
         deliverable={
-            name: tuple(one.name for one in result_set.of(options.profile, options.probability_map))
+            name: tuple(obj.name for obj in result_set.of(options.profile, options.probability_map))
             for name, options in all_options.items()
         },
         measurements=measurements,

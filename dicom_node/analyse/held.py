@@ -17,9 +17,9 @@ def keep_invalid(result_set: ResultSet, error: ResultNotValid, folder: Path) -> 
     """Write findings.txt, one finding a line, and every object that can be encoded at all, into `folder`."""
     make_folder(folder)
     write_whole(folder / FINDINGS_NAME, "".join(f"{finding}\n" for finding in error.findings).encode())
-    for one in result_set.objects:
+    for obj in result_set.objects:
         try:
-            content = part10_bytes(one.dataset)
+            content = part10_bytes(obj.dataset)
         except PARSER_ERRORS:
             continue  # the findings say what is wrong with it
-        write_whole(folder / one.name, content)
+        write_whole(folder / obj.name, content)

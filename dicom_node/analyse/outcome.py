@@ -102,5 +102,5 @@ def cause_of(error: Exception, probe: StorageProbe, instances: Iterable[StoredIn
     if (trouble := probe.trouble(error)) is not None:
         return StorageTrouble(trouble)
     if damaged := damaged_instances(instances, storage):
-        return DamagedFiles([one.sop_instance_uid for one in damaged])
+        return DamagedFiles([instance.sop_instance_uid for instance in damaged])
     return error

@@ -154,7 +154,7 @@ def refused_series(
         instances_digest: of the job.
         reason: why it is not analysed.
     """
-    others = [one for one in first_instances(instances) if one.sop_instance_uid != header.SOPInstanceUID]
+    others = [instance for instance in first_instances(instances) if instance.sop_instance_uid != header.SOPInstanceUID]
     return RefusedSeries((header, *map(_named, others)), instances_digest, reason)
 
 
@@ -193,18 +193,18 @@ def write_refusal_report(
     if answered is not None and answer.report != answered:
         answer = build(answered)
     check_result_set(answer.objects, refused.headers)
-    for one in answer.objects:
-        write_whole(folder / one.name, part10_bytes(one.dataset))
+    for obj in answer.objects:
+        write_whole(folder / obj.name, part10_bytes(obj.dataset))
     return WrittenRefusal(
-        names=tuple(one.name for one in answer.objects),
-        deliverable={name: tuple(one.name for one in answer.of(options)) for name, options in all_options.items()},
+        names=tuple(obj.name for obj in answer.objects),
+        deliverable={name: tuple(obj.name for obj in answer.of(options)) for name, options in all_options.items()},
         report=answer.report,
     )
 
 
-def _named(one: StoredInstance) -> Dataset:
+def _named(instance: StoredInstance) -> Dataset:
     """The instance as far as others refer to it."""
     named = Dataset()
-    for keyword, uid in uids_of(one).items():
+    for keyword, uid in uids_of(instance).items():
         setattr(named, keyword, uid)
     return named

@@ -143,7 +143,7 @@ def read_segmentation(path: Path) -> SegmentationObject:
         )
     listed = map(_segment, values.items(seg, "SegmentSequence"))
     # A label map lists its background as segment 0 (PS3.3 C.8.20.2).
-    segments = tuple(one for one in listed if one.number != 0)
+    segments = tuple(segment for segment in listed if segment.number != 0)
     return SegmentationObject(seg, path.name, segments, frames, groups)
 
 
@@ -173,7 +173,7 @@ def read_seg_mask(path: Path, series: FlairSeries, wanted: SegmentWords) -> NDAr
 
 
 def _the_one(seg: SegmentationObject, wanted: SegmentWords) -> Segment:
-    matching = seg.segments if len(seg.segments) == 1 else [one for one in seg.segments if wanted.fits(one)]
+    matching = seg.segments if len(seg.segments) == 1 else [segment for segment in seg.segments if wanted.fits(segment)]
     if len(matching) != 1:
         raise UnreadableObject(
             "no_such_segment",

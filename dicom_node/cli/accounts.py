@@ -77,22 +77,22 @@ def list_accounts(config: ConfigOption = None, as_json: JsonOption = False) -> N
             {
                 "accounts": [
                     {
-                        "name": one.name, "role": str(one.role), "created_at": one.created_at.isoformat(),
-                        "last_login_at": one.last_login_at and one.last_login_at.isoformat(),
-                        "locked_until": one.locked_until and one.locked_until.isoformat(),
+                        "name": account.name, "role": str(account.role), "created_at": account.created_at.isoformat(),
+                        "last_login_at": account.last_login_at and account.last_login_at.isoformat(),
+                        "locked_until": account.locked_until and account.locked_until.isoformat(),
                     }
-                    for one in found
+                    for account in found
                 ],
-                "tokens": [dict(one) for one in tokens],
+                "tokens": [dict(token) for token in tokens],
             }
         )  # fmt: skip
         return
     table_ = Table(box=None)
     for heading in ("account", "role", "last login", ""):
         table_.add_column(heading, no_wrap=True)
-    for one in found:
-        locked = "locked until " + shown_time(one.locked_until) if one.locked_until else ""
-        table_.add_row(one.name, str(one.role), shown_time(one.last_login_at) if one.last_login_at else "never", locked)
+    for row in found:
+        locked = "locked until " + shown_time(row.locked_until) if row.locked_until else ""
+        table_.add_row(row.name, str(row.role), shown_time(row.last_login_at) if row.last_login_at else "never", locked)
     out.print(table_ if found else "no accounts: `wmh-node accounts add NAME --role admin` adds one")
     for token in tokens:
         used = shown_time(token["used_at"]) if token["used_at"] else "never"

@@ -83,7 +83,7 @@ def release(config: ConfigOption = None) -> None:
 
 
 def _report(manifest: Manifest, what: str, as_json: bool) -> None:
-    size = sum(one.size_bytes for one in manifest.files)
+    size = sum(file.size_bytes for file in manifest.files)
     if as_json:
         print_json({
             "at": manifest.at, "version": manifest.version, "revision": manifest.revision,

@@ -159,5 +159,8 @@ def _print(comparison: Comparison) -> None:
     out.print(table)
     for pair in question.pairs:
         out.print(sentence(pair, question), markup=False)
-    for line in (*(f"{one.key}: {one.note}" for one in comparison.contenders if one.note), *comparison.notes):
+    for line in (
+        *(f"{contender.key}: {contender.note}" for contender in comparison.contenders if contender.note),
+        *comparison.notes,
+    ):
         err.print(line, markup=False)

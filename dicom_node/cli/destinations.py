@@ -42,7 +42,7 @@ def list_destinations(config: ConfigOption = None, as_json: JsonOption = False) 
     settings = settings_or_exit(config)
     with exit_codes():
         counts = _counts(settings)
-    rows = [_plain(one, counts.get(one.name, {})) for one in settings.destinations]
+    rows = [_plain(destination, counts.get(destination.name, {})) for destination in settings.destinations]
     if as_json:
         print_json(rows)
         return
@@ -68,7 +68,7 @@ def test(
     settings = settings_or_exit(config)
     destination = settings.destination(name)
     if destination is None:
-        known = [one.name for one in settings.destinations]
+        known = [destination.name for destination in settings.destinations]
         near = did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
         complain(f"no destination {name!r} in the settings{near}")
         raise typer.Exit(ExitCode.USAGE)
@@ -100,15 +100,17 @@ def _test(settings: Settings, destination: Destination) -> dict[str, Any]:
         tried = try_contexts(call, destination, wanted)
     except DeliveryError as error:
         return {**result, "problem": str(error)}
-    result["contexts"] = [{**asdict(one), "transfer_syntax": UID(one.transfer_syntax_uid).name} for one in tried]
-    if missing := [one for one in tried if not one.accepted]:
+    result["contexts"] = [
+        {**asdict(context), "transfer_syntax": UID(context.transfer_syntax_uid).name} for context in tried
+    ]
+    if missing := [context for context in tried if not context.accepted]:
         result["problem"] = _missing_words(missing, destination)
     return result
 
 
 def _missing_words(missing: list[TriedContext], destination: Destination) -> str:
-    takes_no = ", ".join(f"{one.words} in {UID(one.transfer_syntax_uid).name}" for one in missing)
-    todo = remedy((one.sop_class_uid for one in missing), destination.options)
+    takes_no = ", ".join(f"{context.words} in {UID(context.transfer_syntax_uid).name}" for context in missing)
+    todo = remedy((context.sop_class_uid for context in missing), destination.options)
     return f"it accepts no {takes_no}: {todo or 'allow it there for this node'}"
 
 
@@ -128,22 +130,22 @@ def _test_web(settings: Settings, destination: WebDestination) -> dict[str, Any]
 
 def _print(result: dict[str, Any]) -> None:
     out.print(f"{result['destination']}, tested with {result['tested_with']}", markup=False)
-    for one in result["contexts"]:
-        mark = Text("ok     ", style="green") if one["accepted"] else Text("missing", style="red")
-        out.print(mark.append(f"  {one['words']} in {one['transfer_syntax']}", style="none"))
+    for context in result["contexts"]:
+        mark = Text("ok     ", style="green") if context["accepted"] else Text("missing", style="red")
+        out.print(mark.append(f"  {context['words']} in {context['transfer_syntax']}", style="none"))
     if result["problem"] is not None:
         complain(result["problem"])
     else:
         out.print("it takes everything" if result["contexts"] else "it answers")
 
 
-def _plain(one: Destination | WebDestination, deliveries: dict[str, int]) -> dict[str, Any]:
+def _plain(destination: Destination | WebDestination, deliveries: dict[str, int]) -> dict[str, Any]:
     return {
-        "name": one.name,
-        "form": str(one),
-        "kind": "web" if isinstance(one, WebDestination) else "dicom",
-        "profile": one.profile,
-        "proof": one.proof,
+        "name": destination.name,
+        "form": str(destination),
+        "kind": "web" if isinstance(destination, WebDestination) else "dicom",
+        "profile": destination.profile,
+        "proof": destination.proof,
         "deliveries": deliveries,
     }
 
@@ -154,8 +156,8 @@ def _counts(settings: Settings) -> dict[str, dict[str, int]]:
         return {}
     found: dict[str, dict[str, int]] = {}
     with closing(open_database(settings.database_url)) as database:
-        for one in overview(database, database.clock() - timedelta(days=1)).deliveries:
-            found.setdefault(one.destination, {})[str(one.state)] = one.count
+        for delivery in overview(database, database.clock() - timedelta(days=1)).deliveries:
+            found.setdefault(delivery.destination, {})[str(delivery.state)] = delivery.count
     return found
 
 

@@ -65,17 +65,17 @@ def list_feedback(
     with _opened(config) as opened:
         found = opened.feedback.list(everything=everything, limit=limit)
     if as_json:
-        print_json([plain_feedback(one) for one in found])
+        print_json([plain_feedback(row) for row in found])
         return
     table = Table(box=None)
     for heading in ("feedback", "state", "received", "who", "DSC", "model mL", "corrected mL", "model"):
         table.add_column(heading, no_wrap=True)
     table.add_column("series", overflow="fold")  # never cut: it is there to be copied
     table.add_column("reason")
-    for one in found:
+    for row in found:
         table.add_row(
-            str(one.id), Text(standing(one)), shown_time(one.received_at), Text(one.who), *figures(one),
-            Text(_model(one.comparison)), Text(one.source_series_uid or "-"), Text(one.reason or ""),
+            str(row.id), Text(standing(row)), shown_time(row.received_at), Text(row.who), *figures(row),
+            Text(_model(row.comparison)), Text(row.source_series_uid or "-"), Text(row.reason or ""),
         )  # fmt: skip
     # Into a pipe each is one line, however long: people grep them.
     console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)

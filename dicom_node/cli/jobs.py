@@ -87,7 +87,7 @@ def list_jobs(
         standing = tables.deliveries.states_of([job.id for job in found]) if as_json else {}
     if as_json:
         listed = [{**plain(job), "deliveries": standing.get(job.id, [])} for job in found]
-        print_json([plain(one) for one in open_series] if waiting else listed)
+        print_json([plain(activity) for activity in open_series] if waiting else listed)
         return
     if not waiting:
         _print_jobs(found)
@@ -120,7 +120,7 @@ def show(job_id: JobId, config: ConfigOption = None, as_json: JsonOption = False
         job = tables.jobs.get(job_id)
         deliveries = tables.deliveries.list(job_id)
     if as_json:
-        print_json({**plain(job), "deliveries": [plain(one) for one in deliveries]})
+        print_json({**plain(job), "deliveries": [plain(delivery) for delivery in deliveries]})
         return
     table = Table(box=None, show_header=False)
     table.add_column(no_wrap=True)
@@ -261,9 +261,9 @@ class _Explained:
 
         return {
             "job": plain(self.job),
-            "events": [plain(one) for one in self.events],
+            "events": [plain(event) for event in self.events],
             "standing": self.standing,
-            "deliveries": [plain(one) for one in self.deliveries],
+            "deliveries": [plain(delivery) for delivery in self.deliveries],
         }
 
     def print(self) -> None:
@@ -288,27 +288,27 @@ def _explained(tables: _Tables, job: Job) -> _Explained:
 def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
 
     explained = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
-    waiting = [one for one in tables.inbox.open_series() if one.series_instance_uid == series_uid]
+    waiting = [activity for activity in tables.inbox.open_series() if activity.series_instance_uid == series_uid]
     feedback = tables.feedback.of_series(series_uid)
     if not explained and not waiting and not feedback:
         raise UnknownRow(f"nothing of series {series_uid} was received")
     if as_json:
         print_json(
             {
-                "jobs": [one.plain() for one in explained],
-                "waiting": [plain(one) for one in waiting],
-                "feedback": [plain_feedback(one) for one in feedback],
+                "jobs": [explanation.plain() for explanation in explained],
+                "waiting": [plain(activity) for activity in waiting],
+                "feedback": [plain_feedback(row) for row in feedback],
             }
         )
         return
-    for one in explained:
-        one.print()
+    for explanation in explained:
+        explanation.print()
     for activity in waiting:
         out.print(f"Series {series_uid}, not decided yet: {series_standing(activity, tables.now)}", markup=False)
     for correction in feedback:
         out.print(_feedback_line(correction), markup=False)
 
 
-def _feedback_line(one: Feedback) -> str:
+def _feedback_line(feedback: Feedback) -> str:
 
-    return explained(one)
+    return explained(feedback)

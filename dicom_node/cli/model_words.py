@@ -112,8 +112,8 @@ def in_words(value: Any) -> str:
 
 def _joined(value: Any) -> str:
     if isinstance(value, dict):
-        filled = {key.replace("_", " "): one for key, one in value.items() if one not in (None, [], {})}
-        return ", ".join(f"{key} {_joined(one)}" for key, one in filled.items())
+        filled = {key.replace("_", " "): item for key, item in value.items() if item not in (None, [], {})}
+        return ", ".join(f"{key} {_joined(item)}" for key, item in filled.items())
     return "; ".join(map(_joined, value)) if isinstance(value, list | tuple) else str(value)
 
 

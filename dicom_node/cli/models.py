@@ -93,7 +93,7 @@ def show(what: What, config: ConfigOption = None, as_json: JsonOption = False) -
                 "manifest": manifest,
                 "card": card,
                 "evaluation": model.evaluation,
-                "promotions": [plain_promotion(one) for one in promotions],
+                "promotions": [plain_promotion(promotion) for promotion in promotions],
             }
         )
         return

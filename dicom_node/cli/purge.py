@@ -94,14 +94,14 @@ def hold(
         else:
             held = [table.hold(study, by or account(), reason)]
     if as_json:
-        print_json([_plain_hold(one) for one in held])
+        print_json([_plain_hold(hold) for hold in held])
     elif study is not None and release:
         out.print(f"study {study} is released", markup=False)
     else:
-        for one in held:
-            why = f": {one.reason}" if one.reason else ""
+        for hold in held:
+            why = f": {hold.reason}" if hold.reason else ""
             out.print(
-                f"study {one.study_instance_uid} is held since {shown_time(one.at)} by {one.who}{why}", markup=False
+                f"study {hold.study_instance_uid} is held since {shown_time(hold.at)} by {hold.who}{why}", markup=False
             )
         if not held:
             out.print("no study is held")
@@ -119,7 +119,7 @@ def _show(plans: list[Plan], kept: list[KeptCount], now: datetime, as_json: bool
         print_json({
             "series": [_plain_plan(plan) for plan in plans],
             "bytes": sum(plan.bytes for plan in plans),
-            "kept": [{"why": str(one.why), "series": one.series, "bytes": one.inbox_bytes} for one in kept],
+            "kept": [{"why": str(entry.why), "series": entry.series, "bytes": entry.inbox_bytes} for entry in kept],
         })  # fmt: skip
         return
     for plan in plans:
@@ -131,8 +131,8 @@ def _show(plans: list[Plan], kept: list[KeptCount], now: datetime, as_json: bool
             f"{name}: {_WHY[found.subject]}, {days:.1f} days ago, {rule}: {shown_bytes(plan.bytes)}", markup=False
         )
     out.print(f"{len(plans)} series would go, {shown_bytes(sum(plan.bytes for plan in plans))}", markup=False)
-    for one in kept:
-        out.print(f"{one.series} series stay, {shown_bytes(one.inbox_bytes)}: {_STAYS[one.why]}", markup=False)
+    for entry in kept:
+        out.print(f"{entry.series} series stay, {shown_bytes(entry.inbox_bytes)}: {_STAYS[entry.why]}", markup=False)
 
 
 def _remove(work: Purge, table: RetentionTable, as_json: bool) -> None:
@@ -171,5 +171,5 @@ def _plain_plan(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _plain_hold(one: Hold) -> dict[str, Any]:
-    return {**asdict(one), "at": one.at.isoformat()}
+def _plain_hold(hold: Hold) -> dict[str, Any]:
+    return {**asdict(hold), "at": hold.at.isoformat()}

@@ -88,7 +88,7 @@ def withdraw(
 def _dry(table: WithdrawalTable, job_id: int) -> dict[str, Any]:
     try:
         table.job(job_id)
-        names = [one.destination for one in table.holders(job_id)]
+        names = [holder.destination for holder in table.holders(job_id)]
     except DatabaseError as error:
         return _row(job_id, problem=str(error))
     return _row(job_id, destinations=names)

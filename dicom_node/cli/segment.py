@@ -97,13 +97,13 @@ def _find(paths: Sequence[Path], wanted: str | None) -> FoundInputs:
         raise ConfigurationError(f"--series: {wanted} is not among the series under {', '.join(map(str, paths))}")
     for sentence in found.skipped:
         err.print(f"{sentence}. --series chooses another.", markup=False)
-    for one in found.series:
-        if one.lost:
-            names = ", ".join(path.name for path in one.lost[:_MOST_NAMES])
-            more = ", ..." if len(one.lost) > _MOST_NAMES else ""
+    for input_ in found.series:
+        if input_.lost:
+            names = ", ".join(path.name for path in input_.lost[:_MOST_NAMES])
+            more = ", ..." if len(input_.lost) > _MOST_NAMES else ""
             err.print(
-                f"{len(one.lost)} files beside the series cannot be read and may be slices of it: {names}{more}. The "
-                "result is flagged; export the series again.",
+                f"{len(input_.lost)} files beside the series cannot be read and may be slices of it: {names}{more}. "
+                "The result is flagged; export the series again.",
                 markup=False,
             )
     return found

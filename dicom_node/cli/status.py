@@ -44,13 +44,14 @@ def _as_json(state: NodeState) -> dict[str, Any]:
     found = state.overview
     return {
         "state": str(state.level),
-        "checks": [{"name": one.name, "state": str(one.level), "words": one.words} for one in state.checks],
+        "checks": [{"name": check.name, "state": str(check.level), "words": check.words} for check in state.checks],
         "roles": [asdict(role) for role in state.roles],
-        "jobs": None if found is None else {str(one.state): one.count for one in found.jobs},
+        "jobs": None if found is None else {str(job.state): job.count for job in found.jobs},
         "deliveries": None
         if found is None
         else [
-            {"destination": one.destination, "state": str(one.state), "count": one.count} for one in found.deliveries
+            {"destination": delivery.destination, "state": str(delivery.state), "count": delivery.count}
+            for delivery in found.deliveries
         ],
         "waiting_series": None if found is None else found.waiting_series,
         "last_received_at": None if found is None else found.last_received_at,

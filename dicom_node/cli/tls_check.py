@@ -23,10 +23,13 @@ def tls_checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
         yield f"TLS, port {settings.dicom_tls_port}", lambda: _check_server(settings, files)
     elif files.certificate is not None:
         yield "TLS certificate", lambda: _words_of(files, as_server=False)
-    for one in settings.destinations:
-        tls = settings.client_tls(one)
+    for destination in settings.destinations:
+        tls = settings.client_tls(destination)
         if tls is not None:
-            yield f"TLS, destination {one.name}", lambda one=one, tls=tls: _check_client(one, tls)  # type: ignore[misc]
+            yield (
+                f"TLS, destination {destination.name}",
+                lambda destination=destination, tls=tls: _check_client(destination, tls),
+            )  # type: ignore[misc]
 
 
 def _check_server(settings: Settings, files: TlsFiles) -> str:

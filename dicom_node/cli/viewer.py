@@ -55,7 +55,7 @@ def viewer(
 def _tell(opened: Viewer, as_json: bool) -> None:
     """What was measured, and where to look at it; the address comes last."""
     if as_json:
-        print_json({"url": opened.url, "series": [asdict(one) for one in opened.series], "truth": opened.truth})
+        print_json({"url": opened.url, "series": [asdict(outcome) for outcome in opened.series], "truth": opened.truth})
         sys.stdout.flush()
     for series in opened.series:
         if series.measurements is None:

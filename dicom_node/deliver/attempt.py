@@ -61,7 +61,7 @@ class Attempt:
     def may_pass(self) -> bool:
         """Whether something was not stored for a reason that may pass, or that many give who are in trouble."""
         return bool(self.trouble) or any(
-            store_status_of(one.status) is StoreStatus.NOT_UNDERSTOOD for one in self.refused
+            store_status_of(file.status) is StoreStatus.NOT_UNDERSTOOD for file in self.refused
         )
 
     def was_refused(self, tried_seconds: float, believed_after_seconds: float) -> bool:
@@ -81,24 +81,24 @@ class Attempt:
     @property
     def silent(self) -> bool:
         """Whether the attempt brought no answer at all."""
-        answered = self.stored or self.refused or any(one.status is not None or one.answered for one in self.trouble)
+        answered = self.stored or self.refused or any(file.status is not None or file.answered for file in self.trouble)
         return bool(self.trouble) and not answered
 
     @property
     def wait_seconds(self) -> float:
         """For how long the destination asked to be left alone."""
-        return max((one.wait_seconds for one in self.trouble), default=0.0)
+        return max((file.wait_seconds for file in self.trouble), default=0.0)
 
     @property
     def report_out(self) -> bool:
         """Whether the destination has the report, or may have it: it was sent, and the answer was lost."""
-        may_be_there = [*self.stored, *(one.path for one in self.trouble if one.lost)]
+        may_be_there = [*self.stored, *(file.path for file in self.trouble if file.lost)]
         return any(kind_of_file(file.name) is ObjectKind.SR for file in may_be_there)
 
     def words(self) -> str:
         """What was not stored and why, what was kept back for it, and what the destination has."""
         said = [_words(alike) for alike in _by_answer([*self.trouble, *self.refused])]
-        tried = {*self.stored, *(one.path for one in [*self.refused, *self.trouble])}
+        tried = {*self.stored, *(file.path for file in [*self.refused, *self.trouble])}
         kept = [file for file in self._files if file not in tried]
         if kept and not any(map(_never_asked, self.trouble)):
             said.append(f"{_names(kept)} not sent, because it refers to an object that is not there")
@@ -112,7 +112,7 @@ class Attempt:
     def _held_back(self, file: Path) -> bool:
         """Whether it refers to something that was not stored; a name that is none of ours may refer to anything."""
         kind = kind_of_file(file.name)
-        missing = {kind_of_file(one.path.name) for one in [*self.refused, *self.trouble]}
+        missing = {kind_of_file(failed.path.name) for failed in [*self.refused, *self.trouble]}
         if kind is None or None in missing:
             return bool(missing)
         return bool(REFERS_TO[kind] & missing)
@@ -134,7 +134,7 @@ def _by_answer(outcomes: Iterable[SendOutcome]) -> list[list[SendOutcome]]:
 def _words(alike: Sequence[SendOutcome]) -> str:
     first = alike[0]
     status = "no answer" if first.status is None else f"status 0x{first.status:04X}"
-    return f"{_names([one.path for one in alike])}: {status}" + (f" ({first.detail})" if first.detail else "")
+    return f"{_names([file.path for file in alike])}: {status}" + (f" ({first.detail})" if first.detail else "")
 
 
 def _names(files: Iterable[Path]) -> str:

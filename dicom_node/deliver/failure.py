@@ -65,7 +65,9 @@ def failure_of(
     words, report_out = attempt.words(), attempt.report_out
     refused = _is_refusal(attempt, delivery, patience)
     if refused and delivery.refusals + 1 >= REFUSALS_BELIEVED:
-        todo = remedy((one.unsupported for one in attempt.refused), options, f"`wmh-node jobs retry {delivery.job_id}`")
+        todo = remedy(
+            (file.unsupported for file in attempt.refused), options, f"`wmh-node jobs retry {delivery.job_id}`"
+        )
         times = delivery.attempts if attempt.may_pass else REFUSALS_BELIEVED
         what_to_do = f". What to do: {todo}" if todo else ""
         return GivenUp(f"refused {times} times: {words}{what_to_do}", report_out=report_out)

@@ -154,7 +154,7 @@ class Prover:
         objects = [self._commitment_object(file) for file in delivery.files_to_send]
         transaction_uid = f"2.25.{uuid.uuid4().int}"
         self._proofs.begin(delivery.id, self._owner, transaction_uid, objects)
-        references = [Reference(one.sop_class_uid, one.sop_instance_uid) for one in objects]
+        references = [Reference(obj.sop_class_uid, obj.sop_instance_uid) for obj in objects]
         if self._ask(destination, transaction_uid, references, take_report(self._proofs)):
             return "reported"
         self._proofs.asked(delivery.id, self._owner, transaction_uid, self._commit_seconds)
@@ -176,7 +176,7 @@ class Prover:
             time.sleep(seconds)
             missing = self._find_missing(destination, missing)
         if missing:
-            files = {by_path[one.path]: "stored, but not listed when asked" for one in missing}
+            files = {by_path[obj.path]: "stored, but not listed when asked" for obj in missing}
             self._proofs.lacking(delivery.id, self._owner, files)
             return "missing"
         self._proofs.proven(delivery.id, self._owner, "lists every object")

@@ -71,7 +71,7 @@ def _name(header: Dataset, keyword: str) -> str | None:
     value = values.raw(header, keyword)
     several = value if isinstance(value, MultiValue) else [value] if value is not None else []
     try:
-        names = [str(one).rstrip("^= ").strip() for one in several]
+        names = [str(value).rstrip("^= ").strip() for value in several]
     except PARSER_ERRORS:  # bytes that are not of the character set that the object names
         return None
     return "; ".join(name for name in names if name) or None

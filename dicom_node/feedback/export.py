@@ -101,21 +101,21 @@ class Exporter:
             ConfigurationError: the folder holds something else under a name of ours, or a patients.csv that cannot be
                 added to.
         """
-        corrections = sorted((one for one in self._feedback.list() if one.counts), key=lambda one: one.id)
+        corrections = sorted((row for row in self._feedback.list() if row.counts), key=lambda row: row.id)
         out.mkdir(parents=True, exist_ok=True)
         table = _Table.read(out / _PATIENTS)
         written: list[str] = []
         unchanged: list[str] = []
         failed: list[tuple[int, str]] = []
-        for done, one in enumerate(corrections):
+        for done, row in enumerate(corrections):
             if progress is not None:
                 progress(done, len(corrections))
             try:
-                case, is_new = self._one(one, out, table)
+                case, is_new = self._one(row, out, table)
             except (NotAnalysable, WmhNodeError) as error:
                 if isinstance(error, ConfigurationError):
                     raise
-                failed.append((one.id, error.reason if isinstance(error, NotAnalysable) else str(error)))
+                failed.append((row.id, error.reason if isinstance(error, NotAnalysable) else str(error)))
                 continue
             (written if is_new else unchanged).append(case.name)
             table.add(case)
@@ -125,22 +125,22 @@ class Exporter:
             (out / _HIDDEN).rmdir()
         return Exported(tuple(written), tuple(unchanged), tuple(failed))
 
-    def _one(self, one: Feedback, out: Path, table: _Table) -> tuple[_Case, bool]:
-        job = self._job(one)
+    def _one(self, feedback: Feedback, out: Path, table: _Table) -> tuple[_Case, bool]:
+        job = self._job(feedback)
         name = f"case-{self._jobs.of_series(job.series_instance_uid)[0].id:05d}"
-        if _is_there(out / name, one) and name in table:
+        if _is_there(out / name, feedback) and name in table:
             return _Case(name, ""), False
-        if file_sha256(self._storage / one.path) != one.sha256:
+        if file_sha256(self._storage / feedback.path) != feedback.sha256:
             raise WmhNodeError("its file in the storage differs from what was received: send the object again")
         instances = self._inbox.instances_of_job(job)
         series = self._reader.read(instances, self._storage, job.instances_digest)
-        masks = read_corrected(self._storage / one.path, series)
-        _write_case(out, name, series, masks, one)
+        masks = read_corrected(self._storage / feedback.path, series)
+        _write_case(out, name, series, masks, feedback)
         return _Case(name, self._patient(series)), True
 
-    def _job(self, one: Feedback) -> Job:
-        assert one.job_id is not None, "an accepted correction was compared with a job's result"
-        return self._jobs.get(one.job_id)
+    def _job(self, feedback: Feedback) -> Job:
+        assert feedback.job_id is not None, "an accepted correction was compared with a job's result"
+        return self._jobs.get(feedback.job_id)
 
     def _patient(self, series: FlairSeries) -> str:
         """The same for all scans of a patient; where he has no identifier, for all of a study."""
@@ -150,7 +150,7 @@ class Exporter:
         return f"study-{self._feedback.first_job_of_study(series.study_instance_uid) or 0:05d}"
 
 
-def _is_there(folder: Path, one: Feedback) -> bool:
+def _is_there(folder: Path, feedback: Feedback) -> bool:
     """The folder holds exactly this correction.
 
     Raises:
@@ -159,7 +159,7 @@ def _is_there(folder: Path, one: Feedback) -> bool:
     if not folder.exists():
         return False
     try:
-        return bool(json.loads((folder / _WHICH).read_text())["feedback"] == one.id)
+        return bool(json.loads((folder / _WHICH).read_text())["feedback"] == feedback.id)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
             f"{folder} exists and is not a case of an earlier export ({_WHICH} is missing or broken): export to "
@@ -167,14 +167,18 @@ def _is_there(folder: Path, one: Feedback) -> bool:
         ) from error
 
 
-def _write_case(out: Path, name: str, series: FlairSeries, masks: CorrectedMasks, one: Feedback) -> None:
+def _write_case(out: Path, name: str, series: FlairSeries, masks: CorrectedMasks, feedback: Feedback) -> None:
     """Whole or not there: written aside, and moved."""
     with Unfinished(out / _HIDDEN).workplace(name) as folder:
         write_nifti(folder / "flair.nii.gz", series.voxels, series)
         write_nifti(folder / "wmh.nii.gz", masks.wmh.astype(np.uint8), series)
         if masks.ventricles is not None:
             write_nifti(folder / "ventricles.nii.gz", masks.ventricles.astype(np.uint8), series)
-        which: dict[str, Any] = {"feedback": one.id, "comparison": one.comparison, "notes": list(one.notes)}
+        which: dict[str, Any] = {
+            "feedback": feedback.id,
+            "comparison": feedback.comparison,
+            "notes": list(feedback.notes),
+        }
         write_whole(folder / _WHICH, json_bytes(which))
         if (out / name).exists():
             shutil.rmtree(out / name)

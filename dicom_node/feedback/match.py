@@ -109,38 +109,42 @@ class FeedbackMatcher:
         """End the child that reads files."""
         self._reader.close()
 
-    def look_at(self, one: Feedback) -> float:
+    def look_at(self, feedback: Feedback) -> float:
         """Look at one row; returns the seconds until the next look is due. Every error ends here, in the row."""
         try:
-            decision = self._looked_at(one)
+            decision = self._looked_at(feedback)
         except Exception as error:
-            return self._put_back(one, error)
-        after = self._feedback.decide(one.id, decision)
-        _tell(one, after)
+            return self._put_back(feedback, error)
+        after = self._feedback.decide(feedback.id, decision)
+        _tell(feedback, after)
         return 0.0
 
     # Looking
 
-    def _looked_at(self, one: Feedback) -> FeedbackDecision:
-        file = self._storage / one.path
+    def _looked_at(self, feedback: Feedback) -> FeedbackDecision:
+        file = self._storage / feedback.path
         try:
             facts, ours = self._reader.describe(file)
         except NotAnalysable as error:
-            return self._refused(one, error, None)
+            return self._refused(feedback, error, None)
         candidates = self._candidates(facts)
         if not candidates:
-            return self._unmatched(one, facts, ours)
+            return self._unmatched(feedback, facts, ours)
         refusal: NotAnalysable | None = None
         for candidate in candidates:
             try:
-                return self._examined(one, facts, candidate, ours=ours)
+                return self._examined(feedback, facts, candidate, ours=ours)
             except NotAnalysable as error:
                 refusal = refusal or error
         assert refusal is not None
-        return self._refused(one, refusal, facts, candidates[0])
+        return self._refused(feedback, refusal, facts, candidates[0])
 
-    def _examined(self, one: Feedback, facts: FeedbackFacts, candidate: _Candidate, *, ours: bool) -> FeedbackDecision:
-        found = self._reader.examine(self._storage / one.path, self._storage, self._source(candidate.job), ours=ours)
+    def _examined(
+        self, feedback: Feedback, facts: FeedbackFacts, candidate: _Candidate, *, ours: bool
+    ) -> FeedbackDecision:
+        found = self._reader.examine(
+            self._storage / feedback.path, self._storage, self._source(candidate.job), ours=ours
+        )
         series_uid, job = candidate.series_instance_uid, candidate.job
         if isinstance(found, Own):
             return FeedbackDecision(FeedbackState.OWN, facts, series_uid, job.id)
@@ -172,14 +176,14 @@ class FeedbackMatcher:
 
     # Decisions
 
-    def _unmatched(self, one: Feedback, facts: FeedbackFacts, ours: bool) -> FeedbackDecision:
+    def _unmatched(self, feedback: Feedback, facts: FeedbackFacts, ours: bool) -> FeedbackDecision:
         if ours:
             return FeedbackDecision(FeedbackState.OWN, facts)
         code, reason = self._why_unmatched(facts)
-        return self._waiting(one, facts, code, reason)
+        return self._waiting(feedback, facts, code, reason)
 
-    def _waiting(self, one: Feedback, facts: FeedbackFacts | None, code: str, reason: str) -> FeedbackDecision:
-        wait = _wait_of((self._clock() - one.received_at).total_seconds())
+    def _waiting(self, feedback: Feedback, facts: FeedbackFacts | None, code: str, reason: str) -> FeedbackDecision:
+        wait = _wait_of((self._clock() - feedback.received_at).total_seconds())
         return FeedbackDecision(FeedbackState.WAITING, facts, code=code, reason=reason, wait_seconds=wait)
 
     def _why_unmatched(self, facts: FeedbackFacts) -> tuple[str, str]:
@@ -208,22 +212,24 @@ class FeedbackMatcher:
         )
 
     def _refused(
-        self, one: Feedback, error: NotAnalysable, facts: FeedbackFacts | None, about: _Candidate | None = None
+        self, feedback: Feedback, error: NotAnalysable, facts: FeedbackFacts | None, about: _Candidate | None = None
     ) -> FeedbackDecision:
         """Refused, unless it is the file on disk that is wrong, of the segmentation or of the series."""
-        if not self._is_as_received(one):
+        if not self._is_as_received(feedback):
             return self._waiting(
-                one,
+                feedback,
                 facts,
                 "file_damaged",
                 "Its file in the storage is missing or differs from what was received. Send the same object again, "
                 "or restore the file from a backup.",
             )
         if about is None:
-            return FeedbackDecision(FeedbackState.REFUSED, facts, code=error.code, reason=_shown(error.reason, one))
+            return FeedbackDecision(
+                FeedbackState.REFUSED, facts, code=error.code, reason=_shown(error.reason, feedback)
+            )
         if damaged_instances(self._source(about.job).instances, self._storage):
             return self._waiting(
-                one,
+                feedback,
                 facts,
                 "series_damaged",
                 "Files of the series that it was drawn on are missing or differ from what was received. Send the "
@@ -235,29 +241,34 @@ class FeedbackMatcher:
             about.series_instance_uid,
             about.job.id,
             error.code,
-            _shown(error.reason, one),
+            _shown(error.reason, feedback),
         )
 
-    def _is_as_received(self, one: Feedback) -> bool:
+    def _is_as_received(self, feedback: Feedback) -> bool:
         if (trouble := self._probe.away()) is not None:
             raise WmhNodeError(trouble)
         try:
-            return file_sha256(self._storage / one.path) == one.sha256
+            return file_sha256(self._storage / feedback.path) == feedback.sha256
         except UnreadableObject:
             return False
 
-    def _put_back(self, one: Feedback, error: Exception) -> float:
+    def _put_back(self, feedback: Feedback, error: Exception) -> float:
         """Wait while the storage is unavailable; retry anything else some times, then give it as the reason."""
         if (trouble := self._probe.away()) is not None:
-            log.error("storage unavailable, no feedback is checked until it is back", feedback=one.id, trouble=trouble)
-            self._feedback.put_back(one.id, _AWAY_SECONDS, counted=False)
+            log.error(
+                "storage unavailable, no feedback is checked until it is back", feedback=feedback.id, trouble=trouble
+            )
+            self._feedback.put_back(feedback.id, _AWAY_SECONDS, counted=False)
             return _AWAY_SECONDS
         words = str(error) if isinstance(error, WmhNodeError) else describe_error(error)
-        log.error("feedback could not be checked", feedback=one.id, attempt=one.attempts + 1, what=words)
-        if self._feedback.put_back(one.id, _RETRY_SECONDS * 2**one.attempts, counted=True).attempts >= _MOST_ATTEMPTS:
-            reason = f"It could not be checked: {words}. `wmh-node feedback retry {one.id}` tries again."
+        log.error("feedback could not be checked", feedback=feedback.id, attempt=feedback.attempts + 1, what=words)
+        if (
+            self._feedback.put_back(feedback.id, _RETRY_SECONDS * 2**feedback.attempts, counted=True).attempts
+            >= _MOST_ATTEMPTS
+        ):
+            reason = f"It could not be checked: {words}. `wmh-node feedback retry {feedback.id}` tries again."
             decision = FeedbackDecision(FeedbackState.REFUSED, code="unexpected_error", reason=reason)
-            _tell(one, self._feedback.decide(one.id, decision))
+            _tell(feedback, self._feedback.decide(feedback.id, decision))
         return 0.0
 
 
@@ -269,9 +280,9 @@ def _compared(found: Findings, job: Job) -> tuple[tuple[str, ...], dict[str, obj
     return found.notes, {**found.figures, "model": model, "job": job.id}
 
 
-def _shown(reason: str, one: Feedback) -> str:
+def _shown(reason: str, feedback: Feedback) -> str:
     """A file's name in the storage means nothing to a radiologist."""
-    return reason.replace(Path(one.path).name, "the segmentation")
+    return reason.replace(Path(feedback.path).name, "the segmentation")
 
 
 def _tell(before: Feedback, after: Feedback) -> None:

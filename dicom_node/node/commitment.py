@@ -89,12 +89,12 @@ class CommitmentData:
 
     def committed_uids(self) -> frozenset[str]:
         """SOP Instance UIDs that a report says are kept; one that it also says failed is not."""
-        failed = {one.sop_instance_uid for one, _reason in self.failures}
-        return frozenset(one.sop_instance_uid for one in self.references) - failed
+        failed = {reference.sop_instance_uid for reference, _reason in self.failures}
+        return frozenset(reference.sop_instance_uid for reference in self.references) - failed
 
     def failure_words(self) -> dict[str, str]:
         """Why not, by SOP Instance UID."""
-        return {one.sop_instance_uid: reason_words(reason) for one, reason in self.failures}
+        return {reference.sop_instance_uid: reason_words(reason) for reference, reason in self.failures}
 
 
 def report_status(is_known: bool) -> int:
@@ -106,8 +106,8 @@ def encode_commitment(
     transaction_uid: str, references: Iterable[Reference], failures: Sequence[tuple[Reference, int]] = ()
 ) -> bytes:
     """A request, or a report, in Implicit VR Little Endian."""
-    kept = [_reference_item(one) for one in references]
-    lost = [{**_reference_item(one), _FAILURE_REASON: reason} for one, reason in failures]
+    kept = [_reference_item(reference) for reference in references]
+    lost = [{**_reference_item(reference), _FAILURE_REASON: reason} for reference, reason in failures]
     sequences = {REFERENCED_SOP_SEQUENCE: kept, FAILED_SOP_SEQUENCE: lost}
     return encode({_TRANSACTION_UID: transaction_uid, **{tag: items for tag, items in sequences.items() if items}})
 

@@ -48,9 +48,9 @@ def make_folder(folder: Path) -> None:
     while not at.is_dir():
         missing.append(at)
         at = at.parent
-    for one in reversed(missing):
-        one.mkdir(exist_ok=True)
-        sync_folder(one.parent)
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        sync_folder(parent.parent)
 
 
 def make_once(path: Path, content: bytes, mode: int = 0o666) -> None:

@@ -69,12 +69,12 @@ def withdrawal_line(job: Job) -> list[str]:
 
 def delivery_lines(deliveries: Sequence[Delivery]) -> list[str]:
     """One line per destination."""
-    return [f"{_to(one)}: {_delivery(one)}" for one in deliveries]
+    return [f"{_to(delivery)}: {_delivery(delivery)}" for delivery in deliveries]
 
 
-def _to(one: Delivery) -> str:
-    is_result = one.kind is DeliveryKind.RESULTS
-    return one.destination if is_result else f"{one.destination} ({one.kind})"
+def _to(delivery: Delivery) -> str:
+    is_result = delivery.kind is DeliveryKind.RESULTS
+    return delivery.destination if is_result else f"{delivery.destination} ({delivery.kind})"
 
 
 def series_standing(activity: SeriesActivity, now: datetime) -> str:
@@ -107,31 +107,31 @@ def _running(job: Job, now: datetime) -> str:
     return f"Being analysed by {attempt}."
 
 
-def _delivery(one: Delivery) -> str:
-    settled = shown_time(one.settled_at or one.created_at)
-    match one.state:
+def _delivery(delivery: Delivery) -> str:
+    settled = shown_time(delivery.settled_at or delivery.created_at)
+    match delivery.state:
         case DeliveryState.PENDING:
-            return _pending(one)
+            return _pending(delivery)
         case DeliveryState.SENT:
-            return _awaited(one) if one.is_open else f"sent {settled}"
+            return _awaited(delivery) if delivery.is_open else f"sent {settled}"
         case DeliveryState.COMMITTED:
-            return f"sent and {'committed' if one.proof is Proof.COMMIT else 'verified'} {settled}"
+            return f"sent and {'committed' if delivery.proof is Proof.COMMIT else 'verified'} {settled}"
         case _:
-            return _state_words(one.state) + (f": {one.reason}" if one.reason else "")
+            return _state_words(delivery.state) + (f": {delivery.reason}" if delivery.reason else "")
 
 
-def _pending(one: Delivery) -> str:
-    if one.lease_owner is not None:
-        return f"being sent, attempt {one.attempts}"
-    if one.reason is None:
+def _pending(delivery: Delivery) -> str:
+    if delivery.lease_owner is not None:
+        return f"being sent, attempt {delivery.attempts}"
+    if delivery.reason is None:
         return "waiting to be sent"
-    return f"not sent in {one.attempts} attempts, next {shown_time(one.not_before)}: {one.reason}"
+    return f"not sent in {delivery.attempts} attempts, next {shown_time(delivery.not_before)}: {delivery.reason}"
 
 
-def _awaited(one: Delivery) -> str:
-    what = "storage commitment" if one.proof is Proof.COMMIT else "verification"
-    why = f" ({one.reason})" if one.reason else ""
-    return f"stored, waiting for {what}; next step {shown_time(one.not_before)}{why}"
+def _awaited(delivery: Delivery) -> str:
+    what = "storage commitment" if delivery.proof is Proof.COMMIT else "verification"
+    why = f" ({delivery.reason})" if delivery.reason else ""
+    return f"stored, waiting for {what}; next step {shown_time(delivery.not_before)}{why}"
 
 
 def _plain_value(value: Any) -> Any:

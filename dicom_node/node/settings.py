@@ -131,12 +131,12 @@ def _many(value: Any) -> Any:
 
 def _destinations(value: Any) -> Any:
     many = _many(value)
-    return [split_destination(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+    return [split_destination(item) if isinstance(item, str) else item for item in many] if _is_many(many) else many
 
 
 def _peers(value: Any) -> Any:
     many = _many(value)
-    return [_split_peer(one) if isinstance(one, str) else one for one in many] if _is_many(many) else many
+    return [_split_peer(item) if isinstance(item, str) else item for item in many] if _is_many(many) else many
 
 
 def _is_many(value: Any) -> bool:
@@ -318,7 +318,7 @@ class Settings(BaseSettings):
     @property
     def dicom_destinations(self) -> tuple[Destination, ...]:
         """The destinations that are called by DICOM."""
-        return tuple(one for one in self.destinations if isinstance(one, Destination))
+        return tuple(destination for destination in self.destinations if isinstance(destination, Destination))
 
     def report_addresses(self) -> dict[str, Destination]:
         """Where senders take reports of storage commitment, by AE title: peers with a port for them, destinations."""
@@ -327,7 +327,7 @@ class Settings(BaseSettings):
             for peer in self.peers
             if peer.report_port is not None and peer.address is not None
         }
-        return {**{one.ae_title: one for one in self.dicom_destinations}, **peers}
+        return {**{destination.ae_title: destination for destination in self.dicom_destinations}, **peers}
 
     def client_tls(self, destination: AnyDestination) -> ClientTls | None:
         """How to call a destination over TLS; None when it is called without."""
@@ -352,7 +352,7 @@ class Settings(BaseSettings):
 
     def destination(self, name: str) -> AnyDestination | None:
         """The destination of that name, or None when the settings no longer hold it."""
-        return next((one for one in self.destinations if one.name == name), None)
+        return next((destination for destination in self.destinations if destination.name == name), None)
 
 
 def _absolute(path: Path | None) -> Path | None:

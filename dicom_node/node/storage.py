@@ -66,7 +66,7 @@ def _newest_paths(database_url: str) -> list[str]:
 
 def why_full(error: BaseException | None) -> str | None:
     """What the disk says, where an error or one of its causes says that it takes nothing more; else None."""
-    full = next((one for one in _causes(error) if isinstance(one, OSError) and one.errno in _FULL), None)
+    full = next((cause for cause in _causes(error) if isinstance(cause, OSError) and cause.errno in _FULL), None)
     return None if full is None else os.strerror(full.errno or 0)
 
 

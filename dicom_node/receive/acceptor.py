@@ -83,10 +83,10 @@ class Acceptor:
     def __init__(
         self, listeners: Sequence[Listener], context: ReceiverContext, ended: Callable[[], object] = lambda: None
     ) -> None:
-        self._listeners = {one.socket.fileno(): one for one in listeners}
-        for one in listeners:
+        self._listeners = {listener.socket.fileno(): listener for listener in listeners}
+        for listener in listeners:
             # Several processes wake for one connection; those that come too late must not sleep in accept().
-            one.socket.setblocking(False)
+            listener.socket.setblocking(False)
         self._context = context
         self._ended = ended
         self._stopping = False

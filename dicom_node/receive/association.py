@@ -290,7 +290,7 @@ class Association:
         if refused is not None:
             self._reject(*refused)
             return
-        self._contexts = {one.context_id: one for one in results if one.result == ACCEPTANCE}
+        self._contexts = {result.context_id: result for result in results if result.result == ACCEPTANCE}
         self._machine.on(Event.ACCEPT)
         self.since = self.stored_since = time.monotonic()
         roles = accepted_roles(request, results)
@@ -306,7 +306,7 @@ class Association:
 
     def _report_rejected(self, request: AssociateRequest, results: list[ContextResult]) -> None:
         """Say what a peer asked for and does not get, so that an administrator can set it otherwise; once a peer."""
-        rejected = sorted({words_of_rejected(one) for one in results if one.result != ACCEPTANCE})
+        rejected = sorted({words_of_rejected(result) for result in results if result.result != ACCEPTANCE})
         if not self._contexts:
             self._warn("no presentation context accepted", asked=rejected[:8])
         elif rejected and self._context.rejections.is_new(request.calling_ae_title, self.address, rejected):
@@ -320,7 +320,7 @@ class Association:
 
     def _record_start(self, request: AssociateRequest, results: list[ContextResult]) -> tuple[Rejection, str] | None:
         """Write the association's row. An association that cannot store anything (C-ECHO alone) leaves no trace."""
-        if not any(one.result == ACCEPTANCE and one.abstract_syntax in STORAGE_CLASSES for one in results):
+        if not any(result.result == ACCEPTANCE and result.abstract_syntax in STORAGE_CLASSES for result in results):
             return None
         try:
             self._association_id = self._context.store.open_association(

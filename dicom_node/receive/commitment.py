@@ -125,22 +125,22 @@ class CommitmentDesk:
 
     def _confirm(self, said: CommitmentData, calling_ae_title: str) -> Reply:
         """What the inbox holds of a request. A request without objects is answered with none."""
-        classes = self._answers.classes_of([one.sop_instance_uid for one in said.references])
+        classes = self._answers.classes_of([reference.sop_instance_uid for reference in said.references])
         committed: list[Reference] = []
         failed: list[tuple[Reference, int]] = []
-        for one in said.references:
-            if one.sop_class_uid in classes.get(one.sop_instance_uid, ()):
-                committed.append(one)
+        for reference in said.references:
+            if reference.sop_class_uid in classes.get(reference.sop_instance_uid, ()):
+                committed.append(reference)
             else:
-                is_known = one.sop_instance_uid in classes
-                failed.append((one, CLASS_INSTANCE_CONFLICT if is_known else NO_SUCH_OBJECT))
+                is_known = reference.sop_instance_uid in classes
+                failed.append((reference, CLASS_INSTANCE_CONFLICT if is_known else NO_SUCH_OBJECT))
         separately = calling_ae_title in self._separately
         with self._exclusive():
             answer_id = self._answers.owe(
                 said.transaction_uid,
                 calling_ae_title,
-                [(one.sop_class_uid, one.sop_instance_uid) for one in committed],
-                [(one.sop_class_uid, one.sop_instance_uid, reason) for one, reason in failed],
+                [(reference.sop_class_uid, reference.sop_instance_uid) for reference in committed],
+                [(reference.sop_class_uid, reference.sop_instance_uid, reason) for reference, reason in failed],
                 separately=separately,
             )
         if answer_id is None or separately:  # asked before: the report about it is on its way, or was there

@@ -107,15 +107,15 @@ def negotiate(proposed: Sequence[ProposedContext], *, only_reports: bool = False
 def accepted_roles(request: AssociateRequest, results: Sequence[ContextResult]) -> tuple[Role, ...]:
     """Our answers to role selection (PS3.7 D.3.3.4): for storage commitment, what the peer proposes, since we take both
     sides of it; for other classes none, which leaves the peer the SCU."""
-    accepted = {one.abstract_syntax for one in results if one.result == ACCEPTANCE}
+    accepted = {result.abstract_syntax for result in results if result.result == ACCEPTANCE}
     return tuple(
-        one for one in request.roles if one.sop_class_uid == STORAGE_COMMITMENT and one.sop_class_uid in accepted
+        role for role in request.roles if role.sop_class_uid == STORAGE_COMMITMENT and role.sop_class_uid in accepted
     )
 
 
 def _answer(context: ProposedContext) -> ContextResult:
     if context.abstract_syntax in _REPORT_CLASSES:
-        wanted = next((one for one in context.transfer_syntaxes if one in REPORT_SYNTAXES), None)
+        wanted = next((syntax for syntax in context.transfer_syntaxes if syntax in REPORT_SYNTAXES), None)
     elif context.abstract_syntax in STORAGE_CLASSES:
         wanted = _preferred(context.transfer_syntaxes, STORAGE_CLASSES[context.abstract_syntax].transfer_syntaxes)
     else:
@@ -134,7 +134,7 @@ def _preferred(offered: Sequence[str], taken: Container[str]) -> str | None:
 
     But Explicit VR Little Endian in place of Implicit when both are offered: private elements keep their VR.
     """
-    first = next((one for one in offered if one in taken), None)
+    first = next((syntax for syntax in offered if syntax in taken), None)
     if first == IMPLICIT_VR_LITTLE_ENDIAN.uid and EXPLICIT_VR_LITTLE_ENDIAN.uid in offered:
         return EXPLICIT_VR_LITTLE_ENDIAN.uid
     return first

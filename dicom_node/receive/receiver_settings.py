@@ -165,8 +165,8 @@ def _allowed(settings: Settings) -> tuple[AllowedPeer, ...]:
     """Those that `peers` names; beside them, destinations that report storage commitment to us."""
     if not settings.peers:
         return ()
-    reporting = [one for one in settings.dicom_destinations if one.commit]
+    reporting = [destination for destination in settings.dicom_destinations if destination.commit]
     return (
         *(AllowedPeer(peer.ae_title, peer.address) for peer in settings.peers),
-        *(AllowedPeer(one.ae_title, one.host, reports_only=True) for one in reporting),
+        *(AllowedPeer(destination.ae_title, destination.host, reports_only=True) for destination in reporting),
     )

@@ -226,9 +226,9 @@ def _supervise(
     finally:
         for child in children:
             child.tell_to_stop()
-        for one in listeners:
-            if one is not None:
-                one.close()  # each process closes its own handle; with the last of them the port is free
+        for open_listener in listeners:
+            if open_listener is not None:
+                open_listener.close()  # each process closes its own handle; with the last of them the port is free
         for child in children:
             child.wait(settings.grace_seconds + 5.0)
 
@@ -242,7 +242,7 @@ class _Child:
 
     def __init__(self, settings: ReceiverSettings, listeners: Sequence[socket.socket | None]) -> None:
         self._settings = settings
-        self._descriptors = [_CLOSED if one is None else one.fileno() for one in listeners]
+        self._descriptors = [_CLOSED if listener is None else listener.fileno() for listener in listeners]
         self._process: subprocess.Popen[bytes] | None = None
         self._backoff = RestartBackoff()
         self._started_at = 0.0
@@ -255,7 +255,7 @@ class _Child:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "dicom_node.receive", *map(str, self._descriptors)],
             stdin=subprocess.PIPE,
-            pass_fds=[one for one in self._descriptors if one != _CLOSED],
+            pass_fds=[descriptor for descriptor in self._descriptors if descriptor != _CLOSED],
             start_new_session=True,  # Ctrl-C in a terminal is for the parent, which stops us in order
         )
         assert self._process.stdin is not None
@@ -313,8 +313,8 @@ def run_child(descriptor: int, tls_descriptor: int = _CLOSED) -> None:
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with contextlib.ExitStack() as opened:
         listener, tls_listener = (
-            None if one == _CLOSED else opened.enter_context(socket.socket(fileno=one))
-            for one in (descriptor, tls_descriptor)
+            None if number == _CLOSED else opened.enter_context(socket.socket(fileno=number))
+            for number in (descriptor, tls_descriptor)
         )
         try:
             serve(settings, listener, stop, tls_listener)

@@ -91,10 +91,10 @@ class RefusalReport:
     def of(self, options: DeliveryOptions) -> tuple[ResultObject, ...]:
         """What one destination is sent: the page, the report, or both, as its profile has them of a result."""
         return tuple(
-            one
-            for one in self.objects
-            if one.kind in options.kinds
-            and (one.kind is not ObjectKind.SR or one.form == options.profile.form_for(*self.size))
+            obj
+            for obj in self.objects
+            if obj.kind in options.kinds
+            and (obj.kind is not ObjectKind.SR or obj.form == options.profile.form_for(*self.size))
         )
 
 
@@ -158,7 +158,7 @@ def _pages(refused: RefusedSeries, facts: AnalysisFacts) -> tuple[Dataset, ...]:
 def _report(refused: RefusedSeries, facts: AnalysisFacts, form: SegForm) -> Dataset:
     source = refused.headers[0]
     report = sr.Comprehensive3DSR(
-        evidence=[bare_reference(one) for one in refused.headers],
+        evidence=[bare_reference(header) for header in refused.headers],
         content=_content(refused, facts),
         series_instance_uid=in_form(facts.uids.of("refusal-sr-series"), form),
         series_number=result_series_number(source, SR_OFFSET),
@@ -202,7 +202,9 @@ def _content(refused: RefusedSeries, facts: AnalysisFacts) -> sr.ContainerConten
 
 def _library(headers: Sequence[Dataset]) -> sr.ContainerContentItem:
     images = {
-        (str(one.SOPClassUID), str(one.SOPInstanceUID)): () for one in headers if one.SOPClassUID in IMAGE_CLASSES
+        (str(header.SOPClassUID), str(header.SOPInstanceUID)): ()
+        for header in headers
+        if header.SOPClassUID in IMAGE_CLASSES
     }
     return library_of(images, values.text(headers[0], "FrameOfReferenceUID") or None)
 

@@ -102,7 +102,7 @@ class ResultSet:
         size = self.seg.Rows, self.seg.Columns
         for kind in DeliveryOptions(profile, probability_map).kinds:
             form = profile.form_for(*size) if kind in _FORMED else FIRST_FORM
-            found = [one for one in self.objects if (one.kind, one.form) == (kind, form)]
+            found = [obj for obj in self.objects if (obj.kind, obj.form) == (kind, form)]
             if not found and kind not in _OPTIONAL:
                 raise ResultError(f"expected {kind} for the profile {profile.name} in the result set, it has none")
             chosen.extend(found)
@@ -121,10 +121,10 @@ class ResultSet:
     @property
     def summary(self) -> tuple[Dataset, ...]:
         """The pages for a person, which every result set has."""
-        return tuple(one.dataset for one in self.objects if one.kind is ObjectKind.SUMMARY)
+        return tuple(obj.dataset for obj in self.objects if obj.kind is ObjectKind.SUMMARY)
 
     def _first(self, kind: ObjectKind) -> Dataset:
-        return next(one.dataset for one in self.objects if one.kind is kind and one.form == FIRST_FORM)
+        return next(obj.dataset for obj in self.objects if obj.kind is kind and obj.form == FIRST_FORM)
 
 
 def build_result_set(
@@ -196,9 +196,9 @@ def build_result_set(
 def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:
     """Write every object into an existing folder, each whole or not there; returns the files in sending order."""
     files = []
-    for one in result_set.objects:
-        write_whole(folder / one.name, part10_bytes(one.dataset))
-        files.append(folder / one.name)
+    for obj in result_set.objects:
+        write_whole(folder / obj.name, part10_bytes(obj.dataset))
+        files.append(folder / obj.name)
     return files
 
 

@@ -52,7 +52,7 @@ def build_withdrawal(files: Sequence[Path], reason: str, withdrawn_at: datetime,
     objects = [_head(file) for file in files]
     source = objects[0]
     code, meaning = PATIENT_SAFETY if patient_safety else QUALITY
-    named = "\n".join(sorted(str(one.SOPInstanceUID) for one in objects))
+    named = "\n".join(sorted(str(obj.SOPInstanceUID) for obj in objects))
     document = KeyObjectSelectionDocument(
         evidence=objects,
         content=KeyObjectSelection(

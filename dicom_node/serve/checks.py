@@ -195,7 +195,7 @@ def _certificate(settings: Settings) -> Iterator[Check]:
 
 
 def _queue(found: Overview) -> Check:
-    counts = {one.state: one for one in found.jobs}
+    counts = {job.state: job for job in found.jobs}
     words = ", ".join(f"{counts[state].count} {state}" for state in _UNDER_WAY if state in counts) or "no job"
     queued = counts.get(JobState.QUEUED)
     if queued is not None and found.at - queued.oldest_at > _OLD_QUEUE:
@@ -287,11 +287,11 @@ def _deliveries(found: Overview, settings: Settings) -> Iterator[Check]:
     if found.not_delivered_since:
         words = f"{found.not_delivered_since} given up in a day: `wmh-node jobs list --state failed`"
         yield Check("deliveries", Level.WARNING, words)
-    for one in found.deliveries:
-        if one.state is DeliveryState.PENDING and found.at - one.oldest_at > _OLD_DELIVERY:
-            waits = _duration(found.at - one.oldest_at)
-            words = f"{one.count} wait, the oldest for {waits}; nothing is lost: is the destination running?"
-            yield Check(f"destination {one.destination}", Level.WARNING, words)
+    for delivery in found.deliveries:
+        if delivery.state is DeliveryState.PENDING and found.at - delivery.oldest_at > _OLD_DELIVERY:
+            waits = _duration(found.at - delivery.oldest_at)
+            words = f"{delivery.count} wait, the oldest for {waits}; nothing is lost: is the destination running?"
+            yield Check(f"destination {delivery.destination}", Level.WARNING, words)
 
 
 def _ago(at: datetime | None, now: datetime, never: str) -> str:

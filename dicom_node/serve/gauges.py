@@ -86,20 +86,20 @@ class NodeGauges(Collector):
 
 
 def _jobs(found: Overview) -> Iterator[Metric]:
-    counts = [([str(one.state)], one.count) for one in found.jobs]
+    counts = [([str(job.state)], job.count) for job in found.jobs]
     yield _family("wmh_jobs", "Jobs by state.", ["state"], counts)
-    ages = [([str(one.state)], _age(found, one.oldest_at)) for one in found.jobs if not one.state.has_ended]
+    ages = [([str(job.state)], _age(found, job.oldest_at)) for job in found.jobs if not job.state.has_ended]
     yield _family("wmh_oldest_job_age_seconds", "Age of the oldest job in a state that goes on.", ["state"], ages)
 
 
 def _deliveries(found: Overview) -> Iterator[Metric]:
     labels = ["destination", "state"]
-    counts = [([one.destination, str(one.state)], one.count) for one in found.deliveries]
+    counts = [([delivery.destination, str(delivery.state)], delivery.count) for delivery in found.deliveries]
     yield _family("wmh_deliveries", "Deliveries by destination and state.", labels, counts)
     ages = [
-        ([one.destination], _age(found, one.oldest_at))
-        for one in found.deliveries
-        if one.state is DeliveryState.PENDING
+        ([delivery.destination], _age(found, delivery.oldest_at))
+        for delivery in found.deliveries
+        if delivery.state is DeliveryState.PENDING
     ]
     yield _family("wmh_oldest_delivery_age_seconds", "Age of the oldest delivery that waits.", ["destination"], ages)
 
@@ -109,7 +109,7 @@ def _roles(roles: list[RunningRole]) -> Iterator[Metric]:
     name = "wmh_worker_last_heartbeat_timestamp_seconds"
     yield _family(name, "Last heartbeat of each role that runs.", ["worker"], beats)
     digests = sorted({role.model_digest for role in roles if role.model_digest})
-    yield _family("wmh_model_info", "Models that workers hold.", ["digest"], [([one], 1) for one in digests])
+    yield _family("wmh_model_info", "Models that workers hold.", ["digest"], [([digest], 1) for digest in digests])
 
 
 def _family(name: str, words: str, labels: list[str], rows: Sequence[tuple[list[str], float]]) -> Metric:

@@ -43,9 +43,11 @@ def withdraw_results(
     withdrawals.job(job_id)
     notes = [
         NewDelivery(
-            one.destination, [_written(storage, job_id, one, reason, now, patient_safety)], DeliveryKind.WITHDRAWAL
+            holder.destination,
+            [_written(storage, job_id, holder, reason, now, patient_safety)],
+            DeliveryKind.WITHDRAWAL,
         )
-        for one in withdrawals.holders(job_id)
+        for holder in withdrawals.holders(job_id)
     ]
     return withdrawals.withdraw(job_id, by, reason, notes)
 

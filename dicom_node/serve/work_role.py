@@ -50,7 +50,7 @@ def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> N
         lambda: _attend(settings, database, inbox, jobs, stop, liveness),
         lambda: _analyse(settings, database, inbox, jobs, stop, liveness),
     )
-    run_threads([waiting_for_room(one, stop) for one in threads], stop)
+    run_threads([waiting_for_room(thread, stop) for thread in threads], stop)
     database.close()
 
 

@@ -46,9 +46,10 @@ def _overview(visit: Visit) -> Mapping[str, Any]:
     found = overview(database, database.clock() - timedelta(days=1))
     return {
         "at": found.at,
-        "jobs": {str(one.state): one.count for one in found.jobs},
+        "jobs": {str(job.state): job.count for job in found.jobs},
         "deliveries": [
-            {"destination": one.destination, "state": str(one.state), "count": one.count} for one in found.deliveries
+            {"destination": delivery.destination, "state": str(delivery.state), "count": delivery.count}
+            for delivery in found.deliveries
         ],
         "waiting_series": found.waiting_series,
         "last_received_at": found.last_received_at,
@@ -73,7 +74,7 @@ def _job(visit: Visit) -> Mapping[str, Any]:
         "scanner": scanner_of(visit.site.database, job.series_instance_uid),
         "standing": job_standing(job, deliveries, visit.site.database.clock()),
         "events": [plain(event) for event in visit.site.jobs.events(job.id)],
-        "deliveries": [plain(one) for one in deliveries],
+        "deliveries": [plain(delivery) for delivery in deliveries],
     }
 
 
@@ -157,9 +158,9 @@ def _problem(status: int, detail: str) -> Response:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _plain(one) for name, one in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return value.isoformat() if isinstance(value, datetime | date) else value
 
 

@@ -67,7 +67,7 @@ ENTRIES: Final = (
 
 def build_app(site: Site) -> Starlette:
     """The page as an ASGI application."""
-    routes = [Route(one.path, guarded(site, one), methods=[one.method]) for one in ENTRIES]
+    routes = [Route(entry.path, guarded(site, entry), methods=[entry.method]) for entry in ENTRIES]
 
     async def events(request: Request) -> Response:
         return await event_stream(site, request)

@@ -38,14 +38,14 @@ class Figures:
 
 def figures_of(found: Sequence[Outcome], now: datetime) -> Figures:
     """Count and measure."""
-    seconds = sorted(one.seconds for one in found if one.seconds is not None)
+    seconds = sorted(scan.seconds for scan in found if scan.seconds is not None)
     return Figures(
         median_seconds=median(seconds) if seconds else None,
         slow_seconds=percentile(seconds, 0.95),
         finished=len(seconds),
         by_hour=_by_hour(found, now),
-        by_scanner=_counted(one.scanner or UNKNOWN for one in found),
-        by_outcome=_counted(str(one.state) for one in found),
+        by_scanner=_counted(scan.scanner or UNKNOWN for scan in found),
+        by_outcome=_counted(str(scan.state) for scan in found),
     )
 
 
@@ -61,9 +61,9 @@ def _by_hour(found: Sequence[Outcome], now: datetime) -> tuple[tuple[datetime, i
     hours = [newest - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
     analysed: Counter[datetime] = Counter()
     others: Counter[datetime] = Counter()
-    for one in found:
-        hour = one.created_at.replace(minute=0, second=0, microsecond=0)
-        (others if one.state is JobState.REJECTED else analysed)[hour] += 1
+    for scan in found:
+        hour = scan.created_at.replace(minute=0, second=0, microsecond=0)
+        (others if scan.state is JobState.REJECTED else analysed)[hour] += 1
     return tuple((hour, analysed[hour], others[hour]) for hour in hours)
 
 

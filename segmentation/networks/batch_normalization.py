@@ -23,7 +23,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
-        scale, offset = (tf.cast(one, tf.float32) for one in (self.gamma, self.beta))
+        scale, offset = (tf.cast(weight, tf.float32) for weight in (self.gamma, self.beta))
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, scale, offset, epsilon=self.epsilon, is_training=True, data_format="NHWC"
         )

@@ -77,7 +77,7 @@ def main() -> None:
             measured += _measure(name, url, arguments.rounds)
         queues = list(_queue_rates(server, arguments.peers, 2 * arguments.rounds, arguments.queue_rounds))
     if arguments.json:
-        document = {"calls": [asdict(one) for one in measured], "queues": [asdict(one) for one in queues]}
+        document = {"calls": [asdict(call) for call in measured], "queues": [asdict(queue) for queue in queues]}
         print(json.dumps(document, indent=2))
     else:
         _print(measured, queues)
@@ -180,8 +180,10 @@ def _time(name: str, what: str, once: Callable[[int], object], rounds: int, each
 
 def _print(measured: list[Measured], queues: list[QueueRate]) -> None:
     table = Table("database", "what", "per second", "median ms", "worst ms", box=None)
-    for one in measured:
-        table.add_row(one.database, one.what, f"{one.per_second:,.0f}", f"{one.median_ms:.2f}", f"{one.worst_ms:.1f}")
+    for call in measured:
+        table.add_row(
+            call.database, call.what, f"{call.per_second:,.0f}", f"{call.median_ms:.2f}", f"{call.worst_ms:.1f}"
+        )
     Console().print(table)
     table = Table("queue, claim and finish", "processes", "jobs per second", "of the better peer", box=None)
     for rate in queues:

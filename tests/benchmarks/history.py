@@ -71,7 +71,7 @@ def main() -> None:
         urls = [server.new_database() for _ in range(2)]
         measured += _grown("PostgreSQL", urls, arguments.rows, arguments.runs)
     if arguments.json:
-        print(json.dumps([asdict(one) for one in measured], indent=2))
+        print(json.dumps([asdict(step) for step in measured], indent=2))
     else:
         _print(measured)
 
@@ -87,7 +87,7 @@ def _grown(name: str, urls: list[str], rows: int, runs: int) -> Iterator[Grown]:
                     started = time.perf_counter()
                     call()
                     into.append(time.perf_counter() - started)
-            before, after = (min(one) * 1e3 for one in times)
+            before, after = (min(step) * 1e3 for step in times)
             yield Grown(name, what, before, after, after / before)
 
 
@@ -155,8 +155,8 @@ def _calls(database: Database) -> Iterator[tuple[str, Callable[[], object]]]:
 
 def _print(measured: list[Grown]) -> None:
     table = Table("database", "what", "1,000 rows, ms", "many rows, ms", "ratio", box=None)
-    for one in measured:
-        table.add_row(one.database, one.what, f"{one.few_ms:.2f}", f"{one.many_ms:.2f}", f"{one.ratio:.2f}")
+    for step in measured:
+        table.add_row(step.database, step.what, f"{step.few_ms:.2f}", f"{step.many_ms:.2f}", f"{step.ratio:.2f}")
     Console().print(table)
 
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/inference.py [--series DIR] [--bundle DIR | --width 1.0] [--repeat N] [--json]
 
-Each runtime runs in a process of its own, as the worker does, and goes through the worker's own steps: read,
+Each runtime runs in its own process, as the worker does, and goes through the worker's own steps: read,
 preprocess, infer, measure, write. Without --series it makes a phantom of 24 slices of 512 x 512. --width makes an
 untrained ensemble of five SE-UNets of that width, for timing alone. A benchmark, not a test: nothing passes or fails.
 """
@@ -83,7 +83,7 @@ def compare(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
 
 
 def make_series(folder: Path, slices: int, matrix: int) -> Path:
-    """In a process of its own, so that the phantom's memory is not inherited by what is measured."""
+    """In its own process, so that the phantom's memory is not inherited by what is measured."""
     code = (
         "import sys; from pathlib import Path\n"
         "from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom\n"

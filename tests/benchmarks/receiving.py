@@ -71,7 +71,7 @@ class Peak:
     """Largest resident memory of one process of a receiver, looked at every 20 ms while a block lasts."""
 
     def __init__(self, running: Sequence[Running]) -> None:
-        self.megabytes = {one.name: 0.0 for one in running}
+        self.megabytes = {process.name: 0.0 for process in running}
         self._running = running
         self._stop = threading.Event()
 
@@ -137,7 +137,7 @@ def environment(nodelay: bool) -> dict[str, str]:
 
 
 def send(target: Running, folders: Sequence[Path], nodelay: bool) -> float:
-    """Send each folder in an association of its own, all at once; gives the seconds until all have ended."""
+    """Send each folder in its own association, all at once; gives the seconds until all have ended."""
     command = [dcmtk("storescu"), "-aec", target.ae_title, "+sd", "127.0.0.1", str(target.port)]
     began = time.perf_counter()
     senders = [
@@ -152,7 +152,7 @@ def send(target: Running, folders: Sequence[Path], nodelay: bool) -> float:
 
 @contextmanager
 def our_receiver(folder: Path, processes: int) -> Iterator[Running]:
-    """`run_receiver` in a process of its own, on SQLite."""
+    """`run_receiver` in its own process, on SQLite."""
     folder.mkdir()
     url, port = f"sqlite:///{folder / 'node.sqlite'}", free_port()
     upgrade(url)
@@ -240,7 +240,7 @@ def measure(folder: Path, arguments: argparse.Namespace, progress: Progress) -> 
                     for target in targets[senders]:
                         count = arguments.instances
                         if not nodelay and target is not ours:
-                            count = max(count // 8, 20)  # 20 a second: the rate is the same, and nobody has the time
+                            count = max(count // 8, 20)  # 20 a second: the rate is the same, in less time
                         folders = [instances.series(count // associations) for _ in range(associations)]
                         seconds = send(target, folders, nodelay)
                         rate = (count // associations) * associations / seconds
@@ -260,7 +260,7 @@ def measure(folder: Path, arguments: argparse.Namespace, progress: Progress) -> 
 def show(result: dict[str, object]) -> None:
     """The table for people."""
     console = Console()
-    rates = {(one["receiver"], one["senders"], one["associations"]): one for one in result["rates"]}  # type: ignore
+    rates = {(process["receiver"], process["senders"], process["associations"]): process for process in result["rates"]}  # type: ignore
     table = Table(title=f"instances/s, {result['instance_bytes']} bytes each, answered when durable (storescp: not)")
     for heading in ("receiver", "tuned, 1", "tuned, 4", "default, 1", "default, 4", "peak MB of a process"):
         table.add_column(heading, justify="left" if heading == "receiver" else "right")

@@ -3,7 +3,7 @@
     python tests/benchmarks/sending.py [--instances N] [--rounds N] [--json]
 
 Each sender sends N MR objects of 256 x 256 (133 kB) in one association to a storescp of its own rounds, TCP_NODELAY at
-both ends; rounds take turns, the median counts. Our sender runs in a process of its own, its start not counted: a
+both ends; rounds take turns, the median counts. Our sender runs in its own process, its start not counted: a
 deliverer starts once. storescu's start is counted as it prints nothing to time from, and is measured by an empty run.
 """
 
@@ -67,7 +67,9 @@ def ours(files: list[Path], port: int) -> float:
     began = time.perf_counter()
     outcomes = send_files(files, SimpleNamespace(ae_title="STORESCP", host="127.0.0.1", port=port))
     seconds = time.perf_counter() - began
-    assert all(one.status == 0 for one in outcomes), next(one for one in outcomes if one.status != 0)
+    assert all(outcome.status == 0 for outcome in outcomes), next(
+        outcome for outcome in outcomes if outcome.status != 0
+    )
     return seconds
 
 
@@ -116,7 +118,7 @@ def measure(folder: Path, instances: int, rounds: int) -> dict[str, object]:
         # On a busy machine rates say little; this does not depend on what else runs.
         "cpu_ms_per_instance": {name: round(1000 * value / (instances * rounds), 2) for name, value in cpu.items()},
         "ratio": round(median["wmh-node"] / median["storescu"], 2),
-        "rounds": {name: [round(one, 1) for one in values] for name, values in rates.items()},
+        "rounds": {name: [round(value, 1) for value in values] for name, values in rates.items()},
     }
 
 

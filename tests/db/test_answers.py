@@ -43,7 +43,7 @@ class TestAnswers:
         return delivery
 
     def standing(self, job_id: int) -> list[tuple[str, DeliveryState]]:
-        return [(one.destination, one.state) for one in self.deliveries.list(job_id)]
+        return [(delivery.destination, delivery.state) for delivery in self.deliveries.list(job_id)]
 
     def whats(self, job_id: int) -> list[str]:
         return [event.what for event in self.jobs.events(job_id)]

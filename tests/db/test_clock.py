@@ -66,7 +66,7 @@ class TestTheClockWasSetBack:
         """Its job is taken over one lease later; one that lives keeps it."""
         jobs, _ = tables
         dead, alive = jobs.enqueue("1.2.3", "0" * 64, 1), jobs.enqueue("1.2.4", "1" * 64, 1)
-        assert [jobs.claim(one, LEASE).id for one in ("dead", "alive")] == [dead.id, alive.id]
+        assert [jobs.claim(owner, LEASE).id for owner in ("dead", "alive")] == [dead.id, alive.id]
         clock.step(-step)
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(LEASE - 1)
@@ -105,7 +105,7 @@ class TestTheClockWasSetBack:
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(1)
         received(database)
-        assert [one.id for one in jobs.retry_resent()] == [job.id]
+        assert [job.id for job in jobs.retry_resent()] == [job.id]
 
     def test_how_the_last_association_ended(self, database: Database, clock: ManualClock, tables, step: float) -> None:
         """The release after the step counts, not the abort of before."""
@@ -115,7 +115,7 @@ class TestTheClockWasSetBack:
         clamp_jobs(database, wait_after, LEASE)
         clock.pass_seconds(1)
         inbox.end_association(received(database), AssociationEnd.RELEASED)
-        assert [one.last_end for one in inbox.open_series()] == [AssociationEnd.RELEASED]
+        assert [activity.last_end for activity in inbox.open_series()] == [AssociationEnd.RELEASED]
 
     def test_a_correction(self, database: Database, clock: ManualClock, tables, step: float) -> None:
         """A segmentation that waits is looked at after its own wait."""

@@ -92,7 +92,7 @@ class TestDeliveryTable:
         assert (job.state, job.attempts) == (JobState.DONE, 1)
 
     def test_one_destination_down_does_not_block_the_others(self) -> None:
-        """What waits for a destination that is down stands in nobody's way."""
+        """Deliveries to a destination that is down do not hold up the others."""
         jobs = [self.delivering("down", "up", number=number) for number in range(3)]
         sent = []
         while (delivery := self.deliveries.claim("sender-1", 60)) is not None:
@@ -171,14 +171,14 @@ class TestDeliveryTable:
         assert self.deliveries.files_lost(other.id, "sender-2", "seg.dcm is gone")
         queued = self.jobs.get(job_id)
         assert queued.state is JobState.QUEUED
-        assert [one.destination for one in self.deliveries.list(job_id)] == ["pacs"]
+        assert [delivery.destination for delivery in self.deliveries.list(job_id)] == ["pacs"]
         with pytest.raises(UnknownRow):
             self.deliveries.sent(other.id, "sender-2")
         job = self.jobs.claim("worker-1", 60)
         assert job is not None
         new = [NewDelivery(name, ["seg.dcm"]) for name in ("pacs", "oldpacs", "archive")]
         self.jobs.deliver(job_id, "worker-1", {}, new)
-        states = {one.destination: one.state for one in self.deliveries.list(job_id)}
+        states = {delivery.destination: delivery.state for delivery in self.deliveries.list(job_id)}
         pending = DeliveryState.PENDING
         assert states == {"pacs": DeliveryState.SENT, "oldpacs": pending, "archive": pending}
         for _ in range(2):
@@ -223,14 +223,14 @@ class TestDeliveryTable:
         assert self.jobs.get(job_id).state is JobState.DONE
 
     def test_cancelled_delivery(self) -> None:
-        """Cancelling a job stops its deliveries: nobody claims them, and who was sending has lost the lease."""
+        """Cancelling a job stops its deliveries: none is claimed, and a sender at work has lost the lease."""
         job_id = self.delivering("pacs", "archive")
         sending = self.claimed()
         self.jobs.cancel(job_id)
         with pytest.raises(LeaseLost, match="cancelled"):
             self.deliveries.sent(sending.id, "sender-1")
         assert self.deliveries.claim("sender-2", 60) is None
-        assert {one.state for one in self.deliveries.list(job_id)} == {DeliveryState.CANCELLED}
+        assert {delivery.state for delivery in self.deliveries.list(job_id)} == {DeliveryState.CANCELLED}
         assert self.jobs.retry(job_id).state is JobState.DELIVERING
 
     def test_timeline(self) -> None:

@@ -69,7 +69,7 @@ class TestReceiving:
         assert (one.state, one.calling_ae_title, one.who) == (FeedbackState.WAITING, "READER", "READER")
         stored = inbox.instances_of(series_uid("seg"))[0]
         assert (one.path, one.sha256, one.received_at) == (stored.path, stored.sha256, stored.received_at)
-        assert [one.id for one in table.due(5)] == [first, second]
+        assert [delivery.id for delivery in table.due(5)] == [first, second]
         assert inbox.open_series() == []
 
     def test_again(self, inbox: Inbox, table: FeedbackTable) -> None:
@@ -77,7 +77,7 @@ class TestReceiving:
         assert len(_received(inbox, table)) == 1
         assert _received(inbox, table) == []
         assert len(_received(inbox, table, content="second")) == 1
-        assert len({one.sha256 for one in table.list()}) == 2
+        assert len({row.sha256 for row in table.list()}) == 2
 
     def test_other_objects_of_the_series(self, inbox: Inbox, table: FeedbackTable) -> None:
         """Among images only the segmentation becomes a row, and the series is still to be decided."""
@@ -85,14 +85,14 @@ class TestReceiving:
         uid = series_uid("mixed")
         inbox.record([instance(uid, 1, association), _seg(uid, 2, association)])
         assert len(table.receive(uid, 2, SEGS, closes=False)) == 1
-        assert [one.series_instance_uid for one in inbox.open_series()] == [uid]
+        assert [activity.series_instance_uid for activity in inbox.open_series()] == [uid]
 
     def test_only_what_was_seen(self, inbox: Inbox, table: FeedbackTable) -> None:
         """What comes after the instances that were looked at opens the series again."""
         association = inbox.open_association("READER", "WMHNODE", "10.0.0.7", "receiver")
         inbox.record([_seg(series_uid("seg"), number, association) for number in (1, 2)])
         assert len(table.receive(series_uid("seg"), 1, SEGS, closes=True)) == 1
-        assert [one.instance_count for one in inbox.open_series()] == [2]
+        assert [activity.instance_count for activity in inbox.open_series()] == [2]
 
     def test_by_several_processes(self, inbox: Inbox, table: FeedbackTable, url: str, monkeypatch) -> None:
         """Several workers that see the same series at once make each row once."""
@@ -102,7 +102,7 @@ class TestReceiving:
         monkeypatch.setenv("PYTHONPATH", f"{root}:{root / 'tests'}")  # for the children
         with ProcessPoolExecutor(3, mp_context=multiprocessing.get_context("spawn")) as pool:
             made = list(pool.map(receive_feedback, [url] * 3, [SEG] * 3))
-        assert sorted(one for ids in made for one in ids) == sorted(one.id for one in table.list())
+        assert sorted(id_ for ids in made for id_ in ids) == sorted(row.id for row in table.list())
         assert len(table.list()) == 4
 
     def test_killed_before_the_commit(self, inbox: Inbox, table: FeedbackTable, url: str, monkeypatch) -> None:
@@ -154,9 +154,9 @@ class TestDeciding:
         found = table.decide(number, UNMATCHED).decided_at
         assert table.due() == []
         clock.pass_seconds(11)
-        assert [one.id for one in table.due()] == [number]
+        assert [delivery.id for delivery in table.due()] == [number]
         assert table.decide(number, UNMATCHED).decided_at == found
-        assert [one.action for one in audit_entries(database)] == ["feedback fits no series yet"]
+        assert [entry.action for entry in audit_entries(database)] == ["feedback fits no series yet"]
         clock.pass_seconds(11)
         assert table.decide(number, ACCEPTED).code is None
 
@@ -196,11 +196,11 @@ class TestLooking:
         table.decide(third, FeedbackDecision(FeedbackState.REFUSED, source_series_uid=SOURCE, code="x", reason="No."))
         assert table.get(first).superseded_by == second
         assert not table.get(first).counts
-        assert [one.id for one in table.list()] == [third, second]
-        assert [one.id for one in table.list(everything=True)] == [third, second, first]
-        assert [one.id for one in table.list(everything=True, limit=1)] == [third]
-        assert [one.id for one in table.of_series(SOURCE)] == [first, second, third]
-        assert [one.id for one in table.of_series(series_uid("seg"))] == [first, second, third]
+        assert [row.id for row in table.list()] == [third, second]
+        assert [row.id for row in table.list(everything=True)] == [third, second, first]
+        assert [row.id for row in table.list(everything=True, limit=1)] == [third]
+        assert [row.id for row in table.of_series(SOURCE)] == [first, second, third]
+        assert [row.id for row in table.of_series(series_uid("seg"))] == [first, second, third]
 
     def test_own_results_are_not_listed(self, inbox: Inbox, table: FeedbackTable, database: Database) -> None:
         """A result that came back is no news."""
@@ -223,7 +223,7 @@ class TestLooking:
         (number,) = _received(inbox, table)
         table.decide(number, replace(UNMATCHED, wait_seconds=timedelta(days=1).total_seconds()))
         assert table.look_again(number, "alice@lab").state is FeedbackState.WAITING
-        assert [one.id for one in table.due()] == [number]
+        assert [delivery.id for delivery in table.due()] == [number]
         table.decide(number, FeedbackDecision(FeedbackState.REFUSED, code="x", reason="No."))
         assert table.look_again(number).code is None
         table.decide(number, ACCEPTED)

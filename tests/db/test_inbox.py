@@ -43,7 +43,7 @@ class TestInbox:
         self.clock.pass_seconds(1)
         assert self.inbox.record(sent[1:]) == [NEW, NEW]
         stored = self.inbox.instances_of(SERIES)
-        assert [one.ordinal for one in stored] == [1, 2, 3]
+        assert [instance.ordinal for instance in stored] == [1, 2, 3]
         assert stored[2].received_at == self.clock.now
         for before, after in zip(sent, stored, strict=True):
             for field in before.__slots__:
@@ -64,7 +64,7 @@ class TestInbox:
         batch = [instance(SERIES, 1, association), instance(SERIES, 1, association, "other")]
         assert self.inbox.record(batch) == [NEW, CONFLICT]
         assert self.inbox.record(batch[1:]) == [DUPLICATE]
-        assert [one.is_conflict for one in self.inbox.instances_of(SERIES)] == [False, True]
+        assert [instance.is_conflict for instance in self.inbox.instances_of(SERIES)] == [False, True]
         assert self.activity().conflict_count == 1
         assert self.activity().instance_count == 2
 
@@ -76,8 +76,8 @@ class TestInbox:
         for _ in range(2):
             assert self.inbox.record([first, instance(SERIES, 2, association)]) == [DUPLICATE, DUPLICATE]
         stored = self.inbox.instances_of(SERIES)
-        of_uid = [one for one in stored if one.sop_instance_uid == first.sop_instance_uid]
-        assert [(one.ordinal, one.sha256, one.is_return) for one in of_uid] == [
+        of_uid = [instance for instance in stored if instance.sop_instance_uid == first.sop_instance_uid]
+        assert [(instance.ordinal, instance.sha256, instance.is_return) for instance in of_uid] == [
             (1, first.sha256, False),
             (2, other.sha256, False),
             (4, first.sha256, True),
@@ -88,7 +88,7 @@ class TestInbox:
         assert found is not None
         assert found[1] == stored
         self.inbox.record([other])
-        assert [one.sha256 for one in self.inbox.instances_of(SERIES)][-1] == other.sha256
+        assert [instance.sha256 for instance in self.inbox.instances_of(SERIES)][-1] == other.sha256
 
     def test_a_known_uid_in_another_series(self) -> None:
         """A SOP Instance UID that another series has too is no conflict: both series are whole; it is written down."""
@@ -100,7 +100,7 @@ class TestInbox:
         assert self.inbox.record([same_uid]) == [NEW]
         (stored,) = self.inbox.instances_of(OTHER_SERIES)
         assert (stored.is_conflict, stored.known_elsewhere) == (False, True)
-        assert [one.conflict_count for one in self.inbox.open_series()] == [0, 0]
+        assert [activity.conflict_count for activity in self.inbox.open_series()] == [0, 0]
         job = self.jobs.enqueue(OTHER_SERIES, "a" * 64, 1)
         assert any("another series also has" in event.detail for event in self.jobs.events(job.id))
 
@@ -112,7 +112,9 @@ class TestInbox:
         found = self.inbox.look_into(SERIES)
         assert found is not None
         activity, stored = found
-        assert [activity] == [one for one in self.inbox.open_series() if one.series_instance_uid == SERIES]
+        assert [activity] == [
+            activity for activity in self.inbox.open_series() if activity.series_instance_uid == SERIES
+        ]
         assert stored == self.inbox.instances_of(SERIES)
         self.jobs.enqueue(SERIES, "a" * 64, 2)
         assert self.inbox.look_into(SERIES) is None
@@ -123,7 +125,7 @@ class TestInbox:
         batch = [instance(OTHER_SERIES, 1, b), instance(SERIES, 1, a), instance(OTHER_SERIES, 2, b)]
         assert self.inbox.record(batch) == [NEW, NEW, NEW]
         assert len(self.inbox.instances_of(OTHER_SERIES)) == 2
-        assert {one.series_instance_uid for one in self.inbox.open_series()} == {SERIES, OTHER_SERIES}
+        assert {activity.series_instance_uid for activity in self.inbox.open_series()} == {SERIES, OTHER_SERIES}
 
     def test_empty_batch(self) -> None:
         """Nothing to record is nothing done."""
@@ -161,16 +163,16 @@ class TestInbox:
         self.inbox.record([instance(SERIES, 1, association)])
         self.inbox.end_association(association, AssociationEnd.RELEASED)
         self.inbox.record([instance(OTHER_SERIES, 1, self.open())])
-        by_series = {one.series_instance_uid: one for one in self.inbox.open_series()}
+        by_series = {activity.series_instance_uid: activity for activity in self.inbox.open_series()}
         assert by_series[SERIES].open_associations == 0
         assert by_series[OTHER_SERIES].open_associations == 1
 
     def test_killed_receiver(self) -> None:
-        """A receiver that starts again ends what its predecessor left open, and nobody else's."""
+        """A receiver that starts again ends only the associations that its predecessor left open."""
         lost, others = self.open("receiver-1"), self.open("receiver-2")
         self.inbox.record([instance(SERIES, 1, lost), instance(OTHER_SERIES, 1, others)])
         assert self.inbox.end_orphans("receiver-1") == 1
-        by_series = {one.series_instance_uid: one for one in self.inbox.open_series()}
+        by_series = {activity.series_instance_uid: activity for activity in self.inbox.open_series()}
         assert by_series[SERIES].last_end is AssociationEnd.LOST
         assert by_series[OTHER_SERIES].open_associations == 1
         assert self.inbox.end_orphans("receiver-1") == 0
@@ -272,7 +274,9 @@ class TestInbox:
         self.inbox.record([instance(SERIES, number, association) for number in (2, 1)])
         stored = self.inbox.instances_of(SERIES)
         job = self.inbox.reject_series(SERIES, "gap", "Slice 3 is missing.")
-        assert job.instances_digest == instances_digest((one.sop_instance_uid, one.sha256) for one in stored)
+        assert job.instances_digest == instances_digest(
+            (instance.sop_instance_uid, instance.sha256) for instance in stored
+        )
 
     def test_conflicts_are_no_part_of_a_rejection(self) -> None:
         """Other bytes under a known UID are not analysed, so that they do not make a second rejection either."""

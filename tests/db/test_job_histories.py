@@ -160,7 +160,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def deliveries_agree_with_their_job(self) -> None:
         for job in self.jobs.list():
-            states = {one.state for one in self.deliveries.list(job.id)}
+            states = {delivery.state for delivery in self.deliveries.list(job.id)}
             if job.state is JobState.DONE:
                 assert states <= {DeliveryState.SENT}
             if job.state is JobState.DELIVERING:
@@ -185,7 +185,7 @@ class Histories(RuleBasedStateMachine):
 @pytest.mark.slow
 def test_histories() -> None:
     """Whatever workers, senders and administrators do: states follow the table, a result is computed once and handed to
-    every destination that is not given up, and nobody acts without a lease."""
+    every destination that is not given up, and no action happens without a lease."""
     run_state_machine_as_test(
         Histories,
         settings=settings(

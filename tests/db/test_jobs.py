@@ -93,7 +93,7 @@ class TestJobTable:
         assert self.jobs.earlier_report(self.jobs.enqueue(series_uid(2), DIGEST, 24)) is None
 
     def test_queued_job_is_superseded(self) -> None:
-        """A job that nobody has begun gives way to the one with more slices, and says so."""
+        """A job that no worker has begun gives way to the one with more slices, and says so."""
         first = self.jobs.enqueue(SERIES, DIGEST, 24)
         later = self.jobs.enqueue(SERIES, LATER_DIGEST, 25)
         old = self.jobs.get(first.id)
@@ -154,7 +154,7 @@ class TestJobTable:
         assert self.jobs.claim("worker-9", 60) is None
 
     def test_lease_protects(self) -> None:
-        """Nobody else gets a job while its lease holds, and heartbeats prolong it."""
+        """No other worker gets a job while its lease holds, and heartbeats prolong it."""
         self.jobs.enqueue(SERIES, DIGEST, 24)
         job = self.claimed("worker-1", lease_seconds=60)
         for _ in range(5):
@@ -177,7 +177,7 @@ class TestJobTable:
         assert self.jobs.deliver(job.id, "worker-2", {"wmh_volume_ml": 2.0}, []).measurements == {"wmh_volume_ml": 2.0}
 
     def test_lease_that_nobody_took(self) -> None:
-        """A worker whose lease ran out, but whose job nobody took, may still hand in its result."""
+        """A worker whose lease ran out, but whose job no other took, may still hand in its result."""
         self.jobs.enqueue(SERIES, DIGEST, 24)
         job = self.claimed("worker-1", lease_seconds=60)
         self.clock.pass_seconds(600)
@@ -197,7 +197,7 @@ class TestJobTable:
         ids=["deliver", "retry_later", "put_back", "reject", "fail"],
     )
     def test_only_the_owner_ends_an_attempt(self, act: Callable[[JobTable, int], Job]) -> None:
-        """Whoever does not hold the lease changes nothing."""
+        """A worker without the lease changes nothing."""
         self.jobs.enqueue(SERIES, DIGEST, 24)
         job = self.claimed("worker-1")
         with pytest.raises(LeaseLost):
@@ -226,7 +226,7 @@ class TestJobTable:
         assert "put back" in {event.what for event in self.jobs.events(queued.id)}
 
     def test_attempts_spent(self) -> None:
-        """After the last attempt the job fails, and says why in words; nobody gets it any more."""
+        """After the last attempt the job fails, and gives the reason; no worker gets it any more."""
         self.jobs.enqueue(SERIES, DIGEST, 24)
         for _ in range(2):
             assert self.jobs.retry_later(self.claimed().id, "worker-1", "disk full", 0).state is JobState.QUEUED
@@ -426,7 +426,9 @@ class TestJobTable:
             delivered = self.jobs.deliver(job.id, "worker-1", measured, new, {"SOPInstanceUID": "1.2.3"})
             assert self.jobs.get(job.id) == delivered
             lines = [(line.what, line.detail) for line in self.jobs.events(job.id)]
-            sent = [replace(one, id=0, job_id=0, **_TIMES) for one in DeliveryTable(self.database).list(job.id)]
+            sent = [
+                replace(delivery, id=0, job_id=0, **_TIMES) for delivery in DeliveryTable(self.database).list(job.id)
+            ]
             found.append((replace(delivered, id=0, series_instance_uid="", **_TIMES, **_JOB_TIMES), lines, sent))
             monkeypatch.setattr("db.jobs.claim_queued", lambda *_: None)
             monkeypatch.setattr("db.jobs.deliver_first", lambda *_: None)

@@ -53,7 +53,7 @@ class TestRegistering:
         assert table.get(A).evaluation == {"cases": [{"dsc": 0.7}]}
         assert not table.add(NewModel(A, "wmh-tiny", "1.0.0", 1234), "bob@lab")
         assert table.get(A).evaluation == {"cases": [{"dsc": 0.7}]}
-        assert [(one.who, one.action) for one in audit_entries(database, 1)] == [("bob@lab", "evaluate model")]
+        assert [(entry.who, entry.action) for entry in audit_entries(database, 1)] == [("bob@lab", "evaluate model")]
 
     def test_no_json(self, table: ModelTable) -> None:
         """An evaluation with NaN is refused on both databases, and the model is not added without it."""
@@ -151,10 +151,10 @@ class TestPromoting:
         assert table.rollback("bob@lab", B).digest == A
         with pytest.raises(NoEarlierModel, match=r"before wmh-tiny 1\.0\.0"):
             table.rollback("bob@lab", A)
-        assert [(one.digest, one.kind) for one in table.promotions()][:2] == [
+        assert [(promotion.digest, promotion.kind) for promotion in table.promotions()][:2] == [
             (A, PromotionKind.ROLLBACK), (B, PromotionKind.ROLLBACK),
         ]  # fmt: skip
-        assert [one.action for one in audit_entries(database, 2)] == ["roll back model"] * 2
+        assert [entry.action for entry in audit_entries(database, 2)] == ["roll back model"] * 2
         assert "reason: worse" in audit_entries(database, 2)[1].detail
 
     def test_rollback_then_promote(self, table: ModelTable) -> None:
@@ -190,7 +190,7 @@ def test_promoted_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         for digest in digests:
             table.add(NewModel(digest, "wmh-tiny", "1.0.0", 1), "alice@lab")
         with ProcessPoolExecutor(len(digests), mp_context=multiprocessing.get_context("spawn")) as pool:
-            promoted = [one for one in pool.map(promote_at_once, [url] * len(digests), digests) if one]
+            promoted = [digest for digest in pool.map(promote_at_once, [url] * len(digests), digests) if digest]
         assert len(promoted) == 1
         assert table.live_digest() == promoted[0]
         assert len(table.promotions()) == 1

@@ -57,11 +57,13 @@ def test_jobs_and_deliveries_by_state(database: Database, clock: ManualClock) ->
             deliveries.sent(delivery.id, "deliverer")
     clock.pass_seconds(60)
     found = overview(database, delivered - timedelta(seconds=1))
-    assert [(one.state, one.count, one.oldest_at) for one in found.jobs] == [
+    assert [(job.state, job.count, job.oldest_at) for job in found.jobs] == [
         (JobState.QUEUED, 2, made + timedelta(seconds=10)),
         (JobState.FAILED, 1, made),
     ]
-    assert [(one.destination, one.state, one.count, one.oldest_at) for one in found.deliveries] == [
+    assert [
+        (delivery.destination, delivery.state, delivery.count, delivery.oldest_at) for delivery in found.deliveries
+    ] == [
         ("lab", DeliveryState.SENT, 1, delivered),
         ("pacs", DeliveryState.GIVEN_UP, 1, delivered),
     ]

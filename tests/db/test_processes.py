@@ -52,19 +52,19 @@ class TestProcesses:
         with closing(open_database(url)) as database:
             jobs = JobTable(database)
             ids = [jobs.enqueue(series_uid(number), "a" * 64, 24).id for number in range(60)]
-            claimed = [one for some in _at_once(finish_all, url) for one in some]
+            claimed = [item for some in _at_once(finish_all, url) for item in some]
             assert sorted(claimed) == ids
-            sent = [one for some in _at_once(send_all, url) for one in some]
+            sent = [item for some in _at_once(send_all, url) for item in some]
             assert len(sent) == len(set(sent)) == 2 * len(ids)
             assert {job.state for job in jobs.list()} == {JobState.DONE}
 
     def test_same_instance_from_several_receivers(self, url: str) -> None:
         """The same series from several receivers at once is one row per instance, ordinals without gaps, no error."""
         outcomes = _at_once(record_series, url, 60)
-        assert sorted(one for some in outcomes for one in some) == ["duplicate"] * 60 * (PROCESSES - 1) + ["new"] * 60
+        assert sorted(item for some in outcomes for item in some) == ["duplicate"] * 60 * (PROCESSES - 1) + ["new"] * 60
         with closing(open_database(url)) as database:
             inbox = Inbox(database)
-            assert [one.ordinal for one in inbox.instances_of(series_uid(1))] == list(range(1, 61))
+            assert [instance.ordinal for instance in inbox.instances_of(series_uid(1))] == list(range(1, 61))
             (activity,) = inbox.open_series()
             assert (activity.instance_count, activity.open_associations) == (60, PROCESSES)
 

@@ -28,7 +28,7 @@ from db.records import (
 
 _FILES = ("outbox/1/1/seg.dcm", "outbox/1/1/sr.dcm")
 _OBJECTS = [CommitmentObject("1.2.3", f"1.2.3.{at}", file) for at, file in enumerate(_FILES)]
-_UIDS = [one.sop_instance_uid for one in _OBJECTS]
+_UIDS = [obj.sop_instance_uid for obj in _OBJECTS]
 
 
 def test_the_docstring_is_the_table() -> None:

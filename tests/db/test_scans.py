@@ -44,7 +44,7 @@ def finish(database: Database, scan: Scan, report: dict[str, str] | None = REPOR
 
 def found(database: Database, scan: Scan) -> list[int]:
     """Jobs of the earlier results."""
-    return [one.scan.job_id for one in ScanTable(database).earlier_results(scan)]
+    return [result.scan.job_id for result in ScanTable(database).earlier_results(scan)]
 
 
 class TestEarlierResults:

@@ -54,7 +54,7 @@ class TestSchema:
         with database.read() as connection:
             inspector = inspect(connection)
             for table in metadata.sorted_tables:
-                found = {str(one["name"]): one for one in inspector.get_indexes(table.name)}
+                found = {str(index["name"]): index for index in inspector.get_indexes(table.name)}
                 for index in table.indexes:
                     there = found[str(index.name)]
                     assert there["column_names"] == [column.name for column in index.columns]

@@ -54,14 +54,14 @@ def pod(document: Any) -> Any:
 
 def environment(document: Any) -> dict[str, Any]:
     """A pod's environment variables."""
-    return {one["name"]: one.get("value") for one in pod(document)["containers"][0]["env"]}
+    return {entry["name"]: entry.get("value") for entry in pod(document)["containers"][0]["env"]}
 
 
 def test_helm_finds_no_fault() -> None:
     """helm lint reports neither an error nor a warning."""
     found = helm_lint(CHART, DATABASE)
     assert found["errors"] == []
-    assert [one for one in found["messages"] if one["severity"] > 1] == []
+    assert [entry for entry in found["messages"] if entry["severity"] > 1] == []
 
 
 def test_kubernetes_takes_every_manifest(plain: dict[Any, Any], full: dict[Any, Any]) -> None:
@@ -82,12 +82,12 @@ def test_pods_may_do_nothing_but_their_work(full: dict[Any, Any]) -> None:
     """Every pod runs as 10001 on a read-only root without capabilities and without a token of the cluster."""
     pods = [pod(document) for (kind, _), document in full.items() if kind in ("Deployment", "Job")]
     assert len(pods) == 5
-    for one in pods:
-        assert one["automountServiceAccountToken"] is False
-        assert one["securityContext"]["runAsUser"] == 10001
-        assert one["securityContext"]["runAsNonRoot"] is True
-        assert one["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in one["containers"]:
+    for pod in pods:
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsUser"] == 10001
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["containers"]:
             security = container["securityContext"]
             assert security["readOnlyRootFilesystem"] is True
             assert security["allowPrivilegeEscalation"] is False

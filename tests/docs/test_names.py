@@ -71,8 +71,8 @@ def test_commands_and_options_in_the_pages_exist(program: Any) -> None:
     assert len(found) > 30
     wrong = {}
     for page, line in found:
-        for one in re.split(r" \| ", line):  # `wmh-node models add | list`: each of the group
-            words = [word for word in re.sub(r"[\[\],]|\.\.\.", " ", one).split() if word]
+        for name_ in re.split(r" \| ", line):  # `wmh-node models add | list`: each of the group
+            words = [word for word in re.sub(r"[\[\],]|\.\.\.", " ", name_).split() if word]
             if words and words[0].endswith("wmh-node") and (missing := _missing(program, words[1:])):
                 wrong[f"{page}: {line}"] = missing
     assert wrong == {}
@@ -147,5 +147,8 @@ def test_every_decision_has_status_date_and_alternatives() -> None:
     assert len(records) > 12
     marks = (r"^\*Status: .*Date: \d{4}-\d\d-\d\d", r"^## Context", r"^## Decision", r"^## Alternatives")
     assert [
-        (one.name, mark) for one in records for mark in marks if not re.search(mark, one.read_text(), re.MULTILINE)
+        (record.name, mark)
+        for record in records
+        for mark in marks
+        if not re.search(mark, record.read_text(), re.MULTILINE)
     ] == []

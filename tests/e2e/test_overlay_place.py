@@ -142,7 +142,7 @@ def _slices_to_see(mask: NDArray[np.bool_]) -> tuple[int, ...]:
 def _seg(series: FlairSeries, segmentation: Segmentation) -> Dataset:
     """The SEG of the whole WMH as a destination with OHIF gets it."""
     sent = result_set_of(series, segmentation, all_options=(DeliveryOptions(PROFILE),)).of(PROFILE)
-    return next(one.dataset for one in sent if one.kind is ObjectKind.SEG)
+    return next(obj.dataset for obj in sent if obj.kind is ObjectKind.SEG)
 
 
 @pytest.mark.parametrize("case", WITH_WMH, ids=str)

@@ -132,9 +132,9 @@ def test_regions_lie_on_the_image(shown: Shown) -> None:
     ((_, segments),) = shown.seen.segments
     assert len(segments) == 3
     mask = _regions(shown.series, shown.out)
-    for (_, index), one in zip(_planned(shown, mask), shown.seen.slices, strict=True):
-        by_centroid, dice = centroid_shift_of(one.coloured, mask[index], one.to_canvas)
-        by_correlation = shift_of(one.coloured.astype(float), mask[index].astype(float), one.to_canvas)
+    for (_, index), shown_slice in zip(_planned(shown, mask), shown.seen.slices, strict=True):
+        by_centroid, dice = centroid_shift_of(shown_slice.coloured, mask[index], shown_slice.to_canvas)
+        by_correlation = shift_of(shown_slice.coloured.astype(float), mask[index].astype(float), shown_slice.to_canvas)
         print(f"phantom {index}: {by_centroid:.3f} {by_correlation:.3f} dice {dice:.4f}")
         assert by_centroid <= 0.5
         assert by_correlation <= 0.5

@@ -41,8 +41,8 @@ def test_postgresql_crashes_and_comes_back(tmp_path: Path) -> None:
             (job,) = node.ended_jobs()
             assert node.role_pid("work") == before, "the worker kept its model"
     assert str(job.state) == "done", job.reason
-    assert sorted({one.Modality for one in pacs.datasets}) == ["OT", "SEG", "SR"]
-    assert len({one.SOPInstanceUID for one in pacs.datasets}) == len(pacs.datasets), "something was sent twice"
+    assert sorted({dataset.Modality for dataset in pacs.datasets}) == ["OT", "SEG", "SR"]
+    assert len({dataset.SOPInstanceUID for dataset in pacs.datasets}) == len(pacs.datasets), "something was sent twice"
 
 
 def _sent(files: list[Path], node: Node) -> bool:

@@ -52,10 +52,12 @@ def test_pacs_down_then_up(series: list[Path], model: Path, tmp_path: Path) -> N
             with RecordingScp(port) as late:
                 (ended,) = node.ended_jobs()
                 assert str(ended.state) == "done"
-                assert {one.Modality for one in late.datasets} == {"OT", "SEG", "SR"}
+                assert {dataset.Modality for dataset in late.datasets} == {"OT", "SEG", "SR"}
                 assert late.kept == up.kept
             assert (outbox_of(node.storage, job.id) / "seg.dcm").stat().st_mtime_ns == written
-            assert len({one.SOPInstanceUID for one in up.datasets}) == len(up.datasets), "the healthy one got it twice"
+            assert len({dataset.SOPInstanceUID for dataset in up.datasets}) == len(up.datasets), (
+                "the healthy one got it twice"
+            )
 
 
 def test_out_of_resources_is_not_sent(series: list[Path], model: Path, tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_out_of_resources_is_not_sent(series: list[Path], model: Path, tmp_path:
         (job,) = node.ended_jobs()
         assert str(job.state) == "done"
         assert pacs.asked >= 4 + len(pacs.kept)
-        assert sorted({one.Modality for one in pacs.datasets}) == ["OT", "SEG", "SR"]
+        assert sorted({dataset.Modality for dataset in pacs.datasets}) == ["OT", "SEG", "SR"]
 
 
 def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> None:
@@ -86,8 +88,8 @@ def test_refused_for_good(series: list[Path], model: Path, tmp_path: Path) -> No
         assert "oldpacs" in job.reason
         assert "0x0122" in job.reason
         assert "seg.dcm" in job.reason
-        assert {one.Modality for one in pacs.datasets} == {"OT"}, "a report was sent without its segmentation"
-        pages = len({one.SOPInstanceUID for one in pacs.datasets})
+        assert {dataset.Modality for dataset in pacs.datasets} == {"OT"}, "a report was sent without its segmentation"
+        pages = len({dataset.SOPInstanceUID for dataset in pacs.datasets})
         assert pages >= 1
         assert pacs.asked == 3 * (1 + pages)
         explained = node.cli("jobs", "explain", job.id).stdout

@@ -42,8 +42,8 @@ def expected(series: list[Path], model: Path, tmp_path_factory: pytest.TempPathF
         _send(series, node)
         (job,) = node.ended_jobs()
         assert str(job.state) == "done", job.reason
-        assert {one.Modality for one in pacs.datasets} == {"OT", "SEG", "SR"}
-        return {str(one.SOPInstanceUID) for one in pacs.datasets}
+        assert {dataset.Modality for dataset in pacs.datasets} == {"OT", "SEG", "SR"}
+        return {str(dataset.SOPInstanceUID) for dataset in pacs.datasets}
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def _one_result_set(node: Node, pacs: RecordingScp, expected: set[str], again: b
     assert not again or job.attempts > 1, "the kill did not hit the moment that this test is about"
     # The same object may be sent twice, when the node was killed after sending and before writing that down;
     # what counts is that the PACS ends with one.
-    assert {str(one.SOPInstanceUID) for one in pacs.datasets} == expected
+    assert {str(dataset.SOPInstanceUID) for dataset in pacs.datasets} == expected
     assert len(set(pacs.kept)) == len(expected), "same UID, other content"
     assert [path.name for path in (node.storage / "outbox" / "unfinished").iterdir()] == []
 

@@ -24,7 +24,7 @@ def _attend(storage: Path, point: str, when: str = "-") -> int:
     tests = Path(__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": f"{tests.parent}:{tests}"}
     command = [sys.executable, "-m", "support.dying_desk", str(storage), point, when]
-    return subprocess.run(command, env=environment, cwd=tests, timeout=120, check=False).returncode
+    return subprocess.run(command, env=environment, cwd=tests, timeout=280, check=False).returncode
 
 
 def test_killed_at_every_step(tmp_path: Path) -> None:
@@ -37,11 +37,11 @@ def test_killed_at_every_step(tmp_path: Path) -> None:
         file = tmp_path / "corrected.dcm"
         node.edited(node.corrected_mask()).save_as(file, enforce_file_format=True)
         node.receive([file])
-        uids = {one.series_instance_uid for one in node.inbox.open_series()}
+        uids = {activity.series_instance_uid for activity in node.inbox.open_series()}
         for point, when in _STEPS:
             assert _attend(tmp_path, point, when) == -9, (point, when)
-            entered = {one.series_instance_uid for one in node.feedback.list()}
-            waiting = {one.series_instance_uid for one in node.inbox.open_series()}
+            entered = {row.series_instance_uid for row in node.feedback.list()}
+            waiting = {activity.series_instance_uid for activity in node.inbox.open_series()}
             assert uids <= entered | waiting, (point, when)
         assert _attend(tmp_path, "none") == 0
         (one,) = node.feedback.list(everything=True)

@@ -49,8 +49,8 @@ def test_a_killed_training_loses_one_epoch_at_most(tmp_path: Path) -> None:
         arguments(tmp_path / "whole"), env=environment(), capture_output=True, text=True, check=False
     )
     assert whole.returncode == 0, whole.stderr
-    for one, two in zip(_weights(tmp_path / "killed"), _weights(tmp_path / "whole"), strict=True):
-        np.testing.assert_array_equal(one, two)
+    for array, two in zip(_weights(tmp_path / "killed"), _weights(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(array, two)
 
 
 def _weights(run: Path) -> list[np.ndarray]:

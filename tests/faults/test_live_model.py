@@ -38,7 +38,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 def _send(node: Node, seed: int, folder: Path) -> None:
-    """Send a phantom of its own."""
+    """Send its own phantom."""
     phantom = make_phantom(PhantomSpec(seed=seed, slices=24, matrix=128))
     files = write_phantom_series(phantom, folder / f"series-{seed}")
     destination = Destination(name="node", ae_title=AE_TITLE, host="127.0.0.1", port=node.port)
@@ -94,7 +94,7 @@ def test_models_change_under_a_working_node(node: Node, tmp_path: Path) -> None:
         until(lambda: "live model cannot be loaded" in node.log.read_text(), "the fresh worker says so", 60, node.log)
         waiting = node.wait_for_state("queued")
         assert waiting.attempts == 0
-        (told,) = [one for one in audit_entries(database) if one.action == "live model not loaded"]
+        (told,) = [entry for entry in audit_entries(database) if entry.action == "live model not loaded"]
         assert "member-1.npz" in told.detail
         assert "models rollback" in told.detail
         assert node.log.read_text().count("live model cannot be loaded") == 1

@@ -86,7 +86,7 @@ def _series_uid(file: Path) -> str:
 
 def _about(results: Sequence[Dataset], series_uid: str) -> Dataset:
     """The one object that refers to a series."""
-    (found,) = [one for one in results if series_uid in one.to_json()]
+    (found,) = [result for result in results if series_uid in result.to_json()]
     return found
 
 
@@ -118,7 +118,7 @@ def test_compressed_series_give_the_answer_of_the_uncompressed_one(tmp_path: Pat
         assert [(str(job.state), job.reason) for job in jobs] == [("done", None)] * len(sent)
     with closing(open_database(node.database_url)) as database:
         stored = {
-            syntax: {one.transfer_syntax_uid for one in Inbox(database).instances_of(_series_uid(files[0]))}
+            syntax: {instance.transfer_syntax_uid for instance in Inbox(database).instances_of(_series_uid(files[0]))}
             for syntax, files in sent.items()
         }
     assert stored == {syntax: {str(syntax)} for syntax in sent}

@@ -32,7 +32,7 @@ def read(files: Sequence[Path]) -> dict[str, dict[str, Any]]:
 def test_dcmjs_reads_every_object(name: str, result_set_on_disk: OnDisk) -> None:
     """Segments, normalised frames and their voxels are ours, and so are the numbers in the report's content tree."""
     written = result_set_on_disk(name)
-    by_name = {one.name: one.dataset for one in written.result_set.objects}
+    by_name = {obj.name: obj.dataset for obj in written.result_set.objects}
     for file, told in read(written.files).items():
         assert told["patient"] == by_name[file].PatientID
         assert "RESEARCH USE ONLY" in told["seriesDescription"]
@@ -43,9 +43,11 @@ def test_dcmjs_reads_every_object(name: str, result_set_on_disk: OnDisk) -> None
 
 
 def _check_segments(told: dict[str, Any], written: WrittenSet, file: str) -> None:
-    dataset = next(one.dataset for one in written.result_set.objects if one.name == file)
+    dataset = next(obj.dataset for obj in written.result_set.objects if obj.name == file)
     expected = [(s.SegmentNumber, s.SegmentLabel, s.get("TrackingUID")) for s in dataset.SegmentSequence]
-    assert [(one["number"], one["label"], one.get("trackingUid")) for one in told["segments"]] == expected
+    assert [
+        (segment["number"], segment["label"], segment.get("trackingUid")) for segment in told["segments"]
+    ] == expected
     assert told["normalizedFrames"] == len(told["frames"]) == dataset.NumberOfFrames
     masks, frames = written.masks_of(file), written.series.frames
     index_of = {(frame.sop_instance_uid, frame.frame_number): index for index, frame in enumerate(frames)}

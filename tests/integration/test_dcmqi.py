@@ -93,7 +93,7 @@ def test_dcmqi_reads_the_report(name: str, result_set_on_disk: OnDisk, tmp_path:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         groups = json.loads(told.read_text())["Measurements"]
-        segs = {one.name: one.dataset for one in written.result_set.objects if "SegmentSequence" in one.dataset}
+        segs = {obj.name: obj.dataset for obj in written.result_set.objects if "SegmentSequence" in obj.dataset}
         tracked = {str(s.TrackingUID) for seg in segs.values() for s in seg.SegmentSequence if "TrackingUID" in s}
         volumes = {group["TrackingIdentifier"]: float(group["measurementItems"][0]["value"]) for group in groups}
         assert {group["TrackingUniqueIdentifier"] for group in groups} <= tracked

@@ -35,7 +35,7 @@ def _listed(node: Node, count: int, *options: str) -> list[dict]:
 
     def look() -> list[dict] | None:
         found = json.loads(node.cli("feedback", "list", "--json", *options).stdout)
-        return found if len([one for one in found if one["state"] != "waiting"]) >= count else None
+        return found if len([row for row in found if row["state"] != "waiting"]) >= count else None
 
     return until(look, f"{count} corrections decided", 120, node.log)
 
@@ -56,7 +56,7 @@ def _edited_by_pydicom(seg_file: Path, folder: Path) -> Path:
 def _dcmqi(program: str, *options: object) -> None:
     """dcmqi is what 3D Slicer reads and writes SEG with."""
     path = distribution("dcmqi").locate_file(f"dcmqi/bin/{program}")
-    done = subprocess.run([str(path), *map(str, options)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([str(path), *map(str, options)], capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -99,7 +99,7 @@ def test_corrected_sent_back_exported_and_trained_on(tmp_path: Path) -> None:
         drawn, mask = _edited_by_dcmqi(ours, tmp_path / "series", tmp_path)
         storescu([drawn], AE_TITLE, node.port, "-R", calling="SLICER")
         slicer, edited, own = _listed(node, 3, "--all")
-        assert [(one["state"], one["calling_ae_title"]) for one in (slicer, edited, own)] == [
+        assert [(row["state"], row["calling_ae_title"]) for row in (slicer, edited, own)] == [
             ("accepted", "SLICER"), ("accepted", "SCRIPT"), ("own", "PACS"),
         ]  # fmt: skip
         assert (slicer["who"], edited["who"]) == ("Slicer^Sam", "Reader^Rita")
@@ -108,7 +108,7 @@ def test_corrected_sent_back_exported_and_trained_on(tmp_path: Path) -> None:
         assert edited["comparison"]["removed_ml"] > 0
         assert slicer["comparison"]["model"]["digest"] == job.measurements["model"]["digest"]
         assert slicer["comparison"]["model_ml"] == pytest.approx(job.measurements["wmh_volume_ml"], rel=1e-4)
-        assert [one["id"] for one in _listed(node, 1)] == [slicer["id"]]
+        assert [entry["id"] for entry in _listed(node, 1)] == [slicer["id"]]
         story = node.cli("jobs", "explain", job.series_instance_uid).stdout
         assert f"Feedback {slicer['id']} from SLICER" in story
         assert f"superseded by {slicer['id']}" in story

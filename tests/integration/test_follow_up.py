@@ -73,8 +73,8 @@ def test_follow_up_and_refusal_reach_the_pacs(tmp_path: Path) -> None:
             jobs = node.ended_jobs(number)
         explained = node.cli("jobs", "explain", jobs[4].id).stdout
         until(lambda: len(pacs.of_modality("SR")) >= 5, "the answer in the PACS", 120, node.log)
-        told = {(str(one.SeriesInstanceUID), one.Modality) for one in pacs.datasets}
-        reports = {str(one.StudyInstanceUID): one for one in pacs.of_modality("SR")}
+        told = {(str(dataset.SeriesInstanceUID), dataset.Modality) for dataset in pacs.datasets}
+        reports = {str(dataset.StudyInstanceUID): dataset for dataset in pacs.of_modality("SR")}
     assert [str(job.state) for job in jobs] == ["done"] * 4 + ["rejected"] * 2, [job.reason for job in jobs]
     changes = [(job.measurements or {}).get("follow_up") for job in jobs]
     assert [change is not None for change in changes] == [False, True, False, False, False, False]
@@ -91,7 +91,7 @@ def test_follow_up_and_refusal_reach_the_pacs(tmp_path: Path) -> None:
 
     refusal = reports[jobs[4].study_instance_uid]
     assert f"Not analysed: {jobs[4].reason}" in _said(refusal)
-    assert len([one for one in told if one[1] == "SR"]) == 5  # four results and one answer, none for the T1
+    assert len([entry for entry in told if entry[1] == "SR"]) == 5  # four results and one answer, none for the T1
     assert "slices_missing" in explained and "pacs: " in explained
 
     log = node.log.read_text()

@@ -39,7 +39,7 @@ def _fetch(server: Orthanc, study_uid: str, modality: str, source_uid: str) -> l
     for series in server.find("Series", StudyInstanceUID=study_uid, Modality=modality):
         for instance in server.get(f"/series/{series}")["Instances"]:
             found.append(pydicom.dcmread(io.BytesIO(server.get_bytes(f"/instances/{instance}/file"))))
-    return [one for one in found if source_uid in one.to_json()]
+    return [dataset for dataset in found if source_uid in dataset.to_json()]
 
 
 def _same(first: dict, second: dict) -> None:

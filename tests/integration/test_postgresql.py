@@ -34,7 +34,7 @@ def test_two_workers_share_the_jobs(tmp_path: Path) -> None:
             env=node.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=280,
             check=False,
         )
         assert refused.returncode == 2
@@ -47,4 +47,4 @@ def test_two_workers_share_the_jobs(tmp_path: Path) -> None:
     assert [str(job.state) for job in jobs] == ["done"] * 4
     assert [job.attempts for job in jobs] == [1] * 4
     assert len(pacs.of_modality("SEG")) == 4
-    assert len({str(one.SOPInstanceUID) for one in pacs.of_modality("SEG")}) == 4
+    assert len({str(dataset.SOPInstanceUID) for dataset in pacs.of_modality("SEG")}) == 4

@@ -157,7 +157,7 @@ def test_images_look_as_they_did(headers: dict[str, str], tmp_path: Path) -> Non
     for index in (0, len(series.frames) - 1):
         frame = series.frames[index]
         image = files[frame.sop_instance_uid]
-        with_state, without = (rendered(image, frame, tmp_path / "out", one).grey for one in (state, None))
+        with_state, without = (rendered(image, frame, tmp_path / "out", shown).grey for shown in (state, None))
         assert np.array_equal(with_state, without)
         assert np.abs(without - grey_of(pydicom.dcmread(image), frame, pydicom.dcmread(state))).max() <= 1
         assert len(np.unique(without)) > 100

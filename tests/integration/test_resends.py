@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeou
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, RecordingScp]]:
-    """One node and its destination for all tests here; each test uses a series of its own."""
+    """One node and its destination for all tests here; each test uses its own series."""
     folder = tmp_path_factory.mktemp("resends")
     model = tiny_bundle(folder / "model")
     with (
@@ -41,15 +41,15 @@ def _series(folder: Path, seed: int) -> list[Path]:
 
 def _segs(pacs: RecordingScp, series_uid: str) -> list[str]:
     return [
-        str(one.SOPInstanceUID)
-        for one in pacs.of_modality("SEG")
-        if one.ReferencedSeriesSequence[0].SeriesInstanceUID == series_uid
+        str(dataset.SOPInstanceUID)
+        for dataset in pacs.of_modality("SEG")
+        if dataset.ReferencedSeriesSequence[0].SeriesInstanceUID == series_uid
     ]
 
 
 def _report(pacs: RecordingScp, uids: Mapping[str, str] | None) -> Dataset:
     assert uids is not None
-    return next(one for one in pacs.of_modality("SR") if one.SOPInstanceUID == uids["SOPInstanceUID"])
+    return next(dataset for dataset in pacs.of_modality("SR") if dataset.SOPInstanceUID == uids["SOPInstanceUID"])
 
 
 def _job_uids(node: Node) -> set[str]:
@@ -81,7 +81,7 @@ def test_a_series_sent_twice_is_analysed_once(running: tuple[Node, RecordingScp]
 
 
 def test_a_late_slice_gives_a_second_result(running: tuple[Node, RecordingScp], tmp_path: Path) -> None:
-    """A slice that comes after the result gives a job that names its predecessor, and a result set of its own."""
+    """A slice that comes after the result gives a job that names its predecessor, and its own result set."""
     node, pacs = running
     before, done = _job_uids(node), len([job for job in node.jobs.list() if str(job.state) == "done"])
     files = _series(tmp_path, 12)

@@ -42,7 +42,7 @@ def send(files: list[Path], ae_title: str, port: int, authority: Authority) -> N
     """Send as a scanner with a certificate."""
     to = SimpleNamespace(ae_title=ae_title, host="127.0.0.1", port=port)
     outcomes = send_files(files, to, tls=ClientTls(authority.files(authority.issue("scanner"))))
-    assert all(one.ok for one in outcomes), outcomes[0].detail
+    assert all(outcome.ok for outcome in outcomes), outcomes[0].detail
 
 
 def test_orthanc_and_the_node_over_tls(tmp_path: Path) -> None:
@@ -94,4 +94,4 @@ def test_a_destination_whose_certificate_ran_out(tmp_path: Path) -> None:
             (job,) = node.ended_jobs()
             assert str(job.state) == "done", job.reason
     sent = [pydicom.dcmread(file, stop_before_pixels=True) for file in folder.iterdir()]
-    assert {one.Modality for one in sent} == {"OT", "SEG", "SR"}
+    assert {dataset.Modality for dataset in sent} == {"OT", "SEG", "SR"}

@@ -121,7 +121,7 @@ def test_dicom_validator_has_nothing_to_say(name: str, result_set_on_disk: OnDis
 
 def test_dicom_validator_sees_what_is_wrong(result_set_on_disk: OnDisk) -> None:
     """The checker on highdicom's tables is no rubber stamp: it sees what is missing, empty, foreign and misplaced."""
-    by_name = {one.name: one.dataset for one in result_set_on_disk("axial").result_set.objects}
+    by_name = {obj.name: obj.dataset for obj in result_set_on_disk("axial").result_set.objects}
     seg, report = deepcopy(by_name["seg.dcm"]), deepcopy(by_name["sr.dcm"])
     del seg.PatientID
     del seg.SegmentSequence[0].SegmentNumber

@@ -177,7 +177,7 @@ def test_a_foreign_manifest_is_refused_by_field(
     "content", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"schema_version":' * 100_000]
 )
 def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
-    """A manifest of any bytes is refused in words."""
+    """A manifest of any bytes is refused with a clear error."""
     (tiny_bundle(tmp_path) / MANIFEST_NAME).write_bytes(content)
     with pytest.raises(BadBundle, match=r"manifest\.json"):
         load_bundle(tmp_path)
@@ -185,7 +185,7 @@ def test_a_manifest_that_is_not_json_is_refused(tmp_path: Path, content: bytes) 
 
 @pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"nodes":' * 100_000])
 def test_a_graph_that_is_not_json_is_refused(tmp_path: Path, content: bytes) -> None:
-    """A graph of any bytes is refused in words, even when its hash is right, and nested as deep as one likes."""
+    """A graph of any bytes is refused with a clear error, even when its hash is right, at any depth."""
     replace_file(tiny_bundle(tmp_path, size=32), GRAPH_NAME, content)
     with pytest.raises(BadBundle, match="network graph, : Invalid JSON"):
         load_bundle(tmp_path)
@@ -213,7 +213,7 @@ def test_only_plain_files_are_read(tmp_path: Path, name: str, put: Callable[[Pat
 
 @pytest.mark.parametrize("name", [MANIFEST_NAME, GRAPH_NAME])
 def test_a_pipe_is_not_waited_for(tmp_path: Path, name: str) -> None:
-    """A pipe into which nobody writes is refused at once."""
+    """A pipe without a writer is refused at once."""
     bundle = tiny_bundle(tmp_path, size=32)
     (bundle / name).unlink()
     os.mkfifo(bundle / name)

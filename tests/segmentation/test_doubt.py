@@ -45,7 +45,7 @@ def test_a_finer_matrix_has_the_same_index(ensemble: Ensemble, times: float) -> 
 
 
 def test_the_limit_is_the_models() -> None:
-    """With a limit of its own a model sends a result to review that the paper's limit does not."""
+    """With its own limit a model sends a result to review that the paper's limit does not."""
     probability = np.full((1, 10, 10), 0.95, np.float32)
     probability[0, :3] = 0.6
     mask = probability >= 0.5

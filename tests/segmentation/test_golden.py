@@ -127,7 +127,7 @@ def test_lost_ventricles_and_nan_fail(bundle: ModelBundle) -> None:
 
 
 def test_a_bundle_without_golden_predictions_says_so(bundle: ModelBundle) -> None:
-    """The check of an old bundle is refused in words, not passed."""
+    """The check of an old bundle is refused with a clear error, not passed."""
     old = replace(bundle, golden=None)
     with pytest.raises(BadBundle, match="no golden predictions"):
         check_golden(old, open_ensemble(old, "openvino"))
@@ -176,7 +176,7 @@ def test_foreign_golden_predictions_are_refused(change: Any, words: str) -> None
 
 
 def test_the_ventricle_network_is_compiled_when_asked_for(tmp_path: Path, bundle: ModelBundle) -> None:
-    """Nobody pays for the ventricle network who does not ask; without one the answer is None."""
+    """The ventricle network runs only when asked for; without one the answer is None."""
     opened: list[str] = []
     marker = bundle.ventricles
     assert marker is not None

@@ -54,7 +54,7 @@ def test_a_layer_without_an_operation_is_refused() -> None:
     ],
 )
 def test_a_graph_that_cannot_be_computed_is_refused(change: Callable[[list[dict[str, Any]]], None], words: str) -> None:
-    """Unknown operations and layers out of order are refused in words."""
+    """Unknown operations and layers out of order are refused with a clear error."""
     graph = NetworkGraph.from_keras(build_network(NetworkSpecification(width=0.125)))
     document = json.loads(graph.to_json())
     change(document["nodes"])

@@ -111,6 +111,6 @@ def test_a_handful_of_voxels_is_no_ventricle() -> None:
 
 @pytest.mark.parametrize(("mm", "rule"), [(0.0, "2d"), (-1.0, "2d"), (float("nan"), "3d"), (10.0, "4d")])
 def test_a_rule_that_means_nothing_is_refused(mm: float, rule: str) -> None:
-    """A distance that is not positive and an unknown rule are refused in words."""
+    """A distance that is not positive and an unknown rule are refused with a clear error."""
     with pytest.raises(BadVolume, match="expected"):
         RegionRule(mm, rule)  # type: ignore[arg-type]

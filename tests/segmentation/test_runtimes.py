@@ -140,7 +140,7 @@ def test_auto_takes_the_gpu_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_zero_threads_are_refused(tmp_path: Path) -> None:
-    """A thread count that means nothing is refused in words."""
+    """A thread count that means nothing is refused with a clear error."""
     with pytest.raises(RuntimeUnavailable, match="1 or more"):
         open_ensemble(tiny_model(tmp_path), "openvino", threads=0)
 

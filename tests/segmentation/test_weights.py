@@ -132,7 +132,7 @@ def test_a_header_that_promises_a_huge_array_is_refused() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_in_words(content: bytes) -> None:
-    """Bytes that are no archive are refused in words, never with a traceback of another kind."""
+    """Bytes that are no archive are refused with a clear error, never with a traceback of another kind."""
     with pytest.raises(BadBundle):
         parse_weights("member-1.npz", content, GRAPH)
 

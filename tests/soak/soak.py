@@ -113,12 +113,12 @@ class Soak:
         nth = 1 if point == "end of association" else chance.randint(first, _OBJECTS)
         files = mr_series(folder / "series", _OBJECTS)
         with ReceiverProcess(folder / "r", dies_at=(point, when, nth)) as receiver:
-            acknowledged = [one.path for one in send_files(files, receiver.address) if one.ok]
+            acknowledged = [outcome.path for outcome in send_files(files, receiver.address) if outcome.ok]
             receiver.wait_for_death()
             where = f"receive, {when} {point} {nth}"
             self._look(receiver, acknowledged, where)
             receiver.start()
-            assert all(one.ok for one in send_files(files, receiver.address)), where
+            assert all(outcome.ok for outcome in send_files(files, receiver.address)), where
             self._look(receiver, files, where)
 
     def _look(self, receiver: ReceiverProcess, there: list[Path], where: str) -> None:

@@ -71,7 +71,7 @@ class SmallNode:
 
     def files(self) -> list[Path]:
         """Of inbox and outbox."""
-        return [one for kind in ("inbox", "outbox") for one in (self.storage / kind).rglob("*") if one.is_file()]
+        return [path for kind in ("inbox", "outbox") for path in (self.storage / kind).rglob("*") if path.is_file()]
 
     def receive(self, study: str | None = None, images: int = 2) -> str:
         """A series in the inbox; returns its UID."""
@@ -194,11 +194,16 @@ def live(node: SmallNode, days: int, a_day: int, tell: Callable[[str], None] = l
         if day % 30 == 29:
             tell(f"day {day + 1}: {node.disk().percent:.1f} % of the disk used, {len(must_stay)} must stay")
     missing = [
-        job for job in must_stay for one in node.inbox.instances_of_job(job) if not (node.storage / one.path).exists()
+        job
+        for job in must_stay
+        for instance in node.inbox.instances_of_job(job)
+        if not (node.storage / instance.path).exists()
     ]
-    known = {one.path for job in node.jobs.list() for one in node.inbox.instances_of_job(job)}
+    known = {instance.path for job in node.jobs.list() for instance in node.inbox.instances_of_job(job)}
     strays = [
-        one for one in (node.storage / "inbox").rglob("*.dcm") if one.relative_to(node.storage).as_posix() not in known
+        path
+        for path in (node.storage / "inbox").rglob("*.dcm")
+        if path.relative_to(node.storage).as_posix() not in known
     ]
     return Lived(node.numbers, most, len(missing), len(must_stay), len(strays))
 

@@ -1,4 +1,4 @@
-"""What worker processes of the database tests do; in a module of its own, so that `spawn` can import it."""
+"""What worker processes of the database tests do; in its own module, so that `spawn` can import it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _names = itertools.count(1)
 
 
 class PostgresServer:
-    """A running server on a Unix socket in a folder of its own; no TCP port, so two test runs cannot meet."""
+    """A running server on a Unix socket in its own folder; no TCP port, so two test runs cannot meet."""
 
     def __init__(self, folder: Path, programs: Path) -> None:
         self._folder = folder

@@ -19,7 +19,7 @@ def storescu(files: Sequence[Path], called: str, port: int, *options: str, calli
     command = [
         peer("storescu"), "-aet", calling, "-aec", called, *options, "+sd", "127.0.0.1", str(port), *map(str, files),
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -55,7 +55,7 @@ def findscu_series(port: int, study_uid: str, modality: str) -> list[str]:
         peer("findscu"), "-S", "-aet", ASKER_AE_TITLE, "-aec", PACS_AE_TITLE, "127.0.0.1", str(port),
         "-k", "0008,0052=SERIES", "-k", f"0020,000D={study_uid}", "-k", f"0008,0060={modality}", "-k", "0020,000E",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr
     lines = [line for line in (done.stdout + done.stderr).splitlines() if "(0020,000e)" in line]
     return sorted({line.split("[")[1].split("]")[0].strip("\0 ") for line in lines if "[" in line})
@@ -69,7 +69,7 @@ def movescu_series(port: int, asker_port: int, study_uid: str, series_uid: str, 
         "--port", str(asker_port), "-od", str(folder), "127.0.0.1", str(port),
         "-k", "0008,0052=SERIES", "-k", f"0020,000D={study_uid}", "-k", f"0020,000E={series_uid}",
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return sorted(folder.iterdir())
 

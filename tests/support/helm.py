@@ -1,4 +1,4 @@
-"""Helm's own library, in a process of its own: it is a Go runtime, which ended test processes that also run TensorFlow,
+"""Helm's own library, in its own process: it is a Go runtime, which ended test processes that also run TensorFlow,
 PostgreSQL's client and child processes ("node down: Not properly terminated").
 
     python -m support.helm lint|render CHART   values as JSON on stdin, what Helm says as JSON on stdout

@@ -12,7 +12,7 @@ _NAMES = ["PatientName", "ReferringPhysicianName", "OperatorsName"]
 _OTHERS = ["PatientID", "PatientBirthDate", "AccessionNumber", "PatientAddress", "OtherPatientIDsSequence"]
 # Shorter ones, such as an ID of 1, are in every log.
 _SHORTEST = 5
-# Parts of names of nobody in public samples, which are words that a log may have.
+# Parts of placeholder names in public samples, which are words that a log may have.
 _NOBODY = {"phantom", "anonymized", "brain", "slice", "stacks", "timing", "development"}
 
 # Neither part of a longer word or number, nor a component of a UID (digits, with a digit behind the next full stop).
@@ -34,7 +34,7 @@ def identifiers_in(folder: Path) -> set[str]:
             continue
         found |= {part for name in _NAMES for part in _parts(str(dataset.get(name, "")))}
         found |= {str(dataset.get(tag, "")) for tag in _OTHERS[:-1]}
-        found |= {str(one.get("PatientID", "")) for one in dataset.get("OtherPatientIDsSequence", [])}
+        found |= {str(item.get("PatientID", "")) for item in dataset.get("OtherPatientIDsSequence", [])}
     words = {text.strip().lower() for text in found}
     return {word for word in words if len(word) >= _SHORTEST and word not in _NOBODY}
 
@@ -49,5 +49,9 @@ def check_no_identifier(text: str, folder: Path) -> None:
     A file's name and a name put together with "_" have words of their own too; a component of a UID is none.
     """
     lower = text.lower()
-    told = sorted(one for one in identifiers_in(folder) if re.search(_AS_A_WORD.format(re.escape(one)), lower))
+    told = sorted(
+        identifier
+        for identifier in identifiers_in(folder)
+        if re.search(_AS_A_WORD.format(re.escape(identifier)), lower)
+    )
     assert told == [], f"the log tells who the patient is: {told}"

@@ -58,7 +58,7 @@ class WrittenSet:
     @property
     def files(self) -> list[Path]:
         """Of the results, in sending order."""
-        return [self.folder / one.name for one in self.result_set.objects]
+        return [self.folder / obj.name for obj in self.result_set.objects]
 
     def named(self, beginning: str) -> list[Path]:
         """Those whose name begins so: every form of a kind."""

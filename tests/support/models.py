@@ -110,7 +110,7 @@ def _built(
 
 
 def _stir(model: Any, rng: np.random.Generator) -> None:
-    """Give every vector a value of its own: fresh networks have zero biases and idle normalisation."""
+    """Give every vector its own value: fresh networks have zero biases and idle normalisation."""
     for layer in model.layers:
         for variable in layer.weights:
             if variable.name in ("bias", "beta", "moving_mean"):

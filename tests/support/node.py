@@ -1,4 +1,4 @@
-"""The node under test: the real `wmh-node serve`, or single roles, in a folder and on a port of its own."""
+"""The node under test: the real `wmh-node serve`, or single roles, in its own folder and on its own port."""
 
 from __future__ import annotations
 

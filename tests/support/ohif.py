@@ -162,7 +162,7 @@ def artefacts(temporary: Path) -> Path:
 
 def files_of(source: Path, results: Sequence[Dataset]) -> list[bytes]:
     """The files of a series' folder and of its results."""
-    return [path.read_bytes() for path in sorted(source.glob("*.dcm"))] + [part10_bytes(one) for one in results]
+    return [path.read_bytes() for path in sorted(source.glob("*.dcm"))] + [part10_bytes(result) for result in results]
 
 
 def shift_of(
@@ -212,7 +212,7 @@ def _as_json(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "url": plan.url,
         "uid": plan.study_uid,
-        "open": [{"kind": one.kind, "number": one.number} for one in plan.open],
+        "open": [{"kind": entry.kind, "number": entry.number} for entry in plan.open],
         "slices": [_slice_as_json(series, index) for series, index in plan.slices],
     }
 
@@ -231,19 +231,19 @@ def _slice_as_json(series: FlairSeries, index: int) -> dict[str, Any]:
 
 def _seen(answer: dict[str, Any], plan: Plan, folder: Path) -> Seen:
     return Seen(
-        thumbnails=tuple((int(one["number"]), tuple(one["text"])) for one in answer["thumbnails"]),
-        segments=tuple((one["label"], tuple(one["segments"])) for one in answer["segments"]),
+        thumbnails=tuple((int(entry["number"]), tuple(entry["text"])) for entry in answer["thumbnails"]),
+        segments=tuple((entry["label"], tuple(entry["segments"])) for entry in answer["segments"]),
         slices=tuple(
             SeenSlice(
-                _to_canvas(one["points"], series.voxels.shape[1:]),
-                _rgb(folder / one["with"]),
-                _rgb(folder / one["without"]),
+                _to_canvas(entry["points"], series.voxels.shape[1:]),
+                _rgb(folder / entry["with"]),
+                _rgb(folder / entry["without"]),
             )
-            for one, (series, _) in zip(answer["slices"], plan.slices, strict=True)
+            for entry, (series, _) in zip(answer["slices"], plan.slices, strict=True)
         ),
         notices=tuple(answer["notices"]),
         complaints=tuple(answer["complaints"]),
-        screenshots={one.number: folder / f"{plan.name}-{one.number}.png" for one in plan.open},
+        screenshots={entry.number: folder / f"{plan.name}-{entry.number}.png" for entry in plan.open},
     )
 
 

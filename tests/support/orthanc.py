@@ -1,4 +1,4 @@
-"""A real Orthanc as the PACS, in a folder of its own on free loopback ports."""
+"""A real Orthanc as the PACS, in its own folder on free loopback ports."""
 
 from __future__ import annotations
 

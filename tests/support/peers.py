@@ -23,7 +23,9 @@ def peer(program: str) -> str:
     _skip_in_quick_runs()
     places = [*os.environ.get("PATH", os.defpath).split(os.pathsep), *_EXTRA_PLACES]
     candidates = (shutil.which(program, path=place) for place in places if place)
-    found = next((one for one in candidates if one is not None and not _is_python_script(one)), None)
+    found = next(
+        (candidate for candidate in candidates if candidate is not None and not _is_python_script(candidate)), None
+    )
     if found is None:
         missing(f"peer program {program} is not installed (make peers)")
     return found

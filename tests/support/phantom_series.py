@@ -28,9 +28,9 @@ def _plain(enhanced: bool) -> tuple[Dataset, ...]:
 
 def phantom_series(*, enhanced: bool = False) -> list[Dataset]:
     """Data sets of one series, in slice order, without ImagesInAcquisition."""
-    series = [deepcopy(one) for one in _plain(enhanced)]
-    for one in series:
-        one.pop("ImagesInAcquisition", None)
+    series = [deepcopy(dataset) for dataset in _plain(enhanced)]
+    for dataset in series:
+        dataset.pop("ImagesInAcquisition", None)
     return series
 
 
@@ -48,8 +48,8 @@ def save_series(series: Iterable[Dataset], folder: Path) -> list[Path]:
     """Write each data set as a file; returns them in order."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for number, one in enumerate(series, start=1):
-        one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+    for number, dataset in enumerate(series, start=1):
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
         files.append(folder / f"im{number:03}.dcm")
-        one.save_as(files[-1], enforce_file_format=True)
+        dataset.save_as(files[-1], enforce_file_format=True)
     return files

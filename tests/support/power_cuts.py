@@ -44,7 +44,7 @@ class Disk:
                 if None in self._entries.get(above, []):
                     return True
                 above = os.path.dirname(above)  # noqa: PTH120
-            return any(one is None or one.on_disk != content for one in self._entries.get(full, [None]))
+            return any(entry is None or entry.on_disk != content for entry in self._entries.get(full, [None]))
 
     @contextmanager
     def recording(self) -> Iterator[None]:

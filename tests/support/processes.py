@@ -17,8 +17,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+_LEAST_SECONDS = 200  # on a machine that does much else, a process of the node has taken 40 s to start
+
+
 def until(condition: Callable[[], object], what: str, seconds: float = 60, log: Path | None = None) -> object:
-    """Wait for a truthy answer and return it; fails with `what` (and the log's end) when it does not come."""
+    """Wait for a truthy answer and return it; fails with `what` (and the log's end) when it does not come.
+
+    Waits longer than `seconds` where that is short: how busy the machine is must change no outcome.
+    """
+    seconds = max(seconds, _LEAST_SECONDS)
     deadline = time.monotonic() + seconds
     while True:
         answer = condition()

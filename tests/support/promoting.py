@@ -1,4 +1,4 @@
-"""What processes of the registry's tests do; in a module of its own, so that `spawn` can import it."""
+"""What processes of the registry's tests do; in its own module, so that `spawn` can import it."""
 
 from __future__ import annotations
 

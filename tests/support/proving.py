@@ -44,7 +44,7 @@ class Proving:
 
     def standing(self, job_id: int) -> tuple[list[str], str]:
         """States of the deliveries and of the job."""
-        return [str(one.state) for one in self.rows(job_id)], str(JobTable(self.database).get(job_id).state)
+        return [str(row.state) for row in self.rows(job_id)], str(JobTable(self.database).get(job_id).state)
 
     def rows(self, job_id: int) -> list[Delivery]:
         """Its deliveries."""

@@ -69,7 +69,7 @@ class Recorder:
             outcomes = record(inbox, batch)
             driver = inbox._database._writer.connection.driver_connection
             pragmas = {name: driver.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")}
-            self.note("committed", paths=[one.path for one in batch], **pragmas)
+            self.note("committed", paths=[instance.path for instance in batch], **pragmas)
             return outcomes
 
         def watched_sendall(connection: Any, data: bytes, *arguments: Any) -> None:

@@ -41,7 +41,7 @@ def check_refers_to(segs: Sequence[Dataset], sr: Dataset, source: Sequence[Datas
         for series in study.ReferencedSeriesSequence
         for instance in series.ReferencedSOPSequence
     }
-    uids = {str(one.SOPInstanceUID) for one in source}
+    uids = {str(header.SOPInstanceUID) for header in source}
     ours = {str(seg.SOPInstanceUID) for seg in segs}
     assert ours <= mentioned
     assert mentioned - ours <= uids
@@ -50,15 +50,15 @@ def check_refers_to(segs: Sequence[Dataset], sr: Dataset, source: Sequence[Datas
 
 def _check_frames(seg: Dataset, source: Sequence[Dataset]) -> None:
     first = source[0]
-    uids = {str(one.SOPInstanceUID) for one in source}
+    uids = {str(header.SOPInstanceUID) for header in source}
     assert seg.SOPClassUID == SEGMENTATION_STORAGE
     assert seg.FrameOfReferenceUID == first.FrameOfReferenceUID
 
     (referenced,) = seg.ReferencedSeriesSequence
     assert referenced.SeriesInstanceUID == first.SeriesInstanceUID
-    assert {str(one.ReferencedSOPInstanceUID) for one in referenced.ReferencedInstanceSequence} <= uids
+    assert {str(item.ReferencedSOPInstanceUID) for item in referenced.ReferencedInstanceSequence} <= uids
 
-    by_uid = {str(one.SOPInstanceUID): one for one in source}
+    by_uid = {str(header.SOPInstanceUID): header for header in source}
     assert int(seg.NumberOfFrames) >= 1
     for frame in seg.PerFrameFunctionalGroupsSequence:
         origin = frame.DerivationImageSequence[0].SourceImageSequence[0]

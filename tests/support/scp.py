@@ -44,11 +44,11 @@ class RecordingScp:
     def datasets(self) -> list[pydicom.Dataset]:
         """What was kept, in order, duplicates included."""
         with self._lock:
-            return [pydicom.dcmread(io.BytesIO(one)) for one in self.kept]
+            return [pydicom.dcmread(io.BytesIO(entry)) for entry in self.kept]
 
     def of_modality(self, modality: str) -> list[pydicom.Dataset]:
         """What was kept of one modality."""
-        return [one for one in self.datasets if one.Modality == modality]
+        return [dataset for dataset in self.datasets if dataset.Modality == modality]
 
     def _store(self, event: Any) -> int:
         with self._lock:

@@ -1,4 +1,4 @@
-"""A disk that is full: a small file system of its own, or, without any right, files that may not grow further."""
+"""A disk that is full: its own small file system, or, without any right, files that may not grow further."""
 
 from __future__ import annotations
 

@@ -21,5 +21,5 @@ class Named:
 def objects_of(result_set: Any) -> Sequence[Named]:
     """The objects of a result set, in sending order."""
     if hasattr(result_set, "objects"):
-        return [Named(one.kind, one.name, one.dataset) for one in result_set.objects]
+        return [Named(obj.kind, obj.name, obj.dataset) for obj in result_set.objects]
     return [Named("seg", "seg.dcm", result_set.seg), Named("sr", "sr.dcm", result_set.sr)]

@@ -27,7 +27,7 @@ from dicom_node.series.read.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 
 READER = ReceivedSeriesReader()
-"""One child for all workers of a test process; whoever uses it closes it, and the next use starts it again."""
+"""One child for all workers of a test process; its user closes it, and the next use starts it again."""
 
 
 class Setting:

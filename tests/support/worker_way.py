@@ -191,7 +191,7 @@ class Program:
                         and item.value not in nodes
                         and node is not item.value
                     ]
-        return {one for one in found if one in self.functions}
+        return {name for name in found if name in self.functions}
 
 
 def room(module: str) -> str:
@@ -215,7 +215,7 @@ def way(program: Program) -> tuple[list[str], list[tuple[str, str]]]:
 
 def files_of(program: Program, functions: list[str]) -> list[str]:
     """Names of the modules that hold these functions."""
-    return sorted({program.functions[one][0].name for one in functions})
+    return sorted({program.functions[function][0].name for function in functions})
 
 
 def main(root: Path) -> None:

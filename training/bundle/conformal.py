@@ -71,9 +71,9 @@ def calibrate(pairs: Sequence[VolumePair], nominal: float = 0.8) -> ConformalInt
 
 def _worst_by_patient(pairs: Sequence[VolumePair]) -> dict[str, float]:
     worst: dict[str, float] = {}
-    for one in pairs:
-        error = abs(math.log((one.manual_ml + RATIO_LEAST_ML) / (one.predicted_ml + RATIO_LEAST_ML)))
-        worst[one.patient] = max(worst.get(one.patient, 0.0), error)
+    for pair in pairs:
+        error = abs(math.log((pair.manual_ml + RATIO_LEAST_ML) / (pair.predicted_ml + RATIO_LEAST_ML)))
+        worst[pair.patient] = max(worst.get(pair.patient, 0.0), error)
     return worst
 
 

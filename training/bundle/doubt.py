@@ -141,7 +141,7 @@ def score_scan(task: _Task, unseen: Sequence[int], all_members: int, remembering
 
 def ratio_of(scans: Sequence[DoubtedScan]) -> float:
     """The ensemble's index over its first member's: median of the scans that no member saw; 1 without any."""
-    ratios = [one.index / one.member_index for one in scans if one.is_whole and one.index and one.member_index]
+    ratios = [scan.index / scan.member_index for scan in scans if scan.is_whole and scan.index and scan.member_index]
     return float(np.median(ratios)) if ratios else 1.0
 
 
@@ -167,17 +167,17 @@ def limit_of(scans: Sequence[DoubtedScan]) -> ReviewLimit:
 
 def document_of(scans: Sequence[DoubtedScan], limit: ReviewLimit, bundle: ModelBundle) -> dict[str, Any]:
     """Everything measured, and what follows."""
-    labelled = [one for one in scans if one.manual_ml is not None and one.group != DRAWN]
-    pairs = [VolumePair(one.patient, one.manual_ml or 0.0, one.predicted_ml) for one in labelled]
+    labelled = [scan for scan in scans if scan.manual_ml is not None and scan.group != DRAWN]
+    pairs = [VolumePair(scan.patient, scan.manual_ml or 0.0, scan.predicted_ml) for scan in labelled]
     interval, ratio = calibrate(pairs, NOMINAL), ratio_of(scans)
-    groups = dict.fromkeys(one.group for one in scans)
+    groups = dict.fromkeys(scan.group for scan in scans)
     return {
         "model": {"name": bundle.identity.name, "weights": weights_digest(bundle)},
         "limit": asdict(limit),
         "ratio": ratio,
         "by_group": {group: _tried(group, scans, limit.limit, ratio) for group in groups},
         "interval": {**asdict(interval), "width": interval.width},
-        "scans": [asdict(one) for one in scans],
+        "scans": [asdict(scan) for scan in scans],
     }
 
 
@@ -193,11 +193,11 @@ def in_words(document: dict[str, Any]) -> str:
     """The section of a model card."""
     limit, interval = document["limit"], document["interval"]
     groups = "\n".join(
-        f"| {group} | {one['judged_by']} | {one['scans']} | {one['sent']} | {one['poor_sent']} of {one['poor']} |"
-        for group, one in document["by_group"].items()
+        f"| {group} | {row['judged_by']} | {row['scans']} | {row['sent']} | {row['poor_sent']} of {row['poor']} |"
+        for group, row in document["by_group"].items()
     )
-    empty = [one for one in document["scans"] if one["index"] is None]
-    nothing, missed = len(empty), sum((one["manual_ml"] or 0.0) > 0 for one in empty)
+    empty = [scan for scan in document["scans"] if scan["index"] is None]
+    nothing, missed = len(empty), sum((scan["manual_ml"] or 0.0) > 0 for scan in empty)
     correlation = "undefined" if limit["correlation"] is None else f"{limit['correlation']:.2f}"
     return f"""
 Results with an uncertainty index above **{limit["limit"]:.3f}** are sent to review. The aim: of the scans with a DSC
@@ -224,15 +224,17 @@ Leaving each patient out in turn, the interval held {interval["coverage"]:.0%} o
 
 
 def _tried(group: str, scans: Sequence[DoubtedScan], limit: float, ratio: float) -> dict[str, Any]:
-    own = [one for one in scans if one.group == group]
-    sent = [one for one in own if (served_index(one, ratio) or 0.0) > limit]
-    poor = [one for one in own if one.dsc is not None and one.dsc < POOR_BELOW_DSC]
+    own = [scan for scan in scans if scan.group == group]
+    sent = [scan for scan in own if (served_index(scan, ratio) or 0.0) > limit]
+    poor = [scan for scan in own if scan.dsc is not None and scan.dsc < POOR_BELOW_DSC]
     return {
         "scans": len(own),
         "sent": len(sent),
         "poor": len(poor),
-        "poor_sent": sum(one in sent for one in poor),
-        "judged_by": "the whole ensemble" if all(one.is_whole for one in own) else "members that never saw the patient",
+        "poor_sent": sum(scan in sent for scan in poor),
+        "judged_by": "the whole ensemble"
+        if all(scan.is_whole for scan in own)
+        else "members that never saw the patient",
     }
 
 
@@ -276,12 +278,12 @@ def _measured(tasks: Iterator[_Task], bundle: ModelBundle, cache: Path | None) -
                 found.append(replace(before, patient=task.patient))
                 continue
         remembering = remembering or _Remembering(open_ensemble(bundle, "auto"))
-        one = score_scan(task, unseen, bundle.members, remembering)
-        found.append(one)
+        scan = score_scan(task, unseen, bundle.members, remembering)
+        found.append(scan)
         if kept is not None:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(asdict(one)))
-        typer.echo(f"{one.group} {one.case}: index {one.index} DSC {one.dsc}", err=True)
+            kept.write_text(json.dumps(asdict(scan)))
+        typer.echo(f"{scan.group} {scan.case}: index {scan.index} DSC {scan.dsc}", err=True)
     return found
 
 

@@ -136,7 +136,7 @@ def _case_folders(folder: Path) -> list[Path]:
             raise BadCase(f"{path.name}: the case folder is empty; expected {FLAIR_NAME} and {WMH_NAME}")
         if any((path / name).exists() for name in (FLAIR_NAME, WMH_NAME, *DICOM_NAMES)):
             found.append(path)
-        elif images := sorted(one.name for one in path.glob("*.nii*")):
+        elif images := sorted(image.name for image in path.glob("*.nii*")):
             raise BadCase(f"{path.name}: expected {FLAIR_NAME} and {WMH_NAME}, found {', '.join(images)}")
     if not found:
         raise BadCohort(

@@ -42,8 +42,8 @@ class SliceGroup:
 
     def beside(self, index: int, generator: np.random.Generator) -> int:
         """One of the (at most two) slices beside a slice; the slice itself where its scan has no other."""
-        near = [one for one in (index - 1, index + 1) if 0 <= one < len(self.scans)]
-        near = [one for one in near if self.scans[one] == self.scans[index]]
+        near = [other for other in (index - 1, index + 1) if 0 <= other < len(self.scans)]
+        near = [other for other in near if self.scans[other] == self.scans[index]]
         return near[generator.integers(len(near))] if near else index
 
 
@@ -169,7 +169,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def _draw(self, generator: np.random.Generator) -> tuple[SliceGroup, int]:
         groups = self._pool.groups
-        group = groups[int(generator.choice(len(groups), p=[one.share for one in groups]))]
+        group = groups[int(generator.choice(len(groups), p=[group.share for group in groups]))]
         return group, int(generator.choice(len(group.weights), p=group.weights))
 
     def _place(self, index: int) -> tuple[SliceGroup, int]:

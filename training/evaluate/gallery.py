@@ -70,23 +70,23 @@ class Gallery:
     def shown(self) -> tuple[ShownCase, ...]:
         """Lowest index first; with few cases each stands on one side only."""
         ranked = sorted(
-            {one.case: one for one in (*self._low, *self._high)}.values(), key=lambda s: s.uncertainty_index
+            {picture.case: picture for picture in (*self._low, *self._high)}.values(), key=lambda s: s.uncertainty_index
         )
         low = min(self._each, (len(ranked) + 1) // 2)
-        return tuple(replace(one, level="low" if place < low else "high") for place, one in enumerate(ranked))
+        return tuple(replace(picture, level="low" if place < low else "high") for place, picture in enumerate(ranked))
 
     @property
     def representatives(self) -> tuple[RepresentativeCase, ...]:
         """The same without pictures, for the document."""
         return tuple(
             RepresentativeCase(
-                case=one.case,
-                level=one.level,
-                slice_index=one.slice_index,
-                uncertainty_index=one.uncertainty_index,
-                dsc=one.dsc,
+                case=picture.case,
+                level=picture.level,
+                slice_index=picture.slice_index,
+                uncertainty_index=picture.uncertainty_index,
+                dsc=picture.dsc,
             )
-            for one in self.shown
+            for picture in self.shown
         )
 
 

@@ -68,7 +68,9 @@ class Checkpoint:
 
     def history(self) -> tuple[EpochRecord, ...]:
         """What was recorded of each finished epoch, oldest first; empty for folders of older versions."""
-        return tuple(EpochRecord(**one) for one in self._read().get("history", ())) if self._state.exists() else ()
+        return (
+            tuple(EpochRecord(**record) for record in self._read().get("history", ())) if self._state.exists() else ()
+        )
 
     def weights(self, epochs: int) -> Path:
         """Weights after that many epochs."""
@@ -137,7 +139,11 @@ class Checkpoint:
         ask_for_room(self.folder, needed)
 
     def _write_state(self, epochs: int, history: Sequence[EpochRecord]) -> None:
-        state = {"epochs": epochs, "weights": self.weights(epochs).name, "history": [asdict(one) for one in history]}
+        state = {
+            "epochs": epochs,
+            "weights": self.weights(epochs).name,
+            "history": [asdict(record) for record in history],
+        }
         write_whole(self._state, json.dumps(state))
 
     def _read(self) -> dict[str, Any]:

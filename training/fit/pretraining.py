@@ -63,7 +63,7 @@ class Drawn:
 
     def refresh(self, at_once: int = 20) -> None:
         """Read scans that were not read before; the oldest give way."""
-        for path in [one for one in scan_files(self._folder) if one not in self._scans][:at_once]:
+        for path in [path for path in scan_files(self._folder) if path not in self._scans][:at_once]:
             self._scans[path] = slices_of(path)
         while len(self._scans) > _MOST_SCANS:
             del self._scans[next(iter(self._scans))]

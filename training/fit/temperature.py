@@ -60,7 +60,7 @@ def held_out_temperature(
         ready = preprocess(case.volume, settings, case.brain)
         probabilities.append(predict(ready.images)[ready.brain_mask])
         labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
-    if not sum(len(one) for one in labels):
+    if not sum(len(label) for label in labels):
         return None
     return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))
 

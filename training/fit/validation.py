@@ -56,7 +56,7 @@ def build_validation(cases: Sequence[LabelledCase], recipe: Recipe, most: int) -
         kept = ready.brain_mask.any(axis=(1, 2))
         images.append(ready.images[kept])
         labels.append(ready.grid.mask_to_square(case.label(recipe.target))[kept])
-    ends = np.cumsum([len(one) for one in images])
+    ends = np.cumsum([len(image) for image in images])
     return ValidationCases(np.concatenate(images), np.concatenate(labels), tuple(int(end) for end in ends))
 
 

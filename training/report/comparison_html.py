@@ -44,7 +44,7 @@ def comparison_html(comparison: Comparison) -> str:
     differences = f"Right of zero: the first of the pair has the larger {first.title}{better}."
     return render(
         "comparison.html.j2",
-        title="Comparison of " + ", ".join(one.label for one in comparison.contenders),
+        title="Comparison of " + ", ".join(contender.label for contender in comparison.contenders),
         document=comparison,
         sentences=[sentence(pair, first) for pair in first.pairs],
         figures=(

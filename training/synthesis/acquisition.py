@@ -81,9 +81,9 @@ class Slab:
             (
                 to_head[:, 0, None, None] * column[None, None, :]
                 + to_head[:, 1, None, None] * row[None, :, None]
-                + (to_head[:, 2] * one + centre)[:, None, None]
+                + (to_head[:, 2] * depth + centre)[:, None, None]
             ).astype(np.float32)
-            for one in z
+            for depth in z
         ]
 
     def sample(self, values: Array) -> Array:

@@ -127,7 +127,7 @@ def _closed(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """`binary_closing` by a ball, by two distance transforms in the box that can change."""
     margin = int(_CLOSING_MM) + 2
     found = ndimage.find_objects(inside.astype(np.uint8))[0]
-    box: Any = tuple(slice(max(one.start - margin, 0), one.stop + margin) for one in found)
+    box: Any = tuple(slice(max(extent.start - margin, 0), extent.stop + margin) for extent in found)
     grown = ndimage.distance_transform_edt(~inside[box]) <= _CLOSING_MM
     closed = np.zeros_like(inside)
     closed[box] = ndimage.distance_transform_edt(grown) > _CLOSING_MM
@@ -136,7 +136,7 @@ def _closed(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _steps_to(where: NDArray[np.bool_]) -> NDArray[np.uint8]:
     found = ndimage.find_objects(where.astype(np.uint8))[0]
-    box: Any = tuple(slice(max(one.start - 64, 0), one.stop + 64) for one in found)
+    box: Any = tuple(slice(max(extent.start - 64, 0), extent.stop + 64) for extent in found)
     steps = np.full(where.shape, 255, np.uint8)
     steps[box] = np.clip(ndimage.distance_transform_edt(~where[box]) * STEPS_PER_MM, 0, 255).astype(np.uint8)
     return steps

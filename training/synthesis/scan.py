@@ -165,15 +165,15 @@ def _cut(
             inside = ((places >= 0) & (places < shape[:, None, None])).all(axis=0)
             places = np.clip(places, 0, (shape - 1)[:, None, None])
             where = (places[0] * shape[1] + places[1]) * shape[2] + places[2]
-            kind, spot, part = (one[where] for one in flat)
-            kind, spot, part = (np.where(inside, one, 0) for one in (kind, spot, part))
+            kind, spot, part = (array[where] for array in flat)
+            kind, spot, part = (np.where(inside, array, 0) for array in (kind, spot, part))
             image[index] += np.maximum(means[kind] + textures[kind] * noise, 0) * ratios[spot]
             shares[index, 0] += spot > 0
-            for bit, one in enumerate(Part):
-                shares[index, 1 + bit] += (part & one.value) > 0
+            for bit, kind_of_part in enumerate(Part):
+                shares[index, 1 + bit] += (part & kind_of_part.value) > 0
     parts = np.zeros((count, SIDE, SIDE), np.uint8)
-    for bit, one in enumerate(Part):
-        parts[shares[:, 1 + bit] >= fine / 2] |= one.value
+    for bit, kind_of_part in enumerate(Part):
+        parts[shares[:, 1 + bit] >= fine / 2] |= kind_of_part.value
     return _Cut((image / fine).astype(np.float32), shares[:, 0] >= _MARKED_FROM * fine, parts)
 
 

@@ -43,7 +43,7 @@ def read_scan(path: Path) -> Scan:
     """What `write_scan` wrote."""
     with np.load(path, allow_pickle=False) as file:
         wmh: NDArray[np.uint8] = file["wmh"]
-        depth, height, width = (float(one) for one in file["spacing_mm"])
+        depth, height, width = (float(length) for length in file["spacing_mm"])
         return Scan(
             flair=file["flair"].astype(np.float32),
             wmh=np.unpackbits(wmh, axis=-1).astype(bool),

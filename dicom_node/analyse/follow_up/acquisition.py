@@ -71,7 +71,7 @@ class Acquisition:
     @property
     def as_json(self) -> dict[str, Any]:
         """For the database; `from_json` reads it back."""
-        return {**asdict(self), "spacing_mm": [float(one) for one in self.spacing_mm]}
+        return {**asdict(self), "spacing_mm": [float(length) for length in self.spacing_mm]}
 
     @classmethod
     def from_json(cls, values_of: Mapping[str, Any]) -> Acquisition:

@@ -92,10 +92,12 @@ def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
         scan: the present one.
         earlier: newest day first, then newest job first, see `ScanTable.earlier_results`.
     """
-    usable = [one for one in earlier if _volume_of(one.measurements) is not None]
-    same_person = [one for one in usable if not _other_birth_date(scan, one.scan)]
+    usable = [result for result in earlier if _volume_of(result.measurements) is not None]
+    same_person = [result for result in usable if not _other_birth_date(scan, result.scan)]
     candidates = same_person or usable
-    of_newest_day = [one for one in candidates if one.scan.acquired_on == candidates[0].scan.acquired_on]
+    of_newest_day = [
+        candidate for candidate in candidates if candidate.scan.acquired_on == candidates[0].scan.acquired_on
+    ]
     now = Acquisition.from_json(scan.description)
     return min(of_newest_day, key=lambda one: _unlikeness(now, one), default=None)
 

@@ -121,7 +121,7 @@ def find_inputs(paths: Sequence[Path], wanted: str | None = None) -> FoundInputs
         empty = UnreadableObject("missing", "There is nothing to analyse: the list is empty.")
         found.refused += [RefusedInput(path, empty) for path in paths]
     # A file that is given, and lies in a folder that is given, is one series.
-    found.series = _named(list({tuple(map(Path.absolute, one.files)): one for one in found.series}.values()))
+    found.series = _named(list({tuple(map(Path.absolute, input_.files)): input_ for input_ in found.series}.values()))
     return found
 
 
@@ -179,11 +179,15 @@ def _find_dicom(paths: Sequence[Path], wanted: str | None, found: FoundInputs) -
     for study in files.studies:
         series = find_series(study).series
         if wanted is not None:
-            found.series += [_dicom(one, files.unreadable) for one in series if one.series_instance_uid == wanted]
+            found.series += [
+                _dicom(found_series, files.unreadable)
+                for found_series in series
+                if found_series.series_instance_uid == wanted
+            ]
             continue
         _choose(series, alone, files.unreadable, found)
     sources = [path for study in files.studies for path in study]
-    sources += [*(one.source for one in found.series), *(one.source for one in found.refused)]
+    sources += [*(input_.source for input_ in found.series), *(input_.source for input_ in found.refused)]
     reached = {place for source in sources for place in (source, *source.parents)}
     for given in paths:
         if wanted is None and given not in reached:
@@ -223,10 +227,10 @@ def _choose(
     try:
         selection = select_series(series)
     except NotAnalysable as error:
-        found.refused.append(RefusedInput(_folder_of([path for one in series for path in one.paths]), error))
+        found.refused.append(RefusedInput(_folder_of([path for files in series for path in files.paths]), error))
         return
-    found.series += [_dicom(one, unreadable) for one in selection.chosen]
-    found.skipped += [f"skipped: {one.series}; analysed: {one.better}" for one in selection.skipped]
+    found.series += [_dicom(selected, unreadable) for selected in selection.chosen]
+    found.skipped += [f"skipped: {skipped.series}; analysed: {skipped.better}" for skipped in selection.skipped]
 
 
 def _dicom(series: SeriesFiles, unreadable: Sequence[tuple[Path, str]]) -> InputSeries:
@@ -254,24 +258,26 @@ def _folder_of(paths: Sequence[Path]) -> Path:
 
 def _named(series: Sequence[InputSeries]) -> list[InputSeries]:
     """Every series with a name of its own: where names meet, folders above the file are put in front, then a number."""
-    names = [_safe(one.name) for one in series]
+    names = [_safe(input_.name) for input_ in series]
     for depth in range(1, 4):
         doubled = {name for name, count in Counter(names).items() if count > 1}
         if not doubled:
             break
         names = [
-            _safe("_".join([*one.source.absolute().parts[-1 - depth : -1], one.name])) if name in doubled else name
-            for one, name in zip(series, names, strict=True)
+            _safe("_".join([*input_.source.absolute().parts[-1 - depth : -1], input_.name]))
+            if name in doubled
+            else name
+            for input_, name in zip(series, names, strict=True)
         ]
     taken = {"bids", "results.csv", "contact-sheet.html"}  # beside the series' folders
     named = []
-    for one, name in zip(series, names, strict=True):
+    for input_, name in zip(series, names, strict=True):
         unique, number = name, 1
         while unique.lower() in taken:
             number += 1
             unique = f"{name}-{number}"
         taken.add(unique.lower())
-        named.append(InputSeries(unique, one.source, one.files, one.series_instance_uid, one.lost))
+        named.append(InputSeries(unique, input_.source, input_.files, input_.series_instance_uid, input_.lost))
     return named
 
 

@@ -85,7 +85,7 @@ def report_commitment(call: Call, answer: CommitmentAnswer) -> None:
     Raises:
         DeliveryError: no association, no answer, or a status other than 0x0000.
     """
-    committed = [Reference(*one) for one in answer.committed]
+    committed = [Reference(*pair) for pair in answer.committed]
     failed = [(Reference(sop_class, instance), reason) for sop_class, instance, reason in answer.failed]
     event = FAILURES_EXIST if failed else ALL_COMMITTED
 

@@ -416,7 +416,7 @@ def _associate(call: Call, contexts: Sequence[tuple[str, str]], roles: Sequence[
             transport.send(encode_abort(2, error.reason))
         transport.close()
         raise _NotAssociated(_ABORTED) from error
-    by_id = {one.context_id: one for one in proposed}
+    by_id = {context.context_id: context for context in proposed}
     accepted = {
         (by_id[number].abstract_syntax, syntax): number
         for number, syntax in answer.accepted.items()

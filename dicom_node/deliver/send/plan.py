@@ -29,7 +29,7 @@ def plan_associations(files: Sequence[ObjectFile]) -> Iterator[AssociationPlan]:
     chosen: list[ObjectFile] = []
     contexts: dict[Context, None] = {}
     for file in files:
-        wanted = [one for one in contexts_of(file) if one not in contexts]
+        wanted = [context for context in contexts_of(file) if context not in contexts]
         if len(contexts) + len(wanted) > MAX_CONTEXTS:
             yield AssociationPlan(tuple(chosen), tuple(contexts))
             chosen, contexts = [], {}

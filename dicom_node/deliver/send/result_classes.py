@@ -105,7 +105,7 @@ def remedy(sop_class_uids: Iterable[str], options: DeliveryOptions, then: str = 
 def _change_of_settings(rejected: Set[str], options: DeliveryOptions) -> str:
     """How a destination is sent none of these, by the least change to it; "" where no profile is without them."""
     own = (options.profile, PROFILES[options.profile.name])
-    for profile in (*own, *(one for one in PROFILES.values() if one not in own)):
+    for profile in (*own, *(other for other in PROFILES.values() if other not in own)):
         if rejected.isdisjoint(classes_of(DeliveryOptions(profile))):
             steps = [] if profile in own else [f"give the destination the profile +{profile.name}"]
             if left_out := [option for option in _options_of(options) if _sends(profile, option, rejected)]:

@@ -26,7 +26,7 @@ def find_missing_by_web(call: WebCall, objects: Sequence[SentObject]) -> list[Se
     """
     try:
         with call.client() as client:
-            return [one for one in objects if not _is_listed(client, call, one)]
+            return [obj for obj in objects if not _is_listed(client, call, obj)]
     except ConfigurationError as error:
         raise DeliveryError(str(error)) from error
 
@@ -62,4 +62,4 @@ def _is_listed(client: httpx.Client, call: WebCall, wanted: SentObject) -> bool:
         found = answer.json()
     except ValueError as error:
         raise DeliveryError(f"{call.destination.name}: its answer to QIDO-RS is no JSON") from error
-    return any(wanted.sop_instance_uid in one.get(_INSTANCE, {}).get("Value", []) for one in found)
+    return any(wanted.sop_instance_uid in entry.get(_INSTANCE, {}).get("Value", []) for entry in found)

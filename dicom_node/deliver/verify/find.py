@@ -32,7 +32,7 @@ def find_missing(call: Call, objects: Sequence[SentObject]) -> list[SentObject]:
     """
     try:
         with associated(call, ((STUDY_ROOT_FIND, _IMPLICIT_VR_LITTLE_ENDIAN),)) as association:
-            return [one for one in objects if not _is_listed(association, call, one)]
+            return [obj for obj in objects if not _is_listed(association, call, obj)]
     except NoContextAccepted as error:
         raise ProofNotOffered(
             f"{call.name} accepts no query (Study Root C-FIND): allow it there for {call.calling_ae_title}, or leave "

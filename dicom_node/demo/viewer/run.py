@@ -140,8 +140,8 @@ def _routed(files: Sequence[Path]) -> tuple[SeriesFiles, ...]:
 
 def _url(port: int, outcomes: Sequence[SeriesOutcome], routed: Sequence[SeriesFiles]) -> str:
     """Of the study with the first result, at its slice with most WMH (OHIF: initialSeriesInstanceUID, ...SOP...)."""
-    studies = {one.series_instance_uid: values.text(one.headers[0], "StudyInstanceUID") for one in routed}
-    done = next((one for one in outcomes if one.state == JobState.DONE), None)
+    studies = {series.series_instance_uid: values.text(series.headers[0], "StudyInstanceUID") for series in routed}
+    done = next((outcome for outcome in outcomes if outcome.state == JobState.DONE), None)
     study = next(iter(studies.values())) if done is None else studies[done.series_instance_uid]
     url = f"http://{_HOST}:{port}/viewer?StudyInstanceUIDs={study}"
     image = None if done is None else _first_image(done)

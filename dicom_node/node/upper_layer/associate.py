@@ -141,7 +141,7 @@ def encode_associate_request(
         value = struct.pack(">Bxxx", context.context_id) + _item(
             _ABSTRACT_SYNTAX_ITEM, context.abstract_syntax.encode()
         )
-        value += b"".join(_item(_TRANSFER_SYNTAX_ITEM, one.encode()) for one in context.transfer_syntaxes)
+        value += b"".join(_item(_TRANSFER_SYNTAX_ITEM, syntax.encode()) for syntax in context.transfer_syntaxes)
         items.append(_item(_CONTEXT_ITEM_RQ, value))
     items.append(_item(_USER_INFORMATION_ITEM, _user_information(max_length, roles)))
     called, calling = (title.encode("ascii").ljust(16) for title in (called_ae_title, calling_ae_title))

@@ -89,7 +89,7 @@ def decode_command(raw: bytes) -> CommandSet:
     command_field = _number(values, _COMMAND_FIELD)
     # A C-CANCEL-RQ has no ID of its own, only that of the request which it is about (PS3.7 table 9.3-4).
     answers = command_field == Command.C_CANCEL_RQ or bool(command_field & _RESPONSE_BIT)
-    type_element = next((one for field, one in _TYPE_ID_OF.items() if field == command_field), None)
+    type_element = next((type_id for field, type_id in _TYPE_ID_OF.items() if field == command_field), None)
     has_type = type_element is not None and type_element in values
     return CommandSet(
         command_field=command_field,
@@ -122,7 +122,7 @@ def encode_response(request: CommandSet, status: int, comment: str = "") -> byte
         parts.append(_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)))
     if request.sop_instance_uid:
         parts.append(_element(_AFFECTED_SOP_INSTANCE_UID, _padded_uid(request.sop_instance_uid)))
-    type_element = next((one for field, one in _TYPE_ID_OF.items() if field == request.command_field), None)
+    type_element = next((type_id for field, type_id in _TYPE_ID_OF.items() if field == request.command_field), None)
     if type_element is not None:
         parts.append(_us(type_element, request.type_id))
     return _grouped(parts)

@@ -86,23 +86,23 @@ class Checked:
     @cached_property
     def instances(self) -> Mapping[str, str]:
         """SOPInstanceUID -> SOPClassUID of everything that may be referred to: source and set."""
-        everything = [*self.source, *(one.dataset for one in self.objects)]
-        return {values.text(one, "SOPInstanceUID"): values.text(one, "SOPClassUID") for one in everything}
+        everything = [*self.source, *(obj.dataset for obj in self.objects)]
+        return {values.text(dataset, "SOPInstanceUID"): values.text(dataset, "SOPClassUID") for dataset in everything}
 
     @cached_property
     def by_uid(self) -> Mapping[str, NamedObject]:
         """SOPInstanceUID -> object of the set."""
-        return {values.text(one.dataset, "SOPInstanceUID"): one for one in self.objects}
+        return {values.text(obj.dataset, "SOPInstanceUID"): obj for obj in self.objects}
 
     @cached_property
     def segmentations(self) -> tuple[NamedObject, ...]:
         """The objects with segments."""
-        return tuple(one for one in self.objects if "SegmentSequence" in one.dataset)
+        return tuple(obj for obj in self.objects if "SegmentSequence" in obj.dataset)
 
     @cached_property
     def reports(self) -> tuple[NamedObject, ...]:
         """The objects with a content tree at their root."""
-        return tuple(one for one in self.objects if "ValueType" in one.dataset)
+        return tuple(obj for obj in self.objects if "ValueType" in obj.dataset)
 
 
 def items_with(dataset: Dataset, keyword: str, where: str = "") -> Iterator[tuple[str, Dataset]]:

@@ -78,14 +78,14 @@ def descendants(item: Dataset, where: str = "") -> Iterator[tuple[str, Dataset]]
 
 def check_content_items(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for items without value, name or relationship, and codes without meaning or known scheme."""
-    for one in checked.reports:
+    for report in checked.reports:
         schemes = {
             values.text(item, "CodingSchemeDesignator")
-            for item in values.items(one.dataset, "CodingSchemeIdentificationSequence")
+            for item in values.items(report.dataset, "CodingSchemeIdentificationSequence")
         }
-        for where, item in descendants(one.dataset):
+        for where, item in descendants(report.dataset):
             for sentence in _faults(item, schemes):
-                yield one.name, f"content item {where} {sentence}"
+                yield report.name, f"content item {where} {sentence}"
 
 
 def _faults(item: Dataset, schemes: set[str]) -> Iterator[str]:

@@ -18,13 +18,13 @@ _PICTURES = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated")
 
 def check_pixels(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for pixel data that does not fit its description."""
-    for one in checked.objects:
-        if "PixelData" not in one.dataset:
-            if "Rows" in one.dataset:
-                yield one.name, "has rows and columns, and no pixel data"
+    for obj in checked.objects:
+        if "PixelData" not in obj.dataset:
+            if "Rows" in obj.dataset:
+                yield obj.name, "has rows and columns, and no pixel data"
             continue
-        for sentence in _faults(one.dataset):
-            yield one.name, sentence
+        for sentence in _faults(obj.dataset):
+            yield obj.name, sentence
 
 
 def _faults(dataset: Dataset) -> Iterator[str]:

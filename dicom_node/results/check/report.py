@@ -65,21 +65,21 @@ SEGMENT_ROWS: Final = (
 
 def check_templates(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for rows that are missing."""
-    for one in checked.reports:
-        root = one.dataset
+    for report in checked.reports:
+        root = report.dataset
         if code_of(root) != MEASUREMENT_REPORT:
-            yield one.name, "its root is no Imaging Measurement Report (TID 1500, row 1)"
+            yield report.name, "its root is no Imaging Measurement Report (TID 1500, row 1)"
             continue
         template = values.first_item(root, "ContentTemplateSequence") or Dataset()
         if values.text(template, "TemplateIdentifier") != "1500" or values.text(template, "MappingResource") != "DCMR":
-            yield one.name, "its root does not name its template, DCMR 1500 (PS3.3 C.18.8)"
+            yield report.name, "its root does not name its template, DCMR 1500 (PS3.3 C.18.8)"
         for sentence in (*_missing(root, ROOT_ROWS), *_faults_of_state(root)):
-            yield one.name, sentence
+            yield report.name, sentence
         if not any(children(root, finding) for finding in FINDINGS):
-            yield one.name, "has neither measurements nor evaluations (TID 1500, rows 6 to 12)"
+            yield report.name, "has neither measurements nor evaluations (TID 1500, rows 6 to 12)"
         for number, group in enumerate(groups_of(root), start=1):
             for sentence in _faults_of_group(group):
-                yield one.name, f"measurement group {number} {sentence}"
+                yield report.name, f"measurement group {number} {sentence}"
 
 
 def _faults_of_state(root: Dataset) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _missing(item: Dataset, rows: tuple[Row, ...]) -> Iterator[str]:
         found = children(item, row.concept)
         if not found:
             yield f"has no {row.name} ({row.template})"
-        elif any(values.text(one, "ValueType") != row.value_type for one in found):
+        elif any(values.text(child, "ValueType") != row.value_type for child in found):
             yield f"has a {row.name} that is no {row.value_type} ({row.template})"
 
 
@@ -133,17 +133,20 @@ def measured_segments(root: Dataset, checked: Checked) -> Iterator[MeasuredSegme
 
 def check_segments_measured(checked: Checked) -> Iterator[tuple[str, str]]:
     """A report's groups refer to segments that are there, and carry their tracking identifiers."""
-    for one in checked.reports:
-        for where, item in descendants(one.dataset):
+    for report in checked.reports:
+        for where, item in descendants(report.dataset):
             for reference in _segment_references_here(item):
                 uid = values.text(reference, "ReferencedSOPInstanceUID")
                 target = checked.by_uid.get(uid)
                 if target is not None and _segment(target.dataset, reference) is None:
                     number = values.text(reference, "ReferencedSegmentNumber")
-                    yield one.name, f"content item {where} refers to segment {number} of {target.name}, which has none"
-        for measured in measured_segments(one.dataset, checked):
+                    yield (
+                        report.name,
+                        f"content item {where} refers to segment {number} of {target.name}, which has none",
+                    )
+        for measured in measured_segments(report.dataset, checked):
             for sentence in (*_faults_of_tracking(measured), *_faults_of_source(measured, checked)):
-                yield one.name, sentence
+                yield report.name, sentence
 
 
 def _faults_of_tracking(measured: MeasuredSegment) -> Iterator[str]:
@@ -175,5 +178,10 @@ def _segment_references_here(item: Dataset) -> Iterator[Dataset]:
 def _segment(dataset: Dataset, reference: Dataset) -> Dataset | None:
     number = values.whole(reference, "ReferencedSegmentNumber")
     return next(
-        (one for one in values.items(dataset, "SegmentSequence") if values.whole(one, "SegmentNumber") == number), None
+        (
+            segment
+            for segment in values.items(dataset, "SegmentSequence")
+            if values.whole(segment, "SegmentNumber") == number
+        ),
+        None,
     )

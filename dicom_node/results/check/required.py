@@ -26,13 +26,13 @@ class _Node:
 def check_required(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for each attribute that is missing, or empty where a value is demanded."""
     trees = _trees()
-    for one in checked.objects:
-        sop_class = values.text(one.dataset, "SOPClassUID")
+    for obj in checked.objects:
+        sop_class = values.text(obj.dataset, "SOPClassUID")
         if sop_class not in trees:
-            yield one.name, f"is of SOP Class {sop_class or '(none)'}, whose required attributes the checks do not know"
+            yield obj.name, f"is of SOP Class {sop_class or '(none)'}, whose required attributes the checks do not know"
             continue
-        for sentence in dict.fromkeys(_missing(one.dataset, trees[sop_class], "")):
-            yield one.name, sentence
+        for sentence in dict.fromkeys(_missing(obj.dataset, trees[sop_class], "")):
+            yield obj.name, sentence
 
 
 def _missing(dataset: Dataset, node: _Node, where: str) -> Iterator[str]:

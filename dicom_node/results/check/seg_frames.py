@@ -81,12 +81,12 @@ def frames_of_segmentation(dataset: Dataset) -> list[SegFrame]:
 
 def check_seg_frames(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for each kind of fault; a fault that many frames share is reported for the first."""
-    for one in checked.segmentations:
+    for segmentation in checked.segmentations:
         reported: set[str] = set()
-        for kind, sentence in _faults(one.dataset, checked):
+        for kind, sentence in _faults(segmentation.dataset, checked):
             if kind not in reported:
                 reported.add(kind)
-                yield one.name, sentence
+                yield segmentation.name, sentence
 
 
 def _faults(dataset: Dataset, checked: Checked) -> Iterator[tuple[str, str]]:
@@ -170,6 +170,6 @@ def _same_direction(ours: NDArray[np.float64], stated: NDArray[np.float64]) -> b
     """Headers may round cosines until they are neither of length 1 nor at right angles; results always are. What the
     stated ones lack of that is allowed on top."""
     row, column = stated[:3], stated[3:]
-    lengths = [float(np.linalg.norm(one)) for one in (row, column)]
+    lengths = [float(np.linalg.norm(direction)) for direction in (row, column)]
     lacking = max(*(abs(length - 1.0) for length in lengths), abs(float(row @ column)))
     return bool(np.abs(ours - stated).max() <= SAME_DIRECTION + lacking)

@@ -25,8 +25,8 @@ _ROUNDING_ML: Final = 5.01e-3  # volumes are reported in hundredths of a millili
 
 def check_volumes(checked: Checked) -> Iterator[tuple[str, str]]:
     """(object, sentence) for volumes that the segment does not have."""
-    for one in checked.reports:
-        for measured in measured_segments(one.dataset, checked):
+    for report in checked.reports:
+        for measured in measured_segments(report.dataset, checked):
             found = volume_ml(measured.segmentation.dataset, values.whole(measured.segment, "SegmentNumber") or 0)
             if found is None:
                 continue
@@ -34,7 +34,7 @@ def check_volumes(checked: Checked) -> Iterator[tuple[str, str]]:
                 if abs(stated - found) > _RELATIVE * found + _ROUNDING_ML:
                     label = values.text(measured.segment, "SegmentLabel")
                     yield (
-                        one.name,
+                        report.name,
                         f"says {stated:g} mL of segment {label}, whose voxels in {measured.segmentation.name} "
                         f"have {found:g} mL",
                     )

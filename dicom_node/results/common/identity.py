@@ -191,10 +191,10 @@ def _is_sound(element: DataElement, encodings: Sequence[str]) -> bool:
 def _is_whole(item: Dataset, keyword: str) -> bool:
     """Whether an item of this sequence has what it must have; an empty one says nothing."""
     if keyword.endswith(_CODES):
-        has_value = any(values.text(item, one) for one in _CODE_VALUES)
+        has_value = any(values.text(item, value) for value in _CODE_VALUES)
         has_scheme = bool(values.text(item, "CodingSchemeDesignator") or values.text(item, "URNCodeValue"))
         return has_value and has_scheme and bool(values.text(item, "CodeMeaning"))
-    return len(item) > 0 and all(values.text(item, one) for one in ITEMS_NEED.get(keyword, ()))
+    return len(item) > 0 and all(values.text(item, needed) for needed in ITEMS_NEED.get(keyword, ()))
 
 
 def _is_date(text: str) -> bool:

@@ -92,7 +92,7 @@ def encodings_of(dataset: Dataset) -> tuple[str, ...]:
     except LookupError:
         return ()
     # pydicom reads the default repertoire as Latin 1; it is ASCII (PS3.5 6.1.1).
-    return tuple("ascii" if one == _DEFAULT_REPERTOIRE else one for one in found)
+    return tuple("ascii" if charset == _DEFAULT_REPERTOIRE else charset for charset in found)
 
 
 def _encodes(character: str, encodings: Sequence[str]) -> bool:

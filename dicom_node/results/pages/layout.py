@@ -187,7 +187,7 @@ def draw_note_page(draw: ImageDraw.ImageDraw, lines: tuple[str, ...]) -> None:
 
 def _lines(paragraphs: tuple[str, ...], width: int) -> tuple[str, ...]:
     """Wrapped; a word that no line holds is cut."""
-    return tuple(shortened(line, SMALL, width) for one in paragraphs for line in wrap(one, SMALL, width))
+    return tuple(shortened(line, SMALL, width) for paragraph in paragraphs for line in wrap(paragraph, SMALL, width))
 
 
 def draw_running_head(draw: ImageDraw.ImageDraw, content: Content, what: str) -> int:
@@ -291,7 +291,7 @@ def _draw_review(draw: ImageDraw.ImageDraw, content: Content, left: float) -> No
             write(draw, (right, 54 + 34 * line), words, BODY, TEXT, "rm")
         return
     room = right - left - 28
-    size = next((one for one in (HEADLINE, LARGE, BODY) if font(one).getlength(headline) <= room), SMALL)
+    size = next((size_ for size_ in (HEADLINE, LARGE, BODY) if font(size_).getlength(headline) <= room), SMALL)
     headline = shortened(headline, size, room)
     draw.rounded_rectangle((right - font(size).getlength(headline) - 28, 40, right, 98), 10, fill=ALERT)
     write(draw, (right - 14, 69), headline, size, BACKGROUND, "rm", bold=True)

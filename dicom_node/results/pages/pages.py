@@ -123,9 +123,9 @@ def _grid(montage: Montage, panels: int, top: int, bottom: int) -> Grid:
 
     most = (width + GAP) // (NARROWEST_PANEL + GAP)
     grids = [grid(columns) for columns in range(1, min(panels, most) + 1)]
-    largest = max(montage.scale(one.box) for one in grids)
+    largest = max(montage.scale(grid.box) for grid in grids)
     # Of those that show them about as large, the one with the fewest columns fills the page best.
-    best = next(one for one in grids if montage.scale(one.box) >= _AS_LARGE * largest)
+    best = next(grid for grid in grids if montage.scale(grid.box) >= _AS_LARGE * largest)
     # What a slice leaves free above and below is better free under all of them; beside it the letters stand.
     tall = min(best.box[1], math.ceil(montage.size_mm[1] * montage.scale(best.box)))
     return replace(best, box=(best.box[0], tall))

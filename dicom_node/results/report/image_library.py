@@ -78,7 +78,7 @@ def _grid(series: FlairSeries) -> list[sr.NumContentItem]:
         (codes.SPACING_BETWEEN_SLICES, grid.slice_spacing_mm, codes.MILLIMETRE),
         (codes.SLICE_THICKNESS, grid.slice_thickness_mm, codes.MILLIMETRE),
     )
-    return [_number(*one) for one in numbers]
+    return [_number(*entry) for entry in numbers]
 
 
 def _number(name: CodedConcept, value: float, unit: CodedConcept) -> sr.NumContentItem:

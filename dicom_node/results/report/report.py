@@ -94,7 +94,7 @@ def build_report(
     # The template is extensible: a reader of the report as text meets the finding before the list of images.
     content[0].ContentSequence.insert(-2, _summary(segmentation))
     referred_to = (*series.headers, segs.wmh, segs.regions, *comparison_evidence(facts, form))
-    evidence = [bare_reference(one) for one in referred_to if one is not None]
+    evidence = [bare_reference(dataset) for dataset in referred_to if dataset is not None]
     report = sr.Comprehensive3DSR(
         evidence=evidence,
         content=content[0],

@@ -151,7 +151,9 @@ def _build(
         segmentation_type=encoding,
         fractional_type=fractional,
         max_fractional_value=_FULL,
-        segment_descriptions=[_describe(one, number, facts) for number, one in enumerate(content.segments, start=1)],
+        segment_descriptions=[
+            _describe(segment, number, facts) for number, segment in enumerate(content.segments, start=1)
+        ],
         series_instance_uid=facts.uids.series_of(content.kind, form),
         series_number=series_number(content.kind, source, form),
         sop_instance_uid=facts.uids.instance_of(content.kind, form),

@@ -157,7 +157,7 @@ class Completer:
         if examination is None:
             if (left := self._postponed.seconds_left(activity.series_instance_uid, self._still())) > 0:
                 return left
-            feedback = all(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances)
+            feedback = all(instance.sop_class_uid in SEGMENTATION_CLASSES for instance in instances)
             examination = _FEEDBACK if feedback else self._examine(activity, instances)
             if examination is None:
                 return IDLE_SECONDS
@@ -175,7 +175,7 @@ class Completer:
         wait = seconds_to_wait(evidence, self._patience) - quiet
         if wait > 0:
             return wait
-        if any(one.sop_class_uid in SEGMENTATION_CLASSES for one in instances):
+        if any(instance.sop_class_uid in SEGMENTATION_CLASSES for instance in instances):
             self._enter_feedback(activity, closes=examination.feedback)
         if not examination.feedback:
             self._close(activity, examination)
@@ -212,16 +212,18 @@ class Completer:
 
     def _name_better(self, activity: SeriesActivity, examination: Examination, job: Job) -> None:
         """A better FLAIR than those that were analysed before: their jobs say so."""
-        worse = [one for one, other in self._analysed_siblings(activity) if examination.order < other.order]
+        worse = [sibling for sibling, other in self._analysed_siblings(activity) if examination.order < other.order]
         if worse:
-            self._jobs.name_better([one.id for one in worse], job, examination.name)
-            log.info("better FLAIR of the study arrived later", job=job.id, instead_of=[one.id for one in worse])
+            self._jobs.name_better([sibling.id for sibling in worse], job, examination.name)
+            log.info(
+                "better FLAIR of the study arrived later", job=job.id, instead_of=[sibling.id for sibling in worse]
+            )
 
     def _analysed_siblings(self, activity: SeriesActivity) -> list[tuple[Job, Examination]]:
         """Jobs of the study's other FLAIR series; one whose files cannot be read any more is not compared."""
         jobs = self._jobs.analysed_of_study(activity.study_instance_uid, activity.series_instance_uid)
         found = [(job, self._tried(self._inbox.instances_of_job(job))) for job in jobs]
-        return [(job, one) for job, one in found if one.verdict.accepted and one.order]
+        return [(job, sibling) for job, sibling in found if sibling.verdict.accepted and sibling.order]
 
     def _open_siblings(self, activity: SeriesActivity) -> Iterator[tuple[str, Examination]]:
         """Other open FLAIR series of the study that nothing more comes of at the moment."""
@@ -322,7 +324,7 @@ def examine_files(instances: Sequence[StoredInstance], storage: Path) -> Examina
 
     This is the worker's edge towards received bytes, so every error ends here: one bad series must not stop the others.
     """
-    if not any(one.sop_class_uid in IMAGE_CLASSES for one in instances):
+    if not any(instance.sop_class_uid in IMAGE_CLASSES for instance in instances):
         return _examined_others(first_instances(instances), storage)
     examination = _examined(instances, storage)
     if examination.verdict.accepted:
@@ -337,20 +339,22 @@ def _examined_others(chosen: Sequence[StoredInstance], storage: Path) -> Examina
     of what may be large (raw data, documents, a CT) only beginnings are read: is it our own result, sent back?
     """
     try:
-        own_results = all(is_own_result(_beginning(one, storage)) for one in chosen)  # ends at the first that is not
-        one_of_each = {one.sop_class_uid: one for one in reversed(chosen)}
-        verdict = classify_series([_beginning(one, storage) for one in reversed(one_of_each.values())])
+        own_results = all(
+            is_own_result(_beginning(instance, storage)) for instance in chosen
+        )  # ends at the first that is not
+        one_of_each = {instance.sop_class_uid: instance for instance in reversed(chosen)}
+        verdict = classify_series([_beginning(instance, storage) for instance in reversed(one_of_each.values())])
         return Examination(True, verdict, digest_of(chosen), own_results)
     except Exception as error:
         return _not_examined(error, chosen)
 
 
-def _beginning(one: StoredInstance, storage: Path) -> Dataset:
+def _beginning(instance: StoredInstance, storage: Path) -> Dataset:
     """The class that was received, and what the file says of kind and maker as far as that can be read."""
     beginning = Dataset()  # a new one: what the file has in these places may be nothing that can be written over
-    beginning.SOPClassUID = one.sop_class_uid
+    beginning.SOPClassUID = instance.sop_class_uid
     with suppress(UnreadableObject):
-        header = read_beginning(storage / one.path)
+        header = read_beginning(storage / instance.path)
         for keyword in _OF_KIND_AND_MAKER:
             setattr(beginning, keyword, values.text(header, keyword))
     return beginning
@@ -360,7 +364,7 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
     chosen = first_instances(instances)
     try:
         chosen = analysed_instances(instances, storage)
-        headers = [read_header(storage / one.path) for one in chosen]
+        headers = [read_header(storage / instance.path) for instance in chosen]
         verdict = classify_series(headers)
         found, candidate = slice_completeness(headers), candidate_of(headers) if verdict.accepted else None
         complete = found.looks_complete and not (verdict.accepted and is_too_short(headers))

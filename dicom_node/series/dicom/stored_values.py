@@ -115,7 +115,7 @@ def padding_in(frame: StoredFrame) -> NDArray[np.bool_]:
     last = values.whole(header, "PixelPaddingRangeLimit")
     allocated = frame.raw.dtype.itemsize * 8
     whole = Meaning(allocated, allocated - 1, values.whole(header, "PixelRepresentation") == 1)
-    ends = [_with_sign(one, whole) for one in (first, first if last is None else last)]
+    ends = [_with_sign(end, whole) for end in (first, first if last is None else last)]
     low, high = min(ends), max(ends)
     inside = [(low <= numbers) & (numbers <= high) for numbers in (whole.of(frame.raw), declared(header).of(frame.raw))]
     found: NDArray[np.bool_] = inside[0] | inside[1]
@@ -171,7 +171,7 @@ def _resolve(
 
 def _range(signals: Sequence[NDArray[Any]], meaning: Meaning) -> int:
     numbers = [meaning.of(signal) for signal in signals if signal.size]
-    return max(int(one.max()) for one in numbers) - min(int(one.min()) for one in numbers)
+    return max(int(array.max()) for array in numbers) - min(int(array.min()) for array in numbers)
 
 
 def _with_all_bits(
@@ -190,7 +190,7 @@ def _with_all_bits(
 
 def _other_bits_are_equal(frames: Sequence[tuple[StoredFrame, NDArray[np.bool_]]], stated: Meaning) -> bool:
     kept = ((1 << stated.bits) - 1) << (stated.high + 1 - stated.bits)
-    found = {int(one) for frame, mask in frames for one in np.unique(frame.raw[~mask].astype(np.int64) & ~kept)}
+    found = {int(number) for frame, mask in frames for number in np.unique(frame.raw[~mask].astype(np.int64) & ~kept)}
     return len(found) == 1
 
 

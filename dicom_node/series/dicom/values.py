@@ -51,7 +51,7 @@ def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
         return ()
     try:
         many = [value] if isinstance(value, str | bytes | PersonName) or not hasattr(value, "__iter__") else list(value)
-        return tuple(unicodedata.normalize("NFKC", str(one)).strip() for one in many)
+        return tuple(unicodedata.normalize("NFKC", str(item)).strip() for item in many)
     except PARSER_ERRORS:
         return ()
 
@@ -67,7 +67,7 @@ def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | No
     if value is None or isinstance(value, str | bytes):
         return None
     try:
-        found = tuple(float(one) for one in value)  # type: ignore[attr-defined]
+        found = tuple(float(number) for number in value)  # type: ignore[attr-defined]
     except PARSER_ERRORS:
         return None
     if len(found) != count or not all(map(math.isfinite, found)):

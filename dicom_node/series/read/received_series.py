@@ -161,8 +161,8 @@ def read_received(instances: Sequence[StoredInstance], storage: Path, digest: st
     # Where completion lost its reader, it is unknown which of two files can be read: its job is named by the first.
     if digest != digest_of(first_instances(instances)):
         _require_same(expected, digest, "in the table")
-    series = read_series([storage / one.path for one in chosen])
-    received = instances_digest((one.sop_instance_uid, one.sha256) for one in chosen)
+    series = read_series([storage / instance.path for instance in chosen])
+    received = instances_digest((instance.sop_instance_uid, instance.sha256) for instance in chosen)
     _require_same(series.files_digest, received, "in the storage")
     return series
 
@@ -201,9 +201,12 @@ def first_header(instances: Sequence[StoredInstance], storage: Path) -> Dataset:
     return header
 
 
-def _is_image_of(one: StoredInstance, header: Dataset) -> bool:
+def _is_image_of(instance: StoredInstance, header: Dataset) -> bool:
     """An MR image that names the series that it was received for."""
-    return one.sop_class_uid in IMAGE_CLASSES and values.text(header, "SeriesInstanceUID") == one.series_instance_uid
+    return (
+        instance.sop_class_uid in IMAGE_CLASSES
+        and values.text(header, "SeriesInstanceUID") == instance.series_instance_uid
+    )
 
 
 def _size(header: Dataset) -> tuple[int | None, int | None]:
@@ -213,21 +216,21 @@ def _size(header: Dataset) -> tuple[int | None, int | None]:
 def _readable_headers(
     instances: Sequence[StoredInstance], storage: Path
 ) -> Iterator[tuple[StoredInstance, FileDataset]]:
-    for one in instances:
+    for instance in instances:
         try:
-            header = read_header(storage / one.path)
+            header = read_header(storage / instance.path)
         except NotAnalysable:
             continue
-        yield one, header
+        yield instance, header
 
 
-def uids_of(one: StoredInstance) -> dict[str, str]:
+def uids_of(instance: StoredInstance) -> dict[str, str]:
     """What refers to an instance, by DICOM keyword."""
     return {
-        "SOPClassUID": one.sop_class_uid,
-        "SOPInstanceUID": one.sop_instance_uid,
-        "StudyInstanceUID": one.study_instance_uid,
-        "SeriesInstanceUID": one.series_instance_uid,
+        "SOPClassUID": instance.sop_class_uid,
+        "SOPInstanceUID": instance.sop_instance_uid,
+        "StudyInstanceUID": instance.study_instance_uid,
+        "SeriesInstanceUID": instance.series_instance_uid,
     }
 
 

@@ -99,7 +99,7 @@ def verify(folder: Path) -> Manifest:
     if _digest_or_none(folder / _DATABASE) != manifest.database_sha256:
         raise StorageTrouble(f"the copy of the database in {folder} is missing or changed: use another backup")
     require_sound(folder / _DATABASE, is_sqlite=manifest.is_sqlite)
-    wrong = [one.path for one in manifest.files if _digest_or_none(folder / _FILES / one.path) != one.sha256]
+    wrong = [file.path for file in manifest.files if _digest_or_none(folder / _FILES / file.path) != file.sha256]
     if wrong:
         raise StorageTrouble(f"{len(wrong)} files of the backup are missing or changed, such as {wrong[0]}")
     return manifest
@@ -119,8 +119,8 @@ def restore(folder: Path, storage: Path, url: str) -> Manifest:
         raise ConfigurationError(f"DATABASE_URL: expected a {kind} database as in the backup, got another")
     make_folder(storage)
     hold_deliveries(storage)
-    for one in manifest.files:
-        _copy(folder / _FILES, storage, one.path)
+    for file in manifest.files:
+        _copy(folder / _FILES, storage, file.path)
     for kind in ("inbox", "outbox"):
         make_folder(storage / kind)
     sync_folder(storage)
@@ -139,7 +139,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     try:
         found = json.loads((folder / MANIFEST).read_text("utf-8"))
-        files = tuple(BackupFile(**one) for one in found.pop("files"))
+        files = tuple(BackupFile(**entry) for entry in found.pop("files"))
         return Manifest(**{**found, "files": files, "missing": tuple(found["missing"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageTrouble(f"{folder} holds no finished backup: expected {MANIFEST} there") from error

@@ -31,5 +31,8 @@ def test(visit: Visit) -> Response:
 
 
 def _shown(visit: Visit, tested: str | None, said: Sequence[str]) -> Response:
-    found = [(one, destination_figures(visit.site.database, one.name)) for one in visit.site.settings.destinations]
+    found = [
+        (destination, destination_figures(visit.site.database, destination.name))
+        for destination in visit.site.settings.destinations
+    ]
     return page(visit, "destinations.html", destinations=found, tested=tested, said=said)

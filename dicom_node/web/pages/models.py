@@ -21,10 +21,10 @@ def show(visit: Visit) -> Response:
     return page(
         visit,
         "models.html",
-        models=[(one, mean_dsc(one.evaluation)) for one in found],
+        models=[(model, mean_dsc(model.evaluation)) for model in found],
         live=promotions[0] if promotions else None,
         promotions=promotions[:20],
-        names={one.digest: f"{one.name} {one.version}" for one in found},
+        names={model.digest: f"{model.name} {model.version}" for model in found},
         pinned=visit.site.settings.model,
         may_roll_back=bool(promotions) and promotions[0].previous_id is not None,
     )

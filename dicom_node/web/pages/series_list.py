@@ -23,9 +23,9 @@ def show(visit: Visit) -> Response:
     """`GET /series`."""
     database = visit.site.database
     now = database.clock()
-    arriving = [(one, series_standing(one, now)) for one in visit.site.inbox.open_series()[:100]]
+    arriving = [(activity, series_standing(activity, now)) for activity in visit.site.inbox.open_series()[:100]]
     found = outcomes(database, now - timedelta(days=_DAYS), _MOST)
-    refused = Counter(one.code for one in found if one.state is JobState.REJECTED and one.code)
+    refused = Counter(job.code for job in found if job.state is JobState.REJECTED and job.code)
     return page(
         visit,
         "series.html",

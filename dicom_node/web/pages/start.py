@@ -59,7 +59,7 @@ def show(visit: Visit) -> Response:
         visit,
         "start.html",
         sentence=state_sentence(found, len(site.settings.destinations), len(troubles)),
-        level="critical" if any(one.level == "critical" for one in health) else "warning" if troubles else "ok",
+        level="critical" if any(check.level == "critical" for check in health) else "warning" if troubles else "ok",
         troubles=troubles,
         figures=figures,
         chart=hours_chart(day.by_hour),
@@ -72,11 +72,11 @@ def show(visit: Visit) -> Response:
 def state_sentence(found: Overview, destinations: int, troubles: int) -> str:
     """The node in one sentence: destinations, what is under way, what needs a person."""
     late = {
-        one.destination
-        for one in found.deliveries
-        if one.state is DeliveryState.PENDING and found.at - one.oldest_at > _OLD_DELIVERY
+        delivery.destination
+        for delivery in found.deliveries
+        if delivery.state is DeliveryState.PENDING and found.at - delivery.oldest_at > _OLD_DELIVERY
     }
-    counts = {one.state: one.count for one in found.jobs}
+    counts = {job.state: job.count for job in found.jobs}
     parts = [_destinations(destinations, len(late))]
     for state, words in (
         (JobState.RUNNING, "being analysed"),

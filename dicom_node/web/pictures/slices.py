@@ -129,7 +129,7 @@ def _draw(series: FlairSeries, mask: NDArray[np.bool_]) -> SlicePictures:
     return SlicePictures(
         tuple(plain),
         tuple(marked),
-        tuple(float(np.count_nonzero(one)) * voxel_ml for one in mask),
+        tuple(float(np.count_nonzero(plane)) * voxel_ml for plane in mask),
         turn.left,
         turn.right,
     )

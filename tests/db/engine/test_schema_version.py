@@ -14,7 +14,7 @@ from db.engine.schema_version import revisions
 def test_revisions_are_those_of_alembic() -> None:
     """What the file names say is what Alembic would follow, in its order."""
     script = ScriptDirectory.from_config(config_for())
-    assert list(revisions()) == [one.revision for one in script.walk_revisions()][::-1]
+    assert list(revisions()) == [revision.revision for revision in script.walk_revisions()][::-1]
 
 
 def test_short_commands_do_not_load_alembic() -> None:

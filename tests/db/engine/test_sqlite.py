@@ -97,7 +97,7 @@ def test_threads_share_a_database(database: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sum(one.instance_count for one in inbox.open_series()) == 40
+    assert sum(activity.instance_count for activity in inbox.open_series()) == 40
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

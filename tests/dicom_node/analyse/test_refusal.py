@@ -65,7 +65,9 @@ def test_each_destination_is_told_as_its_profile_wants(setting: Setting, series:
     assert setting.worker.work_once()
     job = setting.jobs.get(job_id)
     assert (job.state, job.code, job.measurements) == (JobState.REJECTED, "slices_missing", None)
-    told = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
+    told = {
+        delivery.destination: [Path(file).name for file in delivery.files] for delivery in setting.deliveries(job_id)
+    }
     assert told == {"generic": ["summary.dcm", "sr.dcm"], "legacy": ["summary.dcm"]}
     assert "generic, legacy will get a refusal report" in setting.jobs.events(job_id)[-1].detail
     folder = outbox_of(setting.storage, job_id)
@@ -113,11 +115,13 @@ def test_a_flair_that_headers_alone_refuse_is_answered(
     assert setting.worker.work_once()
     job = setting.jobs.get(job.id)
     assert (job.state, job.code, job.attempts) == (JobState.REJECTED, code, 1)
-    told = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job.id)}
+    told = {
+        delivery.destination: [Path(file).name for file in delivery.files] for delivery in setting.deliveries(job.id)
+    }
     assert told == {"generic": ["summary.dcm", "sr.dcm"], "legacy": ["summary.dcm"]}
     report = pydicom.dcmread(outbox_of(setting.storage, job.id) / "sr.dcm")
     assert any(job.reason in item.value for item in report.iterall() if item.keyword == "TextValue")
-    assert [one.id for one in completed(setting)] == [job.id]
+    assert [job.id for job in completed(setting)] == [job.id]
 
 
 def test_a_series_that_is_no_flair_is_not_answered(setting: Setting, series: list[Path], tmp_path: Path) -> None:
@@ -159,9 +163,9 @@ def test_a_worker_that_dies_after_answering_leaves_one_answer(
     assert list(setting.deliveries(job_id)) == [] and setting.jobs.get(job_id).state is JobState.RUNNING
     setting.jobs.put_back(job_id, "worker", "its lease ran out", 0.0)
     assert setting.another("second").work_once()
-    assert [one.destination for one in setting.deliveries(job_id)] == ["generic", "legacy"]
-    for one in setting.deliveries(job_id):
-        for file in map(Path, one.files):
+    assert [delivery.destination for delivery in setting.deliveries(job_id)] == ["generic", "legacy"]
+    for delivery in setting.deliveries(job_id):
+        for file in map(Path, delivery.files):
             assert (setting.storage / file).read_bytes() == (left / file.name).read_bytes()
 
 
@@ -258,7 +262,7 @@ def texts(report: pydicom.Dataset) -> list[str]:
 @pytest.mark.parametrize("was_told", [True, False])
 def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path], was_told: bool) -> None:
     """The missing slice comes: the result names the answer that was sent as its predecessor; one that was not sent is
-    not sent any more, and named by nobody."""
+    not sent any more, and no report names it."""
     setting.receive(gap_in(series))
     rejected = setting.enqueue(gap_in(series))
     assert setting.worker.work_once()
@@ -269,14 +273,14 @@ def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path]
     setting.receive([series[5]])
     job_id = setting.enqueue(series)
     state = DeliveryState.SENT if was_told else DeliveryState.CANCELLED
-    assert {one.state for one in setting.deliveries(rejected)} == {state}
+    assert {delivery.state for delivery in setting.deliveries(rejected)} == {state}
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state is JobState.DELIVERING
     report = pydicom.dcmread(outbox_of(setting.storage, job_id) / "sr.dcm")
     named = [
-        one.ReferencedSOPInstanceUID
+        item.ReferencedSOPInstanceUID
         for before in report.get("PredecessorDocumentsSequence", [])
-        for one in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
+        for item in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
     ]
     assert answer is not None and named == ([answer["SOPInstanceUID"]] if was_told else [])
 
@@ -298,9 +302,9 @@ def sent_everything(setting: Setting) -> None:
 def predecessors(report: pydicom.Dataset) -> list[str]:
     """The SOPInstanceUIDs of the reports that this one takes the place of."""
     return [
-        one.ReferencedSOPInstanceUID
+        item.ReferencedSOPInstanceUID
         for before in report.get("PredecessorDocumentsSequence", [])
-        for one in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
+        for item in before.ReferencedSeriesSequence[0].ReferencedSOPSequence
     ]
 
 
@@ -349,7 +353,7 @@ def test_the_same_verdict_again_is_the_same_answer(
 
 
 def test_a_series_of_which_no_header_can_be_read_has_no_answer(setting: Setting) -> None:
-    """Nobody knows whose it is; the timeline says so."""
+    """The patient is unknown; the timeline says so."""
     content = b"no DICOM"
     (setting.storage / "file").write_bytes(content)
     association = setting.inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")

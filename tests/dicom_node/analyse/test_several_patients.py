@@ -93,7 +93,7 @@ def test_a_damaged_file_alone_is_answered(tmp_path: Path, tiny_ensemble: Ensembl
         assert setting.jobs.get(job_id).code == "not_dicom"
         (delivery,) = setting.deliveries(job_id)
         sent = [pydicom.dcmread(setting.storage / file) for file in delivery.files]
-        assert [one.PatientID for one in sent] == [FIRST] * 2
+        assert [dataset.PatientID for dataset in sent] == [FIRST] * 2
 
 
 def receive_damaged(setting: Setting, series_instance_uid: str) -> None:

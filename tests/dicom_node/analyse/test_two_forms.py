@@ -72,9 +72,9 @@ def sent(setting: Setting, files: list[Path]) -> dict[str, Dataset]:
     job_id = setting.enqueue(files)
     assert setting.worker.work_once()
     reports = {
-        one.destination: pydicom.dcmread(setting.storage / file)
-        for one in setting.deliveries(job_id)
-        for file in one.files
+        delivery.destination: pydicom.dcmread(setting.storage / file)
+        for delivery in setting.deliveries(job_id)
+        for file in delivery.files
         if Path(file).name.startswith("sr")
     }
     sending = DeliveryTable(setting.database)
@@ -87,10 +87,10 @@ def sent(setting: Setting, files: list[Path]) -> dict[str, Dataset]:
 def named(report: Dataset, keyword: str) -> list[str]:
     """SOPInstanceUIDs of the reports that a sequence of references names."""
     return [
-        one.ReferencedSOPInstanceUID
+        item.ReferencedSOPInstanceUID
         for study in report.get(keyword, [])
         for series in study.ReferencedSeriesSequence
-        for one in series.ReferencedSOPSequence
+        for item in series.ReferencedSOPSequence
     ]
 
 
@@ -109,7 +109,7 @@ def test_a_result_names_the_answer_that_the_destination_was_sent(
     told = sent(setting, flair)
     setting.receive([flair[5]])
     found = sent(setting, flair)
-    assert {name: named(one, "PredecessorDocumentsSequence") for name, one in found.items()} == uids(told)
+    assert {name: named(dataset, "PredecessorDocumentsSequence") for name, dataset in found.items()} == uids(told)
     assert found["ohif"].SOPInstanceUID != found["generic"].SOPInstanceUID
 
 
@@ -127,4 +127,4 @@ def test_a_follow_up_names_the_earlier_report_that_the_destination_was_sent(
     if (then, now) == (ODD, EVEN):
         assert found["ohif"].SOPInstanceUID == found["generic"].SOPInstanceUID
         earlier["ohif"] = earlier["generic"]
-    assert {name: named(one, "PertinentOtherEvidenceSequence") for name, one in found.items()} == earlier
+    assert {name: named(dataset, "PertinentOtherEvidenceSequence") for name, dataset in found.items()} == earlier

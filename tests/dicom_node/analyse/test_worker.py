@@ -91,7 +91,10 @@ def test_each_destination_is_sent_what_its_profile_says(tmp_path: Path, series: 
         job_id = setting.enqueue(series)
         assert setting.worker.work_once()
         folder = outbox_of(setting.storage, job_id)
-        sent = {one.destination: [Path(file).name for file in one.files] for one in setting.deliveries(job_id)}
+        sent = {
+            delivery.destination: [Path(file).name for file in delivery.files]
+            for delivery in setting.deliveries(job_id)
+        }
     assert sent["pacs"] == list(GENERIC)
     assert sent["slicer"] == ["seg-nonempty.dcm", "probability.dcm", "sr-nonempty.dcm"]
     assert sent["old"] == ["summary.dcm", "presentation.dcm", "report-pdf.dcm"]
@@ -173,7 +176,7 @@ def test_late_slices_do_not_slip_into_an_older_job(setting: Setting, series: lis
     setting.worker.work_once()
     seg = pydicom.dcmread(outbox_of(setting.storage, job_id) / "seg.dcm")
     referenced = {
-        str(one.ReferencedSOPInstanceUID) for one in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        str(item.ReferencedSOPInstanceUID) for item in seg.ReferencedSeriesSequence[0].ReferencedInstanceSequence
     }
     late = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID) for path in series[8:]}
     assert not referenced & late
@@ -308,8 +311,8 @@ def test_files_that_may_not_grow_cost_no_attempt(setting: Setting, series: list[
 
 
 def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: list[Path]) -> None:
-    """The system kills whoever reads the files, again and again: the job is tried again, then fails with that reason,
-    and no report says that the series cannot be analysed; sent again, it is."""
+    """The system kills the process that reads the files, again and again: the job is tried again, then fails with that
+    reason, and no report says that the series cannot be analysed; sent again, it is."""
     setting.receive(series)
     job_id = setting.enqueue(series)
     with KilledAgain(READER) as killer:
@@ -322,7 +325,7 @@ def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: lis
     assert "killed, probably by the system, because the machine is short of memory" in (job.reason or "")
     assert setting.deliveries(job_id) == []
     setting.receive(series)
-    assert [one.id for one in setting.jobs.retry_resent()] == [job_id]
+    assert [job.id for job in setting.jobs.retry_resent()] == [job_id]
     assert setting.worker.work_once()
     assert setting.jobs.get(job_id).state == "delivering"
 

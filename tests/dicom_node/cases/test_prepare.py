@@ -1,4 +1,4 @@
-"""DICOM cases become case folders on the FLAIR's own grid, whoever wrote the segmentation."""
+"""DICOM cases become case folders on the FLAIR's own grid, whichever program wrote the segmentation."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _shift(seg: highdicom.seg.Segmentation, millimetres: float) -> None:
 
 
 def test_several_segments_and_none_is_meant(tmp_path: Path, case: tuple[Path, FlairSeries, list[Path]]) -> None:
-    """Two segments that could both be WMH, or none, are an error: nobody guesses a label."""
+    """Two segments that could both be WMH, or none, are an error: no label is guessed."""
     folder, series, files = case
     for labels in (("lesion 1", "lesion 2"), ("tumour", "oedema")):
         masks = {label: _mask(series.voxels.shape, seed) for seed, label in enumerate(labels)}

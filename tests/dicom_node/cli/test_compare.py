@@ -46,8 +46,8 @@ def test_a_folder_a_registered_name_and_baselines(cases: Path, model: Path, tmp_
     files = said.pop("files")
     comparison = Comparison.from_json((tmp_path / "out" / "comparison.json").read_text())
     assert said == json.loads(comparison.to_json())
-    assert [one.model.members for one in comparison.contenders] == [2, 2, 1, 1]
-    assert ["unet" in one.model.architecture for one in comparison.contenders] == [True, True, False, True]
+    assert [contender.model.members for contender in comparison.contenders] == [2, 2, 1, 1]
+    assert ["unet" in contender.model.architecture for contender in comparison.contenders] == [True, True, False, True]
     assert comparison.contenders[0].model.digest != comparison.contenders[1].model.digest
     assert [case.case for case in comparison.cases] == ["p0", "p1", "p2"]
     assert len(comparison.measure("dsc").pairs) == 6
@@ -78,7 +78,11 @@ def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_pa
     earlier = ("--earlier", tmp_path / "first" / "comparison.json")
     other = tiny_bundle(tmp_path / "other", squeeze_excitation=False)
     found = json.loads(run_cli("compare", other, "--cases", cases, *earlier, "--json").stdout)
-    assert ["se-unet" in one["model"]["architecture"] for one in found["contenders"]] == [False, True, False]
+    assert ["se-unet" in contender["model"]["architecture"] for contender in found["contenders"]] == [
+        False,
+        True,
+        False,
+    ]
     assert found["contenders"][2]["label"] == "plain threshold"
     assert found["notes"][-1].startswith("B, C: scored on these cases on ")
     fewer = write_cohort(tmp_path / "fewer", patients=2)

@@ -45,16 +45,16 @@ def test_list_and_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     servers = [
-        one.start_server(("127.0.0.1", port), block=False) for one, port in zip((ae, strict), ports, strict=True)
+        entry.start_server(("127.0.0.1", port), block=False) for entry, port in zip((ae, strict), ports, strict=True)
     ]
     try:
         listed = json.loads(_run("destinations", "list", "--json").stdout)
-        assert [(one["name"], one["kind"], one["proof"]) for one in listed] == [
+        assert [(entry["name"], entry["kind"], entry["proof"]) for entry in listed] == [
             ("pacs", "dicom", "commit"), ("down", "dicom", "verify"), ("strict", "dicom", None), ("web", "web", None),
         ]  # fmt: skip
         answer = _run("destinations", "test", "pacs", "--json", code=1)
         tested = json.loads(answer.stdout)
-        missing = [one["words"] for one in tested["contexts"] if not one["accepted"]]
+        missing = [entry["words"] for entry in tested["contexts"] if not entry["accepted"]]
         assert missing == ["reports (Comprehensive 3D SR Storage)"]
         assert "it accepts no reports (Comprehensive 3D SR Storage) in Explicit VR Little Endian" in tested["problem"]
         down = _run("destinations", "test", "down", code=1)

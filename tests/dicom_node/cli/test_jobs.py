@@ -110,12 +110,12 @@ def test_list_and_show(environment: dict[str, str], database: Database) -> None:
     assert "failed" not in text
     shown = json.loads(run_cli("jobs", "show", job_id, "--json", environment=environment).stdout)
     assert shown["measurements"] == {"wmh_volume_ml": 4.25}
-    assert [one["state"] for one in shown["deliveries"]] == ["given up", "sent"]
+    assert [entry["state"] for entry in shown["deliveries"]] == ["given up", "sent"]
     assert "measured wmh_volume_ml" in run_cli("jobs", "show", job_id, environment=environment).stdout
 
 
 def test_explain(environment: dict[str, str], database: Database) -> None:
-    """The story of a series is reported in words, brackets and all, by job or by series, and ends with what to do."""
+    """The story of a series is reported as text, with brackets, by job or by series, and ends with what to do."""
     job_id = _failed_delivery(database)
     for asked in (job_id, series_uid(1)):
         told = run_cli("jobs", "explain", asked, environment=environment).stdout
@@ -192,4 +192,4 @@ def test_series_that_wait_are_listed_and_found(environment: dict[str, str], data
     found = json.loads(
         run_cli("jobs", "list", "--json", "--waiting", "--find", "t2 flair", environment=environment).stdout
     )
-    assert [one["series_instance_uid"] for one in found] == [uid]
+    assert [job["series_instance_uid"] for job in found] == [uid]

@@ -117,7 +117,7 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert (in_use["digest"], in_use["why"]) == (second, "live in the registry")
     shown = json.loads(cli("models", "show", "tiny-random", "--json").stdout)
     assert (shown["damage"], shown["manifest"]["name"], shown["live"]) == (None, "tiny-random", True)
-    assert [(one["who"], one["forced"], one["reason"]) for one in shown["promotions"]] == [
+    assert [(entry["who"], entry["forced"], entry["reason"]) for entry in shown["promotions"]] == [
         ("bob", True, "only for a test")
     ]
 
@@ -127,7 +127,7 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert "wins over the live model" in rolled.stderr
     audit = json.loads(cli("jobs", "audit", "--json").stdout)
     promotions = ["promote model", "promote model", "promote model", "add model"]  # the shipped one with the first
-    assert [one["action"] for one in audit] == ["roll back model", *promotions, *["add model"] * 2]
+    assert [entry["action"] for entry in audit] == ["roll back model", *promotions, *["add model"] * 2]
     assert "DSC failed" in audit[1]["detail"]
     assert "only for a test" in audit[1]["detail"]
     assert f"({shipped[:12]}) is live again" in cli("models", "rollback").stdout

@@ -85,7 +85,7 @@ def test_the_name_of_a_peer() -> None:
     with pytest.raises(ConfigurationError, match=r"'ct1\.invalid' does not resolve .* CT1 is refused"):
         said("peer CT1@ct1.invalid", peers="CT1@ct1.invalid")
     assert "127.0.0.1" in said("peer HERE@localhost", peers="HERE@localhost").words
-    assert not [one for one in names(peers="CT1@10.0.0.7, MR1@10.1.0.0/16, SIX@fe80::1%eth0, ANY") if "peer" in one]
+    assert not [name for name in names(peers="CT1@10.0.0.7, MR1@10.1.0.0/16, SIX@fe80::1%eth0, ANY") if "peer" in name]
 
 
 def test_nowhere_to_send_results() -> None:
@@ -104,10 +104,11 @@ def test_a_warning_is_no_failure(tmp_path: Path) -> None:
         "WMH_NODE_PEERS": "CT1@10.0.0.7",
     }
     findings = {
-        one["what"]: one for one in json.loads(run_cli("config", "check", "--json", environment=environment).stdout)
+        entry["what"]: entry
+        for entry in json.loads(run_cli("config", "check", "--json", environment=environment).stdout)
     }
-    assert {what for what, one in findings.items() if one["warning"]} == {"bind", "destinations"}
-    assert all(one["ok"] for one in findings.values())
+    assert {what for what, finding in findings.items() if finding["warning"]} == {"bind", "destinations"}
+    assert all(finding["ok"] for finding in findings.values())
     lines = run_cli("config", "check", environment=environment).stdout.splitlines()
     assert [line.split(":")[0] for line in lines if line.startswith("note")] == ["note  bind", "note  destinations"]
     environment["WMH_NODE_PEERS"] = "CT1@ct1.invalid"

@@ -63,7 +63,7 @@ def test_a_profile_adds_its_objects(series: list[Path], tmp_path: Path) -> None:
     found = {path.name: pydicom.dcmread(path) for path in (tmp_path / "out").glob("*.dcm")}
     assert {"seg.dcm", "regions.dcm", "summary.dcm", "sr.dcm"} <= set(found)
     assert {"seg-nonempty.dcm", "regions-nonempty.dcm", "sr-nonempty.dcm", "probability.dcm"} <= set(found)
-    assert len({str(one.SOPInstanceUID) for one in found.values()}) == len(found)
+    assert len({str(dataset.SOPInstanceUID) for dataset in found.values()}) == len(found)
     assert "expected generic, ohif, slicer, legacy" in run_cli(*arguments, "--profile", "osirix", code=2).stderr
 
 
@@ -142,7 +142,7 @@ def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], mo
     other = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128, seed=2)), folder / "two")
     wanted = str(pydicom.dcmread(other[0], stop_before_pixels=True).SeriesInstanceUID)
     done = run_cli("segment", folder, "--out", tmp_path / "each", "--model", model, "--json")
-    found = {one["series_instance_uid"] for one in json.loads(done.stdout)}
+    found = {entry["series_instance_uid"] for entry in json.loads(done.stdout)}
     assert found == {path.name for path in (tmp_path / "each").iterdir() if path.is_dir()}
     assert (tmp_path / "each" / "contact-sheet.html").is_file()
     rows = [*csv.DictReader((tmp_path / "each" / "results.csv").open())]

@@ -41,7 +41,7 @@ def test_the_json_holds_what_the_screen_shows(tmp_path: Path) -> None:
     found = json.loads(run_cli("status", "--json", environment=environment(tmp_path), code=2).stdout)
     assert found["state"] == "critical"
     assert [role["role"] for role in found["roles"]] == ["receive"]
-    assert {one["name"]: one["state"] for one in found["checks"]}["receive"] == "ok"
+    assert {check["name"]: check["state"] for check in found["checks"]}["receive"] == "ok"
     assert (found["jobs"], found["deliveries"], found["waiting_series"]) == ({}, [], 0)
 
 

@@ -154,8 +154,8 @@ def test_a_start_fits_or_is_refused(runs: Runs, tmp_path: Path) -> None:
     knows, and what is no training at all are refused before anything is written."""
     of_run, of_bundle = read_start(runs.first), read_start(runs.first / "bundle")
     assert of_run.seen == of_bundle.seen
-    for one, other in zip(of_run.weights(1), of_bundle.weights(1), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-6)
+    for array, other in zip(of_run.weights(1), of_bundle.weights(1), strict=True):
+        np.testing.assert_allclose(array, other, rtol=2e-3, atol=1e-6)
     refused = (runs.data, "--out", tmp_path / "refused", *FOLDS, "--preset")
     for arguments, words in (
         (("reference", "--start", runs.first), "expected a training by second-reference"),

@@ -205,7 +205,7 @@ def test_out_of_resources_goes_on(setting: Setting) -> None:
 
 
 def test_a_down_destination_is_not_asked_for_every_row(setting: Setting) -> None:
-    """After a try without an answer, further rows of that destination wait a moment and nobody waits for a timeout."""
+    """After a try without an answer, further rows of that destination wait a moment, and no timeout is waited for."""
     setting.answers["archive"] = None
     setting.run()
     other = setting.jobs.enqueue("1.2.4", "1" * 64, 1)
@@ -220,7 +220,7 @@ def test_a_destination_that_left_the_settings(tmp_path: Path) -> None:
     setting = Setting(tmp_path, ["pacs", "gone"], known=["pacs"])
     setting.run()
     assert setting.asked == ["pacs"]
-    reasons = {one.destination: one.reason for one in setting.table.list(setting.job_id)}
+    reasons = {delivery.destination: delivery.reason for delivery in setting.table.list(setting.job_id)}
     assert "no longer in the settings" in (reasons["gone"] or "")
 
 
@@ -308,8 +308,8 @@ def test_what_a_refusal_keeps_back(
         assert f"{', '.join(refused)}: status 0x{status:04X} (as the test says)" in said[0]
         assert (f"{', '.join(taken)} stored" in said) == bool(taken)
         kept = [name for name in files if name not in {*refused, *taken}]
-        assert any(f"{', '.join(kept)} not sent, because it refers" in one for one in said) == bool(kept)
-        assert [one.state for one in setting.table.list(setting.job_id)] == ["given_up"]
+        assert any(f"{', '.join(kept)} not sent, because it refers" in delivery for delivery in said) == bool(kept)
+        assert [delivery.state for delivery in setting.table.list(setting.job_id)] == ["given_up"]
 
 
 def test_what_a_refusal_keeps_back_when_nothing_is_taken(tmp_path: Path) -> None:
@@ -502,7 +502,7 @@ def test_the_clock_is_set_while_a_destination_is_down(setting: Setting, step: fl
 
 
 def test_a_sender_keeps_its_row_when_the_clock_is_set_forward(setting: Setting) -> None:
-    """Right after a step nobody takes a row whose lease seems to have run out."""
+    """Right after a step no sender takes a row whose lease seems to have run out."""
     held = setting.table.claim("another", 60, skip=["archive"])
     assert held is not None
     setting.clock.step(2 * 3600)
@@ -531,7 +531,9 @@ def test_an_unforeseen_error_with_one_destination(setting: Setting) -> None:
     setting.run()
     assert ("pacs", "sr.dcm") in setting.sent
     assert setting.job.state == "delivering"
-    (reason,) = [one.reason for one in setting.table.list(setting.job_id) if one.destination == "archive"]
+    (reason,) = [
+        delivery.reason for delivery in setting.table.list(setting.job_id) if delivery.destination == "archive"
+    ]
     assert "ValueError" in (reason or "")
     assert "DOE" not in (reason or "")
     setting.answers["archive"] = 0x0000

@@ -107,7 +107,7 @@ def test_exported_again(node: AnalysedNode, export, tmp_path: Path) -> None:
 
 
 def test_nothing_to_export(export, tmp_path: Path) -> None:
-    """Without corrections an empty folder, and no table of nobody."""
+    """Without corrections an empty folder, without a table of patients."""
     assert export(tmp_path / "cases") == Exported((), (), ())
     assert list((tmp_path / "cases").iterdir()) == []
 

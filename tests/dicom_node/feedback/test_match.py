@@ -147,7 +147,7 @@ class TestAccepted:
             peer("node"), str(_EXPORT), str(node_peer("dcmjs")), str(tmp_path / "ohif.dcm"), rle,
             str(tmp_path / "labels"), *map(str, node.files[::-1]),
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
         assert done.returncode == 0, done.stderr
         one = node.corrected(tmp_path / "ohif.dcm")
         assert one.state is ACCEPTED, one.reason
@@ -200,7 +200,7 @@ class TestAccepted:
         """Both are kept; the later one counts."""
         first = node.corrected(node.edited(node.corrected_mask()))
         second = node.corrected(node.edited(node.segmentation.mask))
-        assert [one.id for one in node.feedback.list()] == [second.id]
+        assert [row.id for row in node.feedback.list()] == [second.id]
         assert node.feedback.get(first.id).superseded_by == second.id
         assert "unchanged" in second.notes[-1]
 
@@ -241,7 +241,7 @@ class TestOurOwn:
         assert node.feedback.list() == []
 
     def test_of_another_installation(self, node: AnalysedNode) -> None:
-        """Another installation's result, which nobody has edited, is none either."""
+        """Another installation's result, unedited, is none either."""
         seg = node.edited(node.corrected_mask())
         uid = str(node.result.SOPInstanceUID)
         seg.SOPInstanceUID = seg.file_meta.MediaStorageSOPInstanceUID = f"{uid[:-1]}{(int(uid[-1]) + 1) % 10}"
@@ -286,7 +286,7 @@ class TestKept:
             assert set(actions[1:]) == {"feedback fits no series yet"}
 
     def test_no_reference_and_two_series(self, node: AnalysedNode) -> None:
-        """Without references and without a study that was analysed nobody guesses: kept, with what to do."""
+        """Without references and without a study that was analysed, nothing is guessed: it is kept, with what to do."""
 
         def forget(seg: Dataset) -> None:
             for name in ("ReferencedSeriesSequence", "SourceImageSequence", "ReferencedImageSequence"):
@@ -351,7 +351,7 @@ class TestKept:
 
 
 class TestRefused:
-    """What cannot be a correction is refused with a reason in words."""
+    """What cannot be a correction is refused with a reason."""
 
     @pytest.mark.parametrize(
         ("labels", "words"),
@@ -382,7 +382,7 @@ class TestRefused:
 
         def coarse(seg: Dataset) -> None:
             measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
-            measures.PixelSpacing = [float(one) * step for one in measures.PixelSpacing]
+            measures.PixelSpacing = [float(row) * step for row in measures.PixelSpacing]
 
         mask = np.zeros_like(node.segmentation.mask)
         mask[3, 4:12:2, 4:12:2] = True
@@ -392,7 +392,7 @@ class TestRefused:
         assert ".dcm" not in (one.reason or "")
 
     def test_slices_twice_as_far_apart(self, node: AnalysedNode) -> None:
-        """Drawn on every second slice of a coarser volume: between them nobody looked."""
+        """Drawn on every second slice of a coarser volume: the slices between are unknown."""
 
         def coarse(seg: Dataset) -> None:
             measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
@@ -427,7 +427,7 @@ class TestRefused:
         for seg in hostile:
             if isinstance(seg, pydicom.Dataset) and seg.SOPClassUID.endswith("1.4"):
                 seg.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.4"
-                with pytest.raises(ValueError, match="unpack"):  # an MR image is nobody's feedback
+                with pytest.raises(ValueError, match="unpack"):  # an MR image is no feedback
                     node.receive_correction(seg)
                 continue
             one = node.corrected(seg)
@@ -438,7 +438,7 @@ class TestRefused:
 
 
 def _refer_to(seg: Dataset, node: AnalysedNode, series_uid: str | None = None) -> None:
-    """Make it a segmentation of the node's series, or of one that nobody knows."""
+    """Make it a segmentation of the node's series, or of an unknown series."""
     item = seg.ReferencedSeriesSequence[0]
     item.SeriesInstanceUID = series_uid or node.series.series_instance_uid
     seg.FrameOfReferenceUID = node.series.frame_of_reference_uid

@@ -123,7 +123,7 @@ def test_no_golden_predictions(bundles: dict[str, Path], copy_of: Callable[[str]
 def test_does_not_load(
     bundles: dict[str, Path], copy_of: Callable[[str], Path], cases: tuple[LabelledCase, ...]
 ) -> None:
-    """A damaged bundle fails the first check, which nobody can overrule, and the others are named as not made; beside a
+    """A damaged bundle fails the first check, which cannot be overruled, and the others are named as not made; beside a
     damaged live model the comparison fails, since nothing can be compared, and that can be overruled."""
     damaged = copy_of("b")
     (damaged / "graph.json").write_bytes(b"{}")

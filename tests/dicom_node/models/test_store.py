@@ -76,7 +76,7 @@ def test_added_under_another_account(store: ModelStore, source: Path, tmp_path: 
         assert store.add(source).stored is Stored.THERE
     finally:
         os.umask(before)
-    assert {(stat.S_IMODE(one.st_mode), one.st_uid) for one in found.values()} == {(mode, owner)}
+    assert {(stat.S_IMODE(found_file.st_mode), found_file.st_uid) for found_file in found.values()} == {(mode, owner)}
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
     assert stat.S_IMODE(folder.stat().st_mode) == mode
 
@@ -123,7 +123,7 @@ def test_several_at_once(store: ModelStore, source: Path, tmp_path: Path) -> Non
     with ThreadPoolExecutor(4) as pool:
         added = list(pool.map(lambda _: store.add(source), range(4)))
     digest = added[0].bundle.identity.digest
-    assert sorted(one.stored for one in added) == [Stored.COPIED, *[Stored.THERE] * 3]
+    assert sorted(found_file.stored for found_file in added) == [Stored.COPIED, *[Stored.THERE] * 3]
     assert {path.name for path in (tmp_path / "models").iterdir()} == {digest, "unfinished", ".lock"}
 
 
@@ -182,7 +182,7 @@ def test_on_disk_before_it_counts(source: Path, tmp_path: Path, monkeypatch: pyt
 def test_killed_while_adding(store: ModelStore, source: Path, tmp_path: Path, point: str) -> None:
     """Kill -9 at any step leaves the whole bundle or nothing; adding it again completes it and clears up."""
     command = [sys.executable, str(_SUPPORT / "dying_add.py"), str(tmp_path / "models"), str(source), point]
-    died = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    died = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
     digest = load_bundle(source).identity.digest
     kept = {path.name for path in (tmp_path / "models").iterdir()} - {"unfinished", ".lock"}
@@ -197,7 +197,7 @@ def test_killed_while_replacing(store: ModelStore, source: Path, tmp_path: Path)
     digest = store.add(source).bundle.identity.digest
     _spoil(store.folder_of(digest) / "member-1.npz")
     command = [sys.executable, str(_SUPPORT / "dying_add.py"), str(tmp_path / "models"), str(source), "renamed"]
-    assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(command, capture_output=True, timeout=280, check=False).returncode == -signal.SIGKILL
     assert not store.folder_of(digest).exists()
     assert store.add(source).stored is Stored.COPIED
     assert store.load(digest).identity.digest == digest

@@ -83,5 +83,5 @@ def test_the_look_for_patients_finds_them(line: str, patient: Path) -> None:
     ],
 )
 def test_the_look_for_patients_finds_no_others(line: str, patient: Path) -> None:
-    """A component of a UID and part of a longer word or number are nobody."""
+    """A component of a UID and part of a longer word or number identify no patient."""
     check_no_identifier(line, patient)

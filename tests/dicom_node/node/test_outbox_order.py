@@ -1,4 +1,4 @@
-"""A result set is on disk before the outbox says so: without this test a flush could go, and nobody would notice."""
+"""A result set is on disk before the outbox says so: without this test a flush could be lost unnoticed."""
 
 from __future__ import annotations
 

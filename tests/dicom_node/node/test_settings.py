@@ -40,7 +40,7 @@ def test_defaults_run_on_one_machine() -> None:
 
 
 def test_settings_do_not_change() -> None:
-    """Nobody can change a setting after it was read."""
+    """A setting cannot be changed after it was read."""
     with pytest.raises(ValidationError):
         load_settings().dicom_port = 1
 
@@ -405,7 +405,7 @@ def test_what_destinations_prove(monkeypatch: pytest.MonkeyPatch) -> None:
         "pacs=PACS@10.0.0.5:104+commit, archive=A@10.0.0.6:104+tls+verify, "
         "web=https://pacs.example/dicom-web+bearer+verify+legacy"
     )
-    assert [one.proof for one in settings.destinations] == ["commit", "verify", "verify"]
-    assert {title: one.port for title, one in settings.report_addresses().items()} == {
+    assert [destination.proof for destination in settings.destinations] == ["commit", "verify", "verify"]
+    assert {title: address.port for title, address in settings.report_addresses().items()} == {
         "PACS": 104, "A": 104, "SCANNER1": 104,
     }  # fmt: skip

@@ -118,7 +118,7 @@ def test_an_unknown_peer_is_rejected_with_the_reason(strict, calling, called, wo
     lines = len(strict.lines("association rejected"))
     done = subprocess.run(
         [dcmtk("echoscu"), "-v", "-aet", calling, "-aec", called, "127.0.0.1", str(strict.port)],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode != 0
     assert words in done.stdout
@@ -143,8 +143,8 @@ def test_what_is_asked_for_in_vain_is_in_the_log(tmp_path):
     with ReceiverProcess(tmp_path) as receiver:
         for contexts in ([MR, WORKLIST], [MR, WORKLIST], [MR, UNKNOWN, WORKLIST]):
             with RawScu(receiver.port) as scu:
-                answer = scu.associate(contexts=[(one, (EXPLICIT,)) for one in contexts])
-                assert [one.result for one in answer.presentation_context] == [0] + [3] * (len(contexts) - 1)
+                answer = scu.associate(contexts=[(context, (EXPLICIT,)) for context in contexts])
+                assert [context.result for context in answer.presentation_context] == [0] + [3] * (len(contexts) - 1)
                 assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
                 scu.release()
         lines = receiver.lines("presentation contexts rejected")

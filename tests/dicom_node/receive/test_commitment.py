@@ -49,7 +49,7 @@ def test_a_scanner_asks(tmp_path: Path) -> None:
     port = free_port()
     with ReceiverProcess(tmp_path, reported_separately=("LISTENER",)) as receiver:
         files = mr_series(tmp_path / "series", 2)
-        assert all(one.ok for one in send_files(files, receiver.address))
+        assert all(outcome.ok for outcome in send_files(files, receiver.address))
         held = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
         other_class = "1.2.840.10008.5.1.4.1.1.2"
         references = [(MRImageStorage, held[0]), (other_class, held[1]), (MRImageStorage, "1.2.3.4")]
@@ -69,8 +69,8 @@ def test_a_scanner_asks(tmp_path: Path) -> None:
         assert ask("SCANNER1", _request("1.2.9.1", *references), here, wait=True) == 0x0000
         ((event_type, report),) = here.taken
         assert (event_type, report.TransactionUID) == (2, "1.2.9.1")
-        assert [one.ReferencedSOPInstanceUID for one in report.ReferencedSOPSequence] == [held[0]]
-        assert [one.FailureReason for one in report.FailedSOPSequence] == [0x0119, 0x0112]
+        assert [item.ReferencedSOPInstanceUID for item in report.ReferencedSOPSequence] == [held[0]]
+        assert [item.FailureReason for item in report.FailedSOPSequence] == [0x0119, 0x0112]
         assert ask("SCANNER1", _request("no uid"), _Reports(), wait=False) == 0x0115
 
         assert ask("LISTENER", _request("1.2.9.2", *references[:1]), _Reports(), wait=False) == 0x0000

@@ -28,7 +28,7 @@ class Peer:
     evicted: list[str] = field(default_factory=list)
 
     def evict(self, reason: str) -> None:
-        """Told to end."""
+        """Asked to end."""
         self.evicted.append(reason)
 
 
@@ -36,10 +36,10 @@ def _gets_in(*there: Peer) -> bool:
     """Whether a newcomer from elsewhere is let in beside those that are there, at second 0."""
     assert len(there) == PLACES
     connections = Connections(64, 32, PLACES, IDLE_SECONDS, SLOW_BYTES_PER_SECOND, clock=lambda: 0.0)
-    for one in (*there, newcomer := Peer("10.0.0.9")):
-        connections.admit(one)
-        if one is not newcomer:
-            assert connections.associate(one)
+    for peer in (*there, newcomer := Peer("10.0.0.9")):
+        connections.admit(peer)
+        if peer is not newcomer:
+            assert connections.associate(peer)
     return connections.associate(newcomer)
 
 
@@ -49,11 +49,11 @@ def _stores(**values: float | bool | None) -> Peer:
 
 def test_who_only_talks_gives_way() -> None:
     """A peer that holds most places, never idle and never slow: of those that have stored nothing for long, the one for
-    which that is longest. Nobody else's."""
+    which that is longest; no other peer's."""
     talking = [Peer("6.6.6.6", stored_since=-20.0 - number) for number in range(4)]
     others = [Peer("10.0.0.1"), Peer("10.0.0.2", stored_since=-500.0)]
     assert _gets_in(*talking, *others)
-    assert [bool(one.evicted) for one in (*talking, *others)] == [False, False, False, True, False, False]
+    assert [bool(peer.evicted) for peer in (*talking, *others)] == [False, False, False, True, False, False]
     assert talking[3].evicted == ["uses most places and stores nothing while others wait for an association"]
 
 
@@ -61,7 +61,7 @@ def test_a_peer_without_most_places_keeps_its_own() -> None:
     """Half of them is what two busy senders have."""
     there = [Peer("6.6.6.6") for _ in range(3)] + [Peer("10.0.0.1") for _ in range(3)]
     assert not _gets_in(*there)
-    assert not any(one.evicted for one in there)
+    assert not any(peer.evicted for peer in there)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_who_stores_keeps_its_place(sender: Peer) -> None:
     assert not _gets_in(sender, *others)
     assert _gets_in(sender, *others[1:], talking := Peer("6.6.6.6", stored_since=-11.0))
     assert talking.evicted
-    assert not any(one.evicted for one in (sender, *others))
+    assert not any(peer.evicted for peer in (sender, *others))
 
 
 def test_idle_and_slow_go_first() -> None:
@@ -99,9 +99,9 @@ def _with_share(*there: Peer, share: int = PLACES - 1) -> Connections:
     connections = Connections(
         64, 32, PLACES, IDLE_SECONDS, SLOW_BYTES_PER_SECOND, clock=lambda: 0.0, max_per_address=share
     )
-    for one in there:
-        connections.admit(one)
-        assert connections.associate(one)
+    for peer in there:
+        connections.admit(peer)
+        assert connections.associate(peer)
     return connections
 
 
@@ -115,7 +115,7 @@ def test_one_address_never_takes_all_places() -> None:
 
 
 def test_an_address_at_its_share_gives_up_one_of_its_own() -> None:
-    """Its idle one goes for its newcomer; nobody else's, though that has been idle for longer."""
+    """Its idle one goes for its newcomer; no other peer's, though that has been idle for longer."""
     idle, other = _stores(since=-20.0), Peer("10.0.0.1", since=-500.0)
     connections = _with_share(idle, *[_stores(busy=True) for _ in range(PLACES - 3)], other, share=PLACES - 2)
     assert connections.associate(_stores())

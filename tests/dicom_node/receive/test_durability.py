@@ -44,7 +44,7 @@ def assert_whole_after_resend(receiver, files):
     assert not any(row.is_conflict for row in rows)
     assert sorted(receiver.settings.storage / row.path for row in rows) == receiver.files()
     assert receiver.leftovers() == []
-    assert [one.open_associations for one in receiver.series()] == [0]
+    assert [activity.open_associations for activity in receiver.series()] == [0]
     for path, row in zip(files, sorted(rows, key=lambda row: instances.index(row.sop_instance_uid)), strict=True):
         assert data_set_bytes(receiver.settings.storage / row.path) == data_set_bytes(path)
 
@@ -115,7 +115,7 @@ def test_stopping_lets_the_object_under_way_finish(tmp_path):
         assert busy.pdu()[0] == 7
         assert receiver.stop() == 0
         assert len(receiver.rows(dataset.SeriesInstanceUID)) == 1
-        assert [one.open_associations for one in receiver.series()] == [0]
+        assert [activity.open_associations for activity in receiver.series()] == [0]
 
 
 def test_stopping_does_not_wait_for_an_object_that_does_not_come(tmp_path):
@@ -147,8 +147,8 @@ def test_what_a_dead_process_of_another_name_left_is_cleared_up(tmp_path):
             scu.send(pdata(1, 3, store_command("1.2.3")) + pdata(1, 0, b"\0" * 100))
             until(receiver.leftovers, "object under way", 30)
             receiver.kill()
-        assert [one.open_associations for one in receiver.series()] == [1]
+        assert [activity.open_associations for activity in receiver.series()] == [1]
         receiver.restarted_with(index=0, port=free_port())
         assert receiver.leftovers() == []
-        assert [one.open_associations for one in receiver.series()] == [0]
+        assert [activity.open_associations for activity in receiver.series()] == [0]
         assert len(receiver.rows(dataset.SeriesInstanceUID)) == 1

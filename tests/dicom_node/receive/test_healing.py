@@ -1,4 +1,4 @@
-"""A file that rotted in the inbox is made whole by whoever sends the instance again."""
+"""A file that rotted in the inbox is repaired when the instance is sent again."""
 
 from __future__ import annotations
 

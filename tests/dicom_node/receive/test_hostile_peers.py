@@ -237,7 +237,7 @@ def test_full_of_idle_associations_a_newcomer_still_gets_in(tmp_path, series):
 
 
 def test_full_of_busy_associations_the_newcomer_is_told_to_come_again(tmp_path):
-    """Nobody idle: A-ASSOCIATE-RJ transient, local limit exceeded (PS3.8 table 9-21); later there is room."""
+    """No idle association: A-ASSOCIATE-RJ transient, local limit exceeded (PS3.8 table 9-21); later there is room."""
     with ReceiverProcess(tmp_path, max_associations=1) as small:
         with RawScu(small.port) as first, RawScu(small.port) as second:
             first.associate()

@@ -1,4 +1,4 @@
-"""What happens before an answer, and in which order: without these tests a flush could go, and nobody would notice
+"""What happens before an answer, and in which order: without these tests a flush could be lost without notice
 before the first power cut."""
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class RecordingReceiver(ReceiverProcess):
 def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RecordingReceiver]:
     """A receiver that has answered `COUNT` new objects of one series, and then the same ones again."""
     objects = [mr_object() for _ in range(COUNT)]
-    for one in objects[1:]:
-        one.SeriesInstanceUID = objects[0].SeriesInstanceUID
+    for obj in objects[1:]:
+        obj.SeriesInstanceUID = objects[0].SeriesInstanceUID
     with RecordingReceiver(tmp_path_factory.mktemp("recording"), request.param) as receiver:
         with RawScu(receiver.port) as scu:
             scu.associate()
@@ -119,4 +119,4 @@ def test_a_committed_row_is_on_disk(recording: RecordingReceiver) -> None:
     """SQLite flushes its log at every commit: `synchronous` FULL (2) with WAL (sqlite.org/pragma.html)."""
     events = recording.events()
     commits = [events[at] for at in indices(events, "committed")]
-    assert {(one["synchronous"], one["journal_mode"]) for one in commits} == {(2, "wal")}
+    assert {(commit["synchronous"], commit["journal_mode"]) for commit in commits} == {(2, "wal")}

@@ -242,10 +242,10 @@ def test_receivers_of_two_installations_share_a_database(tmp_path):
         assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
         shared = {"database_url": first.settings.database_url, "port": first.port, "bind": "127.0.0.2"}
         with ReceiverProcess(tmp_path / "b", **shared):
-            assert [one.open_associations for one in first.series()] == [1]
+            assert [activity.open_associations for activity in first.series()] == [1]
         first.kill()
         first.start()
-        assert [one.open_associations for one in first.series()] == [0]
+        assert [activity.open_associations for activity in first.series()] == [0]
 
 
 def test_everybody_sees_one_installation(tmp_path):
@@ -257,10 +257,10 @@ def test_everybody_sees_one_installation(tmp_path):
         for _ in range(4)
     ]
     time.sleep(0.5)
-    for one in asking:
-        one.stdin.write(b"\n")
-        one.stdin.flush()
-    answers_ = {one.communicate(timeout=20)[0] for one in asking}
+    for process in asking:
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    answers_ = {process.communicate(timeout=20)[0] for process in asking}
     assert len(answers_) == 1
     other = tmp_path / "other"
     other.mkdir()

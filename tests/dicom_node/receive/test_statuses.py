@@ -219,7 +219,7 @@ def test_a_full_disk_is_out_of_resources_and_leaves_nothing(tmp_path):
 
 
 def test_objects_that_grow_side_by_side_leave_the_reserve(tmp_path):
-    """Each of four finds room for itself, not for all: whoever asks last is refused, and the reserve stays free."""
+    """Each of four finds room for itself, not for all: the last to ask is refused, and the reserve stays free."""
     reserve, length, piece = 8 << 20, 12 << 20, bytes(60_000)
     storage = tmp_path / "r" / "storage"
     free = []

@@ -42,7 +42,7 @@ class Rows:
         self.inside += 1
         assert self.inside == 1, "two transactions at once"
         time.sleep(self.seconds)
-        self.batches.append([one.sop_instance_uid for one in batch])
+        self.batches.append([instance.sop_instance_uid for instance in batch])
         self.inside -= 1
         if self.broken:
             raise RuntimeError("database away")
@@ -58,7 +58,7 @@ def checked(folder: Path, number: int) -> CheckedObject:
 
 
 def keep_all(store, objects):
-    """Each object in a thread of its own; gives outcome or error per object."""
+    """Each object in its own thread; gives outcome or error per object."""
     results = {}
 
     def keep(one):
@@ -67,7 +67,7 @@ def keep_all(store, objects):
         except Exception as error:
             results[one.summary.sop_instance_uid] = error
 
-    threads = [threading.Thread(target=keep, args=(one,)) for one in objects]
+    threads = [threading.Thread(target=keep, args=(obj,)) for obj in objects]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -84,11 +84,11 @@ def test_threads_share_commits(tmp_path):
     assert set(results.values()) == {RecordOutcome.NEW}
     assert sorted(uid for batch in rows.batches for uid in batch) == sorted(results)
     assert len(rows.batches) < 15
-    assert all((tmp_path / instance_path(one)).is_file() for one in objects)
+    assert all((tmp_path / instance_path(obj)).is_file() for obj in objects)
 
 
 def test_one_thread_pays_one_commit_each(tmp_path):
-    """Nobody waits for company."""
+    """A single file is committed at once, without waiting for a batch."""
     rows = Rows(seconds=0)
     store = Store(tmp_path, rows)
     for number in range(5):

@@ -49,7 +49,7 @@ def test_echo_is_answered(receiver):
     """DCMTK's echoscu gets 0x0000."""
     done = subprocess.run(
         [dcmtk("echoscu"), "-v", "-aec", "WMHNODE", "127.0.0.1", str(receiver.port)],
-        capture_output=True, text=True, timeout=20, check=False,
+        capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
 
@@ -111,7 +111,7 @@ def test_a_whole_study_is_taken_by_a_sender_that_halts(receiver, tmp_path):
 
 
 def test_what_is_only_held_needs_no_whole_pixels(receiver, tmp_path):
-    """A screen shot whose pixels are cut off ends no transfer, since nobody reads them; an MR image like that does."""
+    """A screen shot whose pixels are cut off ends no transfer, since they are not read; an MR image like that does."""
     for sop_class, status in ((SecondaryCaptureImageStorage, 0x0000), (MR_IMAGE_STORAGE, 0xC000)):
         dataset = mr_object(sop_class=sop_class)
         dataset.PixelData = dataset.PixelData[:100]
@@ -170,7 +170,7 @@ def test_the_association_has_its_row(receiver, tmp_path):
     """After the release nothing is open and the series says how its association ended."""
     dataset = mr_object()
     storescu(receiver, [write_object(dataset, tmp_path / "object.dcm")])
-    activity = next(one for one in receiver.series() if one.series_instance_uid == dataset.SeriesInstanceUID)
+    activity = next(found for found in receiver.series() if found.series_instance_uid == dataset.SeriesInstanceUID)
     assert (activity.instance_count, activity.open_associations, str(activity.last_end)) == (1, 0, "released")
 
 

@@ -2,7 +2,7 @@
 
 | case | we |
 |---|---|
-| idle connections without a ClientHello, or with half of one | closed when ARTIM expires; nobody else notices |
+| idle connections without a ClientHello, or with half of one | closed when ARTIM expires; other peers are unaffected |
 | a handshake that drips, a client that stops in the middle of it | the same |
 | no client certificate, another CA's, an expired one | refused, with the reason in the log |
 | no TLS on this port, TLS on the other | closed, with a line that says so |
@@ -100,12 +100,12 @@ def test_idle_tls_connections_keep_nobody_out(secure, series, authority, scanner
     port = secure.settings.tls_port
     with contextlib.ExitStack() as stack:
         idle = [stack.enter_context(RawScu(port)) for _ in range(30)]
-        for one in idle:
-            one.send(said)
+        for association in idle:
+            association.send(said)
         with undisturbed(secure, series, *with_certificate(authority, scanner), port=port):
             assert secure.usage().memory_info().rss < 120e6
         used = sum(secure.usage().cpu_times()[:2])
-        assert all(one.is_closed(30) for one in idle)
+        assert all(association.is_closed(30) for association in idle)
         assert sum(secure.usage().cpu_times()[:2]) - used < 0.5
     assert secure.wait_for_line("no TLS handshake in time")
 

@@ -104,12 +104,16 @@ def test_the_report_has_a_group_of_the_change(tmp_path: Path) -> None:
     (group,) = highdicom.sr.Comprehensive3DSR.from_dataset(report).content.get_image_measurement_groups()
     change = segmentation.measures.wmh_volume_ml - 10.0
     assert group.tracking_identifier == "WMH change"
-    assert {one.name.value: (one.value, one.unit.value) for one in group.get_measurements()} == {
+    assert {
+        measurement.name.value: (measurement.value, measurement.unit.value) for measurement in group.get_measurements()
+    } == {
         "WMH-EARLIER": (10.0, "mL"),
         "WMH-CHANGE": (pytest.approx(change, abs=0.0051), "mL"),
         "WMH-CHANGE-PCT": (pytest.approx(10 * change, abs=0.001), "%"),
     }
-    (beyond,) = [one for one in group.get_qualitative_evaluations() if one.name.value == "WMH-BEYOND"]
+    (beyond,) = [
+        evaluation for evaluation in group.get_qualitative_evaluations() if evaluation.name.value == "WMH-BEYOND"
+    ]
     assert beyond.value == (codes.YES if EARLIER.against(segmentation.measures).is_beyond_intervals else codes.NO)
     assert evidence(report, "PertinentOtherEvidenceSequence") == {"2.25.3"}
     assert "2.25.3" not in evidence(report, "CurrentRequestedProcedureEvidenceSequence")
@@ -122,7 +126,7 @@ def test_each_form_names_the_earlier_report_of_its_form(tmp_path: Path) -> None:
     all_options = [DeliveryOptions(PROFILES["slicer"])]
     result = result_set_of(series, segmentation_of(series), follow_up=EARLIER, all_options=all_options)
     named = {
-        one.form: evidence(one.dataset, "PertinentOtherEvidenceSequence") for one in result.objects if one.kind == "sr"
+        obj.form: evidence(obj.dataset, "PertinentOtherEvidenceSequence") for obj in result.objects if obj.kind == "sr"
     }
     other = SegForm(empty_frames=False)
     assert named == {SegForm(): {"2.25.3"}, other: {in_form("2.25.3", other)}}
@@ -151,7 +155,7 @@ def test_the_earlier_report_is_named_in_the_form_that_was_sent(
     follow_up = replace(EARLIER, size=earlier_size)
     all_options = [DeliveryOptions(PROFILES[name]) for name in names]
     result = result_set_of(series, segmentation_of(series), follow_up=follow_up, all_options=all_options)
-    reports = {one.form: one.dataset for one in result.objects if one.kind == "sr"}
+    reports = {obj.form: obj.dataset for obj in result.objects if obj.kind == "sr"}
     named = {form: evidence(report, "PertinentOtherEvidenceSequence") for form, report in reports.items()}
     assert named == {form: {in_form("2.25.3", earlier)} for form, earlier in expected.items()}
     assert {form: composites(report) for form, report in reports.items()} == named
@@ -173,7 +177,7 @@ def test_reports_that_name_different_forms_never_share_a_uid(tmp_path: Path) -> 
 
 
 def test_two_that_may_be_two_people_are_not_compared(tmp_path: Path) -> None:
-    """The report says why in words, gives no number of the other result, and refers to it nowhere."""
+    """The report states the reason, gives no number of the other result, and refers to it nowhere."""
     series = series_of(CASES[0], tmp_path)
     report = result_set_of(series, segmentation_of(series), follow_up=OTHER_PERSON).sr
     assert OTHER_PERSON.reason in said(report)
@@ -186,8 +190,8 @@ def test_what_is_compared_with_enters_the_uids(tmp_path: Path) -> None:
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series)
     other = replace(EARLIER, report=replace(REPORT, sop_instance_uid="2.25.4"))
-    found = [result_set_of(series, segmentation, follow_up=one) for one in (None, EARLIER, other, OTHER_PERSON)]
-    assert len({one.sr.SOPInstanceUID for one in found}) == 4
+    found = [result_set_of(series, segmentation, follow_up=result) for result in (None, EARLIER, other, OTHER_PERSON)]
+    assert len({result.sr.SOPInstanceUID for result in found}) == 4
     again = result_set_of(series, segmentation, follow_up=EARLIER)
     assert part10_bytes(again.sr) == part10_bytes(found[1].sr)
 
@@ -203,7 +207,9 @@ def test_validators_take_the_report(tmp_path: Path) -> None:
     file.write_bytes(part10_bytes(result.sr))
     done = subprocess.run([peer("dciodvfy"), "-new", str(file)], capture_output=True, text=True, check=False)
     complaints = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Warning"))]
-    assert [one for one in complaints if "99WMHNODE" not in one and "DeviceUID" not in one] == []
+    assert [
+        complaint for complaint in complaints if "99WMHNODE" not in complaint and "DeviceUID" not in complaint
+    ] == []
     shown = subprocess.run([peer("dsrdump"), str(file)], capture_output=True, text=True, check=True).stdout
     assert "Change of WMH volume since the earlier scan" in shown
     assert "Prior report for current patient" in shown

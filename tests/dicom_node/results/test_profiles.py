@@ -53,13 +53,13 @@ def segmentation(series: FlairSeries) -> Segmentation:
 def everything(series: FlairSeries, segmentation: Segmentation) -> ResultSet:
     """What all profiles ask for."""
     return result_set_of(
-        series, segmentation, all_options=[DeliveryOptions(one, probability_map=True) for one in EVERY]
+        series, segmentation, all_options=[DeliveryOptions(profile, probability_map=True) for profile in EVERY]
     )
 
 
 def uids_in(dataset: Dataset, *keywords: str) -> set[str]:
     """Values of these elements anywhere in an object."""
-    return {str(one.value) for one in dataset.iterall() if one.keyword in keywords}
+    return {str(element.value) for element in dataset.iterall() if element.keyword in keywords}
 
 
 @pytest.mark.parametrize("profile", EVERY, ids=lambda one: f"{one.name}-{one.seg_encoding}")
@@ -67,20 +67,25 @@ def test_a_destination_gets_one_consistent_set(profile: Profile, everything: Res
     """The objects of a profile come in sending order, the report last, and it refers to the very SEG and REGIONS of the
     same set, under their Tracking UIDs."""
     sent = everything.of(profile)
-    assert list(dict.fromkeys(one.kind for one in sent)) == list(profile.objects)
-    by_kind = {one.kind: one.dataset for one in sent}
+    assert list(dict.fromkeys(obj.kind for obj in sent)) == list(profile.objects)
+    by_kind = {obj.kind: obj.dataset for obj in sent}
     if ObjectKind.SR not in by_kind:
         return
     seg, regions, report = (by_kind[kind] for kind in (ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR))
     assert sent[-1].dataset is report
     mentioned = uids_in(report, "ReferencedSOPInstanceUID")
     all_segs = {
-        str(one.dataset.SOPInstanceUID)
-        for one in everything.objects
-        if one.kind in (ObjectKind.SEG, ObjectKind.REGIONS)
+        str(obj.dataset.SOPInstanceUID)
+        for obj in everything.objects
+        if obj.kind in (ObjectKind.SEG, ObjectKind.REGIONS)
     }
     assert mentioned & all_segs == {str(seg.SOPInstanceUID), str(regions.SOPInstanceUID)}
-    tracked = [str(one.TrackingUID) for seq in (seg, regions) for one in seq.SegmentSequence if one.SegmentNumber > 0]
+    tracked = [
+        str(segment.TrackingUID)
+        for seq in (seg, regions)
+        for segment in seq.SegmentSequence
+        if segment.SegmentNumber > 0
+    ]
     assert len(set(tracked)) == len(tracked) == 4
     assert set(tracked) <= uids_in(report, "UID")
     for one in (seg, regions):
@@ -90,15 +95,15 @@ def test_a_destination_gets_one_consistent_set(profile: Profile, everything: Res
 def test_no_two_objects_share_a_uid_or_a_series(everything: ResultSet) -> None:
     """Each file has its own name and SOPInstanceUID; each kind and form its own series and SeriesNumber."""
     objects = everything.objects
-    for values in ([one.name for one in objects], [one.dataset.SOPInstanceUID for one in objects]):
+    for values in ([obj.name for obj in objects], [obj.dataset.SOPInstanceUID for obj in objects]):
         assert len(set(values)) == len(values)
-    series = {(one.kind, one.form): one.dataset.SeriesInstanceUID for one in objects}
+    series = {(obj.kind, obj.form): obj.dataset.SeriesInstanceUID for obj in objects}
     assert len(set(series.values())) == len(series)
-    numbers = {(one.kind, one.form): int(one.dataset.SeriesNumber) for one in objects}
+    numbers = {(obj.kind, obj.form): int(obj.dataset.SeriesNumber) for obj in objects}
     assert len(set(numbers.values())) == len(numbers)
-    for one in objects:
-        assert "RESEARCH USE ONLY" in one.dataset.SeriesDescription
-        assert len(one.dataset.SeriesDescription) <= 64
+    for obj in objects:
+        assert "RESEARCH USE ONLY" in obj.dataset.SeriesDescription
+        assert len(obj.dataset.SeriesDescription) <= 64
 
 
 def test_probability_map_is_off_unless_asked_for(everything: ResultSet) -> None:
@@ -118,7 +123,7 @@ def name_of(one: ResultObject) -> str:
 def test_what_was_not_built_is_not_left_out_silently(series: FlairSeries, segmentation: Segmentation) -> None:
     """A set that was built for other profiles says that it lacks something."""
     plain = result_set_of(series, segmentation)
-    assert [one.kind for one in plain.of(PROFILES["generic"])] == [one.kind for one in plain.objects]
+    assert [obj.kind for obj in plain.of(PROFILES["generic"])] == [obj.kind for obj in plain.objects]
     for profile, probability_map in ((PROFILES["slicer"], False), (LABELMAP, False), (PROFILES["generic"], True)):
         with pytest.raises(ResultError, match="expected"):
             plain.of(profile, probability_map)
@@ -128,8 +133,8 @@ def test_what_a_wish_adds_changes_nothing_else(
     series: FlairSeries, segmentation: Segmentation, everything: ResultSet
 ) -> None:
     """The generic set has the same bytes whatever the other destinations want."""
-    plain = {one.name: part10_bytes(one.dataset) for one in result_set_of(series, segmentation).objects}
-    many = {one.name: one.dataset for one in everything.objects}
+    plain = {obj.name: part10_bytes(obj.dataset) for obj in result_set_of(series, segmentation).objects}
+    many = {obj.name: obj.dataset for obj in everything.objects}
     assert {name: part10_bytes(many[name]) for name in plain} == plain
 
 
@@ -185,7 +190,7 @@ def test_an_odd_matrix_for_ohif(tmp_path: Path) -> None:
     """What OHIF is sent of a 47 x 41 matrix: bytes of 0 and 255, and the report that refers to them."""
     odd = series_of(CASES[2], tmp_path)
     found = segmentation_of(odd)
-    sent = {one.name: one.dataset for one in result_set_of(odd, found, all_options=[WISH]).of(PROFILES["ohif"])}
+    sent = {obj.name: obj.dataset for obj in result_set_of(odd, found, all_options=[WISH]).of(PROFILES["ohif"])}
     assert list(sent) == ["seg-occupancy.dcm", "summary.dcm", "summary-2.dcm", "sr-occupancy.dcm"]
     seg = sent["seg-occupancy.dcm"]
     assert (seg.SegmentationType, seg.SegmentationFractionalType, seg.MaximumFractionalValue) == (

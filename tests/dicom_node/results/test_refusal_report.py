@@ -38,7 +38,7 @@ def answer_to(
 
 
 def report_of(answer: RefusalReport) -> Dataset:
-    (report,) = [one.dataset for one in answer.objects if one.kind is ObjectKind.SR]
+    (report,) = [obj.dataset for obj in answer.objects if obj.kind is ObjectKind.SR]
     return pydicom.dcmread(BytesIO(part10_bytes(report)))
 
 
@@ -90,10 +90,10 @@ def test_the_report_is_partial_unverified_and_the_patients(tmp_path: Path) -> No
     assert (report.PatientID, report.StudyInstanceUID) == (source.PatientID, source.StudyInstanceUID)
     assert "RESEARCH USE ONLY" in report.SeriesDescription
     named = [
-        str(one.ReferencedSOPInstanceUID)
+        str(item.ReferencedSOPInstanceUID)
         for study in report.CurrentRequestedProcedureEvidenceSequence
         for part in study.ReferencedSeriesSequence
-        for one in part.ReferencedSOPSequence
+        for item in part.ReferencedSOPSequence
     ]
     assert sorted(named) == sorted(str(header.SOPInstanceUID) for header in series.headers)
 
@@ -101,10 +101,10 @@ def test_the_report_is_partial_unverified_and_the_patients(tmp_path: Path) -> No
 def test_each_profile_is_told_as_it_can_show(tmp_path: Path) -> None:
     """Report and page where both are shown, the page alone where reports are not."""
     answer = answer_to(refused(tmp_path), GENERIC, LEGACY)
-    assert [one.name for one in answer.of(GENERIC)] == ["summary.dcm", "sr.dcm"]
-    assert [one.name for one in answer.of(LEGACY)] == ["summary.dcm"]
+    assert [obj.name for obj in answer.of(GENERIC)] == ["summary.dcm", "sr.dcm"]
+    assert [obj.name for obj in answer.of(LEGACY)] == ["summary.dcm"]
     only_pages = answer_to(refused(tmp_path), LEGACY)
-    assert [one.name for one in only_pages.objects] == ["summary.dcm"] and only_pages.report is None
+    assert [obj.name for obj in only_pages.objects] == ["summary.dcm"] and only_pages.report is None
 
 
 def test_a_form_has_its_own_report(tmp_path: Path) -> None:
@@ -120,12 +120,12 @@ def test_the_same_refusal_has_the_same_bytes_and_another_has_other_uids(tmp_path
     """Telling it again is harmless; another reason, or another set of instances, is another object."""
     series = refused(tmp_path)
     first, again = answer_to(series), answer_to(series)
-    assert [part10_bytes(one.dataset) for one in first.objects] == [part10_bytes(one.dataset) for one in again.objects]
+    assert [part10_bytes(obj.dataset) for obj in first.objects] == [part10_bytes(obj.dataset) for obj in again.objects]
     others = [
         replace(series, reason=IncompleteSeries("slices_missing", "Two slices inside the stack are missing.")),
         replace(series, instances_digest="e" * 64),
     ]
-    uids = [{str(one.dataset.SOPInstanceUID) for one in answer_to(one).objects} for one in (series, *others)]
+    uids = [{str(obj.dataset.SOPInstanceUID) for obj in answer_to(one).objects} for one in (series, *others)]
     assert len(set.union(*uids)) == 6
 
 
@@ -146,12 +146,12 @@ def test_validators_take_it(enhanced: bool, tmp_path: Path) -> None:
     series = refused(tmp_path / "source", enhanced=enhanced)
     answer = answer_to(series)
     check_result_set(answer.objects, series.headers)
-    for one in answer.objects:
-        file = tmp_path / one.name
-        file.write_bytes(part10_bytes(one.dataset))
+    for obj in answer.objects:
+        file = tmp_path / obj.name
+        file.write_bytes(part10_bytes(obj.dataset))
         done = subprocess.run([peer("dciodvfy"), "-new", str(file)], capture_output=True, text=True, check=False)
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Warning"))]
-        assert [line for line in lines if "99WMHNODE" not in line and "DeviceUID" not in line] == [], one.name
+        assert [line for line in lines if "99WMHNODE" not in line and "DeviceUID" not in line] == [], obj.name
     shown = subprocess.run(
         [peer("dsrdump"), "+Pl", str(tmp_path / "sr.dcm")], capture_output=True, text=True, check=True
     )

@@ -38,7 +38,7 @@ print(*(hashlib.sha256(part10_bytes(one)).hexdigest() for one in (result.seg, re
 def digests(series: FlairSeries) -> list[str]:
     """sha256 of SEG and SR as files."""
     result = result_set_of(series, segmentation_of(series))
-    return [hashlib.sha256(part10_bytes(one)).hexdigest() for one in (result.seg, result.sr)]
+    return [hashlib.sha256(part10_bytes(dataset)).hexdigest() for dataset in (result.seg, result.sr)]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -74,9 +74,9 @@ def test_written_files_are_what_was_built(tmp_path: Path) -> None:
     files = write_result_set(result, folder)
     assert (files[0], files[-1]) == (folder / "seg.dcm", folder / "sr.dcm")
     assert sorted(folder.iterdir()) == sorted(files)
-    assert [file.read_bytes() for file in files] == [part10_bytes(one.dataset) for one in result.objects]
+    assert [file.read_bytes() for file in files] == [part10_bytes(obj.dataset) for obj in result.objects]
     assert [pydicom.dcmread(file).SOPInstanceUID for file in files] == [
-        one.dataset.SOPInstanceUID for one in result.objects
+        obj.dataset.SOPInstanceUID for obj in result.objects
     ]
 
 
@@ -84,10 +84,10 @@ def test_both_belong_to_the_sources_study_in_series_of_their_own(tmp_path: Path)
     """SEG and SR have the source's study and patient, and a series each, with numbers behind the source's."""
     series = series_of(CASES[0], tmp_path)
     result = result_set_of(series, segmentation_of(series))
-    for one in (result.seg, result.sr):
-        assert one.StudyInstanceUID == series.study_instance_uid
-        assert one.PatientID == series.headers[0].PatientID
-        assert (one.ContentDate, one.ContentTime) == (one.SeriesDate, one.SeriesTime)
+    for dataset in (result.seg, result.sr):
+        assert dataset.StudyInstanceUID == series.study_instance_uid
+        assert dataset.PatientID == series.headers[0].PatientID
+        assert (dataset.ContentDate, dataset.ContentTime) == (dataset.SeriesDate, dataset.SeriesTime)
     assert len({series.series_instance_uid, result.seg.SeriesInstanceUID, result.sr.SeriesInstanceUID}) == 3
     assert (result.seg.SeriesNumber, result.sr.SeriesNumber) == (1901, 1902)
 
@@ -101,7 +101,9 @@ def test_a_uid_stands_for_what_the_object_says(tmp_path: Path, monkeypatch: pyte
     def uids(runtime: str = "openvino", precision: str = "f32", at: datetime = ANALYSED_AT) -> set[str]:
         result = build_result_set(series, segmentation, MODEL, runtime, precision, at)
         return {
-            str(one[key].value) for one in (result.seg, result.sr) for key in ("SOPInstanceUID", "SeriesInstanceUID")
+            str(dataset[key].value)
+            for dataset in (result.seg, result.sr)
+            for key in ("SOPInstanceUID", "SeriesInstanceUID")
         }
 
     first = uids()
@@ -129,12 +131,12 @@ def test_the_device_changes_with_the_model(tmp_path: Path) -> None:
     devices = set()
     for model in (MODEL, other):
         result = result_set_of(series, segmentation_of(series), model=model)
-        for one in (result.seg, result.sr):
-            node, scanner = one.ContributingEquipmentSequence
+        for dataset in (result.seg, result.sr):
+            node, scanner = dataset.ContributingEquipmentSequence
             assert node.Manufacturer
             assert node.ManufacturerModelName == "wmh-node"
             assert node.SoftwareVersions[1] == f"{model.name} {model.version}"
-            assert node.DeviceUID == one.DeviceUID
+            assert node.DeviceUID == dataset.DeviceUID
             assert node.ContributionDateTime.startswith("2026")
             assert scanner.PurposeOfReferenceCodeSequence[0].CodeValue == "109101"
         devices.add(str(result.seg.DeviceUID))

@@ -53,7 +53,7 @@ class Fixture:
         return look_at_node(settings or self.settings, open_here)
 
     def found(self, name: str, settings: Settings | None = None) -> tuple[Level, str]:
-        (check,) = [one for one in self.look(settings).checks if one.name == name]
+        (check,) = [check for check in self.look(settings).checks if check.name == name]
         return check.level, check.words
 
 
@@ -141,7 +141,7 @@ def test_a_destination_that_takes_nothing_is_named(node: Fixture) -> None:
     job = node.jobs.claim("w", 60)
     assert job is not None
     node.jobs.deliver(job.id, "w", {"wmh_volume_ml": 1.0}, [NewDelivery("pacs", ["x"])], {})
-    assert not [one for one in node.look().checks if one.name == "destination pacs"]
+    assert not [check for check in node.look().checks if check.name == "destination pacs"]
     node.clock.pass_seconds(3601)
     assert node.found("destination pacs")[0] is Level.WARNING
 
@@ -163,7 +163,7 @@ def test_a_database_that_is_away_or_old_is_critical(tmp_path: Path) -> None:
     state = look_at_node(load_settings(None, storage=tmp_path))
     assert state.level is Level.CRITICAL
     assert "db upgrade" in state.checks[0].words
-    assert [one.name for one in state.checks] == ["database", "storage"]
+    assert [check.name for check in state.checks] == ["database", "storage"]
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_a_database_that_is_away_makes_a_role_unready_but_not_dead(settings: Set
         assert get(away, "/livez")[0] == 200
         status, words = get(away, "/readyz")
         assert (status, words.startswith("database: ")) == (503, True)
-        families = {one.name for one in text_string_to_metric_families(get(away, "/metrics")[1])}
+        families = {family.name for family in text_string_to_metric_families(get(away, "/metrics")[1])}
         assert "wmh_storage_free_bytes" in families
         assert "wmh_jobs" not in families
 
@@ -114,7 +114,7 @@ def test_the_metrics_are_the_promised_ones_with_their_labels(settings: Settings)
     metrics.analysed({"seconds": {"infer": 1.5}})
     metrics.result_proven(42)
     with Endpoints("serve", settings):
-        families = {one.name: one for one in text_string_to_metric_families(get(settings, "/metrics")[1])}
+        families = {family.name: family for family in text_string_to_metric_families(get(settings, "/metrics")[1])}
     ours = {name: family for name, family in families.items() if name.startswith("wmh_")}
     totals = {name.removesuffix("_total") for name in METRICS}
     assert set(ours) <= totals

@@ -43,7 +43,7 @@ def test_a_role_is_known_while_it_runs_and_not_after(database: Database) -> None
     table, liveness = RoleTable(database), Liveness()
     liveness.report_model("ab" * 32)
     with Presence("work", table, liveness, beat_seconds=0.05):
-        until(lambda: [one.model_digest for one in table.list(60)] == ["ab" * 32], "a heartbeat")
+        until(lambda: [presence.model_digest for presence in table.list(60)] == ["ab" * 32], "a heartbeat")
         liveness.loop("analysis", -1)
         until(lambda: "analysis has not moved" in str(table.list(60)[0].trouble), "the trouble in a heartbeat")
     assert table.list(60) == []
@@ -73,7 +73,7 @@ def test_a_role_that_is_stuck_falls_silent(database: Database, reports: Callable
 
 
 def test_a_role_lives_without_its_database(tmp_path: Path, reports: Callable[[], str]) -> None:
-    """A database that cannot be reached keeps nobody from being ready and alive."""
+    """A database that cannot be reached keeps no role from being ready and alive."""
     liveness = Liveness()
     liveness.report_ready()
     unreachable = f"sqlite:///{tmp_path}/missing/node.sqlite"

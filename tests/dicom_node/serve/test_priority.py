@@ -1,4 +1,4 @@
-"""A worker beside a receiver leaves it the processor; a worker on a machine of its own keeps its priority."""
+"""A worker beside a receiver leaves it the processor; a worker on its own machine keeps its priority."""
 
 import os
 import subprocess

@@ -51,7 +51,7 @@ def test_a_killed_role_comes_back() -> None:
 
 
 def test_wrong_settings_of_all_roles_end_everything() -> None:
-    """When every role says that its settings are wrong (exit 2), nobody is left to wait for."""
+    """When every role says that its settings are wrong (exit 2), there is no role left to wait for."""
     bad = [sys.executable, "-c", "raise SystemExit(2)"]
     with Supervisor({"one": bad, "two": bad}) as supervisor:
         assert supervisor.run(threading.Event()) == 2

@@ -47,7 +47,7 @@ def test_a_rejection_note_goes_to_those_who_have_the_results(tmp_path: Path, mon
         measured = {"model": {"name": "m", "version": "1", "digest": DIGEST}}
         jobs.deliver(job.id, "worker", measured, [NewDelivery("pacs", paths), NewDelivery("down", paths)])
         assert node.deliverer.deliver_once()  # to the PACS; the other was not tried yet
-        assert [str(one.state) for one in table.list(job.id)] == ["sent", "pending"]
+        assert [str(delivery.state) for delivery in table.list(job.id)] == ["sent", "pending"]
 
         def withdraw(*options: str) -> list[dict]:
             words = ["results", "withdraw", "--model", DIGEST[:8], "--reason", "wrong orientation", "--json", *options]
@@ -67,20 +67,20 @@ def test_a_rejection_note_goes_to_those_who_have_the_results(tmp_path: Path, mon
         )  # fmt: skip
         while node.deliverer.deliver_once():
             pass
-        standing = [(one.destination, str(one.kind), str(one.state)) for one in table.list(job.id)]
+        standing = [(delivery.destination, str(delivery.kind), str(delivery.state)) for delivery in table.list(job.id)]
         assert standing == [
             ("pacs", "results", "sent"),
             ("down", "results", "cancelled"),
             ("pacs", "withdrawal", "sent"),
         ]
-        (note,) = [one for one in scp.datasets if one.Modality == "KO"]
+        (note,) = [dataset for dataset in scp.datasets if dataset.Modality == "KO"]
         with pytest.raises(IllegalTransition, match=r"its results were withdrawn \(wrong orientation\)"):
             jobs.retry(job.id)
     source = [pydicom.dcmread(file) for file in files]
     title = note.ConceptNameCodeSequence[0]
     assert (title.CodeValue, title.CodingSchemeDesignator) == ("113001", "DCM")
     (study,) = note.CurrentRequestedProcedureEvidenceSequence
-    named = [one.ReferencedSOPInstanceUID for one in study.ReferencedSeriesSequence[0].ReferencedSOPSequence]
-    assert sorted(named) == sorted(one.SOPInstanceUID for one in source)
+    named = [item.ReferencedSOPInstanceUID for item in study.ReferencedSeriesSequence[0].ReferencedSOPSequence]
+    assert sorted(named) == sorted(header.SOPInstanceUID for header in source)
     assert "wrong orientation" in [item.get("TextValue") for item in note.ContentSequence]
     assert (note.PatientID, note.StudyInstanceUID) == (source[0].PatientID, source[0].StudyInstanceUID)

@@ -34,7 +34,7 @@ def test_answers_are_as_the_document_says(node: PageNode, browser: Browse) -> No
         seen = set()
         for request in requests:
             answer = client.get(f"/api/v1{request}", headers={"Authorization": f"Bearer {secret}"})
-            (schema,) = (one["schema"] for one in promised[str(answer.status_code)]["content"].values())
+            (schema,) = (content["schema"] for content in promised[str(answer.status_code)]["content"].values())
             jsonschema.validate(answer.json(), schema)
             assert "Zwetschge" not in answer.text
             seen.add(str(answer.status_code))

@@ -52,7 +52,7 @@ def test_patients_only_on_request_and_audited(node: PageNode, browser: Browse) -
         assert "Zwetschge" not in operator.get(path)
         assert "774411" not in operator.get(path)
     assert "Zwetschge" in operator.post(f"/jobs/{job}/patient", status=200)
-    looked = [one for one in audit_entries(node.setting.database) if one.action == "look at patient"]
+    looked = [entry for entry in audit_entries(node.setting.database) if entry.action == "look at patient"]
     assert (looked[0].who, looked[0].job_id) == ("operator (page)", job)
 
 

@@ -37,7 +37,7 @@ def test_frozen_layers_keep_their_statistics() -> None:
     x = np.random.default_rng(0).normal(5, 2, (2, 4, 4, 3)).astype(np.float32)
     layer(x)
     layer.trainable = False
-    before = [np.array(one) for one in layer.get_weights()]
+    before = [np.array(array) for array in layer.get_weights()]
     np.testing.assert_allclose(np.array(layer(x, training=True)), np.array(layer(x, training=False)))
     for mine, expected in zip(layer.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, expected)

@@ -28,7 +28,7 @@ def test_coverage_is_the_nominal_one() -> None:
 def test_two_scans_of_a_patient_count_once() -> None:
     """A patient's worst scan counts, and the number of patients is that of patients."""
     pairs = _pairs(12, 0.2)
-    doubled = [*pairs, *(VolumePair(one.patient, one.manual_ml, one.manual_ml) for one in pairs)]
+    doubled = [*pairs, *(VolumePair(pair.patient, pair.manual_ml, pair.manual_ml) for pair in pairs)]
     assert calibrate(doubled, 0.8) == calibrate(pairs, 0.8)
 
 

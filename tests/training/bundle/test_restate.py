@@ -20,8 +20,8 @@ def test_limits_and_words_change_and_the_weights_stay(tmp_path: Path) -> None:
     before = load_bundle(folder)
     restate(folder, "0.0.2", "Doubt as measured.", review_above=0.5, predictive=None)
     after = restate(folder, "0.0.3", "Measured again.", review_above=0.6, predictive=PREDICTIVE, images={"a" * 64: ""})
-    weights = {name: one for name, one in after.manifest.files.items() if name != CARD_NAME}
-    assert weights == {name: one for name, one in before.manifest.files.items() if name != CARD_NAME}
+    weights = {name: entry for name, entry in after.manifest.files.items() if name != CARD_NAME}
+    assert weights == {name: entry for name, entry in before.manifest.files.items() if name != CARD_NAME}
     assert (after.identity.version, after.manifest.review_above) == ("0.0.3", 0.6)
     assert after.identity.digest != before.identity.digest
     assert after.manifest.training.images == {"a" * 64: ""}

@@ -14,11 +14,11 @@ SCANS = [ScoredScan(index / 20, 1 - index / 20) for index in range(20)]
 def test_the_wanted_part_of_the_poor_is_caught(catch: float) -> None:
     """At least so many scans with a DSC under 0.6 lie above the limit, and no higher limit does it."""
     found = derive_limit([SCANS], catch)
-    poor = [one for one in SCANS if one.dsc < 0.6]
-    assert sum(one.index > found.limit for one in poor) / len(poor) >= catch
-    higher = min(one.index for one in SCANS if one.index > found.limit)
-    assert sum(one.index > higher for one in poor) / len(poor) < catch
-    assert found.sent == pytest.approx(sum(one.index > found.limit for one in SCANS) / len(SCANS))
+    poor = [scan for scan in SCANS if scan.dsc < 0.6]
+    assert sum(scan.index > found.limit for scan in poor) / len(poor) >= catch
+    higher = min(scan.index for scan in SCANS if scan.index > found.limit)
+    assert sum(scan.index > higher for scan in poor) / len(poor) < catch
+    assert found.sent == pytest.approx(sum(scan.index > found.limit for scan in SCANS) / len(SCANS))
     assert found.correlation == pytest.approx(-1)
 
 

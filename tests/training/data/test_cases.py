@@ -103,7 +103,7 @@ def test_a_bad_case_is_named(tmp_path: Path, break_it, words: str) -> None:
 
 
 def test_no_cases(tmp_path: Path) -> None:
-    """An empty folder and a missing one are errors in words."""
+    """An empty folder and a missing one are clear errors."""
     with pytest.raises(BadCohort, match="found none"):
         load_cases(tmp_path)
     with pytest.raises(BadCohort, match="no folder"):

@@ -69,7 +69,7 @@ def _train(cases: list[LabelledCase]) -> list[LabelledCase]:
 
 @pytest.mark.parametrize(("patients", "left_out"), [(1, 0), (4, 0), (5, 1), (9, 1), (14, 1), (15, 2), (60, 6)])
 def test_members_see_nine_tenths_of_the_patients(patients: int, left_out: int) -> None:
-    """Each member leaves a tenth out, by patient; below five patients nobody."""
+    """Each member leaves a tenth out, by patient; below five patients none."""
     for part in member_parts(_train(_cohort(patients, scans=2)), 5, "subsets", seed=2):
         assert len(part.held_out) == left_out
         assert sorted((*part.seen, *part.held_out)) == [f"p{index:02d}" for index in range(patients)]

@@ -43,8 +43,8 @@ def test_signal_of_the_neighbour_is_in_the_slice_and_the_label_stays() -> None:
     assert 70 < sum(value > 0 for value in mixed) < 130
     pool = build_pool([labelled_case("a")], (), SMALL)
     plain, thicker = (
-        Batches(pool, replace(SMALL, augmentation=one), seed=3, epoch=1)[0]
-        for one in (STILL, replace(settings, thickness_probability=1.0))
+        Batches(pool, replace(SMALL, augmentation=settings_), seed=3, epoch=1)[0]
+        for settings_ in (STILL, replace(settings, thickness_probability=1.0))
     )
     np.testing.assert_array_equal(plain[1], thicker[1])
     assert np.abs(plain[0] - thicker[0]).max() > 0.01

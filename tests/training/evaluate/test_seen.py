@@ -21,8 +21,8 @@ def test_an_image_is_known_under_another_name() -> None:
     known = TrainingPatients(
         frozenset({"A", "C"}), (frozenset({"A"}), frozenset({"C"})), {trained.volume.voxels_digest: "A"}
     )
-    assert [known.saw_case(one) for one in (trained, renamed, new)] == [True, True, False]
-    assert [known.members_that_never_saw(known.name_of(one), 2) for one in (trained, renamed, new)] == [
+    assert [known.saw_case(case) for case in (trained, renamed, new)] == [True, True, False]
+    assert [known.members_that_never_saw(known.name_of(case), 2) for case in (trained, renamed, new)] == [
         (0,), (0,), (0, 1)
     ]  # fmt: skip
 

@@ -96,7 +96,7 @@ def test_tensorflow_trains_on_two_devices(tmp_path: Path) -> None:
 
 
 def test_which_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is loaded stays; another one is refused in words, as is an unknown name."""
+    """What is loaded stays; another one is refused with a clear error, as is an unknown name."""
     import keras
 
     loaded = keras.backend.backend()

@@ -24,5 +24,5 @@ def test_a_run_stops_goes_on_and_is_exported(tmp_path: Path) -> None:
     found, there = build(), build()
     found.set_weights(exported_weights(tmp_path / "weights.npz"))
     there.load_weights(tmp_path / "run" / "weights.weights.h5")
-    for one, other in zip(found.get_weights(), there.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, rtol=2e-3, atol=1e-3)
+    for array, other in zip(found.get_weights(), there.get_weights(), strict=True):
+        np.testing.assert_allclose(array, other, rtol=2e-3, atol=1e-3)

@@ -71,7 +71,7 @@ def test_a_window_of_the_augmented_slice() -> None:
     label = (image > 0.8).astype(np.float32)
     settings = AugmentationSettings(noise=0, blur_probability=0, coarse_probability=0, bias_field=0, gamma=0)
     window = (slice(7, 47), slice(20, 60))
-    whole, part = (augment(image, label, settings, np.random.default_rng(3), one) for one in (WHOLE, window))
+    whole, part = (augment(image, label, settings, np.random.default_rng(3), array) for array in (WHOLE, window))
     np.testing.assert_array_equal(part[1], whole[1][window])
     np.testing.assert_allclose(part[0], whole[0][window], atol=1e-5)
 
@@ -119,7 +119,7 @@ def test_synthetic_share_of_an_epoch_over_every_slice() -> None:
     for epoch in range(4):
         batches = Batches(pool, recipe, 7, epoch)
         shown = [float(image.sum()) for step in range(len(batches)) for image in batches[step][0][..., 0]]
-        assert sorted(one for one in shown if one in real) == real
+        assert sorted(entry for entry in shown if entry in real) == real
         assert len(shown) == 3 + 2
         drawn |= set(shown) - set(real)
     assert len(drawn) > 2
@@ -146,8 +146,8 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         model = build_network(recipe.network)
         model.load_weights(path)
         weights.append(model.get_weights())
-    for one, two in zip(*weights, strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-5)
+    for array, two in zip(*weights, strict=True):
+        np.testing.assert_allclose(array, two, atol=1e-5)
 
 
 def test_a_fit_ends_part_of_the_way_back_to_its_start(tmp_path: Path) -> None:
@@ -165,8 +165,8 @@ def test_a_fit_ends_part_of_the_way_back_to_its_start(tmp_path: Path) -> None:
         np.testing.assert_allclose(now, 0.75 * own + 0.25 * old, atol=1e-6)
     result.unlink()
     assert fit_member(Pools(pool, pool), recipe, 5, tmp_path / "member", initial=start) == result
-    for one, two in zip(load_network(recipe, result).get_weights(), averaged, strict=True):
-        np.testing.assert_array_equal(one, two)
+    for array, two in zip(load_network(recipe, result).get_weights(), averaged, strict=True):
+        np.testing.assert_array_equal(array, two)
 
 
 def test_dice_rule_for_empty_masks() -> None:

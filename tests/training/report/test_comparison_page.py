@@ -82,7 +82,7 @@ def test_lower_may_be_better(comparison: Comparison) -> None:
 
 
 def test_the_page_says_which_mean_is_which() -> None:
-    """Two scans a patient: the interval that is shown is by patient; the mean over scans has a column of its own."""
+    """Two scans a patient: the interval that is shown is by patient; the mean over scans has its own column."""
     first = made_up_evaluation(12)
     rows = [row.model_copy(update={"patient": str(place // 2)}) for place, row in enumerate(first.cases)]
     one = first.model_copy(update={"cases": tuple(rows)})

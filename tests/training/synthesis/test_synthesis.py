@@ -62,7 +62,7 @@ def library(folder: Path) -> LesionLibrary:
 
 
 def test_every_label_of_the_shared_heads_has_a_tissue() -> None:
-    """Ventricles with their plexus, lesions as white matter; a number nobody knows is soft tissue."""
+    """Ventricles with their plexus, lesions as white matter; an unknown number is soft tissue."""
     found = tissue_map(np.array([0, 2, 25, 4, 136, 507, 999]))
     assert list(found) == [
         Tissue.AIR,

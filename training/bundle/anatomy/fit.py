@@ -69,7 +69,7 @@ class Mixture:
             self._drawn = join(list(self._read.values()))
 
     def __len__(self) -> int:
-        return sum(len(one) for one in self._read.values()) + (len(self._real) if self._real is not None else 0)
+        return sum(len(part) for part in self._read.values()) + (len(self._real) if self._real is not None else 0)
 
     def batch(self, generator: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Images (batch, size, size, 1) and labels (batch, size, size, part)."""
@@ -173,7 +173,7 @@ def _real(data: Path | None, stripped: Path | None, fold: int) -> AnatomySlices 
     seen = [of_real(case, SPECIFICATION.size) for case in cases if case.patient not in held_out]
     if stripped is not None:
         thin = [of_real(case, SPECIFICATION.size, is_stripped=True) for case in load_cases(stripped)]
-        seen += [AnatomySlices(one.images[::_THIN_STEP], one.labels[::_THIN_STEP]) for one in thin]
+        seen += [AnatomySlices(slices.images[::_THIN_STEP], slices.labels[::_THIN_STEP]) for slices in thin]
     return join(seen)
 
 

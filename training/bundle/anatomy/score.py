@@ -70,7 +70,7 @@ def score_case(case: LabelledCase, anatomy: Anatomy, seen: bool) -> AnatomyScore
 
 def mean_of(scores: Sequence[AnatomyScore], name: str, seen: bool | None = None) -> float | None:
     """Mean of one measure over the cases that have it; None where none has."""
-    chosen = (getattr(one, name) for one in scores if seen is None or one.seen == seen)
+    chosen = (getattr(score, name) for score in scores if seen is None or score.seen == seen)
     values = [value for value in chosen if value is not None]
     return float(np.mean(values)) if values else None
 
@@ -108,11 +108,11 @@ def main(
     predict = predictor(network(run / WEIGHTS_NAME))
     scores = [score_case(case, predict(case.volume), case.patient not in held_out) for case in cases]
     table = Table("case", "seen", "brain", "brain, all slices", "ventricles", "WMH inside")
-    for one in scores:
-        numbers = (one.brain, one.brain_all, one.ventricles, one.wmh_inside)
-        table.add_row(one.case, str(one.seen), *("" if value is None else f"{value:.3f}" for value in numbers))
+    for score in scores:
+        numbers = (score.brain, score.brain_all, score.ventricles, score.wmh_inside)
+        table.add_row(score.case, str(score.seen), *("" if value is None else f"{value:.3f}" for value in numbers))
     Console().print(table)
-    write_whole(run / SCORES_NAME, json.dumps([asdict(one) for one in scores], indent=1) + "\n")
+    write_whole(run / SCORES_NAME, json.dumps([asdict(score) for score in scores], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,9 @@ class AnatomySlices:
 
 def join(parts: list[AnatomySlices]) -> AnatomySlices:
     """One after the other."""
-    return AnatomySlices(np.concatenate([one.images for one in parts]), np.concatenate([one.labels for one in parts]))
+    return AnatomySlices(
+        np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts])
+    )
 
 
 def of_drawn(path: Path, size: int) -> AnatomySlices:

@@ -89,9 +89,9 @@ def assemble(
     evaluated = [_evaluated(entry) for entry in entries]
     if earlier is not None:
         _require_same_cases(earlier, records[0])
-        known = {one.model.digest for one in evaluated}
+        known = {entry.model.digest for entry in evaluated}
         order = [row.case for row in records[0]]
-        evaluated += [one for one in _contenders_of(earlier, order) if one.model.digest not in known]
+        evaluated += [entry for entry in _contenders_of(earlier, order) if entry.model.digest not in known]
     if not 2 <= len(evaluated) <= len(KEYS):
         raise BadCohort(f"expected 2 to {len(KEYS)} contenders, got {len(evaluated)}: name bundles or --baseline")
     patients = [row.patient for row in records[0]]
@@ -100,8 +100,15 @@ def assemble(
         compared_at=compared_at,
         software=entries[0].evaluation.software,
         contenders=tuple(
-            Contender(key=key, label=one.label, baseline=one.baseline, model=one.model, note=one.note, judged_at=one.at)
-            for key, one in by_key.items()
+            Contender(
+                key=key,
+                label=entry.label,
+                baseline=entry.baseline,
+                model=entry.model,
+                note=entry.note,
+                judged_at=entry.at,
+            )
+            for key, entry in by_key.items()
         ),
         patients=len(set(patients)),
         measures=tuple(_measure(each, by_key, patients) for each in MEASURES),
@@ -110,7 +117,7 @@ def assemble(
                 case=row.case,
                 patient=row.patient,
                 manual_ml=row.manual_ml,
-                values={each.name: tuple(one.columns[each.name][place] for one in evaluated) for each in MEASURES},
+                values={each.name: tuple(entry.columns[each.name][place] for entry in evaluated) for each in MEASURES},
             )
             for place, row in enumerate(records[0])
         ),
@@ -151,18 +158,18 @@ def _evaluated(entry: Entry) -> _Evaluated:
 def _contenders_of(earlier: Comparison, order: Sequence[str]) -> list[_Evaluated]:
     rows = {row.case: row for row in earlier.cases}
     found = []
-    for place, one in enumerate(earlier.contenders):
+    for place, contender in enumerate(earlier.contenders):
         columns = {each.name: [rows[name].values[each.name][place] for name in order] for each in MEASURES}
-        at = one.judged_at or earlier.compared_at
-        found.append(_Evaluated(one.label, one.baseline, one.model, one.note, columns, at))
+        at = contender.judged_at or earlier.compared_at
+        found.append(_Evaluated(contender.label, contender.baseline, contender.model, contender.note, columns, at))
     return found
 
 
 def _notes(evaluated: Mapping[str, _Evaluated]) -> list[str]:
     days: dict[str, list[str]] = {}
-    for key, one in evaluated.items():
-        if one.at is not None:
-            days.setdefault(f"{one.at:%Y-%m-%d}", []).append(key)
+    for key, entry in evaluated.items():
+        if entry.at is not None:
+            days.setdefault(f"{entry.at:%Y-%m-%d}", []).append(key)
     return [f"{', '.join(keys)}: scored on these cases on {day}, and not run again." for day, keys in days.items()]
 
 
@@ -173,23 +180,23 @@ def _column(records: Sequence[CaseRecord], name: str) -> list[float | None]:
 
 
 def _measure(measure: Measure, evaluated: Mapping[str, _Evaluated], patients: Sequence[str]) -> MeasureComparison:
-    columns = {key: one.columns[measure.name] for key, one in evaluated.items()}
+    columns = {key: entry.columns[measure.name] for key, entry in evaluated.items()}
     all_of_them = over_all(columns, patients) if len(columns) > 2 else None
     return MeasureComparison(
         name=measure.name,
         title=measure.title,
         unit=measure.unit,
         better=measure.better,
-        summaries=tuple(_summary(key, one, measure, patients) for key, one in evaluated.items()),
+        summaries=tuple(_summary(key, entry, measure, patients) for key, entry in evaluated.items()),
         pairs=compare_pairs(columns, patients, measure.within),
         p_all=all_of_them.p if all_of_them else None,
         note=all_of_them.note if all_of_them else "",
     )
 
 
-def _summary(key: str, one: _Evaluated, measure: Measure, patients: Sequence[str]) -> Summary:
+def _summary(key: str, entry: _Evaluated, measure: Measure, patients: Sequence[str]) -> Summary:
     """Over the scans, and over the patients: the tests are paired by patient, and so is the interval that is shown."""
-    column = one.columns[measure.name]
+    column = entry.columns[measure.name]
     scans = mean_with_interval([value for value in column if value is not None], measure.within)
     averaged = mean_with_interval([mean for (mean,) in by_patient([column], patients).values()], measure.within)
     return Summary(
@@ -203,5 +210,5 @@ def _summary(key: str, one: _Evaluated, measure: Measure, patients: Sequence[str
         patient_mean=averaged.mean,
         patient_ci_low=averaged.low,
         patient_ci_high=averaged.high,
-        paper=external_mean(measure.name, one.model.architecture),
+        paper=external_mean(measure.name, entry.model.architecture),
     )

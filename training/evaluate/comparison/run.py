@@ -56,7 +56,11 @@ def _require_letters(candidates: Sequence[Candidate], earlier: Comparison | None
     if len(candidates) < (2 if earlier is None else 1):
         raise BadCohort(f"expected at least 2 contenders, got {len(candidates)}: name a second bundle or --baseline")
     again = {candidate.digest for candidate in candidates}
-    before = [] if earlier is None else [one for one in earlier.contenders if one.model.digest not in again]
+    before = (
+        []
+        if earlier is None
+        else [contender for contender in earlier.contenders if contender.model.digest not in again]
+    )
     if (count := len(candidates) + len(before)) > len(KEYS):
         raise BadCohort(
             f"expected at most {len(KEYS)} contenders, one a letter, got {count}, baselines and {len(before)} of the "
@@ -99,7 +103,7 @@ def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tup
         raise BadCohort(
             f"{', '.join(blind)}: the bundle does not say which patients it was trained on; compare on new patients"
         )
-    fair = [case for case in cases if all(_has_unseen_member(one.known, case) for one in candidates)]
+    fair = [case for case in cases if all(_has_unseen_member(candidate.known, case) for candidate in candidates)]
     if not fair:
         raise BadCohort(
             "expected a case whose patient is new to a member of every contender, found none: compare on "

@@ -43,7 +43,9 @@ def draw_paired(comparison: Comparison, measure: str = "dsc") -> Picture:
             bar = None if low is None or high is None else [[mean - low], [high - mean]]
             look = {"marker": "_", "markersize": 12, "capsize": 3, "linewidth": 1.4}
             axes.errorbar(place + 0.18, mean, yerr=bar, color=INK, **look)
-    ticks = [f"{one.key}\nn = {of.n}" for one, of in zip(comparison.contenders, wanted.summaries, strict=True)]
+    ticks = [
+        f"{contender.key}\nn = {of.n}" for contender, of in zip(comparison.contenders, wanted.summaries, strict=True)
+    ]
     axes.set_xticks(range(len(ticks)), ticks)
     axes.set_xlim(-0.4, len(ticks) - 0.5)
     if not wanted.unit:

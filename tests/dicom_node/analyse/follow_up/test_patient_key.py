@@ -55,14 +55,14 @@ def test_identifier_and_issuer_do_not_run_together() -> None:
     assert key(PatientID="12", IssuerOfPatientID="3") != key(PatientID="1", IssuerOfPatientID="23")
 
 
-@pytest.mark.parametrize("nobody", ["", "  ", "0000", "ANONYMOUS", "anon", "Unknown", "N/A", "TEST", "--"])
-def test_nobodys_identifier_has_no_key(nobody: str) -> None:
+@pytest.mark.parametrize("placeholder", ["", "  ", "0000", "ANONYMOUS", "anon", "Unknown", "N/A", "TEST", "--"])
+def test_a_placeholder_has_no_key(placeholder: str) -> None:
     """Without an identifier, and with one that tools write for everybody, there is no follow-up."""
-    assert identity(PatientID=nobody) is None
+    assert identity(PatientID=placeholder) is None
 
 
 def test_another_date_of_birth_is_told() -> None:
-    """The date has a key of its own; what is no date has none."""
+    """The date has its own key; what is no date has none."""
     born = identity(PatientID="P 12", PatientBirthDate="19500101")
     later = identity(PatientID="P 12", PatientBirthDate="19500102")
     broken = identity(PatientID="P 12", PatientBirthDate="19501301")
@@ -78,7 +78,7 @@ def test_nothing_of_the_identifier_is_in_the_keys() -> None:
     other = identity(PatientHasher(b"l" * 32), PatientID="P 12", PatientBirthDate="19500101")
     assert found is not None and other is not None
     assert {found.patient_key, found.birth_key}.isdisjoint({other.patient_key, other.birth_key})
-    assert all(len(one or "") == 64 and set(one or "") <= set("0123456789abcdef") for one in
+    assert all(len(key or "") == 64 and set(key or "") <= set("0123456789abcdef") for key in
                (found.patient_key, found.birth_key))  # fmt: skip
 
 
@@ -98,11 +98,11 @@ def test_scanners_are_told_apart_by_number_and_station() -> None:
 
 
 def test_the_secret_is_made_once_and_for_the_owner_only(tmp_path: Path) -> None:
-    """Whoever opens it first makes it, all others read the same; mode 0600, nothing left beside it."""
+    """Whoever opens it first makes it, all others read the same bytes; mode 0600, nothing left beside it."""
     storage = tmp_path / "storage"
     with ThreadPoolExecutor(8) as pool:
         hashers = list(pool.map(open_hasher, [storage] * 8))
-    assert len({str(identity(one, PatientID="P 12")) for one in [*hashers, open_hasher(storage)]}) == 1
+    assert len({str(identity(hasher, PatientID="P 12")) for hasher in [*hashers, open_hasher(storage)]}) == 1
     assert [file.name for file in storage.iterdir()] == [FILE]
     assert stat.S_IMODE((storage / FILE).stat().st_mode) == 0o600
     assert open_hasher(tmp_path / "other").identity(_patient()) != hashers[0].identity(_patient())

@@ -1,4 +1,4 @@
-"""Storage commitment and verification with real peers: Orthanc, which reports in an association of its own, and a
+"""Storage commitment and verification with real peers: Orthanc, which reports in its own association, and a
 pynetdicom SCP that reports in ours."""
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class CommittingScp:
 
     def _action(self, event: Any) -> tuple[int, None]:
         wanted = event.action_information
-        self.asked.append([str(one.ReferencedSOPInstanceUID) for one in wanted.ReferencedSOPSequence])
+        self.asked.append([str(item.ReferencedSOPInstanceUID) for item in wanted.ReferencedSOPSequence])
         if not self.silent:
             report = self._report(wanted)
             threading.Timer(0.1, self._send, (event.assoc, report)).start()
@@ -70,9 +70,9 @@ class CommittingScp:
         report = pydicom.Dataset()
         report.TransactionUID = wanted.TransactionUID
         report.ReferencedSOPSequence = [
-            one for one in wanted.ReferencedSOPSequence if one.ReferencedSOPInstanceUID not in self.lost
+            item for item in wanted.ReferencedSOPSequence if item.ReferencedSOPInstanceUID not in self.lost
         ]
-        failed = [one for one in wanted.ReferencedSOPSequence if one.ReferencedSOPInstanceUID in self.lost]
+        failed = [item for item in wanted.ReferencedSOPSequence if item.ReferencedSOPInstanceUID in self.lost]
         for one in failed:
             one.FailureReason = FAILED
         self.lost.clear()
@@ -169,7 +169,7 @@ def test_no_commitment_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.peer("Orthanc")
 def test_orthanc_reports_to_our_receiver(tmp_path: Path) -> None:
-    """Orthanc reports in an association of its own, as SCP by role selection: our receiver takes it though `peers` does
+    """Orthanc reports in its own association, as SCP by role selection: our receiver takes it though `peers` does
     not name it, and takes no image from it; C-FIND proves the same set; an image that Orthanc lost is sent again."""
     pacs_port, receiver_port = free_port(), free_port()
     peers = (AllowedPeer("SCANNER1"), AllowedPeer(AE_TITLE, "127.0.0.1", reports_only=True))

@@ -39,8 +39,11 @@ def test_an_association_request_is_read_as_it_was_meant():
     theirs = A_ASSOCIATE_RQ()
     theirs.decode(raw)
     assert (theirs.called_ae_title.strip(), theirs.calling_ae_title.strip()) == ("PACS", "WMHNODE")
-    found = [(one.context_id, one.abstract_syntax, tuple(one.transfer_syntax)) for one in theirs.presentation_context]
-    assert found == [(one.context_id, one.abstract_syntax, one.transfer_syntaxes) for one in contexts]
+    found = [
+        (element.context_id, element.abstract_syntax, tuple(element.transfer_syntax))
+        for element in theirs.presentation_context
+    ]
+    assert found == [(context.context_id, context.abstract_syntax, context.transfer_syntaxes) for context in contexts]
     assert theirs.user_information.maximum_length == 65536
     ours = decode_associate_request(memoryview(raw)[6:])
     assert (ours.contexts, ours.max_length) == (tuple(contexts), 65536)
@@ -122,8 +125,10 @@ def test_a_store_request_is_pynetdicoms():
     primitive.DataSet = BytesIO(b"\0\0")
     wanted = theirs(C_STORE_RQ, primitive)
     found = decode(BytesIO(encode_store_request(77, SEG, "1.2.3")), True, True)
-    assert {one.tag: one.value for one in found if one.tag != 0} == {
-        one.tag: (1 if one.keyword == "CommandDataSetType" else one.value) for one in wanted if one.tag != 0
+    assert {element.tag: element.value for element in found if element.tag != 0} == {
+        element.tag: (1 if element.keyword == "CommandDataSetType" else element.value)
+        for element in wanted
+        if element.tag != 0
     }
     raw = encode_store_request(77, SEG, "1.2.3")
     assert found[0, 0].value == len(raw) - 12
@@ -136,8 +141,8 @@ def test_an_echo_request_is_pynetdicoms():
     primitive.MessageID, primitive.AffectedSOPClassUID = 5, "1.2.840.10008.1.1"
     wanted = theirs(C_ECHO_RQ, primitive)
     found = decode(BytesIO(encode_echo_request(5, "1.2.840.10008.1.1")), True, True)
-    assert {one.tag: one.value for one in found if one.tag != 0} == {
-        one.tag: one.value for one in wanted if one.tag != 0
+    assert {element.tag: element.value for element in found if element.tag != 0} == {
+        element.tag: element.value for element in wanted if element.tag != 0
     }
 
 

@@ -64,8 +64,8 @@ class Peer:
             if kind == 1:
                 request = decode_associate_request(memoryview(body))
                 results = [
-                    ContextResult(one.context_id, 0, one.abstract_syntax, one.transfer_syntaxes[0])
-                    for one in request.contexts
+                    ContextResult(context.context_id, 0, context.abstract_syntax, context.transfer_syntaxes[0])
+                    for context in request.contexts
                 ]
                 connection.sendall(encode_associate_accept(request, results, self._max_length))
             elif kind == 5:
@@ -150,7 +150,12 @@ def test_a_kind_of_object_at_which_the_peer_aborts_keeps_no_other_back(tmp_path,
     peer = Peer(answer)
     with running(peer) as destination:
         outcomes = send_files([*segs, *pictures], destination, timeouts=_FAST)
-    assert [(one.status, one.lost) for one in outcomes] == [(None, True), (None, True), (0, False), (0, False)]
+    assert [(outcome.status, outcome.lost) for outcome in outcomes] == [
+        (None, True),
+        (None, True),
+        (0, False),
+        (0, False),
+    ]
     assert peer.asked == [SEG, SEG, OTHER, OTHER]
 
 
@@ -159,7 +164,7 @@ def test_a_peer_that_aborts_at_everything_is_left_alone_soon(tmp_path):
     peer = Peer(lambda _command, _context: encode_abort(0, 0))
     with running(peer) as destination:
         outcomes = send_files(mr_series(tmp_path, 9), destination, timeouts=_FAST)
-    assert [one.lost for one in outcomes] == [True] * 5 + [False] * 4
+    assert [outcome.lost for outcome in outcomes] == [True] * 5 + [False] * 4
     assert "not tried" in outcomes[-1].detail
     assert peer.associations == 5
 
@@ -169,7 +174,7 @@ def test_a_peer_that_is_silent_at_everything_costs_two_timeouts(tmp_path):
     peer = Peer(lambda _command, _context: b"")
     with running(peer) as destination:
         outcomes = send_files(mr_series(tmp_path, 4), destination, timeouts=_FAST)
-    assert [one.lost for one in outcomes] == [True, True, False, False]
+    assert [outcome.lost for outcome in outcomes] == [True, True, False, False]
     assert peer.ended == [7, 7]
 
 
@@ -183,7 +188,7 @@ def test_a_peer_that_is_silent_at_one_object_gets_the_others(tmp_path):
 
     with running(Peer(answer)) as destination:
         outcomes = send_files(files, destination, timeouts=_FAST)
-    assert [one.status for one in outcomes] == [None, 0, 0]
+    assert [outcome.status for outcome in outcomes] == [None, 0, 0]
 
 
 def test_a_message_that_answers_none_of_ours_is_passed_over(tmp_path):
@@ -194,7 +199,11 @@ def test_a_message_that_answers_none_of_ours_is_passed_over(tmp_path):
         return answered(stray, context, 0xA700) + answered(command, context)
 
     with running(Peer(answer)) as destination:
-        assert [one.status for one in send_files(mr_series(tmp_path, 3), destination, timeouts=_FAST)] == [0, 0, 0]
+        assert [outcome.status for outcome in send_files(mr_series(tmp_path, 3), destination, timeouts=_FAST)] == [
+            0,
+            0,
+            0,
+        ]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +226,7 @@ def test_an_answer_that_is_none_loses_the_object_and_nothing_else(tmp_path, said
 
     with running(Peer(answer)) as destination:
         outcomes = send_files(files, destination, timeouts=_FAST)
-    assert [(one.status, one.lost) for one in outcomes] == [(None, True), (0, False)]
+    assert [(outcome.status, outcome.lost) for outcome in outcomes] == [(None, True), (0, False)]
 
 
 def test_an_association_ends_with_a_release(tmp_path):
@@ -238,7 +247,7 @@ def test_a_file_that_is_gone_when_its_turn_comes(tmp_path):
 
     with running(peer) as destination:
         outcomes = send_files(files, destination, vanish, timeouts=_FAST)
-    assert [one.status for one in outcomes] == [0, None, 0]
+    assert [outcome.status for outcome in outcomes] == [0, None, 0]
     assert "No such file" in outcomes[1].detail
     assert peer.ended == [5]
 
@@ -268,9 +277,9 @@ def test_a_head_that_is_not_plain_is_read_by_pydicom(tmp_path):
     again.file_meta.PrivateInformation = b"\0" * 6000
     other = Path(tmp_path / "other.dcm")
     again.save_as(other, enforce_file_format=True)
-    for one in (path, other):
-        found = read_object_file(one)
-        assert (found.sop_instance_uid, one.read_bytes()[found.offset :]) == (
+    for file in (path, other):
+        found = read_object_file(file)
+        assert (found.sop_instance_uid, file.read_bytes()[found.offset :]) == (
             dataset.SOPInstanceUID,
-            data_set_bytes(one),
+            data_set_bytes(file),
         )

@@ -1,4 +1,4 @@
-"""The SOP classes of results, in words and with what to do about a peer that rejects one."""
+"""The SOP classes of results by name, with what to do about a peer that rejects one."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def test_classes_are_those_of_what_is_sent(options: str, tmp_path: Path) -> None
     wanted = parse_destination(f"PACS@10.0.0.5:104{options}").options
     series = series_of(CASES[0], tmp_path)
     result = result_set_of(series, segmentation_of(series), all_options=[wanted])
-    sent = [str(one.dataset.SOPClassUID) for one in result.of(wanted.profile, wanted.probability_map)]
+    sent = [str(uid.dataset.SOPClassUID) for uid in result.of(wanted.profile, wanted.probability_map)]
     assert classes_of(wanted) == tuple(dict.fromkeys(sent))
-    assert all("(" in words_of_class(one) for one in sent)
+    assert all("(" in words_of_class(uid) for uid in sent)
 
 
 def test_a_class_of_others_has_its_own_name() -> None:
@@ -63,7 +63,7 @@ def test_advice_helps(options: str) -> None:
                 assert set(rejected).isdisjoint(classes_of(_parsed(changed))), (rejected, said)
             else:
                 assert said == "accept the SOP class there"
-                assert all(set(rejected) & set(classes_of(DeliveryOptions(one))) for one in PROFILES.values()), rejected
+                assert all(set(rejected) & set(classes_of(DeliveryOptions(uid))) for uid in PROFILES.values()), rejected
 
 
 def _parsed(options: str) -> DeliveryOptions:

@@ -39,7 +39,9 @@ def test_dcmtk_gets_every_object(tmp_path):
     port, seen = free_port(), []
     with storescp(tmp_path / "pacs", port, tmp_path / "storescp.log"):
         outcomes = send_files(files, peer_at(port), lambda done, total: seen.append((done, total)))
-    assert [(one.path, one.status, one.ok, one.detail) for one in outcomes] == [(path, 0, True, "") for path in files]
+    assert [(outcome.path, outcome.status, outcome.ok, outcome.detail) for outcome in outcomes] == [
+        (path, 0, True, "") for path in files
+    ]
     assert seen == [(done, 5) for done in range(1, 6)]
     stored = {pydicom.dcmread(path).SOPInstanceUID: pydicom.dcmread(path) for path in (tmp_path / "pacs").iterdir()}
     for path in files:
@@ -80,7 +82,7 @@ def test_each_status_counts_as_what_it_means(tmp_path, status, ok, words):
     port = free_port()
     with RecordingScp(port, lambda number, _class: status if number == 2 else 0x0000):
         outcomes = send_files(files, peer_at(port))
-    assert [one.ok for one in outcomes] == [True, ok, True]
+    assert [outcome.ok for outcome in outcomes] == [True, ok, True]
     assert outcomes[1].status == status
     assert words in outcomes[1].detail
 
@@ -92,7 +94,7 @@ def test_nothing_is_sent_behind_a_file_that_has_to_arrive_first(tmp_path):
     with RecordingScp(port, lambda number, _class: 0xA700 if number == 2 else 0x0000) as scp:
         outcomes = send_files(files, peer_at(port), lambda done, _all: seen.append(done), go_on=lambda one: one.ok)
         assert scp.asked == 2
-    assert [(one.path, one.status, one.ok) for one in outcomes] == [
+    assert [(outcome.path, outcome.status, outcome.ok) for outcome in outcomes] == [
         (files[0], 0x0000, True),
         (files[1], 0xA700, False),
         (files[2], None, False),
@@ -101,7 +103,11 @@ def test_nothing_is_sent_behind_a_file_that_has_to_arrive_first(tmp_path):
     assert seen == [1, 2, 3]
     files[1].write_text("no DICOM")
     with RecordingScp(port) as scp:
-        assert [one.ok for one in send_files(files, peer_at(port), go_on=lambda one: one.ok)] == [True, False, False]
+        assert [outcome.ok for outcome in send_files(files, peer_at(port), go_on=lambda one: one.ok)] == [
+            True,
+            False,
+            False,
+        ]
         assert scp.asked == 1
 
 
@@ -157,9 +163,9 @@ def test_files_that_are_no_objects_are_named_and_the_rest_is_sent(tmp_path):
     port = free_port()
     with RecordingScp(port):
         outcomes = send_files(files, peer_at(port))
-    assert [one.path for one in outcomes] == files
-    assert [one.ok for one in outcomes] == [False, True, False, False]
-    assert [one.status for one in outcomes] == [None, 0, None, None]
+    assert [outcome.path for outcome in outcomes] == files
+    assert [outcome.ok for outcome in outcomes] == [False, True, False, False]
+    assert [outcome.status for outcome in outcomes] == [None, 0, None, None]
     assert "No such file" in outcomes[3].detail
 
 
@@ -168,7 +174,7 @@ def test_nobody_there(tmp_path):
     files = mr_series(tmp_path, 3)
     port = free_port()
     outcomes = send_files(files, peer_at(port), timeouts=_FAST)
-    assert [(one.status, one.ok) for one in outcomes] == [(None, False)] * 3
+    assert [(outcome.status, outcome.ok) for outcome in outcomes] == [(None, False)] * 3
     assert f"TESTPACS@127.0.0.1:{port}: no connection" in outcomes[0].detail
     with pytest.raises(DeliveryError, match="no connection"):
         echo(peer_at(port), timeouts=_FAST)
@@ -188,7 +194,7 @@ def test_a_peer_that_rejects_us_says_why(tmp_path):
         outcomes = send_files(mr_series(tmp_path, 2), peer_at(port))
     finally:
         server.shutdown()
-    assert all(one.status is None and "Calling AE title not recognised" in one.detail for one in outcomes)
+    assert all(outcome.status is None and "Calling AE title not recognised" in outcome.detail for outcome in outcomes)
 
 
 def test_a_class_that_the_peer_does_not_take_is_not_supported(tmp_path):
@@ -207,8 +213,8 @@ def test_a_class_that_the_peer_does_not_take_is_not_supported(tmp_path):
         some, none = send_files([mr, seg, jpeg], peer_at(port)), send_files([seg], peer_at(port))
     finally:
         server.shutdown()
-    assert [one.status for one in some] == [0, 0x0122, 0x0122]
-    assert [one.status for one in none] == [0x0122]
+    assert [outcome.status for outcome in some] == [0, 0x0122, 0x0122]
+    assert [outcome.status for outcome in none] == [0x0122]
     for outcome in (some[1], none[0]):
         assert outcome.detail == "the peer accepts no segmentations (Segmentation Storage)"
         assert outcome.unsupported == SEG
@@ -243,7 +249,7 @@ def test_which_classes_a_peer_rejects_is_asked_without_sending(accepted):
         rejected = rejected_classes(peer_at(port), [SEG, SECONDARY_CAPTURE])
     finally:
         server.shutdown()
-    assert rejected == tuple(one for one in (SEG, SECONDARY_CAPTURE) if one not in accepted)
+    assert rejected == tuple(outcome for outcome in (SEG, SECONDARY_CAPTURE) if outcome not in accepted)
     assert stored == []
     with pytest.raises(DeliveryError, match="no connection"):
         rejected_classes(peer_at(free_port()), [SEG], timeouts=_FAST)
@@ -281,11 +287,11 @@ def test_a_peer_that_says_nothing_costs_a_timeout_and_no_more(tmp_path):
         began = time.monotonic()
         outcomes = send_files(files, peer_at(listener.getsockname()[1]), timeouts=_FAST)
     assert time.monotonic() - began < 30
-    assert all(one.status is None and not one.ok for one in outcomes)
+    assert all(outcome.status is None and not outcome.ok for outcome in outcomes)
 
 
 def test_a_peer_that_is_lost_in_the_middle_is_noticed_at_once(tmp_path):
-    """The peer's process dies after some objects: the rest has no status, and nobody waits for a DIMSE timeout."""
+    """The peer's process dies after some objects: the rest has no status, and no DIMSE timeout is waited for."""
     from support.receiver import ReceiverProcess
 
     files = mr_series(tmp_path / "series", 6)
@@ -293,8 +299,8 @@ def test_a_peer_that_is_lost_in_the_middle_is_noticed_at_once(tmp_path):
         began = time.monotonic()
         outcomes = send_files(files, receiver.address)
         assert time.monotonic() - began < 45
-        assert [one.ok for one in outcomes] == [True] * 3 + [False] * 3
-        assert [one.status for one in outcomes[3:]] == [None] * 3
+        assert [outcome.ok for outcome in outcomes] == [True] * 3 + [False] * 3
+        assert [outcome.status for outcome in outcomes[3:]] == [None] * 3
 
 
 def test_an_association_that_the_peer_aborts_is_opened_again(tmp_path):
@@ -318,7 +324,7 @@ def test_an_association_that_the_peer_aborts_is_opened_again(tmp_path):
         outcomes = send_files(mr_series(tmp_path, 7), peer_at(port), timeouts=_FAST)
     finally:
         server.shutdown()
-    assert [one.ok for one in outcomes] == [True, True, False, True, True, False, True]
+    assert [outcome.ok for outcome in outcomes] == [True, True, False, True, True, False, True]
 
 
 def test_more_than_128_contexts_become_several_associations():

@@ -16,13 +16,13 @@ def test_stored(status: int) -> None:
 
 
 def test_already_there() -> None:
-    """A duplicate has a status of its own: only who knows what the UID stands for may count it as stored."""
+    """A duplicate has its own status: only who knows what the UID stands for may count it as stored."""
     assert store_status_of(0x0111) is StoreStatus.ALREADY_THERE
 
 
 @pytest.mark.parametrize("status", [0xA700, 0xA7FF, 0x0110, 0x0124, 0xFE99, None])
 def test_tried_again(status: int | None) -> None:
-    """A peer in trouble has not got the object: A700 is never stored, and neither is what nobody knows."""
+    """A peer in trouble has not got the object: A700 is never stored, and neither is an unknown status."""
     assert store_status_of(status) is StoreStatus.TRY_AGAIN
 
 
@@ -40,7 +40,7 @@ def test_not_understood(status: int) -> None:
 
 def test_no_status_stands_in_two_rows() -> None:
     """The table says one thing about each status, and every row but success has words."""
-    for one, other in itertools.combinations(STATUSES, 2):
-        assert one.last < other.first or other.last < one.first
+    for status, other in itertools.combinations(STATUSES, 2):
+        assert status.last < other.first or other.last < status.first
     assert [row.first for row in STATUSES if not row.words] == [0x0000]
     assert words_of(0xA701) == "0xA701 out of resources"

@@ -58,7 +58,7 @@ def peer_at(port):
 def refusal(files, port, tls):
     """What is said of a file that could not be sent; none was."""
     outcomes = send_files(files, peer_at(port), timeouts=_FAST, tls=tls)
-    assert [(one.status, one.ok) for one in outcomes] == [(None, False)] * len(files)
+    assert [(outcome.status, outcome.ok) for outcome in outcomes] == [(None, False)] * len(files)
     with pytest.raises(DeliveryError):
         echo(peer_at(port), timeouts=_FAST, tls=tls)
     return outcomes[0].detail
@@ -68,7 +68,7 @@ def test_a_pacs_over_tls_gets_every_object(tmp_path, authority, node, files):
     """Both sides show a certificate; storescp holds all files, and C-ECHO is answered."""
     with pacs(tmp_path / "pacs", authority, authority.issue("pacs")) as port:
         tls = ClientTls(authority.files(node))
-        assert [one.status for one in send_files(files, peer_at(port), tls=tls)] == [0, 0, 0]
+        assert [outcome.status for outcome in send_files(files, peer_at(port), tls=tls)] == [0, 0, 0]
         echo(peer_at(port), tls=tls)
     assert len(list((tmp_path / "pacs").iterdir())) == 3
 
@@ -99,7 +99,7 @@ def test_a_certificate_for_another_host(tmp_path, authority, node, files):
     with pacs(tmp_path / "pacs", authority, authority.issue("elsewhere", names="DNS:pacs.example")) as port:
         assert "tls_check_name = false" in refusal(files, port, ClientTls(authority.files(node)))
         tls = ClientTls(authority.files(node), check_name=False)
-        assert all(one.ok for one in send_files(files, peer_at(port), tls=tls))
+        assert all(outcome.ok for outcome in send_files(files, peer_at(port), tls=tls))
 
 
 def test_a_single_devices_certificate_may_be_trusted(tmp_path, authority, node, files):
@@ -107,7 +107,7 @@ def test_a_single_devices_certificate_may_be_trusted(tmp_path, authority, node, 
     issued = authority.issue("pacs")
     with pacs(tmp_path / "pacs", authority, issued) as port:
         tls = ClientTls(TlsFiles(node.certificate, node.key, issued.certificate))
-        assert all(one.ok for one in send_files(files, peer_at(port), tls=tls))
+        assert all(outcome.ok for outcome in send_files(files, peer_at(port), tls=tls))
 
 
 def test_one_side_alone_speaks_tls(tmp_path, authority, node, files):
@@ -116,7 +116,7 @@ def test_one_side_alone_speaks_tls(tmp_path, authority, node, files):
     with storescp(tmp_path / "plain", port, tmp_path / "storescp.log"):
         assert "TLS" in refusal(files, port, ClientTls(authority.files(node)))
     with pacs(tmp_path / "pacs", authority, authority.issue("pacs")) as secure:
-        assert not any(one.ok for one in send_files(files, peer_at(secure), timeouts=_FAST))
+        assert not any(outcome.ok for outcome in send_files(files, peer_at(secure), timeouts=_FAST))
 
 
 def test_a_peer_that_never_answers_the_handshake(authority, node, files):

@@ -154,5 +154,5 @@ def test_orthanc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert node.deliverer.deliver_once()
             assert node.prover.prove_once()
             assert node.standing(job_id) == (["committed"], "done")
-        stored = [server.get_bytes(f"/instances/{one}/file") for one in server.get("/instances")]
+        stored = [server.get_bytes(f"/instances/{instance}/file") for instance in server.get("/instances")]
         assert sorted(stored) == sorted(file.read_bytes() for file in files)

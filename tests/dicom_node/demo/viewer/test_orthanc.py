@@ -31,8 +31,8 @@ def test_it_takes_from_its_peers_only(tmp_path: Path) -> None:
     log = tmp_path / "orthanc.log"
     with run_orthanc(find_orthanc(), CONFIGURATION, tmp_path / "db", log, dicom_port, http_port, known) as orthanc:
         pacs = Destination(name="pacs", ae_title=orthanc.ae_title, host="127.0.0.1", port=dicom_port)
-        assert not any(one.ok for one in send_files(files, pacs, calling_ae_title="STRANGER"))
-        assert all(one.ok for one in send_files(files, pacs, calling_ae_title="SCANNER"))
+        assert not any(outcome.ok for outcome in send_files(files, pacs, calling_ae_title="STRANGER"))
+        assert all(outcome.ok for outcome in send_files(files, pacs, calling_ae_title="SCANNER"))
         (series,) = orthanc.find("Series", Modality="MR")
         assert series
         assert orthanc.instance("1.2.3") is None

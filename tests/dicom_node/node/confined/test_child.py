@@ -62,8 +62,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[.
         return made[-1]
 
     yield child
-    for one in made:
-        one.close()
+    for child in made:
+        child.close()
 
 
 def _python_that_finds(folder: Path) -> str:
@@ -163,7 +163,7 @@ def test_a_child_that_holds_much_is_replaced(make: Callable[..., ConfinedChild])
 
 
 def test_who_was_killed_is_not_to_blame(make: Callable[..., ConfinedChild]) -> None:
-    """Killed from outside while it works, twice: reported in words, and the request took nothing too much."""
+    """Killed from outside while it works, twice: reported clearly, and the request took nothing too much."""
     child = make()
     with KilledAgain(child) as killer, pytest.raises(ConfinedChildLost, match="killed, probably") as caught:
         asked_twice(child, b"sleep")

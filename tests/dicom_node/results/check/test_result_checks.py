@@ -75,7 +75,7 @@ def set_of(case: Case, folder: Path) -> Set:
     series = series_of(case, folder, patient_name=PATIENT)
     segmentation = segmentation_of(series, empty=case.empty, divided=None if case.empty else RegionRule())
     objects = list(objects_of(result_set_of(series, segmentation)))
-    by_name = {one.name: one.dataset for one in objects}
+    by_name = {obj.name: obj.dataset for obj in objects}
     return Set(by_name["seg.dcm"], by_name["sr.dcm"], objects, list(series.headers))
 
 
@@ -93,8 +93,8 @@ def _again(dataset: Dataset) -> Dataset:
 
 def broken(whole: Set, how: Callable[[Set], object]) -> Set:
     """A copy of it that was broken."""
-    objects = [Named(one.kind, one.name, _again(one.dataset)) for one in whole.objects]
-    by_name = {one.name: one.dataset for one in objects}
+    objects = [Named(obj.kind, obj.name, _again(obj.dataset)) for obj in whole.objects]
+    by_name = {obj.name: obj.dataset for obj in objects}
     one = Set(by_name["seg.dcm"], by_name["sr.dcm"], objects, [_again(header) for header in whole.source])
     how(one)
     return one
@@ -500,8 +500,8 @@ def test_dirty_headers_of_the_source_hold_nothing_back(name: str, tmp_path: Path
     series = series_of(CASES[0], tmp_path, extra=DIRTY[name].elements)
     objects = objects_of(result_set_of(series, segmentation_of(series)))
     assert [str(finding) for finding in findings_of(objects, series.headers)] == []
-    for one in objects:
-        sent = pydicom.dcmread(BytesIO(part10_bytes(one.dataset)))
+    for obj in objects:
+        sent = pydicom.dcmread(BytesIO(part10_bytes(obj.dataset)))
         for keyword in DIRTY[name].passed_on:
             assert sent.get_item(keyword).value == raw_of(tmp_path, keyword), keyword
         for keyword in DIRTY[name].left_out:
@@ -514,8 +514,8 @@ def test_undeclared_characters_of_the_source_hold_nothing_back(tmp_path: Path) -
     series = with_undeclared_latin(CASES[0], tmp_path)
     objects = objects_of(result_set_of(series, segmentation_of(series)))
     assert [str(finding) for finding in findings_of(objects, series.headers)] == []
-    for one in objects:
-        sent = pydicom.dcmread(BytesIO(part10_bytes(one.dataset)))
+    for obj in objects:
+        sent = pydicom.dcmread(BytesIO(part10_bytes(obj.dataset)))
         assert sent.get_item("PatientName").value.strip() == b"M\xfcller^J\xfcrg"
         assert all("StationName" not in item for item in sent.ContributingEquipmentSequence[1:])
 
@@ -552,7 +552,7 @@ def test_malformed_uids_of_the_source_are_passed_on(enhanced: bool, tmp_path: Pa
     assert {frame.sop_instance_uid for frame in series.frames} == {f"1.2.03.{n}" for n in range(len(files))}
     objects = objects_of(result_set_of(series, segmentation_of(series)))
     assert [str(finding) for finding in findings_of(objects, series.headers)] == []
-    for one in objects:
-        assert one.dataset.StudyInstanceUID == "1.2.00.4"
-        assert one.dataset.get("FrameOfReferenceUID", "1.2.00.6") == "1.2.00.6"
+    for obj in objects:
+        assert obj.dataset.StudyInstanceUID == "1.2.00.4"
+        assert obj.dataset.get("FrameOfReferenceUID", "1.2.00.6") == "1.2.00.6"
     assert "1.2.03.0" in {str(element.value) for element in objects[0].dataset.iterall() if element.VR == "UI"}

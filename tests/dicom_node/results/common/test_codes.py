@@ -28,18 +28,18 @@ def test_private_codes_are_documented_word_by_word() -> None:
 def test_standard_codes_mean_what_the_dictionary_says() -> None:
     """Each standard code that pydicom's dictionary of PS3.16 knows has the meaning that it gives there, and no two of
     ours are the same."""
-    ours = [one for one in vars(codes).values() if isinstance(one, CodedConcept)]
-    assert len({(one.scheme_designator, one.value) for one in ours}) == len(ours) > 40
+    ours = [code for code in vars(codes).values() if isinstance(code, CodedConcept)]
+    assert len({(result.scheme_designator, result.value) for result in ours}) == len(ours) > 40
     compared = 0
-    for one in ours:
+    for result in ours:
         meanings = {
             # "(attribute)", "(observable entity)": the tags of SNOMED CT, which PS3.16 leaves away
-            re.sub(r" \([a-z ]+\)$", "", entry[one.value][0]).casefold()
-            for entry in concepts.get(one.scheme_designator, {}).values()
-            if one.value in entry
+            re.sub(r" \([a-z ]+\)$", "", entry[result.value][0]).casefold()
+            for entry in concepts.get(result.scheme_designator, {}).values()
+            if result.value in entry
         }
-        if meanings and one not in SAID_OTHERWISE:
-            assert one.meaning.casefold() in meanings
+        if meanings and result not in SAID_OTHERWISE:
+            assert result.meaning.casefold() in meanings
             compared += 1
     assert compared > 35
 

@@ -84,7 +84,7 @@ def test_parts_have_their_colours_on_every_page(tmp_path: Path) -> None:
         assert has(page, PERIVENTRICULAR_RGB)
         assert has(page, DEEP_RGB)
     undivided = build_summary(series, segmentation_of(series), (), facts_of(series))
-    for page in (one.pixel_array for one in undivided):
+    for page in (page.pixel_array for page in undivided):
         assert has(page, WMH_RGB)
         assert not has(page, DEEP_RGB)
 
@@ -109,10 +109,10 @@ def test_a_comparison_is_on_the_first_page(tmp_path: Path) -> None:
     earlier = EarlierResult(EARLIER, date(2024, 3, 12), date(2026, 3, 12), 4.0, VolumeInterval(3.0, 5.0))
     warned = replace(earlier, warnings=("The scanner differs.",))
     told = (None, earlier.against(measures), warned.against(measures), NotCompared(EARLIER, "Birth dates differ."))
-    drawn = [pages_of(series, one) for one in told]
+    drawn = [pages_of(series, change) for change in told]
     assert len({first.tobytes() for first, *_ in drawn}) == len(told)
     assert all(
-        np.array_equal(one, other) for pages in drawn for one, other in zip(pages[1:], drawn[0][1:], strict=True)
+        np.array_equal(change, other) for pages in drawn for change, other in zip(pages[1:], drawn[0][1:], strict=True)
     )
 
 

@@ -64,8 +64,8 @@ def test_the_group_belongs_to_the_segment(case: Case, tmp_path: Path) -> None:
     evidence = {
         i.ReferencedSOPInstanceUID
         for study in report.CurrentRequestedProcedureEvidenceSequence
-        for one in study.ReferencedSeriesSequence
-        for i in one.ReferencedSOPSequence
+        for item in study.ReferencedSeriesSequence
+        for i in item.ReferencedSOPSequence
     }
     sources = {i.ReferencedSOPInstanceUID for i in result.seg.SourceImageSequence}
     assert evidence == sources | {result.seg.SOPInstanceUID}
@@ -159,10 +159,10 @@ def test_a_report_names_its_predecessor(tmp_path: Path) -> None:
     assert named.ReferencedSOPClassUID == earlier.sr.SOPClassUID
     assert named.ReferencedSOPInstanceUID == earlier.sr.SOPInstanceUID
     assert any("replaces an earlier one" in text for text in texts(report))
-    for one in (report, result.seg):
-        assert "replace" in one.SeriesDescription
-        assert "RESEARCH USE ONLY" in one.SeriesDescription
-        assert len(one.SeriesDescription) <= 64
+    for dataset in (report, result.seg):
+        assert "replace" in dataset.SeriesDescription
+        assert "RESEARCH USE ONLY" in dataset.SeriesDescription
+        assert len(dataset.SeriesDescription) <= 64
     assert report.SOPInstanceUID != earlier.sr.SOPInstanceUID
     assert "PredecessorDocumentsSequence" not in earlier.sr
 
@@ -187,14 +187,14 @@ def test_private_codes_name_their_scheme(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rule", [RegionRule(), RegionRule(7.5, "3d")], ids=str)
 def test_regions_have_groups_of_their_own(rule: RegionRule, tmp_path: Path) -> None:
     """Periventricular, deep and ventricles: one group each with its volume and its segment, under one Tracking UID; the
-    rule is coded and told in words."""
+    rule is coded and stated as text."""
     series = series_of(AXIAL, tmp_path)
     segmentation = segmentation_of(series, divided=rule)
     regions = segmentation.regions
     assert regions is not None and min(regions.periventricular_volume_ml, regions.deep_volume_ml) > 0
     result = result_set_of(series, segmentation)
     report = pydicom.dcmread(BytesIO(part10_bytes(result.sr)))
-    (seg,) = (one.dataset for one in result.objects if one.kind is ObjectKind.REGIONS)
+    (seg,) = (obj.dataset for obj in result.objects if obj.kind is ObjectKind.REGIONS)
     found = {}
     for number, group in enumerate(groups_of(report)[1:], start=1):
         segment = seg.SegmentSequence[number - 1]
@@ -231,7 +231,7 @@ def test_another_rule_gives_other_uids(tmp_path: Path) -> None:
     assert len(uids) == len(rules)
     plain = result_set_of(series, segmentation_of(series))
     assert len(groups_of(pydicom.dcmread(BytesIO(part10_bytes(plain.sr))))) == 1
-    assert not [one for one in plain.objects if one.kind is ObjectKind.REGIONS]
+    assert not [obj for obj in plain.objects if obj.kind is ObjectKind.REGIONS]
 
 
 @pytest.mark.parametrize("case", [AXIAL, CASES[3]], ids=str)

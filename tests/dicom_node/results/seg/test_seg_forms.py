@@ -47,7 +47,7 @@ class Made:
 
     def read_back(self, kind: ObjectKind, form: SegForm = FORMS[0]) -> Dataset:
         """An object as a receiver gets it."""
-        (one,) = (one for one in self.objects if (one.kind, one.form) == (kind, form))
+        (one,) = (obj for obj in self.objects if (obj.kind, obj.form) == (kind, form))
         return pydicom.dcmread(BytesIO(part10_bytes(one.dataset)))
 
     def masks(self, kind: ObjectKind) -> list[NDArray[np.bool_]]:
@@ -134,8 +134,8 @@ def test_every_form_holds_the_same_masks(case: Case, make: Make) -> None:
             if form.encoding == "labelmap" and kind is ObjectKind.REGIONS:
                 expected[2] = expected[2] & ~made.segmentation.mask  # one label for each voxel, WMH first
             found = segments_of(seg, made.segmentation.mask.shape, made.series)
-            for one, mask in zip(found, expected, strict=True):
-                np.testing.assert_array_equal(one, mask)
+            for shown, mask in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(shown, mask)
             assert seg.FrameOfReferenceUID == made.series.frame_of_reference_uid
 
 
@@ -156,13 +156,13 @@ def test_no_wmh_keeps_every_segment(form: SegForm, make: Make) -> None:
     seg, regions = made.read_back(ObjectKind.SEG, form), made.read_back(ObjectKind.REGIONS, form)
     assert seg.NumberOfFrames == len(made.series.frames)
     assert not seg.pixel_array.any()
-    assert [one.SegmentLabel for one in regions.SegmentSequence if int(one.SegmentNumber) > 0] == [
+    assert [segment.SegmentLabel for segment in regions.SegmentSequence if int(segment.SegmentNumber) > 0] == [
         "WMH periventricular",
         "WMH deep",
         "Ventricles",
     ]
     found = segments_of(regions, made.segmentation.mask.shape, made.series)
-    assert [bool(one.any()) for one in found] == [False, False, True]
+    assert [bool(shown.any()) for shown in found] == [False, False, True]
 
 
 def test_regions_say_what_they_are(make: Make) -> None:
@@ -177,7 +177,7 @@ def test_regions_say_what_they_are(make: Make) -> None:
     assert inside.SegmentedPropertyTypeCodeSequence[0].CodeValue == "35764002"
     assert inside.SegmentedPropertyCategoryCodeSequence[0].CodeValue == "91723000"
     assert "AnatomicRegionSequence" not in inside
-    assert len({tuple(one.RecommendedDisplayCIELabValue) for one in seg.SegmentSequence}) == 3
+    assert len({tuple(segment.RecommendedDisplayCIELabValue) for segment in seg.SegmentSequence}) == 3
     (scheme,) = seg.CodingSchemeIdentificationSequence
     assert scheme.CodingSchemeDesignator == "99WMHNODE"
     assert "RESEARCH USE ONLY" in seg.ContentDescription
@@ -186,7 +186,7 @@ def test_regions_say_what_they_are(make: Make) -> None:
 def test_what_one_segment_says_does_not_reach_another_object(make: Make) -> None:
     """A modifier of the regions is not in the SEG of the whole, whichever was built first: codes are shared."""
     made = make()
-    assert not [one for one in made.read_back(ObjectKind.SEG).iterall() if "Modifier" in one.keyword]
+    assert not [element for element in made.read_back(ObjectKind.SEG).iterall() if "Modifier" in element.keyword]
 
 
 @pytest.mark.parametrize("case", SOME, ids=str)
@@ -212,13 +212,13 @@ def test_a_report_about_labels_measures_what_they_show(make: Make) -> None:
     assert shared > 0
     voxel_ml = series.volume().voxel_volume_ml
     whole_ml = segmentation.regions.ventricle_volume_ml
-    for one in made.objects:
-        if one.kind is not ObjectKind.SR:
+    for obj in made.objects:
+        if obj.kind is not ObjectKind.SR:
             continue
-        report = highdicom.sr.Comprehensive3DSR.from_dataset(pydicom.dcmread(BytesIO(part10_bytes(one.dataset))))
+        report = highdicom.sr.Comprehensive3DSR.from_dataset(pydicom.dcmread(BytesIO(part10_bytes(obj.dataset))))
         group = report.content.get_volumetric_roi_measurement_groups()[3]
         (volume,) = group.get_measurements()
-        labelled = one.form.encoding == "labelmap"
+        labelled = obj.form.encoding == "labelmap"
         assert volume.value == pytest.approx(whole_ml - shared * voxel_ml if labelled else whole_ml, abs=0.0051)
-        said = [item.value for item in one.dataset.iterall() if item.keyword == "TextValue"]
+        said = [item.value for item in obj.dataset.iterall() if item.keyword == "TextValue"]
         assert any(f"{shared} voxels are ventricle as well" in text for text in said) == labelled

@@ -235,7 +235,7 @@ def test_the_same_series_again_gives_no_new_job(setting: Setting, series: list[P
     setting.receive(series)
     (job,) = setting.after(3)
     setting.receive(series)
-    assert [one.id for one in setting.after(61)] == [job.id]
+    assert [job.id for job in setting.after(61)] == [job.id]
 
 
 def test_a_resend_with_other_bytes_is_waited_for_and_not_analysed_twice(
@@ -246,7 +246,7 @@ def test_a_resend_with_other_bytes_is_waited_for_and_not_analysed_twice(
     (job,) = setting.after(3)
     setting.receive([_changed(series[3], tmp_path / "changed", AccessionNumber="7")])
     assert len(setting.inbox.open_series()) == 1
-    assert [one.id for one in setting.after(61)] == [job.id]
+    assert [job.id for job in setting.after(61)] == [job.id]
     assert setting.inbox.open_series() == []
 
 
@@ -375,7 +375,9 @@ def test_a_damaged_slice_is_replaced_by_its_resend(setting: Setting, series: lis
     second = setting.after(61)[-1]
     assert second.predecessor_id == first.id
     chosen = analysed_instances(setting.inbox.instances_of(second.series_instance_uid), setting.storage)
-    assert {one.sha256 for one in chosen} == {hashlib.sha256(file.read_bytes()).hexdigest() for file in series}
+    assert {instance.sha256 for instance in chosen} == {
+        hashlib.sha256(file.read_bytes()).hexdigest() for file in series
+    }
     assert second.instances_digest == digest_of(chosen)
 
 
@@ -385,9 +387,9 @@ def test_the_whole_series_again_retries_a_failed_job(setting: Setting, series: l
     (job,) = setting.after(61)
     setting.jobs.claim("worker", 60)
     setting.jobs.fail(job.id, "worker", "no memory")
-    assert [one.state for one in setting.after(61)] == ["failed"]
+    assert [job.state for job in setting.after(61)] == ["failed"]
     setting.receive(series)
-    assert [(one.id, one.state) for one in setting.after(1)] == [(job.id, "queued")]
+    assert [(job.id, job.state) for job in setting.after(1)] == [(job.id, "queued")]
 
 
 def test_our_own_results_come_back(setting: Setting, series: list[Path], tmp_path: Path) -> None:
@@ -402,7 +404,7 @@ def test_our_own_results_come_back(setting: Setting, series: list[Path], tmp_pat
 
 
 def test_a_segmentation_is_feedback(setting: Setting, series: list[Path], tmp_path: Path) -> None:
-    """It makes no job and is not rejected: it is entered once, whoever made it and whatever is in it, and its file is
+    """It makes no job and is not rejected: it is entered once, whatever its maker and content, and its file is
     not opened here."""
     (ours,) = _results(series, tmp_path / "result", "seg")
     setting.receive([ours])
@@ -427,7 +429,7 @@ def test_a_segmentation_in_the_series_of_its_images(setting: Setting, series: li
     uid = str(pydicom.dcmread(series[0]).SeriesInstanceUID)
     setting.receive([*series, _changed(ours, tmp_path / "theirs", SeriesInstanceUID=uid)])
     assert len(setting.after(61)) == 1
-    assert [one.series_instance_uid for one in setting.feedback.list()] == [uid]
+    assert [instance.series_instance_uid for instance in setting.feedback.list()] == [uid]
     assert setting.inbox.open_series() == []
 
 
@@ -457,12 +459,12 @@ def test_a_resend_by_other_bytes_replaces_a_damaged_file(setting: Setting, serie
     instances = setting.inbox.instances_of(str(pydicom.dcmread(series[0]).SeriesInstanceUID))
     stored = tmp_path / hashlib.sha256(series[3].read_bytes()).hexdigest()
     rotten = bytearray(stored.read_bytes())
-    assert stored.name in {one.sha256 for one in analysed_instances(instances, tmp_path)}
+    assert stored.name in {instance.sha256 for instance in analysed_instances(instances, tmp_path)}
     rotten[-1000] ^= 0x10
     stored.write_bytes(rotten)
     chosen = analysed_instances(instances, tmp_path)
     assert len(chosen) == len(series)
-    assert stored.name not in {one.sha256 for one in chosen}
+    assert stored.name not in {instance.sha256 for instance in chosen}
 
 
 HOURS_AND_DAYS = [3600.0, -3600.0, 3 * 86_400.0, -3 * 86_400.0]
@@ -567,8 +569,8 @@ def test_the_same_images_for_another_patient_are_a_correction(
     assert (jobs[0].state, jobs[0].code) in {("cancelled", "patient_corrected"), ("cancelled", "superseded")}
     newest = jobs[-1]
     read = [
-        setting.storage / one.path
-        for one in analysed_instances(setting.inbox.instances_of(wrong.series_instance_uid), setting.storage)
+        setting.storage / instance.path
+        for instance in analysed_instances(setting.inbox.instances_of(wrong.series_instance_uid), setting.storage)
     ]
     assert newest.instances_digest == read_series(read).files_digest
     assert {pydicom.dcmread(file).PatientID for file in read} == {"RIGHT-2"}
@@ -622,7 +624,7 @@ def test_an_archive_that_touches_names_corrects_nothing(setting: Setting, series
     setting.receive(
         [_changed(file, tmp_path / "t", PatientName=name.upper() + "^^", PatientBirthDate="") for file in series]
     )
-    assert [one.id for one in setting.after(301)] == [job.id]
+    assert [job.id for job in setting.after(301)] == [job.id]
 
 
 def test_a_series_that_lacks_a_refused_object_waits(setting: Setting, series: list[Path], tmp_path: Path) -> None:
@@ -641,7 +643,7 @@ def test_a_series_that_lacks_a_refused_object_waits(setting: Setting, series: li
 
 
 def test_one_slice_series_are_answered_once(setting: Setting, series: list[Path], tmp_path: Path) -> None:
-    """Each slice a series of its own: one job for a worker, which counts the others."""
+    """Each slice its own series: one job for a worker, which counts the others."""
     files = [
         _changed(file, tmp_path / "own", SeriesInstanceUID=f"1.2.{number}", ImagesInAcquisition=None)
         for number, file in enumerate(series)

@@ -57,10 +57,10 @@ def test_each_kind_is_named(flair: list[Path], tmp_path: Path, lost: bool) -> No
         if lost:
             file.unlink()
     found = [examine_files(rows, tmp_path) for rows in by_series.values()]
-    assert {one.verdict.reason for one in found} == REASONS
-    assert {one.verdict.code for one in found} <= {"not_mr", "not_mr_image"}
-    assert all(one.looks_complete for one in found)
-    assert not any(one.verdict.accepted or one.own_results or one.damaged for one in found)
+    assert {examined.verdict.reason for examined in found} == REASONS
+    assert {examined.verdict.code for examined in found} <= {"not_mr", "not_mr_image"}
+    assert all(examined.looks_complete for examined in found)
+    assert not any(examined.verdict.accepted or examined.own_results or examined.damaged for examined in found)
 
 
 @pytest.mark.parametrize("keyword", ["SOPClassUID", "Modality", "Manufacturer", "ManufacturerModelName"])

@@ -78,7 +78,7 @@ def test_the_flair_frames_are_chosen(change: Callable[[Dataset], None], tmp_path
     ids=["temporal positions", "acquisitions", "stacks"],
 )
 def test_two_flair_volumes_in_one_instance_are_refused(change: Callable[[Dataset], None], tmp_path: Path) -> None:
-    """Two complete FLAIR volumes in one instance: nobody says which one to use."""
+    """Two complete FLAIR volumes in one instance: which one to use is unknown."""
     with pytest.raises(NotFlair) as caught:
         _twice(tmp_path, change)
     assert caught.value.code == "several_flair_volumes"

@@ -45,8 +45,8 @@ def corners(shape: tuple[int, int]) -> NDArray[np.bool_]:
 def test_more_bits_than_stated_are_read_as_they_look(tmp_path, bits, high):
     """Values that the stated bits do not hold wrap bright tissue to black: the pixels decide, with a flag."""
     series = phantom_series()
-    for one in series:
-        set_bits(one, bits, high=high)
+    for dataset in series:
+        set_bits(dataset, bits, high=high)
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, plain())
     assert "bits_contradict_pixels" in found.flags
@@ -55,8 +55,8 @@ def test_more_bits_than_stated_are_read_as_they_look(tmp_path, bits, high):
 def test_a_high_bit_below_the_stored_bits_is_read_as_it_looks(tmp_path):
     """HighBit has to be BitsStored - 1 (PS3.5 8.1.1); where it is less, the pixels decide."""
     series = phantom_series()
-    for one in series:
-        set_bits(one, 16, high=11)
+    for dataset in series:
+        set_bits(dataset, 16, high=11)
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, plain())
     assert "bits_contradict_pixels" in found.flags
@@ -65,11 +65,11 @@ def test_a_high_bit_below_the_stored_bits_is_read_as_it_looks(tmp_path):
 def test_twelve_signed_bits_with_nothing_above_keep_their_sign(tmp_path):
     """Upper bits that are zero in negative values contradict nothing: BitsStored says where the sign is."""
     series, wanted = phantom_series(), plain()
-    for one in series:
-        values = pixels(one) // 8 - 100
-        set_bits(one, 12, signed=True)
-        one.PixelData = (values & 0xFFF).astype(np.uint16).tobytes()
-        one.RescaleSlope, one.RescaleIntercept = "1", "100"
+    for dataset in series:
+        values = pixels(dataset) // 8 - 100
+        set_bits(dataset, 12, signed=True)
+        dataset.PixelData = (values & 0xFFF).astype(np.uint16).tobytes()
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1", "100"
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, wanted // 8)
     assert "bits_contradict_pixels" not in found.flags
@@ -79,10 +79,10 @@ def test_twelve_signed_bits_with_nothing_above_keep_their_sign(tmp_path):
 def test_a_wrong_sign_is_seen_in_the_pixels(tmp_path, states_signed):
     """Two's complement that is stated unsigned, or the reverse, turns air white or tissue black: the pixels decide."""
     series, wanted = phantom_series(), plain()
-    for one in series:
-        values = pixels(one) * 4 if states_signed else pixels(one) - 400
-        set_bits(one, 16, signed=states_signed)
-        one.PixelData = (values & 0xFFFF).astype(np.uint16).tobytes()
+    for dataset in series:
+        values = pixels(dataset) * 4 if states_signed else pixels(dataset) - 400
+        set_bits(dataset, 16, signed=states_signed)
+        dataset.PixelData = (values & 0xFFFF).astype(np.uint16).tobytes()
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, wanted * 4 if states_signed else wanted - 400)
     assert "bits_contradict_pixels" in found.flags
@@ -91,12 +91,12 @@ def test_a_wrong_sign_is_seen_in_the_pixels(tmp_path, states_signed):
 def test_overlays_in_the_high_bits_are_no_signal(tmp_path):
     """A graphic that the header declares in the pixels' high bits changes no intensity and needs no flag."""
     series, wanted = phantom_series(), plain()
-    for one in series:
-        set_bits(one, 14)
-        one.add_new(0x60000010, "US", 64)
-        one.add_new(0x60000100, "US", 16)
-        one.add_new(0x60000102, "US", 15)
-        one.PixelData = (pixels(one) | (np.eye(64, dtype=np.int64) << 15)).astype(np.uint16).tobytes()
+    for dataset in series:
+        set_bits(dataset, 14)
+        dataset.add_new(0x60000010, "US", 64)
+        dataset.add_new(0x60000100, "US", 16)
+        dataset.add_new(0x60000102, "US", 15)
+        dataset.PixelData = (pixels(dataset) | (np.eye(64, dtype=np.int64) << 15)).astype(np.uint16).tobytes()
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, wanted)
     assert "bits_contradict_pixels" not in found.flags
@@ -106,8 +106,8 @@ def test_overlays_in_the_high_bits_are_no_signal(tmp_path):
 def test_values_beyond_the_stated_largest_are_noted(tmp_path, largest):
     """Smallest and LargestImagePixelValue change nothing, and are named where they do not hold."""
     series = phantom_series()
-    for one in series:
-        one.LargestImagePixelValue = largest
+    for dataset in series:
+        dataset.LargestImagePixelValue = largest
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, plain())
     assert "value_range_contradicts" in found.flags
@@ -132,21 +132,21 @@ def test_padding_is_no_signal(tmp_path, value, signed, other_vr, inverted, limit
     if value in range(1, 14000) or (limit and value in range(-limit, 14000)):
         return  # values that the head has too
     outside = corners(wanted.shape[1:])
-    for number, one in enumerate(series):
-        stored = 13000 - pixels(one) if inverted else pixels(one)
+    for number, dataset in enumerate(series):
+        stored = 13000 - pixels(dataset) if inverted else pixels(dataset)
         stored[outside] = value if number % 2 else last
-        set_bits(one, 16, signed=signed)
-        one.PixelData = stored.astype(np.int16 if signed else np.uint16).tobytes()
+        set_bits(dataset, 16, signed=signed)
+        dataset.PixelData = stored.astype(np.int16 if signed else np.uint16).tobytes()
         vr = "SS" if signed != other_vr else "US"
-        one.add_new(
+        dataset.add_new(
             0x00280120, vr, value if vr == "SS" and value < 32768 else value & 0xFFFF if vr == "US" else value - 65536
         )
         if limit is not None:
-            one.add_new(
+            dataset.add_new(
                 0x00280121, vr, last if vr == "SS" and last < 32768 else last & 0xFFFF if vr == "US" else last - 65536
             )
         if inverted:
-            one.PhotometricInterpretation = "MONOCHROME1"
+            dataset.PhotometricInterpretation = "MONOCHROME1"
     found = read(series, tmp_path)
     inside = np.broadcast_to(~outside, wanted.shape) & (wanted > 100)
     difference = found.voxels[inside] - wanted[inside]
@@ -157,9 +157,9 @@ def test_padding_is_no_signal(tmp_path, value, signed, other_vr, inverted, limit
 def test_a_declaration_that_makes_everything_padding_is_not_used(tmp_path):
     """A range that covers the head leaves nothing: it is noted and not applied."""
     series = phantom_series()
-    for one in series:
-        one.add_new(0x00280120, "US", 0)
-        one.add_new(0x00280121, "US", 65535)
+    for dataset in series:
+        dataset.add_new(0x00280120, "US", 0)
+        dataset.add_new(0x00280121, "US", 65535)
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, plain())
     assert "padding_contradicts_pixels" in found.flags
@@ -179,9 +179,9 @@ def _announced(one: Dataset, _number: int) -> None:
 def test_a_copied_spacing_loses_no_slice(tmp_path, spacing: str, shows: Callable[[Dataset, int], None]):
     """A reformat copies SpacingBetweenSlices of its source: numbers without a hole show that nothing is lost."""
     series = phantom_series()
-    for number, one in enumerate(series, start=1):
-        one.SliceThickness, one.SpacingBetweenSlices = "1", spacing
-        shows(one, number)
+    for number, dataset in enumerate(series, start=1):
+        dataset.SliceThickness, dataset.SpacingBetweenSlices = "1", spacing
+        shows(dataset, number)
     found = read(series, tmp_path)
     assert found.spacing_mm[0] == pytest.approx(8.0)
     assert "spacing_contradicts_positions" in found.flags
@@ -190,8 +190,8 @@ def test_a_copied_spacing_loses_no_slice(tmp_path, spacing: str, shows: Callable
 def test_a_lost_package_is_still_seen(tmp_path):
     """Every other slice lost: InstanceNumbers have holes, and the reason names SpacingBetweenSlices."""
     series = phantom_series()
-    for number, one in enumerate(series, start=1):
-        one.InstanceNumber, one.SliceThickness, one.SpacingBetweenSlices = 2 * number, "4", "4"
+    for number, dataset in enumerate(series, start=1):
+        dataset.InstanceNumber, dataset.SliceThickness, dataset.SpacingBetweenSlices = 2 * number, "4", "4"
     with pytest.raises(IncompleteSeries, match=r"SpacingBetweenSlices is 4\.00 mm.*8\.00 mm apart: 9 slices"):
         read(series, tmp_path)
 
@@ -200,8 +200,8 @@ def test_a_lost_package_is_still_seen(tmp_path):
 def test_a_negative_spacing_is_a_distance(tmp_path, negative):
     """The sign of SpacingBetweenSlices says a direction (PS3.3 C.7.6.2.1.3 gives none): nothing to note."""
     series = phantom_series()
-    for one in series:
-        one.SpacingBetweenSlices = negative
+    for dataset in series:
+        dataset.SpacingBetweenSlices = negative
     assert "spacing_contradicts_positions" not in read(series, tmp_path).flags
 
 
@@ -211,8 +211,8 @@ def test_a_negative_spacing_is_a_distance(tmp_path, negative):
 def test_sizes_that_do_not_fit_the_pixel_data_are_refused_by_name(tmp_path, rows, columns, code):
     """Rows x Columns that describe another image than PixelData holds: the reason names both."""
     series = phantom_series()
-    for one in series:
-        one.Rows, one.Columns = rows, columns
+    for dataset in series:
+        dataset.Rows, dataset.Columns = rows, columns
     with pytest.raises(UnreadableObject, match=r"Rows x Columns x NumberOfFrames.*PixelData has 8192") as caught:
         read(series, tmp_path)
     assert caught.value.code == code
@@ -245,8 +245,8 @@ def test_masks_label_maps_and_colour_maps_are_no_scan(tmp_path, values):
     """Pixels that have a few values in flat patches are refused, whatever the header calls them."""
     series = phantom_series()
     levels = np.quantile(plain(), np.linspace(0.5, 1, len(values) + 1)[1:-1])
-    for one in series:
-        one.PixelData = np.array(values)[np.digitize(pixels(one), levels)].astype(np.uint16).tobytes()
+    for dataset in series:
+        dataset.PixelData = np.array(values)[np.digitize(pixels(dataset), levels)].astype(np.uint16).tobytes()
     with pytest.raises(NotFlair, match="no scan") as caught:
         require_scan(read(series, tmp_path).voxels)
     assert caught.value.code == "not_a_scan"

@@ -93,7 +93,7 @@ def test_files_that_are_no_dicom(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """A path without a file is refused, and its name is not told."""
+    """A path without a file is refused, and its name is not shown."""
     with pytest.raises(UnreadableObject) as caught:
         read_header(tmp_path / "DOE^JANE.dcm")
     assert "DOE" not in str(caught.value)

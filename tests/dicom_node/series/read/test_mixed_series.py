@@ -16,7 +16,7 @@ from dicom_node.series.read.series import read_series
 
 
 def _copy(path: Path, name: str, change: Callable[[pydicom.FileDataset], None]) -> Path:
-    """A changed copy of an instance under a UID of its own."""
+    """A changed copy of an instance under its own UID."""
     instance = pydicom.dcmread(path)
     instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = generate_uid(
         entropy_srcs=[name, path.name]
@@ -79,7 +79,7 @@ def test_file_names_decide_nothing(tmp_path: Path) -> None:
         assert again.frames == first.frames
         np.testing.assert_array_equal(again.affine, first.affine)
         np.testing.assert_array_equal(again.voxels, first.voxels)
-        assert [one.to_json() for one in again.headers] == [one.to_json() for one in first.headers]
+        assert [header.to_json() for header in again.headers] == [header.to_json() for header in first.headers]
 
 
 def test_two_different_images_at_one_place_are_refused(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_the_flair_among_two_echoes_is_chosen(tmp_path: Path) -> None:
 
 
 def test_two_repetitions_are_refused(tmp_path: Path) -> None:
-    """Two complete FLAIR volumes in one series: nobody says which one to use."""
+    """Two complete FLAIR volumes in one series: which one to use is unknown."""
     files = write_scan(small_scan(), tmp_path)
 
     def second(instance: pydicom.FileDataset) -> None:
@@ -327,7 +327,7 @@ def test_patients_without_ids_are_told_apart_by_name(tmp_path: Path) -> None:
 
 
 def test_two_patients_in_two_studies_are_two_patients(tmp_path: Path) -> None:
-    """Nobody's series is known as such whatever else is wrong with it: several studies would be answered about."""
+    """A series without a patient is recognised whatever else is wrong, or several studies would get a report."""
     files = write_scan(small_scan(), tmp_path, patient_id="P-1")
 
     def other(instance: pydicom.FileDataset) -> None:

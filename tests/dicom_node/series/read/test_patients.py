@@ -34,8 +34,8 @@ def _header(sop_class: str = MRImageStorage, **elements: str) -> Dataset:
     ],
 )
 def test_one_patient(headers: list[dict[str, str]]) -> None:
-    """What is left out, or written in another way, makes no second patient; a raw object without ID is nobody."""
-    require_one_patient([_header(**one) for one in headers])
+    """What is left out, or written in another way, makes no second patient; a raw object without ID names none."""
+    require_one_patient([_header(**header) for header in headers])
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,6 @@ def test_one_patient(headers: list[dict[str, str]]) -> None:
 def test_several_patients(headers: list[dict[str, str]]) -> None:
     """Two identifiers, issuers, names or birth dates are two patients; the reason states none of them."""
     with pytest.raises(UnreadableObject) as caught:
-        require_one_patient([_header(**one) for one in headers])
+        require_one_patient([_header(**header) for header in headers])
     assert caught.value.code == "several_patients"
     assert "SECRET" not in caught.value.reason and "1950" not in caught.value.reason

@@ -106,8 +106,8 @@ def test_the_refusal_report_is_filed_under_an_images_patient(tmp_path: Path) -> 
     raw = [_changed(files[0], f"raw{index}", SOPClassUID=RawDataStorage, PatientID="") for index in range(9)]
     corrected = _changed(files[2], "corrected", PatientID="P-2")
     uid = pydicom.dcmread(files[0]).SeriesInstanceUID
-    instances = [*(replace(one, sop_class_uid=RawDataStorage) for one in rows(raw)), *rows(files)]
-    instances = [replace(one, series_instance_uid=uid) for one in instances]
+    instances = [*(replace(row, sop_class_uid=RawDataStorage) for row in rows(raw)), *rows(files)]
+    instances = [replace(instance, series_instance_uid=uid) for instance in instances]
     header = first_header(instances, tmp_path)
     assert (header.PatientID, header.SOPClassUID) == ("P-1", MRImageStorage)
     copy = replace(rows([corrected])[0], sop_instance_uid=rows(files)[2].sop_instance_uid, is_conflict=True)
@@ -116,7 +116,7 @@ def test_the_refusal_report_is_filed_under_an_images_patient(tmp_path: Path) -> 
 
 
 def _changed(path: Path, name: str, **elements: str) -> Path:
-    """A copy under a UID of its own, without pixels where it is no image."""
+    """A copy under its own UID, without pixels where it is no image."""
     instance = pydicom.dcmread(path)
     instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=[name])
     for keyword, value in elements.items():

@@ -1,4 +1,4 @@
-"""The same objects are the same series, whoever stored them."""
+"""The same objects are the same series, whichever program stored them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def test_a_folder_and_our_storage_hold_the_same_instances(tmp_path):
     files = save_series(series, tmp_path / "folder")
     (tmp_path / "storage").mkdir()
     stored = []
-    for one, file in zip(series, files, strict=True):
+    for dataset, file in zip(series, files, strict=True):
         raw = file.read_bytes()
         data_set = raw[144 + int.from_bytes(raw[140:144], "little") :]
         stored.append(tmp_path / "storage" / file.name)
         stored[-1].write_bytes(
-            file_header(one.SOPClassUID, one.SOPInstanceUID, one.file_meta.TransferSyntaxUID) + data_set
+            file_header(dataset.SOPClassUID, dataset.SOPInstanceUID, dataset.file_meta.TransferSyntaxUID) + data_set
         )
     offline, served, both = read_series(files), read_series(stored), read_series([*files, *stored])
     assert offline.instances_digest == served.instances_digest == both.instances_digest

@@ -50,10 +50,10 @@ def test_headers_of_vendors_come_through(series: FlairSeries) -> None:
         header.to_json(suppress_invalid_tags=True)  # looks at every element
         (back,) = _there_and_back(replace(series, headers=(header,))).headers
         untouched = read_header(path)
-        for one in (back, untouched):
-            one.remove_private_tags()  # in Implicit VR nobody knows what a private element is
-            for group_length in [element.tag for element in one if element.tag.element == 0]:
-                del one[group_length]  # retired: no writer keeps them
+        for dataset in (back, untouched):
+            dataset.remove_private_tags()  # in Implicit VR the type of a private element is unknown
+            for group_length in [element.tag for element in dataset if element.tag.element == 0]:
+                del dataset[group_length]  # retired: no writer keeps them
         assert back.to_json(suppress_invalid_tags=True) == untouched.to_json(suppress_invalid_tags=True), path.name
         count += 1
     assert count > 10

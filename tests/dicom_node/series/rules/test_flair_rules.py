@@ -115,7 +115,7 @@ def test_flair_as_vendors_name_it_is_accepted(elements: dict[str, object]) -> No
         ("short_inversion", {"SeriesDescription": "AX FLAIR", "InversionTime": "860"}),
         ("short_inversion", {"SeriesDescription": "t2_tirm_cor", "InversionTime": "160"}),
         ("not_flair", {"SeriesDescription": "t2_tse_tra"}),
-        ("not_flair", {"SeriesDescription": "t2_tirm_cor"}),  # FLAIR or STIR: without inversion time nobody knows
+        ("not_flair", {"SeriesDescription": "t2_tirm_cor"}),  # FLAIR or STIR: unknown without inversion time
         ("not_flair", {"InversionTime": "2400", "ScanningSequence": ["GR"], "RepetitionTime": "5000"}),
         ("not_flair", {"InversionTime": "2400", "EchoTime": "65", "RepetitionTime": "9000"}),
     ],

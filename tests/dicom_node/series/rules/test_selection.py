@@ -16,19 +16,19 @@ from dicom_node.series.rules.selection import Selection, select_series
 
 def another(uid: str, study: str | None = None, **elements: object) -> list[Dataset]:
     series = phantom_series()
-    for number, one in enumerate(series):
-        one.SeriesInstanceUID, one.SOPInstanceUID = uid, f"{uid}.{number}"
-        one.StudyInstanceUID = study or one.StudyInstanceUID
+    for number, dataset in enumerate(series):
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = uid, f"{uid}.{number}"
+        dataset.StudyInstanceUID = study or dataset.StudyInstanceUID
         for keyword, value in elements.items():
-            setattr(one, keyword, value)
+            setattr(dataset, keyword, value)
     return series
 
 
 def sagittal(uid: str) -> list[Dataset]:
     series = another(uid, SeriesDescription="SAG FLAIR 3D", SeriesNumber=3, MRAcquisitionType="3D")
-    for number, one in enumerate(series):
-        one.ImageOrientationPatient = ["0", "1", "0", "0", "0", "-1"]
-        one.ImagePositionPatient = [str(-40 + 8 * number), "-113", "113"]
+    for number, dataset in enumerate(series):
+        dataset.ImageOrientationPatient = ["0", "1", "0", "0", "0", "-1"]
+        dataset.ImagePositionPatient = [str(-40 + 8 * number), "-113", "113"]
     return series
 
 
@@ -48,7 +48,7 @@ def select(tmp_path: Path, *many: list[Dataset]) -> Selection:
         lambda uid: another(uid, ContrastBolusAgent="agent"),
         lambda uid: another(uid)[:-1],
         lambda uid: another(uid)[:4],
-        lambda uid: [one for number, one in enumerate(another(uid)) if number != 5],
+        lambda uid: [chosen for number, chosen in enumerate(another(uid)) if number != 5],
         lambda uid: another(uid, SeriesNumber=2),
     ],
     ids=["sagittal", "derived", "mpr", "3d", "contrast", "shorter", "few", "gap", "earlier"],
@@ -57,7 +57,7 @@ def select(tmp_path: Path, *many: list[Dataset]) -> Selection:
 def test_the_better_of_two_is_analysed_and_the_other_is_named(tmp_path, worse: Callable[[str], list[Dataset]], uids):
     """By a stated order, whatever the UIDs; the one that is left out is named with description, plane and slices."""
     selection = select(tmp_path, another(uids[0], SeriesNumber=7, SeriesDescription="AX FLAIR"), worse(uids[1]))
-    assert [one.series_instance_uid for one in selection.chosen] == [uids[0]]
+    assert [chosen.series_instance_uid for chosen in selection.chosen] == [uids[0]]
     (skipped,) = selection.skipped
     assert uids[1] in skipped.series
     assert '"AX FLAIR", series 7, axial, 10 slices' in skipped.better
@@ -66,15 +66,15 @@ def test_the_better_of_two_is_analysed_and_the_other_is_named(tmp_path, worse: C
 def test_each_study_has_its_series(tmp_path):
     """Series of two studies are both analysed."""
     selection = select(tmp_path, another("1.2.1", "1.3.1"), another("1.2.2", "1.3.2"))
-    assert {one.series_instance_uid for one in selection.chosen} == {"1.2.1", "1.2.2"}
+    assert {chosen.series_instance_uid for chosen in selection.chosen} == {"1.2.1", "1.2.2"}
     assert selection.skipped == ()
 
 
 def test_slices_that_are_series_of_their_own_are_said_once(tmp_path):
     """One reason in place of ten."""
     series = phantom_series()
-    for number, one in enumerate(series):
-        one.SeriesInstanceUID = f"1.2.{number}"
+    for number, dataset in enumerate(series):
+        dataset.SeriesInstanceUID = f"1.2.{number}"
     with pytest.raises(IncompleteSeries, match="10 FLAIR series of one study have one image each") as caught:
         select(tmp_path, series)
     assert caught.value.code == "slice_per_series"

@@ -65,8 +65,8 @@ def test_a_lost_node_is_made_again(kind: str, tmp_path: Path, request: pytest.Fi
         assert rows_of(database) == rows
         assert JobTable(database).get(gone.id).purged_at is not None
         assert JobTable(database).get(done.id).state == "done"
-    for one in manifest.files:
-        assert (again / one.path).read_bytes() == (node.storage / one.path).read_bytes()
+    for file in manifest.files:
+        assert (again / file.path).read_bytes() == (node.storage / file.path).read_bytes()
     assert deliveries_are_held(again)
     assert release_deliveries(again) and not deliveries_are_held(again)
 

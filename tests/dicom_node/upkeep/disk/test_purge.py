@@ -35,7 +35,7 @@ def node(tmp_path: Path) -> Iterator[SmallNode]:
 
 
 def images_of(node: SmallNode, job: Job) -> list[bool]:
-    return [(node.storage / one.path).exists() for one in node.inbox.instances_of(job.series_instance_uid)]
+    return [(node.storage / instance.path).exists() for instance in node.inbox.instances_of(job.series_instance_uid)]
 
 
 def result_of(node: SmallNode, job: Job) -> bool:
@@ -81,7 +81,7 @@ def test_each_kind_goes_when_its_days_are_over(node: SmallNode) -> None:
     assert all(images_of(node, waits)) and result_of(node, here) and all(images_of(node, unseen))
     assert node.jobs.get(done.id).purged_at is not None
     assert node.jobs.events(done.id)[-1].what == "files removed"
-    assert {one.why: one.series for one in node.retention.kept(node.clock.now)} == {
+    assert {entry.why: entry.series for entry in node.retention.kept(node.clock.now)} == {
         Kept.NOT_PROVEN: 1, Kept.NOT_ACKNOWLEDGED: 1,
     }  # fmt: skip
 

@@ -62,7 +62,7 @@ def test_one_slice_does_not_move_another() -> None:
 
 
 def test_it_stands_where_an_ensemble_does() -> None:
-    """One member of zeros and ones, an identity of its own, no ventricles; another size is refused."""
+    """One member of zeros and ones, its own identity, no ventricles; another size is refused."""
     method = ThresholdMethod(PreprocessingSettings(size=SIZE))
     heard: list[tuple[int, int]] = []
     members = method.predict(preprocess(_head(), method.preprocessing).images, lambda *at: heard.append(at))

@@ -43,14 +43,17 @@ def evaluations() -> tuple[Evaluation, ...]:
 def comparison(evaluations: tuple[Evaluation, ...]) -> Comparison:
     """Of the three, the last a baseline."""
     labels = ("five members", "one member", "plain threshold")
-    entries = [Entry(label, label.startswith("plain"), one) for label, one in zip(labels, evaluations, strict=True)]
+    entries = [
+        Entry(label, label.startswith("plain"), evaluation)
+        for label, evaluation in zip(labels, evaluations, strict=True)
+    ]
     return assemble(entries, AT, ["A note."])
 
 
 def test_values_stand_side_by_side(comparison: Comparison, evaluations: tuple[Evaluation, ...]) -> None:
     """Each case has a value of each contender, in their order; the volume's error is |automatic - manual|."""
-    assert [one.key for one in comparison.contenders] == ["A", "B", "C"]
-    assert [one.baseline for one in comparison.contenders] == [False, False, True]
+    assert [contender.key for contender in comparison.contenders] == ["A", "B", "C"]
+    assert [contender.baseline for contender in comparison.contenders] == [False, False, True]
     for place, case in enumerate(comparison.cases):
         assert case.values["dsc"] == tuple(each.cases[place].dsc for each in evaluations)
         assert case.values["volume_error_ml"][1] == pytest.approx(2.0)
@@ -111,7 +114,12 @@ def test_an_earlier_comparison_stands_beside_what_is_new(
     new = _worse(evaluations[0], 0.2).model_copy(update={"model": changed})
     turned = comparison.model_copy(update={"cases": comparison.cases[::-1]})
     found = assemble([Entry("new", False, new)], AT, earlier=turned)
-    assert [one.label for one in found.contenders] == ["new", "five members", "one member", "plain threshold"]
+    assert [contender.label for contender in found.contenders] == [
+        "new",
+        "five members",
+        "one member",
+        "plain threshold",
+    ]
     for case, before in zip(found.cases, comparison.cases, strict=True):
         assert case.values["dsc"][1:] == before.values["dsc"]
     assert found.measure("dsc").summaries[3].mean == pytest.approx(comparison.measure("dsc").summaries[2].mean)
@@ -119,7 +127,7 @@ def test_an_earlier_comparison_stands_beside_what_is_new(
     assert found.notes[-1] == "B, C, D: scored on these cases on 2026-01-02, and not run again."
     assert {row["contender"] for row in csv.DictReader(io.StringIO(comparison_csv(found, [new])))} == {"A"}
     again = assemble([Entry("again", False, evaluations[0]), Entry("new", False, new)], AT, earlier=comparison)
-    assert [one.label for one in again.contenders].count("five members") == 0
+    assert [contender.label for contender in again.contenders].count("five members") == 0
 
 
 @pytest.mark.parametrize(

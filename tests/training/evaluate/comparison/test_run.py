@@ -23,7 +23,7 @@ Told = Callable[..., ModelBundle]
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
-    """A bundle that says on whom it was trained, and whom each member never saw."""
+    """A bundle that names its training patients, and those that each member never saw."""
     bundle = tiny_model(tmp_path_factory.mktemp("model"))
 
     def say(patients: tuple[str, ...], held_out: tuple[tuple[str, ...], ...]) -> ModelBundle:
@@ -42,17 +42,17 @@ def test_baselines_beside_a_bundle(tmp_path: Path) -> None:
         *(baseline_candidate(n, bundle, "openvino") for n in ("one-member", "threshold")),
     ]
     comparison, evaluations = compare_candidates(candidates, CASES, lambda label, *_: heard.append(label))
-    assert [one.model.members for one in comparison.contenders] == [2, 1, 1]
-    assert [one.label for one in comparison.contenders] == list(dict.fromkeys(heard))
+    assert [contender.model.members for contender in comparison.contenders] == [2, 1, 1]
+    assert [contender.label for contender in comparison.contenders] == list(dict.fromkeys(heard))
     assert comparison.contenders[2].model.runtime == "numpy"
-    assert len({one.model.digest for one in comparison.contenders}) == 3
+    assert len({contender.model.digest for contender in comparison.contenders}) == 3
     assert [[row.case for row in each.cases] for each in evaluations] == [["a", "b", "c"]] * 3
     assert "does not say on which patients" in comparison.contenders[0].note
     assert comparison.contenders[2].note == ""
 
 
 def test_only_cases_that_all_may_be_scored_on(told: Told) -> None:
-    """With unseen members only, a patient whom one contender knows with every member is left out, by name."""
+    """With unseen members only, a patient that every member of a contender knows is left out, by name."""
     knows_a = bundle_candidate(told(("a", "b"), (("b",), ())), "openvino")
     comparison, _ = compare_candidates(
         [knows_a, baseline_candidate("threshold", told((), ((), ())))], CASES, unseen_members=True
@@ -62,7 +62,7 @@ def test_only_cases_that_all_may_be_scored_on(told: Told) -> None:
 
 
 def test_nothing_left_to_score(told: Told, tmp_path: Path) -> None:
-    """No common case, or a bundle that names nobody: an error in words, before any network runs."""
+    """No common case, or a bundle that names no patients: a clear error, before any network runs."""
 
     def refuse() -> Candidate:
         raise AssertionError("opened")
@@ -104,4 +104,6 @@ def test_a_candidate_has_the_digest_that_it_is_listed_by(tmp_path: Path) -> None
     bundle = tiny_model(tmp_path)
     candidates = [bundle_candidate(bundle, "openvino"), baseline_candidate("threshold", bundle)]
     comparison, _ = compare_candidates(candidates, CASES)
-    assert [one.digest for one in candidates] == [one.model.digest for one in comparison.contenders]
+    assert [candidate.digest for candidate in candidates] == [
+        contender.model.digest for contender in comparison.contenders
+    ]
