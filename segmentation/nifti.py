@@ -107,8 +107,8 @@ def read_flair_nifti(path: Path) -> tuple[FlairVolume, NiftiGrid]:
     data, grid = _read(path)
     if not any(form is not None and form.code > 0 for form in (grid.qform, grid.sform)):
         raise BadVolume(
-            f"{path.name}: qform_code and sform_code are 0, so that nothing says which axis runs from feet to head, "
-            "nor which side is left; convert the DICOM again (dcm2niix), or set the transform and its code"
+            f"{path.name}: qform_code and sform_code are 0, so the direction from feet to head and the left "
+            "side are unknown; convert the DICOM again (dcm2niix), or set the transform and its code"
         )
     return FlairVolume(grid.to_axial(data.astype(np.float32)), grid.spacing_mm), grid
 

@@ -60,10 +60,10 @@ def test(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Call a destination and say what it does not take: the object classes and transfer syntaxes of the newest result
-    set that goes there (before the first: of its profile), and the proof that it promises. Nothing is sent.
+    """Call a destination and list what it does not accept of the object classes and transfer syntaxes of its newest
+    result set (before the first: of its profile), and the proof that it promises. Nothing is sent.
 
-    Exit code 1: it does not answer, or does not take everything.
+    Exit code 1: it does not answer, or does not accept everything.
     """
     settings = settings_or_exit(config)
     destination = settings.destination(name)

@@ -55,7 +55,8 @@ class _Opened:
 @app.command("list")
 def list_feedback(
     everything: Annotated[
-        bool, typer.Option("--all", help="Also superseded corrections, and the node's own results that came back.")
+        bool,
+        typer.Option("--all", help="Also list superseded corrections, and the node's own results that were sent back."),
     ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many, newest first.")] = 50,
     config: ConfigOption = None,

@@ -158,7 +158,7 @@ def explain(
 
 @app.command()
 def retry(job_ids: JobIds, by: ByOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Try jobs again that failed, were cancelled or rejected; a result that is there already is only sent."""
+    """Try jobs again that failed, were cancelled or rejected; an existing result is only sent again."""
     _act(lambda tables, job_id: tables.jobs.retry(job_id, by or account()), job_ids, config, as_json)
 
 

@@ -74,7 +74,7 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
 
 @app.command()
 def show(what: What, config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """Show a model: its manifest, what its card says first, its evaluation, and when it was live."""
+    """Show a model: its manifest, the beginning of its model card, its evaluation, and when it was live."""
     with open_registry(config) as registry:
         model = registry.table.find(what)
         promotions, live = registry.table.promotions(model.digest), registry.table.live_digest()

@@ -47,7 +47,7 @@ def withdraw(
     patient_safety: Annotated[
         bool, typer.Option("--patient-safety", help="They must not be seen any more (113037), not only bad (113001).")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which jobs and destinations.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list the affected jobs and destinations.")] = False,
     by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -64,7 +64,7 @@ def withdraw(
         complain(f"--model: expected 8 to 64 hexadecimal digits (`wmh-node models list`), got {model!r}")
         raise typer.Exit(ExitCode.USAGE)
     if not reason.strip():
-        complain("--reason: expected words, got none")
+        complain("--reason: expected a text, got none")
         raise typer.Exit(ExitCode.USAGE)
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:

@@ -69,7 +69,7 @@ def train(
     patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
     start: Annotated[
         Path | None,
-        typer.Option("--start", help="Run or bundle to go on from, in place of the preset's stages before."),
+        typer.Option("--start", help="Run or bundle to continue from, instead of the preset's earlier stages."),
     ] = None,
     synthetic: Annotated[
         list[Path] | None,
@@ -81,7 +81,9 @@ def train(
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
     only_members: Annotated[
         str | None,
-        typer.Option("--only-members", help="Train only these now, for example 0,2; others elsewhere or later."),
+        typer.Option(
+            "--only-members", help="Train only these members now, for example 0,2; the others elsewhere or later."
+        ),
     ] = None,
     stop_after: Annotated[
         int | None,

@@ -112,7 +112,7 @@ class Prover:
             with self._paused.sending_to(delivery.destination):
                 self._prove(delivery)
         except (LeaseLost, UnknownRow):
-            log.info("the proof came another way", delivery=delivery.id, job=delivery.job_id)
+            log.info("proven in another way meanwhile", delivery=delivery.id, job=delivery.job_id)
         return True
 
     def _prove(self, delivery: Delivery) -> None:

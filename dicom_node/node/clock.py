@@ -59,7 +59,7 @@ class ClockWatch:
                 return 0.0
             self._stepped_at = still
         log.warning(
-            "the machine's clock was set: waits go on as if it had not been",
+            "the machine's clock was changed: waiting times are not affected",
             seconds=round(step),
             direction="forward" if step > 0 else "back",
         )

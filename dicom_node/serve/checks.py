@@ -166,14 +166,14 @@ def _storage(settings: Settings) -> Check:
         words = f"{storage}: {error.strerror}: mount it, or correct WMH_NODE_STORAGE"
         return Check("storage", Level.CRITICAL, words)
     if found.f_flag & os.ST_RDONLY:
-        return Check("storage", Level.CRITICAL, f"{storage} is mounted read-only: look at the disk, mount it again")
+        return Check("storage", Level.CRITICAL, f"{storage} is mounted read-only: check the disk, then mount it again")
     free = found.f_bavail * found.f_frsize
     words = f"{free / 1e9:.1f} GB free in {storage}"
     use = DiskUse.of(storage)
     if use.bytes_until(settings.disk_full, settings.reserve_bytes) <= 0:
-        return Check("storage", Level.CRITICAL, f"{words}: the node refuses images, make room")
+        return Check("storage", Level.CRITICAL, f"{words}: the node refuses images; free disk space")
     if free < max(_LOW_BYTES, 2 * settings.reserve_bytes) or use.percent > settings.disk_high:
-        return Check("storage", Level.WARNING, f"{words}, {use.percent:.0f} % used: make room; {_CLEAN}")
+        return Check("storage", Level.WARNING, f"{words}, {use.percent:.0f} % used: free disk space; {_CLEAN}")
     return Check("storage", Level.OK, words)
 
 
@@ -200,7 +200,7 @@ def _queue(found: Overview) -> Check:
     queued = counts.get(JobState.QUEUED)
     if queued is not None and found.at - queued.oldest_at > _OLD_QUEUE:
         waits = _duration(found.at - queued.oldest_at)
-        return Check("jobs", Level.WARNING, f"{words}; the oldest has waited for {waits}: is the worker well?")
+        return Check("jobs", Level.WARNING, f"{words}; the oldest has waited for {waits}: is the worker running?")
     return Check("jobs", Level.OK, words)
 
 
@@ -243,7 +243,7 @@ def _backup(found: Overview, settings: Settings) -> Iterator[Check]:
         return
     words = _ago(found.last_backup_at, found.at, "none yet")
     if found.last_backup_at is None or found.at - found.last_backup_at > timedelta(days=settings.backup_days):
-        yield Check("last backup", Level.WARNING, f"{words}: run `wmh-node backup create`, or look at its timer")
+        yield Check("last backup", Level.WARNING, f"{words}: run `wmh-node backup create`, or check its timer")
     else:
         yield Check("last backup", Level.OK, words)
 

@@ -30,7 +30,7 @@ def only_node(storage: Path) -> Iterator[None]:
         except OSError as error:
             holder = lock.read().strip() or "another process"
             raise ConfigurationError(
-                f"another node serves STORAGE {storage} ({holder}): stop it, or give this one a folder of its own"
+                f"another node serves STORAGE {storage} ({holder}): stop it, or give this one its own folder"
             ) from error
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -31,7 +31,7 @@ _SETTLED_SECONDS: Final = 600.0
 def run_upkeep(settings: Settings, database: Database, stop: threading.Event, liveness: Liveness) -> None:
     """Remove files by the rules until `stop` is set."""
     if not settings.purge:
-        log.info("no file is removed by itself (PURGE=false)")
+        log.info("files are not removed automatically (PURGE=false)")
         return
     storage = settings.storage.absolute()
     purge = Purge(RetentionTable(database), storage, rules_of(settings), settings.disk_low)

@@ -57,8 +57,8 @@ def _written(storage: Path, job_id: int, held: Delivery, reason: str, now: datet
     files = [storage / file for file in held.files]
     if missing := [file.name for file in files if not file.exists()]:
         raise ResultError(
-            f"the result set of job {job_id} is no longer whole in the outbox ({', '.join(missing)} missing), so that "
-            f"no note can name its objects: delete them at {held.destination} by hand"
+            f"the result set of job {job_id} is incomplete in the outbox ({', '.join(missing)} missing), so no "
+            f"note can list its objects: delete them at {held.destination} manually"
         )
     note = build_withdrawal(files, reason, now, patient_safety=patient_safety)
     # Not a number: the numbered folders are result sets.

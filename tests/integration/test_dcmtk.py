@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.peer("dcmqrscp"), pytest.mark.peer("storescu"), pytest
 
 def test_storescu_in_dcmqrscp_out(tmp_path: Path) -> None:
     """A real FLAIR sent with storescu is found as SEG and SR in DCMTK's archive by C-FIND, and fetched by C-MOVE."""
-    files = series_from_nifti(shared_data("flair-wmh", "101228", "flair.nii.gz"), tmp_path / "series")
+    files = series_from_nifti(shared_data("flair-wmh", "101228", "flair.nii.gz"), tmp_path / "series", every=2)
     source = headers(files)
     study_uid = str(source[0].StudyInstanceUID)
     pacs_port, asker_port = free_port(), free_port()

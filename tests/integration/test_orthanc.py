@@ -50,20 +50,20 @@ def _same(first: dict, second: dict) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scan", "enhanced", "attempts"),
+    ("scan", "every", "enhanced", "attempts"),
     [
-        (("flair-wmh", "101228", "flair.nii.gz"), False, 2),
-        (("flair-unlabelled", "openms_patient01_study1.nii.gz"), False, 1),
-        (("flair-wmh", "105911", "flair.nii.gz"), True, 1),
+        (("flair-wmh", "101228", "flair.nii.gz"), 1, False, 1),
+        (("flair-unlabelled", "openms_patient01_study1.nii.gz"), 2, False, 1),
+        (("flair-wmh", "105911", "flair.nii.gz"), 2, True, 2),
     ],
     ids=["labelled", "other-scanner", "enhanced"],
 )
 def test_orthanc_routes_a_series_and_gets_seg_and_sr(
-    scan: tuple[str, ...], enhanced: bool, attempts: int, tmp_path: Path
+    scan: tuple[str, ...], every: int, enhanced: bool, attempts: int, tmp_path: Path
 ) -> None:
     """A real FLAIR, routed by Orthanc on its own rule, comes back to Orthanc as SEG and SR of the right frames; and
     `wmh-node segment` on the same files measures the same, bit for bit, for one of them twice."""
-    files = series_from_nifti(shared_data(*scan), tmp_path / "series", enhanced=enhanced)
+    files = series_from_nifti(shared_data(*scan), tmp_path / "series", every=every, enhanced=enhanced)
     source = headers(files)
     study_uid, series_uid = str(source[0].StudyInstanceUID), str(source[0].SeriesInstanceUID)
     pacs_port = free_port()

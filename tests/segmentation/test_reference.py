@@ -7,7 +7,7 @@ import pytest
 
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle, reference_bundle
-from segmentation.ensemble import open_ensemble
+from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.runtimes.openvino import cpu_has_amx_bf16
 from segmentation.segment import segment_volume
 from segmentation.volume import FlairVolume
@@ -23,6 +23,12 @@ def reference() -> ModelBundle:
             pytest.fail(message)
         pytest.skip(message)
     return load_bundle(folder)
+
+
+@pytest.fixture(scope="module")
+def ensemble(reference: ModelBundle) -> Ensemble:
+    """The shipped model on OpenVINO, compiled once."""
+    return open_ensemble(reference, "openvino")
 
 
 def phantom_volume(spec: PhantomSpec) -> tuple[FlairVolume, float]:
@@ -52,9 +58,9 @@ def test_the_shipped_model_says_what_it_is_not(reference: ModelBundle) -> None:
 
 
 @pytest.mark.slow
-def test_the_phantoms_lesions_are_found(reference: ModelBundle) -> None:
+def test_the_phantoms_lesions_are_found(ensemble: Ensemble) -> None:
     """Five phantoms' volumes are within 15 % of the truth on average and none is off by 20 %; each DSC is above 0.8."""
-    ensemble, ratios = open_ensemble(reference, "openvino"), []
+    ratios = []
     for seed in range(1, 6):
         phantom = make_phantom(PhantomSpec(seed=seed))
         found = segment_volume(FlairVolume(phantom.flair, phantom.spec.spacing_mm), ensemble)
@@ -65,9 +71,8 @@ def test_the_phantoms_lesions_are_found(reference: ModelBundle) -> None:
 
 
 @pytest.mark.slow
-def test_hot_pixels_do_not_change_the_volume(reference: ModelBundle) -> None:
+def test_hot_pixels_do_not_change_the_volume(ensemble: Ensemble) -> None:
     """One white pixel a slice, in the air, leaves a phantom's volume within 5 % and raises `extreme_pixels`."""
-    ensemble = open_ensemble(reference, "openvino")
     volume, _ = phantom_volume(PhantomSpec(seed=1, slices=6, matrix=64))
     hot = volume.voxels.copy()
     hot[:, 3, 3] = 65535
@@ -80,10 +85,10 @@ def test_hot_pixels_do_not_change_the_volume(reference: ModelBundle) -> None:
 
 
 @pytest.mark.slow
-def test_both_runtimes_draw_one_mask(reference: ModelBundle) -> None:
+def test_both_runtimes_draw_one_mask(reference: ModelBundle, ensemble: Ensemble) -> None:
     """With the shipped weights the runtimes' masks differ in at most 0.05 % of voxels in f32, 0.5 % in bf16."""
     volume, _ = phantom_volume(PhantomSpec(seed=2, slices=8, matrix=320))
-    masks = [segment_volume(volume, open_ensemble(reference, name)).mask for name in ("openvino", "tensorflow")]
+    masks = [segment_volume(volume, runtime).mask for runtime in (ensemble, open_ensemble(reference, "tensorflow"))]
     flips, voxels = int(np.count_nonzero(masks[0] ^ masks[1])), int(np.count_nonzero(masks[1]))
     print(f"{flips} of {voxels} mask voxels flip")
     assert flips <= max(2, (0.005 if cpu_has_amx_bf16() else 0.0005) * voxels)

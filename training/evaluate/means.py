@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from statsmodels.stats.weightstats import DescrStatsW
 
 from training.evaluate.tests_of_difference import ALPHA
 
@@ -64,6 +63,8 @@ def mean_with_interval(values: Sequence[float] | NDArray[Any], within: Range) ->
         return Mean(0)
     if n == 1:
         return Mean(1, float(values[0]))
+    from statsmodels.stats.weightstats import DescrStatsW  # takes seconds to import: `wmh-node train` starts without
+
     described = DescrStatsW(np.asarray(values, np.float64), ddof=1)
     mean, sd = float(described.mean), float(described.std)
     if sd == 0:

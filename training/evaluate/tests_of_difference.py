@@ -13,7 +13,6 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from training.evaluate.document import PairTest
 
@@ -72,6 +71,8 @@ def bonferroni_pairs(groups: Mapping[str, Sequence[float]]) -> tuple[PairTest, .
     if not pairs:
         return ()
     raw = [float(stats.ttest_ind(usable[first], usable[second]).pvalue) for first, second in pairs]
+    from statsmodels.stats.multitest import multipletests  # takes seconds to import, as pandas does
+
     adjusted = multipletests(raw, alpha=ALPHA, method="bonferroni")[1]
     return tuple(
         PairTest(first=a, second=b, difference=float(np.mean(usable[a]) - np.mean(usable[b])), p=min(1.0, float(p)))

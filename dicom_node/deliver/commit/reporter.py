@@ -99,7 +99,7 @@ def report_commitment(call: Call, answer: CommitmentAnswer) -> None:
             message_id = association.request(STORAGE_COMMITMENT, encode, data)
             message = None if message_id is None else association.next_message()
     except NoContextAccepted as error:
-        raise ProofNotOffered(f"{call.name} takes no reports of storage commitment on this port") from error
+        raise ProofNotOffered(f"{call.name} accepts no storage commitment reports on this port") from error
     if message is None:
         raise DeliveryError(f"{call.name}: no answer to the report of storage commitment")
     if message.command.status != 0x0000:

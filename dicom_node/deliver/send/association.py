@@ -385,7 +385,7 @@ def associated(
     except _NotAssociated as error:
         raise DeliveryError(f"{call.name}: {error}") from error
     if association is None:
-        raise NoContextAccepted(f"{call.name} takes none of these objects")
+        raise NoContextAccepted(f"{call.name} accepts none of these objects")
     try:
         yield association
     finally:

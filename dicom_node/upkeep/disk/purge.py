@@ -177,7 +177,7 @@ class Purge:
             trouble = f"{error.filename or self._storage}: {os.strerror(error.errno or 0)}"
             self._table.put_aside(decided, trouble)
             facts = {"series": decided.series_instance_uid, "trouble": trouble}
-            log.error("files set aside, they cannot be deleted", **facts)  # noqa: TRY400 - the trouble says it
+            log.error("files that cannot be deleted are set aside", **facts)  # noqa: TRY400 - the trouble says it
             return
         self._table.finish(decided, size)
         log.info("files removed", series=decided.series_instance_uid, rule=decided.rule, bytes=size)

@@ -153,7 +153,7 @@ def test_the_disk(node: Fixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert node.found("storage")[0] is Level.WARNING
     level, words = node.found("storage", node.with_settings(reserve_bytes=10**18))
     assert level is Level.CRITICAL
-    assert "make room" in words
+    assert "free disk space" in words
     settings = node.settings.model_copy(update={"storage": tmp_path / "gone"})
     assert node.found("storage", settings)[0] is Level.CRITICAL
 

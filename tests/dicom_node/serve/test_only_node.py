@@ -27,7 +27,7 @@ def test_a_second_node_is_refused_and_hears_who_is_there(tmp_path: Path) -> None
     try:
         assert holder.stdout.readline() == "held\n"
         with (
-            pytest.raises(ConfigurationError, match=rf"process {holder.pid} on .*a folder of its own"),
+            pytest.raises(ConfigurationError, match=rf"process {holder.pid} on .*its own folder"),
             only_node(tmp_path),
         ):
             pass

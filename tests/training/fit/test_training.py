@@ -1,10 +1,12 @@
 """Cases, folds, batches and fits: patients stay apart, and a killed run loses nothing."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.training_runs import without_graphs
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
@@ -18,6 +20,13 @@ from training.data.slices import Batches, build_pool
 from training.dice import dice
 from training.errors import BadCase, BadCohort, BadRecipe
 from training.fit.fit import Pools, fit_member, load_network
+
+
+@pytest.fixture(scope="module")
+def quick_steps() -> Iterator[None]:
+    """See `without_graphs`."""
+    with without_graphs():
+        yield
 
 
 def _case(name: str, patient: str | None = None, lesion: int = 4, seed: int = 0) -> LabelledCase:
@@ -134,6 +143,7 @@ def test_ventricles_are_learnt_from_their_own_mask() -> None:
         build_pool([_case("b")], [], recipe)
 
 
+@pytest.mark.usefixtures("quick_steps")
 def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """Stopped after an epoch and started again, a fit ends with the weights of an unbroken one."""
     recipe = _small()
@@ -150,6 +160,7 @@ def test_a_killed_fit_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         np.testing.assert_allclose(array, two, atol=1e-5)
 
 
+@pytest.mark.usefixtures("quick_steps")
 def test_a_fit_ends_part_of_the_way_back_to_its_start(tmp_path: Path) -> None:
     """The result lies between start and last epoch, is made again where a kill prevented it, and needs its start."""
     recipe = replace(_small(), start_from="first-reference", start_share=0.25, epochs=1, real_only_epochs=0)

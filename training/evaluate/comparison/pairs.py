@@ -11,9 +11,7 @@ from itertools import combinations
 from typing import Final
 
 import numpy as np
-import pandas as pd
 from scipy import stats
-from statsmodels.stats.anova import AnovaRM
 
 from training.evaluate.comparison.document import PairedComparison
 from training.evaluate.means import UNLIMITED, Range, mean_with_interval
@@ -47,6 +45,9 @@ def over_all(columns: Mapping[str, Column], patients: Sequence[str]) -> Test:
     if np.allclose(values, values[:, :1], rtol=0, atol=_NOTHING):
         return Test(name, None, "undefined: there is no difference in any patient")
     rows = [(patient, key, row[place]) for patient, row in means.items() for place, key in enumerate(columns)]
+    import pandas as pd  # these two take seconds to import, and `wmh-node train` needs neither
+    from statsmodels.stats.anova import AnovaRM
+
     table = pd.DataFrame(rows, columns=["patient", "contender", "value"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # no variance at all: P is NaN, which is said below
