@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from dicom_node.node.destinations import Destination
@@ -26,10 +27,7 @@ def tls_checks(settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     for destination in settings.destinations:
         tls = settings.client_tls(destination)
         if tls is not None:
-            yield (
-                f"TLS, destination {destination.name}",
-                lambda destination=destination, tls=tls: _check_client(destination, tls),
-            )  # type: ignore[misc]
+            yield f"TLS, destination {destination.name}", partial(_check_client, destination, tls)
 
 
 def _check_server(settings: Settings, files: TlsFiles) -> str:
