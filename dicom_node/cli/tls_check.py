@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from dicom_node.node.destinations import Destination
+from dicom_node.node.destinations import AnyDestination
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import ClientTls, ServerContext, TlsFiles, client_context, inspect, readable_by_all
 
@@ -37,7 +37,7 @@ def _check_server(settings: Settings, files: TlsFiles) -> str:
     return f"{_words_of(files, as_server=True)}; {clients}{plain}"
 
 
-def _check_client(destination: Destination, tls: ClientTls) -> str:
+def _check_client(destination: AnyDestination, tls: ClientTls) -> str:
     client_context(tls)
     ca = "the CAs of this system" if tls.files.ca is None else str(tls.files.ca)
     name = f"must name {destination.host}" if tls.check_name else "may name anything"

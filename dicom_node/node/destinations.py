@@ -207,6 +207,11 @@ class WebDestination(_AnyDestination):
         return self
 
     @property
+    def host(self) -> str:
+        """The host of its URL."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
     def uses_tls(self) -> bool:
         """Whether it is called over TLS."""
         return self.url.startswith("https:")

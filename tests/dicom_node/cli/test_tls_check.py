@@ -11,7 +11,7 @@ from support.certificates import Authority
 from support.node import clean_environment, run_cli
 
 from dicom_node.cli.tls_check import tls_checks
-from dicom_node.node.destinations import Destination
+from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 
@@ -54,6 +54,12 @@ def test_files_of_our_own_port(authority: Authority, tmp_path: Path) -> None:
         check(tls_certificate=good.certificate, tls_key=other.key)
     with pytest.raises(ConfigurationError, match=r"no\.pem cannot be read"):
         check(tls_certificate=tmp_path / "no.pem")
+
+
+def test_a_web_destination() -> None:
+    """Of a DICOMweb server the certificate must name the host of its URL."""
+    web = WebDestination(name="archive", url="https://archive.example:8443/dicom-web")
+    assert "must name archive.example;" in checks(destinations=(web,))["TLS, destination archive"]()
 
 
 def test_files_of_a_destination(authority: Authority, tmp_path: Path) -> None:
