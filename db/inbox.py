@@ -48,6 +48,9 @@ class _Known:
     returns: int = 0
 
 
+_RECENT_SERIES: Final = 20  # of all senders; a sender that is not among them is met anew
+
+
 class Inbox:
     """Rows of received instances. Safe to use from several threads and processes; each method is one transaction."""
 
@@ -338,6 +341,47 @@ class Inbox:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
         return [Arrival(at, None if how is None else AssociationEnd(how)) for at, how in rows]
+
+    def arrivals_of_sender(self, series_instance_uid: str, count: int) -> list[list[Arrival]]:
+        """How the last series of the same sender came, that is of the AE title which sent this one: of each as
+        `arrivals`, the newest series first. Series of one instance say nothing and are left out.
+
+        Args:
+            series_instance_uid: a series; not among the answers.
+            count: so many others at most.
+        """
+        sender = (
+            select(associations.c.calling_ae_title)
+            .join(instances, instances.c.association_id == associations.c.id)
+            .where(instances.c.series_instance_uid == series_instance_uid)
+            .order_by(associations.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        recent = (
+            select(series.c.series_instance_uid, series.c.last_received_at)
+            .where(series.c.series_instance_uid != series_instance_uid, series.c.purged_at.is_(None))
+            .where(series.c.instance_count > 1)
+            .order_by(series.c.last_received_at.desc())
+            .limit(_RECENT_SERIES)
+            .subquery()
+        )
+        first_at = func.min(instances.c.received_at)
+        query = (
+            select(recent.c.series_instance_uid, first_at, associations.c.ended_how)
+            .join(instances, instances.c.series_instance_uid == recent.c.series_instance_uid)
+            .join(associations, associations.c.id == instances.c.association_id)
+            .where(instances.c.is_conflict.is_(False), associations.c.calling_ae_title == sender)
+            .group_by(
+                recent.c.series_instance_uid, recent.c.last_received_at, associations.c.id, associations.c.ended_how
+            )
+            .order_by(recent.c.last_received_at.desc(), recent.c.series_instance_uid, first_at, associations.c.id)
+        )
+        found: dict[str, list[Arrival]] = {}
+        with self._database.read() as connection:
+            for uid, at, how in connection.execute(query):
+                found.setdefault(uid, []).append(Arrival(at, None if how is None else AssociationEnd(how)))
+        return list(found.values())[:count]
 
     def newest_paths(self, count: int) -> list[str]:
         """Paths, relative to STORAGE, of the instances that came last; empty when nothing was ever received."""

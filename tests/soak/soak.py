@@ -35,7 +35,8 @@ from pathlib import Path
 from typing import Any
 
 _TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(_TESTS), str(_TESTS.parent)]
+# As a program it stands beside modules that it knows as `soak.kinds`.
+sys.path[:] = [str(_TESTS), str(_TESTS.parent), *(one for one in sys.path if one != str(_TESTS / "soak"))]
 
 import pydicom  # noqa: E402
 import structlog  # noqa: E402

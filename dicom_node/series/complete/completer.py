@@ -21,7 +21,14 @@ from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.node.logs import describe_error
 from dicom_node.node.storage import StorageProbe
-from dicom_node.series.complete.evidence import Evidence, Patience, longest_pause, seconds_to_wait
+from dicom_node.series.complete.evidence import (
+    LEARNED_FROM,
+    Evidence,
+    Patience,
+    learned_pause,
+    longest_pause,
+    seconds_to_wait,
+)
 from dicom_node.series.complete.postponed import Postponed
 from dicom_node.series.complete.quiet import QuietTimes
 from dicom_node.series.dicom import values
@@ -124,6 +131,7 @@ class Completer:
         self._examine_files = examine or examine_files
         self._examined: dict[tuple[str, int], Examination] = {}
         self._postponed = Postponed()
+        self._learned: dict[str, float | None] = {}
 
     def look(self) -> float:
         """Look at every open series once.
@@ -182,7 +190,17 @@ class Completer:
         return IDLE_SECONDS
 
     def _longest_pause(self, activity: SeriesActivity) -> float | None:
-        return longest_pause(self._inbox.arrivals(activity.series_instance_uid))
+        uid = activity.series_instance_uid
+        own = longest_pause(self._inbox.arrivals(uid))
+        return own if own is not None else self._learned_pause(uid)
+
+    def _learned_pause(self, series_uid: str) -> float | None:
+        """By how its sender sent before; asked once a series, since it is looked at several times a second."""
+        if series_uid not in self._learned:
+            while len(self._learned) >= _REMEMBERED_SERIES:
+                self._learned.pop(next(iter(self._learned)))
+            self._learned[series_uid] = learned_pause(self._inbox.arrivals_of_sender(series_uid, LEARNED_FROM))
+        return self._learned[series_uid]
 
     def _skipped(self, activity: SeriesActivity, examination: Examination) -> tuple[str, str] | None:
         """Code and reason where another FLAIR of the study is analysed or answered instead: one that is open as well,

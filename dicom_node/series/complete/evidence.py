@@ -9,6 +9,7 @@ DICOM has no message that says "this series is complete", so we go by what the s
 | released             | one UID came with different bytes  | `quiet_seconds_incomplete`                |
 | released             | fewer than a brain needs           | `quiet_seconds_incomplete`                |
 | released             | the last association added some    | three times the longest pause, see below  |
+| released             | the sender's last series grew so   | the same, by their longest pause          |
 | aborted or lost      | any                                | `quiet_seconds_incomplete`                |
 | open                 | any                                | `quiet_seconds_incomplete` + network timeout |
 
@@ -17,7 +18,8 @@ always holds its series back.
 Some senders open an association for each image, as it is reconstructed. A series that grew with its last association,
 after an earlier one that was released, is such: it waits three times the longest pause between its associations, at
 least `quiet_seconds_incomplete` and at most `quiet_seconds_growing`; unless a header announces the number of images,
-and all are there.
+and all are there. What a sender did with its last series it does with the next: where all of its last three grew so,
+a new one waits by their longest pause from its first image on.
 
 A slice that comes later opens the series again and gives a new job whose result names its predecessor.
 """
@@ -33,6 +35,8 @@ from db.records import Arrival, AssociationEnd
 from dicom_node.node.settings import Settings
 
 _PAUSES: Final = 3.0
+LEARNED_FROM: Final = 3
+"""So many of a sender's last series say how it sends."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Evidence:
         released: the last association that ended did so by A-RELEASE.
         has_conflict: one SOPInstanceUID arrived with different bytes.
         looks_complete: slices are regular, none missing, none twice, as many as announced.
-        longest_pause: seconds between two associations by which the series grew; None when one brought it whole.
+        longest_pause: seconds between two associations by which the series grew, or by which its sender's last ones
+            did; None when one brings a series whole.
     """
 
     association_open: bool
@@ -85,6 +90,13 @@ def longest_pause(arrivals: Sequence[Arrival]) -> float | None:
         if earlier.ended is AssociationEnd.RELEASED
     ]
     return max(pauses, default=None)
+
+
+def learned_pause(series: Sequence[Sequence[Arrival]]) -> float | None:
+    """The longest pause of a sender's last series, where each of them grew by several associations; else None."""
+    pauses = [longest_pause(arrivals) for arrivals in series]
+    known = [pause for pause in pauses if pause is not None]
+    return max(known) if known and len(known) == len(pauses) else None
 
 
 def seconds_to_wait(evidence: Evidence, patience: Patience) -> float:

@@ -543,6 +543,57 @@ def test_one_association_for_each_image_gives_one_result(
     assert [job.instance_count for job in jobs] == [len(series)]
 
 
+def test_a_sender_that_let_its_series_grow_is_waited_for(setting: Setting, series: list[Path], tmp_path: Path) -> None:
+    """The first series of one image an association may be decided too early; the next is waited for by its pauses."""
+    first, second = (
+        [
+            _changed(
+                file,
+                tmp_path / f"s{number}",
+                SeriesInstanceUID=f"1.2.{number}",
+                StudyInstanceUID=f"1.3.{number}",
+                SOPInstanceUID=f"1.2.{number}.{place}",
+                ImagesInAcquisition=None,
+            )
+            for place, file in enumerate(series)
+        ]
+        for number in range(2)
+    )
+    for file in first:
+        setting.receive([file])
+        setting.after(90)
+    known = len(setting.after(300))
+    for file in second:
+        setting.receive([file])
+        assert len(setting.after(90)) == known
+    new = setting.after(300)[known:]
+    assert [job.instance_count for job in new] == [len(series)]
+
+
+def test_a_sender_that_sends_series_whole_is_not_waited_for(
+    setting: Setting, series: list[Path], tmp_path: Path
+) -> None:
+    """One series that came in two parts and then one that came whole: the third needs the short wait."""
+    for number, parts in enumerate(((series[:5], series[5:]), (series,), (series,))):
+        before = len(setting.after(300))
+        for part in parts:
+            setting.receive(
+                [
+                    _changed(
+                        file,
+                        tmp_path / f"s{number}",
+                        SeriesInstanceUID=f"1.2.{number}",
+                        StudyInstanceUID=f"1.3.{number}",
+                        SOPInstanceUID=f"1.2.{number}.{file.stem[-3:]}{file.stat().st_ino}",
+                        ImagesInAcquisition=None,
+                    )
+                    for file in part
+                ]
+            )
+            setting.clock.pass_seconds(10)
+        assert len(setting.after(3)) == before + (number == 2)
+
+
 def test_a_resend_after_a_loss_is_no_growth(setting: Setting, series: list[Path]) -> None:
     """What follows an association that was lost is its resend: the short wait is enough."""
     setting.receive(series[:7], AssociationEnd.LOST)
