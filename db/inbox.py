@@ -8,7 +8,7 @@ instance from two receivers is one row.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -327,6 +327,27 @@ class Inbox:
         Instances that came later belong to a later job.
         """
         return self.instances_of(job.series_instance_uid)[: job.instance_count]
+
+    def instances_beside(self, job: Job, most_series: int) -> Iterator[list[StoredInstance]]:
+        """Those of each other series of a job's study, as they were when the job was made: at most so many series."""
+        first_at = func.min(instances.c.received_at)
+        query = (
+            select(series.c.series_instance_uid, func.count())
+            .join(instances, instances.c.series_instance_uid == series.c.series_instance_uid)
+            .where(
+                series.c.study_instance_uid == job.study_instance_uid,
+                series.c.series_instance_uid != job.series_instance_uid,
+                series.c.purged_at.is_(None),
+                instances.c.received_at <= job.created_at,
+            )
+            .group_by(series.c.series_instance_uid)
+            .order_by(first_at, series.c.series_instance_uid)
+            .limit(most_series)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).all()
+        for uid, count in found:
+            yield self.instances_of(uid)[:count]
 
     def arrivals(self, series_instance_uid: str) -> list[Arrival]:
         """What each association brought of a series that was new, in order; resends of the same bytes are none."""

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import Job
-from dicom_node.node.errors import IncompleteSeries
-from dicom_node.series.read.flair_series import OBJECTS_REFUSED, FlairSeries
+from db.records import Job, StoredInstance
+from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries
+from dicom_node.series.complete.completer import Examination
+from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
+from dicom_node.series.read.flair_series import LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 from dicom_node.series.rules.selection import slice_per_series
 
 log = structlog.get_logger()
+
+Examine = Callable[[Sequence[StoredInstance], Path], Examination]
+_MOST_SERIES: Final = 16  # of a study; their headers are read
 
 
 class SeriesSource:
@@ -25,9 +32,13 @@ class SeriesSource:
         inbox, jobs: tables.
         reader: reads received files.
         storage: where the paths of instances start.
+        examine: examines the other series of the study within limits; None: they are not looked at.
     """
 
-    def __init__(self, inbox: Inbox, jobs: JobTable, reader: ReceivedSeriesReader, storage: Path) -> None:
+    def __init__(
+        self, inbox: Inbox, jobs: JobTable, reader: ReceivedSeriesReader, storage: Path, examine: Examine | None = None
+    ) -> None:
+        self._examine = examine
         self._inbox = inbox
         self._jobs = jobs
         self._reader = reader
@@ -46,7 +57,23 @@ class SeriesSource:
         # As of the job, so that a second attempt gives the same bytes.
         if self._inbox.count_refused(job.series_instance_uid, job.instance_count, job.created_at):
             series = series.with_flags([OBJECTS_REFUSED])
+        own = planning_of_stack(series.affine, len(series.voxels), series.frame_of_reference_uid)
+        if missing_at_ends(own, self._plannings_beside(job)):
+            series = series.with_flags([LONGER_IN_STUDY])
         return series, time.monotonic() - started
+
+    def _plannings_beside(self, job: Job) -> Iterator[Planning]:
+        """Of the study's other series; again as of the job."""
+        if self._examine is None:
+            return
+        for instances in self._inbox.instances_beside(job, _MOST_SERIES):
+            try:
+                planning = self._examine(instances, self._storage).planning
+            except ConfinedChildLost as error:
+                log.warning("series of the study could not be read", job=job.id, trouble=str(error))
+                continue
+            if planning is not None:
+                yield planning
 
     def retry_skipped(self, rejected: Job) -> None:
         """Analyse the series of the study that were skipped for one that is rejected now."""

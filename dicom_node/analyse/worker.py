@@ -17,7 +17,7 @@ from dicom_node.analyse.lease import job_lease
 from dicom_node.analyse.outcome import Fail, Hold, Outcome, Reject, Retry, WaitForStorage, cause_of, outcome_of
 from dicom_node.analyse.refusal import RefusalReporter
 from dicom_node.analyse.rules import WorkRules
-from dicom_node.analyse.source import SeriesSource
+from dicom_node.analyse.source import Examine, SeriesSource
 from dicom_node.node import metrics
 from dicom_node.node.errors import NotAnalysable, RefusalReportDelayed, StorageTrouble
 from dicom_node.node.heartbeat import Heartbeat
@@ -41,6 +41,7 @@ class Worker:
         outbox: where result sets go; the paths of instances start in the folder above it.
         reader, follow_ups: read received files; find earlier results (None: results do not mention one).
         end_process, has_settled: see `job_lease` and `ClockWatch`.
+        examine: see `SeriesSource`.
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class Worker:
         end_process: Callable[[int], object] = os._exit,
         follow_ups: FollowUps | None = None,
         has_settled: Callable[[float], bool] = lambda _seconds: True,
+        examine: Examine | None = None,
     ) -> None:
         self._owner, self._inbox, self._jobs, self._current_model = owner, inbox, jobs, current_model
         self._outbox, self._rules, self._reader, self._follow_ups = outbox, rules, reader, follow_ups
         self._end_process, self._has_settled, self._storage = end_process, has_settled, outbox.folder.parent
         self._probe = StorageProbe(self._storage)
-        self._source = SeriesSource(inbox, jobs, reader, self._storage)
+        self._source = SeriesSource(inbox, jobs, reader, self._storage, examine)
         self._refusals = RefusalReporter(jobs, reader, outbox, rules.destinations, self._probe)
         self._waits_for_storage = False
 

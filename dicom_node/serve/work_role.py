@@ -118,6 +118,7 @@ def _analyse(
         destinations={destination.name: destination.options for destination in settings.destinations},
         region_rule=region_rule_of(settings),
     )
+    beside = Examiner(log_level=settings.log_level, log_format=settings.log_format)
     worker = Worker(
         owner=owner,
         inbox=inbox,
@@ -130,6 +131,7 @@ def _analyse(
             FollowUps(ScanTable(database), open_hasher(settings.storage.absolute())) if settings.follow_up else None
         ),
         has_settled=clock_watch().has_settled,
+        examine=beside.examine,
     )
     keeper = TimeKeeper(lambda: clamp_jobs(database, rules.wait_after, rules.lease_seconds))
     try:
@@ -137,3 +139,4 @@ def _analyse(
         run_until_stopped(keeper.before(worker.step), stop, moved)
     finally:
         worker.close()
+        beside.close()

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,10 @@ from dicom_node.node.errors import NotAnalysable, NotFlair, UnreadableObject
 from dicom_node.series.dicom.dicomdir import NAME as DICOMDIR
 from dicom_node.series.dicom.dicomdir import files_of_dicomdir
 from dicom_node.series.dicom.folder import SeriesFiles, find_series, group_by_study, looks_like_dicom, lost_beside
+from dicom_node.series.geometry.planning import missing_at_ends
 from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.selection import select_series
+from dicom_node.series.rules.study import planning_of_headers
 
 NIFTI_ENDINGS: Final = (".nii", ".nii.gz")
 LIST_ENDINGS: Final = (".txt",)
@@ -38,6 +40,7 @@ class InputSeries:
         files: of DICOM in any order; of NIfTI the one.
         series_instance_uid: None for NIfTI.
         lost: unreadable files beside it that may be slices of it.
+        is_shorter: another series of the study goes on beyond an end of it, see `series.geometry.planning`.
     """
 
     name: str
@@ -45,6 +48,7 @@ class InputSeries:
     files: tuple[Path, ...]
     series_instance_uid: str | None = None
     lost: tuple[Path, ...] = ()
+    is_shorter: bool = False
 
     @property
     def is_nifti(self) -> bool:
@@ -229,18 +233,27 @@ def _choose(
     except NotAnalysable as error:
         found.refused.append(RefusedInput(_folder_of([path for files in series for path in files.paths]), error))
         return
-    found.series += [_dicom(selected, unreadable) for selected in selection.chosen]
+    found.series += [_dicom(selected, unreadable, series) for selected in selection.chosen]
     found.skipped += [f"skipped: {skipped.series}; analysed: {skipped.better}" for skipped in selection.skipped]
 
 
-def _dicom(series: SeriesFiles, unreadable: Sequence[tuple[Path, str]]) -> InputSeries:
+def _dicom(series: SeriesFiles, unreadable: Sequence[tuple[Path, str]], study: Sequence[SeriesFiles]) -> InputSeries:
     return InputSeries(
         name=series.series_instance_uid,
         source=_folder_of(series.paths),
         files=series.paths,
         series_instance_uid=series.series_instance_uid,
         lost=lost_beside(series, unreadable),
+        is_shorter=_is_shorter(series, study),
     )
+
+
+def _is_shorter(series: SeriesFiles, study: Sequence[SeriesFiles]) -> bool:
+    own = planning_of_headers(series.headers) if len(study) > 1 else None
+    if own is None:
+        return False
+    others = (planning_of_headers(one.headers) for one in study if one is not series)
+    return missing_at_ends(own, [one for one in others if one is not None]) > 0
 
 
 def _nifti(path: Path) -> InputSeries:
@@ -277,7 +290,7 @@ def _named(series: Sequence[InputSeries]) -> list[InputSeries]:
             number += 1
             unique = f"{name}-{number}"
         taken.add(unique.lower())
-        named.append(InputSeries(unique, input_.source, input_.files, input_.series_instance_uid, input_.lost))
+        named.append(replace(input_, name=unique))
     return named
 
 

@@ -16,7 +16,7 @@ from dicom_node.node.profiles import DEFAULT_OPTIONS, DeliveryOptions
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.pages.content import Content, content_of_series, content_of_volume
 from dicom_node.results.pages.strip import draw_strip
-from dicom_node.series.read.flair_series import UNREADABLE_FILES
+from dicom_node.series.read.flair_series import LONGER_IN_STUDY, UNREADABLE_FILES
 from segmentation.ensemble import Ensemble
 from segmentation.regions import PUBLISHED_RULE, RegionRule
 
@@ -62,7 +62,8 @@ def analyse_input(
     make_folder(folder)
     if series.is_nifti:
         return _nifti(series, ensemble, folder, options, progress)
-    flags = [UNREADABLE_FILES] if series.lost else []
+    known = {UNREADABLE_FILES: bool(series.lost), LONGER_IN_STUDY: series.is_shorter}
+    flags = [flag for flag, holds in known.items() if holds]
     analysis = analyse_files(series.files, ensemble, progress, options.region_rule, flags)
     arrived = arrival_of(series.files)
     written = write_analysis(analysis, ensemble, arrived, folder, progress, all_options={"files": options.delivery})

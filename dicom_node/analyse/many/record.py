@@ -79,7 +79,8 @@ def input_digest(series: InputSeries) -> str:
     digests = sorted(file_sha256(path) for path in series.files)
     if not digests:
         raise UnreadableObject("no_dicom", "The series has no file.")
-    return hashlib.sha256("\n".join([*digests, f"lost {len(series.lost)}"]).encode()).hexdigest()
+    beside = [f"lost {len(series.lost)}", *(["shorter"] if series.is_shorter else [])]
+    return hashlib.sha256("\n".join([*digests, *beside]).encode()).hexdigest()
 
 
 def made_by(ensemble: Ensemble, options: Mapping[str, Any]) -> dict[str, Any]:

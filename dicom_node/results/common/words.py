@@ -26,6 +26,8 @@ _FLAGS: Final = {
     "the ends.",
     "images_without_place": "Images of the series have no usable position and were left out; slices may be missing.",
     "instance_numbers_missing": "The numbers of the images have holes; slices may be missing at the ends.",
+    "longer_series_in_study": "Another series of the study has slices at the same places and goes on beyond an end of "
+    "this one; slices may be missing at the ends.",
     "mirrored_left_right": "The images are stored with left and right exchanged; the segmentation follows the images.",
     "monochrome1_inverted": "The images are stored with inverted grey scale; they were inverted for the analysis.",
     "no_frame_of_reference": "The images name no frame of reference; one was derived for the results.",
@@ -55,6 +57,7 @@ _PARTIAL: Final = frozenset(
         "fewer_images_than_announced",
         "images_without_place",
         "instance_numbers_missing",
+        "longer_series_in_study",
         "objects_refused",
         "short_coverage",
         "unreadable_files_beside",

@@ -34,6 +34,7 @@ from dicom_node.series.complete.quiet import QuietTimes
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from dicom_node.series.dicom.parsing import read_beginning, read_header
+from dicom_node.series.geometry.planning import Planning, missing_at_ends
 from dicom_node.series.read.instances import (
     analysed_instances,
     corrected_from,
@@ -47,6 +48,7 @@ from dicom_node.series.rules.completeness import is_too_short, slice_completenes
 from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.own_results import is_own_result
 from dicom_node.series.rules.selection import slice_per_series
+from dicom_node.series.rules.study import planning_of_headers
 from dicom_node.series.rules.verdict import Verdict
 
 log = structlog.get_logger()
@@ -70,6 +72,7 @@ class Examination:
         is_counted: nothing is known to be missing: a header announces the number of images, and all are there; or every
             object counts by itself.
         corrected_from: ordinal of the first instance that arrived again for another patient; None: none did.
+        planning: where its slices lie; None where they are no regular stack.
         order, slices, name: of a brain FLAIR, how it compares with others of its study (`FlairCandidate`).
         feedback: it is segmentations only; no file was opened, see `dicom_node.feedback`.
     """
@@ -86,6 +89,7 @@ class Examination:
     slices: int = 0
     name: str = ""
     feedback: bool = False
+    planning: Planning | None = None
 
 
 # Every object counts by itself, and none is known to be missing.
@@ -132,6 +136,7 @@ class Completer:
         self._examined: dict[tuple[str, int], Examination] = {}
         self._postponed = Postponed()
         self._learned: dict[str, float | None] = {}
+        self._plannings: dict[str, dict[str, Planning]] = {}
 
     def look(self) -> float:
         """Look at every open series once.
@@ -171,12 +176,12 @@ class Completer:
                 return IDLE_SECONDS
             if self._inbox.look_into(activity.series_instance_uid) != (activity, instances):
                 return PENDING_SECONDS  # more came while its files were read
-        lacks_refused = self._inbox.count_refused(activity.series_instance_uid) > 0
+        lacks = self._inbox.count_refused(activity.series_instance_uid) > 0 or self._goes_on(activity, examination)
         evidence = Evidence(
             association_open=activity.open_associations > 0,
             released=activity.last_end is AssociationEnd.RELEASED,
             has_conflict=activity.conflict_count > 0,
-            looks_complete=examination.looks_complete and not lacks_refused,
+            looks_complete=examination.looks_complete and not lacks,
             longest_pause=None if examination.is_counted else self._longest_pause(activity),
         )
         quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)
@@ -188,6 +193,20 @@ class Completer:
         if not examination.feedback:
             self._close(activity, examination)
         return IDLE_SECONDS
+
+    def _goes_on(self, activity: SeriesActivity, examination: Examination) -> bool:
+        """Another series of the study, as far as it was examined, shows that slices are missing at an end."""
+        own = examination.planning
+        if own is None or not examination.verdict.accepted:
+            return False
+        known = self._plannings.get(activity.study_instance_uid, {})
+        others = [one for uid, one in known.items() if uid != activity.series_instance_uid]
+        return missing_at_ends(own, others) > 0
+
+    def _remember_planning(self, activity: SeriesActivity, planning: Planning) -> None:
+        while len(self._plannings) >= _REMEMBERED_SERIES:
+            self._plannings.pop(next(iter(self._plannings)))
+        self._plannings.setdefault(activity.study_instance_uid, {})[activity.series_instance_uid] = planning
 
     def _longest_pause(self, activity: SeriesActivity) -> float | None:
         uid = activity.series_instance_uid
@@ -281,6 +300,8 @@ class Completer:
         while len(self._examined) >= _REMEMBERED_SERIES:
             self._examined.pop(next(iter(self._examined)))
         self._examined[activity.series_instance_uid, activity.instance_count] = examination
+        if examination.planning is not None:
+            self._remember_planning(activity, examination.planning)
         return examination
 
     def _tried(self, instances: Sequence[StoredInstance]) -> Examination:
@@ -393,6 +414,7 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
             order=() if candidate is None else candidate.order,
             slices=0 if candidate is None else candidate.slices,
             name="" if candidate is None else candidate.name,
+            planning=planning_of_headers(headers),
         )  # fmt: skip
     except UnreadableObject as error:
         return Examination(True, Verdict(False, error.code, error.reason), digest_of(chosen))

@@ -6,6 +6,7 @@ DICOM has no message that says "this series is complete", so we go by what the s
 |----------------------|------------------------------------|-------------------------------------------|
 | released             | regular, none missing, none twice  | `quiet_seconds`                           |
 | released             | gap, duplicate, fewer than expected| `quiet_seconds_incomplete`                |
+| released             | another series of the study goes on| `quiet_seconds_incomplete`                |
 | released             | one UID came with different bytes  | `quiet_seconds_incomplete`                |
 | released             | fewer than a brain needs           | `quiet_seconds_incomplete`                |
 | released             | the last association added some    | three times the longest pause, see below  |

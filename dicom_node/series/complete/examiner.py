@@ -21,6 +21,7 @@ from dicom_node.node.confined.inside import serve
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import ConfinedChildLost
 from dicom_node.series.complete.completer import Examination, examine_files
+from dicom_node.series.geometry.planning import Planning
 from dicom_node.series.read.instances import digest_of, first_instances, rows_from_json, rows_to_json
 from dicom_node.series.rules.verdict import Verdict
 
@@ -76,6 +77,8 @@ class Examiner:
 def _examination(values: dict[str, Any]) -> Examination:
     verdict = values.pop("verdict")
     values["order"] = tuple(values["order"])
+    if (planning := values["planning"]) is not None:
+        values["planning"] = Planning(**{**planning, "normal": tuple(planning["normal"])})
     return Examination(verdict=Verdict(**{**verdict, "flags": tuple(verdict["flags"])}), **values)
 
 

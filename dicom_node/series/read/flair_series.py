@@ -16,6 +16,8 @@ UNREADABLE_FILES: Final = "unreadable_files_beside"
 """Flag: files beside the series may be slices of it, and cannot be read."""
 OBJECTS_REFUSED: Final = "objects_refused"
 """Flag: the receiver refused objects of the series, and they were not sent again since."""
+LONGER_IN_STUDY: Final = "longer_series_in_study"
+"""Flag: another series of the study has slices at the same places, and goes on beyond an end of this one."""
 
 
 @dataclass(frozen=True)

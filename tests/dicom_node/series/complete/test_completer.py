@@ -693,6 +693,27 @@ def test_a_series_that_lacks_a_refused_object_waits(setting: Setting, series: li
     assert setting.inbox.count_refused(job.series_instance_uid, job.instance_count) == 1
 
 
+@pytest.mark.parametrize(("lost", "is_long"), [(0, False), (1, True)])
+def test_a_flair_that_ends_before_the_t2_of_its_study_waits(
+    setting: Setting, series: list[Path], tmp_path: Path, lost: int, is_long: bool
+) -> None:
+    """Another series on the same slices goes on beyond its end: the long wait."""
+    files = [_changed(file, tmp_path / "flair", ImagesInAcquisition=None) for file in series]
+    t2 = [
+        _changed(
+            file, tmp_path / "t2", SeriesInstanceUID="1.2.9", SOPInstanceUID=f"1.2.9.{number}",
+            SeriesDescription="AX T2 TSE", ProtocolName="AX T2 TSE", InversionTime=None,
+        )
+        for number, file in enumerate(files)
+    ]  # fmt: skip
+    setting.receive(t2)
+    assert [job.state for job in setting.after(3)] == ["rejected"]
+    setting.receive(files[: len(files) - lost])
+    queued = [job for job in setting.after(3) if job.state == "queued"]
+    assert (queued == []) == is_long
+    assert len([job for job in setting.after(60) if job.state == "queued"]) == 1
+
+
 def test_one_slice_series_are_answered_once(setting: Setting, series: list[Path], tmp_path: Path) -> None:
     """Each slice its own series: one job for a worker, which counts the others."""
     files = [
