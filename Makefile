@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining vendor-scores doubt reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining vendor-scores doubt reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -120,6 +120,9 @@ doubt: install  ## derive the shipped bundle's review limit and volume interval;
 
 reference-dsc: install  ## print the shipped bundle's leave-patients-out DSC
 	$(BIN)/wmh-node evaluate $(CASES) --bundle shipped --unseen-members --out runs/reference-dsc
+
+intensity-limits: install  ## derive beyond what intensities images are unlike the training's; VERSION=x.y.z writes it into the shipped bundle
+	$(BIN)/python -m training.bundle.intensity_limits --data "$(DATA)/flair-wmh" $(if $(VERSION),--version $(VERSION))
 
 interval-coverage: install  ## print how often the volume interval holds the manual volume, and what else could
 	$(BIN)/python -m training.bundle.interval_coverage --data "$(DATA)/flair-wmh"

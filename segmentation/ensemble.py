@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segmentation.anatomy import PARTS, Anatomy, anatomy_images, anatomy_of
 from segmentation.bundle import ModelBundle, ModelIdentity
+from segmentation.evidence import GENERAL_LIMITS, IntensityLimits
 from segmentation.interval import PredictiveRule
 from segmentation.measures import REVIEW_ABOVE
 from segmentation.mirroring import mirrored_mean
@@ -56,6 +57,10 @@ class Ensemble:
         self.review_above: float = bundle.manifest.review_above or REVIEW_ABOVE
         measured = bundle.manifest.predictive
         self.predictive = None if measured is None else PredictiveRule(measured.nominal, measured.factor)
+        stated = bundle.manifest.intensities
+        self.intensity_limits: IntensityLimits = (
+            GENERAL_LIMITS if stated is None else IntensityLimits(stated.dark, stated.spread, stated.bright)
+        )
         self.preprocessing: PreprocessingSettings = bundle.preprocessing
 
     @property

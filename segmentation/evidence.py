@@ -23,6 +23,25 @@ _STEP_MM: Final = 3.0
 
 
 @dataclass(frozen=True)
+class IntensityLimits:
+    """Beyond these an image is unlike the images that a model was trained on; in units of the brain's median.
+
+    Attributes:
+        dark, spread, bright: upper limits of the numbers of that name in `Evidence`.
+        of_training: derived from the model's own training images; False: those of FLAIR in general.
+    """
+
+    dark: float
+    spread: float
+    bright: float
+    of_training: bool = True
+
+
+GENERAL_LIMITS: Final = IntensityLimits(dark=0.75, spread=0.5, bright=2.5, of_training=False)
+"""Real FLAIR of five scanners has 0.2 to 0.6, 0.2 to 0.3 and 1.4 to 1.8; for bundles that do not state their own."""
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Numbers that the rules of `segmentation.plausibility` look at.
 
@@ -40,6 +59,7 @@ class Evidence:
         spread: its interquartile range, in the same unit.
         bright: its 99th percentile, in the same unit.
         scaled_by_extremes: a few extreme pixels decide the scale of the images that the networks see.
+        limits: of `dark`, `spread` and `bright` for this model.
     """
 
     measures: Measures
@@ -54,6 +74,13 @@ class Evidence:
     spread: float = 0.25
     bright: float = 1.6
     scaled_by_extremes: bool = False
+    limits: IntensityLimits = GENERAL_LIMITS
+
+    @property
+    def is_unlike_training(self) -> bool:
+        """Fluid is not dark, or the intensities are spread wider than the limits allow."""
+        limits = self.limits
+        return self.dark > limits.dark or self.spread > limits.spread or self.bright > limits.bright
 
     @property
     def share_of_brain(self) -> float | None:
@@ -74,6 +101,7 @@ def gather(
     outside_ml: float,
     measures: Measures,
     scaled_by_extremes: bool = False,
+    limits: IntensityLimits = GENERAL_LIMITS,
 ) -> Evidence:
     """Measure the evidence.
 
@@ -83,10 +111,10 @@ def gather(
         mask: bool, same shape: the WMH that is delivered.
         outside_ml: WMH that was dropped because it lay outside the brain.
         measures: of `mask`.
-        scaled_by_extremes: see `Evidence`.
+        scaled_by_extremes, limits: see `Evidence`.
     """
     if not brain.any():
-        return Evidence(measures, 0.0, outside_ml, scaled_by_extremes=scaled_by_extremes)
+        return Evidence(measures, 0.0, outside_ml, scaled_by_extremes=scaled_by_extremes, limits=limits)
     dark, lower, middle, upper, bright = (float(v) for v in np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99)))
     scale = middle if middle > 0 else 1.0
     largest = _largest_lesion(mask)
@@ -104,6 +132,7 @@ def gather(
         spread=(upper - lower) / scale,
         bright=bright / scale,
         scaled_by_extremes=scaled_by_extremes,
+        limits=limits,
     )
 
 

@@ -158,6 +158,23 @@ class PredictiveContract(_Frozen):
     patients: int = Field(ge=2)
 
 
+class IntensityContract(_Frozen):
+    """Limits of brains in units of their median (`segmentation.evidence.Evidence`): an image beyond them is unlike the
+    training images, which they are derived from by `training.bundle.intensity_limits`.
+
+    Attributes:
+        dark: of the 5th percentile.
+        spread: of the interquartile range.
+        bright: of the 99th percentile.
+        images: how many training images there were.
+    """
+
+    dark: float = Field(gt=0, le=1)
+    spread: float = Field(gt=0, le=10)
+    bright: float = Field(ge=1, le=100)
+    images: int = Field(ge=2)
+
+
 class FileEntry(_Frozen):
     """One file of the bundle."""
 
@@ -175,6 +192,7 @@ class Manifest(_Frozen):
         temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
         review_above: the uncertainty index above which results of this model want a review; absent: the paper's 0.35.
         predictive: how far the manual volume may lie from this model's; absent: not measured.
+        intensities: beyond what images are unlike the training's; absent: not measured.
     """
 
     schema_version: int
@@ -193,6 +211,7 @@ class Manifest(_Frozen):
     temperature: float | None = Field(default=None, gt=0)
     review_above: float | None = Field(default=None, gt=0, lt=1)
     predictive: PredictiveContract | None = None
+    intensities: IntensityContract | None = None
 
     @model_validator(mode="after")
     def _one_list_per_member(self) -> Manifest:

@@ -21,7 +21,7 @@ Each rule looks at the `Evidence` of one result and gives `review` (a person mus
 | wide_interval         | interval wider than 20 mL and 2.5 times the volume   | review       | e   |
 | uncertain             | uncertainty index above the model's limit            | review       | d   |
 | small_brain           | brain mask under 500 mL                              | review       | a   |
-| unlike_flair          | no dark fluid, or intensities far wider spread       | review       | h   |
+| unlike_flair          | fluid or tissue brighter than the model's limits     | review       | h   |
 | extreme_pixels        | extreme pixels decide the scale of the images        | review       | i   |
 
 a: an adult brain holds 1,000 mL and more; less is a part of it, or the mask fails.
@@ -31,8 +31,9 @@ d: Kim, Ryu et al., AJNR 2024;45:1885; the limit is the model's own.
 e: such an interval says nothing about the volume.
 f: 1 of 19 real scans without a mass has 9 mm or more, most under 8; a glioma has 14.6 mm, as do most large infarcts.
 g: vascular WMH is bilateral and mostly symmetric (Wardlaw et al., Lancet Neurol 2013;12:822).
-h: 5th percentile, interquartile range and 99th percentile of the brain over its median: 0.2 to 0.6, 0.2 to 0.3 and 1.4
-   to 1.8 on real FLAIR of five scanners; the rule holds above 0.75, 0.5 and 2.5.
+h: 5th percentile, interquartile range and 99th percentile of the brain over its median, above the limits that the
+   bundle states of its training images (`intensities` of the manifest); where it states none, above 0.75, 0.5 and 2.5,
+   and the reason says so: 0.2 to 0.6, 0.2 to 0.3 and 1.4 to 1.8 on real FLAIR of five scanners.
 i: by the preprocessing's own flag `extreme_pixels`, where it divides each slice by its maximum.
 
 Measured by `make plausibility`, catch and false-alarm rates of each rule: docs/researcher/plausibility.md.
@@ -288,9 +289,12 @@ RULES: Final[tuple[Rule, ...]] = (
         "unlike_flair",
         "review",
         "unusual images",
-        lambda e: e.brain_ml >= LEAST_BRAIN_ML and (e.dark > 0.75 or e.spread > 0.5 or e.bright > 2.5),
+        lambda e: e.brain_ml >= LEAST_BRAIN_ML and e.is_unlike_training,
         lambda e: (
             "The brightness of brain and fluid differs from that of the FLAIR images that the model was trained on."
+            if e.limits.of_training
+            else "The brightness of brain and fluid differs from that of FLAIR images in general; the model does not "
+            "state what its training images were like."
         ),
     ),
     Rule(

@@ -158,7 +158,7 @@ def segment_volume(
         if ventricles is None or regions is None
         else derive_fazekas(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
     )
-    evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes)
+    evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes, ensemble.intensity_limits)
     measured = time.monotonic()
     report("measure", 1, 1)
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from segmentation.bundle import CARD_NAME, MANIFEST_NAME, ModelBundle, load_bundle
-from segmentation.manifest import FileEntry, Manifest, PredictiveContract
+from segmentation.manifest import FileEntry, IntensityContract, Manifest, PredictiveContract
 from training.files import write_whole
 
 DOUBT_HEADING: Final = "## What its doubt means"
+INTENSITIES_HEADING: Final = "## What its training images were like"
 _BEFORE: Final = "## What it must not be trusted with"
 
 
@@ -38,22 +39,38 @@ def restate(
         BadBundle: there is no sound bundle.
     """
     manifest = load_bundle(folder).manifest
-    card = _with_doubt((folder / CARD_NAME).read_text(encoding="utf-8"), manifest.version, version, doubt).encode()
-    files = {**manifest.files, CARD_NAME: FileEntry(sha256=hashlib.sha256(card).hexdigest(), size_bytes=len(card))}
-    changed: dict[str, Any] = {"version": version, "files": files, "review_above": review_above}
+    changed: dict[str, Any] = {"review_above": review_above, "predictive": predictive}
     if images is not None:
         changed["training"] = manifest.training.model_copy(update={"images": dict(images)})
-    newer = manifest.model_copy(update={**changed, "predictive": predictive})
+    return _restated(folder, version, DOUBT_HEADING, doubt, changed)
+
+
+def restate_intensities(folder: Path, version: str, words: str, intensities: IntensityContract) -> ModelBundle:
+    """The same for what the training images were like.
+
+    Args:
+        version: the new one.
+        words: text of the card's section about it.
+        intensities: see `segmentation.manifest.Manifest`.
+
+    Raises:
+        BadBundle: there is no sound bundle.
+    """
+    return _restated(folder, version, INTENSITIES_HEADING, words, {"intensities": intensities})
+
+
+def _restated(folder: Path, version: str, heading: str, words: str, changed: Mapping[str, Any]) -> ModelBundle:
+    manifest = load_bundle(folder).manifest
+    before = (folder / CARD_NAME).read_text(encoding="utf-8")
+    numbered = before.replace(f" {manifest.version}\n", f" {version}\n", 1)
+    card = with_section(numbered, heading, words).encode()
+    files = {**manifest.files, CARD_NAME: FileEntry(sha256=hashlib.sha256(card).hexdigest(), size_bytes=len(card))}
+    newer = manifest.model_copy(update={**changed, "version": version, "files": files})
     text = json.dumps(newer.document(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     Manifest.model_validate_json(text)  # `model_copy` checks nothing
     write_whole(folder / CARD_NAME, card.decode())
     write_whole(folder / MANIFEST_NAME, text)
     return load_bundle(folder)
-
-
-def _with_doubt(card: str, old: str, new: str, doubt: str) -> str:
-    card = card.replace(f" {old}\n", f" {new}\n", 1)
-    return with_section(card, DOUBT_HEADING, doubt)
 
 
 def with_section(card: str, heading: str, text: str) -> str:

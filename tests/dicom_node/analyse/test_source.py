@@ -1,0 +1,35 @@
+"""The series of a job, with what its study shows of it."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from support.phantom_series import phantom_series, save_series
+from support.worker_setting import READER, Setting
+
+from dicom_node.analyse.source import SeriesSource
+from dicom_node.series.complete.completer import examine_files
+
+
+@pytest.mark.parametrize(("lost", "is_late"), [(0, False), (1, False), (1, True)])
+def test_a_series_that_ends_before_another_of_its_study_is_flagged(tmp_path: Path, lost: int, is_late: bool) -> None:
+    """Only by what was there when the job was made, so that a second attempt gives the same bytes."""
+    setting = Setting(tmp_path, SimpleNamespace())  # type: ignore[arg-type]
+    flair, t2 = phantom_series(), phantom_series()
+    for number, one in enumerate(t2):
+        one.SeriesInstanceUID, one.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
+        one.SeriesDescription = one.ProtocolName = "AX T2 TSE"
+    files, others = save_series(flair[: len(flair) - lost], tmp_path / "flair"), save_series(t2, tmp_path / "t2")
+    with closing(setting.database), closing(READER):
+        if not is_late:
+            setting.receive(others)
+        setting.receive(files)
+        job = setting.jobs.get(setting.enqueue(files))
+        if is_late:
+            setting.receive(others)
+        source = SeriesSource(setting.inbox, setting.jobs, READER, tmp_path, examine_files)
+        series, _ = source.read(job)
+    assert ("longer_series_in_study" in series.flags) == (bool(lost) and not is_late)
