@@ -184,7 +184,7 @@ def _find_dicom(paths: Sequence[Path], wanted: str | None, found: FoundInputs) -
         series = find_series(study).series
         if wanted is not None:
             found.series += [
-                _dicom(found_series, files.unreadable)
+                _dicom(found_series, files.unreadable, series)
                 for found_series in series
                 if found_series.series_instance_uid == wanted
             ]
