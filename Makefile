@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining vendor-scores doubt reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -105,6 +105,16 @@ anatomy: runs/anatomy/state.json  ## train the anatomy network and print its sco
 pretraining: install  ## go on with the pretraining of the next model; stop and start it at will (8 hours on 2 cores)
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 1200
 	$(BIN)/python -m training.fit.pretraining pretrain --scans runs/scans --out runs/pretraining
+
+# Goes on where it was: the pretraining's export, the cohort and the members stay in runs/.
+runs/cohort: install
+	$(BIN)/python -m training.bundle.anatomy.cohort --out $@ --data "$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv \
+		--data "$(DATA)/flair-mslesseg" --patients training/data/patients/mslesseg.csv
+
+next-model: install runs/cohort  ## train the members of the next model from what is pretrained, by folds (an hour on 2 cores)
+	$(BIN)/python -m training.fit.pretraining export --out runs/pretraining --file runs/pretrained.npz
+	$(BIN)/wmh-node train runs/cohort --scheme folds --preset reference-brain --start runs/pretrained.npz \
+		--synthetic runs/scans --synthetic-count 200 --out runs/next-model
 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
