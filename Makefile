@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks plausibility clean
+.PHONY: intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks agreement plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -139,6 +139,9 @@ interval-coverage: install  ## print how often the volume interval holds the man
 
 brain-masks: install  ## print how well the brain mask fits real scans
 	$(BIN)/python tests/benchmarks/brain_masks.py "$(DATA)/flair-wmh"
+
+agreement: install  ## measure how far two scans of an unchanged brain differ, and write the evidence
+	$(BIN)/python tests/benchmarks/agreement.py "$(DATA)" --cache runs/agreement --out docs/evidence/agreement.json
 
 plausibility: install  ## print what the plausibility rules catch, and how often they are wrong
 	$(BIN)/python tests/benchmarks/plausibility.py "$(DATA)" --predictions runs/plausibility

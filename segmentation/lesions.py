@@ -99,6 +99,32 @@ def list_lesions(
     return tuple(sorted(found, key=lambda one: -one.volume_ml))
 
 
+def places_of(
+    labels: NDArray[np.int32],
+    near_ventricles: Mask,
+    spacing_mm: tuple[float, float, float],
+    anatomy: Anatomy | None = None,
+) -> dict[int, Place | None]:
+    """Where most of each labelled region lies, by the same rule as a lesion of the mask.
+
+    Args:
+        labels: int32 (slice, row, column), 0 outside.
+        near_ventricles: bool, same shape: what counts as periventricular.
+        spacing_mm: (slice, row, column).
+        anatomy: parts of the head, where a network found them.
+    """
+    near_cortex = None if anatomy is None else _near(anatomy.cortex, spacing_mm)
+    return {
+        label: _place(
+            _part(labels[box] == label, None if anatomy is None else anatomy.infratentorial[box]),
+            _part(labels[box] == label, near_ventricles[box]),
+            _part(labels[box] == label, None if near_cortex is None else near_cortex[box]),
+        )
+        for label, box in enumerate(ndimage.find_objects(labels), start=1)
+        if box is not None
+    }
+
+
 def derive_fazekas(
     mask: Mask, ventricles: Mask, voxel_volume_ml: float, spacing_mm: tuple[float, float, float]
 ) -> Fazekas:

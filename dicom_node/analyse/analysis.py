@@ -18,7 +18,7 @@ from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.progress import StageProgress
 from dicom_node.node.settings import Settings
 from dicom_node.results.check.result_checks import check_result_set
-from dicom_node.results.common.comparison import FollowUp, FollowUpFinding, NotCompared
+from dicom_node.results.common.comparison import FollowUp, FollowUpFinding, NoEarlierScan, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_overlay
@@ -204,8 +204,10 @@ def write_analysis(
 
 def _compared(follow_up: FollowUp, segmentation: Segmentation) -> FollowUpFinding:
     """The change since the earlier scan; none where the present number must not be used."""
+    if isinstance(follow_up, NoEarlierScan):
+        return follow_up
     if not segmentation.is_reliable:
-        return NotCompared(follow_up.report, _NOT_COMPARED)
+        return NotCompared(follow_up.report, _NOT_COMPARED, "present_not_reliable")
     return follow_up.against(segmentation.measures)
 
 

@@ -61,10 +61,9 @@ class Worker:
         self._owner, self._inbox, self._jobs, self._current_model = owner, inbox, jobs, current_model
         self._outbox, self._rules, self._reader, self._follow_ups = outbox, rules, reader, follow_ups
         self._end_process, self._has_settled, self._storage = end_process, has_settled, outbox.folder.parent
-        self._probe = StorageProbe(self._storage)
+        self._probe, self._waits_for_storage = StorageProbe(self._storage), False
         self._source = SeriesSource(inbox, jobs, reader, self._storage, examine)
         self._refusals = RefusalReporter(jobs, reader, outbox, rules.destinations, self._probe)
-        self._waits_for_storage = False
 
     def step(self) -> float:
         """For `run_until_stopped`; a job that was begun is finished before it returns."""
@@ -105,7 +104,8 @@ class Worker:
         series, seconds_read = self._source.read(job)
         analysis = analyse(series, ensemble, seconds_read, None, self._rules.region_rule)
         predecessor = ReportReference.of(job.answered or self._jobs.earlier_report(job))
-        follow_up = None if self._follow_ups is None else self._follow_ups.find(job, series, ensemble.identity)
+        found = analysis.segmentation
+        follow_up = None if self._follow_ups is None else self._follow_ups.find(job, series, ensemble.identity, found)
         # The job's own time, not the clock's: a second attempt must give the same bytes.
         with self._outbox.workplace(job.id) as workplace:
             written = write_analysis(

@@ -29,8 +29,8 @@ def measurements_json(
     wmh_share_of_brain and outside_brain_ml where no brain was found;
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
     the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
-    compare with. Everything but `seconds` is the same, bit for bit,
-    whenever the same series is analysed by the same model on the same machine.
+    compare with: no_follow_up then says why, where the node has looked for one. Everything but `seconds` is the same,
+    bit for bit, whenever the same series is analysed by the same model on the same machine.
 
     Args:
         series: what was analysed; None for a NIfTI file.
@@ -82,6 +82,8 @@ def measurements_json(
         }
     if isinstance(comparison, FollowUpComparison):
         fields["follow_up"] = comparison.as_json
+    elif comparison is not None:
+        fields["no_follow_up"] = {"code": comparison.code, "reason": comparison.reason}
     fields["model"] = {"name": model.name, "version": model.version, "digest": model.digest}
     fields["seconds"] = {
         "read": float(seconds_read),

@@ -89,6 +89,7 @@ def _analyse(
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.analyse.analysis import region_rule_of
     from dicom_node.analyse.follow_up.finder import FollowUps
+    from dicom_node.analyse.follow_up.lesion_comparer import LesionComparer
     from dicom_node.analyse.follow_up.patient_key import open_hasher
     from dicom_node.analyse.rules import WorkRules
     from dicom_node.analyse.worker import Worker
@@ -119,6 +120,8 @@ def _analyse(
         region_rule=region_rule_of(settings),
     )
     beside = Examiner(log_level=settings.log_level, log_format=settings.log_format)
+    reader = ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format)
+    lesions = LesionComparer(inbox, jobs, outbox, reader, settings.log_level, settings.log_format)
     worker = Worker(
         owner=owner,
         inbox=inbox,
@@ -126,9 +129,11 @@ def _analyse(
         current_model=current_model,
         outbox=outbox,
         rules=rules,
-        reader=ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format),
+        reader=reader,
         follow_ups=(
-            FollowUps(ScanTable(database), open_hasher(settings.storage.absolute())) if settings.follow_up else None
+            FollowUps(ScanTable(database), open_hasher(settings.storage.absolute()), lesions)
+            if settings.follow_up
+            else None
         ),
         has_settled=clock_watch().has_settled,
         examine=beside.examine,
@@ -140,3 +145,4 @@ def _analyse(
     finally:
         worker.close()
         beside.close()
+        lesions.close()

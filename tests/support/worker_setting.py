@@ -52,8 +52,8 @@ class Setting:
         self._rules = WorkRules(**{**values, **rules})
         self.worker = self.another("worker")
 
-    def another(self, owner: str) -> Worker:
-        """A worker of that name."""
+    def another(self, owner: str, follow_ups: FollowUps | None = None) -> Worker:
+        """A worker of that name; one that compares volumes only, unless it is given what finds earlier results."""
         return Worker(
             owner=owner,
             inbox=self.inbox,
@@ -62,7 +62,7 @@ class Setting:
             outbox=Outbox(self.storage / "outbox"),
             rules=self._rules,
             reader=READER,
-            follow_ups=FollowUps(ScanTable(self.database), open_hasher(self.storage)),
+            follow_ups=follow_ups or FollowUps(ScanTable(self.database), open_hasher(self.storage)),
             end_process=self.ended.append,
         )
 

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from datetime import date
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import NotAnalysable
 from dicom_node.series.dicom import values
+from dicom_node.series.dicom.examination import plain_label, scanner_name
 from dicom_node.series.dicom.frames import Frame, frames_of
 from dicom_node.series.read.flair_series import FlairSeries
 
-# Where a date of acquisition may stand, best first (PS3.3 C.7.6.1, C.8.13.1, C.7.3.1, C.7.2.1).
-_DATES: Final = ("AcquisitionDateTime", "AcquisitionDate", "SeriesDate", "StudyDate")
-_LONGEST: Final = 64  # LO, PS3.5 6.2
 _NEAR: Final = 0.05  # a scanner rounds and adjusts times and spacings; a protocol that was changed differs by more
 
 
@@ -54,15 +51,15 @@ class Acquisition:
         header = series.headers[0]
         frame = _first_frame(header)
         return cls(
-            manufacturer=_label(values.text(header, "Manufacturer")),
-            model=_label(values.text(header, "ManufacturerModelName")),
+            manufacturer=plain_label(values.text(header, "Manufacturer")),
+            model=plain_label(values.text(header, "ManufacturerModelName")),
             field_strength_t=values.number(header, "MagneticFieldStrength") or None,
             echo_ms=frame.number_of("EchoTime") or None,
             repetition_ms=frame.number_of("RepetitionTime") or None,
             inversion_ms=frame.number_of("InversionTime") or None,
             spacing_mm=series.spacing_mm,
             slice_thickness_mm=frame.number_of("SliceThickness") or None,
-            acquisition_type=_label(values.text(header, "MRAcquisitionType")),
+            acquisition_type=plain_label(values.text(header, "MRAcquisitionType")),
             serial_key=scanner_keys[0],
             station_key=scanner_keys[1],
             size=(int(series.voxels.shape[1]), int(series.voxels.shape[2])),
@@ -86,8 +83,7 @@ class Acquisition:
     @property
     def scanner(self) -> str:
         """Like `SIEMENS Prisma, 3 T`."""
-        name = f"{self.manufacturer} {self.model}".strip() or "unknown scanner"
-        return name if self.field_strength_t is None else f"{name}, {_shown(self.field_strength_t)} T"
+        return scanner_name(self.manufacturer, self.model, self.field_strength_t) or "unknown scanner"
 
     def other_scanner(self, earlier: Acquisition) -> bool:
         """Manufacturer, model or field strength differ; a value that one of the two lacks is no difference."""
@@ -125,22 +121,11 @@ class Acquisition:
         return tuple(found)
 
 
-def acquired_on(header: Dataset) -> date | None:
-    """The day of the acquisition; None when no date in the header is one."""
-    return next((day for keyword in _DATES if (day := values.day(header, keyword)) is not None), None)
-
-
 def _first_frame(header: Dataset) -> Frame:
     try:
         return frames_of([header])[0]
     except (NotAnalysable, IndexError):
         return Frame(header=header, source=0, number=None, groups=())
-
-
-def _label(text: str) -> str:
-    """One line of ASCII, which every database and every character set of a report takes."""
-    plain = text.encode("ascii", "replace").decode()
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in plain).split())[:_LONGEST]
 
 
 def _texts_differ(now: str, before: str) -> bool:

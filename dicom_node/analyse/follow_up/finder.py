@@ -8,20 +8,24 @@ from it, so that every attempt, also by another worker, makes the same result (d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 
 from db.records import Job, Scan, ScanResult
 from db.scans import ScanTable
-from dicom_node.analyse.follow_up.acquisition import Acquisition, acquired_on
+from dicom_node.analyse.follow_up.acquisition import Acquisition
+from dicom_node.analyse.follow_up.lesion_comparer import LesionComparer
 from dicom_node.analyse.follow_up.patient_key import PatientHasher
-from dicom_node.results.common.comparison import EarlierResult, FollowUp, NotCompared
+from dicom_node.results.common.comparison import EarlierResult, FollowUp, NoEarlierScan, NotCompared, Visit
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.words import is_partial
+from dicom_node.series.dicom.examination import acquired_on
 from dicom_node.series.read.flair_series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import VolumeInterval
+from segmentation.segment import Segmentation
 
 log = structlog.get_logger()
 
@@ -38,42 +42,34 @@ class FollowUps:
     Args:
         scans: the table of scans.
         hasher: of this node.
+        lesions: compares lesion by lesion; None: volumes only.
     """
 
-    def __init__(self, scans: ScanTable, hasher: PatientHasher) -> None:
+    def __init__(self, scans: ScanTable, hasher: PatientHasher, lesions: LesionComparer | None = None) -> None:
         self._scans = scans
         self._hasher = hasher
+        self._lesions = lesions
 
-    def find(self, job: Job, series: FlairSeries, model: ModelIdentity) -> FollowUp | None:
+    def find(
+        self, job: Job, series: FlairSeries, model: ModelIdentity, segmentation: Segmentation | None = None
+    ) -> FollowUp:
         """What the result of this job is compared with; also enters the scan, for those that come later.
 
         Args:
             job: whose result it will be.
             series: what it read.
             model: what will measure it.
+            segmentation: what was found in it; where it is reliable, its lesions are compared too.
 
         Returns:
-            None without an earlier result, and without a patient identifier or a date to find it by.
+            Also why there is nothing to compare with.
         """
-        scan = self._scan_of(job, series)
-        if scan is None:
-            return None
-        is_chosen, found = self._scans.chosen(job.id)
-        if not is_chosen:
-            choice = choose(scan, self._scans.earlier_results(scan))
-            found = self._scans.choose(scan, None if choice is None else choice.scan.job_id)
-        if found is None:
-            return None
-        log.info("earlier result found", job=job.id, earlier_job=found.scan.job_id)
-        return follow_up_of(scan, found, model)
-
-    def _scan_of(self, job: Job, series: FlairSeries) -> Scan | None:
         header = series.headers[0]
         identity, day = self._hasher.identity(header), acquired_on(header)
         if identity is None or day is None:
             log.info("no follow-up: the images give no patient identifier or no date", job=job.id)
-            return None
-        return Scan(
+            return NoEarlierScan("no_patient_identifier" if identity is None else "no_date")
+        scan = Scan(
             job_id=job.id,
             study_instance_uid=series.study_instance_uid,
             patient_key=identity.patient_key,
@@ -81,6 +77,41 @@ class FollowUps:
             acquired_on=day,
             description=Acquisition.of(series, self._hasher.scanner_keys(header)).as_json,
         )
+        earlier = self._scans.earlier_results(scan)
+        is_chosen, found = self._scans.chosen(job.id)
+        if not is_chosen:
+            choice = choose(scan, earlier)
+            found = self._scans.choose(scan, None if choice is None else choice.scan.job_id)
+        if found is None:
+            return NoEarlierScan("none_known")
+        log.info("earlier result found", job=job.id, earlier_job=found.scan.job_id)
+        follow_up = follow_up_of(scan, found, model)
+        if not isinstance(follow_up, EarlierResult):
+            return follow_up
+        follow_up = replace(follow_up, visits=visits_of(scan, found, earlier))
+        if self._lesions is None or segmentation is None or not segmentation.is_reliable:
+            return follow_up
+        return replace(follow_up, lesions=self._lesions.compare(job, series, segmentation, found.scan.job_id))
+
+
+def visits_of(scan: Scan, chosen: ScanResult, earlier: Sequence[ScanResult]) -> tuple[Visit, ...]:
+    """The earlier results to show in one plot, oldest first, one a day.
+
+    Only those of the same date of birth, and that were received before the present scan, or chosen: what comes
+    meanwhile must not change a second attempt's result.
+
+    Args:
+        scan: the present one.
+        chosen: what it is compared with.
+        earlier: newest day first, see `ScanTable.earlier_results`.
+    """
+    by_day: dict[Any, Visit] = {}
+    for one in (*earlier, chosen):
+        known = one.scan.job_id < scan.job_id or one.scan.job_id == chosen.scan.job_id
+        volume = _volume_of(one.measurements)
+        if known and volume is not None and not _other_birth_date(scan, one.scan):
+            by_day[one.scan.acquired_on] = Visit(one.scan.acquired_on, *volume)
+    return tuple(by_day[day] for day in sorted(by_day))
 
 
 def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
@@ -102,14 +133,14 @@ def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
     return min(of_newest_day, key=lambda one: _unlikeness(now, one), default=None)
 
 
-def follow_up_of(scan: Scan, found: ScanResult, model: ModelIdentity) -> FollowUp | None:
-    """The chosen result as what a report can be compared with; None should it have lost its volume."""
+def follow_up_of(scan: Scan, found: ScanResult, model: ModelIdentity) -> FollowUp:
+    """The chosen result as what a report can be compared with; none should it have lost its volume."""
     report = ReportReference.from_uids(found.report)
     if _other_birth_date(scan, found.scan):
         return NotCompared(report, OTHER_BIRTH_DATE)
     volume = _volume_of(found.measurements)
     if volume is None:
-        return None
+        return NoEarlierScan("none_known")
     return EarlierResult(
         report=report,
         acquired_on=found.scan.acquired_on,

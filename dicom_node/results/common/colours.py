@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
+
+from segmentation.change import Kind
 
 Colour = tuple[int, int, int]
 
@@ -11,3 +15,14 @@ WMH_RGB: Final[Colour] = (255, 145, 0)
 PERIVENTRICULAR_RGB: Final[Colour] = WMH_RGB
 DEEP_RGB: Final[Colour] = (70, 190, 255)
 VENTRICLES_RGB: Final[Colour] = (150, 210, 150)
+
+# More of it in warm colours, less of it in blues, light and dark each, so that lightness alone tells new from grown.
+KIND_RGB: Final[Mapping[Kind, Colour]] = MappingProxyType(
+    {
+        "new": (255, 60, 120),
+        "grown": (255, 200, 0),
+        "stable": (190, 190, 190),
+        "shrunk": (120, 220, 255),
+        "gone": (70, 110, 255),
+    }
+)

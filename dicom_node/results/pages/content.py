@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,7 @@ from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFin
 from dicom_node.results.common.words import fazekas_in_words, flags_in_words
 from dicom_node.results.pages.outlines import Outlined
 from dicom_node.series.dicom import values
+from dicom_node.series.dicom.examination import examination_in_words
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 from segmentation.measures import LEAST_LESION_ML, Measures
@@ -55,6 +56,7 @@ class Content:
         slice_names: per slice, what the PACS calls it, such as "image 12".
         follow_up: the change since an earlier scan; None where there is none.
         plausibility: whether the result can be right; its reasons come first among the notes.
+        examination: which scan: its day and scanner; None where there is no DICOM header.
         notes: sentences about the series, the comparison and the analysis, the most important first.
 
     Raises:
@@ -71,6 +73,7 @@ class Content:
     follow_up: FollowUpFinding | None = None
     notes: tuple[str, ...] = ()
     plausibility: Plausibility = PLAUSIBLE
+    examination: str | None = None
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
@@ -95,7 +98,8 @@ def content_of_series(
     Raises:
         ResultError: the segmentation does not fit the series.
     """
-    return _content(series.volume(), series.affine, segmentation, flags, model, slice_names(series), follow_up)
+    content = _content(series.volume(), series.affine, segmentation, flags, model, slice_names(series), follow_up)
+    return replace(content, examination=examination_in_words(series.headers[0]))
 
 
 def content_of_volume(
@@ -154,7 +158,10 @@ def _notes_of_comparison(follow_up: FollowUpFinding | None) -> tuple[str, ...]:
     """What a reader of the comparison must know, or why there is none."""
     if follow_up is None:
         return ()
-    return follow_up.warnings if isinstance(follow_up, FollowUpComparison) else (follow_up.reason,)
+    if not isinstance(follow_up, FollowUpComparison):
+        return (follow_up.reason,)
+    single = () if follow_up.lesions is None or follow_up.lesion_changes is not None else follow_up.lesions.in_words
+    return (*follow_up.warnings, *single)
 
 
 def slice_names(series: FlairSeries) -> tuple[str, ...]:

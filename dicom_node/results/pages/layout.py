@@ -44,7 +44,7 @@ from segmentation.bundle import ModelIdentity
 SIDE: Final = 1024
 EDGE: Final = 28
 GAP: Final = 8
-FOOTER: Final = 92
+FOOTER: Final = 118
 TITLE: Final = "White matter hyperintensities (WMH) on FLAIR"
 _NAME: Final = ("White matter", "hyperintensities", "(WMH) on FLAIR")
 _BESIDE_NAME: Final = 194
@@ -112,7 +112,7 @@ def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
             (DEEP_RGB, "deep", regions.deep_volume_ml),
             (VENTRICLES_RGB, "ventricles", regions.ventricle_volume_ml),
         ):
-            _swatch(draw, (left, middle), outline=colour)
+            draw_swatch(draw, (left, middle), outline=colour)
             left += _SWATCH + 10
             left += write(draw, (left, middle), f"{words} ", BODY, QUIET, "lm")
             if content.is_reliable:
@@ -120,7 +120,7 @@ def draw_legend(draw: ImageDraw.ImageDraw, content: Content, top: int) -> int:
             left += 26
         middle += 34
     if content.outlined.unsure is not None:
-        _swatch(draw, (EDGE, middle), fill=_tint(220))
+        draw_swatch(draw, (EDGE, middle), fill=_tint(220))
         write(draw, (EDGE + _SWATCH + 10, middle), UNSURE_WORDS, BODY, QUIET, "lm")
         middle += 34
     return middle - 8
@@ -219,21 +219,28 @@ def _right_key(
     """A swatch and its words that end at a place; returns where the next may end."""
     right, middle = at
     left = right - write(draw, at, words, SMALL, QUIET, "rm") - 8 - _SWATCH
-    _swatch(draw, (left, middle), outline, fill)
+    draw_swatch(draw, (left, middle), outline, fill)
     return left - 18
 
 
 def draw_footer(
-    draw: ImageDraw.ImageDraw, model: ModelIdentity | None, number: int, pages: int, pixels_per_mm: float | None
+    draw: ImageDraw.ImageDraw,
+    model: ModelIdentity | None,
+    number: int,
+    pages: int,
+    pixels_per_mm: float | None,
+    examination: str | None = None,
 ) -> None:
-    """Small print of every page: not for clinical use, who made it, which page, a scale bar."""
+    """Small print of every page: not for clinical use, which scan, who made it, which page, a scale bar."""
     top = SIDE - FOOTER + 14
     right = SIDE - EDGE
     draw.line((EDGE, top, right, top), LINE)
     write(draw, (EDGE, top + 12), RESEARCH_ONLY, BODY, ALERT, bold=True)
     page = f"page {number} of {pages}" if pages > 1 else ""
-    room = right - EDGE - write(draw, (right, top + 46), page, SMALL, QUIET, "ra") - 20
-    write(draw, (EDGE, top + 46), shortened(made_by(model), SMALL, room), SMALL, QUIET)
+    room = right - EDGE - write(draw, (right, top + 72), page, SMALL, QUIET, "ra") - 20
+    write(draw, (EDGE, top + 72), shortened(made_by(model), SMALL, room), SMALL, QUIET)
+    if examination is not None:
+        write(draw, (EDGE, top + 46), shortened(examination, SMALL, right - EDGE), SMALL)
     if pixels_per_mm is not None:
         length_cm = 5 if 50 * pixels_per_mm <= _LONGEST_BAR else 1  # a few slices fill a page
         bar = round(10 * length_cm * pixels_per_mm)
@@ -297,7 +304,7 @@ def _draw_review(draw: ImageDraw.ImageDraw, content: Content, left: float) -> No
     write(draw, (right - 14, 69), headline, size, BACKGROUND, "rm", bold=True)
 
 
-def _swatch(
+def draw_swatch(
     draw: ImageDraw.ImageDraw, at: tuple[float, float], outline: Colour | None = None, fill: Colour | None = None
 ) -> None:
     """A square whose left side's middle is at a place, in an outline's or a shade's colour."""

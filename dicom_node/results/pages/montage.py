@@ -18,7 +18,7 @@ from segmentation.volume import FlairVolume
 MOST_PANELS: Final = 24
 KEY_PANELS: Final = 6
 _MARGIN_MM: Final = 6.0
-_OVERSAMPLING: Final = 2  # drawn twice as large and averaged, so that outlines are smooth
+OVERSAMPLING: Final = 2  # drawn twice as large and averaged, so that outlines are smooth
 
 # A slice is blank to the eye when less than this part of it is head.
 _HEAD_FRACTION: Final = 0.01
@@ -197,7 +197,7 @@ def _run(flags: NDArray[np.bool_], margin: int) -> slice:
 
 def _draw_slice(grey: NDArray[np.uint8], shown: Outlined, size: tuple[int, int]) -> NDArray[np.uint8]:
     """One slice at `size` (width, height) with what is drawn over it, RGB."""
-    large = (size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING)
+    large = (size[0] * OVERSAMPLING, size[1] * OVERSAMPLING)
     canvas = cv2.cvtColor(
         cv2.resize(np.ascontiguousarray(grey), large, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB
     )

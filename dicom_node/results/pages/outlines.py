@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,6 +89,15 @@ def draw_outlines(canvas: NDArray[np.uint8], outlined: Outlined, place: int) -> 
         inner = outlined.periventricular[place]
         near, far = (_distance(_enlarged(part, size)) for part in (inner, outlined.wmh[place] & ~inner))
         canvas[outline & (far < near)] = DEEP_RGB
+
+
+def draw_masks(canvas: NDArray[np.uint8], masks: Sequence[tuple[NDArray[np.bool_], Colour]]) -> None:
+    """Outline masks (row, column) of one slice in their colours, the last on top, as `draw_outlines` does."""
+    size = (canvas.shape[1], canvas.shape[0])
+    by = max(1, round(size[0] / _WIDEST))
+    for mask, colour in masks:
+        enlarged = _enlarged(mask, size)
+        canvas[_grown(enlarged, _FAR * by) > _grown(enlarged, _NEAR * by)] = colour
 
 
 def _enlarged(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.uint8]:

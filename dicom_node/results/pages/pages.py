@@ -1,4 +1,5 @@
-"""The pages about one analysis: first what matters most, then the other slices with WMH, then notes without room."""
+"""The pages about one analysis: first what matters most, then the change since an earlier scan, the other slices with
+WMH, and notes without room."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dicom_node.results.common.comparison import FollowUpComparison
 from dicom_node.results.common.volume_words import millilitres
+from dicom_node.results.pages.change_page import draw_change_page
 from dicom_node.results.pages.content import Content
 from dicom_node.results.pages.display import head_mask
 from dicom_node.results.pages.layout import (
@@ -49,21 +52,28 @@ class Grid:
 
 
 def draw_pages(content: Content) -> tuple[Image.Image, ...]:
-    """Draw the pages: RGB, square; one to three of them, and one or two more where there is much to note."""
+    """Draw the pages: RGB, square; one to three of them, one more about a change, and one or two where there is much to
+    note."""
     head = head_mask(content.volume.voxels)
     chosen = choose_slices(content.outlined.wmh, head)
     keys = key_slices(content.outlined.wmh, chosen)
     others = [index for index in chosen if index not in keys]
     parts = _share(others) if others else []
     notes = note_pages(content.notes) if notes_do_not_fit(content.notes) else []
-    first_of_notes = 2 + len(parts)
-    pages = 1 + len(parts) + len(notes)
+    change = content.follow_up if content.is_reliable and isinstance(content.follow_up, FollowUpComparison) else None
+    first_of_slices = 2 if change is None else 3
+    first_of_notes = first_of_slices + len(parts)
+    pages = first_of_notes - 1 + len(notes)
     montage = lay_montage(content.volume, content.affine_lps, content.outlined, chosen, head)
     largest = max(map(len, parts), default=0)  # so that all pages have one scale
     return (
         # Key slices lie near each other, so that their own crop shows them larger.
         _first_page(content, montage.only(keys), first_notes(content.notes, first_of_notes), pages),
-        *(_slices_page(content, montage, part, largest, number, pages) for number, part in enumerate(parts, start=2)),
+        *(() if change is None else (draw_change_page(content, change, 2, pages),)),
+        *(
+            _slices_page(content, montage, part, largest, number, pages)
+            for number, part in enumerate(parts, start=first_of_slices)
+        ),
         *(_notes_page(content, lines, number, pages) for number, lines in enumerate(notes, start=first_of_notes)),
     )
 
@@ -74,7 +84,7 @@ def _first_page(content: Content, montage: Montage, notes: tuple[str, ...], page
     bottom = draw_notes(draw, notes, SIDE - FOOTER) - GAP
     grid = _grid(montage, len(montage.chosen), top, bottom)
     _draw_panels(image, draw, content, montage, montage.chosen, grid)
-    draw_footer(draw, content.model, 1, pages, montage.scale(grid.box))
+    draw_footer(draw, content.model, 1, pages, montage.scale(grid.box), content.examination)
     return image
 
 
@@ -85,14 +95,14 @@ def _slices_page(
     top = draw_running_head(draw, content, _what(content, montage))
     grid = _grid(montage, largest, top, SIDE - FOOTER)
     _draw_panels(image, draw, content, montage, part, grid)
-    draw_footer(draw, content.model, number, pages, montage.scale(grid.box))
+    draw_footer(draw, content.model, number, pages, montage.scale(grid.box), content.examination)
     return image
 
 
 def _notes_page(content: Content, lines: tuple[str, ...], number: int, pages: int) -> Image.Image:
     image, draw = new_page()
     draw_note_page(draw, lines)
-    draw_footer(draw, content.model, number, pages, None)
+    draw_footer(draw, content.model, number, pages, None, content.examination)
     return image
 
 

@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from dicom_node.node.profiles import FIRST_FORM, ObjectKind, SegForm
 from dicom_node.node.version import MANUFACTURER, SOFTWARE_NAME
 from dicom_node.results.common import codes
-from dicom_node.results.common.comparison import NotCompared
+from dicom_node.results.common.comparison import FollowUpComparison
 from dicom_node.results.common.equipment import RESEARCH_USE
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.common.headers import finish_header
@@ -196,7 +196,8 @@ def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisF
         count_in_words(),
         review,
     ]
-    not_compared = facts.comparison.reason if isinstance(facts.comparison, NotCompared) else None
+    found = facts.comparison
+    not_compared = None if found is None or isinstance(found, FollowUpComparison) else found.reason
     doubts = reliability_in_words(segmentation.plausibility)
     return [*doubts, RESEARCH_USE, *replaces, *words, *([not_compared] if not_compared else []), *flags_in_words(flags)]
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 import highdicom
+import numpy as np
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
@@ -18,11 +19,20 @@ from support.result_cases import CASES, MODEL, result_set_of, segmentation_of, s
 from dicom_node.node.profiles import PROFILES, DeliveryOptions, SegForm
 from dicom_node.results.check.result_checks import check_result_set
 from dicom_node.results.common import codes
-from dicom_node.results.common.comparison import EarlierResult, FollowUpComparison, NotCompared, in_words
+from dicom_node.results.common.comparison import (
+    EarlierResult,
+    FollowUpComparison,
+    NoEarlierScan,
+    NotCompared,
+    Visit,
+    in_words,
+)
+from dicom_node.results.common.lesion_changes import LesionChange, LesionChanges, LesionsNotCompared
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.uids import in_form
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.result_set import part10_bytes
+from segmentation.agreement import LIMIT_ML, agreement_limit_ml
 from segmentation.interval import VolumeInterval
 
 REPORT = ReportReference("2.25.1", "2.25.2", "1.2.840.10008.5.1.4.1.1.88.34", "2.25.3")
@@ -59,10 +69,76 @@ def test_words_give_both_volumes_with_intervals_and_what_the_change_is_worth() -
         "Compared with the scan of 2024-02-01, 394 days earlier: 12.0 mL (interval 9.0 to 15.0) now, 10.0 mL (interval "
         "7.0 to 14.0) then.",
         "Change +2.0 mL (+20 %): no change beyond the intervals of both volumes, which overlap.",
+        f"Two scans of an unchanged brain may differ by {agreement_limit_ml(10.0, 12.0):.1f} mL "
+        "(limits of agreement of this method): the change is not more than that.",
+        "Rate: +1.9 mL a year.",
         "Another scanner: A now, B then.",
     )
     assert in_words(OTHER_PERSON) == (OTHER_PERSON.reason,)
     assert in_words(None) == ()
+
+
+def test_no_rate_from_a_short_time_and_no_change_within_the_limits() -> None:
+    """Under half a year no rate is given; a change counts as one only beyond the limits, which never reach 0."""
+    soon = against(12.0, 9.0, 15.0, replace(EARLIER, now_acquired_on=date(2024, 6, 1)))
+    assert soon.yearly_change_ml is None and soon.as_json["yearly_change_ml"] is None
+    assert "No yearly rate is given: the scans are less than half a year apart." in in_words(soon)
+    small = replace(EARLIER, volume_ml=0.2, interval_ml=VolumeInterval(0.1, 0.4))
+    assert not against(0.2 + 0.9 * LIMIT_ML, 0.1, 1.0, small).is_beyond_agreement
+    assert against(0.2 + 1.1 * LIMIT_ML, 0.1, 1.0, small).is_beyond_agreement
+    assert against(100.0, 90.0, 110.0).is_beyond_agreement
+
+
+LESIONS = LesionChanges(
+    (
+        LesionChange("new", 0.0, 0.5, "image 12", 2, "deep"),
+        LesionChange("shrunk", 0.9, 0.6, "image 7", 1),
+        LesionChange("stable", 1.0, 1.02, "image 3", 3, "periventricular"),
+    ),
+    np.zeros((2, 3, 4), np.int32),
+    0.97,
+)
+
+
+def test_lesions_are_told_by_kind_and_the_largest_by_name() -> None:
+    """Counts and mL of each kind, each changed lesion with place and image, in words and in measurements.json."""
+    found = against(12.0, 9.0, 15.0, replace(EARLIER, lesions=LESIONS))
+    words = in_words(found)
+    assert "Lesions since then: 1 new (+0.50 mL), 0 grown, 1 stable, 1 shrunk (-0.30 mL), 0 gone." in words
+    assert "Largest changes: new, deep, +0.50 mL (image 12); shrunk, -0.30 mL (image 7)." in words
+    lesions = found.as_json["lesions"]
+    assert (lesions["new"], lesions["gone"]) == ({"count": 1, "change_ml": 0.5}, {"count": 0, "change_ml": 0})
+    assert [one["kind"] for one in lesions["list"]] == ["new", "shrunk", "stable"]
+    assert "place" not in lesions["list"][1] and "lesions_not_compared" not in found.as_json
+
+
+def test_doubtful_lesions_are_a_sentence_and_no_numbers() -> None:
+    """Where the scans could not be aligned, the volumes stay and no lesion is counted."""
+    found = against(12.0, 9.0, 15.0, replace(EARLIER, lesions=LesionsNotCompared("registration_doubtful")))
+    assert "lesions" not in found.as_json
+    assert found.as_json["lesions_not_compared"]["code"] == "registration_doubtful"
+    assert any("could not be aligned" in sentence for sentence in in_words(found))
+    assert not any("Lesions since" in sentence for sentence in in_words(found))
+
+
+def test_whatever_else_is_stated_gives_other_uids() -> None:
+    """Two results that say something else of lesions or visits never share a UID."""
+    visit = Visit(date(2023, 2, 1), 9.0, VolumeInterval(7.0, 14.0))
+    stated = [
+        EARLIER,
+        replace(EARLIER, lesions=LESIONS),
+        replace(EARLIER, lesions=replace(LESIONS, lesions=LESIONS.lesions[:1])),
+        replace(EARLIER, lesions=LesionsNotCompared("images_gone")),
+        replace(EARLIER, visits=(visit,)),
+    ]
+    assert len({against(12.0, 9.0, 15.0, one).identity for one in stated}) == len(stated)
+    assert NoEarlierScan("no_date").identity != NoEarlierScan("none_known").identity
+
+
+def test_no_earlier_scan_is_said_with_why() -> None:
+    """Without an earlier scan the result says so and why."""
+    assert in_words(NoEarlierScan("no_date")) == ("No earlier scan known: the images give no date of acquisition.",)
+    assert all(NoEarlierScan(code).reason.isascii() for code in ("no_patient_identifier", "no_date", "none_known"))
 
 
 def test_a_later_scan_is_no_earlier_one() -> None:
@@ -89,10 +165,25 @@ def test_measurements_hold_the_change(tmp_path: Path) -> None:
         "change_ml": volume - 10.0,
         "change_percent": pytest.approx(10 * volume - 100),
         "beyond_intervals": told.is_beyond_intervals,
+        "agreement_limit_ml": told.agreement_limit_ml,
+        "beyond_agreement": told.is_beyond_agreement,
+        "yearly_change_ml": pytest.approx((volume - 10.0) * 365.25 / 394),
+        "visits": [
+            {"acquired_on": "2024-02-01", "volume_ml": 10.0, "volume_interval_ml": [7.0, 14.0]},
+            {
+                "acquired_on": "2025-03-01",
+                "volume_ml": volume,
+                "volume_interval_ml": [*segmentation.measures.volume_interval_ml],
+            },
+        ],
         "warnings": ["Another scanner: A now, B then."],
     }
     assert "follow_up" not in measurements_json(*arguments)
-    assert "follow_up" not in measurements_json(*arguments, comparison=OTHER_PERSON)
+    assert "no_follow_up" not in measurements_json(*arguments)
+    for other, code in ((OTHER_PERSON, "other_date_of_birth"), (NoEarlierScan("no_date"), "no_date")):
+        without = measurements_json(*arguments, comparison=other)
+        assert "follow_up" not in without
+        assert without["no_follow_up"] == {"code": code, "reason": other.reason}
 
 
 def test_the_report_has_a_group_of_the_change(tmp_path: Path) -> None:

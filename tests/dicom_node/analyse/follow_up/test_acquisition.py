@@ -11,7 +11,8 @@ import pytest
 from pydicom.dataset import Dataset
 from support.result_cases import CASES, series_of
 
-from dicom_node.analyse.follow_up.acquisition import Acquisition, acquired_on
+from dicom_node.analyse.follow_up.acquisition import Acquisition
+from dicom_node.series.dicom.examination import acquired_on
 
 NOW = Acquisition("SIEMENS", "Prisma", 3.0, 92.0, 9000.0, 2500.0, (5.0, 0.9, 0.9), 4.0, "2D")
 

@@ -19,9 +19,9 @@ from db.jobs import JobTable
 from db.records import Job, NewDelivery, Scan, ScanResult
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.acquisition import Acquisition
-from dicom_node.analyse.follow_up.finder import OTHER_BIRTH_DATE, FollowUps, choose, follow_up_of
+from dicom_node.analyse.follow_up.finder import OTHER_BIRTH_DATE, FollowUps, choose, follow_up_of, visits_of
 from dicom_node.analyse.follow_up.patient_key import PatientHasher
-from dicom_node.results.common.comparison import EarlierResult, NotCompared
+from dicom_node.results.common.comparison import EarlierResult, NoEarlierScan, NotCompared
 from dicom_node.series.read.flair_series import FlairSeries
 from segmentation.bundle import ModelIdentity
 
@@ -142,6 +142,28 @@ class TestWarnings:
         assert found.reason == OTHER_BIRTH_DATE
 
 
+class TestVisits:
+    """What the plot of all visits shows."""
+
+    def test_a_day_once_oldest_first_and_none_of_another_person(self) -> None:
+        """Days in order, each once, only of the same date of birth and with a volume."""
+        earlier = [
+            result(5, date(2024, 9, 1)),
+            result(4, date(2024, 3, 1), birth_key="c"),
+            result(3, date(2023, 3, 1), wmh_volume_ml=11.0),
+            result(2, date(2023, 3, 1)),
+            result(1, date(2022, 3, 1), volume_interval_ml=None),
+        ]
+        found = visits_of(NOW, earlier[0], earlier)
+        assert [visit.acquired_on for visit in found] == [date(2023, 3, 1), date(2024, 9, 1)]
+
+    def test_what_arrives_after_the_present_scan_does_not_change_its_plot(self) -> None:
+        """A second attempt shows the same visits, although another was received meanwhile; the chosen one is shown."""
+        late, chosen = result(10, date(2023, 9, 1)), result(11, date(2024, 9, 1))
+        found = visits_of(NOW, chosen, [chosen, late, result(3, date(2023, 3, 1))])
+        assert [visit.acquired_on for visit in found] == [date(2023, 3, 1), date(2024, 9, 1)]
+
+
 class TestFollowUps:
     """From the headers of a series to what its result is compared with, on both databases."""
 
@@ -180,7 +202,7 @@ class TestFollowUps:
         first = self.series(tmp_path / "1", "20230301", "1.9.1")
         now = self.series(tmp_path / "2", "20250301", "1.9.2")
         between = self.series(tmp_path / "3", "20240301", "1.9.3")
-        assert finder.find(jobs[0], first, MODEL) is None
+        assert finder.find(jobs[0], first, MODEL) == NoEarlierScan("none_known")
         self.finish(database, jobs[0])
         found = finder.find(jobs[1], now, MODEL)
         assert isinstance(found, EarlierResult) and found.acquired_on == date(2023, 3, 1)
@@ -191,12 +213,13 @@ class TestFollowUps:
         assert FollowUps(ScanTable(database), PatientHasher(b"k" * 32)).find(jobs[1], now, MODEL) == found
 
     def test_no_identifier_no_follow_up(self, database: Database, tmp_path: Path) -> None:
-        """Nothing is entered of a patient without an identifier or a scan without a date."""
+        """Nothing is entered of a patient without an identifier or a scan without a date; the result says which."""
         finder = FollowUps(ScanTable(database), PatientHasher(b"k" * 32))
         job = JobTable(database).enqueue("1.2.1", "a" * 64, 24)
         undated = {"SeriesDate": "", "StudyDate": ""}
-        assert finder.find(job, self.series(tmp_path / "1", "20230301", "1.9.1", PatientID=""), MODEL) is None
-        assert finder.find(job, self.series(tmp_path / "2", "", "1.9.1", **undated), MODEL) is None
+        unknown = self.series(tmp_path / "1", "20230301", "1.9.1", PatientID="")
+        assert finder.find(job, unknown, MODEL) == NoEarlierScan("no_patient_identifier")
+        assert finder.find(job, self.series(tmp_path / "2", "", "1.9.1", **undated), MODEL) == NoEarlierScan("no_date")
         assert ScanTable(database).chosen(job.id) == (False, None)
 
     def test_scanners_are_known_by_keyed_hashes(self, database: Database, tmp_path: Path) -> None:

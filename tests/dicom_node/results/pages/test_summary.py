@@ -101,9 +101,9 @@ def test_a_recommendation_cannot_be_overlooked(tmp_path: Path) -> None:
     assert alert[1] == 0
 
 
-def test_a_comparison_is_on_the_first_page(tmp_path: Path) -> None:
+def test_a_comparison_is_on_the_first_page_and_has_one_of_its_own(tmp_path: Path) -> None:
     """The change since an earlier scan, what makes it doubtful, and the reason why there is none, each change the first
-    page and no other."""
+    page; a change has a page more."""
     series = series_of(CASES[0], tmp_path / "source")
     measures = segmentation_of(series).measures
     earlier = EarlierResult(EARLIER, date(2024, 3, 12), date(2026, 3, 12), 4.0, VolumeInterval(3.0, 5.0))
@@ -111,9 +111,8 @@ def test_a_comparison_is_on_the_first_page(tmp_path: Path) -> None:
     told = (None, earlier.against(measures), warned.against(measures), NotCompared(EARLIER, "Birth dates differ."))
     drawn = [pages_of(series, change) for change in told]
     assert len({first.tobytes() for first, *_ in drawn}) == len(told)
-    assert all(
-        np.array_equal(change, other) for pages in drawn for change, other in zip(pages[1:], drawn[0][1:], strict=True)
-    )
+    assert [len(pages) - len(drawn[0]) for pages in drawn] == [0, 1, 1, 0]
+    assert all(np.array_equal(page, other) for page, other in zip(drawn[3][1:], drawn[0][1:], strict=True))
 
 
 def test_the_summary_tells_what_the_facts_tell(tmp_path: Path) -> None:

@@ -1,0 +1,20 @@
+"""How far the volumes of two scans may differ although the brain has not changed: limits of agreement.
+
+Measured by `make agreement` (docs/evidence/agreement.json) on pairs that were made from one head each: drawn heads on
+two dates, and real heads sampled in two poses with other noise. No one was scanned twice on one day in the data at
+hand, so that a real scanner's day-to-day variation is not in it: the true limits are wider.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LIMIT_PERCENT: Final = 20.0
+"""Of the mean of both volumes: +-1.96 times the SD of the logarithm of their ratio."""
+LIMIT_ML: Final = 0.3
+"""The least limit: of a small volume, a voxel is many per cent."""
+
+
+def agreement_limit_ml(earlier_ml: float, now_ml: float) -> float:
+    """The change in mL up to which two volumes may come from one unchanged brain."""
+    return max(LIMIT_ML, LIMIT_PERCENT / 100.0 * (earlier_ml + now_ml) / 2.0)
