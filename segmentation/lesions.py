@@ -1,17 +1,9 @@
-"""Each lesion with its size and place, and the Fazekas grade that the sizes give.
+"""Each lesion with its size and place, and how far WMH extends in a slice.
 
-The grade is derived from the masks by the sizes of Noh et al. (J Stroke Cerebrovasc Dis 2014;23:636), a modified
-Fazekas scale; no reader has given it:
-
-| grade | periventricular: extent of caps and bands from the ventricle | deep: largest diameter of a lesion |
-|-------|--------------------------------------------------------------|------------------------------------|
-| 0     | none                                                         | none                               |
-| 1     | under 5 mm                                                   | under 10 mm                        |
-| 2     | 5 to 10 mm                                                   | 10 to 25 mm                        |
-| 3     | 10 mm and more                                               | 25 mm and more                     |
-
-Both are measured in the plane of a slice, as a reader does. WMH that comes within 3 mm of the ventricles is a cap or a
-band with all that hangs together with it in the slice; other WMH is deep.
+No Fazekas grade is derived. Fazekas et al. (AJR 1987;149:351) grade deep WMH by confluence: punctate foci, beginning
+confluence, large confluent areas. Modified scales put sizes in its place, and so gave "deep 2" to a scan with 0.38 mL
+in four specks, of which one is a streak of 10 x 2.5 mm: nothing there is confluent. A reader who sees the sizes and the
+outlines grades better.
 """
 
 from __future__ import annotations
@@ -29,14 +21,11 @@ from segmentation.measures import LEAST_LESION_ML
 Mask = NDArray[np.bool_]
 Side = Literal["left", "right", "both"]
 Place = Literal["periventricular", "juxtacortical", "deep", "infratentorial"]
-Grade = Literal[0, 1, 2, 3]
 
 _NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
 _IN_PLANE: Final = np.ones((3, 3), dtype=bool)
 _TOUCHES_MM: Final = 3.0
 _ONE_SIDE: Final = 0.9
-_PERIVENTRICULAR_MM: Final = (5.0, 10.0)
-_DEEP_MM: Final = (10.0, 25.0)
 _ANGLES: Final = np.linspace(0.0, np.pi, 18, endpoint=False)
 
 
@@ -56,11 +45,19 @@ class Lesion:
 
 
 @dataclass(frozen=True)
-class Fazekas:
-    """Derived grades, 0 to 3."""
+class Extent:
+    """How far WMH extends in the plane of a slice, in mm; 0 where there is none.
 
-    periventricular: Grade
-    deep: Grade
+    WMH that comes within 3 mm of the ventricles is a cap or a band with all that hangs together with it in the slice;
+    other WMH is deep.
+
+    Attributes:
+        periventricular: how far caps and bands reach from the ventricles.
+        deep: the longest diameter of a deep lesion.
+    """
+
+    periventricular: float
+    deep: float
 
 
 def list_lesions(
@@ -125,10 +122,10 @@ def places_of(
     }
 
 
-def derive_fazekas(
+def measure_extent(
     mask: Mask, ventricles: Mask, voxel_volume_ml: float, spacing_mm: tuple[float, float, float]
-) -> Fazekas:
-    """The grades of a mask.
+) -> Extent:
+    """The extent of a mask.
 
     Args:
         mask: bool (slice, row, column): WMH.
@@ -150,13 +147,7 @@ def derive_fazekas(
                 extent_mm = max(extent_mm, float(away[region].max()))
             else:
                 diameter_mm = max(diameter_mm, _diameter_mm(region, spacing_mm[1:]))
-    return Fazekas(_grade(extent_mm, _PERIVENTRICULAR_MM), _grade(diameter_mm, _DEEP_MM))
-
-
-def _grade(size_mm: float, limits_mm: tuple[float, float]) -> Grade:
-    if size_mm <= 0:
-        return 0
-    return 1 if size_mm < limits_mm[0] else 2 if size_mm < limits_mm[1] else 3
+    return Extent(extent_mm, diameter_mm)
 
 
 def _diameter_mm(region: Mask, spacing_mm: tuple[float, float]) -> float:

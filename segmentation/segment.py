@@ -15,7 +15,7 @@ from segmentation.brain import brain_mask
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
 from segmentation.interval import bounds_of
-from segmentation.lesions import Fazekas, Lesion, derive_fazekas, list_lesions
+from segmentation.lesions import Extent, Lesion, list_lesions, measure_extent
 from segmentation.measures import Doubt, Measures, measure
 from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, assess_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
@@ -64,7 +64,7 @@ class Segmentation:
         outside_brain_ml: WMH that the ensemble marked outside the brain, left out of everything else.
         plausibility: whether the result can be right, and why not.
         lesions: each of at least the least size, largest first.
-        fazekas: the grades that the masks give; None without ventricles.
+        extent: how far the WMH extends in a slice; None without ventricles.
         anatomy: the parts of the head; None when the bundle has no anatomy network.
     """
 
@@ -80,7 +80,7 @@ class Segmentation:
     outside_brain_ml: float = 0.0
     plausibility: Plausibility = PLAUSIBLE
     lesions: tuple[Lesion, ...] = ()
-    fazekas: Fazekas | None = None
+    extent: Extent | None = None
     anatomy: Anatomy | None = None
 
     @property
@@ -153,10 +153,10 @@ def segment_volume(
         None if regions is None else regions.periventricular,
         anatomy,
     )
-    fazekas = (
+    extent = (
         None
         if ventricles is None or regions is None
-        else derive_fazekas(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
+        else measure_extent(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
     )
     evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes, ensemble.intensity_limits)
     measured = time.monotonic()
@@ -176,7 +176,7 @@ def segment_volume(
         outside_brain_ml=outside_ml,
         plausibility=assess_plausibility(evidence),
         lesions=lesions,
-        fazekas=fazekas,
+        extent=extent,
         anatomy=anatomy,
     )
 

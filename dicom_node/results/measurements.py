@@ -25,7 +25,7 @@ def measurements_json(
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
-    fazekas without ventricles; lesions and fazekas of a result that is not reliable; brain_volume_ml,
+    extent_mm without ventricles; lesions and extent_mm of a result that is not reliable; brain_volume_ml,
     wmh_share_of_brain and outside_brain_ml where no brain was found;
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
     the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
@@ -67,8 +67,8 @@ def measurements_json(
         fields["outside_brain_ml"] = float(segmentation.outside_brain_ml)
     if segmentation.is_reliable:
         fields["lesions"] = [_known(asdict(lesion)) for lesion in segmentation.lesions]
-        if segmentation.fazekas is not None:
-            fields["fazekas"] = asdict(segmentation.fazekas)
+        if segmentation.extent is not None:
+            fields["extent_mm"] = asdict(segmentation.extent)
     if (regions := segmentation.regions) is not None:
         fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
         fields["deep_volume_ml"] = float(regions.deep_volume_ml)

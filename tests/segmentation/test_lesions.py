@@ -1,4 +1,4 @@
-"""The lesion list and the derived Fazekas grade."""
+"""The lesion list, and how far WMH extends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segmentation.anatomy import Anatomy
-from segmentation.lesions import Fazekas, Lesion, derive_fazekas, list_lesions
+from segmentation.lesions import Lesion, list_lesions, measure_extent
 
 _SPACING = (5.0, 1.0, 1.0)
 _VOXEL_ML = 0.005
@@ -56,15 +56,18 @@ def test_what_is_unknown_is_not_said() -> None:
     assert (placed.side, placed.place) == (None, "deep")
 
 
-@pytest.mark.parametrize(("thick", "grade"), [(0, 0), (4, 1), (5, 2), (9, 2), (10, 3)])
-def test_the_periventricular_grade_follows_the_thickness_of_the_band(thick: int, grade: int) -> None:
-    """A band beside the ventricle grades by how far it reaches: 5 and 10 mm are the limits."""
+@pytest.mark.parametrize("thick", [0, 4, 10])
+def test_the_periventricular_extent_is_the_thickness_of_the_band(thick: int) -> None:
+    """A band beside the ventricle extends as far as it reaches, and is no deep lesion."""
     band = _box(slice(30, 50), slice(45, 45 + thick))
-    assert derive_fazekas(band, _VENTRICLES, _VOXEL_ML, _SPACING) == Fazekas(grade, 0)  # type: ignore[arg-type]
+    found = measure_extent(band, _VENTRICLES, _VOXEL_ML, _SPACING)
+    assert (found.periventricular, found.deep) == (thick * _SPACING[2], 0.0)
 
 
-@pytest.mark.parametrize(("wide", "grade"), [(3, 1), (9, 1), (10, 2), (24, 2), (25, 3)])
-def test_the_deep_grade_follows_the_largest_diameter(wide: int, grade: int) -> None:
-    """A lesion away from the ventricles grades by its largest diameter in a slice: 10 and 25 mm are the limits."""
+@pytest.mark.parametrize("wide", [3, 10, 25])
+def test_the_deep_extent_is_the_longest_diameter(wide: int) -> None:
+    """A lesion away from the ventricles extends by its longest diameter in a slice, over the corners too."""
     lesion = _box(slice(5, 5 + wide), slice(60, 63))
-    assert derive_fazekas(lesion, _VENTRICLES, _VOXEL_ML, _SPACING) == Fazekas(0, grade)  # type: ignore[arg-type]
+    found = measure_extent(lesion, _VENTRICLES, _VOXEL_ML, _SPACING)
+    assert found.periventricular == 0.0
+    assert wide * _SPACING[1] <= found.deep <= float(np.hypot(wide, 3)) * _SPACING[1]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dicom_node.results.common.volume_words import interval_millilitres, millilitres
-from segmentation.lesions import Fazekas
+from segmentation.lesions import Extent
 from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import PLAUSIBLE, Plausibility
 from segmentation.regions import RegionVolumes
@@ -147,13 +147,19 @@ def reliability_in_words(plausibility: Plausibility) -> list[str]:
     return [verdict, *(reason.sentence for reason in plausibility.reasons)]
 
 
-def fazekas_in_words(fazekas: Fazekas | None) -> list[str]:
-    """The derived grades as a sentence; nothing where there are none."""
-    if fazekas is None:
+def extent_in_words(extent: Extent | None) -> list[str]:
+    """The extent as a sentence, and why there is no grade; nothing where it was not measured."""
+    if extent is None:
+        return []
+    found = [
+        *([f"reaches {extent.periventricular:.0f} mm from the ventricles"] if extent.periventricular > 0 else []),
+        *([f"has a deep lesion {extent.deep:.0f} mm long"] if extent.deep > 0 else []),
+    ]
+    if not found:
         return []
     return [
-        f"Fazekas grade, derived from the outlines by size and given by no reader: periventricular "
-        f"{fazekas.periventricular}, deep {fazekas.deep} (Noh et al. 2014)."
+        f"In the plane of a slice WMH {' and '.join(found)}. No Fazekas grade is derived: it goes by confluence, "
+        "which a reader sees."
     ]
 
 

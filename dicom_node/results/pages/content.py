@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dicom_node.node.errors import ResultError
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
-from dicom_node.results.common.words import fazekas_in_words, flags_in_words
+from dicom_node.results.common.words import extent_in_words, flags_in_words
 from dicom_node.results.pages.outlines import Outlined
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.examination import examination_in_words
@@ -138,7 +138,7 @@ def _content(
         notes=(
             *(reason.sentence for reason in segmentation.plausibility.reasons),
             *_notes_by_weight(flags, follow_up),
-            *(fazekas_in_words(segmentation.fazekas) if segmentation.is_reliable else ()),
+            *(extent_in_words(segmentation.extent) if segmentation.is_reliable else ()),
         ),
         plausibility=segmentation.plausibility,
     )

@@ -22,7 +22,7 @@ from dicom_node.results.common.series_names import series_description, series_nu
 from dicom_node.results.common.uids import device_uid
 from dicom_node.results.common.words import (
     count_in_words,
-    fazekas_in_words,
+    extent_in_words,
     flags_in_words,
     interval_in_words,
     is_partial,
@@ -192,7 +192,7 @@ def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisF
     words = [
         interval_in_words(measures),
         *predictive_in_words(measures),
-        *_fazekas(segmentation),
+        *_extent(segmentation),
         count_in_words(),
         review,
     ]
@@ -202,8 +202,8 @@ def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisF
     return [*doubts, RESEARCH_USE, *replaces, *words, *([not_compared] if not_compared else []), *flags_in_words(flags)]
 
 
-def _fazekas(segmentation: Segmentation) -> list[str]:
-    return fazekas_in_words(segmentation.fazekas) if segmentation.is_reliable else []
+def _extent(segmentation: Segmentation) -> list[str]:
+    return extent_in_words(segmentation.extent) if segmentation.is_reliable else []
 
 
 def bare_reference(instance: Dataset) -> Dataset:

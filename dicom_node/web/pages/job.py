@@ -145,10 +145,11 @@ def _numbers(measured: Any) -> list[tuple[str, str, str]]:
         interval = measured.get(interval_key) if interval_key else None
         limits = f"{interval[0]:.1f} to {interval[1]:.1f} {unit}" if isinstance(interval, list) else ""
         found.append((name, f"{digits} {unit}".strip(), limits))
-    fazekas = plain_mapping(measured.get("fazekas"))
-    if fazekas:
-        grades = f"periventricular {fazekas.get('periventricular')}, deep {fazekas.get('deep')}"
-        found.append(("Fazekas, derived", grades, ""))
+    extent = plain_mapping(measured.get("extent_mm"))
+    if extent:
+        near, deep = (float(extent.get(name) or 0) for name in ("periventricular", "deep"))
+        sizes = f"{near:.0f} mm from the ventricles, longest deep lesion {deep:.0f} mm"
+        found.append(("Extent in a slice", sizes, ""))
     return found
 
 

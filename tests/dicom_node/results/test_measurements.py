@@ -16,7 +16,7 @@ from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from segmentation.interval import PredictiveInterval, VolumeInterval
-from segmentation.lesions import Fazekas, Lesion
+from segmentation.lesions import Extent, Lesion
 from segmentation.plausibility import Plausibility, Reason
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation
@@ -24,7 +24,7 @@ from segmentation.segment import Segmentation
 
 def _with_brain(segmentation: Segmentation) -> Segmentation:
     lesions = (Lesion(1.5, "left", "deep"), Lesion(0.5, None, None))
-    return replace(segmentation, brain_volume_ml=1300.0, outside_brain_ml=0.5, lesions=lesions, fazekas=Fazekas(2, 1))
+    return replace(segmentation, brain_volume_ml=1300.0, outside_brain_ml=0.5, lesions=lesions, extent=Extent(7.5, 9.0))
 
 
 def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
         "wmh_share_of_brain",
         "outside_brain_ml",
         "lesions",
-        "fazekas",
+        "extent_mm",
         "model",
         "seconds",
         "flags",
@@ -53,7 +53,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert found["seconds"] == {"read": 1.5, "preprocess": 0.1, "infer": 0.2, "measure": 0.3, "write": 0.25}
     assert found["flags"] == sorted({*series.flags, "blank_slices"})
     assert found["lesions"] == [{"volume_ml": 1.5, "side": "left", "place": "deep"}, {"volume_ml": 0.5}]
-    assert found["fazekas"] == {"periventricular": 2, "deep": 1}
+    assert found["extent_mm"] == {"periventricular": 7.5, "deep": 9.0}
 
 
 def test_a_measured_interval_is_there_with_its_promise(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_result_that_is_not_reliable_lists_no_lesions(tmp_path: Path) -> None:
     found = measurements_json(
         series, replace(_with_brain(segmentation_of(series)), plausibility=doubt), MODEL, 0.0, 0.0
     )
-    assert "lesions" not in found and "fazekas" not in found
+    assert "lesions" not in found and "extent_mm" not in found
 
 
 def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ import re
 import pytest
 from support.data import REPOSITORY
 
-from dicom_node.results.common.words import flags_in_words, is_partial, review_in_words
+from dicom_node.results.common.words import extent_in_words, flags_in_words, is_partial, review_in_words
 from dicom_node.series.rules.rules import NOTES, SIGNS
 from segmentation.interval import VolumeInterval
+from segmentation.lesions import Extent
 from segmentation.measures import Measures
 from segmentation.plausibility import Plausibility, Reason
 
@@ -66,3 +67,10 @@ def test_cut_series_are_partial() -> None:
     """Only flags that say that part of the brain is missing make a report partial."""
     assert is_partial(["short_coverage"])
     assert not is_partial(["oblique", "slice_gap"])
+
+
+def test_a_streak_is_a_size_and_no_grade() -> None:
+    """A streak of 10 x 3 voxels is told as its length; no grade stands in any sentence about it."""
+    (sentence,) = extent_in_words(Extent(0.0, 10.1))
+    assert "a deep lesion 10 mm long" in sentence and "ventricles" not in sentence
+    assert extent_in_words(Extent(0.0, 0.0)) == [] == extent_in_words(None)
