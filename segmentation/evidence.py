@@ -18,7 +18,7 @@ RIM_MM: Final = 5.0
 _NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
 _SMOOTH_MM: Final = 1.5
 _BRIGHT: Final = 1.25  # of the slice's median in the brain
-_LARGE_PART: Final = 0.5  # of the largest slice: the ends of the brain hold scalp and skull base
+LARGE_PART: Final = 0.5  # of the largest slice: the ends of the brain hold scalp and skull base
 _STEP_MM: Final = 3.0
 
 
@@ -179,17 +179,30 @@ def _mass_radius_mm(volume: FlairVolume, brain: Mask) -> float:
     areas = brain.sum(axis=(1, 2))
     step = max(1, int(_STEP_MM // volume.spacing_mm[0]))
     spacing = volume.spacing_mm[1:]
-    chosen = np.flatnonzero(areas > _LARGE_PART * areas.max())[::step]
+    chosen = np.flatnonzero(areas > LARGE_PART * areas.max())[::step]
     return max((_bright_radius_mm(volume.voxels[index], brain[index], spacing) for index in chosen), default=0.0)
 
 
 def _bright_radius_mm(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> float:
+    body = np.pad(bright_body(pixels, inside, spacing_mm), 1)
+    return float(ndimage.distance_transform_edt(body, spacing_mm).max())
+
+
+def bright_body(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> Mask:
+    """Where one slice's brain is brighter than 1.25 times its median, calmed; bool (row, column).
+
+    Args:
+        pixels: float32 (row, column).
+        inside: bool, same shape, not empty: the brain.
+        spacing_mm: (row, column).
+    """
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    pixels, inside = pixels[box], np.pad(inside[box], 1)
-    middle = float(np.median(pixels[inside[1:-1, 1:-1]]))
+    pixels, within = pixels[box], inside[box]
+    middle = float(np.median(pixels[within]))
     sigma = [_SMOOTH_MM / spacing for spacing in spacing_mm]
     # Outside the brain the median stands in, so that scalp does not shine in.
-    calm = ndimage.gaussian_filter(np.where(inside[1:-1, 1:-1], pixels, middle), sigma)
-    body = inside & np.pad(calm > _BRIGHT * middle, 1)
-    return float(ndimage.distance_transform_edt(body, spacing_mm).max())
+    calm = ndimage.gaussian_filter(np.where(within, pixels, middle), sigma)
+    body = np.zeros(inside.shape, bool)
+    body[box] = within & (calm > _BRIGHT * middle)
+    return body

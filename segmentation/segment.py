@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation.anatomy import Anatomy
 from segmentation.brain import brain_mask
+from segmentation.bright_region import BrightRegion, find_bright_region
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
 from segmentation.interval import bounds_of
@@ -66,6 +67,7 @@ class Segmentation:
         lesions: each of at least the least size, largest first.
         extent: how far the WMH extends in a slice; None without ventricles.
         anatomy: the parts of the head; None when the bundle has no anatomy network.
+        bright_region: bright tissue that is wider than WMH usually is, and how much of it is in the mask; None without.
     """
 
     mask: NDArray[np.bool_]
@@ -82,6 +84,7 @@ class Segmentation:
     lesions: tuple[Lesion, ...] = ()
     extent: Extent | None = None
     anatomy: Anatomy | None = None
+    bright_region: BrightRegion | None = None
 
     @property
     def is_reliable(self) -> bool:
@@ -178,6 +181,7 @@ def segment_volume(
         lesions=lesions,
         extent=extent,
         anatomy=anatomy,
+        bright_region=find_bright_region(volume, brain, mask),
     )
 
 

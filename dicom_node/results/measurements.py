@@ -26,7 +26,7 @@ def measurements_json(
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
     extent_mm without ventricles; lesions and extent_mm of a result that is not reliable; brain_volume_ml,
-    wmh_share_of_brain and outside_brain_ml where no brain was found;
+    wmh_share_of_brain and outside_brain_ml where no brain was found; bright_region where there is none;
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
     the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
     compare with: no_follow_up then says why, where the node has looked for one. Everything but `seconds` is the same,
@@ -65,6 +65,13 @@ def measurements_json(
         fields["brain_volume_ml"] = float(segmentation.brain_volume_ml)
         fields["wmh_share_of_brain"] = segmentation.wmh_share_of_brain
         fields["outside_brain_ml"] = float(segmentation.outside_brain_ml)
+    if (region := segmentation.bright_region) is not None:
+        fields["bright_region"] = {
+            "volume_ml": float(region.volume_ml),
+            "counted_as_wmh_ml": float(region.counted_ml),
+            "left_out_ml": float(region.left_out_ml),
+            "slice": region.slice_index + 1,
+        }
     if segmentation.is_reliable:
         fields["lesions"] = [_known(asdict(lesion)) for lesion in segmentation.lesions]
         if segmentation.extent is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from dicom_node.results.common.volume_words import interval_millilitres, millilitres
+from segmentation.bright_region import BrightRegion
 from segmentation.lesions import Extent
 from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import PLAUSIBLE, Plausibility
@@ -160,6 +161,22 @@ def extent_in_words(extent: Extent | None) -> list[str]:
     return [
         f"In the plane of a slice WMH {' and '.join(found)}. No Fazekas grade is derived: it goes by confluence, "
         "which a reader sees."
+    ]
+
+
+def bright_region_in_words(region: BrightRegion | None, slices: int) -> list[str]:
+    """What the mask made of a bright region that may be no WMH; nothing where there is none.
+
+    Args:
+        region: what was found.
+        slices: of the volume.
+    """
+    if region is None:
+        return []
+    return [
+        f"The bright region of {region.volume_ml:.1f} mL (most of it in slice {region.slice_index + 1} of {slices}, "
+        f"from the feet) may be an infarct, a tumour or surgery: {region.counted_ml:.1f} mL of it is counted as WMH, "
+        f"{region.left_out_ml:.1f} mL is left out."
     ]
 
 

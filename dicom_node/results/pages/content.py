@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dicom_node.node.errors import ResultError
 from dicom_node.results.common.comparison import FollowUpComparison, FollowUpFinding
-from dicom_node.results.common.words import extent_in_words, flags_in_words
+from dicom_node.results.common.words import bright_region_in_words, extent_in_words, flags_in_words
 from dicom_node.results.pages.outlines import Outlined
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.examination import examination_in_words
@@ -137,6 +137,7 @@ def _content(
         follow_up=follow_up,
         notes=(
             *(reason.sentence for reason in segmentation.plausibility.reasons),
+            *bright_region_in_words(segmentation.bright_region, len(segmentation.mask)),
             *_notes_by_weight(flags, follow_up),
             *(extent_in_words(segmentation.extent) if segmentation.is_reliable else ()),
         ),

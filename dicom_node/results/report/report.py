@@ -21,6 +21,7 @@ from dicom_node.results.common.predecessor import REPLACES
 from dicom_node.results.common.series_names import series_description, series_number
 from dicom_node.results.common.uids import device_uid
 from dicom_node.results.common.words import (
+    bright_region_in_words,
     count_in_words,
     extent_in_words,
     flags_in_words,
@@ -198,7 +199,10 @@ def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisF
     ]
     found = facts.comparison
     not_compared = None if found is None or isinstance(found, FollowUpComparison) else found.reason
-    doubts = reliability_in_words(segmentation.plausibility)
+    doubts = (
+        *reliability_in_words(segmentation.plausibility),
+        *bright_region_in_words(segmentation.bright_region, len(segmentation.mask)),
+    )
     return [*doubts, RESEARCH_USE, *replaces, *words, *([not_compared] if not_compared else []), *flags_in_words(flags)]
 
 

@@ -15,6 +15,7 @@ from support.result_cases import CASES, MODEL, segmentation_of, series_of
 from dicom_node.results.common.comparison import EarlierResult
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
+from segmentation.bright_region import BrightRegion
 from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.lesions import Extent, Lesion
 from segmentation.plausibility import Plausibility, Reason
@@ -24,7 +25,14 @@ from segmentation.segment import Segmentation
 
 def _with_brain(segmentation: Segmentation) -> Segmentation:
     lesions = (Lesion(1.5, "left", "deep"), Lesion(0.5, None, None))
-    return replace(segmentation, brain_volume_ml=1300.0, outside_brain_ml=0.5, lesions=lesions, extent=Extent(7.5, 9.0))
+    return replace(
+        segmentation,
+        brain_volume_ml=1300.0,
+        outside_brain_ml=0.5,
+        lesions=lesions,
+        extent=Extent(7.5, 9.0),
+        bright_region=BrightRegion(12.0, 3.0, 13),
+    )
 
 
 def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
@@ -43,6 +51,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
         "brain_volume_ml",
         "wmh_share_of_brain",
         "outside_brain_ml",
+        "bright_region",
         "lesions",
         "extent_mm",
         "model",
@@ -53,6 +62,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert found["seconds"] == {"read": 1.5, "preprocess": 0.1, "infer": 0.2, "measure": 0.3, "write": 0.25}
     assert found["flags"] == sorted({*series.flags, "blank_slices"})
     assert found["lesions"] == [{"volume_ml": 1.5, "side": "left", "place": "deep"}, {"volume_ml": 0.5}]
+    assert found["bright_region"] == {"volume_ml": 12.0, "counted_as_wmh_ml": 3.0, "left_out_ml": 9.0, "slice": 14}
     assert found["extent_mm"] == {"periventricular": 7.5, "deep": 9.0}
 
 
@@ -101,7 +111,8 @@ def test_every_field_is_documented(tmp_path: Path) -> None:
     page = (REPOSITORY / "docs" / "researcher" / "measurements.md").read_text()
     rows = re.findall(r"^\| (`.+?`) \|", page, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
-    assert named - {"input_name"} == {*found, *found["follow_up"]}  # `segment` adds the name of a NIfTI file
+    # `segment` adds the name of a NIfTI file; two fields stand in place of others.
+    assert named - {"input_name", "no_follow_up", "lesions_not_compared"} == {*found, *found["follow_up"]}
 
 
 def test_a_doubtful_result_says_why(tmp_path: Path) -> None:

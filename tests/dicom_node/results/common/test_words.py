@@ -7,8 +7,15 @@ import re
 import pytest
 from support.data import REPOSITORY
 
-from dicom_node.results.common.words import extent_in_words, flags_in_words, is_partial, review_in_words
+from dicom_node.results.common.words import (
+    bright_region_in_words,
+    extent_in_words,
+    flags_in_words,
+    is_partial,
+    review_in_words,
+)
 from dicom_node.series.rules.rules import NOTES, SIGNS
+from segmentation.bright_region import BrightRegion
 from segmentation.interval import VolumeInterval
 from segmentation.lesions import Extent
 from segmentation.measures import Measures
@@ -74,3 +81,10 @@ def test_a_streak_is_a_size_and_no_grade() -> None:
     (sentence,) = extent_in_words(Extent(0.0, 10.1))
     assert "a deep lesion 10 mm long" in sentence and "ventricles" not in sentence
     assert extent_in_words(Extent(0.0, 0.0)) == [] == extent_in_words(None)
+
+
+def test_of_a_bright_region_both_parts_are_said() -> None:
+    """How much of a possible infarct is counted and how much left out, with its slice; nothing without one."""
+    (sentence,) = bright_region_in_words(BrightRegion(12.0, 3.0, 13), 24)
+    assert "3.0 mL of it is counted as WMH, 9.0 mL is left out" in sentence and "slice 14 of 24" in sentence
+    assert bright_region_in_words(None, 24) == []
