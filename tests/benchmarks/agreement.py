@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -103,16 +103,17 @@ class Masks:
 def main(
     data: Annotated[Path, typer.Argument(help="folder that holds flair-wmh, flair-unlabelled, ...", exists=True)],
     out: Annotated[Path | None, typer.Option(help="where the evidence is written, JSON")] = None,
-    cache: Annotated[Path | None, typer.Option(help="folder where masks are kept")] = None,
+    cache: Annotated[Path | None, typer.Option(help="folder where masks and pairs are kept")] = None,
+    kinds: Annotated[list[str] | None, typer.Option(help="only these kinds of pairs; again for each")] = None,
 ) -> None:
     """Measure agreement and registration."""
     masks = Masks(cache)
     rows = []
-    for pair in _pairs(data):
+    for pair in _pairs(data, kinds or [*_PAIRS, "strangers"]):
         rows.append(_kept(cache, [pair.kind, *pair.names, masks.digest], partial(_compared, pair, masks)))
         typer.echo(json.dumps(rows[-1]))
     strangers = []
-    for one, other in _strangers(data):
+    for one, other in _strangers(data) if kinds is None or "strangers" in kinds else ():
         strangers.append(_kept(cache, ["strangers", one.name, other.name], partial(_registered, one, other)))
         typer.echo(json.dumps(strangers[-1]))
     evidence = {"model_digest": masks.digest, **_summary(rows, strangers), "pairs": rows, "strangers": strangers}
@@ -121,14 +122,13 @@ def main(
         out.write_text(json.dumps(evidence, indent=1) + "\n")
 
 
-def _pairs(data: Path) -> Iterator[Pair]:
-    yield from _phantoms()
-    yield from _visits(data)
-    yield from _slabs(data)
-    yield from _moved(data)
+def _pairs(data: Path, kinds: Sequence[str]) -> Iterator[Pair]:
+    for kind, pairs in _PAIRS.items():
+        if kind in kinds:
+            yield from pairs(data)
 
 
-def _phantoms() -> Iterator[Pair]:
+def _phantoms(_: Path) -> Iterator[Pair]:
     for seed, wmh_ml in enumerate(_PHANTOM_ML, start=400):
         scans = []
         for date in _DATES:
@@ -173,6 +173,14 @@ def _visits(data: Path) -> Iterator[Pair]:
     visits = [_read(path) for path in sorted(data.glob("flair-mslesseg/*/flair.nii.gz"))]
     for earlier, later in pairwise(visits):
         yield Pair("visits", _slab_scan(earlier, np.eye(4), None, 0), _slab_scan(later, np.eye(4), None, 1))
+
+
+_PAIRS: Final[dict[str, Callable[[Path], Iterator[Pair]]]] = {
+    "phantom": _phantoms,
+    "visits": _visits,
+    "slabs": _slabs,
+    "moved": _moved,
+}
 
 
 def _strangers(data: Path) -> Iterator[tuple[Scan, Scan]]:
@@ -243,6 +251,8 @@ def _summary(rows: list[dict[str, Any]], strangers: list[dict[str, Any]]) -> dic
     summary: dict[str, Any] = {"limits_percent": {}, "sites_called_changed": {}, "volumes_off_ml": {}}
     for kind in ("phantom", "slabs", "moved", "all"):
         of_kind = [row for row in rows if row["kind"] == kind or (kind == "all" and row["kind"] != "visits")]
+        if not of_kind:
+            continue
         ratios = [
             float(np.log(row["later_ml"] / row["earlier_ml"]))
             for row in of_kind
@@ -262,7 +272,8 @@ def _summary(rows: list[dict[str, Any]], strangers: list[dict[str, Any]]) -> dic
         "strangers_most": max(row["correlation"] for row in strangers) if strangers else None,
     }
     errors = [row["error_mm"] for row in rows if "error_mm" in row]
-    summary["registration_error_mm"] = {"median": round(float(np.median(errors)), 2), "most": max(errors)}
+    if errors:
+        summary["registration_error_mm"] = {"median": round(float(np.median(errors)), 2), "most": max(errors)}
     return summary
 
 
