@@ -106,11 +106,11 @@ def visits_of(scan: Scan, chosen: ScanResult, earlier: Sequence[ScanResult]) -> 
         earlier: newest day first, see `ScanTable.earlier_results`.
     """
     by_day: dict[Any, Visit] = {}
-    for one in (*earlier, chosen):
-        known = one.scan.job_id < scan.job_id or one.scan.job_id == chosen.scan.job_id
-        volume = _volume_of(one.measurements)
-        if known and volume is not None and not _other_birth_date(scan, one.scan):
-            by_day[one.scan.acquired_on] = Visit(one.scan.acquired_on, *volume)
+    for result in (*earlier, chosen):
+        known = result.scan.job_id < scan.job_id or result.scan.job_id == chosen.scan.job_id
+        volume = _volume_of(result.measurements)
+        if known and volume is not None and not _other_birth_date(scan, result.scan):
+            by_day[result.scan.acquired_on] = Visit(result.scan.acquired_on, *volume)
     return tuple(by_day[day] for day in sorted(by_day))
 
 

@@ -100,7 +100,7 @@ class LesionComparer:
         job = self._jobs.get(job_id)
         folder, storage = self._outbox.of_job(job_id), self._outbox.folder.parent
         instances = self._inbox.instances_of_job(job)
-        if folder is None or not all((storage / one.path).is_file() for one in instances):
+        if folder is None or not all((storage / instance.path).is_file() for instance in instances):
             raise FileNotFoundError
         series = self._reader.read(instances, storage, job.instances_digest)
         return series, read_own_mask(folder / SEG_NAME, series)

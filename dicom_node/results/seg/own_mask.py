@@ -33,13 +33,13 @@ def read_own_mask(path: Path, series: FlairSeries) -> NDArray[np.bool_]:
 
 def _mask(seg: Dataset, series: FlairSeries) -> NDArray[np.bool_]:
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
-    slices = {(one.sop_instance_uid, one.frame_number): index for index, one in enumerate(series.frames)}
+    slices = {(frame.sop_instance_uid, frame.frame_number): index for index, frame in enumerate(series.frames)}
     mask = np.zeros(series.voxels.shape, bool)
-    for frame, groups in zip(pixels, values.items(seg, "PerFrameFunctionalGroupsSequence"), strict=True):
+    for shown, groups in zip(pixels, values.items(seg, "PerFrameFunctionalGroupsSequence"), strict=True):
         derivation = values.first_item(groups, "DerivationImageSequence")
         source = values.first_item(derivation, "SourceImageSequence") or Dataset()
         key = values.text(source, "ReferencedSOPInstanceUID"), values.whole(source, "ReferencedFrameNumber")
-        if (index := slices.get(key)) is None or frame.shape != mask.shape[1:]:
+        if (index := slices.get(key)) is None or shown.shape != mask.shape[1:]:
             raise ResultError("expected a segmentation of this series, got one of other images")
-        mask[index] = frame > 0
+        mask[index] = shown > 0
     return mask
