@@ -68,7 +68,8 @@ def find_bright_region(volume: FlairVolume, brain: Mask, mask: Mask) -> BrightRe
 
 def _discs(body: Mask, spacing_mm: tuple[float, float]) -> Mask:
     """What discs of the least radius inside the body cover: its opening."""
-    centres = ndimage.distance_transform_edt(np.pad(body, 1), spacing_mm)[1:-1, 1:-1] >= LEAST_RADIUS_MM
+    depth = ndimage.distance_transform_edt(np.pad(body, 1), spacing_mm)[1:-1, 1:-1]
+    centres: Mask = np.asarray(depth >= LEAST_RADIUS_MM)
     if not centres.any():
         return centres
     return np.asarray(body & (ndimage.distance_transform_edt(~centres, spacing_mm) < LEAST_RADIUS_MM))

@@ -28,7 +28,6 @@ from dicom_node.series.read.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 
 log = structlog.get_logger()
-
 _IDLE_SECONDS, _TROUBLE_SECONDS = 0.5, 5.0  # between looks for a job, and whether the storage is back
 
 
@@ -40,8 +39,7 @@ class Worker:
         current_model: gives the ensemble for the next job, None when no job can be begun; asked before each claim.
         outbox: where result sets go; the paths of instances start in the folder above it.
         reader, follow_ups: read received files; find earlier results (None: results do not mention one).
-        end_process, has_settled: see `job_lease` and `ClockWatch`.
-        examine: see `SeriesSource`.
+        end_process, has_settled, examine: see `job_lease`, `ClockWatch` and `SeriesSource`.
     """
 
     def __init__(
