@@ -63,7 +63,8 @@ def test_secrets_reach_the_roles_as_credentials_only() -> None:
         found = directives(UNITS / f"wmh-node-{role}.service")
         credentials = [value for name, value in found if name == "LoadCredential"]
         # A relative source is looked for in /etc/credstore, and may be missing.
-        assert credentials == ["pgpass:wmh-node.pgpass", "tls-key:wmh-node.tls-key"]
+        of_messages = ["mail.secret:wmh-node.mail", "webhook.secret:wmh-node.webhook"] if role == "deliver" else []
+        assert credentials == ["pgpass:wmh-node.pgpass", "tls-key:wmh-node.tls-key", *of_messages]
         assert not [value for name, value in found if name == "Environment" and "PASSWORD" in value]
 
 
