@@ -78,11 +78,17 @@ def _require_storage_and_database(settings: ReceiverSettings) -> None:
     """A port that is open means that objects can be kept: storage and database answer before it opens.
 
     Raises:
-        OSError, DatabaseError: what does not answer.
+        OSError, DatabaseError: what does not answer, or has the schema of another version.
     """
+    from db.engine.schema_version import check as check_schema
+    from db.errors import SchemaOutOfDate
+
     _make_folders(settings)
     with _rows(settings.database_url) as rows:
         rows.require_answer()
+    status = check_schema(settings.database_url)
+    if not status.is_current:
+        raise SchemaOutOfDate(f"the database's schema is not current ({status}): {status.remedy}")
 
 
 def serve(
