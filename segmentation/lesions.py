@@ -1,9 +1,17 @@
-"""Each lesion with its size and place, and how far WMH extends in a slice.
+"""Each lesion with its size and place, how far WMH extends in a slice, and the Fazekas grade that the sizes give.
 
-No Fazekas grade is derived. Fazekas et al. (AJR 1987;149:351) grade deep WMH by confluence: punctate foci, beginning
-confluence, large confluent areas. Modified scales put sizes in its place, and so gave "deep 2" to a scan with 0.38 mL
-in four specks, of which one is a streak of 10 x 2.5 mm: nothing there is confluent. A reader who sees the sizes and the
-outlines grades better.
+The grade is derived from the masks by the sizes of Noh et al. (J Stroke Cerebrovasc Dis 2014;23:636), a modified
+Fazekas scale; no reader has given it:
+
+| grade | periventricular: extent of caps and bands from the ventricle | deep: largest diameter of a lesion |
+|-------|--------------------------------------------------------------|------------------------------------|
+| 0     | none                                                         | none                               |
+| 1     | under 5 mm                                                   | under 10 mm                        |
+| 2     | 5 to 10 mm                                                   | 10 to 25 mm                        |
+| 3     | 10 mm and more                                               | 25 mm and more                     |
+
+Fazekas et al. (AJR 1987;149:351) go by confluence in place of size: one streak of 10 x 2.5 mm is "deep 2" here, and 1
+for a reader who sees no confluence. So the sizes stand beside the grades wherever these are shown.
 """
 
 from __future__ import annotations
@@ -21,11 +29,14 @@ from segmentation.measures import LEAST_LESION_ML
 Mask = NDArray[np.bool_]
 Side = Literal["left", "right", "both"]
 Place = Literal["periventricular", "juxtacortical", "deep", "infratentorial"]
+Grade = Literal[0, 1, 2, 3]
 
 _NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
 _IN_PLANE: Final = np.ones((3, 3), dtype=bool)
 _TOUCHES_MM: Final = 3.0
 _ONE_SIDE: Final = 0.9
+_PERIVENTRICULAR_MM: Final = (5.0, 10.0)
+_DEEP_MM: Final = (10.0, 25.0)
 _ANGLES: Final = np.linspace(0.0, np.pi, 18, endpoint=False)
 
 
@@ -58,6 +69,19 @@ class Extent:
 
     periventricular: float
     deep: float
+
+    @property
+    def fazekas(self) -> Fazekas:
+        """The grades that these sizes give."""
+        return Fazekas(_grade(self.periventricular, _PERIVENTRICULAR_MM), _grade(self.deep, _DEEP_MM))
+
+
+@dataclass(frozen=True)
+class Fazekas:
+    """Derived grades, 0 to 3."""
+
+    periventricular: Grade
+    deep: Grade
 
 
 def list_lesions(
@@ -148,6 +172,12 @@ def measure_extent(
             else:
                 diameter_mm = max(diameter_mm, _diameter_mm(region, spacing_mm[1:]))
     return Extent(extent_mm, diameter_mm)
+
+
+def _grade(size_mm: float, limits_mm: tuple[float, float]) -> Grade:
+    if size_mm <= 0:
+        return 0
+    return 1 if size_mm < limits_mm[0] else 2 if size_mm < limits_mm[1] else 3
 
 
 def _diameter_mm(region: Mask, spacing_mm: tuple[float, float]) -> float:

@@ -25,7 +25,7 @@ def measurements_json(
     """The content of measurements.json, ready for `json.dumps`.
 
     A field that this build cannot fill is absent, never invented: series_instance_uid without a DICOM series,
-    extent_mm without ventricles; lesions and extent_mm of a result that is not reliable; brain_volume_ml,
+    fazekas and extent_mm without ventricles; these and lesions of a result that is not reliable; brain_volume_ml,
     wmh_share_of_brain and outside_brain_ml where no brain was found; bright_region where there is none;
     periventricular_volume_ml, deep_volume_ml (and their intervals), ventricle_volume_ml and periventricular_rule when
     the model has no ventricle network or found no ventricle; follow_up without an earlier result of the patient to
@@ -76,6 +76,7 @@ def measurements_json(
         fields["lesions"] = [_known(asdict(lesion)) for lesion in segmentation.lesions]
         if segmentation.extent is not None:
             fields["extent_mm"] = asdict(segmentation.extent)
+            fields["fazekas"] = asdict(segmentation.extent.fazekas)
     if (regions := segmentation.regions) is not None:
         fields["periventricular_volume_ml"] = float(regions.periventricular_volume_ml)
         fields["deep_volume_ml"] = float(regions.deep_volume_ml)

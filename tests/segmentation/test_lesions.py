@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from segmentation.anatomy import Anatomy
-from segmentation.lesions import Lesion, list_lesions, measure_extent
+from segmentation.lesions import Extent, Fazekas, Lesion, list_lesions, measure_extent
 
 _SPACING = (5.0, 1.0, 1.0)
 _VOXEL_ML = 0.005
@@ -71,3 +71,17 @@ def test_the_deep_extent_is_the_longest_diameter(wide: int) -> None:
     found = measure_extent(lesion, _VENTRICLES, _VOXEL_ML, _SPACING)
     assert found.periventricular == 0.0
     assert wide * _SPACING[1] <= found.deep <= float(np.hypot(wide, 3)) * _SPACING[1]
+
+
+@pytest.mark.parametrize(
+    ("extent", "grades"),
+    [
+        (Extent(0.0, 0.0), Fazekas(0, 0)),
+        (Extent(4.9, 9.9), Fazekas(1, 1)),
+        (Extent(5.0, 10.0), Fazekas(2, 2)),
+        (Extent(10.0, 25.0), Fazekas(3, 3)),
+    ],
+)
+def test_the_grades_are_those_of_the_published_sizes(extent: Extent, grades: Fazekas) -> None:
+    """Noh et al. 2014: caps and bands by 5 and 10 mm, deep lesions by 10 and 25 mm."""
+    assert extent.fazekas == grades

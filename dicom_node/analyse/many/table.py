@@ -71,6 +71,8 @@ MEASURED: Final[dict[str, Value]] = {
     "brain_volume_ml": _field("brain_volume_ml"),
     "wmh_share_of_brain": _field("wmh_share_of_brain"),
     "outside_brain_ml": _field("outside_brain_ml"),
+    "fazekas_periventricular": _of("fazekas", "periventricular"),
+    "fazekas_deep": _of("fazekas", "deep"),
     "extent_periventricular_mm": _of("extent_mm", "periventricular"),
     "extent_deep_mm": _of("extent_mm", "deep"),
     **{f"lesions_{place}_count": _lesions(place, len) for place in _PLACES},

@@ -149,7 +149,7 @@ def reliability_in_words(plausibility: Plausibility) -> list[str]:
 
 
 def extent_in_words(extent: Extent | None) -> list[str]:
-    """The extent as a sentence, and why there is no grade; nothing where it was not measured."""
+    """The extent with the grades that it gives, as a sentence; nothing where it was not measured, or is 0."""
     if extent is None:
         return []
     found = [
@@ -158,9 +158,11 @@ def extent_in_words(extent: Extent | None) -> list[str]:
     ]
     if not found:
         return []
+    grades = extent.fazekas
     return [
-        f"In the plane of a slice WMH {' and '.join(found)}. No Fazekas grade is derived: it goes by confluence, "
-        "which a reader sees."
+        f"In the plane of a slice WMH {' and '.join(found)}. Fazekas grade, derived from these sizes and given by no "
+        f"reader: periventricular {grades.periventricular}, deep {grades.deep} (Noh et al. 2014; readers go by "
+        "confluence)."
     ]
 
 

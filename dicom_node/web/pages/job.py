@@ -150,6 +150,10 @@ def _numbers(measured: Any) -> list[tuple[str, str, str]]:
         near, deep = (float(extent.get(name) or 0) for name in ("periventricular", "deep"))
         sizes = f"{near:.0f} mm from the ventricles, longest deep lesion {deep:.0f} mm"
         found.append(("Extent in a slice", sizes, ""))
+    fazekas = plain_mapping(measured.get("fazekas"))
+    if fazekas:
+        grades = f"periventricular {fazekas.get('periventricular')}, deep {fazekas.get('deep')}"
+        found.append(("Fazekas, derived from sizes", grades, ""))
     return found
 
 

@@ -54,6 +54,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
         "bright_region",
         "lesions",
         "extent_mm",
+        "fazekas",
         "model",
         "seconds",
         "flags",
@@ -64,6 +65,7 @@ def test_fields_are_those_of_the_design(tmp_path: Path) -> None:
     assert found["lesions"] == [{"volume_ml": 1.5, "side": "left", "place": "deep"}, {"volume_ml": 0.5}]
     assert found["bright_region"] == {"volume_ml": 12.0, "counted_as_wmh_ml": 3.0, "left_out_ml": 9.0, "slice": 14}
     assert found["extent_mm"] == {"periventricular": 7.5, "deep": 9.0}
+    assert found["fazekas"] == {"periventricular": 2, "deep": 1}
 
 
 def test_a_measured_interval_is_there_with_its_promise(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_a_result_that_is_not_reliable_lists_no_lesions(tmp_path: Path) -> None:
     found = measurements_json(
         series, replace(_with_brain(segmentation_of(series)), plausibility=doubt), MODEL, 0.0, 0.0
     )
-    assert "lesions" not in found and "extent_mm" not in found
+    assert not {"lesions", "extent_mm", "fazekas"} & found.keys()
 
 
 def test_values_survive_json_bit_for_bit(tmp_path: Path) -> None:

@@ -76,9 +76,10 @@ def test_cut_series_are_partial() -> None:
     assert not is_partial(["oblique", "slice_gap"])
 
 
-def test_a_streak_is_a_size_and_no_grade() -> None:
-    """A streak of 10 x 3 voxels is told as its length; no grade stands in any sentence about it."""
+def test_a_grade_stands_beside_the_sizes_that_it_comes_from() -> None:
+    """A streak of 10 x 3 voxels is given as its length, and its grade as derived from it and by no reader."""
     (sentence,) = extent_in_words(Extent(0.0, 10.1))
+    assert "given by no reader: periventricular 0, deep 2" in sentence
     assert "a deep lesion 10 mm long" in sentence and "ventricles" not in sentence
     assert extent_in_words(Extent(0.0, 0.0)) == [] == extent_in_words(None)
 
