@@ -17,7 +17,6 @@ from dicom_node.series.complete.completer import Examination
 from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
 from dicom_node.series.read.flair_series import LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
-from dicom_node.series.rules.selection import slice_per_series
 
 log = structlog.get_logger()
 
@@ -85,4 +84,4 @@ class SeriesSource:
         if job.instance_count != 1 or job.study_instance_uid is None:
             return
         if (others := self._jobs.count_rejected(job.study_instance_uid, "slice_per_series")) > 0:
-            raise IncompleteSeries("slice_per_series", slice_per_series(others + 1))
+            raise IncompleteSeries.slice_per_series(others + 1)

@@ -27,7 +27,7 @@ The other rooms have a root of their own, since rooms may not import each other:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 _MOST_FINDINGS = 5  # in a message
 _MOST_UIDS = 3
@@ -63,6 +63,16 @@ class NotFlair(NotAnalysable):
 
 class IncompleteSeries(NotAnalysable):
     """Slices are missing, or too few to make a volume."""
+
+    @classmethod
+    def slice_per_series(cls, count: int) -> Self:
+        """Each of so many FLAIR series of a study has one slice."""
+        return cls(
+            "slice_per_series",
+            f"Each slice is a series of its own: {count} FLAIR series of one study have one image each, and slices of "
+            "one SeriesInstanceUID are expected. Some export tools make a new UID for each file: send the series from "
+            "the scanner or the PACS.",
+        )
 
 
 class UnreadableObject(NotAnalysable):

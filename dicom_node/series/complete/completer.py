@@ -18,7 +18,7 @@ from db.records import AssociationEnd, Job, SeriesActivity, StoredInstance
 from dicom_node.node import metrics
 from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
-from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
+from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries, UnreadableObject
 from dicom_node.node.logs import describe_error
 from dicom_node.node.storage import StorageProbe
 from dicom_node.series.complete.evidence import (
@@ -47,7 +47,6 @@ from dicom_node.series.rules.candidates import candidate_of
 from dicom_node.series.rules.completeness import is_too_short, slice_completeness
 from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.own_results import is_own_result
-from dicom_node.series.rules.selection import slice_per_series
 from dicom_node.series.rules.study import planning_of_headers
 from dicom_node.series.rules.verdict import Verdict
 
@@ -228,7 +227,8 @@ class Completer:
         if examination.slices == 1 and any(other.slices == 1 for _, other in others):
             count = 1 + sum(other.slices == 1 for _, other in others)
             count += self._jobs.count_rejected(activity.study_instance_uid, "slice_per_series")
-            return "slice_per_series", slice_per_series(count)
+            refused = IncompleteSeries.slice_per_series(count)
+            return refused.code, refused.reason
         better = [other for _, other in others if other.order[0] == 0 and other.order < examination.order]
         if not better:
             return self._skipped_for_earlier(activity, examination)

@@ -65,16 +65,7 @@ def select_series(found: Sequence[SeriesFiles]) -> Selection:
 
 def _require_stacks(candidates: Sequence[FlairCandidate]) -> None:
     if len(candidates) > 1 and all(candidate.slices == 1 for candidate in candidates):
-        raise IncompleteSeries("slice_per_series", slice_per_series(len(candidates)))
-
-
-def slice_per_series(count: int) -> str:
-    """The reason why a study of one-slice series is not analysed."""
-    return (
-        f"Each slice is a series of its own: {count} FLAIR series of one study have one image each, and slices of one "
-        "SeriesInstanceUID are expected. Some export tools make a new UID for each file: send the series from the "
-        "scanner or the PACS."
-    )
+        raise IncompleteSeries.slice_per_series(len(candidates))
 
 
 def _called(candidate: FlairCandidate, series: SeriesFiles) -> str:
