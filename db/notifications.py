@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import Row, func, literal_column, select, update
+from sqlalchemy import Row, func, literal_column, or_, select, update
 
 from db.engine.database import Database
 from db.engine.values import storable
 from db.records import AlarmSeverity, News, Notification, NotificationState
 from db.schema import notifications
 
+# No wait is longer. A time further ahead was written before the clock was set back.
+_LONGEST_AHEAD: Final = timedelta(hours=1)
 # As the index names it.
 _PENDING: Final = notifications.c.state == literal_column("'pending'")
 
@@ -31,10 +33,11 @@ class NotificationTable:
         message is due again after the lease.
         """
         now = self._database.clock()
+        is_due = or_(notifications.c.not_before <= now, notifications.c.not_before > now + _LONGEST_AHEAD)
         first = select(func.min(notifications.c.id)).where(_PENDING).group_by(notifications.c.channel)
         due = (
             select(notifications.c.id)
-            .where(_PENDING, notifications.c.id.in_(first), notifications.c.not_before <= now)
+            .where(_PENDING, notifications.c.id.in_(first), is_due)
             .order_by(notifications.c.id)
             .limit(1)
         )

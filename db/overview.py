@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, literal_column, select
 
 from db.audit import BACKUP
 from db.engine.database import Database
 from db.records import FAILED_DELIVERIES, DeliveryBacklog, DeliveryState, JobBacklog, JobState, Overview
 from db.schema import audit, deliveries, jobs, series
+
+# As the index names it.
+_BACKUP: Final[ColumnElement[str]] = literal_column(f"'{BACKUP}'")
 
 
 def overview(database: Database, since: datetime) -> Overview:
@@ -34,7 +38,7 @@ def overview(database: Database, since: datetime) -> Overview:
                 select(func.max(jobs.c.ended_at)).where(jobs.c.state == JobState.DONE.value)
             ).scalar_one(),
             last_backup_at=connection.execute(
-                select(func.max(audit.c.at)).where(audit.c.action == BACKUP)
+                select(func.max(audit.c.at)).where(audit.c.action == _BACKUP)
             ).scalar_one(),
             failed_since=connection.execute(
                 select(func.count()).where(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
 
 from db.audit import RECEIVED, record_action
 from db.schema import instances, series, series_associations
+
+# The clock may have been set back since the association began: images then lie before its start.
+_SLACK: Final = timedelta(hours=1)
 
 
 def record_received(connection: Connection, at: datetime, association: Row[Any]) -> None:
@@ -22,7 +25,7 @@ def record_received(connection: Connection, at: datetime, association: Row[Any])
         .join(series_associations, series_associations.c.series_instance_uid == series.c.series_instance_uid)
         .join(instances, instances.c.series_instance_uid == series.c.series_instance_uid)
         .where(
-            series.c.last_received_at >= association.opened_at,
+            series.c.last_received_at >= min(association.opened_at, at) - _SLACK,
             series.c.purged_at.is_(None),
             series_associations.c.association_id == association.id,
             instances.c.association_id == association.id,

@@ -514,6 +514,8 @@ audit = Table(
     Column("previous_hash", _DIGEST, nullable=False, server_default=""),
     Column("hash", _DIGEST, nullable=False, server_default=""),
     Index("ix_audit_at", "at"),
+    # Each look at the node asks for the last backup; most rows are transfers.
+    Index("ix_audit_backup", "at", **_only_where("action = 'backup'")),
 )
 
 # How far the audit trail has gone to a repository.

@@ -13,7 +13,8 @@ from pydantic import AfterValidator
 from dicom_node.node.addresses import is_loopback
 
 # RFC 5322 addr-spec without quoted parts; a line break would add a header.
-_ADDRESS: Final = re.compile(r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}$")
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_ADDRESS: Final = re.compile(rf"(?=.{{1,64}}@.{{1,253}}\Z){_ATOM}(\.{_ATOM})*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _SERVER: Final = re.compile(r"^(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:(?P<port>\d{1,5}))?$")
 _DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HOURS: Final = re.compile(
@@ -25,7 +26,7 @@ SUBMISSIONS_PORT: Final = 465  # RFC 8314
 
 
 def _mail_address(value: str) -> str:
-    if not _ADDRESS.match(value):
+    if not _ADDRESS.fullmatch(value):
         raise ValueError("expected a mail address NAME@HOST")
     return value
 

@@ -233,7 +233,8 @@ class Settings(BaseSettings):
     # Notifications: to whom, how, and with how much patience
     mail_server: ServerAddress | None = None  # None: no mail
     mail_security: Literal["starttls", "tls", "none"] = "starttls"
-    mail_user: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    # smtplib logs in with ASCII only.
+    mail_user: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")] | None = None
     mail_password_file: FilePath | None = None  # None: WMH_NODE_SECRET_MAIL, or the credential mail.secret
     mail_from: MailAddress | None = None
     mail_to: Annotated[tuple[MailAddress, ...], NoDecode, BeforeValidator(_many)] = ()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -41,6 +42,8 @@ class MailChannel:
     password_file: Path | None = None
     ca: Path | None = None
     name: str = "mail"
+    # Recipients that have a message which others have yet to take: they get it once. Gone after a restart.
+    _have: dict[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def of(cls, settings: Settings) -> MailChannel:
@@ -78,15 +81,24 @@ class MailChannel:
             ConfigurationError: the password or the CA cannot be read.
         """
         password = self._password()
+        have = self._have.get(message.event_id, frozenset())
         try:
-            with self._connection() as server:
+            # Not the connection's own block: it raises when the answer to QUIT is not 221, and the mail went twice.
+            with closing(self._connection()) as server:
                 if self.security == "starttls":
                     server.starttls(context=self._tls())
                 if self.user is not None and password is not None:
                     server.login(self.user, password)
-                refused = server.send_message(self._mail(message), self.sender, list(self.recipients))
+                to = [one for one in self.recipients if one not in have]
+                refused = server.send_message(self._mail(message), self.sender, to)
+                with suppress(smtplib.SMTPException, OSError):
+                    server.quit()
         except (smtplib.SMTPException, OSError) as error:
             raise NotTaken(self._words(error)) from error
+        if later := sorted(one for one, (code, _) in refused.items() if code < 500):  # RFC 5321 4.2.1: try again
+            self._have[message.event_id] = have | (set(to) - set(later))
+            raise NotTaken(f"{self.host} does not take mail for {', '.join(later)} for now")
+        self._have.pop(message.event_id, None)
         if refused:
             return f"{self.host} does not take mail for {', '.join(sorted(refused))}"
         return None

@@ -34,6 +34,7 @@ _LEASE_SECONDS: Final = 300.0  # longer than any attempt at a channel may take
 _FIRST_WAIT_SECONDS: Final = 30.0
 _LONGEST_WAIT_SECONDS: Final = 1800.0
 _GIVEN_UP_AFTER: Final = timedelta(days=7)
+_LEAST_ATTEMPTS: Final = 100  # a clock that was set forward makes a message look old
 
 
 class Channel(Protocol):
@@ -137,13 +138,16 @@ class Notifier:
         except WmhNodeError as error:
             self._not_taken(row, str(error))
             return
+        except Exception as error:  # a message that cannot be made must not end the deliveries beside it
+            self._not_taken(row, f"it cannot be sent ({type(error).__name__}): check the channel's settings")
+            return
         if words is not None:
             log.warning("a message was not taken for everybody", channel=row.channel, detail=words)
         log.info("message sent", channel=row.channel, message=row.event_id, attempts=row.attempts)
         self._messages.sent(row.id, words)
 
     def _not_taken(self, row: Notification, why: str) -> None:
-        if self._now() - row.created_at > _GIVEN_UP_AFTER:
+        if row.attempts >= _LEAST_ATTEMPTS and self._now() - row.created_at > _GIVEN_UP_AFTER:
             log.error("message given up", channel=row.channel, message=row.event_id, detail=why)
             self._messages.give_up(row.id, why)
             return
@@ -166,3 +170,5 @@ class Notifier:
                 channel.send(Message(uuid.uuid4().hex, self._node, at, (news,)))
             except WmhNodeError as trouble:
                 log.warning("message not taken", channel=channel.name, detail=str(trouble))
+            except Exception as trouble:
+                log.warning("message not taken", channel=channel.name, detail=type(trouble).__name__)

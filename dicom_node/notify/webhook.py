@@ -82,8 +82,14 @@ class WebhookChannel:
         }
         try:
             # No proxy of the environment, no redirect: the message goes to the address of the settings only.
-            with httpx.Client(verify=self._tls(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client:
-                status = client.post(self.url, content=body, headers=headers).status_code
+            # The answer's body is not read: only its status counts, and a body may never end.
+            with (
+                httpx.Client(verify=self._tls(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client,
+                client.stream("POST", self.url, content=body, headers=headers) as answer,
+            ):
+                status = answer.status_code
+        except httpx.InvalidURL as error:
+            raise ConfigurationError("webhook: expected a URL in WMH_NODE_WEBHOOK_URL, got another text") from error
         except httpx.HTTPError as error:
             raise NotTaken(self._words(error)) from error
         if not 200 <= status < 300:

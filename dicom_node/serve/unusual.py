@@ -17,15 +17,20 @@ _RISE: Final = 0.3
 
 
 def unusual_senders(counts: Mapping[str, tuple[SenderCounts, SenderCounts]]) -> Iterator[tuple[str, str]]:
-    """(AE title, what is unusual and what to do)."""
+    """(AE title, what is unusual and what to do); one entry for a sender, whose name is the check's."""
     for sender, (before, recent) in sorted(counts.items()):
-        if rise := _rise(before.rejected, before.series, recent.rejected, recent.series):
-            advice = "was its protocol changed? `wmh-node jobs list --state rejected` gives the reasons"
-            yield sender, f"{rise} of its series of 7 days were rejected, before that {_share(before)}: {advice}"
-        if rise := _rise(before.reviews, before.results, recent.reviews, recent.results):
-            earlier = _percent(before.reviews, before.results)
-            advice = "compare its images with earlier ones"
-            yield sender, f"{rise} of its results of 7 days recommend a review, before that {earlier}: {advice}"
+        if found := "; ".join(_unusual(before, recent)):
+            yield sender, found
+
+
+def _unusual(before: SenderCounts, recent: SenderCounts) -> Iterator[str]:
+    if rise := _rise(before.rejected, before.series, recent.rejected, recent.series):
+        advice = "was its protocol changed? `wmh-node jobs list --state rejected` gives the reasons"
+        yield f"{rise} of its series of 7 days were rejected, before that {_share(before)}: {advice}"
+    if rise := _rise(before.reviews, before.results, recent.reviews, recent.results):
+        earlier = _percent(before.reviews, before.results)
+        advice = "compare its images with earlier ones"
+        yield f"{rise} of its results of 7 days recommend a review, before that {earlier}: {advice}"
 
 
 def _rise(part_before: int, all_before: int, part: int, everything: int) -> str | None:

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 from sqlalchemy import delete, text, update
+from support.clock import ManualClock
 from support.received import instance, series_uid
 
 from db.audit import RECEIVED, ROLE_ENDED, ROLE_STARTED, audit_entries, entries_after, record_action, verify_chain
@@ -89,6 +90,17 @@ def test_what_an_association_brought_is_in_the_trail(database: Database) -> None
     assert about is not None and sum(about["sop_classes"].values()) == 2 and len(about["studies"]) == 1
     assert audit_entries(database) == []
     assert len(audit_entries(database, everything=True)) == 1
+
+
+def test_a_clock_set_back_hides_no_images(database: Database, clock: ManualClock) -> None:
+    """Images that came after the clock was set back, in an association from before, are in the trail."""
+    inbox = Inbox(database)
+    one = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "r")
+    clock.pass_seconds(-8 * 3600)
+    inbox.record([instance(series_uid(), 1, one)])
+    clock.pass_seconds(60)
+    inbox.end_association(one, AssociationEnd.RELEASED)
+    assert [entry.action for _, entry in entries_after(database, 0, 9)] == [RECEIVED]
 
 
 def test_roles_that_start_and_end_are_in_the_trail(database: Database) -> None:

@@ -89,7 +89,11 @@ def _toml(value: Any) -> str:
 
 
 def write_settings(path: Path, text: str) -> None:
-    """Replace the file, whole; a file that was there keeps its rights and its group, which the node's user needs."""
+    """Replace the file, whole; a file that was there keeps its rights and its group, which the node's user needs.
+
+    The file of before, with its comments, stays beside it as `NAME.before`; a link stays a link.
+    """
+    path = path.resolve()
     make_folder(path.absolute().parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
@@ -103,6 +107,10 @@ def write_settings(path: Path, text: str) -> None:
                 with contextlib.suppress(PermissionError):  # only root may give a file away
                     os.fchown(file.fileno(), before.st_uid, before.st_gid)
             os.fsync(file.fileno())
+        if path.exists():
+            former = path.with_name(f"{path.name}.before")
+            former.unlink(missing_ok=True)
+            former.hardlink_to(path)  # the same file: its rights and its owner too
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -20,7 +20,9 @@ from dicom_node.node.settings import Settings
 from dicom_node.serve.ports import require_free
 
 _LISTEN: Final = re.compile(r"^(?:(?P<bind>\[[0-9A-Fa-f:.]+\]|[^:\[\]]+):)?(?P<port>\d{1,5})$")
-_PASSWORD: Final = re.compile(r"://[^/@]*:[^@/]+@|[?&]password=", re.IGNORECASE)
+# A password may hold a slash: SQLAlchemy reads one up to the last `@`.
+_PASSWORD: Final = re.compile(r"://[^/@:]*:[^@]+@|[?&]password=", re.IGNORECASE)
+_SHOWN_PASSWORD: Final = re.compile(r"(://[^:/@]*):[^@]*@|([?&]password=)[^&]*", re.IGNORECASE)
 _GIGABYTE: Final = 1e9
 
 
@@ -142,7 +144,8 @@ QUESTIONS: Final = (
         lambda values: str(values.get("ae_title", "WMHNODE")), _none,
     ),
     Question(
-        "listen", "Address and port to listen on (0.0.0.0: every address)", ("bind", "dicom_port"),
+        # Not `bind`: an answer that is a port alone leaves the address as it is.
+        "listen", "Address and port to listen on (0.0.0.0: every address)", ("dicom_port",),
         _read_listen, _show_listen, _try_listen,
     ),
     Question(
@@ -160,9 +163,14 @@ QUESTIONS: Final = (
     ),
     Question(
         "database", "Database: sqlite, or postgresql://USER@HOST/NAME", ("database_url",), _read_database,
-        lambda values: str(values.get("database_url") or "sqlite"), _try_database,
+        lambda values: _without_password(str(values.get("database_url") or "sqlite")), _try_database,
     ),
 )  # fmt: skip
+
+
+def _without_password(url: str) -> str:
+    """As a prompt may show it; an answer that is the same leaves the URL as it was."""
+    return _SHOWN_PASSWORD.sub(lambda found: f"{found[1]}:***@" if found[1] else f"{found[2]}***", url)
 
 
 def _shown_many(values: Any) -> str:

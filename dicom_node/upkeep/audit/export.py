@@ -19,6 +19,7 @@ import structlog
 from db.audit import entries_after
 from db.audit_exports import AuditExportTable
 from db.engine import Database
+from db.engine.turns import turn_if_free
 from db.records import AuditEntry
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.mail_settings import split_server
@@ -113,8 +114,12 @@ class AuditExporter:
         self._failures = 0
 
     def step(self) -> float:
-        """Returns the seconds until the next step."""
+        """Returns the seconds until the next step; of several deliverers one sends, the others wait for its turn."""
         name = self._repository.name
+        with turn_if_free(self._database, f"audit export {name}") as is_ours:
+            return self._send_batch(name) if is_ours else _IDLE_SECONDS
+
+    def _send_batch(self, name: str) -> float:
         batch = entries_after(self._database, self._table.position(name), _BATCH)
         if not batch:
             return _IDLE_SECONDS

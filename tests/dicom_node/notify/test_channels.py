@@ -63,10 +63,11 @@ class Mailbox:
         self.mails: list[Mail] = []
         self.recipients: list[str] = []
         self.refuse = ""
+        self.answer = "550 no such mailbox"
 
     async def handle_RCPT(self, _server: Any, _session: Any, envelope: Any, address: str, _options: Any) -> str:
         if address == self.refuse:
-            return "550 no such mailbox"
+            return self.answer
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -144,6 +145,35 @@ def test_a_recipient_that_is_unknown_costs_the_others_nothing(
         words = _channel(port, secret, authority).send(MESSAGE)
     assert words == "127.0.0.1 does not take mail for a@hospital.example"
     assert mailbox.recipients == ["b@hospital.example"]
+
+
+def test_a_recipient_that_is_refused_for_now_gets_it_later(issued: Issued, authority: Authority, secret: Path) -> None:
+    """Greylisting of one address: the message is not taken yet; the others get it once."""
+    mailbox = Mailbox()
+    mailbox.refuse, mailbox.answer = "a@hospital.example", "450 greylisted"
+    with mail_server(issued, mailbox) as port:
+        channel = _channel(port, secret, authority)
+        with pytest.raises(NotTaken, match=r"for a@hospital\.example for now"):
+            channel.send(MESSAGE)
+        assert mailbox.recipients == ["b@hospital.example"]
+        mailbox.refuse = ""
+        assert channel.send(MESSAGE) is None
+    assert mailbox.recipients == ["a@hospital.example"] and len(mailbox.mails) == 2
+
+
+class RudeMailbox(Mailbox):
+    """Ends the session before it is asked to."""
+
+    async def handle_QUIT(self, _server: SMTP, _session: Any, _envelope: Any) -> str:
+        return "421 closing"
+
+
+def test_the_answer_to_quit_changes_nothing(issued: Issued, authority: Authority, secret: Path) -> None:
+    """A mail that the server took is sent, however it says goodbye."""
+    mailbox = RudeMailbox()
+    with mail_server(issued, mailbox) as port:
+        assert _channel(port, secret, authority).send(MESSAGE) is None
+    assert len(mailbox.mails) == 1
 
 
 @pytest.mark.parametrize("fault", ["password", "certificate", "no STARTTLS", "no server"])

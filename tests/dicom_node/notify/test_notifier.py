@@ -34,6 +34,7 @@ class Channel:
         self.taken: list[Message] = []
         self.tried = 0
         self.works = True
+        self.fault: Exception = NotTaken("127.0.0.1:25 answered with code 451")
 
     def check(self) -> str:
         return "mail"
@@ -41,7 +42,7 @@ class Channel:
     def send(self, message: Message) -> str | None:
         self.tried += 1
         if not self.works:
-            raise NotTaken("127.0.0.1:25 answered with code 451")
+            raise self.fault
         self.taken.append(message)
         return None
 
@@ -105,6 +106,17 @@ def test_a_message_goes_out_once_whatever_happens(node: Node) -> None:
     assert node.channel.taken[0].event_id == waiting[0].event_id
 
 
+def test_a_clock_set_back_holds_no_message_back(node: Node) -> None:
+    """A message that was written while the clock was a year ahead goes out, and so do those behind it."""
+    AlarmTable(node.database).observe([Observed("jobs", AlarmSeverity.WARNING, "old")], POLICY, ())
+    node.clock.pass_seconds(600)
+    AlarmTable(node.database).observe([Observed("jobs", AlarmSeverity.WARNING, "old")], POLICY, ("mail",))
+    node.clock.pass_seconds(-365 * 86_400)
+    node.found = [Observed("jobs", AlarmSeverity.WARNING, "old")]
+    node.pass_minutes(1)
+    assert _heard(node) == [[("began", "jobs")]]
+
+
 def test_a_message_of_a_channel_that_is_gone_is_given_up(node: Node) -> None:
     """A channel that was removed from the settings leaves nothing that waits for ever."""
     AlarmTable(node.database).observe([Observed("jobs", AlarmSeverity.WARNING, "old")], POLICY, ())
@@ -113,6 +125,18 @@ def test_a_message_of_a_channel_that_is_gone_is_given_up(node: Node) -> None:
     node.pass_minutes(1)
     (message,) = NotificationTable(node.database).list(9)
     assert (message.state, message.reason) == (NotificationState.GIVEN_UP, "webhook is not in the settings any more")
+
+
+def test_an_error_of_another_kind_ends_nothing(node: Node) -> None:
+    """A channel that fails with an error that it does not know is tried again; the role, and its deliveries, go on."""
+    node.found = [Observed("jobs", AlarmSeverity.WARNING, "old")]
+    node.channel.works, node.channel.fault = False, ValueError("a header with a line break")
+    node.pass_minutes(15)
+    (message,) = NotificationTable(node.database).list(9)
+    assert message.state is NotificationState.PENDING and message.reason is not None and "ValueError" in message.reason
+    node.channel.works = True
+    node.pass_minutes(30)
+    assert _heard(node) == [[("began", "jobs")]]
 
 
 def test_a_database_that_is_away_is_reported_directly(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
