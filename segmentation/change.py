@@ -6,7 +6,7 @@ one site: a lesion that two earlier ones have grown into is one that has grown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -54,10 +54,12 @@ class Changes:
     Attributes:
         sites: each with its volumes.
         labels: int32 (slice, row, column): the site of each voxel that is WMH in either scan, 0 elsewhere.
+        unseen_ml: WMH of the later scan where the earlier one shows nothing: compared with nothing, in no site.
     """
 
     sites: tuple[SiteChange, ...]
     labels: NDArray[np.int32]
+    unseen_ml: float = 0.0
 
     def count(self, kind: Kind) -> int:
         """How many sites of a kind."""
@@ -127,7 +129,8 @@ def compare_scans(
     moved = resample_onto(found, earlier_mask.astype(np.float32), earlier_affine, shape, now_affine)
     # What the earlier scan does not show may have been there then: it is no change.
     shown = resample_onto(found, np.ones(earlier_mask.shape, np.float32), earlier_affine, shape, now_affine) > 0.5
-    return compare_lesions(moved, now_mask & shown, now.voxel_volume_ml), found
+    changes = compare_lesions(moved, now_mask & shown, now.voxel_volume_ml)
+    return replace(changes, unseen_ml=int(np.count_nonzero(now_mask & ~shown)) * now.voxel_volume_ml), found
 
 
 def _kind(earlier_ml: float, now_ml: float, was: bool, is_here: bool) -> Kind:

@@ -73,8 +73,8 @@ class GoldenContract(_Frozen):
 class InputContract(_Frozen):
     """How a case is prepared; the fields of `segmentation.preprocessing.settings.PreprocessingSettings`.
 
-    `scale` and `clip` are absent with the paper's scale, so that old bundles keep their digests. The images are then
-    normalised to mean 0 and SD 1 inside the brain mask.
+    `scale` and `clip` are absent with the paper's scale, so that old bundles keep their digests. The images are
+    normalised to mean 0 and SD 1 inside the brain mask; about so by the scale `brain-alone`.
     """
 
     size: int
@@ -82,7 +82,7 @@ class InputContract(_Frozen):
     peak: Literal["nearest", "highest"]
     peak_target: float
     mask_threshold: float
-    scale: Literal["brain-level"] | None = None
+    scale: Literal["brain-level", "brain-alone"] | None = None
     clip: float | None = None
 
     @classmethod

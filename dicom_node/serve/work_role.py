@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import structlog
 
@@ -89,7 +90,7 @@ def _analyse(
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.analyse.analysis import region_rule_of
     from dicom_node.analyse.follow_up.finder import FollowUps
-    from dicom_node.analyse.follow_up.lesion_comparer import LesionComparer
+    from dicom_node.analyse.follow_up.lesion_comparer import LIMITS, LesionComparer
     from dicom_node.analyse.follow_up.patient_key import open_hasher
     from dicom_node.analyse.rules import WorkRules
     from dicom_node.analyse.worker import Worker
@@ -121,7 +122,9 @@ def _analyse(
     )
     beside = Examiner(log_level=settings.log_level, log_format=settings.log_format)
     reader = ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format)
-    lesions = LesionComparer(inbox, jobs, outbox, reader, settings.log_level, settings.log_format)
+    # What waits has twice that time, and may be asked twice: the attempt must still write its result.
+    limits = replace(LIMITS, seconds=min(LIMITS.seconds, settings.job_limit_seconds / 6))
+    lesions = LesionComparer(inbox, jobs, outbox, reader, settings.log_level, settings.log_format, limits)
     worker = Worker(
         owner=owner,
         inbox=inbox,

@@ -102,7 +102,10 @@ class Soak:
         kind, steps = self._kinds[which]
         kind.copy(folder)
         step = chance.randint(1, steps)
-        killed_at(lambda: kind.work(folder), step)
+        while not killed_at(lambda: kind.work(folder), step):  # it ended before: no kill, and none is counted
+            shutil.rmtree(folder)
+            kind.copy(folder)
+            step -= 1
         where = f"{kind.name}, step {step} of {steps}"
         self.lost += [f"{where}: {what}" for what in kind.after_kill(folder)]
         steps_of(lambda: kind.work(folder))

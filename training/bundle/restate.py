@@ -59,6 +59,19 @@ def restate_intensities(folder: Path, version: str, words: str, intensities: Int
     return _restated(folder, version, INTENSITIES_HEADING, words, {"intensities": intensities})
 
 
+def with_entries(folder: Path, changed: Mapping[str, Any]) -> ModelBundle:
+    """The bundle with these entries of its manifest, all else as it is; of a folder that nothing serves yet.
+
+    Raises:
+        BadBundle: there is no sound bundle.
+    """
+    newer = load_bundle(folder).manifest.model_copy(update=changed)
+    text = json.dumps(newer.document(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    Manifest.model_validate_json(text)  # `model_copy` checks nothing
+    write_whole(folder / MANIFEST_NAME, text)
+    return load_bundle(folder)
+
+
 def _restated(folder: Path, version: str, heading: str, words: str, changed: Mapping[str, Any]) -> ModelBundle:
     manifest = load_bundle(folder).manifest
     before = (folder / CARD_NAME).read_text(encoding="utf-8")

@@ -18,6 +18,7 @@ from training.bundle.about import BundleName
 from training.bundle.model_card import CardFacts, model_card
 from training.bundle.parts import BundleParts
 from training.bundle.scores import MemberScore, RunScores, leave_out_scores
+from training.data.ignored import with_ignored_rims
 from training.errors import NotSaved, OtherRun
 from training.files import replacing, write_whole
 from training.fit.plan import TrainingPlan
@@ -137,8 +138,9 @@ def _calibrate(members: _Members) -> float | None:
     plan = members.plan
     if not plan.recipe.is_calibrated:
         return None
+    rim = plan.recipe.ignored_rim_mm
     pairs = (
-        (case, partial(members.predict, member))
+        (with_ignored_rims(case, rim) if rim else case, partial(members.predict, member))
         for member in range(len(members.models))
         for case in plan.cases
         if case.split in ("train", "validation") and case.patient in plan.never_seen_by(member)

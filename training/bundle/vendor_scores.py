@@ -8,7 +8,7 @@ acute infarcts have no WMH label; of them the part of the infarct that is called
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -112,7 +112,14 @@ def in_slabs(case: LabelledCase, slab_mm: float = _SLAB_MM) -> LabelledCase:
         return None if mask is None else mask[:count].reshape(shape).mean(axis=1) >= 0.5
 
     wmh = case.wmh[:count].reshape(shape).mean(axis=1) >= 0.5
-    return LabelledCase(case.name, case.patient, volume, wmh, brain=half(case.brain), ventricles=half(case.ventricles))
+    return replace(
+        case,
+        volume=volume,
+        wmh=wmh,
+        brain=half(case.brain),
+        ventricles=half(case.ventricles),
+        ignore=half(case.ignore),
+    )
 
 
 def infarct_called_wmh(ensemble: Ensemble, file: Path, most: int) -> float:

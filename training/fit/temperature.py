@@ -46,7 +46,7 @@ def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.bool_]) -> f
 def held_out_temperature(
     pairs: Iterable[tuple[LabelledCase, Predict]], settings: PreprocessingSettings
 ) -> float | None:
-    """One temperature for all members, on the brains of cases that each never saw.
+    """One temperature for all members, on the brains of cases that each never saw, without what is ignored there.
 
     Args:
         pairs: a case, and a member that was trained without its patient; a case may come with several members.
@@ -58,8 +58,11 @@ def held_out_temperature(
     probabilities, labels = [], []
     for case, predict in pairs:
         ready = preprocess(case.volume, settings, case.brain)
-        probabilities.append(predict(ready.images)[ready.brain_mask])
-        labels.append(ready.grid.mask_to_square(case.wmh)[ready.brain_mask])
+        counted = ready.brain_mask
+        if case.ignore is not None:
+            counted = counted & ~ready.grid.mask_to_square(case.ignore)
+        probabilities.append(predict(ready.images)[counted])
+        labels.append(ready.grid.mask_to_square(case.wmh)[counted])
     if not sum(len(label) for label in labels):
         return None
     return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))

@@ -97,8 +97,9 @@ class FollowUps:
 def visits_of(scan: Scan, chosen: ScanResult, earlier: Sequence[ScanResult]) -> tuple[Visit, ...]:
     """The earlier results to show in one plot, oldest first, one a day.
 
-    Only those of the same date of birth, and that were received before the present scan, or chosen: what comes
-    meanwhile must not change a second attempt's result.
+    Only those of the same date of birth, of the model that measured the chosen one, of a whole brain, and that were
+    received before the present scan, or chosen: what comes meanwhile must not change a second attempt's result, and a
+    line through volumes of two models or of parts would show a change that is none. Of one day the newest job counts.
 
     Args:
         scan: the present one.
@@ -106,12 +107,21 @@ def visits_of(scan: Scan, chosen: ScanResult, earlier: Sequence[ScanResult]) -> 
         earlier: newest day first, see `ScanTable.earlier_results`.
     """
     by_day: dict[Any, Visit] = {}
-    for result in (*earlier, chosen):
-        known = result.scan.job_id < scan.job_id or result.scan.job_id == chosen.scan.job_id
+    # The last entry of a day stays: its newest job, and the chosen one above all.
+    for result in (*reversed(earlier), chosen):
+        is_chosen = result.scan.job_id == chosen.scan.job_id
         volume = _volume_of(result.measurements)
-        if known and volume is not None and not _other_birth_date(scan, result.scan):
+        if volume is None or _other_birth_date(scan, result.scan):
+            continue
+        if is_chosen or (result.scan.job_id < scan.job_id and _is_like(result, chosen)):
             by_day[result.scan.acquired_on] = Visit(result.scan.acquired_on, *volume)
     return tuple(by_day[day] for day in sorted(by_day))
+
+
+def _is_like(result: ScanResult, chosen: ScanResult) -> bool:
+    """By the same model, and no part of a brain."""
+    same_model = _model_of(result.measurements) == _model_of(chosen.measurements)
+    return same_model and not is_partial(result.measurements.get("flags") or ())
 
 
 def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
@@ -189,7 +199,7 @@ def _warnings(scan: Scan, found: ScanResult, model: ModelIdentity) -> tuple[str,
     if differences := now.protocol_differences(earlier):
         warnings.append(f"Another protocol: {'; '.join(differences)}. This alone may change the volume.")
     if is_partial(found.measurements.get("flags") or ()):
-        warnings.append("The earlier series did not cover the whole brain: its volume is that of a part.")
+        warnings.append("The earlier series may not have covered the whole brain: its volume may be that of a part.")
     return tuple(warnings)
 
 

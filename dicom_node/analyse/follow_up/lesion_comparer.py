@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from db.errors import UnknownRow
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Job
@@ -85,12 +86,12 @@ class LesionComparer:
             earlier, mask = self._earlier(earlier_job)
         except FileNotFoundError:
             return LesionsNotCompared("images_gone")
-        except (WmhNodeError, OSError) as error:
+        except (WmhNodeError, UnknownRow, OSError, MemoryError) as error:
             log.warning("earlier scan not read", job=job.id, earlier_job=earlier_job, trouble=describe_error(error))
             return LesionsNotCompared("images_unreadable")
         try:
             found = self._changes(job, series, segmentation, earlier, mask)
-        except (ConfinedChildLost, OSError) as error:
+        except (ConfinedChildLost, OSError, MemoryError) as error:
             log.warning("lesions not compared", job=job.id, earlier_job=earlier_job, trouble=describe_error(error))
             return LesionsNotCompared("registration_failed")
         log.info("lesions compared", job=job.id, earlier_job=earlier_job, finding=found.identity)
@@ -132,7 +133,7 @@ class LesionComparer:
             return LesionsNotCompared("registration_doubtful")
         voxels = np.frombuffer(labels, np.int32).reshape(series.voxels.shape)
         sites = tuple(SiteChange(**{**site, "centre": tuple(site["centre"])}) for site in answer["sites"])
-        return lesion_changes(sites, voxels, answer["correlation"], series, segmentation)
+        return lesion_changes(sites, voxels, answer["correlation"], series, segmentation, answer["unseen_ml"])
 
 
 def lesion_changes(
@@ -141,11 +142,12 @@ def lesion_changes(
     correlation: float,
     series: FlairSeries,
     segmentation: Segmentation,
+    unseen_ml: float = 0.0,
 ) -> LesionChanges:
     """The sites with their places and images.
 
     Args:
-        sites, labels: see `segmentation.change.Changes`.
+        sites, labels, unseen_ml: see `segmentation.change.Changes`.
         correlation: of the aligned scans.
         series, segmentation: the present scan, on whose grid the labels lie.
     """
@@ -165,6 +167,7 @@ def lesion_changes(
         ),
         labels,
         float(correlation),
+        float(unseen_ml),
     )
 
 
@@ -185,6 +188,7 @@ def _answer(request: bytes) -> Sequence[bytes | memoryview]:
     described: dict[str, Any] = {
         "is_good": registration.is_good,
         "correlation": registration.correlation,
+        "unseen_ml": changes.unseen_ml,
         "sites": [
             {
                 "kind": site.kind,

@@ -25,6 +25,7 @@ _REASONS: Final[dict[NotComparedCode, str]] = {
 }
 _MOST_NAMED: Final = 5
 _DECIMALS: Final = 3
+_WORTH_SAYING_ML: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,13 @@ class LesionChanges:
         lesions: each with its volumes.
         labels: int32 (slice, row, column), the present scan's grid: the lesion of each voxel, 0 elsewhere.
         correlation: of the two scans' intensities after their alignment.
+        unseen_ml: present WMH where the earlier scan shows nothing; among no lesion.
     """
 
     lesions: tuple[LesionChange, ...]
     labels: NDArray[np.int32]
     correlation: float
+    unseen_ml: float = 0.0
 
     def count(self, kind: Kind) -> int:
         """How many of a kind."""
@@ -99,6 +102,7 @@ class LesionChanges:
         """The object `follow_up.lesions` of measurements.json."""
         return {
             "registration_correlation": round(self.correlation, _DECIMALS),
+            "not_compared_ml": round(self.unseen_ml, _DECIMALS),
             **{
                 kind: {"count": self.count(kind), "change_ml": round(self.change_ml(kind), _DECIMALS)} for kind in KINDS
             },
@@ -122,6 +126,17 @@ class LesionChanges:
         return (
             f"Lesions since then: {counts}.",
             *((f"Largest changes: {largest}.",) if largest else ()),
+            *((self.unseen_in_words,) if self.unseen_in_words else ()),
+        )
+
+    @property
+    def unseen_in_words(self) -> str:
+        """How much of the present WMH could not be compared, as a sentence; "" where it is next to none."""
+        if self.unseen_ml < _WORTH_SAYING_ML:
+            return ""
+        return (
+            f"{self.unseen_ml:.1f} mL of the present WMH lie where the earlier scan shows nothing: they are in the "
+            "volume and its change, and in none of these lesions."
         )
 
 

@@ -88,6 +88,8 @@ def _draw_words(draw: ImageDraw.ImageDraw, finding: FollowUpComparison) -> int:
         for words in () if finding.lesions is None else finding.lesions.in_words:
             top = _paragraph(draw, words, top)
         return top + GAP
+    if changes.unseen_in_words:
+        top = _paragraph(draw, changes.unseen_in_words, top)
     x: float = EDGE
     for kind in KINDS:
         draw_swatch(draw, (x, top + 22), outline=KIND_RGB[kind])

@@ -46,7 +46,7 @@ from dicom_node.results.seg.wmh_seg import SEGMENT_NUMBER, TRACKING_ID
 from dicom_node.series.read.series import FlairSeries
 from segmentation.segment import Segmentation
 
-_PARTIAL_DESCRIPTION: Final = "The series does not hold the whole brain"
+_PARTIAL_DESCRIPTION: Final = "The series may not hold the whole brain"
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ always holds its series back.
 Some senders open an association for each image, as it is reconstructed. A series that grew with its last association,
 after an earlier one that was released, is such: it waits three times the longest pause between its associations, at
 least `quiet_seconds_incomplete` and at most `quiet_seconds_growing`; unless a header announces the number of images,
-and all are there. What a sender did with its last series it does with the next: where all of its last three grew so,
-a new one waits by their longest pause from its first image on.
+and all are there. What a sender did with its last series it does with the next: where all of its last three, or of
+those that are known, grew so, a new one waits by their longest pause from its first image on.
 
 A slice that comes later opens the series again and gives a new job whose result names its predecessor.
 """

@@ -22,7 +22,15 @@ from segmentation.bundle import load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.volume import FlairVolume
 from training.bundle.vendor_scores import in_slabs
-from training.data.cases import BRAIN_NAME, FLAIR_NAME, VENTRICLES_NAME, WMH_NAME, LabelledCase, load_cases
+from training.data.cases import (
+    BRAIN_NAME,
+    FLAIR_NAME,
+    IGNORE_NAME,
+    VENTRICLES_NAME,
+    WMH_NAME,
+    LabelledCase,
+    load_cases,
+)
 from training.data.cohort import FILE_NAME
 from training.errors import BadCohort
 
@@ -64,7 +72,12 @@ def tilted(case: LabelledCase, degrees: float) -> LabelledCase:
     assert wmh is not None
     volume = FlairVolume(moved(case.volume.voxels), case.volume.spacing_mm)
     return replace(
-        case, volume=volume, wmh=wmh, brain=moved_mask(case.brain), ventricles=moved_mask(case.ventricles), ignore=None
+        case,
+        volume=volume,
+        wmh=wmh,
+        brain=moved_mask(case.brain),
+        ventricles=moved_mask(case.ventricles),
+        ignore=moved_mask(case.ignore),
     )
 
 
@@ -86,7 +99,8 @@ def write_labelled(case: LabelledCase, folder: Path) -> None:
     depth, height, width = case.volume.spacing_mm
     affine = np.diag([-width, -height, depth, 1.0])
     arrays = {
-        FLAIR_NAME: case.volume.voxels, WMH_NAME: case.wmh, BRAIN_NAME: case.brain, VENTRICLES_NAME: case.ventricles
+        FLAIR_NAME: case.volume.voxels, WMH_NAME: case.wmh, BRAIN_NAME: case.brain, VENTRICLES_NAME: case.ventricles,
+        IGNORE_NAME: case.ignore,
     }  # fmt: skip
     for name, array in arrays.items():
         if array is not None:

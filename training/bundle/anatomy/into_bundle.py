@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 
-from segmentation.bundle import CARD_NAME, ModelBundle, load_bundle, write_bundle
+from segmentation.bundle import CARD_NAME, VENTRICLE_THRESHOLD, ModelBundle, load_bundle, write_bundle
 from training.bundle.anatomy.score import network
 from training.bundle.model_card import ANATOMY_HEADING, anatomy_section
 from training.bundle.parts import read_anatomy
-from training.bundle.restate import with_section
+from training.bundle.restate import with_entries, with_section
 from training.errors import OtherRun
 from training.files import replacing
 
@@ -36,7 +36,7 @@ def add_anatomy(folder: Path, run: Path, version: str) -> ModelBundle:
     card = (folder / CARD_NAME).read_text(encoding="utf-8").replace(f" {manifest.version}\n", f" {version}\n", 1)
     section = anatomy_section(found.scores, lists_patients=manifest.training.patients is not None)
     with replacing(folder) as unfinished:
-        new = write_bundle(
+        write_bundle(
             unfinished,
             _members(old),
             name=manifest.name,
@@ -48,11 +48,14 @@ def add_anatomy(folder: Path, run: Path, version: str) -> ModelBundle:
             model_card=with_section(card, ANATOMY_HEADING, section.removeprefix(ANATOMY_HEADING)),
             threshold=manifest.threshold,
             ventricles=_ventricles(old),
+            ventricle_threshold=VENTRICLE_THRESHOLD if old.ventricles is None else old.ventricles.threshold,
             mirrors_ventricles=old.ventricles is not None and old.ventricles.is_mirrored,
             temperature=manifest.temperature,
             anatomy=network(found.weights),
             review_above=manifest.review_above,
         )
+        # The card's sections about them stay too.
+        new = with_entries(unfinished, {"predictive": manifest.predictive, "intensities": manifest.intensities})
         _refuse_other_members(manifest, new)
     return load_bundle(folder)
 

@@ -102,7 +102,7 @@ def test_the_later_result_says_what_became_of_each_lesion(
     report = pydicom.dcmread(outbox_of(setting.storage, job_id) / "sr.dcm")
     said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
     assert any(text.startswith("Lesions since then: ") for text in said)
-    assert not list((setting.storage / "outbox" / "unfinished").glob("*scans*"))
+    assert not list((setting.storage / "outbox").rglob("*.npz"))  # what the child was given is gone
 
 
 @pytest.mark.parametrize(
