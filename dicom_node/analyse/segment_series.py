@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_node.analyse.analysis import analyse_files, write_analysis
+from dicom_node.analyse.follow_up.none_known import none_known
 from dicom_node.node.files import make_folder
 from dicom_node.node.profiles import DEFAULT_PROFILE, PROFILES, DeliveryOptions
 from segmentation.bundle import load_bundle, reference_bundle
@@ -63,7 +64,13 @@ def segment_series(
     analysis = analyse_files(paths, ensemble, progress)
     make_folder(out)
     written = write_analysis(
-        analysis, ensemble, arrival_of(paths), out, progress, all_options={"files": DeliveryOptions(PROFILES[profile])}
+        analysis,
+        ensemble,
+        arrival_of(paths),
+        out,
+        progress,
+        all_options={"files": DeliveryOptions(PROFILES[profile])},
+        follow_up=none_known(analysis.series.headers[0]),
     )
     return SeriesResult(analysis.segmentation, written.measurements, tuple(out / name for name in written.names))
 

@@ -82,12 +82,12 @@ def test_pods_may_do_nothing_but_their_work(full: dict[Any, Any]) -> None:
     """Every pod runs as 10001 on a read-only root without capabilities and without a token of the cluster."""
     pods = [pod(document) for (kind, _), document in full.items() if kind in ("Deployment", "Job")]
     assert len(pods) == 5
-    for pod in pods:
-        assert pod["automountServiceAccountToken"] is False
-        assert pod["securityContext"]["runAsUser"] == 10001
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-        for container in pod["containers"]:
+    for spec in pods:
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsUser"] == 10001
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
             security = container["securityContext"]
             assert security["readOnlyRootFilesystem"] is True
             assert security["allowPrivilegeEscalation"] is False

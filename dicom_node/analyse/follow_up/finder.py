@@ -17,6 +17,7 @@ from db.records import Job, Scan, ScanResult
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.acquisition import Acquisition
 from dicom_node.analyse.follow_up.lesion_comparer import LesionComparer
+from dicom_node.analyse.follow_up.none_known import none_known
 from dicom_node.analyse.follow_up.patient_key import PatientHasher
 from dicom_node.results.common.comparison import EarlierResult, FollowUp, NoEarlierScan, NotCompared, Visit
 from dicom_node.results.common.predecessor import ReportReference
@@ -68,7 +69,7 @@ class FollowUps:
         identity, day = self._hasher.identity(header), acquired_on(header)
         if identity is None or day is None:
             log.info("no follow-up: the images give no patient identifier or no date", job=job.id)
-            return NoEarlierScan("no_patient_identifier" if identity is None else "no_date")
+            return none_known(header)
         scan = Scan(
             job_id=job.id,
             study_instance_uid=series.study_instance_uid,
@@ -83,7 +84,7 @@ class FollowUps:
             choice = choose(scan, earlier)
             found = self._scans.choose(scan, None if choice is None else choice.scan.job_id)
         if found is None:
-            return NoEarlierScan("none_known")
+            return none_known(header)
         log.info("earlier result found", job=job.id, earlier_job=found.scan.job_id)
         follow_up = follow_up_of(scan, found, model)
         if not isinstance(follow_up, EarlierResult):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dicom_node.analyse.analysis import analyse_files, write_analysis
+from dicom_node.analyse.follow_up.none_known import none_known
 from dicom_node.analyse.many.bids import BidsWriter
 from dicom_node.analyse.many.inputs import InputSeries
 from dicom_node.analyse.nifti import NiftiAnalysis, segment_nifti
@@ -66,9 +67,10 @@ def analyse_input(
     flags = [flag for flag, holds in known.items() if holds]
     analysis = analyse_files(series.files, ensemble, progress, options.region_rule, flags)
     arrived = arrival_of(series.files)
-    written = write_analysis(analysis, ensemble, arrived, folder, progress, all_options={"files": options.delivery})
-    names = [*written.names]
     source, segmentation = analysis.series, analysis.segmentation
+    earlier, profile = none_known(source.headers[0]), {"files": options.delivery}
+    written = write_analysis(analysis, ensemble, arrived, folder, progress, all_options=profile, follow_up=earlier)
+    names = [*written.names]
     if options.strip:
         flags = [*source.flags, *segmentation.flags]
         names.append(_write_strip(content_of_series(source, segmentation, flags, None), folder))

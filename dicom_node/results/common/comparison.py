@@ -22,7 +22,7 @@ NoEarlierCode = Literal["no_patient_identifier", "no_date", "none_known"]
 _NO_EARLIER: Final[dict[NoEarlierCode, str]] = {
     "no_patient_identifier": "the images give no patient identifier, or one that is used for many patients.",
     "no_date": "the images give no date of acquisition.",
-    "none_known": "this node has no result of an earlier day of this patient.",
+    "none_known": "no result of an earlier day of this patient is at hand.",
 }
 
 

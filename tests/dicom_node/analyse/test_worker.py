@@ -23,6 +23,7 @@ from db.deliveries import DeliveryTable
 from dicom_node.analyse import analysis
 from dicom_node.analyse import worker as module
 from dicom_node.analyse.analysis import analyse_files, write_analysis
+from dicom_node.analyse.follow_up.none_known import none_known
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.node.job_words import job_standing
@@ -113,7 +114,9 @@ def test_the_served_result_is_what_segment_writes(tmp_path: Path, series: list[P
         served, created_at = outbox_of(setting.storage, job_id), setting.jobs.get(job_id).created_at
     offline = tmp_path / "offline"
     offline.mkdir()
-    written = write_analysis(analyse_files(series, ensemble), ensemble, created_at, offline, all_options=all_options)
+    analysis = analyse_files(series, ensemble)
+    earlier = none_known(analysis.series.headers[0])
+    written = write_analysis(analysis, ensemble, created_at, offline, all_options=all_options, follow_up=earlier)
     assert {"seg-nonempty.dcm", "probability.dcm", "summary.dcm"} <= set(written.objects)
     for name in (*written.objects, "overlay.png"):
         assert (served / name).read_bytes() == (offline / name).read_bytes(), name

@@ -162,7 +162,7 @@ def test_a_start_fits_or_is_refused(runs: Runs, tmp_path: Path) -> None:
         (("first-reference", "--start", runs.first), "begins with random weights"),
         (("second-reference", "--start", runs.first, "--seed", "1"), "that are now held out"),
         (("second-reference", "--start", runs.first, "--members", "3"), "that are now held out"),
-        (("second-reference", "--start", tmp_path), "expected the --out folder of a training, or a bundle"),
+        (("second-reference", "--start", tmp_path), "expected the --out folder of a training, a bundle"),
         (("second-reference", "--start", runs.first, "--set", "network.width=0.25"), "members of the network"),
     ):
         assert words in run(*refused, *arguments, code=1)

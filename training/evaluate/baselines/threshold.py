@@ -60,6 +60,7 @@ class ThresholdMethod(Ensemble):
         self.ventricle_threshold = 1.0
         self.review_above = REVIEW_ABOVE
         self.predictive = None
+        self.intensity_limits = None
 
     @property
     def runtime(self) -> str:
