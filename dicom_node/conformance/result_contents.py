@@ -124,7 +124,7 @@ CONTENTS: Final[Mapping[ObjectKind, tuple[Attribute, ...]]] = {
             ConceptNameCodeSequence="126000, DCM, Imaging Measurement Report",
             PerformedProcedureCodeSequence="empty",
             CurrentRequestedProcedureEvidenceSequence="the source series and the segmentations",
-            CompletionFlag="COMPLETE, or PARTIAL where the series does not hold the whole brain",
+            CompletionFlag="COMPLETE, or PARTIAL where the series may not hold the whole brain",
             ContentTemplateSequence="TID 1500, DCMR",
             ContentSequence="see the next table",
         ),

@@ -20,7 +20,7 @@ from segmentation.bundle import ModelIdentity
 from segmentation.measures import LEAST_LESION_ML, Measures
 from segmentation.plausibility import PLAUSIBLE, Plausibility
 from segmentation.regions import RegionVolumes
-from segmentation.segment import Segmentation
+from segmentation.segment import FLAG_OUTSIDE_BRAIN, Segmentation
 from segmentation.volume import FlairVolume
 
 # Flags that come first on a page: what they say may make the numbers wrong.
@@ -32,6 +32,7 @@ _WEIGHTY: Final = frozenset(
         "fewer_images_than_announced",
         "images_without_place",
         "instance_numbers_missing",
+        "longer_series_in_study",
         "no_histogram_peak",
         "no_ventricles_found",
         "objects_refused",
@@ -40,6 +41,7 @@ _WEIGHTY: Final = frozenset(
         "unreadable_files_beside",
     }
 )
+_OUTSIDE_REASONS: Final = frozenset({"mostly_outside_brain", "partly_outside_brain"})
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -138,11 +140,17 @@ def _content(
         notes=(
             *(reason.sentence for reason in segmentation.plausibility.reasons),
             *bright_region_in_words(segmentation.bright_region, len(segmentation.mask)),
-            *_notes_by_weight(flags, follow_up),
+            *_notes_by_weight(_unsaid(flags, segmentation.plausibility), follow_up),
             *(extent_in_words(segmentation.extent) if segmentation.is_reliable else ()),
         ),
         plausibility=segmentation.plausibility,
     )
+
+
+def _unsaid(flags: Iterable[str], plausibility: Plausibility) -> set[str]:
+    """The flags that no reason of the plausibility says already, with its amount."""
+    is_said = any(reason.code in _OUTSIDE_REASONS for reason in plausibility.reasons)
+    return set(flags) - ({FLAG_OUTSIDE_BRAIN} if is_said else set())
 
 
 def _notes_by_weight(flags: Iterable[str], follow_up: FollowUpFinding | None) -> tuple[str, ...]:

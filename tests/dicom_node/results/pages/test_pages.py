@@ -221,6 +221,15 @@ def test_what_changes_nothing_is_not_noted(head: FlairSeries, found: Segmentatio
     assert content_with(head, found, ("oblique",), ()).notes == ()
 
 
+def test_what_a_reason_says_is_not_noted_again(head: FlairSeries, found: Segmentation) -> None:
+    """WMH outside the brain is noted once: by the reason, with its amount, or by the flag where it is no reason."""
+    reason = Reason("partly_outside_brain", "review", "marked outside the brain", "2 mL lay outside the brain.")
+    doubted = replace(found, plausibility=Plausibility((reason,)))
+    flags = ("wmh_outside_brain_dropped",)
+    assert content_with(head, doubted, flags, ()).notes == (reason.sentence,)
+    assert [*content_with(head, found, flags, ()).notes] == words.flags_in_words(flags)
+
+
 def test_no_warning_drives_a_weighty_flag_off_the_first_page(
     head: FlairSeries, found: Segmentation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
