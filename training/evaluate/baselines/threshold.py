@@ -20,6 +20,7 @@ from scipy import ndimage
 from segmentation.anatomy import Anatomy
 from segmentation.bundle import ModelIdentity
 from segmentation.ensemble import Ensemble
+from segmentation.evidence import GENERAL_LIMITS
 from segmentation.measures import REVIEW_ABOVE
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
@@ -60,7 +61,7 @@ class ThresholdMethod(Ensemble):
         self.ventricle_threshold = 1.0
         self.review_above = REVIEW_ABOVE
         self.predictive = None
-        self.intensity_limits = None
+        self.intensity_limits = GENERAL_LIMITS
 
     @property
     def runtime(self) -> str:
