@@ -25,6 +25,7 @@ from dicom_node.node.backoff import RestartBackoff
 from dicom_node.node.errors import ConfigurationError, ReceivingError
 from dicom_node.node.files import make_folder, sync_folder
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.stop_signals import set_by_signals
 from dicom_node.node.tls import ServerContext, TlsFiles, inspect
 from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
 from dicom_node.receive.association import ReceiverContext
@@ -315,7 +316,7 @@ def run_child(descriptor: int, tls_descriptor: int = _CLOSED) -> None:
     settings = ReceiverSettings.from_json(sys.stdin.readline())
     configure_logs(settings.log_level, "json" if settings.log_format == "json" else "text", receiver=settings.index)
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
+    set_by_signals(stop, signal.SIGTERM)
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with contextlib.ExitStack() as opened:
         listener, tls_listener = (

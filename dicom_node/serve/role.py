@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import threading
-from types import FrameType
+
+from dicom_node.node.stop_signals import set_by_signals
 
 # Set by the supervisor: the process then also stops when its standard input ends, which happens when the supervisor
 # dies without a signal (kill -9).
@@ -33,14 +34,7 @@ def lease_owner(role: str, index: int = 0) -> str:
 def stop_when_told() -> threading.Event:
     """An event that SIGTERM, SIGINT or the supervisor's death sets; a second signal ends the process at once."""
     stop = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    set_by_signals(stop, signal.SIGTERM, signal.SIGINT)
     if os.environ.get(SUPERVISED_VARIABLE):
         threading.Thread(target=_stop_at_end_of_input, args=(stop,), name="supervisor watch", daemon=True).start()
     return stop
