@@ -102,9 +102,11 @@ runs/anatomy/state.json: install
 anatomy: runs/anatomy/state.json  ## train the anatomy network and print its scores (an hour on 2 cores)
 	$(BIN)/python -m training.bundle.anatomy.score --run runs/anatomy --data "$(DATA)/flair-wmh" --fold 1
 
+# Begins with the steps that begun-pretraining.npz has behind it; runs/pretraining goes first where it is there.
 pretraining: install  ## go on with the pretraining of the next model; stop and start it at will (8 hours on 2 cores)
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 1200
-	$(BIN)/python -m training.fit.pretraining pretrain --scans runs/scans --out runs/pretraining
+	$(BIN)/python -m training.fit.pretraining pretrain --scans runs/scans --out runs/pretraining --steps 30000 \
+		--start training/fit/begun-pretraining.npz
 
 # Goes on where it was: the pretraining's export, the cohort and the members stay in runs/.
 runs/cohort: install
