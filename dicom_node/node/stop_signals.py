@@ -8,8 +8,13 @@ import threading
 from types import FrameType
 
 
-def set_by_signals(stop: threading.Event, *numbers: signal.Signals) -> None:
+def set_by_signals(stop: threading.Event, *numbers: signal.Signals, is_patient: bool = False) -> None:
     """Let signals set the event; a second one, or one after the event is set, ends the process at once.
+
+    Args:
+        stop: what is set.
+        numbers: which signals.
+        is_patient: further signals change nothing; for a process whose parent ends what takes too long.
 
     A handler that calls `stop.set()` itself can hang for ever: it runs in the main thread, between two of its steps,
     and the main thread may just hold the lock of that very event, to wait for it. So the handler writes a byte into a
@@ -21,6 +26,8 @@ def set_by_signals(stop: threading.Event, *numbers: signal.Signals) -> None:
     def on_signal(number: int, _frame: FrameType | None) -> None:
         nonlocal is_asked
         if is_asked or stop.is_set():
+            if is_patient:
+                return
             os._exit(128 + number)
         is_asked = True
         os.write(writing, b"\0")

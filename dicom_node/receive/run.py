@@ -316,7 +316,7 @@ def run_child(descriptor: int, tls_descriptor: int = _CLOSED) -> None:
     settings = ReceiverSettings.from_json(sys.stdin.readline())
     configure_logs(settings.log_level, "json" if settings.log_format == "json" else "text", receiver=settings.index)
     stop = threading.Event()
-    set_by_signals(stop, signal.SIGTERM)
+    set_by_signals(stop, signal.SIGTERM, is_patient=True)
     threading.Thread(target=_stop_at_end_of_input, args=(stop,), daemon=True).start()
     with contextlib.ExitStack() as opened:
         listener, tls_listener = (

@@ -70,7 +70,7 @@ def test_words_give_both_volumes_with_intervals_and_what_the_change_is_worth() -
         "7.0 to 14.0) then.",
         "Change +2.0 mL (+20 %): no change beyond the intervals of both volumes, which overlap.",
         f"Two scans of an unchanged brain may differ by {agreement_limit_ml(10.0, 12.0):.1f} mL "
-        "(limits of agreement of this method): the change is more than that.",
+        "(limits of agreement of this method): the change is not more than that.",
         "Rate: +1.9 mL a year.",
         "Another scanner: A now, B then.",
     )
