@@ -34,6 +34,7 @@ SYSLOG_TLS_PORT: Final = 6514  # RFC 5425 4.1
 _BATCH: Final = 200
 _IDLE_SECONDS: Final = 5.0
 _SECONDS: Final = 20.0
+_REFUSAL_SECONDS: Final = 1.0  # longer than the way there and back
 _FIRST_WAIT_SECONDS: Final = 10.0
 _LONGEST_WAIT_SECONDS: Final = 600.0
 
@@ -81,6 +82,7 @@ class Repository:
                 socket.create_connection((self.host, self.port), _SECONDS) as plain,
                 context.wrap_socket(plain, server_hostname=self.host) as connection,
             ):
+                _wait_for_refusal(connection)
                 connection.sendall(b"".join(map(framed, lines)))
                 _close(connection)
         except ssl.SSLCertVerificationError as error:
@@ -91,6 +93,23 @@ class Repository:
             raise NotExported(words) from error
         except OSError as error:
             raise NotExported(no_connection(error, self.host, self.port, "the audit repository")) from error
+
+
+def _wait_for_refusal(connection: ssl.SSLSocket) -> None:
+    """By TLS 1.3 a repository refuses our certificate when the handshake is over on our side (RFC 8446 4.4.2.4).
+
+    What is sent before that is lost, and closing looks as if all had been read. A repository sends nothing else.
+    """
+    if connection.version() != "TLSv1.3":
+        return
+    connection.settimeout(_REFUSAL_SECONDS)
+    try:
+        if not connection.recv(1):
+            raise NotExported("the repository closed the connection at once: does it accept our certificate?")
+    except TimeoutError:
+        return
+    finally:
+        connection.settimeout(_SECONDS)
 
 
 def _close(connection: ssl.SSLSocket) -> None:
