@@ -48,7 +48,7 @@ class _Known:
     returns: int = 0
 
 
-_RECENT_SERIES: Final = 20  # of all senders; a sender that is not among them is met anew
+_RECENT_SERIES: Final = 20  # of all senders; a sender with none of them counts as new
 
 
 class Inbox:

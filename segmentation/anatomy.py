@@ -83,7 +83,7 @@ def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:
 def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
     """The largest body (26-connected) and others of at least a twentieth of it, holes of each slice filled.
 
-    Bodies are told apart after an opening within the slice, which cuts thin bridges to muscle and sinuses.
+    A morphological opening within each slice separates the bodies: it removes thin connections to muscle and sinuses.
 
     Args:
         mask: bool (slice, row, column), native grid.

@@ -230,7 +230,7 @@ class Settings(BaseSettings):
     commit_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] = 24.0  # for a report of commitment
     delivery_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] = 7.0
 
-    # Notifications: to whom, how, and with how much patience
+    # Notifications: recipients, channels, and how long a condition must last
     mail_server: ServerAddress | None = None  # None: no mail
     mail_security: Literal["starttls", "tls", "none"] = "starttls"
     # smtplib logs in with ASCII only.
