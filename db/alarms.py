@@ -97,7 +97,7 @@ def next_alarms(
 
     Where `may_speak` is false, what is due stays due.
     """
-    found = {one.key: one for one in observed}
+    found = {condition.key: condition for condition in observed}
     after: dict[str, Alarm] = {}
     news: list[News] = []
     for key in sorted({*before, *found}):

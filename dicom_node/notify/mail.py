@@ -89,13 +89,15 @@ class MailChannel:
                     server.starttls(context=self._tls())
                 if self.user is not None and password is not None:
                     server.login(self.user, password)
-                to = [one for one in self.recipients if one not in have]
+                to = [recipient for recipient in self.recipients if recipient not in have]
                 refused = server.send_message(self._mail(message), self.sender, to)
                 with suppress(smtplib.SMTPException, OSError):
                     server.quit()
         except (smtplib.SMTPException, OSError) as error:
             raise NotTaken(self._words(error)) from error
-        if later := sorted(one for one, (code, _) in refused.items() if code < 500):  # RFC 5321 4.2.1: try again
+        if later := sorted(
+            recipient for recipient, (code, _) in refused.items() if code < 500
+        ):  # RFC 5321 4.2.1: try again
             self._have[message.event_id] = have | (set(to) - set(later))
             raise NotTaken(f"{self.host} does not take mail for {', '.join(later)} for now")
         self._have.pop(message.event_id, None)

@@ -50,7 +50,7 @@ class Message:
         """One line: the node, how bad it is, and the first conditions."""
         if self.is_test:
             return f"[{self.node}] test message"
-        names = _names([one for one in self.news if one.what is not AlarmNews.OVER] or self.news)
+        names = _names([news for news in self.news if news.what is not AlarmNews.OVER] or self.news)
         return f"[{self.node}] {self.severity or 'over'}: {names}"
 
     @property

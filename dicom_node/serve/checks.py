@@ -250,7 +250,7 @@ def _backup(found: Overview, settings: Settings) -> Iterator[Check]:
 
 def _messages(unsent: Sequence[Notification], now: datetime) -> Iterator[Check]:
     for channel in sorted({one.channel for one in unsent}):
-        oldest = min((one for one in unsent if one.channel == channel), key=lambda one: one.id)
+        oldest = min((message for message in unsent if message.channel == channel), key=lambda message: message.id)
         if now - oldest.created_at > _OLD_MESSAGE:
             words = (
                 f"messages wait for {_duration(now - oldest.created_at)}: {oldest.reason or 'is `deliver` running?'}"

@@ -253,7 +253,7 @@ def _is_shorter(series: SeriesFiles, study: Sequence[SeriesFiles]) -> bool:
     if own is None:
         return False
     others = (planning_of_headers(one.headers) for one in study if one is not series)
-    return missing_at_ends(own, [one for one in others if one is not None]) > 0
+    return missing_at_ends(own, [other for other in others if other is not None]) > 0
 
 
 def _nifti(path: Path) -> InputSeries:

@@ -57,7 +57,7 @@ def _draw_interval(
 
 def _draw_scale(draw: ImageDraw.ImageDraw, frame: tuple[int, int, int, int], highest: float) -> None:
     left, _, right, _ = frame
-    step = next((one for one in _STEPS if highest / one <= _MOST_STEPS), _STEPS[-1])
+    step = next((step for step in _STEPS if highest / step <= _MOST_STEPS), _STEPS[-1])
     for number in range(int(highest / step) + 1):
         y = _up(number * step, highest, frame)
         draw.line((left - 6, y, right, y), LINE)
