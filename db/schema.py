@@ -19,7 +19,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -75,9 +75,23 @@ class UtcDateTime(TypeDecorator[datetime]):
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
+_ONLY_WHERE: Final = "only where"
+
+
 def _only_where(condition: str) -> dict[str, Any]:
-    """An index of few rows of many: of open work, whatever the history. Queries name the condition as it stands."""
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+    """An index of few rows of many: of open work, whatever the history. Queries name the condition as it stands.
+
+    PostgreSQL's half is added by `complete_for_postgresql`: here it would load that dialect into every command.
+    """
+    return {"sqlite_where": text(condition), "info": {_ONLY_WHERE: text(condition)}}
+
+
+def complete_for_postgresql() -> None:
+    """Give the indexes of open work their condition for PostgreSQL too; for migrations, which alone make indexes."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if (condition := index.info.get(_ONLY_WHERE)) is not None:
+                index.dialect_options["postgresql"]["where"] = condition
 
 
 # DICOM UIDs have at most 64 characters (PS3.5 9.1), AE titles 16 (PS3.5 table 6.2-1), sha256 as hex 64.

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from alembic import context
 
-from db.schema import UtcDateTime, metadata
+from db.schema import UtcDateTime, complete_for_postgresql, metadata
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
@@ -14,6 +14,7 @@ def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     return False
 
 
+complete_for_postgresql()
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,

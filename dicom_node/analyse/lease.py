@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import structlog
-
 from db.jobs import JobTable
 from dicom_node.analyse.rules import WorkRules
 from dicom_node.node.heartbeat import Heartbeat
+from dicom_node.node.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def job_lease(

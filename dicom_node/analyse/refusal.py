@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import structlog
 from pydicom.dataset import Dataset
 
 from db.jobs import JobTable
@@ -20,6 +19,7 @@ from dicom_node.node.errors import (
     WmhNodeError,
 )
 from dicom_node.node.files import write_whole
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import DeliveryOptions
@@ -32,7 +32,7 @@ from dicom_node.series.read.instances import first_instances
 from dicom_node.series.read.received_series import ReceivedSeriesReader, uids_of
 from segmentation.ensemble import Ensemble
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True)

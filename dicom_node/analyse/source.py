@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Job, StoredInstance
 from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries
+from dicom_node.node.logger import get_logger
 from dicom_node.series.complete.completer import Examination
 from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
 from dicom_node.series.read.flair_series import LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 
-log = structlog.get_logger()
+log = get_logger()
 
 Examine = Callable[[Sequence[StoredInstance], Path], Examination]
 _MOST_SERIES: Final = 16  # of a study; their headers are read

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import structlog
-
 from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import JobTable
@@ -21,13 +19,14 @@ from dicom_node.analyse.source import Examine, SeriesSource
 from dicom_node.node import metrics
 from dicom_node.node.errors import NotAnalysable, RefusalReportDelayed, StorageTrouble
 from dicom_node.node.heartbeat import Heartbeat
+from dicom_node.node.logger import get_logger
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.storage import StorageProbe
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 from segmentation.ensemble import Ensemble
 
-log = structlog.get_logger()
+log = get_logger()
 _IDLE_SECONDS, _TROUBLE_SECONDS = 0.5, 5.0  # between looks for a job, and whether the storage is back
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import structlog
-
 from db.deliveries import DeliveryTable
 from db.errors import LeaseLost, UnknownRow
 from db.records import Delivery, Proof
@@ -19,9 +17,10 @@ from dicom_node.deliver.send import SendOutcome
 from dicom_node.node import metrics
 from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.heartbeat import Heartbeat
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 
-log = structlog.get_logger()
+log = get_logger()
 
 IDLE_SECONDS = 0.5
 # After a failed connection the other rows of that destination wait this long without trying: each try may cost a

@@ -9,8 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-import structlog
-
 from db.errors import LeaseLost, UnknownRow
 from db.proofs import ProofTable
 from db.records import CommitmentObject, Delivery, Proof
@@ -27,9 +25,10 @@ from dicom_node.node.commitment import Reference
 from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.heartbeat import Heartbeat
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 
-log = structlog.get_logger()
+log = get_logger()
 
 _MOST_QUESTIONS: Final = 2
 # An archive lists an object a moment after it has stored it.

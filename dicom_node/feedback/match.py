@@ -22,8 +22,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
@@ -31,13 +29,14 @@ from db.records import Feedback, FeedbackDecision, FeedbackFacts, FeedbackState,
 from dicom_node.feedback.compare import model_of
 from dicom_node.feedback.read import FeedbackReader, Findings, Own, Source
 from dicom_node.node.errors import NotAnalysable, UnreadableObject, WmhNodeError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.storage import StorageProbe
 from dicom_node.series.dicom.parsing import file_sha256
 from dicom_node.series.read.instances import damaged_instances
 
-log = structlog.get_logger()
+log = get_logger()
 
 IDLE_SECONDS: Final = 2.0  # between looks while nothing is due; a question to an index
 _AWAY_SECONDS: Final = 5.0

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from db.records import FeedbackFacts, StoredInstance
@@ -28,6 +27,7 @@ from dicom_node.node.confined.inside import serve
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import ConfinedChildLost, NotAnalysable, UnreadableObject, WmhNodeError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.parsing import guarded, read_header, read_object
@@ -36,7 +36,7 @@ from dicom_node.series.read.flair_series import FlairSeries
 from dicom_node.series.read.instances import rows_from_json, rows_to_json
 from dicom_node.series.read.received_series import read_received
 
-log = structlog.get_logger()
+log = get_logger()
 
 # The FLAIR as the worker's child holds it, and two decoded segmentations beside it.
 LIMITS: Final = Limits(memory_bytes=1024**3 + 16 * MAX_VOXELS, seconds=600.0, answer_bytes=1024**2)

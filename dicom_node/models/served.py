@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import structlog
-
 from dicom_node.models.choice import ModelChoice, Origin
 from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from segmentation.ensemble import Ensemble
 from segmentation.errors import SegmentationError
 
-log = structlog.get_logger()
+log = get_logger()
 
 FIRST_RETRY_SECONDS = 5.0
 LONGEST_RETRY_SECONDS = 300.0

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Final
 
-import structlog
+from dicom_node.node.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 _STEP_SECONDS: Final = 5.0
 """NTP slews less between two looks, and leases and quiet times do not care."""

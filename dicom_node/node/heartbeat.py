@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-import structlog
-
 from db.errors import DatabaseUnavailable, LeaseLost
+from dicom_node.node.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Heartbeat:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import structlog
 from structlog.types import Processor
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+from dicom_node.node.logger import configure_libraries
 
-# They quote values of elements ("Invalid value for VR PN: '...'"), which may be a patient's.
-_LIBRARIES_THAT_QUOTE_VALUES = ("pydicom", "pynetdicom", "highdicom", "gdcm")
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 def configure_logs(level: str = "info", style: Literal["text", "json"] = "text", **context: Any) -> None:
@@ -42,22 +40,12 @@ def configure_logs(level: str = "info", style: Literal["text", "json"] = "text",
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
+    configure_libraries(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(style)],
         )
     )
-    # On the handler, not on their loggers: pydicom sets its logger's level again when it is imported.
-    handler.addFilter(_quotes_no_values)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for library in _LIBRARIES_THAT_QUOTE_VALUES:
-        warnings.filterwarnings("ignore", module=rf"{library}(\..*)?")
-
-
-def _quotes_no_values(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] not in _LIBRARIES_THAT_QUOTE_VALUES
 
 
 def _adder(context: dict[str, Any]) -> Processor:

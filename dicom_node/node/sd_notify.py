@@ -9,9 +9,9 @@ import os
 import socket
 from collections.abc import Mapping
 
-import structlog
+from dicom_node.node.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 READY = "READY=1"
 ALIVE = "WATCHDOG=1"

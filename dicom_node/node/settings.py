@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dicom_node.node.addresses import address_to_bind, peer_address
 from dicom_node.node.destinations import (
@@ -143,13 +142,13 @@ def _is_many(value: Any) -> bool:
     return isinstance(value, list | tuple)
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be set, valid once constructed, never changed after.
 
     Times are in seconds and sizes in bytes, as their names say.
     """
 
-    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     # Who we are and where we listen
     ae_title: AeTitle = "WMHNODE"
@@ -186,8 +185,8 @@ class Settings(BaseSettings):
     disk_full: Percent = 100.0  # above it nothing is received; below it `reserve_bytes` counts
 
     # Who we talk to
-    destinations: Annotated[tuple[AnyDestination, ...], NoDecode, BeforeValidator(_destinations)] = ()
-    peers: Annotated[tuple[Peer, ...], NoDecode, BeforeValidator(_peers)] = ()
+    destinations: Annotated[tuple[AnyDestination, ...], BeforeValidator(_destinations)] = ()
+    peers: Annotated[tuple[Peer, ...], BeforeValidator(_peers)] = ()
 
     # When a series is complete
     quiet_seconds: Seconds = 2.0
@@ -237,7 +236,7 @@ class Settings(BaseSettings):
     mail_user: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x20-\x7e]+$")] | None = None
     mail_password_file: FilePath | None = None  # None: WMH_NODE_SECRET_MAIL, or the credential mail.secret
     mail_from: MailAddress | None = None
-    mail_to: Annotated[tuple[MailAddress, ...], NoDecode, BeforeValidator(_many)] = ()
+    mail_to: Annotated[tuple[MailAddress, ...], BeforeValidator(_many)] = ()
     webhook_url: WebhookUrl | None = None  # None: no webhook
     webhook_secret_file: FilePath | None = None  # None: WMH_NODE_SECRET_WEBHOOK, or the credential webhook.secret
     notify_tls_ca: FilePath | None = None  # None: the system's CAs
@@ -339,18 +338,6 @@ class Settings(BaseSettings):
         files = TlsFiles(*map(_absolute, (own.tls_certificate, own.tls_key, ca)))
         return ClientTls(files, destination.tls_check_name)
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is handed in and nothing else: `load_settings` says what wins over what."""
-        return (init_settings,)
-
     def destination(self, name: str) -> AnyDestination | None:
         """The destination of that name, or None when the settings no longer hold it."""
         return next((destination for destination in self.destinations if destination.name == name), None)
@@ -372,9 +359,16 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     """
     of_file = _read_toml(config) if config is not None else {}
     try:
-        return Settings(**{**of_file, **EnvSettingsSource(Settings)(), **overrides})
+        return Settings(**{**of_file, **_of_environment(), **overrides})
     except ValidationError as error:
         raise ConfigurationError(_explain(error, config)) from error
+
+
+def _of_environment() -> dict[str, str]:
+    """The settings that the environment gives, by field name; names of variables may have any case."""
+    given = {name.lower(): value for name, value in os.environ.items()}
+    prefix = ENVIRONMENT_PREFIX.lower()
+    return {name: given[prefix + name] for name in Settings.model_fields if prefix + name in given}
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
@@ -409,7 +403,7 @@ def sources(config: Path | None = None) -> dict[str, str]:
         ConfigurationError: the file cannot be read.
     """
     of_file = {} if config is None else _read_toml(config)
-    given = EnvSettingsSource(Settings)()
+    given = _of_environment()
     return {
         name: "environment" if name in given else str(config) if name in of_file else "default"
         for name in Settings.model_fields

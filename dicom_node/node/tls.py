@@ -18,11 +18,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.logger import get_logger
 
-_LOG = structlog.get_logger()
+_LOG = get_logger()
 
 # RFC 9325 4.2; the suites of TLS 1.3 are all of this kind. Level 2: RSA keys of 2048 bits or more, no SHA-1.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2"

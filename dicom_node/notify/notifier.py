@@ -12,20 +12,19 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
-import structlog
-
 from db.alarms import AlarmPolicy, AlarmTable
 from db.errors import DatabaseUnavailable
 from db.notifications import NotificationTable
 from db.records import AlarmNews, AlarmSeverity, News, Notification, Observed
 from dicom_node.node.clock import Regularly, clock_watch, steady
 from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
 from dicom_node.notify.mail import MailChannel
 from dicom_node.notify.message import Message
 from dicom_node.notify.webhook import WebhookChannel
 
-log = structlog.get_logger()
+log = get_logger()
 
 _LOOK_SECONDS: Final = 30.0
 _STEP_SECONDS: Final = 5.0

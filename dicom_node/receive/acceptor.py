@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from dicom_node.node.errors import ReceivingError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.tls import ServerContext
 from dicom_node.node.upper_layer.pdu import TEMPORARY_CONGESTION, encode_rejection
 from dicom_node.receive.association import Association, ReceiverContext
 
-_LOG = structlog.get_logger()
+_LOG = get_logger()
 
 _BACKLOG: Final = 256
 _NO_LISTENER: Final = {errno.EINVAL, errno.EBADF, errno.ENOTSOCK}

@@ -12,12 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from db.records import AssociationEnd, RecordOutcome
 from dicom_node.node import metrics
 from dicom_node.node.commitment import COMMITMENT_INSTANCE, MAX_BYTES, STORAGE_COMMITMENT
 from dicom_node.node.dicom_uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
+from dicom_node.node.logger import get_logger
 from dicom_node.node.small_data_set import to_explicit
 from dicom_node.node.storage_classes import STORAGE_CLASSES
 from dicom_node.node.tls import ServerContext
@@ -63,7 +62,7 @@ from dicom_node.receive.state_machine import EVENT_OF_PDU, Action, Event, State,
 from dicom_node.receive.statuses import Refusal, Status, refusal_of
 from dicom_node.receive.store import Store
 
-_LOG = structlog.get_logger()
+_LOG = get_logger()
 
 _SERVICE_USER: Final = 0
 _SERVICE_PROVIDER: Final = 2

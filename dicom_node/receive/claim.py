@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-import structlog
-
 from dicom_node.node.errors import ReceivingError
+from dicom_node.node.logger import get_logger
 from dicom_node.receive.store import Rows
 
-_LOG = structlog.get_logger()
+_LOG = get_logger()
 
 # A sibling that starts at the same moment looks whether our name is free, by taking its lock for an instant.
 _TRIES: Final = 5

@@ -11,11 +11,10 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from db.records import AssociationEnd
+from dicom_node.node.logger import get_logger
 
-_LOG = structlog.get_logger()
+_LOG = get_logger()
 
 _FIRST_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 5.0

@@ -19,12 +19,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from dicom_node.node.backoff import RestartBackoff
 from dicom_node.node.errors import ConfigurationError, ReceivingError
 from dicom_node.node.files import make_folder, sync_folder
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.stop_signals import set_by_signals
 from dicom_node.node.tls import ServerContext, TlsFiles, inspect
 from dicom_node.receive.acceptor import Acceptor, Listener, open_listener
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from db.inbox import Inbox
     from dicom_node.node.settings import Settings
 
-_LOG = structlog.get_logger()
+_LOG = get_logger()
 
 _LOOK_SECONDS: Final = 0.2
 _SIGNAL_SECONDS: Final = 1.0

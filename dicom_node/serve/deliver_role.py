@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from db.clock import clamp_deliveries
 from db.commitment_answers import CommitmentAnswerTable
 from db.deliveries import DeliveryTable
@@ -20,6 +18,7 @@ from dicom_node.deliver.prover import Prover
 from dicom_node.node.clock import clock_watch
 from dicom_node.node.held import deliveries_are_held
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
 from dicom_node.serve.auditing import run_audit_export
 from dicom_node.serve.loop import run_until_stopped
@@ -31,7 +30,7 @@ from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
 from dicom_node.serve.upkeep import run_upkeep
 
-log = structlog.get_logger()
+log = get_logger()
 
 _MOST_THREADS = 8
 # A set of large objects over a slow line; each message has its own time-out.

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -21,12 +20,13 @@ from db.overview import overview
 from db.records import Overview, RunningRole
 from db.roles import RoleTable
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.metrics import FOLDER_VARIABLE
 from dicom_node.node.settings import Settings
 from dicom_node.serve.checks import NEEDED_ROLES, Level, NodeState, look_at_node
 from dicom_node.serve.gauges import NodeGauges
 
-log = structlog.get_logger()
+log = get_logger()
 
 # Longer than ALIVE_SECONDS: the age of a heartbeat that stopped is worth an alert before it is forgotten.
 _REMEMBERED_SECONDS: Final = 3600.0

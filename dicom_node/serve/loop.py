@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from db.errors import DatabaseUnavailable
+from dicom_node.node.logger import get_logger
 from dicom_node.node.storage import why_full
 
-log = structlog.get_logger()
+log = get_logger()
 
 _UNAVAILABLE_SECONDS = 5.0
 _FULL_SECONDS = 5.0

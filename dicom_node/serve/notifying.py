@@ -6,19 +6,18 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import structlog
-
 from db.alarms import AlarmTable
 from db.engine import Database
 from db.notifications import NotificationTable
 from db.records import Alarm, AlarmSeverity, Observed
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
 from dicom_node.notify.notifier import Notifier, channels_of, node_name, policy_of
 from dicom_node.serve.checks import Level, NodeState, look_at_node
 from dicom_node.serve.loop import run_until_stopped
 
-log = structlog.get_logger()
+log = get_logger()
 
 _STEP_SECONDS: Final = 600.0
 _SEVERITY: Final = {Level.WARNING: AlarmSeverity.WARNING, Level.CRITICAL: AlarmSeverity.CRITICAL}

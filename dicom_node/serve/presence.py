@@ -10,15 +10,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final
 
-import structlog
-
 from db.errors import DatabaseError
 from db.roles import RoleTable
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.sd_notify import ALIVE, READY, STOPPING, notify, watchdog_seconds
 from dicom_node.node.version import SOFTWARE_VERSION
 
-log = structlog.get_logger()
+log = get_logger()
 
 BEAT_SECONDS: Final = 10.0
 # Of the watchdog's time: two reports may be late before the service manager acts (sd_watchdog_enabled(3)).

@@ -12,12 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-import structlog
-
 from dicom_node.node.backoff import RestartBackoff
+from dicom_node.node.logger import get_logger
 from dicom_node.serve.role import SUPERVISED_VARIABLE
 
-log = structlog.get_logger()
+log = get_logger()
 
 # A worker finishes the job that it has begun; after that long it is killed, and the job's lease runs out.
 GRACE_SECONDS = 60.0

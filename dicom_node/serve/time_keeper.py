@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from dicom_node.node.clock import ClockWatch, Regularly, clock_watch
+from dicom_node.node.logger import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 _EVERY_SECONDS: Final = 30.0
 _SAID_SECONDS: Final = 120.0  # after a step, which is a separate warning

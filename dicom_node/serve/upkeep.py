@@ -6,20 +6,19 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import structlog
-
 from db.engine import Database
 from db.retention import RetentionTable
 from dicom_node.node.clock import clock_watch
 from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import why_full
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.upkeep.disk.purge import BATCH, Purge
 from dicom_node.upkeep.disk.rules import rules_of
 
-log = structlog.get_logger()
+log = get_logger()
 
 # The first look comes a while after the start: who finds a wrong setting in the log has time to stop the node.
 _EVERY_SECONDS: Final = 60.0

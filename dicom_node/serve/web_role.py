@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import structlog
 import uvicorn
 
 from db.engine import open_database
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings, sources
 from dicom_node.serve.checks import look_at_node
 from dicom_node.serve.ports import require_free, wait_until_listening
@@ -21,7 +21,7 @@ from dicom_node.web.app import build_app
 from dicom_node.web.calling import call_destination
 from dicom_node.web.site import HealthLine, Site
 
-log = structlog.get_logger()
+log = get_logger()
 
 _STOP_SECONDS: Final = 5
 _LOOP_SECONDS: Final = 60.0

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 
-import structlog
-
 from db.clock import clamp_feedback, clamp_jobs
 from db.engine import Database, open_database
 from db.feedback import FeedbackTable
@@ -16,6 +14,7 @@ from db.models import ModelTable
 from db.scans import ScanTable
 from dicom_node.node.clock import clock_watch
 from dicom_node.node.liveness import Liveness
+from dicom_node.node.logger import get_logger
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.settings import Settings
 from dicom_node.series.complete.completer import Completer
@@ -27,7 +26,7 @@ from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
 
-log = structlog.get_logger()
+log = get_logger()
 
 # The longest turns: every open series is looked at, and one may take minutes in the child that reads it; a correction
 # is read and compared; a job has its own limit, after which it ends the process by itself.

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -21,6 +20,7 @@ from db.errors import DatabaseUnavailable, UnknownRow
 from db.overview import overview
 from db.records import JobState, WebSession
 from dicom_node.node.job_words import job_standing, plain
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.version import SOFTWARE_VERSION
 from dicom_node.web.pages.job import job_of
@@ -29,7 +29,7 @@ from dicom_node.web.people.secrets import digest_of
 from dicom_node.web.site import Site
 from dicom_node.web.visit import Visit
 
-log = structlog.get_logger()
+log = get_logger()
 
 PREFIX: Final = "/api/v1"
 MOST_LINES: Final = 200

@@ -18,20 +18,20 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import structlog
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from db.errors import DatabaseUnavailable, IllegalTransition, UnknownModel, UnknownRow
 from db.records import AccountRole, WebSession
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.web.answers import refusal
 from dicom_node.web.people.secrets import digest_of, form_token, same
 from dicom_node.web.site import Site
 from dicom_node.web.visit import Visit
 
-log = structlog.get_logger()
+log = get_logger()
 
 IDLE_SECONDS: Final = 30 * 60.0
 LONGEST_SECONDS: Final = 10 * 3600.0

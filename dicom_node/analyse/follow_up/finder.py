@@ -11,14 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import structlog
-
 from db.records import Job, Scan, ScanResult
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.acquisition import Acquisition
 from dicom_node.analyse.follow_up.lesion_comparer import LesionComparer
 from dicom_node.analyse.follow_up.none_known import none_known
 from dicom_node.analyse.follow_up.patient_key import PatientHasher
+from dicom_node.node.logger import get_logger
 from dicom_node.results.common.comparison import EarlierResult, FollowUp, NoEarlierScan, NotCompared, Visit
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.common.words import is_partial
@@ -28,7 +27,7 @@ from segmentation.bundle import ModelIdentity
 from segmentation.interval import VolumeInterval
 from segmentation.segment import Segmentation
 
-log = structlog.get_logger()
+log = get_logger()
 
 OTHER_BIRTH_DATE: Final = (
     "An earlier result under the same patient identifier has another date of birth: the two were not compared. "

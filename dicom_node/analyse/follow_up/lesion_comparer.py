@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from db.errors import UnknownRow
@@ -26,6 +25,7 @@ from dicom_node.node.confined.child import ConfinedChild, asked_twice
 from dicom_node.node.confined.inside import serve
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import ConfinedChildLost, WmhNodeError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.outbox import Outbox
 from dicom_node.results.common.lesion_changes import LesionChange, LesionChanges, LesionFinding, LesionsNotCompared
@@ -41,7 +41,7 @@ from segmentation.regions import near
 from segmentation.segment import Segmentation
 from segmentation.volume import FlairVolume
 
-log = structlog.get_logger()
+log = get_logger()
 
 # Both volumes, smoothed copies of both, and labels.
 LIMITS: Final = Limits(memory_bytes=1024**3 + 40 * MAX_VOXELS, seconds=300.0, answer_bytes=5 * MAX_VOXELS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import structlog
-
 from db.commitment_answers import CommitmentAnswerTable
 from db.records import CommitmentAnswer
 from dicom_node.deliver.commit.ask import ProofNotOffered
@@ -23,11 +21,12 @@ from dicom_node.node.commitment import (
 )
 from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import DeliveryError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.upper_layer.associate import Role
 from dicom_node.node.upper_layer.dimse import encode_event_report
 
-log = structlog.get_logger()
+log = get_logger()
 
 _IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 _LEASE_SECONDS: Final = 300.0

@@ -12,11 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
-import structlog
-
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import configure_logs, describe_error
 
-log = structlog.get_logger()
+log = get_logger()
 
 # Far above what the parent allows to be resident, for what it can no longer watch when it has died.
 _ADDRESS_SPACE_FACTOR: Final = 2

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
 from pydicom.dataset import Dataset
 
 from db.feedback import FeedbackTable
@@ -19,6 +18,7 @@ from dicom_node.node import metrics
 from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries, UnreadableObject
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.storage import StorageProbe
 from dicom_node.series.complete.evidence import (
@@ -50,7 +50,7 @@ from dicom_node.series.rules.own_results import is_own_result
 from dicom_node.series.rules.study import planning_of_headers
 from dicom_node.series.rules.verdict import Verdict
 
-log = structlog.get_logger()
+log = get_logger()
 
 PENDING_SECONDS = 0.25  # between looks while a series is waiting for its quiet time
 IDLE_SECONDS = 1.0  # between looks while nothing is

@@ -13,19 +13,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
 from db.records import StoredInstance
 from dicom_node.node.confined.child import ConfinedChild, asked_twice
 from dicom_node.node.confined.inside import serve
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import ConfinedChildLost
+from dicom_node.node.logger import get_logger
 from dicom_node.series.complete.completer import Examination, examine_files
 from dicom_node.series.geometry.planning import Planning
 from dicom_node.series.read.instances import digest_of, first_instances, rows_from_json, rows_to_json
 from dicom_node.series.rules.verdict import Verdict
 
-log = structlog.get_logger()
+log = get_logger()
 
 # The largest series of heads (thousands of classic images, or Enhanced images of thousands of frames) take some hundred
 # MB and half a minute. Where one UID came with different bytes, frames are decoded too.

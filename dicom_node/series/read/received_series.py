@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
 from pydicom.dataset import Dataset, FileDataset
 
 from db.records import StoredInstance
@@ -35,6 +34,7 @@ from dicom_node.node.errors import (
     UnsupportedGeometry,
     WmhNodeError,
 )
+from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.digest import instances_digest
@@ -54,7 +54,7 @@ from dicom_node.series.read.series import clean_header, read_series
 from dicom_node.series.read.series_parts import from_parts, header_bytes, header_from, to_parts
 from dicom_node.series.rules.flair import classify_series
 
-log = structlog.get_logger()
+log = get_logger()
 
 # Of all headers as data sets; in memory they take some times that. An Enhanced MR of 3000 frames has some 50 MB.
 MAX_HEADER_BYTES: Final = 192 * 1024**2

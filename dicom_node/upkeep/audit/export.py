@@ -14,21 +14,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from db.audit import entries_after
 from db.audit_exports import AuditExportTable
 from db.engine import Database
 from db.engine.turns import turn_if_free
 from db.records import AuditEntry
 from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.mail_settings import split_server
 from dicom_node.node.no_connection import no_connection
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import ClientTls, TlsFiles, client_context
 from dicom_node.upkeep.audit.messages import AuditSource, framed, syslog_line
 
-log = structlog.get_logger()
+log = get_logger()
 
 SYSLOG_TLS_PORT: Final = 6514  # RFC 5425 4.1
 _BATCH: Final = 200

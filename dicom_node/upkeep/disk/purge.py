@@ -23,18 +23,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from db.retention import Candidate, Decided, RetentionTable
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.files import sync_folder
 from dicom_node.node.inbox_gate import removing
+from dicom_node.node.logger import get_logger
 from dicom_node.node.outbox import QUARANTINE
 from dicom_node.node.storage import StorageProbe, why_full
 from dicom_node.upkeep.disk.rules import RetentionRule
 
-log = structlog.get_logger()
+log = get_logger()
 
 # What is needed for a correction or a question of the next day stays, however full the disk is.
 EARLIEST: Final = timedelta(days=1)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-import structlog
 from starlette.responses import Response
 
 from db.accounts import is_locked
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.logger import get_logger
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.guard import IDLE_SECONDS, LONGEST_SECONDS, cookie_name
 from dicom_node.web.people.passwords import fits, hash_password, require_name, require_password
 from dicom_node.web.people.secrets import digest_of, new_secret
 from dicom_node.web.visit import Visit
 
-log = structlog.get_logger()
+log = get_logger()
 
 _WRONG: Final = "Name or password is wrong, or the account is locked for a quarter of an hour after too many attempts."
 _YEAR: Final = 365 * 86_400

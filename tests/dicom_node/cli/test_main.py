@@ -13,6 +13,7 @@ from support.models import tiny_bundle
 from support.node import run_cli
 from typer.testing import CliRunner
 
+from db.engine.migrate import upgrade
 from dicom_node.cli.main import COMMANDS, build_app
 
 
@@ -44,6 +45,30 @@ def test_help_loads_no_command() -> None:
         "assert not {mount.module for mount in COMMANDS} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# What a command that asks the database has no use for, and what costs more than a tenth of its start.
+_NOT_FOR_QUESTIONS = (
+    "tensorflow", "keras", "openvino", "numpy", "scipy", "cv2", "highdicom", "pydicom", "pynetdicom", "gdcm",
+    "reportlab", "alembic", "structlog", "pydantic_settings", "httpx", "starlette", "jinja2",
+    "sqlalchemy.dialects.postgresql", "psycopg", "segmentation", "training",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("jobs", "list"), ("jobs", "list", "--json"), ("status",)])
+def test_a_question_loads_only_what_answers_it(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """Commands that show something start fast: neither network, nor DICOM, nor log, nor the other database."""
+    environment = {**os.environ, "WMH_NODE_STORAGE": str(tmp_path)}
+    program = (
+        "import atexit, sys\nfrom dicom_node.cli.main import main\n"
+        f"atexit.register(lambda: print(*sorted(set({_NOT_FOR_QUESTIONS}) & set(sys.modules)), file=sys.stderr))\n"
+        f"sys.argv = ['wmh-node', *{arguments}]\nmain()\n"
+    )
+    upgrade(f"sqlite:///{tmp_path / 'node.sqlite'}")
+    done = subprocess.run(
+        [sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    assert done.stderr.strip() == ""
 
 
 def test_an_unknown_command_is_a_usage_error_with_a_suggestion() -> None:

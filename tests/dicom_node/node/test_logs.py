@@ -10,6 +10,7 @@ import pytest
 from support.identifiers import check_no_identifier
 from support.mr import mr_object, write_object
 
+import dicom_node
 from dicom_node.node.logs import describe_error
 
 PROGRAM = """
@@ -34,6 +35,44 @@ def test_libraries_that_quote_values_are_silent() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert "SECRET" not in done.stderr + done.stdout
     assert '"event": "series complete"' in done.stderr
+
+
+LATE = """
+import logging, sys
+from dicom_node.node.logger import configure_logs_late, get_logger
+configure_logs_late()
+log = get_logger()
+assert "structlog" not in sys.modules
+logging.getLogger("pydicom").error("Invalid value SECRET")
+assert "structlog" not in sys.modules
+{first}
+log.warning("series complete", series="1.2.3")
+log.info("not wanted")
+from dicom_node.node.logs import configure_logs
+configure_logs("info", "json", role="test")
+log.info("wanted")
+"""
+
+
+@pytest.mark.parametrize("first", ["", 'logging.getLogger("other").warning("of a library")'])
+def test_the_log_is_configured_with_its_first_line(first: str) -> None:
+    """A late log loads structlog with the first line, of ours or of a library, and can be configured again after."""
+    program = LATE.format(first=first)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert "SECRET" not in done.stderr
+    assert "not wanted" not in done.stderr
+    assert ("of a library" in done.stderr) == bool(first)
+    assert "series=1.2.3" in done.stderr
+    assert '"event": "wanted"' in done.stderr
+
+
+def test_one_module_alone_loads_the_log() -> None:
+    """Every module takes its logger from `dicom_node.node.logger`: structlog costs a fifth of a start."""
+    root = Path(dicom_node.__file__).parent
+    files = [path for path in root.rglob("*.py") if "import structlog" in path.read_text()]
+    loading = {path.relative_to(root).as_posix() for path in files}
+    assert loading == {"node/logger.py", "node/logs.py"}
 
 
 def test_unexpected_errors_are_told_without_their_message() -> None:
