@@ -179,14 +179,14 @@ def _store(connection: Connection, before: Mapping[str, Alarm], after: Mapping[s
 def _enqueue(connection: Connection, now: datetime, news: Sequence[News], channels: Sequence[str]) -> None:
     """One row for each channel, all about the same event."""
     event = uuid.uuid4().hex
-    severity = max((one.severity for one in news), key=list(AlarmSeverity).index)
+    severity = max((piece.severity for piece in news), key=list(AlarmSeverity).index)
     for channel in channels:
         connection.execute(
             insert(notifications).values(
                 event_id=event,
                 channel=channel,
                 severity=severity.value,
-                news=[one.as_json() for one in news],
+                news=[piece.as_json() for piece in news],
                 state=NotificationState.PENDING.value,
                 attempts=0,
                 not_before=now,

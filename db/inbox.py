@@ -105,8 +105,8 @@ class Inbox:
                 .values(ended_at=now, ended_how=AssociationEnd.LOST.value)
                 .returning(associations)
             ).all()
-            for one in ended:
-                record_received(connection, now, one)
+            for association in ended:
+                record_received(connection, now, association)
             return len(ended)
 
     # Instances

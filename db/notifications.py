@@ -97,6 +97,6 @@ def _record(row: Row[tuple[object, ...]]) -> Notification:
             **values,
             "severity": AlarmSeverity(values["severity"]),
             "state": NotificationState(values["state"]),
-            "news": tuple(News.of_json(one) for one in values["news"]),
+            "news": tuple(News.of_json(piece) for piece in values["news"]),
         }
     )

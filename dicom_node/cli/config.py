@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,10 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         _finding("model", lambda: _check_model(settings)),
         *(_finding(what, look) for what, look in (*network_checks(settings), *tls_checks(settings))),
         *(
-            _finding(f"destination {one.name}", lambda one=one: check_destination(settings, one))
-            for one in settings.destinations
+            _finding(f"destination {destination.name}", partial(check_destination, settings, destination))
+            for destination in settings.destinations
         ),
-        *(_finding(f"notifications by {one.name}", one.check) for one in channels_of(settings)),
+        *(_finding(f"notifications by {channel.name}", channel.check) for channel in channels_of(settings)),
     ]
     if as_json:
         print_json(findings)

@@ -44,19 +44,20 @@ def list_notifications(
             {
                 "conditions": [
                     {
-                        "condition": one.key, "severity": one.severity, "words": one.words, "since": one.since,
-                        "gone_at": one.gone_at, "announced_at": one.announced_at,
+                        "condition": alarm.key, "severity": alarm.severity, "words": alarm.words, "since": alarm.since,
+                        "gone_at": alarm.gone_at, "announced_at": alarm.announced_at,
                     }
-                    for one in alarms
+                    for alarm in alarms
                 ],
                 "messages": [
                     {
-                        "id": one.id, "event_id": one.event_id, "channel": one.channel, "severity": one.severity,
-                        "state": one.state, "attempts": one.attempts, "reason": one.reason,
-                        "created_at": one.created_at, "settled_at": one.settled_at,
-                        "conditions": [news.as_json() for news in one.news],
+                        "id": message.id, "event_id": message.event_id, "channel": message.channel,
+                        "severity": message.severity, "state": message.state,
+                        "attempts": message.attempts, "reason": message.reason,
+                        "created_at": message.created_at, "settled_at": message.settled_at,
+                        "conditions": [news.as_json() for news in message.news],
                     }
-                    for one in messages
+                    for message in messages
                 ],
             }
         )  # fmt: skip
@@ -68,11 +69,11 @@ def list_notifications(
         out.print(f"{alarm.severity}  {alarm.key} since {since} ({heard}{over}): {alarm.words}", markup=False)
     if not alarms:
         out.print("no condition holds")
-    for one in messages:
-        keys = ", ".join(f"{news.key} {news.what}" for news in one.news)
-        why = f": {one.reason}" if one.reason else ""
-        state = f"{one.state.replace('_', ' ')}, {one.attempts} attempts"
-        out.print(f"{shown_time(one.created_at)}  {one.channel}  {state}  {keys}{why}", markup=False)
+    for message in messages:
+        keys = ", ".join(f"{news.key} {news.what}" for news in message.news)
+        why = f": {message.reason}" if message.reason else ""
+        state = f"{message.state.replace('_', ' ')}, {message.attempts} attempts"
+        out.print(f"{shown_time(message.created_at)}  {message.channel}  {state}  {keys}{why}", markup=False)
 
 
 @app.command()
@@ -93,8 +94,8 @@ def test(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(found)
     else:
-        for one in found:
-            out.print("[green]ok[/]    " if one["ok"] else "[red]no[/]    ", end="")
-            out.print(f"{one['channel']}: {one['detail']}", markup=False)
-    if not all(one["ok"] for one in found):
+        for finding in found:
+            out.print("[green]ok[/]    " if finding["ok"] else "[red]no[/]    ", end="")
+            out.print(f"{finding['channel']}: {finding['detail']}", markup=False)
+    if not all(finding["ok"] for finding in found):
         raise typer.Exit(ExitCode.FAILED)

@@ -74,8 +74,8 @@ def _model(settings: Settings) -> Section:
 def _receiver(settings: Settings) -> Section:
     commitment = [(_name(STORAGE_COMMITMENT), STORAGE_COMMITMENT, _syntaxes(REPORT_SYNTAXES), "SCP; SCU of reports")]
     storage = [
-        (_name(uid), uid, _syntaxes(one.transfer_syntaxes), "SCP")
-        for uid, one in sorted(STORAGE_CLASSES.items(), key=lambda pair: (not pair[1].is_read, pair[0]))
+        (_name(uid), uid, _syntaxes(storage_class.transfer_syntaxes), "SCP")
+        for uid, storage_class in sorted(STORAGE_CLASSES.items(), key=lambda pair: (not pair[1].is_read, pair[0]))
     ]
     contexts = Table(
         _CONTEXT, ((_name(VERIFICATION), VERIFICATION, _syntaxes(REPORT_SYNTAXES), "SCP"), *commitment, *storage)
@@ -95,7 +95,9 @@ def _receiver(settings: Settings) -> Section:
             ("Largest object", f"{settings.max_object_bytes} bytes"),
         ),
     )
-    statuses = Table(("status", "when"), tuple((f"0x{one:04X}", words) for one, words in _RECEIVED_WORDS.items()))
+    statuses = Table(
+        ("status", "when"), tuple((f"0x{received:04X}", words) for received, words in _RECEIVED_WORDS.items())
+    )
     policy = (
         "Of the transfer syntaxes that a context offers, the first that is accepted in the sender's order is taken, "
         "but Explicit VR Little Endian in place of Implicit where both are offered. Extended negotiation: role "
@@ -125,8 +127,8 @@ def _admission(settings: Settings) -> str:
 def _sender(settings: Settings) -> Section:
     options = [DeliveryOptions(profile) for profile in PROFILES.values()]
     options += [DeliveryOptions(PROFILES["generic"], probability_map=True)]
-    options += [one.options for one in settings.destinations]
-    classes = sorted({uid for one in options for uid in classes_of(one)})
+    options += [destination.options for destination in settings.destinations]
+    classes = sorted({uid for option in options for uid in classes_of(option)})
     written = _syntaxes((EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN))
     implicit = _name(IMPLICIT_VR_LITTLE_ENDIAN)
     contexts = Table(
@@ -156,7 +158,9 @@ def _sender(settings: Settings) -> Section:
     )
     statuses = Table(
         ("status", "meaning", "behaviour"),
-        tuple((_range(one.first, one.last), one.words or "success", one.answer.value) for one in STATUSES),
+        tuple(
+            (_range(status.first, status.last), status.words or "success", status.answer.value) for status in STATUSES
+        ),
     )
     web = (
         "A destination with an https address is served by the STOW-RS Store transaction (PS3.18 10.5), one instance a "
@@ -192,7 +196,7 @@ def _interfaces(settings: Settings) -> Section:
 
 
 def _configuration(settings: Settings) -> Section:
-    destinations = tuple(_destination_row(one) for one in settings.destinations)
+    destinations = tuple(_destination_row(destination) for destination in settings.destinations)
     names = ("name", "AE title or address", "profile", "proof", "TLS")
     return Section(
         "Configuration",
@@ -203,14 +207,18 @@ def _configuration(settings: Settings) -> Section:
     )
 
 
-def _destination_row(one: AnyDestination) -> tuple[str, ...]:
-    where = f"{one.ae_title}, {one.host}:{one.port}" if isinstance(one, Destination) else _web(one)
-    proof = {"commit": "storage commitment", "verify": "query", None: "C-STORE status"}[one.proof]
-    return (one.name, where, one.profile, proof, "yes" if one.uses_tls else "no")
+def _destination_row(destination: AnyDestination) -> tuple[str, ...]:
+    where = (
+        f"{destination.ae_title}, {destination.host}:{destination.port}"
+        if isinstance(destination, Destination)
+        else _web(destination)
+    )
+    proof = {"commit": "storage commitment", "verify": "query", None: "C-STORE status"}[destination.proof]
+    return (destination.name, where, destination.profile, proof, "yes" if destination.uses_tls else "no")
 
 
-def _web(one: WebDestination) -> str:
-    return one.url
+def _web(destination: WebDestination) -> str:
+    return destination.url
 
 
 def _waits(settings: Settings) -> str:

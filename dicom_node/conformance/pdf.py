@@ -74,7 +74,7 @@ def _table(table: Table, style: ParagraphStyle) -> PdfTable:
 def _widths(table: Table) -> list[float]:
     """Columns by their longest text, none too narrow."""
     longest = [min(max(len(row[place]) for row in (table.headings, *table.rows)), 60) for place in _places(table)]
-    shares = [max(one / sum(longest), _LEAST_SHARE) for one in longest]
+    shares = [max(length / sum(longest), _LEAST_SHARE) for length in longest]
     return [_WIDTH * share / sum(shares) for share in shares]
 
 

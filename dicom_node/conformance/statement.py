@@ -52,7 +52,7 @@ def conformance_statement(settings: Settings, made_on: date | None = None) -> Do
 def _overview() -> Section:
     rows = [("Verification", "yes", "yes"), ("Storage Commitment Push Model", "yes", "yes")]
     rows += [("Study Root Query/Retrieve - FIND", "yes", "no")]
-    read = [uid for uid, one in STORAGE_CLASSES.items() if one.is_read]
+    read = [uid for uid, storage_class in STORAGE_CLASSES.items() if storage_class.is_read]
     ours = list(dict.fromkeys(class_of_kind(kind) for kind in ObjectKind))
     for uid in dict.fromkeys((*ours, *read)):
         rows.append((UID(uid).name, "yes" if uid in ours else "no", "yes" if uid in STORAGE_CLASSES else "no"))
@@ -105,7 +105,7 @@ def _annexes() -> Section:
     )
     concepts = Table(("type", "code", "scheme", "meaning", "unit"), REPORT_CONCEPTS)
     private = Table(
-        ("code", "meaning", "definition"), tuple((one.value, one.meaning, one.definition) for one in PRIVATE_CODES)
+        ("code", "meaning", "definition"), tuple((code.value, code.meaning, code.definition) for code in PRIVATE_CODES)
     )
     return Section(
         "Annexes",
@@ -124,16 +124,16 @@ def _annexes() -> Section:
 
 
 def _attributes(attributes: tuple[Attribute, ...]) -> Table:
-    def key(one: Attribute) -> int:
-        return tag_for_keyword(one.keyword) or 0
+    def key(attribute: Attribute) -> int:
+        return tag_for_keyword(attribute.keyword) or 0
 
     rows = []
-    for one in sorted(attributes, key=key):
-        tag = key(one)
+    for attribute in sorted(attributes, key=key):
+        tag = key(attribute)
         rows.append(
             (
-                dictionary_description(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", dictionary_VR(tag), one.value,
-                str(one.source),
+                dictionary_description(tag), f"({tag >> 16:04X},{tag & 0xFFFF:04X})", dictionary_VR(tag),
+                attribute.value, str(attribute.source),
             )
         )  # fmt: skip
     return Table(("attribute", "tag", "VR", "value", "source"), tuple(rows))

@@ -121,7 +121,7 @@ class MailChannel:
     def _mail(self, message: Message) -> EmailMessage:
         mail = EmailMessage()
         mail["From"] = Address("wmh-node", addr_spec=self.sender)
-        mail["To"] = [Address(addr_spec=one) for one in self.recipients]
+        mail["To"] = [Address(addr_spec=recipient) for recipient in self.recipients]
         mail["Subject"] = message.subject
         mail["Date"] = format_datetime(message.at)
         # The same at every attempt: a server that took it and could not say so gets no second mail to deliver.

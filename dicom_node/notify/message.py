@@ -42,7 +42,7 @@ class Message:
     @property
     def severity(self) -> AlarmSeverity | None:
         """The worst of what goes on."""
-        lasting = [one.severity for one in self.news if one.what is not AlarmNews.OVER]
+        lasting = [piece.severity for piece in self.news if piece.what is not AlarmNews.OVER]
         return max(lasting, key=list(AlarmSeverity).index, default=None)
 
     @property
@@ -59,12 +59,12 @@ class Message:
         if self.is_test:
             return f"This is a test of the notifications of {self.node}. Nothing is wrong.\n"
         lines = [f"Node {self.node}", ""]
-        for one in sorted(self.news, key=lambda news: list(AlarmNews).index(news.what)):
-            since = f"{one.since:%Y-%m-%d %H:%M} UTC"
-            if one.what is AlarmNews.OVER:
-                lines.append(f"{_WORDS[one.what]}: {one.key} (since {since} it was: {one.words})")
+        for piece in sorted(self.news, key=lambda news: list(AlarmNews).index(news.what)):
+            since = f"{piece.since:%Y-%m-%d %H:%M} UTC"
+            if piece.what is AlarmNews.OVER:
+                lines.append(f"{_WORDS[piece.what]}: {piece.key} (since {since} it was: {piece.words})")
             else:
-                lines.append(f"{_WORDS[one.what]}, {one.severity}: {one.key}, since {since}: {one.words}")
+                lines.append(f"{_WORDS[piece.what]}, {piece.severity}: {piece.key}, since {since}: {piece.words}")
         return "\n".join([*lines, "", _NEXT, ""])
 
     @property
@@ -76,10 +76,10 @@ class Message:
             "test": self.is_test,
             "subject": self.subject,
             "text": self.text,
-            "conditions": [one.as_json() for one in self.news],
+            "conditions": [piece.as_json() for piece in self.news],
         }
 
 
 def _names(news: Sequence[News]) -> str:
-    first = ", ".join(one.key for one in news[:3])
+    first = ", ".join(piece.key for piece in news[:3])
     return first if len(news) <= 3 else f"{first} and {len(news) - 3} more"

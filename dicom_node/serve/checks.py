@@ -249,7 +249,7 @@ def _backup(found: Overview, settings: Settings) -> Iterator[Check]:
 
 
 def _messages(unsent: Sequence[Notification], now: datetime) -> Iterator[Check]:
-    for channel in sorted({one.channel for one in unsent}):
+    for channel in sorted({message.channel for message in unsent}):
         oldest = min((message for message in unsent if message.channel == channel), key=lambda message: message.id)
         if now - oldest.created_at > _OLD_MESSAGE:
             words = (

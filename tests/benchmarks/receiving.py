@@ -86,13 +86,13 @@ class Peak:
 
     def _look(self) -> None:
         while not self._stop.wait(0.02):
-            for one in self._running:
-                for process in family(one.process):
+            for running in self._running:
+                for process in family(running.process):
                     try:
                         used = process.memory_info().rss / 1e6
                     except psutil.Error:
                         continue
-                    self.megabytes[one.name] = max(self.megabytes[one.name], used)
+                    self.megabytes[running.name] = max(self.megabytes[running.name], used)
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -245,8 +245,8 @@ def measure(folder: Path, arguments: argparse.Namespace, progress: Progress) -> 
                         seconds = send(target, folders, nodelay)
                         rate = (count // associations) * associations / seconds
                         rates.setdefault((target.name, senders, associations), []).append(rate)
-                        for one in folders:
-                            shutil.rmtree(one)
+                        for folder in folders:
+                            shutil.rmtree(folder)
                         progress.advance(task)
     return {
         "instance_bytes": (folder / "template.dcm").stat().st_size,

@@ -27,7 +27,7 @@ class Watched:
     def look(self, *found: Observed, after_minutes: float = 0.0) -> list[tuple[AlarmNews, str]]:
         self._clock.pass_seconds(60 * after_minutes)
         news = AlarmTable(self._database).observe(found, POLICY, ("mail", "webhook"))
-        return [(one.what, one.key) for one in news]
+        return [(piece.what, piece.key) for piece in news]
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_message_waits_for_the_earlier_one_of_its_channel(
     assert again is not None and (again.id, again.attempts, again.event_id) == (first.id, 2, first.event_id)
     assert table.claim(300) is None
     table.give_up(again.id, "no mail server")
-    states = {one.id: one.state for one in table.list(10)}
+    states = {message.id: message.state for message in table.list(10)}
     assert states[first.id] is NotificationState.GIVEN_UP
     assert list(states.values()).count(NotificationState.SENT) == 2
 
@@ -119,7 +119,7 @@ def test_a_claim_whose_holder_died_is_due_again(node: Watched, database: Databas
     node.look(DOWN)
     node.look(DOWN, after_minutes=10)
     table = NotificationTable(database)
-    held = {one.channel for one in (table.claim(300), table.claim(300)) if one is not None}
+    held = {message.channel for message in (table.claim(300), table.claim(300)) if message is not None}
     assert held == {"mail", "webhook"} and table.claim(300) is None
     clock.pass_seconds(300)
     again = table.claim(300)

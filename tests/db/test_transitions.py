@@ -16,10 +16,10 @@ from db.transitions import TRANSITIONS, JobAction, require_transition
 def _documented() -> set[tuple[str, str, str]]:
     rows = re.findall(r"^\| (\S.*?)\s*\| (\S.*?)\s*\| (\S+)\s*\| ", transitions.__doc__ or "", re.MULTILINE)
     return {
-        (action, one.strip(), to)
+        (action, state.strip(), to)
         for action, before, to in rows
         if action not in {"action", "-" * 13} and not action.startswith("-")
-        for one in before.split(",")
+        for state in before.split(",")
     }
 
 

@@ -67,7 +67,7 @@ def test_a_database_of_0_1_0_is_upgraded_in_place(old: Old) -> None:
     assert digests_of(old.storage) == old.expected["digests"]
     with closing(open_database(old.url)) as database:
         actions = [(entry.who, entry.action, entry.job_id) for entry in audit_entries(database)]
-        assert actions == [(one["who"], one["action"], one["job_id"]) for one in old.expected["audit"]]
+        assert actions == [(entry["who"], entry["action"], entry["job_id"]) for entry in old.expected["audit"]]
         assert verify_chain(database).is_whole
 
 
@@ -81,8 +81,11 @@ def test_the_upgraded_node_goes_on_where_the_old_one_was(old: Old, tmp_path: Pat
     with RecordingScp(port) as pacs, node:
         until(lambda: all(old.jobs()[number]["state"] == "done" for number in waiting), "results sent", 240, node.log)
         files = [old.storage / name for name in old.expected["digests"] if name.startswith("outbox/")]
-        made = {one.SOPInstanceUID: one for one in (pydicom.dcmread(file) for file in files if file.suffix == ".dcm")}
-        assert {"SEG", "SR"} <= {one.Modality for one in pacs.datasets}
+        made = {
+            dataset.SOPInstanceUID: dataset
+            for dataset in (pydicom.dcmread(file) for file in files if file.suffix == ".dcm")
+        }
+        assert {"SEG", "SR"} <= {dataset.Modality for dataset in pacs.datasets}
         for arrived in pacs.datasets:
             assert _content(arrived) == _content(made[arrived.SOPInstanceUID])
         inbox = [

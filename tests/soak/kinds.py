@@ -120,7 +120,7 @@ class Promotion(Kind):
     def after_kill(self, folder: Path) -> list[str]:
         with closing(opened(folder)) as database:
             live = ModelTable(database).live_digest()
-            lines = sum(one.action == "promote model" for one in audit_entries(database))
+            lines = sum(entry.action == "promote model" for entry in audit_entries(database))
             promotions = len(ModelTable(database).promotions())
         found = [] if (live is None) == (lines == 0) and lines == promotions else [f"live {live}, {lines} lines"]
         if live is not None:
@@ -213,7 +213,7 @@ class Deliver(_OfAnalysedSeries):
             deliverer = Deliverer(
                 owner="deliverer",
                 deliveries=DeliveryTable(database),
-                destinations={one: Destination(name=one, ae_title="A", host="h", port=104) for one in DESTINATIONS},
+                destinations={name: Destination(name=name, ae_title="A", host="h", port=104) for name in DESTINATIONS},
                 storage=folder,
                 send=lambda paths, destination, go_on: _stored(folder / "peers" / destination.name, paths, go_on),
                 patience=DeliveryPatience(first_seconds=0.01, longest_seconds=0.01, total_seconds=3600),
@@ -261,7 +261,7 @@ def _is_at(peer: Path, file: Path) -> bool:
 
 def _uids(peer: Path) -> list[str]:
     heads = [pydicom.dcmread(file, stop_before_pixels=True) for file in peer.iterdir() if not file.name.startswith(".")]
-    return [str(one.SOPInstanceUID) for one in heads]
+    return [str(head.SOPInstanceUID) for head in heads]
 
 
 class Withdrawal(_OfAnalysedSeries):
@@ -287,7 +287,7 @@ class Withdrawal(_OfAnalysedSeries):
         with closing(opened(folder)) as database:
             is_withdrawn = JobTable(database).get(1).withdrawn_at is not None
             rows = DeliveryTable(database).list(1)
-            lines = sum(one.action == "withdraw results" for one in audit_entries(database))
+            lines = sum(entry.action == "withdraw results" for entry in audit_entries(database))
         notes = [row for row in rows if row.kind is DeliveryKind.WITHDRAWAL]
         waiting = [row for row in rows if row.kind is DeliveryKind.RESULTS and row.state is DeliveryState.PENDING]
         lost = [f"note {file}" for row in notes for file in row.files if not _is_whole(folder / file)]
@@ -317,7 +317,7 @@ class Feedback(Kind):
         file = self.template / "corrected.dcm"
         node.edited(node.corrected_mask()).save_as(file, enforce_file_format=True)
         node.receive([file])
-        self.uids = {one.series_instance_uid for one in node.inbox.open_series()}
+        self.uids = {series.series_instance_uid for series in node.inbox.open_series()}
         node.database.close()
 
     def work(self, folder: Path) -> None:
@@ -330,14 +330,14 @@ class Feedback(Kind):
 
     def after_kill(self, folder: Path) -> list[str]:
         with closing(opened(folder)) as database:
-            entered = {one.series_instance_uid for one in FeedbackTable(database).list(everything=True)}
-            waiting = {one.series_instance_uid for one in Inbox(database).open_series()}
+            entered = {row.series_instance_uid for row in FeedbackTable(database).list(everything=True)}
+            waiting = {series.series_instance_uid for series in Inbox(database).open_series()}
         return [f"correction {uid}" for uid in self.uids - entered - waiting]
 
     def at_the_end(self, folder: Path) -> list[str]:
         with closing(opened(folder)) as database:
-            rows = [str(one.state) for one in FeedbackTable(database).list(everything=True)]
-            lines = [one.action for one in audit_entries(database)]
+            rows = [str(row.state) for row in FeedbackTable(database).list(everything=True)]
+            lines = [entry.action for entry in audit_entries(database)]
         is_right = rows == ["accepted"] and lines == ["feedback accepted"]
         return [] if is_right else [f"decisions {rows}, lines {lines}"]
 

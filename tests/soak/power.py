@@ -21,7 +21,7 @@ from db.withdrawals import WithdrawalTable
 
 def _named_by_rows(_table: Any, *arguments: Any, **_: Any) -> list[str]:
     """The files of new deliveries: the last argument that is a list of them."""
-    rows = next(one for one in reversed(arguments) if isinstance(one, list))
+    rows = next(argument for argument in reversed(arguments) if isinstance(argument, list))
     return [file for row in rows for file in row.files]
 
 
@@ -50,7 +50,7 @@ def cuts(kind: Kind, folder: Path) -> tuple[int, list[str]]:
             found = folder / file
             each = sorted(found.iterdir()) if found.is_dir() else [found]
             looked.extend(map(str, each))
-            lost.extend(str(one.relative_to(folder)) for one in each if disk.lost(one))
+            lost.extend(str(path.relative_to(folder)) for path in each if disk.lost(path))
         return commit(table, *arguments, **keywords)
 
     with disk.recording(), mock.patch.object(owner, name, look_first):

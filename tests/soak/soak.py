@@ -36,7 +36,7 @@ from typing import Any
 
 _TESTS = Path(__file__).resolve().parents[1]
 # As a program it stands beside modules that it knows as `soak.kinds`.
-sys.path[:] = [str(_TESTS), str(_TESTS.parent), *(one for one in sys.path if one != str(_TESTS / "soak"))]
+sys.path[:] = [str(_TESTS), str(_TESTS.parent), *(folder for folder in sys.path if folder != str(_TESTS / "soak"))]
 
 import pydicom  # noqa: E402
 import structlog  # noqa: E402
@@ -163,7 +163,11 @@ def power_cuts(folder: Path, objects: int) -> tuple[int, list[str]]:
             incoming = IncomingObject(unfinished, "soak-", budget, sop_class, instance, syntax)
             incoming.write(encoded(dataset))
             store.keep(incoming.finish(), association)
-            (row,) = [one for one in inbox.instances_of(dataset.SeriesInstanceUID) if one.sop_instance_uid == instance]
+            (row,) = [
+                instance_row
+                for instance_row in inbox.instances_of(dataset.SeriesInstanceUID)
+                if instance_row.sop_instance_uid == instance
+            ]
             acknowledged[row.path] = (folder / row.path).read_bytes()
             lost += [path for path, content in acknowledged.items() if disk.lost(str(folder / path), content)]
     return disk.operations, lost
@@ -202,7 +206,7 @@ def main() -> int:
     files = ("dicom_node/receive/test_hostile_peers.py", "dicom_node/series/read/test_hostile_files.py")
     failed = [] if arguments.only_kills else [name for name in files if _tests(name)]
     _print({**soak.document, "power_cuts": taken, "failed": failed}, as_json=arguments.json)
-    lost_by_power = any(one["lost"] for one in taken.values())
+    lost_by_power = any(cut["lost"] for cut in taken.values())
     return 1 if soak.lost or soak.doubled or lost_by_power or failed else 0
 
 
@@ -238,9 +242,9 @@ def _print(result: Mapping[str, Any], *, as_json: bool) -> None:
         return
     total = sum(result["kills"].values())
     print(f"{total} kills ({result['kills']}): {len(result['lost'])} lost, {len(result['doubled'])} doubled")
-    for name, one in result["power_cuts"].items():
-        print(f"power cuts, {name}: {one['operations']} operations recorded, {len(one['lost'])} lost")
-    taken = [f"power cut, {name}: {what}" for name, one in result["power_cuts"].items() for what in one["lost"]]
+    for name, cut in result["power_cuts"].items():
+        print(f"power cuts, {name}: {cut['operations']} operations recorded, {len(cut['lost'])} lost")
+    taken = [f"power cut, {name}: {what}" for name, cut in result["power_cuts"].items() for what in cut["lost"]]
     for line in (*result["lost"], *result["doubled"], *taken, *(f"{name} failed" for name in result["failed"])):
         print(line)
 

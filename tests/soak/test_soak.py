@@ -21,7 +21,7 @@ def test_a_kill_comes_before_the_step_that_is_named(tmp_path: Path) -> None:
         (tmp_path / "two").mkdir()
 
     assert killed_at(work, 2)
-    assert [one.name for one in tmp_path.iterdir()] == ["one"]
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
     (tmp_path / "one").rmdir()
     assert steps_of(work) == 2
     (tmp_path / "one").rmdir()

@@ -50,6 +50,6 @@ class Durable:
 
     def _flush(self, path: Path) -> None:
         if path.is_dir():
-            self._folders[path.stat().st_ino] = {one.name: one.stat().st_ino for one in path.iterdir()}
+            self._folders[path.stat().st_ino] = {entry.name: entry.stat().st_ino for entry in path.iterdir()}
         else:
             self._files[path.stat().st_ino] = path.read_bytes()

@@ -22,9 +22,9 @@ def elements(**values: object) -> Spoil:
     """Elements of every data set, by keyword."""
 
     def spoil(series: list[Dataset]) -> None:
-        for one in series:
+        for dataset in series:
             for keyword, value in values.items():
-                setattr(one, keyword, value)
+                setattr(dataset, keyword, value)
 
     return spoil
 
@@ -41,24 +41,24 @@ def padded(value: int, *, signed: bool) -> Spoil:
     """Corners of a resampled slice that hold PixelPaddingValue (vtk-dicom 173, dcm2niix 262)."""
 
     def spoil(series: list[Dataset]) -> None:
-        for one in series:
-            stored = pixels(one)
+        for dataset in series:
+            stored = pixels(dataset)
             rows, columns = np.indices(stored.shape)
             stored[(rows - 31.5) ** 2 + (columns - 31.5) ** 2 > 31.0**2] = value
-            _store(one, stored, signed=signed)
-            one.add_new(0x00280120, "SS" if signed else "US", value)
-            one.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
+            _store(dataset, stored, signed=signed)
+            dataset.add_new(0x00280120, "SS" if signed else "US", value)
+            dataset.ImageType = ["DERIVED", "SECONDARY", "REFORMATTED", "AVERAGE"]
 
     return spoil
 
 
 def signed_12_bits(series: list[Dataset]) -> None:
     """Twelve signed bits in sixteen, the upper ones zero, as some scanners wrote them (dcm2niix 343)."""
-    for one in series:
-        stored = pixels(one) // 8 - 100
-        _store(one, stored & 0xFFF, signed=False)
-        one.PixelRepresentation, one.BitsStored, one.HighBit = 1, 12, 11
-        one.RescaleSlope, one.RescaleIntercept = "1", "100"
+    for dataset in series:
+        stored = pixels(dataset) // 8 - 100
+        _store(dataset, stored & 0xFFF, signed=False)
+        dataset.PixelRepresentation, dataset.BitsStored, dataset.HighBit = 1, 12, 11
+        dataset.RescaleSlope, dataset.RescaleIntercept = "1", "100"
 
 
 def twelve_bits_that_are_more(series: list[Dataset]) -> None:
@@ -68,10 +68,10 @@ def twelve_bits_that_are_more(series: list[Dataset]) -> None:
 
 def hot_pixel_in_each_slice(series: list[Dataset]) -> None:
     """A white pixel in the air, as a faulty compressor left it (dcm4chee-arc 2281)."""
-    for one in series:
-        stored = pixels(one)
+    for dataset in series:
+        stored = pixels(dataset)
         stored[3, 3] = 65535
-        _store(one, stored, signed=False)
+        _store(dataset, stored, signed=False)
 
 
 def copied_spacing(series: list[Dataset]) -> None:
@@ -83,8 +83,8 @@ def private_element(group: int, creator: str) -> Spoil:
     """A private element, for `with_vr` to spoil."""
 
     def spoil(series: list[Dataset]) -> None:
-        for one in series:
-            one.private_block(group, creator, create=True).add_new(0x10, "LO", "ABCDEFGH")
+        for dataset in series:
+            dataset.private_block(group, creator, create=True).add_new(0x10, "LO", "ABCDEFGH")
 
     return spoil
 
@@ -137,7 +137,7 @@ def write(folder: Path, spoil: Spoil | None = None, spoil_file: SpoilFile | None
 def write_nifti(path: Path, qform_code: int, sform_code: int, moved_mm: tuple[float, float, float]) -> Path:
     """The phantom as NIfTI, its sform moved against its qform (LST-AI 44, SHiVAi 26)."""
     series = phantom_series()
-    first, second = (np.array(one.ImagePositionPatient, float) for one in series[:2])
+    first, second = (np.array(dataset.ImagePositionPatient, float) for dataset in series[:2])
     lps = np.eye(4)
     row, column = (np.array(part, float) for part in np.split(np.array(series[0].ImageOrientationPatient), 2))
     lps[:3, 0] = row * float(series[0].PixelSpacing[1])
@@ -146,7 +146,7 @@ def write_nifti(path: Path, qform_code: int, sform_code: int, moved_mm: tuple[fl
     ras = np.diag([-1, -1, 1, 1]) @ lps
     moved = ras.copy()
     moved[:3, 3] += moved_mm
-    voxels = np.stack([pixels(one) for one in series]).astype(np.float32).transpose(2, 1, 0)
+    voxels = np.stack([pixels(dataset) for dataset in series]).astype(np.float32).transpose(2, 1, 0)
     image = nibabel.Nifti1Image(voxels, None)
     image.header.set_zooms(np.linalg.norm(ras[:3, :3], axis=0))
     image.set_qform(ras if qform_code else None, qform_code)

@@ -136,7 +136,7 @@ class Program:
     def value_type(self, module: Module, local: dict[str, str], value: ast.expr) -> str | None:
         """The class of an expression's value."""
         if isinstance(value, ast.BoolOp):
-            return next((kind for one in value.values if (kind := self.value_type(module, local, one))), None)
+            return next((kind for operand in value.values if (kind := self.value_type(module, local, operand))), None)
         if isinstance(value, ast.Name):
             return local.get(value.id)
         if isinstance(value, ast.Attribute):

@@ -49,7 +49,7 @@ def intensity_limits(volumes: Sequence[FlairVolume], find: FindBrain = find_brai
     found = [_measured(volume, find(volume)) for volume in volumes]
     dark, spread, bright = (
         (1 + MARGIN) * max(values)
-        for values in zip(*((one.dark, one.spread, one.bright - 1) for one in found), strict=True)
+        for values in zip(*((limits.dark, limits.spread, limits.bright - 1) for limits in found), strict=True)
     )
     return IntensityContract(
         dark=round(min(dark, 1.0), 3), spread=round(spread, 3), bright=round(1 + bright, 3), images=len(found)
@@ -82,7 +82,7 @@ def main(
     folder = bundle or reference_bundle()
     loaded = load_bundle(folder)
     trained, ensemble = loaded.manifest.training.images or {}, open_ensemble(loaded)
-    volumes = [case.volume for one in data for case in load_cases(one)]
+    volumes = [case.volume for folder in data for case in load_cases(folder)]
     known = [volume for volume in volumes if not trained or volume.voxels_digest in trained]
     limits = intensity_limits(known, lambda volume: find_brain(volume, ensemble.predict_anatomy(volume)))
     typer.echo(limits.model_dump_json(indent=1))

@@ -141,7 +141,9 @@ def export(
     """Write the weights small enough for the repository; the optimizer begins again from them."""
     model = build()
     model.load_weights(out / "weights.weights.h5")
-    arrays: dict[str, Any] = {f"w{index:03d}": one.astype(np.float16) for index, one in enumerate(model.get_weights())}
+    arrays: dict[str, Any] = {
+        f"w{index:03d}": weights.astype(np.float16) for index, weights in enumerate(model.get_weights())
+    }
     file.parent.mkdir(parents=True, exist_ok=True)
     steps = json.loads((out / "state.json").read_text())["steps"]
     arrays[_STEPS] = np.asarray(steps)

@@ -252,7 +252,7 @@ def _is_shorter(series: SeriesFiles, study: Sequence[SeriesFiles]) -> bool:
     own = planning_of_headers(series.headers) if len(study) > 1 else None
     if own is None:
         return False
-    others = (planning_of_headers(one.headers) for one in study if one is not series)
+    others = (planning_of_headers(other.headers) for other in study if other is not series)
     return missing_at_ends(own, [other for other in others if other is not None]) > 0
 
 

@@ -80,9 +80,9 @@ def _toml(value: Any) -> str:
         case list() | tuple():
             if not value:
                 return "[]"
-            return "[\n" + "".join(f"    {_toml(one)},\n" for one in value) + "]"
+            return "[\n" + "".join(f"    {_toml(item)},\n" for item in value) + "]"
         case dict():
-            return "{" + ", ".join(f"{name} = {_toml(one)}" for name, one in value.items()) + "}"
+            return "{" + ", ".join(f"{name} = {_toml(item)}" for name, item in value.items()) + "}"
         case _:
             # TOML's basic strings have JSON's escapes; DEL is the one character that JSON leaves as it is.
             return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +53,7 @@ def _one(name: str) -> Callable[[str], dict[str, Any]]:
 
 
 def _many(name: str) -> Callable[[str], dict[str, Any]]:
-    return lambda answer: {name: [part for part in (one.strip() for one in answer.split(",")) if part]}
+    return lambda answer: {name: [part for part in (part.strip() for part in answer.split(",")) if part]}
 
 
 def _read_listen(answer: str) -> dict[str, Any]:
@@ -98,8 +99,8 @@ def _try_peers(settings: Settings) -> Iterator[Callable[[], str]]:
 
 
 def _try_destinations(settings: Settings) -> Iterator[Callable[[], str]]:
-    for one in settings.destinations:
-        yield lambda one=one: check_destination(settings, one)  # type: ignore[misc]
+    for destination in settings.destinations:
+        yield partial(check_destination, settings, destination)
 
 
 def _try_storage(settings: Settings) -> Iterator[Callable[[], str]]:
@@ -174,4 +175,4 @@ def _without_password(url: str) -> str:
 
 
 def _shown_many(values: Any) -> str:
-    return values if isinstance(values, str) else ", ".join(str(one) for one in values)
+    return values if isinstance(values, str) else ", ".join(str(value) for value in values)

@@ -199,7 +199,7 @@ class Completer:
         if own is None or not examination.verdict.accepted:
             return False
         known = self._plannings.get(activity.study_instance_uid, {})
-        others = [one for uid, one in known.items() if uid != activity.series_instance_uid]
+        others = [other for uid, other in known.items() if uid != activity.series_instance_uid]
         return missing_at_ends(own, others) > 0
 
     def _remember_planning(self, activity: SeriesActivity, planning: Planning) -> None:

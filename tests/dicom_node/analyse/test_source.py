@@ -19,9 +19,9 @@ def test_a_series_that_ends_before_another_of_its_study_is_flagged(tmp_path: Pat
     """Only by what was there when the job was made, so that a second attempt gives the same bytes."""
     setting = Setting(tmp_path, SimpleNamespace())  # type: ignore[arg-type]
     flair, t2 = phantom_series(), phantom_series()
-    for number, one in enumerate(t2):
-        one.SeriesInstanceUID, one.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
-        one.SeriesDescription = one.ProtocolName = "AX T2 TSE"
+    for number, dataset in enumerate(t2):
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
+        dataset.SeriesDescription = dataset.ProtocolName = "AX T2 TSE"
     files, others = save_series(flair[: len(flair) - lost], tmp_path / "flair"), save_series(t2, tmp_path / "t2")
     with closing(setting.database), closing(READER):
         if not is_late:

@@ -106,7 +106,7 @@ def test_cases_in_nifti_stay_as_they_are(tmp_path: Path, case: tuple[Path, Flair
     _other_tool(files, {"WMH": _mask(series.voxels.shape, 0)}).save_as(folder / "wmh.dcm")
     (data / "patients.csv").write_text("case,patient,site,split\nc1,p,A,test\nn1,q,B,train\n")
     read = load_cases(prepare_cases(data, tmp_path / "cache"))
-    assert [(one.name, one.site) for one in read] == [("c1", "A"), ("n1", "B")]
+    assert [(case.name, case.site) for case in read] == [("c1", "A"), ("n1", "B")]
     stamp = (tmp_path / "cache" / "c1" / "flair.nii.gz").stat().st_mtime_ns
     prepare_cases(data, tmp_path / "cache")
     assert (tmp_path / "cache" / "c1" / "flair.nii.gz").stat().st_mtime_ns == stamp

@@ -48,7 +48,7 @@ def test_options_are_tried_and_written(file: Path, tmp_path: Path) -> None:
     settings = load_settings(file)
     assert (settings.ae_title, settings.dicom_port, settings.storage) == ("LESION7", ours, tmp_path / "storage")
     assert [str(peer) for peer in settings.peers] == ["SCANNER1@127.0.0.1", "PACS"]
-    assert [str(one) for one in settings.destinations] == [f"pacs=PACS@127.0.0.1:{pacs}"]
+    assert [str(destination) for destination in settings.destinations] == [f"pacs=PACS@127.0.0.1:{pacs}"]
     assert list((tmp_path / "storage").iterdir()) == []
     assert file.stat().st_mode & 0o007 == 0
     comments = [line for line in file.read_text().splitlines() if line.startswith("# ")]

@@ -74,16 +74,16 @@ def test_the_contents_are_those_of_the_objects(kind: ObjectKind, series: FlairSe
     """An object that is built has the attributes of the statement and no other, with the values that it promises."""
     built = {ObjectKind.SEG: results.seg, ObjectKind.SR: results.sr}[kind]
     source = series.headers[0]
-    listed = {one.keyword: one for one in CONTENTS[kind]}
-    left_out = {name for name, one in listed.items() if one.source is Source.COPIED and name not in source}
+    listed = {attribute.keyword: attribute for attribute in CONTENTS[kind]}
+    left_out = {name for name, attribute in listed.items() if attribute.source is Source.COPIED and name not in source}
     assert {element.keyword for element in built} - OPTIONAL == set(listed) - left_out
     assert built.SOPClassUID == class_of_kind(kind)
-    for name, one in listed.items():
-        if one.source is Source.FIXED:
+    for name, attribute in listed.items():
+        if attribute.source is Source.FIXED:
             value = built[name].value
             text = value if isinstance(value, str | int) else "\\".join(value)
-            assert str(text) == one.value, name
-        elif one.source is Source.COPIED and name in source:
+            assert str(text) == attribute.value, name
+        elif attribute.source is Source.COPIED and name in source:
             assert built[name].value == source[name].value, name
 
 

@@ -245,7 +245,7 @@ def test_a_webhook_is_signed_and_over_tls(
     assert abs(int(headers["webhook-timestamp"]) - datetime.now(UTC).timestamp()) < 60
     event = json.loads(body)
     assert (event["specversion"], event["id"], event["type"]) == ("1.0", "e" * 32, "org.wmh-node.alarm")
-    assert [one["condition"] for one in event["data"]["conditions"]] == ["storage", "destination pacs"]
+    assert [condition["condition"] for condition in event["data"]["conditions"]] == ["storage", "destination pacs"]
 
 
 @pytest.mark.parametrize(
@@ -280,6 +280,6 @@ def test_the_command_tests_every_channel(issued: Issued, authority: Authority, s
         environment = {**clean_environment(), **{f"WMH_NODE_{name}": str(value) for name, value in given.items()}}
         test = ("notifications", "test", "--json")
         failed = json.loads(run_cli(*test, environment=environment, code=1).stdout)
-        assert [(one["channel"], one["ok"]) for one in failed] == [("mail", True), ("webhook", False)]
-        assert all(one["ok"] for one in json.loads(run_cli(*test, environment=environment).stdout))
+        assert [(finding["channel"], finding["ok"]) for finding in failed] == [("mail", True), ("webhook", False)]
+        assert all(finding["ok"] for finding in json.loads(run_cli(*test, environment=environment).stdout))
     assert [mail["Subject"] for mail in mailbox.mails] == [f"[WMHNODE@{socket.gethostname()}] test message"] * 2

@@ -83,7 +83,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
 
 
 def _heard(node: Node) -> list[list[tuple[str, str]]]:
-    return [[(str(one.what), one.key) for one in message.news] for message in node.channel.taken]
+    return [[(str(piece.what), piece.key) for piece in message.news] for message in node.channel.taken]
 
 
 def test_a_message_goes_out_once_whatever_happens(node: Node) -> None:
@@ -93,7 +93,7 @@ def test_a_message_goes_out_once_whatever_happens(node: Node) -> None:
     node.pass_minutes(15)
     assert node.channel.taken == [] and 2 < node.channel.tried < 10
     waiting = NotificationTable(node.database).list(9)
-    assert [(one.state, one.reason) for one in waiting] == [
+    assert [(row.state, row.reason) for row in waiting] == [
         (NotificationState.PENDING, "127.0.0.1:25 answered with code 451")
     ]
     node.start()
@@ -153,7 +153,7 @@ def test_a_database_that_is_away_is_reported_directly(node: Node, monkeypatch: p
                 with pytest.raises(DatabaseUnavailable):
                     node.notifier.step()
         node.pass_minutes(1)
-    assert [[(one.what, one.key) for one in message.news] for message in node.channel.taken] == [
+    assert [[(piece.what, piece.key) for piece in message.news] for message in node.channel.taken] == [
         [(AlarmNews.BEGAN, "database")]
     ] * 2
 
@@ -170,5 +170,5 @@ def test_a_database_that_is_away_is_reported_directly(node: Node, monkeypatch: p
 )
 def test_silence_counts_working_hours_only(week: str, start: str, end: str, hours: float) -> None:
     """A weekend without images is no silence."""
-    times = (datetime.fromisoformat(one).astimezone() for one in (start, end))
+    times = (datetime.fromisoformat(time).astimezone() for time in (start, end))
     assert WorkingWeek.of(week).hours_between(*times) == pytest.approx(hours, abs=1e-3)

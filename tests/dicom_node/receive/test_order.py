@@ -48,8 +48,8 @@ def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     with RecordingReceiver(tmp_path_factory.mktemp("recording"), request.param) as receiver:
         with RawScu(receiver.port) as scu:
             scu.associate()
-            for one in objects * 2:
-                assert scu.store(one.SOPInstanceUID, encoded(one)) == 0x0000
+            for dataset in objects * 2:
+                assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
             scu.release()
         yield receiver
 

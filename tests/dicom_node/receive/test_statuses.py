@@ -173,8 +173,8 @@ def test_several_messages_in_one_write_are_answered_in_order(receiver):
     with associated(receiver) as scu:
         scu.send(
             b"".join(
-                pdata(1, 3, store_command(one.SOPInstanceUID, message_id=number)) + pdata(1, 2, encoded(one))
-                for number, one in enumerate(objects, start=1)
+                pdata(1, 3, store_command(dataset.SOPInstanceUID, message_id=number)) + pdata(1, 2, encoded(dataset))
+                for number, dataset in enumerate(objects, start=1)
             )
         )
         assert [scu.response().MessageIDBeingRespondedTo for _ in objects] == [1, 2, 3]

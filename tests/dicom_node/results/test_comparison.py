@@ -108,7 +108,7 @@ def test_lesions_are_told_by_kind_and_the_largest_by_name() -> None:
     assert "Largest changes: new, deep, +0.50 mL (image 12); shrunk, -0.30 mL (image 7)." in words
     lesions = found.as_json["lesions"]
     assert (lesions["new"], lesions["gone"]) == ({"count": 1, "change_ml": 0.5}, {"count": 0, "change_ml": 0})
-    assert [one["kind"] for one in lesions["list"]] == ["new", "shrunk", "stable"]
+    assert [lesion["kind"] for lesion in lesions["list"]] == ["new", "shrunk", "stable"]
     assert "place" not in lesions["list"][1] and "lesions_not_compared" not in found.as_json
 
 
@@ -131,7 +131,7 @@ def test_whatever_else_is_stated_gives_other_uids() -> None:
         replace(EARLIER, lesions=LesionsNotCompared("images_gone")),
         replace(EARLIER, visits=(visit,)),
     ]
-    assert len({against(12.0, 9.0, 15.0, one).identity for one in stated}) == len(stated)
+    assert len({against(12.0, 9.0, 15.0, comparison).identity for comparison in stated}) == len(stated)
     assert NoEarlierScan("no_date").identity != NoEarlierScan("none_known").identity
 
 

@@ -88,8 +88,8 @@ def test_a_destination_gets_one_consistent_set(profile: Profile, everything: Res
     ]
     assert len(set(tracked)) == len(tracked) == 4
     assert set(tracked) <= uids_in(report, "UID")
-    for one in (seg, regions):
-        assert one.SegmentationType == TYPES[profile.seg_encoding]
+    for dataset in (seg, regions):
+        assert dataset.SegmentationType == TYPES[profile.seg_encoding]
 
 
 def test_no_two_objects_share_a_uid_or_a_series(everything: ResultSet) -> None:

@@ -125,7 +125,7 @@ def test_the_same_refusal_has_the_same_bytes_and_another_has_other_uids(tmp_path
         replace(series, reason=IncompleteSeries("slices_missing", "Two slices inside the stack are missing.")),
         replace(series, instances_digest="e" * 64),
     ]
-    uids = [{str(obj.dataset.SOPInstanceUID) for obj in answer_to(one).objects} for one in (series, *others)]
+    uids = [{str(obj.dataset.SOPInstanceUID) for obj in answer_to(datasets).objects} for datasets in (series, *others)]
     assert len(set.union(*uids)) == 6
 
 

@@ -51,7 +51,7 @@ def test_no_brain_is_blank() -> None:
 def test_a_case_is_shown_by_its_brain_alone() -> None:
     """By the scale `brain-alone` scalp, scale, offset and a hot pixel a slice change no other pixel."""
     pixels, brain = _slices()
-    fine, fine_brain = (np.repeat(np.repeat(one, 2, axis=1), 2, axis=2) for one in (pixels, brain))
+    fine, fine_brain = (np.repeat(np.repeat(array, 2, axis=1), 2, axis=2) for array in (pixels, brain))
 
     def shown(voxels: np.ndarray) -> np.ndarray:
         return preprocess(FlairVolume(voxels.astype(np.float32), (5.0, 0.5, 0.5)), BRAIN_ALONE, fine_brain).images

@@ -77,8 +77,8 @@ def follow(setting: Setting, early: list[Path], late: list[Path], limits: Limits
             job_id = setting.enqueue(files)
             assert worker.work_once()
             if files is early and lost == "images":
-                for one in setting.inbox.instances_of_job(setting.jobs.get(job_id))[3:]:
-                    (setting.storage / one.path).unlink()
+                for instance in setting.inbox.instances_of_job(setting.jobs.get(job_id))[3:]:
+                    (setting.storage / instance.path).unlink()
             if files is early and lost == "segmentation":
                 (outbox_of(setting.storage, job_id) / "seg.dcm").write_bytes(b"no SEG")
     finally:
@@ -96,9 +96,9 @@ def test_the_later_result_says_what_became_of_each_lesion(
     lesions = measured["follow_up"]["lesions"]
     assert lesions["registration_correlation"] > 0.8 and lesions["list"]
     assert sum(lesions[kind]["count"] for kind in ("new", "grown", "stable", "shrunk", "gone")) == len(lesions["list"])
-    changed = sum(one["now_ml"] - one["earlier_ml"] for one in lesions["list"])
+    changed = sum(lesion["now_ml"] - lesion["earlier_ml"] for lesion in lesions["list"])
     assert changed == pytest.approx(measured["follow_up"]["change_ml"], abs=0.15 * measured["wmh_volume_ml"])
-    assert all(one["image"].startswith("image ") for one in lesions["list"])
+    assert all(lesion["image"].startswith("image ") for lesion in lesions["list"])
     report = pydicom.dcmread(outbox_of(setting.storage, job_id) / "sr.dcm")
     said = [item.value for item in report.iterall() if item.keyword == "TextValue"]
     assert any(text.startswith("Lesions since then: ") for text in said)

@@ -73,8 +73,8 @@ class CommittingScp:
             item for item in wanted.ReferencedSOPSequence if item.ReferencedSOPInstanceUID not in self.lost
         ]
         failed = [item for item in wanted.ReferencedSOPSequence if item.ReferencedSOPInstanceUID in self.lost]
-        for one in failed:
-            one.FailureReason = FAILED
+        for item in failed:
+            item.FailureReason = FAILED
         self.lost.clear()
         if failed:
             report.FailedSOPSequence = failed

@@ -112,7 +112,7 @@ def test_a_successor_passes(tmp_path: Path) -> None:
     """A report may name its predecessor, which is in neither source nor set."""
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series)
-    first = {one.name: one.dataset for one in objects_of(result_set_of(series, segmentation))}["sr.dcm"]
+    first = {made.name: made.dataset for made in objects_of(result_set_of(series, segmentation))}["sr.dcm"]
     earlier = ReportReference.to(first)
     successor = objects_of(result_set_of(series, segmentation, predecessor=earlier))
     assert findings_of(successor, series.headers) == []
@@ -462,7 +462,7 @@ def test_a_broken_set_does_not_pass(whole: Set) -> None:
 
 def test_each_rule_was_broken() -> None:
     """No rule of the checks is without a set that it holds back."""
-    assert {rule.name for rule in RULES} == {one.rule for one in BREAKS.values()}
+    assert {rule.name for rule in RULES} == {broken.rule for broken in BREAKS.values()}
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -59,10 +59,10 @@ def test_headers_and_a_series_that_was_read_say_the_same(tmp_path: Path) -> None
 def test_a_flair_without_its_last_slice_beside_a_whole_t2(tmp_path: Path, lost: int) -> None:
     """`segment` on the study's folder, with `--series` or without, knows that the FLAIR ends before the T2 does."""
     flair, t2 = phantom_series(), phantom_series()
-    for number, one in enumerate(t2):
-        one.SeriesInstanceUID, one.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
-        one.SeriesDescription = one.ProtocolName = "AX T2 TSE"
-        one.InversionTime = None
+    for number, dataset in enumerate(t2):
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
+        dataset.SeriesDescription = dataset.ProtocolName = "AX T2 TSE"
+        dataset.InversionTime = None
     save_series(flair[: len(flair) - lost], tmp_path / "flair")
     save_series(t2, tmp_path / "t2")
     (found,) = find_inputs([tmp_path]).series

@@ -54,23 +54,27 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def _claim(series: list[Dataset], claims: dict[str, Any], numbers: list[int] | None) -> None:
-    for place, one in enumerate(series):
-        one.pop("InstanceNumber", None)
+    for place, dataset in enumerate(series):
+        dataset.pop("InstanceNumber", None)
         if numbers is not None:
-            one.InstanceNumber = numbers[place]
+            dataset.InstanceNumber = numbers[place]
         if claims["bits"] is not None:
             bits, high, signed = claims["bits"]
-            one.BitsStored, one.HighBit, one.PixelRepresentation = bits, bits - 1 if high is None else high, int(signed)
+            dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = (
+                bits,
+                bits - 1 if high is None else high,
+                int(signed),
+            )
         for keyword in ("SmallestImagePixelValue", "LargestImagePixelValue", "SpacingBetweenSlices"):
-            one.pop(keyword, None)
+            dataset.pop(keyword, None)
         for tag, vr, name in (
             (0x00280106, "US", "smallest"), (0x00280107, "US", "largest"), (0x00180088, "DS", "spacing"),
             (0x00180050, "DS", "thickness"), (0x00280008, "IS", "frames"),
         ):  # fmt: skip
             if claims[name] is not None:
-                one.add_new(tag, vr, claims[name])
+                dataset.add_new(tag, vr, claims[name])
         if claims["size"] is not None:
-            one.Rows, one.Columns = claims["size"]
+            dataset.Rows, dataset.Columns = claims["size"]
 
 
 @settings(
@@ -84,7 +88,7 @@ def test_no_other_number_in_silence(
     """The head is read voxel for voxel as its pixels and positions show it, which gives the clean series' volume; or
     the series is refused, and the reason names an attribute that was wrong."""
     series = phantom_series()
-    wanted = np.stack([pixels(one) for one in series]).astype(np.float32)
+    wanted = np.stack([pixels(dataset) for dataset in series]).astype(np.float32)
     _claim(series, claims, numbers)
     files = save_series([series[place] for place in order], next(folders))
     try:

@@ -25,7 +25,7 @@ def read(series: list[Dataset], folder: Path) -> FlairSeries:
 
 
 def plain() -> NDArray[np.float32]:
-    return np.stack([pixels(one) for one in phantom_series()]).astype(np.float32)
+    return np.stack([pixels(dataset) for dataset in phantom_series()]).astype(np.float32)
 
 
 def set_bits(one: Dataset, bits: int, *, signed: bool = False, high: int | None = None) -> None:
@@ -222,8 +222,8 @@ def test_sizes_that_do_not_fit_the_pixel_data_are_refused_by_name(tmp_path, rows
 def test_rows_of_another_length_are_refused_by_name(tmp_path, rows, columns):
     """Rows x Columns that multiply to the right length and cut the image into other lines: the pixels show it."""
     series = phantom_series()
-    for one in series:
-        one.Rows, one.Columns = rows, columns
+    for dataset in series:
+        dataset.Rows, dataset.Columns = rows, columns
     with pytest.raises(UnreadableObject, match=rf"Rows x Columns is {rows} x {columns}.*rows of 64") as caught:
         read(series, tmp_path)
     assert caught.value.code == "row_length_contradicts"
