@@ -47,6 +47,7 @@ def _killed(act: Callable[..., None], *arguments: object) -> None:
 class TestProcesses:
     """What holds between processes."""
 
+    @pytest.mark.slow
     def test_each_job_is_claimed_once(self, url: str) -> None:
         """Several workers share the queue: every job goes to exactly one, and every delivery to exactly one sender."""
         with closing(open_database(url)) as database:

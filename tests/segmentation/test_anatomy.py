@@ -70,6 +70,7 @@ def test_parts_lie_in_the_brain_on_the_native_grid() -> None:
         assert not (part & ~found.brain).any()
 
 
+@pytest.mark.slow
 def test_a_bundle_with_an_anatomy_network(tmp_path: Path) -> None:
     """What is written is read back and marks parts on the native grid; a bundle without has none, nor wrong outputs."""
     import keras

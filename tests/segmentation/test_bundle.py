@@ -312,6 +312,7 @@ def test_a_bundle_written_before_there_were_optional_fields_keeps_its_digest(tmp
     assert digest_of(Manifest.model_validate_json(json.dumps(explicit))) == old.identity.digest
 
 
+@pytest.mark.slow
 def test_ventricles_and_temperature_are_read_back(tmp_path: Path) -> None:
     """A bundle may hold one ventricle network of another width, and states the temperature; both enter the digest."""
     from segmentation.networks.unet import build_network
@@ -355,6 +356,7 @@ def test_members_that_are_not_of_the_specification_are_not_written(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["ventricles.npz", "golden.npz", "ventricles-graph.json"])
+@pytest.mark.slow
 def test_optional_files_are_held_to_their_hash_and_shape(tmp_path: Path, name: str) -> None:
     """What is optional is checked as strictly: a changed byte is found, and a file of another bundle is refused."""
     bundle = tiny_bundle(tmp_path / "a", size=32, ventricles=True)

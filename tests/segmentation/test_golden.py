@@ -57,6 +57,7 @@ def opened_at(bundle: ModelBundle, precision: str) -> Ensemble:
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+@pytest.mark.slow
 def test_both_runtimes_reproduce_the_golden_predictions(bundle: ModelBundle, runtime: Any) -> None:
     """What is written passes its own check by either runtime, at the precision that the machine chooses."""
     verdict = check_golden(bundle, open_ensemble(bundle, runtime))

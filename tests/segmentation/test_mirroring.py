@@ -25,6 +25,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> ModelBundle:
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+@pytest.mark.slow
 def test_a_mirrored_head_gets_the_mirrored_answer(bundle: ModelBundle, runtime: Any) -> None:
     """To the bit; a network that is asked once does not, and is off the golden predictions of one asked twice."""
     images = golden_images(bundle.preprocessing)

@@ -51,6 +51,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
         ((4, 200, 320), (6.5, 1.1, 0.6)),
     ],
 )
+@pytest.mark.slow
 def test_the_result_lies_on_the_native_grid(
     ensemble: Ensemble, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
 ) -> None:
@@ -115,6 +116,7 @@ def test_twice_the_same_bits(ensemble: Ensemble) -> None:
     assert (first.measures, first.flags) == (second.measures, second.flags)
 
 
+@pytest.mark.slow
 def test_both_runtimes_agree_on_a_head(tmp_path: Path) -> None:
     """TensorFlow and OpenVINO give one mask: in f32 at most a few border voxels flip, in bf16 under 0.5 % do."""
     bundle = tiny_model(tmp_path, members=5)
@@ -185,6 +187,7 @@ def divided(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ensemble]:
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+@pytest.mark.slow
 def test_wmh_is_divided_where_the_bundle_knows_ventricles(divided: dict[str, Ensemble], runtime: str) -> None:
     """Ventricles come back on the native grid, and the WMH near them is periventricular, by the rule asked for."""
     volume, _ = head((4, 320, 256), (5.0, 0.7, 0.7))

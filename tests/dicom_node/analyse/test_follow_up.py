@@ -95,6 +95,7 @@ def said(report: Dataset) -> list[str]:
     return [item.value for item in report.iterall() if item.keyword == "TextValue"]
 
 
+@pytest.mark.slow
 def test_the_later_report_tells_the_change(
     setting: Setting, early: list[Path], late: list[Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +126,7 @@ def test_the_later_report_tells_the_change(
     assert report.PatientID == PATIENT["PatientID"]
 
 
+@pytest.mark.slow
 def test_another_attempt_gives_the_same_bytes(
     setting: Setting, early: list[Path], late: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def gap_in(series: list[Path]) -> list[Path]:
     return [*series[:5], *series[6:]]
 
 
+@pytest.mark.slow
 def test_each_destination_is_told_as_its_profile_wants(setting: Setting, series: list[Path]) -> None:
     """The job is rejected; report and page, the page alone, or nothing; the report names the reason and the patient."""
     setting.receive(gap_in(series))
@@ -260,6 +261,7 @@ def texts(report: pydicom.Dataset) -> list[str]:
 
 
 @pytest.mark.parametrize("was_told", [True, False])
+@pytest.mark.slow
 def test_late_slices_take_the_answers_place(setting: Setting, series: list[Path], was_told: bool) -> None:
     """The missing slice comes: the result names the answer that was sent as its predecessor; one that was not sent is
     not sent any more, and no report names it."""
@@ -309,6 +311,7 @@ def predecessors(report: pydicom.Dataset) -> list[str]:
 
 
 @pytest.mark.parametrize("was_told", [True, False])
+@pytest.mark.slow
 def test_a_retried_job_takes_its_own_answers_place(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch, was_told: bool
 ) -> None:

@@ -39,6 +39,7 @@ def of_two_patients(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["whole", "a slice missing"])
+@pytest.mark.slow
 def test_nobody_is_told_of_a_series_of_several_patients(
     damaged: bool, tmp_path: Path, tiny_ensemble: Ensemble, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ from dicom_node.series.complete.completer import examine_files
 
 
 @pytest.mark.parametrize(("lost", "is_late"), [(0, False), (1, False), (1, True)])
+@pytest.mark.slow
 def test_a_series_that_ends_before_another_of_its_study_is_flagged(tmp_path: Path, lost: int, is_late: bool) -> None:
     """Only by what was there when the job was made, so that a second attempt gives the same bytes."""
     setting = Setting(tmp_path, SimpleNamespace())  # type: ignore[arg-type]

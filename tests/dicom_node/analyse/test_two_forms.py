@@ -114,6 +114,7 @@ def test_a_result_names_the_answer_that_the_destination_was_sent(
 
 
 @pytest.mark.parametrize(("then", "now"), [(ODD, ODD), (EVEN, ODD), (ODD, EVEN)])
+@pytest.mark.slow
 def test_a_follow_up_names_the_earlier_report_that_the_destination_was_sent(
     setting: Setting, tmp_path: Path, then: int, now: int
 ) -> None:

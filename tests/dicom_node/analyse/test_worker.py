@@ -122,6 +122,7 @@ def test_the_served_result_is_what_segment_writes(tmp_path: Path, series: list[P
         assert (served / name).read_bytes() == (offline / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_the_worker_divides_by_the_nodes_rule(tmp_path: Path, series: list[Path]) -> None:
     """With a model that knows ventricles, the measurements hold the regions by the rule that the node is set to."""
     bundle = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)  # calls fat ventricle
@@ -313,6 +314,7 @@ def test_files_that_may_not_grow_cost_no_attempt(setting: Setting, series: list[
     assert setting.jobs.get(job_id).state == "delivering"
 
 
+@pytest.mark.slow
 def test_a_machine_short_of_memory_rejects_nothing(setting: Setting, series: list[Path]) -> None:
     """The system kills the process that reads the files, again and again: the job is tried again, then fails with that
     reason, and no report says that the series cannot be analysed; sent again, it is."""
@@ -403,6 +405,7 @@ def test_a_late_slice_names_the_earlier_report(setting: Setting, series: list[Pa
     }
 
 
+@pytest.mark.slow
 def test_a_job_keeps_its_model(
     setting: Setting, series: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

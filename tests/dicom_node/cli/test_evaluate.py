@@ -33,6 +33,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_three_files_and_a_summary(data: Path, model: Path, tmp_path: Path) -> None:
     """report.html, evaluation.json and cases.csv are written, and stdout is one JSON document that scripts can read."""
     done = run_cli("evaluate", data, "--out", tmp_path / "out", "--bundle", model, "--json")

@@ -81,6 +81,7 @@ def test_version() -> None:
     assert run_cli("--version").stdout.startswith("wmh-node ")
 
 
+@pytest.mark.slow
 def test_what_commands_write_is_kept_from_others(tmp_path: Path) -> None:
     """Images, results and their folders are for the user and the group, whatever the umask of the shell."""
     model = tiny_bundle(tmp_path / "model")
@@ -97,6 +98,7 @@ def test_what_commands_write_is_kept_from_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["receive", "deliver", "serve"])
+@pytest.mark.slow
 def test_light_roles_load_nothing_heavy(role: str) -> None:
     """Only the worker's process loads a network's runtime."""
     program = (

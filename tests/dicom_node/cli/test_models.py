@@ -77,6 +77,7 @@ def change_manifest(bundle: Path, change: Callable[[dict[str, Any]], object]) ->
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path: Path) -> None:
     """Two models are added and listed; a worse one fails its checks with exit 1 and the reason, and is promoted by
     force; a rollback makes the first live again, another one the shipped model, which was in use before, and the audit
@@ -176,6 +177,7 @@ def test_promoted_while_rolling_back(
     assert json.loads(cli("models", "list", "--json").stdout)["live"] == shipped
 
 
+@pytest.mark.slow
 def test_patients_in_a_table_elsewhere(cli: Cli, good: Path, tmp_path: Path) -> None:
     """The checks count scans of patients that a model was trained on by the table that --patients names, wherever it is
     kept; one that is not there is a mistake in the command."""

@@ -96,6 +96,7 @@ def test_nowhere_to_send_results() -> None:
     assert "destinations" not in names(destinations="pacs=PACS@10.0.0.5:104")
 
 
+@pytest.mark.slow
 def test_a_warning_is_no_failure(tmp_path: Path) -> None:
     """`config check` exits 0 where it only warns, and marks warnings in text and JSON; an unknown name exits 1."""
     environment = clean_environment() | {

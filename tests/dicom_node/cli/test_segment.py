@@ -54,6 +54,7 @@ def test_dicom_in_result_set_out(series: list[Path], model: Path, tmp_path: Path
     assert (tmp_path / "overlay.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_profile_adds_its_objects(series: list[Path], tmp_path: Path) -> None:
     """`--profile` writes what a destination of that profile gets beside what is always written; an unknown one is a
     usage error."""
@@ -67,6 +68,7 @@ def test_a_profile_adds_its_objects(series: list[Path], tmp_path: Path) -> None:
     assert "expected generic, ohif, slicer, legacy" in run_cli(*arguments, "--profile", "osirix", code=2).stderr
 
 
+@pytest.mark.slow
 def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None:
     """A model with a ventricle network gives the regions, by the rule of the settings; the terminal shows them."""
     model = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)  # calls fat ventricle
@@ -82,6 +84,7 @@ def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None
     assert any("within 7.5 mm of the ventricles, measured in space" in text for text in texts)
 
 
+@pytest.mark.slow
 def test_twice_is_the_same(series: list[Path], model: Path, tmp_path: Path) -> None:
     """Running it twice gives the same bytes of SEG and SR."""
     for folder in ("one", "two"):
@@ -90,6 +93,7 @@ def test_twice_is_the_same(series: list[Path], model: Path, tmp_path: Path) -> N
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_nifti_in_mask_out(model: Path, tmp_path: Path) -> None:
     """A NIfTI gives a mask on its own grid in place of the DICOM, and no invented series UID."""
     flair = shared_data("flair-wmh", "105911", "flair.nii.gz")
@@ -106,6 +110,7 @@ def test_nifti_in_mask_out(model: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "seg.dcm").exists()
 
 
+@pytest.mark.slow
 def test_not_a_flair_is_exit_3(model: Path, tmp_path: Path) -> None:
     """A series that is no FLAIR ends with exit 3 and the reason on stderr; nothing is written."""
     folder = tmp_path / "in"
@@ -135,6 +140,7 @@ def test_a_missing_path_is_a_usage_error(tmp_path: Path) -> None:
     run_cli("segment", tmp_path / "absent", "--out", tmp_path / "out", code=2)
 
 
+@pytest.mark.slow
 def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], model: Path, tmp_path: Path) -> None:
     """Each study's FLAIR is analysed into a folder named by its UID; `--series` takes one, into the folder itself."""
     folder = tmp_path / "in"
@@ -154,6 +160,7 @@ def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], mo
     assert (tmp_path / "out" / "seg.dcm").exists()
 
 
+@pytest.mark.slow
 def test_a_lost_slice_is_said(series: list[Path], model: Path, tmp_path: Path) -> None:
     """A file of the folder that is cut off may be a slice: a warning names it, and the result is flagged."""
     folder = tmp_path / "in"

@@ -394,6 +394,7 @@ def test_trouble_beside_a_refusal(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("is_late", [False, True], ids=["tried again", "given up"])
+@pytest.mark.slow
 def test_a_report_that_may_be_out(tmp_path: Path, answers: dict[str, int | None], is_out: bool, is_late: bool) -> None:
     """A delivery that was not sent as a whole remembers that the report was stored, or may have been since its answer
     was lost; not one that was refused, kept back or never reached."""

@@ -38,6 +38,7 @@ def _dsc(one: Mask, other: Mask) -> float:
 class TestAccepted:
     """Corrections by whatever tool."""
 
+    @pytest.mark.slow
     def test_an_edited_result(self, node: AnalysedNode) -> None:
         """Our own SEG with other pixels: matched, and compared with the model's own mask, figure by figure."""
         mask, model = node.corrected_mask(), node.segmentation.mask

@@ -42,6 +42,7 @@ def _rewrite(bundle: Path, name: str, content: bytes) -> None:
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 def test_a_model_passes_against_itself(bundles: dict[str, Path], cases: tuple[LabelledCase, ...]) -> None:
     """A whole model passes every check against itself, with no margin at all; both DSC are listed for each case."""
     verdict = _check(bundles["a"], bundles["a"], cases, margin=0.0)
@@ -52,6 +53,7 @@ def test_a_model_passes_against_itself(bundles: dict[str, Path], cases: tuple[La
     assert json.loads(json.dumps(verdict.plain()))["cases"][0]["case"] == "head-1"
 
 
+@pytest.mark.slow
 def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase, ...]) -> None:
     """A model whose mean DSC lies below the live one's by more than the margin fails, and the words have both numbers;
     a margin that allows it lets it pass, and so does the better model in the place of the worse."""

@@ -179,6 +179,7 @@ def test_on_disk_before_it_counts(source: Path, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("point", ["copied", "flushed", "checked", "renamed"])
+@pytest.mark.slow
 def test_killed_while_adding(store: ModelStore, source: Path, tmp_path: Path, point: str) -> None:
     """Kill -9 at any step leaves the whole bundle or nothing; adding it again completes it and clears up."""
     command = [sys.executable, str(_SUPPORT / "dying_add.py"), str(tmp_path / "models"), str(source), point]

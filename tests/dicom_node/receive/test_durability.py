@@ -14,6 +14,7 @@ from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
 from dicom_node.deliver.send import send_files
 
+pytestmark = pytest.mark.slow
 COUNT = 60
 
 

@@ -232,6 +232,7 @@ def test_a_data_set_that_grows_as_no_image_does_is_not_understood():
 
 @pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT], ids=named)
 @pytest.mark.parametrize("what", ["items", "elements", "elements of items"])
+@pytest.mark.slow
 def test_absurdly_many_elements_or_items_are_refused(what, syntax):
     """Each costs its sender 8 bytes and its reader a kilobyte: no more than a million."""
     tag = (b"\x08\x00\x40\x11SQ\0\0" if syntax is EXPLICIT else b"\x08\x00\x40\x11") + b"\xff\xff\xff\xff"

@@ -289,6 +289,7 @@ def test_full_of_dribbling_associations_a_newcomer_still_gets_in(tmp_path, serie
             scu.socket.close()
 
 
+@pytest.mark.slow
 def test_full_of_talking_associations_a_newcomer_still_gets_in(tmp_path):
     """One peer holds every place and is never idle or slow: with C-ECHO, and with objects that are refused. One of its
     associations is aborted for another sender, and not the one that stores."""

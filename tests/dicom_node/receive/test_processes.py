@@ -135,6 +135,7 @@ def test_several_processes_share_one_port(tmp_path):
 
 
 @pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.slow
 def test_a_child_that_is_told_to_stop_takes_no_other_along(tmp_path, victim):
     """SIGTERM to one of two processes: the other one answers at once, and the stopped one comes back."""
     settings = node_settings(tmp_path / "r", receiver_processes=2)
@@ -151,6 +152,7 @@ def test_a_child_that_is_told_to_stop_takes_no_other_along(tmp_path, victim):
     assert not listens(settings.dicom_port)
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_start_is_tried_less_and_less_often(tmp_path, capfd):
     """The name of one of two processes is taken: the other one serves, and the waits between tries grow."""
     settings = node_settings(tmp_path / "r", receiver_processes=2)

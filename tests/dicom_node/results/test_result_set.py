@@ -42,6 +42,7 @@ def digests(series: FlairSeries) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.slow
 def test_the_same_analysis_gives_the_same_bytes(case: Case, tmp_path: Path) -> None:
     """Building a result set again, a second later, gives the same bytes: no clock and no chance is in it."""
     series = series_of(case, tmp_path)

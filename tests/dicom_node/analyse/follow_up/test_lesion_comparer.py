@@ -88,6 +88,7 @@ def follow(setting: Setting, early: list[Path], late: list[Path], limits: Limits
     return job.measurements, job_id
 
 
+@pytest.mark.slow
 def test_the_later_result_says_what_became_of_each_lesion(
     setting: Setting, visits: tuple[list[Path], list[Path]]
 ) -> None:
@@ -113,6 +114,7 @@ def test_the_later_result_says_what_became_of_each_lesion(
         ("", replace(LIMITS, memory_bytes=1024**2), "registration_failed"),
     ],
 )
+@pytest.mark.slow
 def test_what_fails_is_said_and_the_volumes_stay(
     setting: Setting, visits: tuple[list[Path], list[Path]], lost: str, limits: Limits, code: str
 ) -> None:

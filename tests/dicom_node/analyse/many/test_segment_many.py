@@ -52,6 +52,7 @@ def run(cohort: Path, out: Path, ensemble: Ensemble, **options: object) -> dict[
     return {result.name or result.source.name: result for result in results}
 
 
+@pytest.mark.slow
 def test_a_cohort_gives_a_folder_a_series_and_a_row_each(cohort: Path, ensemble: Ensemble, tmp_path: Path) -> None:
     """Two jobs analyse BIDS and DICOM; the damaged ones have a row with the reason; a second run analyses nothing."""
     found = run(cohort, tmp_path, ensemble, jobs=2, bids=True, probability_map=True)

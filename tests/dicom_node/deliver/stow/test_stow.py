@@ -88,6 +88,7 @@ def _send(url: str, file: Path, **options: Any) -> SendOutcome:
         (500, {}, lambda uid: "<html>", None, "a fault of the server", 0),
     ],
 )
+@pytest.mark.slow
 def test_answers(
     tmp_path: Path, code: int, headers: dict[str, str], said: Any, status: int | None, words: str, wait: float
 ) -> None:

@@ -30,6 +30,7 @@ def test_the_same_spec_gives_the_same_bits() -> None:
 
 
 @pytest.mark.parametrize("wanted", [0.0, 0.5, 5.0, 15.0, 60.0])
+@pytest.mark.slow
 def test_lesions_have_the_volume_asked_for(wanted: float) -> None:
     """The mask's volume is the one asked for within 2 % or 0.05 mL, counted with the distance of slices."""
     phantom = _phantom(wmh_ml=wanted)

@@ -101,6 +101,7 @@ def broken(whole: Set, how: Callable[[Set], object]) -> Set:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.slow
 def test_right_sets_pass(case: Case, tmp_path: Path) -> None:
     """Of every geometry, with and without WMH: nothing is found."""
     one = set_of(case, tmp_path)
@@ -444,6 +445,7 @@ def unmeasure(group: Dataset) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # values are set that pydicom warns of
 @pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.slow
 def test_a_break_is_seen(whole: Set, name: str) -> None:
     """Each way to break a set is found by the rule for it, in a sentence that says what is wrong."""
     rule, words, how = BREAKS[name]
@@ -495,6 +497,7 @@ def test_rounded_cosines_of_the_source_are_no_fault(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # the test writes such values on purpose
 @pytest.mark.parametrize("name", DIRTY)
+@pytest.mark.slow
 def test_dirty_headers_of_the_source_hold_nothing_back(name: str, tmp_path: Path) -> None:
     """Whatever the scanner or the RIS wrote: the results can be sent, under the very identity that the images have."""
     series = series_of(CASES[0], tmp_path, extra=DIRTY[name].elements)

@@ -236,6 +236,7 @@ def test_flat_and_negative_images_are_drawn() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.slow
 def test_every_geometry_has_its_picture(case: Case, tmp_path: Path) -> None:
     """overlay.png is an RGB PNG of a page's width for every geometry, with the same bytes each time and no rests."""
     series = series_of(case, tmp_path / "source")

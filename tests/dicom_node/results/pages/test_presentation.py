@@ -45,6 +45,7 @@ def polygons_of(state: Dataset) -> Iterator[tuple[str, str, int | None, list[lis
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.slow
 def test_filling_the_lines_gives_the_masks(case: Case, tmp_path: Path) -> None:
     """In every geometry the lines of each layer, read from the file, surround its pixels in the right image exactly."""
     series = series_of(case, tmp_path / "source")

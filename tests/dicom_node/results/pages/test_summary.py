@@ -57,6 +57,7 @@ def pages_of(series: FlairSeries, told: FollowUpFinding | None = None, **changes
 
 @pytest.mark.peer("dciodvfy")
 @pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.slow
 def test_every_geometry_has_a_valid_summary(case: Case, tmp_path: Path) -> None:
     """For every geometry the pages are square RGB instances of one series in the source's study, valid, and the same
     bytes each time."""

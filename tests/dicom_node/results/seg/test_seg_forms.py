@@ -124,6 +124,7 @@ def segments_of(seg: Dataset, shape: tuple[int, ...], series: FlairSeries) -> li
 
 
 @pytest.mark.parametrize("case", SOME, ids=str)
+@pytest.mark.slow
 def test_every_form_holds_the_same_masks(case: Case, make: Make) -> None:
     """BINARY or LABELMAP, with empty frames or without: each segment is the identical mask, in its place."""
     made = make(case)

@@ -104,6 +104,7 @@ def test_a_good_series_is_classified_as_in_this_process(examiner: Examiner, seri
     assert examiner.examine(rows(series), series[0].parent).verdict.accepted
 
 
+@pytest.mark.slow
 def test_headers_that_grow_without_bounds_are_refused(
     tight_examiner: Examiner, bomb: list[Path], series: list[Path]
 ) -> None:
@@ -127,6 +128,7 @@ def test_headers_that_take_too_long_are_refused(bomb: list[Path]) -> None:
     assert examiner.process_id is None
 
 
+@pytest.mark.slow
 def test_a_child_that_was_killed_is_started_again(examiner: Examiner, series: list[Path]) -> None:
     """The system may kill it at any time: the series is not to blame, and is read again."""
     assert examiner.examine(rows(series), series[0].parent).verdict.accepted

@@ -20,6 +20,7 @@ from dicom_node.series.read.series import read_series
     [PhantomSpec(slices=8, matrix=64), PhantomSpec(slices=12, matrix=128, oblique_degrees=20), PhantomSpec(noise=0.3)],
     ids=str,
 )
+@pytest.mark.slow
 def test_a_phantom_is_a_head(spec: PhantomSpec) -> None:
     """Small, oblique, and with ten times its usual noise."""
     require_head(make_phantom(spec).flair, spec.spacing_mm)

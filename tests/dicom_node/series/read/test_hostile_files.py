@@ -58,6 +58,7 @@ def _damaged(content: bytes, generator: random.Random) -> bytes:
     [None, DeflatedExplicitVRLittleEndian, RLELossless, JPEG2000Lossless, JPEGLSLossless],
     ids=lambda uid: uid.keyword if uid else "uncompressed",
 )
+@pytest.mark.slow
 def test_damaged_files_never_surprise(syntax: UID | None, enhanced: bool, tmp_path: Path) -> None:
     """Whatever bytes are damaged, reader and rules give a volume, a verdict or a typed refusal."""
     files = write_scan(small_scan(5, 40, 36), tmp_path, enhanced=enhanced)

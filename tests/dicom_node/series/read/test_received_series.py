@@ -140,6 +140,7 @@ def _bomb(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_series_that_grows_without_bounds_is_refused(tmp_path: Path) -> None:
     """Within the limit of memory, and this process stays as it is; the product's own limit is finite."""
     instances = rows([_bomb(tmp_path)])

@@ -181,6 +181,7 @@ def test_a_repository_of_another_authority_gets_nothing(
     assert receiver.lines == []
 
 
+@pytest.mark.slow
 def test_the_commands_list_verify_and_export(database: Database, tmp_path: Path) -> None:
     """`audit verify` ends with 0 on a whole trail and with 1 on a changed one; export writes every entry."""
     _act(database, "alice", "hold", "study 1.2.3")

@@ -225,6 +225,7 @@ def test_a_kill_in_the_middle_loses_nothing(node: SmallNode) -> None:
     assert node.retention.unfinished() == []
 
 
+@pytest.mark.slow
 def test_the_command_shows_and_removes(tmp_path: Path) -> None:
     """`purge --dry-run` says what goes, why and how much, and what stays, and changes nothing; `--now` removes exactly
     that; `hold` keeps a study."""
