@@ -16,6 +16,7 @@ _EQUAL: Final = f"{_INPUTS}::test_the_images_are_those_of_the_plain_series"
 _ALIKE: Final = f"{_INPUTS}::test_the_volume_is_that_of_the_plain_series"
 _COMPLETER: Final = "dicom_node/series/complete/test_completer.py"
 _SELECTION: Final = "dicom_node/series/rules/test_selection.py"
+_WIRE: Final = "reports/test_over_the_wire.py"
 _DELIVERER: Final = "dicom_node/deliver/test_deliverer.py"
 
 # Report -> the tests of its input, under tests/.
@@ -24,7 +25,10 @@ REPORTS: Final[dict[str, tuple[str, ...]]] = {
     "02-body-part": (_EQUAL,),
     "03-padding": (_ALIKE,),
     "04-bitsstored": (_EQUAL, _ALIKE),
-    "07-one-association-per-slice": (f"{_COMPLETER}::test_one_association_for_each_image_gives_one_result",),
+    "07-one-association-per-slice": (
+        f"{_COMPLETER}::test_one_association_for_each_image_gives_one_result",
+        f"{_WIRE}::test_report_07_one_association_for_each_image",
+    ),
     "08-corrected-patient": (
         f"{_COMPLETER}::test_the_same_images_for_another_patient_are_a_correction",
         f"{_COMPLETER}::test_a_result_of_the_wrong_patient_is_taken_out",
@@ -38,6 +42,7 @@ REPORTS: Final[dict[str, tuple[str, ...]]] = {
     "20-pacs-chokes-on-seg": (
         f"{_DELIVERER}::test_an_object_that_is_never_taken",
         f"{_DELIVERER}::test_a_destination_that_aborts_at_one_object_is_not_down",
+        f"{_WIRE}::test_report_20_a_pacs_that_never_takes_a_segmentation",
     ),
     "23-storage-commitment": ("dicom_node/receive/test_commitment.py::test_a_scanner_asks",),
     "26-nifti-forms": (

@@ -19,10 +19,10 @@ class RecordingScp:
 
     Args:
         port: on the loopback address.
-        answer: (number of the request from 1, SOP class UID) -> status.
+        answer: (number of the request from 1, SOP class UID) -> status; None aborts the association.
     """
 
-    def __init__(self, port: int, answer: Callable[[int, str], int] = lambda number, sop_class: 0x0000) -> None:
+    def __init__(self, port: int, answer: Callable[[int, str], int | None] = lambda number, sop_class: 0x0000) -> None:
         self.port = port
         self._answer = answer
         self._lock = threading.Lock()
@@ -56,7 +56,9 @@ class RecordingScp:
             status = self._answer(self.asked, str(event.request.AffectedSOPClassUID))
             if status == 0x0000:
                 self.kept.append(event.encoded_dataset())
-            return status
+        if status is None:
+            event.assoc.abort()
+        return 0xC001 if status is None else status  # after an abort nothing is sent
 
 
 def send_slowly(
