@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segmentation.evidence import LARGE_PART, bright_body
+from segmentation.bright_tissue import LARGE_PART, bright_body
 from segmentation.volume import FlairVolume
 
 Mask = NDArray[np.bool_]

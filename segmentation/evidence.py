@@ -9,16 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.anatomy import Anatomy
+from segmentation.bright_tissue import LARGE_PART, bright_body
+from segmentation.cortical_wedge import largest_wedge_cm2
 from segmentation.measures import Measures
+from segmentation.midline import Midline
+from segmentation.skull_gap import skull_gap_mm
 from segmentation.volume import FlairVolume
 
 Mask = NDArray[np.bool_]
 
 RIM_MM: Final = 5.0
 _NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
-_SMOOTH_MM: Final = 1.5
-_BRIGHT: Final = 1.25  # of the slice's median in the brain
-LARGE_PART: Final = 0.5  # of the largest slice: the ends of the brain hold scalp and skull base
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class Evidence:
         side: the same of all WMH.
         mass_radius_mm: radius of the largest disc, within one slice, that tissue brighter than 1.25 times the slice's
             median brain fills.
+        wedge_cm2: area, in one slice, of the largest region that is as bright, reaches from the brain's surface into
+            the depth, and has no like on the other side.
+        skull_gap_mm: along the brain's edge, where on one side no skull lies around it; 0 without an anatomy network.
         dark: 5th percentile of the brain's intensities, its median = 1. Low on FLAIR: fluid is dark.
         spread: its interquartile range, in the same unit.
         bright: its 99th percentile, in the same unit.
@@ -69,6 +74,8 @@ class Evidence:
     largest_side: float = 0.0
     side: float = 0.0
     mass_radius_mm: float = 0.0
+    wedge_cm2: float = 0.0
+    skull_gap_mm: float = 0.0
     dark: float = 0.3
     spread: float = 0.25
     bright: float = 1.6
@@ -101,6 +108,7 @@ def gather(
     measures: Measures,
     scaled_by_extremes: bool = False,
     limits: IntensityLimits = GENERAL_LIMITS,
+    anatomy: Anatomy | None = None,
 ) -> Evidence:
     """Measure the evidence.
 
@@ -111,13 +119,14 @@ def gather(
         outside_ml: WMH that was dropped because it lay outside the brain.
         measures: of `mask`.
         scaled_by_extremes, limits: see `Evidence`.
+        anatomy: the parts of the head; None without an anatomy network.
     """
     if not brain.any():
         return Evidence(measures, 0.0, outside_ml, scaled_by_extremes=scaled_by_extremes, limits=limits)
     dark, lower, middle, upper, bright = (float(v) for v in np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99)))
     scale = middle if middle > 0 else 1.0
     largest = _largest_lesion(mask)
-    right_of_middle = _side_of_midline(brain, volume.spacing_mm)
+    right_of_middle = Midline.of(brain.sum(axis=0), volume.spacing_mm[1:]).one_side(brain.shape[1:])
     return Evidence(
         measures=measures,
         brain_ml=int(np.count_nonzero(brain)) * volume.voxel_volume_ml,
@@ -127,6 +136,8 @@ def gather(
         largest_side=_one_sidedness(largest, right_of_middle),
         side=_one_sidedness(mask, right_of_middle),
         mass_radius_mm=_mass_radius_mm(volume, brain),
+        wedge_cm2=largest_wedge_cm2(volume, brain),
+        skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, anatomy),
         dark=dark / scale,
         spread=(upper - lower) / scale,
         bright=bright / scale,
@@ -155,19 +166,6 @@ def _rim_share(mask: Mask, brain: Mask, spacing_mm: tuple[float, float, float]) 
     return near / total
 
 
-def _side_of_midline(brain: Mask, spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """True on one side of the brain's midline, (row, column): an axial brain is longer than it is wide."""
-    weight = brain.sum(axis=0).astype(float)
-    rows, columns = (np.arange(n) * s for n, s in zip(weight.shape, spacing_mm[1:], strict=True))
-    total = weight.sum()
-    y = rows[:, None] - float((weight.sum(axis=1) * rows).sum() / total)
-    x = columns[None, :] - float((weight.sum(axis=0) * columns).sum() / total)
-    yy, xx, xy = (float((weight * product).sum()) for product in (y * y, x * x, y * x))
-    # Angle of the long axis from the rows' direction, by the second moments.
-    angle = 0.5 * np.arctan2(2 * xy, yy - xx)
-    return np.asarray(x * np.cos(angle) - y * np.sin(angle) > 0)
-
-
 def _one_sidedness(mask: Mask, one_side: NDArray[np.bool_]) -> float:
     total = int(np.count_nonzero(mask))
     return 0.0 if not total else abs(2 * int(np.count_nonzero(mask & one_side)) - total) / total
@@ -184,23 +182,3 @@ def _mass_radius_mm(volume: FlairVolume, brain: Mask) -> float:
 def _bright_radius_mm(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> float:
     body = np.pad(bright_body(pixels, inside, spacing_mm), 1)
     return float(ndimage.distance_transform_edt(body, spacing_mm).max())
-
-
-def bright_body(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> Mask:
-    """Where one slice's brain is brighter than 1.25 times its median, calmed; bool (row, column).
-
-    Args:
-        pixels: float32 (row, column).
-        inside: bool, same shape, not empty: the brain.
-        spacing_mm: (row, column).
-    """
-    rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    pixels, within = pixels[box], inside[box]
-    middle = float(np.median(pixels[within]))
-    sigma = [_SMOOTH_MM / spacing for spacing in spacing_mm]
-    # Outside the brain the median stands in, so that scalp does not shine in.
-    calm = ndimage.gaussian_filter(np.where(within, pixels, middle), sigma)
-    body = np.zeros(inside.shape, bool)
-    body[box] = within & (calm > _BRIGHT * middle)
-    return body

@@ -161,7 +161,7 @@ def segment_volume(
         if ventricles is None or regions is None
         else measure_extent(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
     )
-    evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes, ensemble.intensity_limits)
+    evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes, ensemble.intensity_limits, anatomy)
     measured = time.monotonic()
     report("measure", 1, 1)
 

@@ -46,6 +46,8 @@ _CASES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "small_brain": ({"brain_ml": 499.0}, {"brain_ml": 500.0}),
     "bright_mass": ({"mass_radius_mm": 9.0}, {"mass_radius_mm": 8.9}),
+    "cortical_wedge": ({"wedge_cm2": 1.5}, {"wedge_cm2": 0.0}),
+    "skull_gap": ({"skull_gap_mm": 30.0}, {"skull_gap_mm": 29.0}),
     "one_sided": ({"side": 0.81}, {"side": 0.8}),
     "dominating_lesion": ({"largest_ml": 7.6, "largest_side": 0.95}, {"largest_ml": 7.5, "largest_side": 0.95}),
     "unlike_flair": ({"dark": 0.8}, {"dark": 0.7}),
@@ -137,6 +139,7 @@ def test_small_lesions_on_both_sides_are_plausible() -> None:
     found = _gathered(_disc((60, 80), 2.5) | _disc((60, 40), 2.5))
     assert found.side == pytest.approx(0.0, abs=0.05)
     assert found.mass_radius_mm < 8.0
+    assert found.wedge_cm2 == 0.0
     assert _codes(found) == set()
 
 
