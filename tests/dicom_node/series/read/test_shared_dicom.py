@@ -15,9 +15,11 @@ from dicom_node.series.dicom.frames import frames_of
 from dicom_node.series.dicom.jpeg_child import JpegChild
 from dicom_node.series.dicom.pixels import decode_frames
 from dicom_node.series.dicom.stored_values import intensities
+from dicom_node.series.geometry.planning import Planning, missing_at_ends
 from dicom_node.series.read.series import read_series
 from dicom_node.series.rules.completeness import slice_completeness
 from dicom_node.series.rules.flair import classify_series
+from dicom_node.series.rules.study import planning_of_headers
 
 pytestmark = pytest.mark.shared_data
 
@@ -81,6 +83,28 @@ def test_every_series_is_read_or_refused_by_name() -> None:
             if code not in {"read", "not_axial", "too_few_slices"}:
                 assert classify_series(series.headers).code == code
     assert outcomes == _EXPECTED
+
+
+def test_only_a_series_that_lacks_slices_looks_incomplete() -> None:
+    """Of all series those three are said to lack slices whose folders hold a few of many, and no other is waited for in
+    vain; no series is said to end before another of its study."""
+    root = shared_data("dicom")
+    incomplete: set[str] = set()
+    studies: dict[str, list[Planning]] = {}
+    count = 0
+    for folder in sorted({path.parent for path in root.rglob("*") if path.is_file()}):
+        for series in find_series(sorted(path for path in folder.iterdir() if path.is_file())).series:
+            count += 1
+            found = slice_completeness(series.headers)
+            if found.has_gap or (found.expected or 0) > found.found:
+                incomplete.add(folder.relative_to(root).as_posix())
+            if (planning := planning_of_headers(series.headers)) is not None:
+                studies.setdefault(str(series.headers[0].StudyInstanceUID), []).append(planning)
+    assert count >= 44
+    assert incomplete == {"canon_galan", "toshiba_galan", "uih_umr770"}
+    assert any(len(plannings) > 1 for plannings in studies.values())
+    for plannings in studies.values():
+        assert not any(missing_at_ends(own, [other for other in plannings if other is not own]) for own in plannings)
 
 
 def test_every_file_alone_is_read_or_refused() -> None:
