@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, exists, func, insert, select, true, union_all, update
 
+from db.engine.bell import Wake
 from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import storable
@@ -85,7 +86,7 @@ class Inbox:
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
         """Record how an association ended; a second end of the same association changes nothing."""
         now = self._database.clock()
-        with self._database.write() as connection:
+        with self._database.write(Wake.SERIES) as connection:
             ended = connection.execute(
                 update(associations)
                 .where(associations.c.id == association_id, associations.c.ended_at.is_(None))

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from db.audit import record_action
 from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED, is_in
 from db.delivery_transitions import DeliveryAction, states_before
+from db.engine.bell import Wake
 from db.engine.database import Database
 from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
@@ -92,7 +93,7 @@ class JobTable:
                 (`correct_patient`).
         """
         now = self._database.clock()
-        with self._database.write() as connection:
+        with self._database.write(Wake.JOBS) as connection:
             row = lock_series(connection, series_instance_uid)
             earlier = jobs_of_series(connection, series_instance_uid)
             if (newer := newer_verdict(row, earlier, instance_count)) is not None:
@@ -206,11 +207,11 @@ class JobTable:
         if not self._database.is_sqlite:
             model = _model_in(measurements)
             detail = _results_written([] if model is None else [f"by model {model}"], measurements, new_deliveries)
-            with self._database.single() as connection:
+            with self._database.single(Wake.DELIVERIES) as connection:
                 first = deliver_first(connection, job_id, owner, measurements, new_deliveries, report, detail, now)
             if first is not None:
                 return first
-        with self._database.write() as connection:
+        with self._database.write(Wake.DELIVERIES) as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, new_deliveries, now) if new_deliveries else []
             unproven = select(func.count()).where(results_of(job_id), IS_OPEN)  # from before the results were lost
@@ -312,7 +313,7 @@ class JobTable:
             LeaseLost: the job is not the owner's any more; nothing was written.
         """
         now = self._database.clock()
-        with self._database.write() as connection:
+        with self._database.write(Wake.DELIVERIES) as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, answers, now)
             remarks = (
@@ -380,7 +381,7 @@ class JobTable:
                 the series.
         """
         now = self._database.clock()
-        with self._database.write() as connection:
+        with self._database.write(Wake.JOBS) as connection:
             lock_series(connection, get_job(connection, job_id).series_instance_uid)  # no newer job in between
             job = lock_job(connection, job_id)
             _require_newest(connection, job)

@@ -27,6 +27,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import InvalidatePoolError
 
+from db.engine.bell import Bell, Wake
 from db.engine.translation import translated
 from db.engine.url import parse_url, shown
 
@@ -63,6 +64,7 @@ class Database:
 
     Attributes:
         clock: gives the time of every row; UTC.
+        bell: wakes who waits for work.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -71,6 +73,7 @@ class Database:
         self._writing = threading.Lock()
         self._writer: Connection | None = None
         self.clock = clock
+        self.bell = Bell(engine)
 
     def __repr__(self) -> str:
         return f"Database({shown(self._engine.url)})"
@@ -91,13 +94,16 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, wakes: Wake | None = None) -> Iterator[Connection]:
         """A transaction that writes: durable when the block has ended, undone when it raises.
+
+        Args:
+            wakes: who has something to do after it.
 
         Raises:
             DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
         """
-        with translated(self._engine.url):
+        with translated(self._engine.url), self._ringing(wakes):
             if not self.is_sqlite:
                 with self._engine.begin() as connection:
                     yield connection
@@ -115,14 +121,24 @@ class Database:
                         self._writer = None
 
     @contextmanager
-    def single(self) -> Iterator[Connection]:
+    def single(self, wakes: Wake | None = None) -> Iterator[Connection]:
         """PostgreSQL only: each statement is a transaction of its own, durable when it returns; one round trip each.
+
+        Args:
+            wakes: as in `write`.
 
         Raises:
             DatabaseUnavailable, SchemaOutOfDate: see `db.engine.translation`.
         """
-        with translated(self._engine.url), self._single.connect() as connection:
+        with translated(self._engine.url), self._ringing(wakes), self._single.connect() as connection:
             yield connection
+
+    @contextmanager
+    def _ringing(self, wakes: Wake | None) -> Iterator[None]:
+        """Ring when the block has ended well."""
+        yield
+        if wakes is not None:
+            self.bell.ring(wakes)
 
     def close(self) -> None:
         """Close every connection; the database may be used again after, which opens new ones."""

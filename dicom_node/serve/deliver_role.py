@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from db.clock import clamp_deliveries
 from db.commitment_answers import CommitmentAnswerTable
 from db.deliveries import DeliveryTable
 from db.engine import open_database
+from db.engine.bell import Wake
 from db.proofs import ProofTable
 from dicom_node.deliver.commit.reporter import CommitmentReporter
 from dicom_node.deliver.deliverer import Deliverer
@@ -29,6 +31,7 @@ from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
 from dicom_node.serve.upkeep import run_upkeep
+from dicom_node.serve.wake_ups import WakeUps
 
 log = get_logger()
 
@@ -51,7 +54,9 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     proofs, peers = ProofTable(database), PeerCalls(settings)
     reporter = CommitmentReporter(CommitmentAnswerTable(database), settings.report_addresses(), peers.report)
 
-    def one(index: int) -> None:
+    wake_ups = WakeUps(database, stop)
+
+    def one(index: int, woken: threading.Event) -> None:
         deliverer = Deliverer(
             owner=lease_owner("deliver", index),
             deliveries=deliveries,
@@ -79,14 +84,15 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
         )
         steps = [deliverer.step, prover.step, *([reporter.step] if index == 0 else [])]
         moved = liveness.loop(f"delivery {index}", _SENDING_SECONDS)
-        run_until_stopped(keeper.before(_unless_held(settings, lambda: min(step() for step in steps))), stop, moved)
+        step = _unless_held(settings, lambda: min(step() for step in steps))
+        run_until_stopped(keeper.before(step), stop, moved, woken)
 
     count = max(1, min(len(destinations), _MOST_THREADS))
     log.info("deliverer ready", destinations=sorted(destinations))
     liveness.report_ready()
-    senders = [lambda index=index: one(index) for index in range(count)]
-    beside = (run_upkeep, run_notifier, run_audit_export)
-    run_threads([*senders, *(lambda run=run: run(settings, database, stop, liveness) for run in beside)], stop)
+    senders = [partial(one, index, wake_ups.event(Wake.DELIVERIES)) for index in range(count)]
+    beside = [partial(run, settings, database, stop, liveness) for run in (run_upkeep, run_notifier, run_audit_export)]
+    run_threads([wake_ups.run, *senders, *beside], stop)
 
 
 def _unless_held(settings: Settings, step: Callable[[], float]) -> Callable[[], float]:

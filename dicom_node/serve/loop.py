@@ -37,7 +37,10 @@ def waiting_for_room(work: Callable[[], None], stop: threading.Event) -> Callabl
 
 
 def run_until_stopped(
-    step: Callable[[], float], stop: threading.Event, moved: Callable[[], None] = lambda: None
+    step: Callable[[], float],
+    stop: threading.Event,
+    moved: Callable[[], None] = lambda: None,
+    woken: threading.Event | None = None,
 ) -> None:
     """Call `step` again and again; it returns the seconds to wait before the next call.
 
@@ -47,13 +50,17 @@ def run_until_stopped(
 
     Args:
         moved: is called at each turn, see `dicom_node.node.liveness`.
+        woken: ends a wait early; `stop` sets it too, see `WakeUps`.
     """
     while not stop.is_set():
         moved()
+        if woken is not None:
+            woken.clear()  # before the step: what is rung from here on is not missed
         try:
             seconds = step()
         except DatabaseUnavailable as error:
             log.warning("database does not answer, waiting", seconds=_UNAVAILABLE_SECONDS, detail=str(error))
-            seconds = _UNAVAILABLE_SECONDS
+            stop.wait(_UNAVAILABLE_SECONDS)
+            continue
         if seconds > 0:
-            stop.wait(seconds)
+            (woken or stop).wait(seconds)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from db.clock import clamp_feedback, clamp_jobs
 from db.engine import Database, open_database
+from db.engine.bell import Wake
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
@@ -25,6 +26,7 @@ from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
 from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
+from dicom_node.serve.wake_ups import WakeUps
 
 log = get_logger()
 
@@ -45,23 +47,31 @@ def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> N
     database = open_database(settings.database_url)
     inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
     liveness.report_ready()
+    wake_ups = WakeUps(database, stop)
+    ended, queued = wake_ups.event(Wake.SERIES), wake_ups.event(Wake.JOBS)
     threads = (
-        lambda: _complete(settings, database, inbox, jobs, stop, liveness),
+        lambda: _complete(settings, database, inbox, jobs, stop, liveness, ended),
         lambda: _attend(settings, database, inbox, jobs, stop, liveness),
-        lambda: _analyse(settings, database, inbox, jobs, stop, liveness),
+        lambda: _analyse(settings, database, inbox, jobs, stop, liveness, queued),
     )
-    run_threads([waiting_for_room(thread, stop) for thread in threads], stop)
+    run_threads([wake_ups.run, *(waiting_for_room(thread, stop) for thread in threads)], stop)
     database.close()
 
 
 def _complete(
-    settings: Settings, database: Database, inbox: Inbox, jobs: JobTable, stop: threading.Event, liveness: Liveness
+    settings: Settings,
+    database: Database,
+    inbox: Inbox,
+    jobs: JobTable,
+    stop: threading.Event,
+    liveness: Liveness,
+    woken: threading.Event,
 ) -> None:
     storage, patience = settings.storage.absolute(), Patience.of(settings)
     examiner = Examiner(log_level=settings.log_level, log_format=settings.log_format)
     try:
         completer = Completer(inbox, jobs, FeedbackTable(database), storage, patience, examine=examiner.examine)
-        run_until_stopped(completer.look, stop, liveness.loop("completion", _COMPLETION_SECONDS))
+        run_until_stopped(completer.look, stop, liveness.loop("completion", _COMPLETION_SECONDS), woken)
     finally:
         examiner.close()
 
@@ -84,7 +94,13 @@ def _attend(
 
 
 def _analyse(
-    settings: Settings, database: Database, inbox: Inbox, jobs: JobTable, stop: threading.Event, liveness: Liveness
+    settings: Settings,
+    database: Database,
+    inbox: Inbox,
+    jobs: JobTable,
+    stop: threading.Event,
+    liveness: Liveness,
+    woken: threading.Event,
 ) -> None:
     # Imported here: completion need not wait for highdicom, SciPy and the runtime.
     from dicom_node.analyse.analysis import region_rule_of
@@ -143,7 +159,7 @@ def _analyse(
     keeper = TimeKeeper(lambda: clamp_jobs(database, rules.wait_after, rules.lease_seconds))
     try:
         moved = liveness.loop("analysis", settings.job_limit_seconds + _BESIDE_A_JOB_SECONDS)
-        run_until_stopped(keeper.before(worker.step), stop, moved)
+        run_until_stopped(keeper.before(worker.step), stop, moved, woken)
     finally:
         worker.close()
         beside.close()

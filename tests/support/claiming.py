@@ -78,7 +78,7 @@ def die_inside(url: str, step: str) -> None:
     jobs = JobTable(database)
     real = database.write
 
-    def write_and_die():  # type: ignore[no-untyped-def]
+    def write_and_die(*_wakes):  # type: ignore[no-untyped-def]
         from contextlib import contextmanager
 
         @contextmanager
@@ -112,7 +112,7 @@ def die_receiving_feedback(url: str, sop_class: str) -> None:
     real = database.write
 
     @contextmanager
-    def write_and_die():  # type: ignore[no-untyped-def]
+    def write_and_die(*_wakes):  # type: ignore[no-untyped-def]
         with real() as connection:
             yield connection
             os.kill(os.getpid(), signal.SIGKILL)

@@ -52,7 +52,8 @@ from dicom_node.series.rules.verdict import Verdict
 
 log = get_logger()
 
-PENDING_SECONDS = 0.25  # between looks while a series is waiting for its quiet time
+PENDING_SECONDS = 0.25  # between looks while files of a series arrive
+_SOON_SECONDS = 0.02  # the shortest wait: a look is due when a quiet time ends, not long after
 IDLE_SECONDS = 1.0  # between looks while nothing is
 _REMEMBERED_SERIES = 256
 _OF_KIND_AND_MAKER = ("Modality", "Manufacturer", "ManufacturerModelName")
@@ -149,11 +150,14 @@ class Completer:
         listed = self._inbox.open_series()
         waits = [self._consider(activity) for activity in listed]
         self._quiet.looked(began, [activity.series_instance_uid for activity in listed])
-        return min([IDLE_SECONDS, *(max(PENDING_SECONDS, wait) for wait in waits)])
+        return min([IDLE_SECONDS, *(max(_SOON_SECONDS, wait) for wait in waits)])
 
     def _consider(self, listed: SeriesActivity) -> float:
         # The list is as old as the series before this one took; who is busy by it is so all the more by now.
         if (wait := self._wait_of_the_busy(listed, self._clock())) is not None:
+            if self._can_be_read_ahead(listed):
+                self._read_ahead(listed)
+                return self._wait_of_the_busy(listed, self._clock()) or _SOON_SECONDS
             return wait
         # The time first: an instance that comes while we look then makes its series younger, never older than it is.
         now = self._clock()
@@ -162,6 +166,24 @@ class Completer:
             return IDLE_SECONDS  # another process has closed it
         wait = self._wait_of_the_busy(found[0], now)
         return self._decide(*found, now) if wait is None else wait
+
+    def _can_be_read_ahead(self, listed: SeriesActivity) -> bool:
+        """Whether its quiet time is all that it waits for: it came whole, as far as its one association says."""
+        return (
+            not listed.open_associations
+            and listed.last_end is AssociationEnd.RELEASED
+            and self._known_examination(listed) is None
+            and self._postponed.seconds_left(listed.series_instance_uid, self._still()) <= 0
+            and len(self._inbox.arrivals(listed.series_instance_uid)) == 1
+        )
+
+    def _read_ahead(self, listed: SeriesActivity) -> None:
+        """Examine files while the series is quiet; what comes after them makes the examination one of fewer files."""
+        found = self._inbox.look_into(listed.series_instance_uid)
+        if found is None or any(instance.sop_class_uid in SEGMENTATION_CLASSES for instance in found[1]):
+            return
+        if self._known_examination(found[0]) is None:
+            self._examine(*found)
 
     def _decide(self, activity: SeriesActivity, instances: list[StoredInstance], now: datetime) -> float:
         """Close the series if it is complete; returns the seconds to wait."""

@@ -103,6 +103,30 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
         yield made
 
 
+@pytest.mark.parametrize(("associations", "read_ahead"), [(1, 1), (2, 0)])
+def test_files_are_read_while_the_series_is_quiet(
+    setting: Setting, series: list[Path], associations: int, read_ahead: int
+) -> None:
+    """A series of one association is examined in its quiet time, and once; one that grows is not read for each part."""
+    examined = Counter[int]()
+
+    def examine(instances: Sequence[StoredInstance], storage: Path) -> Examination:
+        examined[len(instances)] += 1
+        return examine_files(instances, storage)
+
+    setting.completer = Completer(
+        setting.inbox, setting.jobs, setting.feedback, setting.storage, PATIENCE, setting.clock, examine,
+        still=setting.clock.still,
+    )  # fmt: skip
+    for part in range(associations):
+        setting.receive(series[part::associations])
+    assert setting.after(0.1) == []
+    assert sum(examined.values()) == read_ahead
+    if associations == 1:
+        assert len(setting.after(2)) == 1
+        assert examined == {len(series): 1}
+
+
 def _changed(file: Path, folder: Path, **elements: object) -> Path:
     dataset = pydicom.dcmread(file)
     for keyword, value in elements.items():
