@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,9 +13,9 @@ from openvino import opset13 as ops
 from segmentation.errors import BadBundle, RuntimeUnavailable
 from segmentation.graph import NetworkGraph, Node, Weights
 from segmentation.networks.network_set import NetworkSet
+from segmentation.runtimes.precision import choose_precision, compile_settings
 from segmentation.runtimes.runtime import BATCH
 
-_CPU_INFO: Final = Path("/proc/cpuinfo")
 # OpenVINO works channels first: (batch, channel, row, column).
 _CHANNELS: Final = 1
 
@@ -28,19 +27,10 @@ class OpenVinoRuntime:
 
     def __init__(self, networks: NetworkSet, threads: int | None = None) -> None:
         """Build and compile; about half a second."""
-        self.precision = "bf16" if cpu_has_amx_bf16() else "f32"
-        settings: dict[str, Any] = {
-            # Never left to OpenVINO: it takes bf16 on AVX512_BF16 too, slower on some CPUs
-            # (docs/maintainer/benchmarks.md).
-            "INFERENCE_PRECISION_HINT": self.precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-        }
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        self.precision = choose_precision(threads)
         model = build_model(networks.graph, networks.weights)
         try:
-            compiled = openvino.Core().compile_model(model, "CPU", settings)
+            compiled = openvino.Core().compile_model(model, "CPU", compile_settings(self.precision, threads))
         except RuntimeError as error:
             raise RuntimeUnavailable(f"OpenVINO cannot compile the network for this CPU: {error}") from error
         self._members = networks.count
@@ -51,15 +41,6 @@ class OpenVinoRuntime:
         self._request.infer({0: batch[:, np.newaxis]})
         outputs = [self._request.get_output_tensor(index).data.swapaxes(0, 1) for index in range(self._members)]
         return np.concatenate(outputs)  # a copy: the tensors are overwritten by the next batch
-
-
-def cpu_has_amx_bf16(cpu_info: Path = _CPU_INFO) -> bool:
-    """Whether the CPU multiplies bfloat16 tiles (AMX), the one case where bf16 is faster than f32 in OpenVINO."""
-    try:
-        lines = cpu_info.read_text().splitlines()
-    except OSError:
-        return False
-    return any(line.startswith("flags") and "amx_bf16" in line.split() for line in lines)
 
 
 def build_model(graph: NetworkGraph, members: Sequence[Weights], batch: int = BATCH) -> Any:

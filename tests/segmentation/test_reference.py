@@ -8,7 +8,7 @@ import pytest
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
-from segmentation.runtimes.openvino import cpu_has_amx_bf16
+from segmentation.runtimes.precision import choose_precision
 from segmentation.segment import segment_volume
 from segmentation.volume import FlairVolume
 from training.dice import dice
@@ -91,7 +91,7 @@ def test_both_runtimes_draw_one_mask(reference: ModelBundle, ensemble: Ensemble)
     masks = [segment_volume(volume, runtime).mask for runtime in (ensemble, open_ensemble(reference, "tensorflow"))]
     flips, voxels = int(np.count_nonzero(masks[0] ^ masks[1])), int(np.count_nonzero(masks[1]))
     print(f"{flips} of {voxels} mask voxels flip")
-    assert flips <= max(2, (0.005 if cpu_has_amx_bf16() else 0.0005) * voxels)
+    assert flips <= max(2, (0.005 if choose_precision() == "bf16" else 0.0005) * voxels)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.errors import BadBundle, RuntimeUnavailable
 from segmentation.runtimes import choose
 from segmentation.runtimes.choose import choose_runtime
-from segmentation.runtimes.openvino import cpu_has_amx_bf16
+from segmentation.runtimes.precision import choose_precision
 from segmentation.runtimes.runtime import BATCH
 
 RUNTIMES = ["openvino", "tensorflow"]
@@ -108,23 +108,7 @@ def test_images_of_another_size_are_refused(ensembles: dict[str, Ensemble]) -> N
 def test_runtime_and_precision_are_named(ensembles: dict[str, Ensemble], runtime: str) -> None:
     """Every ensemble says what computed it, for the result to say it too."""
     assert ensembles[runtime].runtime == runtime
-    assert ensembles[runtime].precision == ("bf16" if runtime == "openvino" and cpu_has_amx_bf16() else "f32")
-
-
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        ("flags\t\t: fpu avx512f avx512_bf16 amx_bf16 amx_tile", True),
-        ("flags\t\t: fpu avx512f avx512_bf16", False),
-        ("flags\t\t: fpu avx2", False),
-        ("model name\t: amx_bf16 in a name", False),
-    ],
-)
-def test_bf16_needs_amx(tmp_path: Path, flags: str, expected: bool) -> None:
-    """bf16 only where the CPU reports amx_bf16: AVX512_BF16 alone is slower than f32, AVX2 does not compile."""
-    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
-    assert cpu_has_amx_bf16(tmp_path / "cpuinfo") is expected
-    assert cpu_has_amx_bf16(tmp_path / "none") is False
+    assert ensembles[runtime].precision == (choose_precision() if runtime == "openvino" else "f32")
 
 
 def test_auto_takes_the_gpu_when_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
