@@ -57,7 +57,7 @@ class PhantomSpec:
         """Check once, so that nothing after has to."""
         limits: tuple[tuple[str, float, float, float], ...] = (
             ("seed", self.seed, 0, 2**32 - 1),
-            ("slices", self.slices, 5, 200),
+            ("slices", self.slices, 5, 400),
             ("matrix", self.matrix, 64, 1024),
             ("oblique_degrees", self.oblique_degrees, -40, 40),
             ("wmh_ml", self.wmh_ml, 0, 80),
@@ -93,7 +93,7 @@ class PhantomSpec:
         in_plane = self.field_of_view_mm / self.matrix
         if self.slice_spacing_mm is not None:
             return (self.slice_spacing_mm, in_plane, in_plane)
-        return (min(8.0, max(1.0, self._coverage_mm / self.slices)), in_plane, in_plane)
+        return (min(8.0, max(0.5, self._coverage_mm / self.slices)), in_plane, in_plane)
 
     @property
     def _coverage_mm(self) -> float:
