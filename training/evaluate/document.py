@@ -206,7 +206,11 @@ class ModelRecord(FrozenRecord):
 
 
 class EvaluationSettings(FrozenRecord):
-    """The choices behind the numbers; the report states them."""
+    """The choices behind the numbers; the report states them.
+
+    Attributes:
+        review_above: the model's own limit of the uncertainty index, whatever was asked for; 0.35 is the paper's.
+    """
 
     surface_tolerance_mm: float = 2.0
     near_lesion_mm: float = 5.0
@@ -333,7 +337,7 @@ class TriageFigure(FrozenRecord):
         uncertainty_index: sorted.
         cumulative_percent: of the cases with an index, up to and with this one.
         cumulative_dsc: their mean DSC.
-        limit: the triage limit (0.35).
+        limit: above it the model sends a result to review.
         percent_below: cases under the limit, of those with an index.
         dsc_below: their mean DSC.
         inter_rater_dsc: agreement of human raters: measured here when `inter_rater_measured`, else the paper's 0.744.

@@ -80,6 +80,8 @@ def evaluate_cases(
     gallery = gallery or Gallery(request.settings.shown_cases)
     chosen = _of_split(cases, request.split)
     recording = RecordingEnsemble(ensemble)
+    # The limit belongs to the model: the report counts by the one that is served.
+    settings = request.settings.model_copy(update={"review_above": ensemble.review_above})
     members = {case.name: _members(case, request, ensemble.members) for case in chosen}
     # The first run on a machine compiles and allocates; it would stand as the first case's time.
     segment_volume(chosen[0].volume, ensemble)
@@ -90,13 +92,13 @@ def evaluate_cases(
             progress(done, len(chosen), case.name)
         recording.choose(members[case.name])
         pictures = gallery if case.name in drawn else None
-        scored.append(score_labelled_case(case, recording, request.settings, request.known.saw_case(case), pictures))
+        scored.append(score_labelled_case(case, recording, settings, request.known.saw_case(case), pictures))
     if progress:
         progress(len(chosen), len(chosen), "")
     return assemble(
         scored,
         model=_model(ensemble, request.architecture),
-        settings=request.settings,
+        settings=settings,
         representatives=gallery.representatives,
         split=request.split,
         seen=seen_note([case.record for case in scored], unseen_members=request.unseen_members),

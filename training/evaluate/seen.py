@@ -89,7 +89,10 @@ def seen_note(records: Sequence[CaseRecord], *, unseen_members: bool) -> str:
         return ""
     note = f"{seen} of {len(records)} cases are of patients on which the model was trained"
     if unseen_members:
-        note += "; their WMH were scored only by members that never saw the patient."
+        note += (
+            "; their WMH were scored only by members that never saw the patient, and their uncertainty index is that "
+            "of these members, not the one that is served."
+        )
     else:
         note += ": the figures show how well it knows them, not how well it does on new patients."
     return f"{note}{_about_ventricles(records)}"

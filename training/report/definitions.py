@@ -26,7 +26,9 @@ _LINES: Final = {
     "counts as excellent (Lin 1989; Altman 1991).""",
     "C_b": "bias correction factor: CCC = r × C_b; 1 when the best line is the line of identity.",
     "UI": """uncertainty index: share of the predicted voxels whose mean probability has a Kullback-Leibler divergence
-        from 0.5 under 0.5 bit (0.5 ≤ p < 0.89). The paper recommends a review above 0.35.""",
+        from 0.5 under 0.5 bit (0.5 ≤ p < 0.89). Of the model as it is served, or of
+        its members that never saw the patient where only these are scored. The paper recommends a review above 0.35;
+        the limit here is the model's own.""",
     "pairwise member Dice": "mean Dice of all pairs of members: how far the members agree (Zenk 2025).",
     "Soft Dice Confidence": """the DSC that the model expects of its own mask, from its probabilities alone
         (Borges 2024).""",

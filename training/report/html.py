@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final
 
+from segmentation.measures import REVIEW_ABOVE
 from training.evaluate.architecture import SE_UNET, Network, network_of
 from training.evaluate.document import Evaluation, Statistic
 from training.evaluate.gallery import ShownCase
@@ -122,6 +123,6 @@ def _triage_card(evaluation: Evaluation) -> Card:
     what = f"Need no review (uncertainty index under {triage.limit:g})"
     if triage.percent_below is None:
         return Card(what, UNDEFINED, (triage.note or "no case has an uncertainty index",))
-    paper = f"paper: {triage.paper_percent_below:g} %, mean DSC {triage.paper_dsc_below:g}"
+    paper = f"paper, under {REVIEW_ABOVE:g}: {triage.paper_percent_below:g} %, mean DSC {triage.paper_dsc_below:g}"
     more = (f"their mean DSC {number(triage.dsc_below)}", triage.note, paper)
     return Card(what, number(triage.percent_below, "%"), tuple(line for line in more if line))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,10 +112,22 @@ def test_unseen_members_score_alone(ensemble: Ensemble, cases: list[LabelledCase
     assert [record.judged_by for record in found.cases] == ["1", "1 2"]
     assert found.cases[0].member_dice is None  # one member has no pair
     assert found.cases[1].member_dice is not None
+    assert "uncertainty index is that of these members, not the one that is served" in found.cohort.note
     with pytest.raises(BadCohort, match="c1: expected a member that never saw"):
         evaluate_cases([cases[1]], ensemble, request=request)
     with pytest.raises(BadCohort, match="names the patients"):
         evaluate_cases([cases[1]], ensemble, request=EvaluationRequest(unseen_members=True))
+
+
+def test_review_is_counted_by_the_models_own_limit(cases: list[LabelledCase], tmp_path: Path) -> None:
+    """The share that needs no review is that under the limit that is served, not under the paper's."""
+    strict = open_ensemble(tiny_model(tmp_path, size=32))
+    strict.review_above = 0.01
+    found = evaluate_cases(cases[:4], strict)
+    needs_none = sum(not segment_volume(case.volume, strict).measures.review_recommended for case in cases[:4])
+    assert needs_none < 4
+    assert (found.settings.review_above, found.triage.limit) == (0.01, 0.01)
+    assert found.triage.percent_below == 25.0 * needs_none
 
 
 def test_raters_and_predicted_ventricles(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
