@@ -4,10 +4,13 @@ import os
 
 import numpy as np
 import pytest
+from support.air import least_depth_mm
+from support.data import shared_data
 
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from segmentation.bundle import MANIFEST_NAME, ModelBundle, load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.nifti import read_flair_nifti, read_mask_nifti
 from segmentation.runtimes.precision import choose_precision
 from segmentation.segment import segment_volume
 from segmentation.volume import FlairVolume
@@ -106,3 +109,21 @@ def test_neck_and_jaw_hold_no_wmh(ensemble: Ensemble) -> None:
     assert found.outside_brain_ml > 1.0
     assert "partly_outside_brain" in {reason.code for reason in found.plausibility.reasons}
     assert found.measures.wmh_volume_ml == pytest.approx(phantom.truth_ml, rel=0.25)
+
+
+@pytest.mark.shared_data
+@pytest.mark.slow
+def test_the_brain_of_real_heads(ensemble: Ensemble) -> None:
+    """On every real head of the shared data whose scalp is bright, of two scanners, the brain has a brain's volume, all
+    manual WMH, and lies 6 mm under the skin or deeper: no WMH can be in air, scalp, jaw or neck."""
+    labelled = sorted(shared_data("flair-wmh").glob("*/flair.nii.gz"))
+    assert len(labelled) == 11
+    for path in [*labelled, shared_data("flair-other", "tcga-fg-6692_siemens_glioma.nii.gz")]:
+        volume, grid = read_flair_nifti(path)
+        found = ensemble.predict_anatomy(volume)
+        assert found is not None
+        assert 1000 < found.brain.sum() * volume.voxel_volume_ml < 1800, path
+        assert least_depth_mm(volume, found.brain) > 6.0, path
+        if path in labelled:
+            wmh = read_mask_nifti(path.parent / "wmh.nii.gz", grid)
+            assert (found.brain & wmh).sum() >= 0.995 * wmh.sum(), path
