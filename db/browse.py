@@ -14,11 +14,11 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_colum
 from db.audit import OF_THE_NODE
 from db.claimable import is_in
 from db.engine.database import Database
-from db.records import AuditEntry, DeliveryState, JobState
+from db.records import AuditEntry, DeliveryState, JobState, ReviewState
 from db.schema import associations, audit, deliveries, job_events, jobs, scans, series, series_associations
 from db.supersede import PATIENT_CORRECTED
 
-_BEYOND_IDS: Final = 2**31
+_LARGEST_ID: Final = 2**31 - 1
 # As in `db.scans`: neither withdrawn, nor of another patient than was believed.
 _IS_STILL_TRUE: Final = and_(
     jobs.c.withdrawn_at.is_(None), or_(jobs.c.code.is_(None), jobs.c.code != PATIENT_CORRECTED)
@@ -51,6 +51,7 @@ class JobLine:
     Attributes:
         scanner: AE title that sent the series; None when it is unknown.
         measurements: of measurements.json, as far as there is a result.
+        review: as of `Job`.
     """
 
     id: int
@@ -64,6 +65,7 @@ class JobLine:
     ended_at: datetime | None
     scanner: str | None
     measurements: dict[str, Any] | None
+    review: ReviewState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ SCANNER: Final = (
     .scalar_subquery()
     .label("scanner")
 )
-_LINE: Final = (
+LINE_COLUMNS: Final = (
     jobs.c.id,
     jobs.c.state,
     jobs.c.code,
@@ -116,6 +118,7 @@ _LINE: Final = (
     jobs.c.ended_at,
     SCANNER,
     jobs.c.measurements,
+    jobs.c.review,
 )
 
 
@@ -135,7 +138,7 @@ def list_jobs(
     more, rows = len(rows) > limit, rows[:limit]
     if after is not None:
         rows = rows[::-1]
-    lines = tuple(_line_of(row) for row in rows)
+    lines = tuple(line_of(row) for row in rows)
     has_newer = more if after is not None else before is not None
     has_older = more if after is None else True
     return JobPage(
@@ -147,11 +150,11 @@ def list_jobs(
 
 def page_query(wanted: JobFilter, limit: int, before: int | None, after: int | None) -> Any:
     """See `list_jobs`; newest first, or with `after` the other way round."""
-    query = select(*_LINE).where(*_conditions(wanted)).limit(limit)
+    query = select(*LINE_COLUMNS).where(*_conditions(wanted)).limit(limit)
     if after is not None:
-        return query.where(jobs.c.id > min(after, _BEYOND_IDS)).order_by(jobs.c.id)
+        return query.where(jobs.c.id > min(after, _LARGEST_ID)).order_by(jobs.c.id)
     if before is not None:
-        query = query.where(jobs.c.id < min(before, _BEYOND_IDS))
+        query = query.where(jobs.c.id < min(before, _LARGEST_ID))
     return query.order_by(jobs.c.id.desc())
 
 
@@ -306,7 +309,7 @@ def audit_page(database: Database, limit: int, before: int | None = None) -> lis
     query = select(audit.c.id, audit.c.at, audit.c.who, audit.c.action, audit.c.job_id, audit.c.detail)
     query = query.where(audit.c.action.not_in(OF_THE_NODE))
     if before is not None:
-        query = query.where(audit.c.id < min(before, _BEYOND_IDS))
+        query = query.where(audit.c.id < min(before, _LARGEST_ID))
     with database.read() as connection:
         rows = connection.execute(query.order_by(audit.c.id.desc()).limit(limit)).all()
     return [(row.id, AuditEntry(row.at, row.who, row.action, row.job_id, row.detail)) for row in rows]
@@ -322,6 +325,8 @@ def _largest(connection: Connection, table: Any) -> int:
     return int(connection.execute(select(func.coalesce(func.max(table.c.id), 0))).scalar_one())
 
 
-def _line_of(row: Row[Any]) -> JobLine:
+def line_of(row: Row[Any]) -> JobLine:
+    """A row of LINE_COLUMNS."""
     values = dict(row._mapping)
-    return JobLine(**{**values, "state": JobState(values["state"])})
+    review = None if values["review"] is None else ReviewState(values["review"])
+    return JobLine(**{**values, "state": JobState(values["state"]), "review": review})

@@ -15,6 +15,7 @@ from db.engine.upsert import upsert
 from db.engine.values import require_json, storable
 from db.errors import IllegalTransition, UnknownRow
 from db.records import Feedback, FeedbackDecision, FeedbackState
+from db.reviews import note_correction
 from db.schema import associations, feedback, instances, jobs
 from db.series import mark_closed
 
@@ -91,6 +92,8 @@ class FeedbackTable:
             )
             after = _get(connection, feedback_id)
             if (after.state, after.code) != (before.state, before.code) and after.state is not FeedbackState.OWN:
+                if after.state is FeedbackState.ACCEPTED:
+                    note_correction(connection, after, now)
                 record_action(connection, now, after.calling_ae_title, *_audited(after))
             return after
 

@@ -32,7 +32,17 @@ from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
 from db.job_events import note, timeline
 from db.one_statement import claim_queued, deliver_first
-from db.records import DeliveryKind, DeliveryState, Job, JobEvent, JobState, NewDelivery, delivery_of, job_of
+from db.records import (
+    DeliveryKind,
+    DeliveryState,
+    Job,
+    JobEvent,
+    JobState,
+    NewDelivery,
+    delivery_of,
+    job_of,
+    review_state,
+)
 from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import get_job_of, jobs_of_series, lock_series, mark_closed, newer_verdict, same_job
@@ -220,7 +230,7 @@ class JobTable:
             return move(
                 connection, job, JobAction.DELIVER, state, now, "results written", detail,
                 measurements=dict(measurements), report=None if report is None else dict(report),
-                code=None, reason=None,
+                code=None, reason=None, review=review_state(measurements),
             )  # fmt: skip
 
     def retry_later(self, job_id: int, owner: str, reason: str, delay_seconds: float) -> Job:

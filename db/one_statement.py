@@ -40,7 +40,7 @@ from sqlalchemy import (
 
 from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED
 from db.engine.values import storable
-from db.records import DeliveryState, Job, JobState, NewDelivery, job_of
+from db.records import DeliveryState, Job, JobState, NewDelivery, job_of, review_state
 from db.schema import UtcDateTime, deliveries, job_events, jobs
 from db.transitions import JobAction, require_transition
 
@@ -76,6 +76,7 @@ def deliver_first(
         "ended_at": now if state.has_ended else None,
         "measurements": dict(measurements),
         "report": None if report is None else dict(report),
+        "review": review_state(measurements),
         "detail": storable(detail),
         "new": [
             {"destination": delivery.destination, "files": [str(file) for file in delivery.files]}
@@ -139,6 +140,7 @@ def _deliver() -> Any:
             reason=null(),
             measurements=bindparam("measurements", type_=jobs.c.measurements.type),
             report=bindparam("report", type_=jobs.c.report.type),
+            review=bindparam("review", type_=String),
         )
         .returning(jobs)
         .cte("moved")

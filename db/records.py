@@ -58,6 +58,7 @@ class Job:
             they were not.
         acknowledged_at: when a person acknowledged that it failed.
         purged_at: when its result set was removed from the outbox.
+        review: whether its result waits for a reader's review, or what the last one said; None: none was recommended.
     """
 
     id: int
@@ -85,6 +86,7 @@ class Job:
     withdrawn_reason: str | None = None
     acknowledged_at: datetime | None = None
     purged_at: datetime | None = None
+    review: ReviewState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,13 @@ _STORED: Final = frozenset(
 def job_of(row: Row[Any]) -> Job:
     """A row of `jobs`."""
     values = dict(row._mapping)
-    return Job(**{**values, "state": JobState(values["state"])})
+    review = None if values["review"] is None else ReviewState(values["review"])
+    return Job(**{**values, "state": JobState(values["state"]), "review": review})
+
+
+def review_state(measurements: Mapping[str, Any]) -> ReviewState | None:
+    """How the review of a new result stands."""
+    return ReviewState.OPEN if measurements.get("review_recommended") is True else None
 
 
 def delivery_of(row: Row[Any]) -> Delivery:
@@ -632,6 +640,54 @@ class Feedback:
     def who(self) -> str:
         """The person named in the object, else the sender. May be a name: for a person's eyes, never for a log."""
         return self.content_creator or self.operator or self.calling_ae_title
+
+
+# Reviews
+
+
+class ReviewState(StrEnum):
+    """How the review of a result stands: OPEN, recommended and not made yet; or what the last one said."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    CORRECTED = "corrected"
+
+
+class ReviewVerdict(StrEnum):
+    """What a reader did: took the result as it is, rejected it, sent a correction (SENT), which then was found to fit
+    the result (CORRECTED)."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    SENT = "sent"
+    CORRECTED = "corrected"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A row of `reviews`.
+
+    Attributes:
+        who: an account of the page, or the AE title that sent the correction.
+        reason: in words of the reader.
+        sop_instance_uid, sha256: of a correction that was uploaded.
+        feedback_id: the correction, once it is accepted.
+        model, model_digest, scanner: what the result was made with and from; None when unknown.
+    """
+
+    id: int
+    job_id: int
+    at: datetime
+    who: str
+    verdict: ReviewVerdict
+    reason: str | None
+    sop_instance_uid: str | None
+    sha256: str | None
+    feedback_id: int | None
+    model: str | None
+    model_digest: str | None
+    scanner: str | None
 
 
 # Roles

@@ -229,6 +229,8 @@ jobs = Table(
     # A person has seen that it failed; and: when its result set was removed from the outbox.
     Column("acknowledged_at", UtcDateTime),
     Column("purged_at", UtcDateTime),
+    # Its result recommends a review that no reader has made yet ("open"), or what the last review said; see `reviews`.
+    Column("review", String(16)),
     UniqueConstraint("series_instance_uid", "instances_digest"),
     Index("ix_jobs_queued", "not_before", "id", **_only_where("state = 'queued'")),
     Index("ix_jobs_running", "lease_expires", **_only_where("state = 'running'")),
@@ -238,6 +240,7 @@ jobs = Table(
     # The page counts the jobs of a day, and lists those of one reason.
     Index("ix_jobs_created_at", "created_at"),
     Index("ix_jobs_code", "code", "id", **_only_where("code IS NOT NULL")),
+    Index("ix_jobs_review", "id", **_only_where("review = 'open'")),
     # Never reuse the number of a job: its outbox folder bears it.
     sqlite_autoincrement=True,
 )
@@ -397,6 +400,31 @@ feedback = Table(
     Index("ix_feedback_source", "source_series_uid", "id"),
     Index("ix_feedback_series", "series_instance_uid"),
     # The number is shown to people, and orders corrections of one series: it must never be used again.
+    sqlite_autoincrement=True,
+)
+
+# What readers said of results; of several rows of a job the newest one counts.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("job_id", Integer, ForeignKey("jobs.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    # An account of the page, or the AE title that sent the correction.
+    Column("who", _NAME, nullable=False),
+    Column("verdict", String(16), nullable=False),
+    Column("reason", Text),
+    # The correction: as it was uploaded, and as feedback once it is matched.
+    Column("sop_instance_uid", _UID),
+    Column("sha256", _DIGEST),
+    Column("feedback_id", Integer, ForeignKey("feedback.id")),
+    # As they were then, to count by.
+    Column("model", _NAME),
+    Column("model_digest", _DIGEST),
+    Column("scanner", _AE_TITLE),
+    Index("ix_reviews_job", "job_id", "id"),
+    Index("ix_reviews_upload", "sop_instance_uid", **_only_where("sop_instance_uid IS NOT NULL")),
+    # The newest row of a job counts: a used number must never be used again.
     sqlite_autoincrement=True,
 )
 

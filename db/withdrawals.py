@@ -22,7 +22,7 @@ from db.supersede import withdraw_deliveries
 from db.transitions import JobAction, get_job, lock_job, move
 
 WITHDRAWN: Final = "withdrawn"
-_WITH_RESULTS: Final = (JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+RESULT_STATES: Final = (JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class WithdrawalTable:
                 jobs.c.measurements.is_not(None),
                 of_model.like(f"{digest}%"),
                 jobs.c.withdrawn_at.is_(None),
-                jobs.c.state.in_([state.value for state in _WITH_RESULTS]),
+                jobs.c.state.in_([state.value for state in RESULT_STATES]),
             )
             .order_by(jobs.c.id)
         )
@@ -156,9 +156,9 @@ def may_hold(delivery: Delivery) -> bool:
 
 
 def _with_results(job: Job) -> Job:
-    if job.measurements is None or job.state not in _WITH_RESULTS:
+    if job.measurements is None or job.state not in RESULT_STATES:
         raise IllegalTransition(
             f"cannot withdraw the results of job {job.id}: it is {job.state} and has none; expected a job that is "
-            f"{', '.join(_WITH_RESULTS)} with results"
+            f"{', '.join(RESULT_STATES)} with results"
         )
     return job

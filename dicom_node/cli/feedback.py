@@ -17,6 +17,7 @@ from db.engine import Database, open_database
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
+from db.reviews import ReviewTable
 from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
@@ -114,6 +115,9 @@ def show(
 @app.command()
 def export(
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of training cases; may hold an earlier export.")],
+    accepted: Annotated[
+        bool, typer.Option("--accepted", help="Also results that readers accepted as they are, with the model's mask.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -123,23 +127,32 @@ def export(
         exporter = Exporter(
             opened.feedback, Inbox(opened.database), JobTable(opened.database), storage, open_hasher(storage), reader
         )
-        done = exporter.export(out_folder, lambda count, total: progress("cases", count, total))
+        done = exporter.export(
+            out_folder,
+            lambda count, total: progress("cases", count, total),
+            reviews=ReviewTable(opened.database) if accepted else None,
+        )
     if as_json:
         print_json(
             {
                 "folder": out_folder,
                 "written": done.written,
                 "unchanged": done.unchanged,
-                "failed": [{"feedback": number, "reason": reason} for number, reason in done.failed],
+                "failed": [_plain_failure(words, reason) for words, reason in done.failed],
             }
         )
     else:
         out.print(f"{len(done.written)} cases written, {len(done.unchanged)} unchanged, in {out_folder}", markup=False)
         err.print("Check patients.csv (site, split); next: wmh-node train. Research use only.", markup=False)
-    for number, reason in done.failed:
-        complain(f"feedback {number} was not exported: {reason}")
+    for words, reason in done.failed:
+        complain(f"{words} was not exported: {reason}")
     if done.failed:
         raise typer.Exit(ExitCode.FAILED)
+
+
+def _plain_failure(words: str, reason: str) -> dict[str, Any]:
+    kind, _, number = words.partition(" ")
+    return {kind: int(number), "reason": reason}
 
 
 @app.command()

@@ -25,7 +25,7 @@ from dicom_node.cli.context import (
 from dicom_node.cli.jobs import require_schema
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.settings import Settings
-from dicom_node.serve.withdrawing import withdraw_results
+from dicom_node.results.withdrawing import withdraw_results
 
 app = typer.Typer(help="Withdraw results that are wrong, from every destination that has them.", no_args_is_help=True)
 

@@ -1,12 +1,14 @@
 """`/api/v1`: what the page shows of jobs, as JSON for scripts. Each request brings a token (RFC 6750).
 
-Only reading: whoever acts is a person with a session, or the command line. Without cookies no other site can use it.
+Reading, and what readers say of results (`POST /jobs/{job}/review`, for a viewer or a reading list). Whoever acts
+otherwise is a person with a session, or the command line. Without cookies no other site can use it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -16,9 +18,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from db.browse import JobFilter, list_jobs, scanner_of
-from db.errors import DatabaseUnavailable, UnknownRow
+from db.errors import DatabaseUnavailable, IllegalTransition, UnknownRow
 from db.overview import overview
-from db.records import JobState, WebSession
+from db.records import AccountRole, JobState, ReviewState, ReviewVerdict, WebSession
 from dicom_node.node.job_words import job_standing, plain
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
@@ -35,6 +37,9 @@ PREFIX: Final = "/api/v1"
 MOST_LINES: Final = 200
 _LINES: Final = 50
 _BEARER: Final = "bearer "
+
+
+_VERDICTS: Final = (str(ReviewVerdict.ACCEPTED), str(ReviewVerdict.REJECTED))
 
 
 class BadQuery(Exception):
@@ -75,7 +80,47 @@ def _job(visit: Visit) -> Mapping[str, Any]:
         "standing": job_standing(job, deliveries, visit.site.database.clock()),
         "events": [plain(event) for event in visit.site.jobs.events(job.id)],
         "deliveries": [plain(delivery) for delivery in deliveries],
+        "reviews": [asdict(review) for review in visit.site.reviews.of_job(job.id)],
     }
+
+
+def _worklist(visit: Visit) -> Mapping[str, Any]:
+    limit = min(_whole(visit, "limit", None) or _LINES, MOST_LINES)
+    lines = visit.site.reviews.worklist(limit, _whole(visit, "before", None))
+    return {"jobs": [asdict(line) for line in lines], "before": lines[-1].id if len(lines) == limit else None}
+
+
+def _reviews(visit: Visit) -> Mapping[str, Any]:
+    limit = min(_whole(visit, "limit", None) or _LINES, MOST_LINES)
+    found = visit.site.reviews.list(limit, _whole(visit, "before", None))
+    counts = [{**asdict(count), "reviewed": count.reviewed} for count in visit.site.reviews.counts()]
+    return {
+        "reviews": [asdict(review) for review in found],
+        "before": found[-1].id if len(found) == limit else None,
+        "counts": counts,
+    }
+
+
+def _decide(visit: Visit) -> Mapping[str, Any]:
+    """A reader's verdict; the body is `{"verdict": "accepted" | "rejected", "reason": TEXT}`."""
+    try:
+        given = json.loads(visit.body)
+    except (ValueError, RecursionError) as error:
+        raise BadQuery("body: expected a JSON object") from error
+    if not isinstance(given, dict) or given.keys() - {"verdict", "reason"}:
+        raise BadQuery("body: expected a JSON object with verdict and reason")
+    verdict, reason = given.get("verdict"), given.get("reason")
+    if verdict not in _VERDICTS:
+        raise BadQuery(f"verdict: expected one of {', '.join(_VERDICTS)}")
+    if reason is not None and not isinstance(reason, str):
+        raise BadQuery("reason: expected a text")
+    if verdict == ReviewVerdict.REJECTED and not (reason or "").strip():
+        raise BadQuery("reason: expected one with a rejection")
+    return asdict(visit.site.reviews.decide(job_of(visit).id, ReviewVerdict(verdict), _who(visit), reason))
+
+
+def _who(visit: Visit) -> str:
+    return "unknown" if visit.person is None else f"{visit.person.account} (token)"
 
 
 def _checked_filter(visit: Visit) -> JobFilter:
@@ -99,7 +144,27 @@ def _whole(visit: Visit, name: str, default: int | None) -> int | None:
 
 
 Handler = Callable[[Visit], Mapping[str, Any]]
-_HANDLERS: Final[Mapping[str, Handler]] = {"/overview": _overview, "/jobs": _jobs, "/jobs/{job}": _job}
+_MOST_BODY_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True)
+class ApiEntry:
+    """One row of the table of the API; `role`: what the token's account needs."""
+
+    method: str
+    path: str
+    role: AccountRole
+    handler: Handler
+
+
+ENTRIES: Final = (
+    ApiEntry("GET", "/overview", AccountRole.VIEWER, _overview),
+    ApiEntry("GET", "/jobs", AccountRole.VIEWER, _jobs),
+    ApiEntry("GET", "/jobs/{job}", AccountRole.VIEWER, _job),
+    ApiEntry("POST", "/jobs/{job}/review", AccountRole.OPERATOR, _decide),
+    ApiEntry("GET", "/worklist", AccountRole.VIEWER, _worklist),
+    ApiEntry("GET", "/reviews", AccountRole.VIEWER, _reviews),
+)
 
 
 def api_routes(site: Site) -> list[Route]:
@@ -108,40 +173,58 @@ def api_routes(site: Site) -> list[Route]:
     async def document(_request: Request) -> Response:
         return JSONResponse(openapi_document())
 
-    found = [Route(PREFIX + path, _endpoint(site, handler), methods=["GET"]) for path, handler in _HANDLERS.items()]
+    found = [Route(PREFIX + entry.path, _endpoint(site, entry), methods=[entry.method]) for entry in ENTRIES]
     return [*found, Route(f"{PREFIX}/openapi.json", document, methods=["GET"])]
 
 
-def _endpoint(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(site: Site, entry: ApiEntry) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        return await run_in_threadpool(_answer, site, handler, request)
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MOST_BODY_BYTES:
+                return _problem(413, f"expected a body of at most {_MOST_BODY_BYTES} bytes")
+        return await run_in_threadpool(_answer, site, entry, request, bytes(body))
 
     return endpoint
 
 
-def _answer(site: Site, handler: Handler, request: Request) -> Response:
+def _answer(site: Site, entry: ApiEntry, request: Request, body: bytes) -> Response:
     try:
         person = _holder(site, request.headers.get("authorization", ""))
-        if person is None:
-            return _problem(401, "expected Authorization: Bearer TOKEN, see `wmh-node accounts token`")
-        visit = Visit(
-            site=site,
-            path=request.url.path,
-            person=person,
-            path_values={name: str(value) for name, value in request.path_params.items()},
-            query=dict(request.query_params),
-        )
-        return JSONResponse(_plain(handler(visit)))
-    except BadQuery as error:
-        return _problem(400, str(error))
-    except UnknownRow as error:
-        return _problem(404, str(error))
     except DatabaseUnavailable:
-        return _problem(503, "the database does not answer just now")
+        return _problem(503, _AWAY)
+    if person is None:
+        return _problem(401, "expected Authorization: Bearer TOKEN, see `wmh-node accounts token`")
+    if not person.role.may(entry.role):
+        return _problem(403, f"expected the token of an account of role {entry.role}, got a {person.role}'s")
+    visit = Visit(
+        site=site,
+        path=request.url.path,
+        person=person,
+        path_values={name: str(value) for name, value in request.path_params.items()},
+        query=dict(request.query_params),
+        body=body,
+    )
+    try:
+        return JSONResponse(_plain(entry.handler(visit)))
     except Exception as error:
-        # Without the traceback's values, which may be a patient's.
-        log.error("an API request failed", path=request.url.path, error=describe_error(error))  # noqa: TRY400
-        return _problem(500, "this request failed; the reason is in the node's log")
+        return _failure(visit, error)
+
+
+# Status by error; the words are the error's own.
+_STATUSES: Final[Mapping[type[Exception], int]] = {BadQuery: 400, UnknownRow: 404, IllegalTransition: 409}
+_AWAY: Final = "the database does not answer just now"
+
+
+def _failure(visit: Visit, error: Exception) -> Response:
+    if isinstance(error, DatabaseUnavailable):
+        return _problem(503, _AWAY)
+    if (status := _STATUSES.get(type(error))) is not None:
+        return _problem(status, str(error))
+    # Without the traceback's values, which may be a patient's.
+    log.error("an API request failed", path=visit.path, error=describe_error(error))
+    return _problem(500, "this request failed; the reason is in the node's log")
 
 
 def _holder(site: Site, header: str) -> WebSession | None:
@@ -170,6 +253,8 @@ _TIME: Final = {"type": "string", "format": "date-time"}
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer"}
 _STATE: Final = {"type": "string", "enum": [str(state) for state in JobState]}
+_REVIEW_STATE: Final = {"type": "string", "enum": [str(state) for state in ReviewState]}
+_VERDICT: Final = {"type": "string", "enum": [str(verdict) for verdict in ReviewVerdict]}
 
 
 def _or_null(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,14 +272,32 @@ def _list(of: Any) -> dict[str, Any]:
 _LINE_SCHEMA: Final = _object(
     id=_NUMBER, state=_STATE, code=_or_null(_TEXT), reason=_or_null(_TEXT), series_instance_uid=_TEXT,
     instance_count=_NUMBER, created_at=_TIME, updated_at=_TIME, ended_at=_or_null(_TIME), scanner=_or_null(_TEXT),
-    measurements=_or_null({"type": "object"}),
+    measurements=_or_null({"type": "object"}), review=_or_null(_REVIEW_STATE),
 )  # fmt: skip
+_REVIEW_SCHEMA: Final = _object(
+    id=_NUMBER, job_id=_NUMBER, at=_TIME, who=_TEXT, verdict=_VERDICT, reason=_or_null(_TEXT),
+    sop_instance_uid=_or_null(_TEXT), sha256=_or_null(_TEXT), feedback_id=_or_null(_NUMBER), model=_or_null(_TEXT),
+    model_digest=_or_null(_TEXT), scanner=_or_null(_TEXT),
+)  # fmt: skip
+_COUNT_SCHEMA: Final = _object(
+    model=_TEXT, scanner=_TEXT, reviewed=_NUMBER, accepted=_NUMBER, rejected=_NUMBER, corrected=_NUMBER
+)
+_DECISION_SCHEMA: Final = {
+    "type": "object",
+    "required": ["verdict"],
+    "additionalProperties": False,
+    "properties": {
+        "verdict": {"type": "string", "enum": list(_VERDICTS)},
+        "reason": {**_or_null(_TEXT), "description": "needed with rejected"},
+    },
+}
 _JOB_SCHEMA: Final = _object(
     id=_NUMBER, state=_STATE, series_instance_uid=_TEXT, study_instance_uid=_or_null(_TEXT), instance_count=_NUMBER,
     attempts=_NUMBER, max_attempts=_NUMBER, created_at=_TIME, ended_at=_or_null(_TIME), code=_or_null(_TEXT),
     reason=_or_null(_TEXT), scanner=_or_null(_TEXT), standing=_list(_TEXT), measurements=_or_null({"type": "object"}),
     events=_list(_object(at=_TIME, what=_TEXT, detail=_TEXT)),
-    deliveries=_list(_object(destination=_TEXT, state=_TEXT, attempts=_NUMBER)),
+    deliveries=_list(_object(destination=_TEXT, state=_TEXT, attempts=_NUMBER)), review=_or_null(_REVIEW_STATE),
+    reviews=_list(_REVIEW_SCHEMA),
 )  # fmt: skip
 _OVERVIEW_SCHEMA: Final = _object(
     at=_TIME, jobs={"type": "object", "additionalProperties": _NUMBER},
@@ -219,6 +322,9 @@ def openapi_document() -> dict[str, Any]:
         _parameter("limit", "query", _POSITIVE, f"jobs at most, {_LINES} by default, never more than {MOST_LINES}"),
     ]
     page = _object(jobs=_list(_LINE_SCHEMA), before=_or_null(_NUMBER))
+    reviews = _object(reviews=_list(_REVIEW_SCHEMA), before=_or_null(_NUMBER), counts=_list(_COUNT_SCHEMA))
+    paging = job_query[-2:]
+    of_job = {**_parameter("job", "path", _POSITIVE, "number of the job"), "required": True}
     return {
         "openapi": "3.1.0",
         "info": {"title": "wmh-node", "version": SOFTWARE_VERSION, "description": "Research use only."},
@@ -231,11 +337,35 @@ def openapi_document() -> dict[str, Any]:
             "/jobs/{job}": {
                 "get": _operation(
                     "job", "One job with its timeline and deliveries.", _JOB_SCHEMA,
-                    [{**_parameter("job", "path", _POSITIVE, "number of the job"), "required": True}], missing=True,
+                    [of_job], missing=True,
+                )
+            },
+            "/jobs/{job}/review": {"post": _decision(of_job)},
+            "/worklist": {
+                "get": _operation("worklist", "Results that wait for a review, newest first.", page, paging, bad=True)
+            },
+            "/reviews": {
+                "get": _operation(
+                    "reviews", "What readers said, newest first, and counts by model and scanner.", reviews, paging,
+                    bad=True,
                 )
             },
         },
     }  # fmt: skip
+
+
+def _decision(of_job: Mapping[str, Any]) -> dict[str, Any]:
+    """A reader's verdict; needs the token of an operator."""
+    words = "Accept or reject the result of a job; a later verdict replaces an earlier one."
+    found = _operation("review", words, _REVIEW_SCHEMA, [of_job], bad=True, missing=True)
+    problem = {"content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}}
+    found["responses"] |= {
+        "403": {"description": "the token's account has a lower role than operator", **problem},
+        "409": {"description": "the job has no result that can be reviewed", **problem},
+        "413": {"description": "the body is too large", **problem},
+    }
+    found["requestBody"] = {"required": True, "content": {"application/json": {"schema": _DECISION_SCHEMA}}}
+    return found
 
 
 def _parameter(name: str, where: str, schema: Any, words: str) -> dict[str, Any]:

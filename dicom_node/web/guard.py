@@ -13,12 +13,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -29,13 +31,15 @@ from dicom_node.node.logs import describe_error
 from dicom_node.web.answers import refusal
 from dicom_node.web.people.secrets import digest_of, form_token, same
 from dicom_node.web.site import Site
-from dicom_node.web.visit import Visit
+from dicom_node.web.visit import Upload, Visit
 
 log = get_logger()
 
 IDLE_SECONDS: Final = 30 * 60.0
 LONGEST_SECONDS: Final = 10 * 3600.0
 MOST_BODY_BYTES: Final = 64 * 1024
+# A label map of a 3D FLAIR with 200 slices of 512 x 512 has 52 million voxels; a BINARY one an eighth of that.
+MOST_UPLOAD_BYTES: Final = 64 * 1024 * 1024
 _THEMES: Final = frozenset({"light", "dark"})
 
 HEADERS: Final[Mapping[str, str]] = {
@@ -58,6 +62,10 @@ class BodyTooLarge(Exception):
     """More came than a form of ours can hold."""
 
 
+class BadForm(Exception):
+    """What came is not multipart/form-data as a browser sends it."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One row of the table of pages.
@@ -67,12 +75,14 @@ class Entry:
         path: with the parts that vary in braces.
         role: what the person needs; None: no login.
         handler: runs in a thread.
+        takes_file: the form is multipart/form-data and may bring a file (RFC 7578).
     """
 
     method: str
     path: str
     role: AccountRole | None
     handler: Handler
+    takes_file: bool = False
 
 
 def cookie_name(site: Site) -> str:
@@ -88,6 +98,8 @@ def guarded(site: Site, entry: Entry) -> Callable[[Request], Awaitable[Response]
             return await _answer(site, entry, request)
         except BodyTooLarge:
             return refusal(Visit(site, request.url.path), 413, "The form is larger than any of this page.")
+        except BadForm:
+            return refusal(Visit(site, request.url.path), 400, "Expected the form of this page, got something else.")
         except ClientDisconnect:
             return Response(status_code=400)
         except DatabaseUnavailable as error:  # when the session was looked up
@@ -100,7 +112,6 @@ async def _answer(site: Site, entry: Entry, request: Request) -> Response:
     secret = request.cookies.get(cookie_name(site))
     person = await run_in_threadpool(_person, site, secret)
     theme = request.cookies.get("theme", "auto")
-    form = await _form(request) if entry.method == "POST" else {}
     visit = Visit(
         site=site,
         path=request.url.path,
@@ -108,13 +119,21 @@ async def _answer(site: Site, entry: Entry, request: Request) -> Response:
         form_token=form_token(secret) if person is not None and secret else "",
         path_values={name: str(value) for name, value in request.path_params.items()},
         query=dict(request.query_params),
-        form=form,
         secret=secret if person is not None else None,
         theme=theme if theme in _THEMES else "auto",
     )
     if (no := _refused(entry, visit, request)) is not None:
         return no
-    return await run_in_threadpool(_handled, entry.handler, visit)
+    if entry.method != "POST":
+        return await run_in_threadpool(_handled, entry.handler, visit)
+    async with AsyncExitStack() as files:
+        form, uploads = await _upload(request, files) if entry.takes_file else (await _form(request), {})
+        visit = replace(visit, form=form, uploads=uploads)
+        if entry.role is not None and not same(visit.form_token, visit.form.get("token", "")):
+            return refusal(
+                visit, 403, "This form is from an earlier session. Go back, load the page again, and try again."
+            )
+        return await run_in_threadpool(_handled, entry.handler, visit)
 
 
 def _person(site: Site, secret: str | None) -> WebSession | None:
@@ -122,6 +141,7 @@ def _person(site: Site, secret: str | None) -> WebSession | None:
 
 
 def _refused(entry: Entry, visit: Visit, request: Request) -> Response | None:
+    """What can be said before the body is read."""
     is_form = entry.method == "POST"
     if is_form and request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return refusal(visit, 403, "This form came from another site. Open the page itself, and try again.")
@@ -131,8 +151,6 @@ def _refused(entry: Entry, visit: Visit, request: Request) -> Response | None:
         return _log_in_first(request)
     if not visit.person.role.may(entry.role):
         return refusal(visit, 403, f"This needs an account of role {entry.role}; yours is a {visit.person.role}.")
-    if is_form and not same(visit.form_token, visit.form.get("token", "")):
-        return refusal(visit, 403, "This form is from an earlier session. Go back, load the page again, and try again.")
     return None
 
 
@@ -177,6 +195,32 @@ async def _form(request: Request) -> dict[str, str]:
         return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100))
     except ValueError as error:  # more fields than any form of ours has
         raise BodyTooLarge from error
+
+
+async def _upload(request: Request, files: AsyncExitStack) -> tuple[dict[str, str], dict[str, Upload]]:
+    """Fields and files of a form. Large files lie in the folder of temporary files until the request has ended."""
+    parser = MultiPartParser(request.headers, _counted(request), max_files=1, max_fields=10, max_part_size=16 * 1024)
+    try:
+        found = await parser.parse()
+    except (MultiPartException, KeyError, UnicodeDecodeError) as error:
+        raise BadForm from error
+    files.push_async_callback(found.close)
+    form, uploads = {}, {}
+    for name, value in found.multi_items():
+        if isinstance(value, str):
+            form[name] = value
+        elif value.size:  # a field without a file is sent as an empty one
+            uploads[name] = Upload(value.file, value.size)
+    return form, uploads
+
+
+async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MOST_UPLOAD_BYTES:
+            raise BodyTooLarge
+        yield chunk
 
 
 class Headers:

@@ -16,10 +16,14 @@ from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.models import ModelTable
+from db.retention import RetentionTable
+from db.reviews import ReviewTable
+from db.withdrawals import WithdrawalTable
 from dicom_node.node.settings import Settings
 from dicom_node.web.looks import Looks
 from dicom_node.web.people.first_link import FirstLink
 from dicom_node.web.pictures.slices import SliceRoom
+from dicom_node.web.uploads import UploadDesk
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -88,6 +92,26 @@ class Site:
     def feedback(self) -> FeedbackTable:
         """Corrections."""
         return FeedbackTable(self.database)
+
+    @cached_property
+    def reviews(self) -> ReviewTable:
+        """What readers say of results."""
+        return ReviewTable(self.database)
+
+    @cached_property
+    def uploads(self) -> UploadDesk:
+        """Corrections that readers upload."""
+        return UploadDesk(self.settings, self.inbox)
+
+    @cached_property
+    def withdrawals(self) -> WithdrawalTable:
+        """Results that are taken back."""
+        return WithdrawalTable(self.database)
+
+    @cached_property
+    def retention(self) -> RetentionTable:
+        """Studies that are held."""
+        return RetentionTable(self.database)
 
     @cached_property
     def slices(self) -> SliceRoom:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import BinaryIO
 
 from db.records import AccountRole, WebSession
 from dicom_node.web.site import Site
@@ -15,10 +15,11 @@ class Upload:
     """A file that a form brought.
 
     Attributes:
-        path: where it lies until the request has ended.
+        file: open until the request has ended.
+        size: bytes.
     """
 
-    path: Path
+    file: BinaryIO
     size: int
 
 
@@ -35,6 +36,7 @@ class Visit:
         secret: of the session; None without.
         theme: "auto", "light" or "dark".
         uploads: files of the form, by field.
+        body: of a request to the API.
     """
 
     site: Site
@@ -47,6 +49,7 @@ class Visit:
     secret: str | None = None
     theme: str = "auto"
     uploads: Mapping[str, Upload] = field(default_factory=dict)
+    body: bytes = b""
 
     @property
     def who(self) -> str:

@@ -23,6 +23,7 @@ from db.inbox import OPEN_SERIES
 from db.jobs import RESENT, SENT_AGAIN, list_query
 from db.proofs import unproven_query
 from db.records import JobState
+from db.reviews import worklist_query
 from db.scans import earlier_query
 
 ROWS = 20_000
@@ -42,6 +43,7 @@ QUERIES: dict[str, tuple[Callable[[], Any], dict[str, Any], str]] = {
     "rejected and failed": (lambda: list_query([JobState.REJECTED, JobState.FAILED], 50), {}, "ix_jobs_not_done"),
     "earlier scans": (lambda: earlier_query(scan_after(10)), {}, "ix_scans_patient"),
     "feedback that is due": (lambda: due_query(NOW, 1), {}, "ix_feedback_waiting"),
+    "results to review": (lambda: worklist_query(50, None), {}, "ix_jobs_review"),
     "analysed series of a study": (lambda: analysed_query("1.9.10"), {}, "ix_jobs_study"),
     "first job of a study": (lambda: first_job_query("1.9.10"), {}, "ix_jobs_study"),
 }

@@ -52,9 +52,9 @@ from dicom_node.node.destinations import Destination
 from dicom_node.node.files import write_whole
 from dicom_node.node.outbox import Outbox
 from dicom_node.results.result_set import write_result_set
+from dicom_node.results.withdrawing import withdraw_results
 from dicom_node.series.complete.completer import Completer
 from dicom_node.series.complete.evidence import Patience
-from dicom_node.serve.withdrawing import withdraw_results
 
 DESTINATIONS: Final = ("pacs", "archive")
 _LEASE_SECONDS: Final = 0.01  # the next process takes over at once

@@ -13,11 +13,14 @@ from db.browse import course_of, scanner_of
 from db.errors import UnknownRow
 from db.records import Job, JobState
 from db.transitions import TRANSITIONS, JobAction
+from db.withdrawals import RESULT_STATES
+from dicom_node.node.errors import ResultError
 from dicom_node.node.job_words import job_standing, withdrawal_line
 from dicom_node.node.outbox import Outbox
 from dicom_node.results.pages.refusal_words import advice_for
+from dicom_node.results.withdrawing import withdraw_results
 from dicom_node.series.read.instances import analysed_instances
-from dicom_node.web.answers import page, plain_mapping, to
+from dicom_node.web.answers import page, plain_mapping, refusal, to
 from dicom_node.web.pictures.charts import course_chart
 from dicom_node.web.visit import Visit
 
@@ -39,7 +42,7 @@ def retry(visit: Visit) -> Response:
 
 def cancel(visit: Visit) -> Response:
     """`POST /jobs/{job}/cancel`, with a reason."""
-    why = visit.form.get("reason", "").strip()[:_MOST_REASON]
+    why = _reason(visit)
     job = visit.site.jobs.cancel(job_of(visit).id, by=f"{visit.who}: {why}" if why else visit.who)
     return to(f"/jobs/{job.id}")
 
@@ -48,6 +51,47 @@ def acknowledge(visit: Visit) -> Response:
     """`POST /jobs/{job}/acknowledge`: somebody has seen that it failed."""
     visit.site.jobs.acknowledge(job_of(visit).id, by=visit.who)
     return to("/")
+
+
+def withdraw(visit: Visit) -> Response:
+    """`POST /jobs/{job}/withdraw`, with a reason: as `wmh-node results withdraw`."""
+    job, why, site = job_of(visit), _reason(visit), visit.site
+    if not why:
+        return refusal(visit, 422, "Nothing was withdrawn: expected a reason, got none.")
+    is_unsafe = visit.form.get("patient_safety") == "1"
+    try:
+        withdraw_results(
+            site.withdrawals, site.settings.storage.absolute(), job.id, visit.who, why, site.database.clock(),
+            patient_safety=is_unsafe,
+        )  # fmt: skip
+    except ResultError as error:
+        return refusal(visit, 409, f"Nothing was withdrawn: {error}.")
+    return to(f"/jobs/{job.id}")
+
+
+def hold(visit: Visit) -> Response:
+    """`POST /jobs/{job}/hold`, with a reason: no file of the study is removed, as by `wmh-node hold`."""
+    study, why = _study(job_of(visit)), _reason(visit)
+    if not why:
+        return refusal(visit, 422, "Nothing was held: expected a reason, got none.")
+    visit.site.retention.hold(study, visit.who, why)
+    return to(f"/jobs/{visit.number('job')}")
+
+
+def release(visit: Visit) -> Response:
+    """`POST /jobs/{job}/release`: the retention rules apply to the study again."""
+    visit.site.retention.release(_study(job_of(visit)), visit.who)
+    return to(f"/jobs/{visit.number('job')}")
+
+
+def _study(job: Job) -> str:
+    if job.study_instance_uid is None:
+        raise UnknownRow(f"the study of job {job.id} is unknown")
+    return job.study_instance_uid
+
+
+def _reason(visit: Visit) -> str:
+    return visit.form.get("reason", "").strip()[:_MOST_REASON]
 
 
 def show_patient(visit: Visit) -> Response:
@@ -84,6 +128,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
     folder = Outbox(site.settings.storage.absolute() / "outbox").of_job(job.id)
     objects = [] if folder is None else sorted(file for file in folder.iterdir() if file.suffix == ".dcm")
     measured = plain_mapping(job.measurements)
+    has_result = job.measurements is not None and job.state in RESULT_STATES
     return page(
         visit,
         "job.html",
@@ -103,6 +148,10 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         course=course_chart(course, job.id) if len(course) > 1 else None,
         course_points=course,
         feedback=site.feedback.of_series(job.series_instance_uid),
+        reviews=site.reviews.of_job(job.id),
+        may_review=has_result and job.withdrawn_at is None,
+        may_withdraw=has_result and job.withdrawn_at is None,
+        hold=next((hold for hold in site.retention.holds() if hold.study_instance_uid == job.study_instance_uid), None),
         patient=patient,
         may_retry=visit.site.jobs.of_series(job.series_instance_uid)[-1].id == job.id
         and job.state in _from(JobAction.RETRY),

@@ -1,4 +1,4 @@
-"""Results that recommend a review, newest first, and what readers sent back."""
+"""Review: results that recommend it, what readers say of them, and the corrections that they send."""
 
 from __future__ import annotations
 
@@ -6,22 +6,64 @@ from typing import Final
 
 from starlette.responses import Response
 
-from db.browse import JobFilter, list_jobs
-from db.records import JobState
-from dicom_node.web.answers import page
+from db.records import Job, ReviewVerdict
+from dicom_node.node.errors import NotAnalysable, ReceivingError
+from dicom_node.web.answers import page, refusal, to
+from dicom_node.web.pages.job import job_of
 from dicom_node.web.visit import Visit
 
-_LOOKED_AT: Final = 500
+_LINES: Final = 50
+_MOST_COUNTED: Final = 1000
 
 
 def show(visit: Visit) -> Response:
-    """`GET /review`."""
-    found = list_jobs(visit.site.database, JobFilter(state=JobState.DONE), _LOOKED_AT).lines
-    wanted = [line for line in found if line.measurements and line.measurements.get("review_recommended")]
+    """`GET /review?before=`: what waits, newest first; what was decided of late, and counts."""
+    reviews = visit.site.reviews
+    lines = reviews.worklist(_LINES, visit.number("before"))
     return page(
         visit,
         "review.html",
-        lines=wanted,
-        looked_at=len(found),
-        feedback=visit.site.feedback.list(everything=True, limit=50),
+        lines=lines,
+        older=lines[-1].id if len(lines) == _LINES else None,
+        open_count=reviews.count_open(_MOST_COUNTED),
+        most_counted=_MOST_COUNTED,
+        decided=reviews.list(20),
+        counts=reviews.counts(),
+        feedback=visit.site.feedback.list(everything=True, limit=20),
     )
+
+
+def accept(visit: Visit) -> Response:
+    """`POST /jobs/{job}/accept`: the result is right as it is."""
+    job = job_of(visit)
+    visit.site.reviews.decide(job.id, ReviewVerdict.ACCEPTED, visit.who, visit.form.get("reason", ""))
+    return _onwards(visit, job)
+
+
+def reject(visit: Visit) -> Response:
+    """`POST /jobs/{job}/reject`, with a reason: the result is wrong."""
+    job, reason = job_of(visit), visit.form.get("reason", "").strip()
+    if not reason:
+        return refusal(visit, 422, "Nothing was changed: expected a reason for the rejection, got none.")
+    visit.site.reviews.decide(job.id, ReviewVerdict.REJECTED, visit.who, reason)
+    return _onwards(visit, job)
+
+
+def correct(visit: Visit) -> Response:
+    """`POST /jobs/{job}/correct`: a corrected segmentation as a file; it is matched as one that was sent."""
+    job, upload = job_of(visit), visit.uploads.get("file")
+    visit.site.reviews.require_reviewable(job.id)
+    if upload is None:
+        return refusal(visit, 422, "Nothing was stored: expected a file with a DICOM segmentation, got none.")
+    try:
+        sop_instance_uid, sha256 = visit.site.uploads.store(upload.file, upload.size)
+    except (NotAnalysable, ReceivingError) as error:
+        words = error.reason if isinstance(error, NotAnalysable) else str(error)
+        return refusal(visit, 422, f"Nothing was stored: {words}")
+    visit.site.reviews.note_upload(job.id, visit.who, sop_instance_uid, sha256)
+    return to(f"/jobs/{job.id}")
+
+
+def _onwards(visit: Visit, job: Job) -> Response:
+    """Back to where the button was: the worklist, or the job."""
+    return to("/review" if visit.form.get("from") == "review" else f"/jobs/{job.id}")

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from db.errors import UnknownRow
 from dicom_node.node.errors import WmhNodeError
-from dicom_node.web.answers import page, refusal
+from dicom_node.web.answers import page, plain_mapping, refusal
 from dicom_node.web.pages.job import job_of
 from dicom_node.web.pictures.slices import page_png as drawn_page
 from dicom_node.web.visit import Visit
@@ -27,7 +27,15 @@ def show(visit: Visit) -> Response:
     at = found.fullest if asked is None else min(max(asked - 1, 0), len(found.plain) - 1)
     visit.site.looks.note(visit.who, job)
     return page(
-        visit, "slices.html", job=job, at=at, count=len(found.plain), found=found, mask=visit.query.get("mask") != "0"
+        visit,
+        "slices.html",
+        job=job,
+        at=at,
+        count=len(found.plain),
+        found=found,
+        mask=visit.query.get("mask") != "0",
+        may_review=job.measurements is not None and job.withdrawn_at is None,
+        reasons=plain_mapping(job.measurements).get("reasons") or [],
     )
 
 

@@ -22,6 +22,7 @@ from dicom_node.web.visit import Visit
 _MOST_SHOWN: Final = 12
 _LOOKED_AT: Final = 500
 _MOST_COUNTED: Final = 20_000
+_MOST_TO_REVIEW: Final = 1000
 _OLD_DELIVERY: Final = timedelta(hours=1)
 # Over a weekend nothing may come; two working days without an image are worth a look.
 _NOTHING_CAME: Final = timedelta(days=2)
@@ -63,6 +64,7 @@ def show(visit: Visit) -> Response:
         troubles=troubles,
         figures=figures,
         chart=hours_chart(day.by_hour),
+        to_review=site.reviews.count_open(_MOST_TO_REVIEW),
         last_image=since(found.last_received_at, now),
         last_result=since(found.last_result_at, now),
         most=max((count for _, count in figures.by_scanner), default=1),

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from support.feedback import AnalysedNode
 
+from db.records import ReviewVerdict
+from db.reviews import ReviewTable
 from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.feedback.export import Exported, Exporter
 from dicom_node.node.errors import ConfigurationError
@@ -130,6 +132,31 @@ def test_a_damaged_file(node: AnalysedNode, export, tmp_path: Path) -> None:
     one = node.corrected(node.edited(node.corrected_mask()))
     (node.storage / one.path).write_bytes(b"rotten")
     done = export(tmp_path / "cases")
-    assert (done.written, [number for number, _ in done.failed]) == ((), [one.id])
+    assert (done.written, [words for words, _ in done.failed]) == ((), [f"feedback {one.id}"])
     assert "send the object again" in done.failed[0][1]
     assert list((tmp_path / "cases").iterdir()) == []
+
+
+def test_results_that_readers_accepted(node: AnalysedNode, series_reader: ReceivedSeriesReader, tmp_path: Path) -> None:
+    """With reviews, a result that a reader took as it is becomes a case; a correction of the series wins over it."""
+    reviews = ReviewTable(node.database)
+    out = tmp_path / "cases"
+
+    def run() -> Exported:
+        exporter = Exporter(
+            node.feedback, node.inbox, node.jobs, node.storage, open_hasher(node.storage), series_reader
+        )
+        return exporter.export(out, reviews=reviews)
+
+    assert run() == Exported((), (), ())
+    review = reviews.decide(1, ReviewVerdict.ACCEPTED, "alice")
+    assert run() == Exported(("case-00001",), (), ())
+    (case,) = load_cases(out)
+    np.testing.assert_array_equal(case.wmh, node.segmentation.mask)
+    assert json.loads((out / "case-00001" / "feedback.json").read_text())["review"] == review.id
+    assert run() == Exported((), ("case-00001",), ())
+    mask = node.corrected_mask()
+    node.corrected(node.by_tool({"WMH": mask}))
+    assert run() == Exported(("case-00001",), (), ())
+    (case,) = load_cases(out)
+    np.testing.assert_array_equal(case.wmh, mask)

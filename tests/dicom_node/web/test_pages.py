@@ -131,6 +131,30 @@ def test_actions_go_by_the_transitions(node: PageNode, browser: Browse) -> None:
     assert "operator (page)" in entry.who
 
 
+def test_results_are_withdrawn_and_studies_held(node: PageNode, browser: Browse) -> None:
+    """Withdrawing and holding need a reason and do what the commands do: a note goes out, the study is kept."""
+    operator, job = browser("operator"), node.jobs["early"]
+    page = f"/jobs/{job}"
+    for action in ("withdraw", "hold"):
+        operator.post(f"{page}/{action}", status=422, reason=" ")
+    operator.post(f"{page}/hold", reason="a study <b>")
+    assert "held by operator (page)" in operator.get(page)
+    assert "a study &lt;b&gt;" in operator.get(page)
+    (held,) = node.site.retention.holds()
+    assert held.study_instance_uid == node.setting.jobs.get(job).study_instance_uid
+    operator.post(f"{page}/release")
+    operator.post(f"{page}/release", status=404)
+    assert node.site.retention.holds() == []
+    operator.post(f"{page}/withdraw", reason="wrong patient <b>", patient_safety="1")
+    assert node.setting.jobs.get(job).withdrawn_reason == "wrong patient <b>"
+    text = operator.get(page)
+    assert "wrong patient &lt;b&gt;" in text
+    assert f"{page}/withdraw" not in text
+    operator.post(f"/jobs/{node.jobs['rejected']}/withdraw", status=409, reason="x")
+    actions = [(entry.action, entry.who) for entry in audit_entries(node.setting.database)[:3]]
+    assert actions == [(action, "operator (page)") for action in ("withdraw results", "release", "hold")]
+
+
 def test_settings_and_destinations(node: PageNode, browser: Browse) -> None:
     """Settings show names, values and sources; a destination answers a test; nothing to roll back changes nothing."""
     admin = browser("admin")
