@@ -31,15 +31,15 @@ b: the labelled scans at hand hold up to 56 mL, and up to 3 % of the brain.
 c: of the labelled scans' WMH less than 1 % lies outside the brain mask and 2 % at most within 5 mm of its edge.
 d: Kim, Ryu et al., AJNR 2024;45:1885; the limit is the model's own.
 e: such an interval says nothing about the volume.
-f: 1 of 19 real scans without a mass has 9 mm or more, most under 8; a glioma has 14.6 mm, as do most large infarcts.
+f: 2 of 20 real scans without a mass have 9 mm or more, most under 8; a glioma has 14.6 mm, as do most large infarcts.
 g: vascular WMH is bilateral and mostly symmetric (Wardlaw et al., Lancet Neurol 2013;12:822).
 h: 5th percentile, interquartile range and 99th percentile of the brain over its median, above the limits that the
    bundle states of its training images (`intensities` of the manifest); where it states none, above 0.75, 0.5 and 2.5,
    and the reason says so: 0.2 to 0.6, 0.2 to 0.3 and 1.4 to 1.8 on real FLAIR of five scanners.
+i: by the preprocessing's own flag `extreme_pixels`, where it divides each slice by its maximum.
 j: bright as in f, 1.5 cm2 in a slice, 8 mm of it at the surface, 0.3 of the median brain brighter than the other side:
    a cortical infarct is a wedge with its base at the surface, WMH spares the cortex; none of 20 real scans has one.
-k: 16 real scans with a skull have up to 24 mm; needs an anatomy network.
-i: by the preprocessing's own flag `extreme_pixels`, where it divides each slice by its maximum.
+k: 17 real scans with a skull have up to 24 mm; needs an anatomy network.
 
 Measured by `make plausibility`, catch and false-alarm rates of each rule: docs/researcher/plausibility.md.
 """
