@@ -68,6 +68,7 @@ bench: install peers $(QUEUE_PEERS)/.installed  ## benchmarks beside the peers, 
 	$(BIN)/python tests/benchmarks/sending.py --json | tee $(BENCH)/sending.json
 	$(BIN)/python tests/benchmarks/claim.py --peers $(QUEUE_PEERS)/bin/python --json | tee $(BENCH)/claim.json
 	$(BIN)/python tests/benchmarks/history.py --json | tee $(BENCH)/history.json
+	$(BIN)/python tests/benchmarks/waiting.py --json | tee $(BENCH)/waiting.json
 	$(BIN)/python tests/benchmarks/inference.py --json | tee $(BENCH)/inference.json
 
 image:  ## build the image wmh-node with buildah; BASE=<image>, TARGET=worker-gpu, TAG=<name>

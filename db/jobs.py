@@ -214,14 +214,15 @@ class JobTable:
         """
         require_json(f"the measurements of job {job_id}", measurements)
         now = self._database.clock()
+        wakes = Wake.DELIVERIES if new_deliveries else None
         if not self._database.is_sqlite:
             model = _model_in(measurements)
             detail = _results_written([] if model is None else [f"by model {model}"], measurements, new_deliveries)
-            with self._database.single(Wake.DELIVERIES) as connection:
+            with self._database.single(wakes) as connection:
                 first = deliver_first(connection, job_id, owner, measurements, new_deliveries, report, detail, now)
             if first is not None:
                 return first
-        with self._database.write(Wake.DELIVERIES) as connection:
+        with self._database.write(wakes) as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, new_deliveries, now) if new_deliveries else []
             unproven = select(func.count()).where(results_of(job_id), IS_OPEN)  # from before the results were lost
@@ -323,7 +324,7 @@ class JobTable:
             LeaseLost: the job is not the owner's any more; nothing was written.
         """
         now = self._database.clock()
-        with self._database.write(Wake.DELIVERIES) as connection:
+        with self._database.write(Wake.DELIVERIES if answers else None) as connection:
             job = _owned(connection, job_id, owner)
             due = _make_due(connection, job_id, answers, now)
             remarks = (

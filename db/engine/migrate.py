@@ -6,10 +6,8 @@ the other. `db.engine.new_migration` writes a migration.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import URL
 
@@ -18,6 +16,9 @@ from db.engine.schema_version import MIGRATIONS, SchemaStatus, schema_status
 from db.engine.translation import translated
 from db.engine.url import parse_url, shown
 from db.errors import SchemaOutOfDate
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # Any number that nothing else on the server uses: it names our lock (PostgreSQL 13.3.5, advisory locks).
 _UPGRADE_LOCK: Final = 0x776D682D6E6F6465
@@ -45,6 +46,8 @@ def upgrade(url: str) -> SchemaStatus:
             if not status.is_known:
                 raise SchemaOutOfDate(f"{shown(parsed)}: {status}; {status.remedy}")
             if not status.is_current:
+                from alembic import command  # only here: each role's start would wait for it
+
                 command.upgrade(config_for(connection), "head")
                 _require_foreign_keys(connection, parsed)
             return schema_status(connection)
@@ -67,6 +70,8 @@ def _require_foreign_keys(connection: Connection, url: URL) -> None:
 
 def config_for(connection: Connection | None = None) -> Config:
     """Alembic's settings, for a connection with a transaction; there is no alembic.ini."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

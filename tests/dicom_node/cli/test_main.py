@@ -105,7 +105,7 @@ def test_light_roles_load_nothing_heavy(role: str) -> None:
         "import sys\n"
         f"from dicom_node.cli.main import build_app\nbuild_app({role!r})\n"
         "import dicom_node.receive.run, dicom_node.serve.deliver_role, dicom_node.serve.supervisor\n"
-        "heavy = {'tensorflow', 'keras', 'openvino', 'highdicom', 'scipy', 'cv2'} & set(sys.modules)\n"
+        "heavy = {'tensorflow', 'keras', 'openvino', 'highdicom', 'scipy', 'cv2', 'alembic'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
