@@ -15,7 +15,7 @@ from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
-from training.data.cases import LabelledCase
+from training.data.cases import CaseOnDisk
 from training.errors import BadCohort, BadEvaluation
 from training.evaluate.comparison.contender import Candidate, baseline_candidate, bundle_candidate
 from training.evaluate.comparison.document import Comparison
@@ -125,7 +125,7 @@ def _read_earlier(file: Path, out_folder: Path | None) -> Comparison:
         raise BadEvaluation(f"--earlier {file}: {error}") from error
 
 
-def _chosen(cases: tuple[LabelledCase, ...], split: str | None) -> tuple[LabelledCase, ...]:
+def _chosen(cases: tuple[CaseOnDisk, ...], split: str | None) -> tuple[CaseOnDisk, ...]:
 
     chosen = cases if split is None else tuple(case for case in cases if case.split == split)
     if not chosen:

@@ -18,7 +18,7 @@ from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import open_ensemble
-from training.data.cases import LabelledCase
+from training.data.cases import CaseOnDisk
 from training.data.recipe_settings import preset, with_settings
 from training.errors import BackendUnavailable, BadRecipe
 from training.evaluate.document import Evaluation, EvaluationSettings, TrainingSizeCurve
@@ -164,7 +164,7 @@ def _bundle(named: str | None, settings: Settings, config: Path | None) -> Model
 
 
 def _training_size(
-    cases: tuple[LabelledCase, ...], sizes: tuple[int, ...], training: _Training, progress: Any
+    cases: tuple[CaseOnDisk, ...], sizes: tuple[int, ...], training: _Training, progress: Any
 ) -> TrainingSizeCurve:
 
     try:

@@ -8,15 +8,24 @@ from typing import Any
 from dicom_node.cases.prepare import prepare_cases
 from dicom_node.cli.context import err
 from dicom_node.node.errors import ConfigurationError
-from training.data.cases import LabelledCase, load_cases
+from training.data.cases import CaseOnDisk, open_cases
 from training.data.cohort import FILE_NAME
+from training.data.facts_index import FactsIndex
 from training.data.splits import with_splits
 
 
 def read_cases(
-    data: Path, patients: Path | None, split: str | None, seed: int, cache: Path, progress: Any
-) -> tuple[LabelledCase, ...]:
-    """Read every case of a folder; those in DICOM are converted first. Warns when nothing names the patients.
+    data: Path,
+    patients: Path | None,
+    split: str | None,
+    seed: int,
+    cache: Path,
+    progress: Any,
+    facts: Path | None = None,
+) -> tuple[CaseOnDisk, ...]:
+    """Check every case of a folder, one in memory at a time; those in DICOM are converted first.
+
+    Warns when nothing names the patients.
 
     Args:
         data: one folder per case.
@@ -25,6 +34,7 @@ def read_cases(
         seed: of that draw.
         cache: for the converted cases.
         progress: called at the stages convert and cases.
+        facts: file that keeps what was found, so that a later call reads only what changed; None: none.
 
     Raises:
         ConfigurationError: no such CSV, or a cache folder with other files.
@@ -35,9 +45,8 @@ def read_cases(
         raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
     if data.is_dir():
         data = prepare_cases(data, cache, lambda done, total: progress("convert", done, total))
-    progress("cases", 0, 1)
-    cases = load_cases(data, patients)
-    progress("cases", 1, 1)
+    known = FactsIndex(facts)
+    cases = open_cases(data, patients, known, lambda done, total: progress("cases", done, total))
     if patients is None and not (data / FILE_NAME).exists():
         err.print(
             f"no {FILE_NAME} in {data.resolve().name}/: every case counts as another patient. If two cases are of "

@@ -20,10 +20,13 @@ from segmentation.preprocessing.settings import ScaleRule
 from training.bundle.about import About, BundleName, read_about
 from training.bundle.parts import read_parts
 from training.bundle.run_bundle import finish_run
-from training.data.cases import LabelledCase, load_cases
+from training.data.cases import CaseOnDisk, open_case, open_cases
+from training.data.cohort import PatientRow
+from training.data.facts_index import FactsIndex
 from training.data.presets import Recipe
 from training.data.recipe_settings import for_target, with_settings
 from training.data.recipe_settings import preset as named
+from training.data.slice_store import SliceStore
 from training.data.splits import Scheme
 from training.errors import BackendUnavailable, BadRecipe
 from training.fit.backend import choose_backend, prepare_backend
@@ -38,6 +41,8 @@ from training.synthesis.stream import as_case, has_scans, scan_files
 # Default of --members: the paper's ensemble, and its one ventricle network; by folds one network a fold.
 _TARGETS = ("wmh", "ventricles")
 _MEMBERS = 5
+# In the run's folder: what was found in each case, so that the next call reads only what changed.
+_FACTS = "case-facts.json"
 
 
 def train(
@@ -76,6 +81,10 @@ def train(
         typer.Option("--synthetic", help="Label maps to draw scans from, or a folder of drawn scans or cases."),
     ] = None,
     synthetic_count: Annotated[int, typer.Option("--synthetic-count", min=1, help="Number of scans to draw.")] = 160,
+    store: Annotated[
+        Path | None,
+        typer.Option("--store", help="Folder of preprocessed slices, shared by runs; default: RUN/slices."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same weights (CPU).")] = 2024,
     backend: Annotated[str, typer.Option("--backend", help="auto, tensorflow or jax.")] = "auto",
     threads: Annotated[int, typer.Option("--threads", min=0, help="Processor threads; 0: all.")] = 0,
@@ -142,18 +151,19 @@ def train(
             trained = None if start is None else read_start(start)
             limits = Limits(_numbers(only_members), stop_after, validation_cases)
             with stage_bars() as progress:
-                cases = read_cases(data, patients, None, seed, out_folder / "cases", progress)
+                cases = read_cases(data, patients, None, seed, out_folder / "cases", progress, out_folder / _FACTS)
                 plan_with = partial(
                     make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed, start=trained
                 )
                 # All errors are reported before scans are drawn, which takes minutes to hours.
                 others = read_parts(plan_with(drawn=()), ventricles, anatomy, baseline)
-                plan = plan_with(drawn=_drawn(synthetic or (), out_folder / "synthetic", synthetic_count, progress))
+                plan = plan_with(drawn=_drawn(synthetic or (), out_folder, synthetic_count, progress))
             _announce(plan, bool(synthetic))
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
-            with _member_bars() as report:
-                finished = carry_out(plan, folder, chosen, limits, report)
+            slices = SliceStore(store or folder.slices)
+            with stage_bars() as progress, _member_bars() as report:
+                finished = carry_out(plan, folder, chosen, limits, report, slices, partial(progress, "slices"))
             bundle = None
             if finished:
                 with stage_bars() as progress:
@@ -177,18 +187,24 @@ def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) 
     return with_settings(recipe, (*settings, *(() if epochs is None else (f"epochs={epochs}",))))
 
 
-def _drawn(folders: Sequence[Path], into: Path, count: int, progress: Any) -> tuple[LabelledCase, ...]:
+def _drawn(folders: Sequence[Path], run: Path, count: int, progress: Any) -> tuple[CaseOnDisk, ...]:
     """Scans drawn from label maps (kept in the run folder), and those that folders of cases hold already."""
-    found: list[LabelledCase] = []
+    into, known = run / "synthetic", FactsIndex(run / _FACTS)
+    found: list[CaseOnDisk] = []
     for folder in folders:
         if (folder / "heads").is_dir():
             names = set(draw_cases(folder, into, count, lambda done, total: progress("synthetic", done, total)))
-            found += (case for case in load_cases(into) if case.name in names)
+            found += (case for case in open_cases(into, None, known) if case.name in names)
         elif has_scans(folder):
-            found += (as_case(path) for path in scan_files(folder)[:count])
+            found += (_drawn_scan(path, known) for path in scan_files(folder)[:count])
+            known.save()
         else:
-            found += load_cases(folder)
+            found += open_cases(folder, None, known)
     return tuple(found)
+
+
+def _drawn_scan(path: Path, known: FactsIndex) -> CaseOnDisk:
+    return open_case(path, PatientRow(path.stem, path.stem), partial(as_case, path), known)
 
 
 def _one_of(option: str, value: str, allowed: tuple[str, ...]) -> Any:

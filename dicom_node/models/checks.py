@@ -32,7 +32,7 @@ from segmentation.runtimes.choose import RuntimeChoice
 from segmentation.segment import segment_volume
 
 if TYPE_CHECKING:
-    from training.data.cases import LabelledCase
+    from training.data.cases import Case
 
 
 LOADS: Final = "loads"
@@ -119,7 +119,7 @@ def check_model(
     candidate: ModelChoice,
     live: ModelChoice,
     runtime: RuntimeChoice,
-    cases: Sequence[LabelledCase],
+    cases: Sequence[Case],
     margin: float,
     progress: StageProgress,
     threads: int | None = None,
@@ -200,7 +200,7 @@ def _check_golden_cases(live: Ensemble, candidate: Ensemble, margin: float) -> M
 
 
 def _compare(
-    cases: Sequence[LabelledCase], live: Ensemble, candidate: Ensemble, progress: StageProgress
+    cases: Sequence[Case], live: Ensemble, candidate: Ensemble, progress: StageProgress
 ) -> tuple[ComparedCase, ...]:
     total = 2 * len(cases)
     progress("compare", 0, total)
@@ -213,17 +213,18 @@ def _compare(
     return tuple(compared)
 
 
-def _dsc(case: LabelledCase, ensemble: Ensemble) -> float:
+def _dsc(case: Case, ensemble: Ensemble) -> float:
     from training.dice import dice
     from training.errors import BadCase
 
     try:
-        return dice(segment_volume(case.volume, ensemble).mask, case.wmh)
+        loaded = case.load()
+        return dice(segment_volume(loaded.volume, ensemble).mask, loaded.wmh)
     except BadVolume as error:
         raise BadCase(f"{case.name}: {error}") from error
 
 
-def _known(cases: Sequence[LabelledCase], bundles: Mapping[str, ModelBundle]) -> str:
+def _known(cases: Sequence[Case], bundles: Mapping[str, ModelBundle]) -> str:
     """Which of the models knows the patients: its DSC on them is too good, which speaks for it without reason."""
     from training.evaluate.seen import TrainingPatients
 

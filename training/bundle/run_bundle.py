@@ -105,7 +105,7 @@ def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBun
                 patients=patients if name.lists_patients else None,
                 held_out=held_out if name.lists_patients else None,
                 images={
-                    case.volume.voxels_digest: case.patient if name.lists_patients else ""
+                    case.facts.image_digest: case.patient if name.lists_patients else ""
                     for case in plan.cases
                     if case.split in ("train", "validation")
                 },
@@ -140,7 +140,7 @@ def _calibrate(members: _Members) -> float | None:
         return None
     rim = plan.recipe.ignored_rim_mm
     pairs = (
-        (with_ignored_rims(case, rim) if rim else case, partial(members.predict, member))
+        (with_ignored_rims(case.load(), rim) if rim else case.load(), partial(members.predict, member))
         for member in range(len(members.models))
         for case in plan.cases
         if case.split in ("train", "validation") and case.patient in plan.never_seen_by(member)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
-from training.data.cases import LabelledCase, Target
+from training.data.case_facts import Target
+from training.data.cases import Case
 from training.dice import dice
 from training.errors import BadCohort
 from training.json_document import Count, Fraction, FrozenRecord, JsonDocument, NotNegative
@@ -45,7 +46,7 @@ class RunScores(JsonDocument):
 
 
 def leave_out_scores(
-    cases: Sequence[LabelledCase],
+    cases: Sequence[Case],
     held_out: Sequence[Sequence[str]],
     predict: PredictMember,
     settings: PreprocessingSettings,
@@ -67,7 +68,7 @@ def leave_out_scores(
     return tuple(_score(case, unseen_member(case, held_out), predict, settings, target) for case in cases)
 
 
-def unseen_member(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
+def unseen_member(case: Case, held_out: Sequence[Sequence[str]]) -> int:
     """The member that never saw the case's patient.
 
     Raises:
@@ -80,12 +81,13 @@ def unseen_member(case: LabelledCase, held_out: Sequence[Sequence[str]]) -> int:
 
 
 def _score(
-    case: LabelledCase, member: int, predict: PredictMember, settings: PreprocessingSettings, target: Target
+    case: Case, member: int, predict: PredictMember, settings: PreprocessingSettings, target: Target
 ) -> MemberScore:
-    truth = case.label(target)
-    ready = preprocess(case.volume, settings, case.brain)
+    loaded = case.load()
+    truth = loaded.label(target)
+    ready = preprocess(loaded.volume, settings, loaded.brain)
     predicted = ready.grid.to_native(predict(member, ready.images)) >= _THRESHOLD
-    voxel_ml = case.volume.voxel_volume_ml
+    voxel_ml = loaded.volume.voxel_volume_ml
     return MemberScore(
         case=case.name,
         member=member,

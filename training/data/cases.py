@@ -13,10 +13,11 @@ A case without any lesion is a good case: it is counted, trained on, and scored 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,12 @@ from numpy.typing import NDArray
 from segmentation.errors import SegmentationError
 from segmentation.nifti import NiftiGrid, read_flair_nifti, read_mask_nifti
 from segmentation.volume import FlairVolume
+from training.data.case_facts import CaseFacts, Target
 from training.data.cohort import FILE_NAME, Clinical, PatientRow, Split, read_patients
+from training.data.facts_index import FactsIndex
 from training.errors import BadCase, BadCohort
 
 Mask = NDArray[np.bool_]
-Target = Literal["wmh", "ventricles"]
 
 FLAIR_NAME: Final = "flair.nii.gz"
 WMH_NAME: Final = "wmh.nii.gz"
@@ -40,6 +42,44 @@ RATERS_FOLDER: Final = "raters"
 DICOM_NAMES: Final = ("flair", "wmh.dcm")
 
 _NIFTI: Final = ".nii.gz"
+
+
+class Case(Protocol):
+    """A labelled case, in memory (`LabelledCase`) or on disk (`CaseOnDisk`): what a plan needs to know of it.
+
+    The attributes are those of `LabelledCase`.
+    """
+
+    @property
+    def name(self) -> str:
+        """The case folder's name."""
+
+    @property
+    def patient(self) -> str:
+        """Cases of one patient are never on two sides of a split."""
+
+    @property
+    def site(self) -> str:
+        """Blank when unknown."""
+
+    @property
+    def split(self) -> Split:
+        """Blank when not drawn yet."""
+
+    @property
+    def facts(self) -> CaseFacts:
+        """What is known without the voxels."""
+
+    @property
+    def wmh_ml(self) -> float:
+        """Manual WMH volume."""
+
+    def load(self) -> LabelledCase:
+        """The case with its voxels.
+
+        Raises:
+            BadCase: it can no longer be read, or is another one than when its facts were written down.
+        """
 
 
 @dataclass(frozen=True)
@@ -89,6 +129,15 @@ class LabelledCase:
         """Manual WMH volume."""
         return float(self.wmh.sum()) * self.volume.voxel_volume_ml
 
+    @cached_property
+    def facts(self) -> CaseFacts:
+        """What is known without the voxels."""
+        return CaseFacts.of(self)
+
+    def load(self) -> LabelledCase:
+        """Itself: it is in memory already."""
+        return self
+
     def label(self, target: Target) -> Mask:
         """The mask that a network of this target learns, bool (slice, row, column).
 
@@ -98,8 +147,97 @@ class LabelledCase:
         if target == "wmh":
             return self.wmh
         if self.ventricles is None:
-            raise BadCase(f"{self.name}: expected {VENTRICLES_NAME} to train on ventricles, found none")
+            raise _no_ventricles(self.name)
         return self.ventricles
+
+
+@dataclass(frozen=True)
+class CaseOnDisk:
+    """A case whose voxels are read when they are needed, and checked against the facts.
+
+    Attributes:
+        read: reads it.
+        facts: what was found when it was read first.
+        others: as those of `LabelledCase`.
+    """
+
+    name: str
+    patient: str
+    read: Callable[[], LabelledCase] = field(repr=False)
+    facts: CaseFacts
+    site: str = ""
+    split: Split = ""
+    clinical: Clinical = field(default_factory=dict)
+
+    @property
+    def wmh_ml(self) -> float:
+        """Manual WMH volume."""
+        return self.facts.wmh_ml
+
+    def load(self) -> LabelledCase:
+        """Read it.
+
+        Raises:
+            BadCase: it can no longer be read, or its image or masks changed.
+        """
+        found = self.read()
+        if found.facts.digest != self.facts.digest:
+            raise BadCase(f"{self.name}: its image or masks changed since this command began: run it again")
+        return replace(found, patient=self.patient, site=self.site, split=self.split, clinical=self.clinical)
+
+
+def is_marked(case: Case, target: Target) -> bool:
+    """Whether the mask that a network of this target learns has any voxel.
+
+    Raises:
+        BadCase: the ventricles were not drawn in this case.
+    """
+    if target not in case.facts.marked:
+        raise _no_ventricles(case.name)
+    return case.facts.marked[target]
+
+
+def open_cases(
+    folder: Path, patients_csv: Path | None, known: FactsIndex, progress: Callable[[int, int], None] | None = None
+) -> tuple[CaseOnDisk, ...]:
+    """As `load_cases`, one case in memory at a time: each is read once, found fit for use, and let go.
+
+    Args:
+        folder: holds one folder a case.
+        patients_csv: see `load_cases`.
+        known: facts of an earlier call: a case whose files are the same since is not read again.
+        progress: called with (cases done, cases in all).
+
+    Raises:
+        BadCohort, BadCase: see `load_cases`.
+    """
+    rows = _rows(folder, patients_csv)
+    found = []
+    for done, (path, row) in enumerate(rows):
+        if progress:
+            progress(done, len(rows))
+        read = partial(_load_case, path, row)
+        found.append(open_case(path, row, read, known))
+    known.save()
+    if progress:
+        progress(len(rows), len(rows))
+    return tuple(found)
+
+
+def open_case(path: Path, row: PatientRow, read: Callable[[], LabelledCase], known: FactsIndex) -> CaseOnDisk:
+    """One case, by its facts; read where these are not known.
+
+    Args:
+        path: its file or folder, which tells whether it changed.
+        row: whose it is.
+        read: reads it.
+        known: the facts of others, which get these too.
+    """
+    facts = known.facts_of(path)
+    if facts is None:
+        facts = read().facts
+        known.add(path, facts)
+    return CaseOnDisk(row.case, row.patient, read, facts, row.site, row.split, row.clinical)
 
 
 def load_cases(folder: Path, patients_csv: Path | None = None) -> tuple[LabelledCase, ...]:
@@ -113,15 +251,23 @@ def load_cases(folder: Path, patients_csv: Path | None = None) -> tuple[Labelled
         BadCohort: no case at all; patients.csv cannot be read, names a case that is not there, or misses one that is.
         BadCase: a case that cannot be used; names it.
     """
+    return tuple(_load_case(path, row) for path, row in _rows(folder, patients_csv))
+
+
+def _rows(folder: Path, patients_csv: Path | None) -> list[tuple[Path, PatientRow]]:
+    """Each case folder with its row of patients.csv, by name."""
     folders = _case_folders(folder)
     if patients_csv is None and (folder / FILE_NAME).exists():
         patients_csv = folder / FILE_NAME
     if patients_csv is None:
-        rows = {path.name: PatientRow(path.name, path.name) for path in folders}
-    else:
-        rows = read_patients(patients_csv)
-        _refuse_mismatch(patients_csv.name, set(rows), {path.name for path in folders})
-    return tuple(_load_case(path, rows[path.name]) for path in folders)
+        return [(path, PatientRow(path.name, path.name)) for path in folders]
+    rows = read_patients(patients_csv)
+    _refuse_mismatch(patients_csv.name, set(rows), {path.name for path in folders})
+    return [(path, rows[path.name]) for path in folders]
+
+
+def _no_ventricles(name: str) -> BadCase:
+    return BadCase(f"{name}: expected {VENTRICLES_NAME} to train on ventricles, found none")
 
 
 def _case_folders(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.errors import BadCohort
 
 # Of the shared MS cases: `wmh-node train` draws the same ones with its default --seed.
@@ -22,7 +22,7 @@ def shared_patients() -> Path:
     return Path(str(resources.files("training") / "data" / "patients" / "ms3seg.csv"))
 
 
-def leave_patients_out(cases: Sequence[LabelledCase], folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
+def leave_patients_out(cases: Sequence[Case], folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
     """Patients held out by each fold: every patient exactly once, the folds alike in WMH volume.
 
     Patients are sorted by volume and dealt in shuffled groups of `folds`, so that no fold holds only small lesions.

@@ -1,25 +1,74 @@
-"""Cases as a pool of network-ready slices, and batches drawn from it."""
+"""Cases as a pool of network-ready slices, in memory or in a `SliceStore`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.brain import brain_mask
 from segmentation.preprocessing.case import PreprocessedCase, preprocess
-from segmentation.preprocessing.masked import LOWEST, grown
+from segmentation.preprocessing.masked import grown
 from segmentation.preprocessing.slice_grid import SliceGrid
 from segmentation.volume import FlairVolume
-from training.data.augmentation import WHOLE, Window, augment, augment_brain, thicken
-from training.data.cases import LabelledCase
+from training.data.cases import Case, LabelledCase
 from training.data.ignored import UNKNOWN, with_ignored_rims
 from training.data.presets import Recipe
-from training.errors import BadCase
+
+
+class Planes(Protocol):
+    """Slices by number: an array (slice, row, column), or what reads them from a disk."""
+
+    def __len__(self) -> int:
+        """Number of slices."""
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        """One slice (row, column)."""
+
+
+@dataclass(frozen=True)
+class CaseSlices:
+    """The slices of one case with brain in them.
+
+    Attributes:
+        images: one series of slices per variant (scalp factor or margin of the brain); all variants have the same ones.
+        labels: int8: 1, 0, or `UNKNOWN` where the mask says nothing.
+        marked: bool (slice,), whether any pixel of it is 1.
+    """
+
+    images: tuple[Planes, ...]
+    labels: Planes
+    marked: NDArray[np.bool_]
+
+
+class PlaneSource(Protocol):
+    """Where the slices of a case come from."""
+
+    def slices_of(self, case: Case, recipe: Recipe, drawn: int | None) -> CaseSlices:
+        """See `slices_of`."""
+
+
+class Stack:
+    """Slices of many cases under one number each; none of them is in memory unless its case is."""
+
+    def __init__(self, parts: Sequence[Planes]) -> None:
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([len(part) for part in self._parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        part = int(np.searchsorted(self._ends, index, side="right"))
+        return self._parts[part][index - (int(self._ends[part - 1]) if part else 0)]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[index] for index in range(len(self)))
 
 
 @dataclass(frozen=True)
@@ -28,15 +77,15 @@ class SliceGroup:
 
     Attributes:
         share: part of the drawn slices that comes from this group.
-        images: one float (slice, row, column) array per scalp variant; all variants have the same slices.
-        labels: int8 (slice, row, column): 1, 0, or `UNKNOWN` where the mask says nothing.
+        images: one stack of float slices per variant; all variants have the same slices.
+        labels: int8 slices: 1, 0, or `UNKNOWN` where the mask says nothing.
         weights: float64 (slice,), chance of being drawn within the group, sum 1.
         scans: int (slice,), number of the scan that each slice is of; slices of a scan stand in their order in it.
     """
 
     share: float
-    images: tuple[NDArray[np.floating[Any]], ...]
-    labels: NDArray[np.int8]
+    images: tuple[Stack, ...]
+    labels: Stack
     weights: NDArray[np.float64]
     scans: NDArray[np.int_]
 
@@ -61,13 +110,16 @@ class SlicePool:
         return SlicePool((replace(self.groups[0], share=1.0),))
 
 
-def build_pool(cases: Sequence[LabelledCase], drawn: Sequence[LabelledCase], recipe: Recipe) -> SlicePool:
-    """Preprocess every case; slices without brain are left out.
+def build_pool(
+    cases: Sequence[Case], drawn: Sequence[Case], recipe: Recipe, source: PlaneSource | None = None
+) -> SlicePool:
+    """Preprocess every case, or read it from a store; slices without brain are left out.
 
     Real scans are shown once per scalp factor, or per margin of the brain. Drawn ones have scalps of every brightness
     already, and there are many: they are kept in half precision, which is far finer than their noise.
     """
-    return join_pool(build_group(cases, recipe), build_group(drawn, recipe, is_drawn=True) if drawn else None, recipe)
+    others = build_group(drawn, recipe, source, is_drawn=True) if drawn else None
+    return join_pool(build_group(cases, recipe, source), others, recipe)
 
 
 def join_pool(real: SliceGroup, drawn: SliceGroup | None, recipe: Recipe) -> SlicePool:
@@ -77,27 +129,49 @@ def join_pool(real: SliceGroup, drawn: SliceGroup | None, recipe: Recipe) -> Sli
     return SlicePool((replace(real, share=1 - recipe.synthetic_share), replace(drawn, share=recipe.synthetic_share)))
 
 
-def build_group(cases: Sequence[LabelledCase], recipe: Recipe, is_drawn: bool = False) -> SliceGroup:
-    """Preprocess cases of one origin."""
-    images: list[list[NDArray[Any]]] = []
-    labels, weights, scans = [], [], []
-    for number, case in enumerate(cases):
-        variants = _variants(case, recipe, number if is_drawn else None)
-        kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
-        label = _label(case, recipe, variants[0].grid, is_drawn)[kept]
-        labels.append(label)
-        scans.append(np.full(len(label), number))
-        weights.append(np.where((label > 0).any(axis=(1, 2)), 1.0, recipe.empty_slice_weight))
-        images = images or [[] for _ in variants]
-        for index, ready in enumerate(variants):
-            images[index].append(ready.images[kept].astype(np.float16 if is_drawn else np.float32))
-    joined = np.concatenate(weights)
+def build_group(
+    cases: Sequence[Case], recipe: Recipe, source: PlaneSource | None = None, is_drawn: bool = False
+) -> SliceGroup:
+    """Cases of one origin.
+
+    Args:
+        cases: in the order in which their slices are counted.
+        recipe: how they are preprocessed.
+        source: a store; None: all slices in memory.
+        is_drawn: synthetic scans or phantoms.
+    """
+    of_case = slices_of if source is None else source.slices_of
+    found = [of_case(case, recipe, number if is_drawn else None) for number, case in enumerate(cases)]
+    weights = np.concatenate([np.where(case.marked, 1.0, recipe.empty_slice_weight) for case in found])
     return SliceGroup(
         share=1.0,
-        images=tuple(np.concatenate(variant) for variant in images),
-        labels=np.concatenate(labels),
-        weights=joined / joined.sum(),
-        scans=np.concatenate(scans),
+        images=tuple(Stack([case.images[index] for case in found]) for index in range(len(found[0].images))),
+        labels=Stack([case.labels for case in found]),
+        weights=weights / weights.sum(),
+        scans=np.repeat(np.arange(len(found)), [len(case.marked) for case in found]),
+    )
+
+
+def slices_of(case: Case, recipe: Recipe, drawn: int | None) -> CaseSlices:
+    """Preprocess one case: images float32, of a drawn one float16.
+
+    Args:
+        case: with the mask that the recipe learns.
+        recipe: how.
+        drawn: number of a drawn scan; None: a real one.
+
+    Raises:
+        BadCase: no mask of the recipe's target.
+    """
+    loaded = case.load()
+    variants = _variants(loaded, recipe, drawn)
+    kept = np.asarray(variants[0].brain_mask.any(axis=(1, 2)))
+    labels = _label(loaded, recipe, variants[0].grid, drawn is not None)[kept]
+    kind = np.float32 if drawn is None else np.float16
+    return CaseSlices(
+        images=tuple(ready.images[kept].astype(kind) for ready in variants),
+        labels=labels,
+        marked=np.asarray((labels > 0).any(axis=(1, 2))),
     )
 
 
@@ -118,7 +192,7 @@ def _variants(case: LabelledCase, recipe: Recipe, drawn: int | None) -> list[Pre
 
 def _label(case: LabelledCase, recipe: Recipe, grid: SliceGrid, is_drawn: bool) -> NDArray[np.int8]:
     """The target on the square grid, `UNKNOWN` where the case's mask says nothing."""
-    label = grid.mask_to_square(_target(case, recipe)).astype(np.int8)
+    label = grid.mask_to_square(case.label(recipe.target)).astype(np.int8)
     if recipe.target == "wmh":
         if recipe.ignored_rim_mm and not is_drawn:
             case = with_ignored_rims(case, recipe.ignored_rim_mm)
@@ -127,85 +201,9 @@ def _label(case: LabelledCase, recipe: Recipe, grid: SliceGrid, is_drawn: bool) 
     return label
 
 
-def _target(case: LabelledCase, recipe: Recipe) -> NDArray[np.bool_]:
-    if recipe.target == "wmh":
-        return case.wmh
-    if case.ventricles is None:
-        raise BadCase(f"{case.name}: expected ventricles.nii.gz to learn ventricles from, found none")
-    return case.ventricles
-
-
 def _dim_scalp(case: LabelledCase, factor: float) -> FlairVolume:
     """The case as a scanner with fat saturation would show it: everything outside the brain darker."""
     if factor == 1.0 or case.brain is None:
         return case.volume
     voxels = np.where(case.brain, case.volume.voxels, case.volume.voxels * np.float32(factor))
     return FlairVolume(voxels.astype(np.float32), case.volume.spacing_mm)
-
-
-class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """The batches of one epoch, a pure function of (seed, epoch, step), so that a resumed run sees the same ones."""
-
-    def __init__(self, pool: SlicePool, recipe: Recipe, seed: int, epoch: int) -> None:
-        super().__init__(workers=1)
-        self._pool, self._recipe, self._seed, self._epoch = pool, recipe, seed, epoch
-        self._order, self._steps = None, recipe.steps_per_epoch or 0
-        if recipe.steps_per_epoch is None:
-            self._order = _order(pool, seed, epoch)
-            self._steps = -(-len(self._order) // recipe.batch_size)
-
-    def __len__(self) -> int:
-        return self._steps
-
-    def __getitem__(self, step: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        generator = np.random.default_rng((self._seed, self._epoch, step))
-        size = self._recipe.batch_size
-        if self._order is None:
-            chosen = [self._draw(generator) for _ in range(size)]
-        else:
-            chosen = [self._place(int(index)) for index in self._order[step * size : (step + 1) * size]]
-        pairs = [self._slice(group, index, generator) for group, index in chosen]
-        return np.stack([image for image, _ in pairs])[..., None], np.stack([label for _, label in pairs])[..., None]
-
-    def _draw(self, generator: np.random.Generator) -> tuple[SliceGroup, int]:
-        groups = self._pool.groups
-        group = groups[int(generator.choice(len(groups), p=[group.share for group in groups]))]
-        return group, int(generator.choice(len(group.weights), p=group.weights))
-
-    def _place(self, index: int) -> tuple[SliceGroup, int]:
-        for group in self._pool.groups:
-            if index < len(group.labels):
-                return group, index
-            index -= len(group.labels)
-        raise IndexError(index)
-
-    def _slice(self, group: SliceGroup, index: int, generator: np.random.Generator) -> tuple[Any, Any]:
-        variant = group.images[generator.integers(len(group.images))]
-        image, label = variant[index].astype(np.float32), group.labels[index].astype(np.float32)
-        window = WHOLE if self._recipe.crop is None else _window_on_head(len(image), self._recipe.crop, generator)
-        if (settings := self._recipe.augmentation) is None:
-            return image[window], label[window]
-        is_alone = self._recipe.preprocessing.scale == "brain-alone"
-        if settings.thickness_share:
-            thicker = thicken(image, variant[group.beside(index, generator)], settings, generator)
-            image = np.where(image <= LOWEST, image, thicker) if is_alone else thicker
-        return (augment_brain if is_alone else augment)(image, label, settings, generator, window)
-
-
-def _order(pool: SlicePool, seed: int, epoch: int) -> NDArray[np.int_]:
-    """Places in the pool: every real slice once, and of the drawn ones, which are many, as many as their share asks."""
-    generator = np.random.default_rng((seed, epoch))
-    if len(pool.groups) == 1:
-        return generator.permutation(len(pool))
-    real, drawn = (len(group.labels) for group in pool.groups)
-    share = pool.groups[1].share
-    count = round(real * share / (1 - share))
-    chosen = real + generator.choice(drawn, count, replace=count > drawn)
-    return generator.permutation(np.concatenate([np.arange(real), chosen]))
-
-
-def _window_on_head(size: int, side: int, generator: np.random.Generator) -> Window:
-    """A random square that stays off the empty margins: heads fill the middle of the field of view."""
-    slack = size - side
-    top, left = (int(np.clip(generator.normal(slack / 2, slack / 4), 0, slack)) for _ in range(2))
-    return slice(top, top + side), slice(left, left + side)

@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Final, Literal
+from typing import Any, Final, Literal, TypeVar, cast
 
 import numpy as np
 
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.data.cohort import Split
 from training.data.folds import leave_patients_out
 from training.errors import BadCohort
 
+C = TypeVar("C", bound=Case)
 Scheme = Literal["subsets", "folds"]
 
 MEMBERS: Final = 5
@@ -48,7 +49,7 @@ class MemberPart:
     held_out: tuple[str, ...]
 
 
-def with_splits(cases: Sequence[LabelledCase], seed: int, scheme: Scheme = "subsets") -> tuple[LabelledCase, ...]:
+def with_splits(cases: Sequence[C], seed: int, scheme: Scheme = "subsets") -> tuple[C, ...]:
     """The cases, each with its part of the split.
 
     A patient with any filled cell has all cases there. The others are split 60/20/20 by patient, alike in WMH volume:
@@ -67,10 +68,10 @@ def with_splits(cases: Sequence[LabelledCase], seed: int, scheme: Scheme = "subs
     parts = given | drawn
     if "train" not in parts.values():
         raise BadCohort("expected at least one patient with split train (or blank), got none")
-    return tuple(replace(case, split=parts[case.patient]) for case in cases)
+    return tuple(cast(C, replace(cast(Any, case), split=parts[case.patient])) for case in cases)
 
 
-def member_parts(cases: Sequence[LabelledCase], members: int, scheme: Scheme, seed: int) -> tuple[MemberPart, ...]:
+def member_parts(cases: Sequence[Case], members: int, scheme: Scheme, seed: int) -> tuple[MemberPart, ...]:
     """What each member sees of the training part.
 
     `subsets` (paper): each member sees another random 90 % of the patients, one tenth rounded, and at least one, being
@@ -96,12 +97,12 @@ def member_parts(cases: Sequence[LabelledCase], members: int, scheme: Scheme, se
     )
 
 
-def split_counts(cases: Sequence[LabelledCase]) -> dict[str, int]:
+def split_counts(cases: Sequence[Case]) -> dict[str, int]:
     """Number of patients in each part of the split."""
     return dict(Counter({case.patient: case.split for case in cases}.values()))
 
 
-def _by_volume(cases: Iterable[LabelledCase]) -> list[str]:
+def _by_volume(cases: Iterable[Case]) -> list[str]:
     volumes: dict[str, float] = {}
     for case in cases:
         volumes[case.patient] = max(volumes.get(case.patient, 0.0), case.wmh_ml)

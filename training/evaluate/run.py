@@ -11,7 +11,7 @@ from typing import Final
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import Ensemble
 from segmentation.segment import segment_volume
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.errors import BadCohort
 from training.evaluate.architecture import describe
 from training.evaluate.assemble import assemble
@@ -58,7 +58,7 @@ class EvaluationRequest:
 
 
 def evaluate_cases(
-    cases: Sequence[LabelledCase],
+    cases: Sequence[Case],
     ensemble: Ensemble,
     progress: Progress | None = None,
     request: EvaluationRequest | None = None,
@@ -84,7 +84,7 @@ def evaluate_cases(
     settings = request.settings.model_copy(update={"review_above": ensemble.review_above})
     members = {case.name: _members(case, request, ensemble.members) for case in chosen}
     # The first run on a machine compiles and allocates; it would stand as the first case's time.
-    segment_volume(chosen[0].volume, ensemble)
+    segment_volume(chosen[0].load().volume, ensemble)
     drawn = {case.name for case in groups_of(chosen)[figure_group(chosen)]}
     scored: list[ScoredCase] = []
     for done, case in enumerate(chosen):
@@ -92,7 +92,8 @@ def evaluate_cases(
             progress(done, len(chosen), case.name)
         recording.choose(members[case.name])
         pictures = gallery if case.name in drawn else None
-        scored.append(score_labelled_case(case, recording, settings, request.known.saw_case(case), pictures))
+        saw = request.known.saw_case(case)
+        scored.append(score_labelled_case(case.load(), recording, settings, saw, pictures))
     if progress:
         progress(len(chosen), len(chosen), "")
     return assemble(
@@ -108,7 +109,7 @@ def evaluate_cases(
     )
 
 
-def _of_split(cases: Sequence[LabelledCase], split: str | None) -> Sequence[LabelledCase]:
+def _of_split(cases: Sequence[Case], split: str | None) -> Sequence[Case]:
     chosen = [case for case in cases if split is None or case.split == split]
     if not chosen:
         there = ", ".join(sorted({case.split or "blank" for case in cases})) or "no case at all"
@@ -116,7 +117,7 @@ def _of_split(cases: Sequence[LabelledCase], split: str | None) -> Sequence[Labe
     return chosen
 
 
-def _members(case: LabelledCase, request: EvaluationRequest, members: int) -> tuple[int, ...] | None:
+def _members(case: Case, request: EvaluationRequest, members: int) -> tuple[int, ...] | None:
     if not request.unseen_members:
         return None
     if request.known.patients is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from segmentation.bundle import ModelBundle
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.evaluate.document import CaseRecord
 
 
@@ -34,15 +34,15 @@ class TrainingPatients:
             dict(training.images or {}),
         )
 
-    def name_of(self, case: LabelledCase) -> str:
+    def name_of(self, case: Case) -> str:
         """The case's patient as the bundle names him: an image that was trained on is known under any name."""
         if not self.images:
             return case.patient
-        return self.images.get(case.volume.voxels_digest) or case.patient
+        return self.images.get(case.facts.image_digest) or case.patient
 
-    def saw_case(self, case: LabelledCase) -> bool | None:
+    def saw_case(self, case: Case) -> bool | None:
         """As `saw`, of a case: true also where only the image is known."""
-        if self.images and case.volume.voxels_digest in self.images:
+        if self.images and case.facts.image_digest in self.images:
             return True
         return self.saw(case.patient)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.data.presets import Recipe
 from training.dice import dice
 from training.errors import BadCohort, BadRecipe, CheckpointLost
@@ -36,14 +36,14 @@ _THRESHOLD: Final = 0.5
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Probabilities (slice, row, column) of normalised slices of the same shape."""
 
-Fit = Callable[[Sequence[LabelledCase], int], Sequence[Predict]]
+Fit = Callable[[Sequence[Case], int], Sequence[Predict]]
 """Trains the members of one ensemble on these cases; called with the number of patients, for names of folders and
 bars.
 """
 
 
 def training_size_curve(
-    cases: Sequence[LabelledCase], sizes: Sequence[int], fit: Fit, preprocessing: PreprocessingSettings, seed: int
+    cases: Sequence[Case], sizes: Sequence[int], fit: Fit, preprocessing: PreprocessingSettings, seed: int
 ) -> TrainingSizeCurve:
     """Train on growing subsets and score each.
 
@@ -74,7 +74,7 @@ def training_size_curve(
 
 
 def train_on_growing_subsets(
-    cases: Sequence[LabelledCase],
+    cases: Sequence[Case],
     sizes: Sequence[int],
     recipe: Recipe,
     seed: int,
@@ -110,7 +110,7 @@ def train_on_growing_subsets(
         # TensorFlow refuses another number, which the model's runtime would ask for, once it has trained.
         limit_threads(threads)
 
-    def fit(subset: Sequence[LabelledCase], size: int) -> list[Predict]:
+    def fit(subset: Sequence[Case], size: int) -> list[Predict]:
         plan = make_plan(subset, (), recipe, members=members, seed=seed)
 
         def report(stand: MemberProgress) -> None:
@@ -134,7 +134,7 @@ def _predictor(plan: TrainingPlan, run: RunFolder, member: int) -> Predict:
     return lambda images: predict_slices(model, images)
 
 
-def _pool(cases: Sequence[LabelledCase], sizes: Sequence[int]) -> list[LabelledCase]:
+def _pool(cases: Sequence[Case], sizes: Sequence[int]) -> list[Case]:
     pool = [case for case in cases if case.split == "train"]
     there = len({case.patient for case in pool})
     if not sizes or max(sizes) > there or min(sizes) < 1:
@@ -142,17 +142,18 @@ def _pool(cases: Sequence[LabelledCase], sizes: Sequence[int]) -> list[LabelledC
     return pool
 
 
-def _test_cases(cases: Sequence[LabelledCase]) -> list[LabelledCase]:
+def _test_cases(cases: Sequence[Case]) -> list[Case]:
     for split in (EXTERNAL, "test"):
         if found := [case for case in cases if case.split == split]:
             return found
     raise BadCohort("expected external or test patients to score the training sizes on, found none")
 
 
-def _score(case: LabelledCase, members: Sequence[Predict], preprocessing: PreprocessingSettings) -> float:
-    ready = preprocess(case.volume, preprocessing, case.brain)
+def _score(case: Case, members: Sequence[Predict], preprocessing: PreprocessingSettings) -> float:
+    loaded = case.load()
+    ready = preprocess(loaded.volume, preprocessing, loaded.brain)
     mean = np.stack([predict(ready.images) for predict in members]).mean(axis=0, dtype=np.float64)
-    return dice(ready.grid.to_native(mean.astype(np.float32)) >= _THRESHOLD, case.wmh)
+    return dice(ready.grid.to_native(mean.astype(np.float32)) >= _THRESHOLD, loaded.wmh)
 
 
 def _point(size: int, values: Sequence[float]) -> TrainingSizePoint:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
+from training.data.batches import Batches
 from training.data.presets import Recipe
-from training.data.slices import Batches, SlicePool
+from training.data.slices import SlicePool
 from training.errors import BadRecipe
 from training.fit.averaging import average_with_start
 from training.fit.checkpoint import Checkpoint, EpochRecord

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
-from training.data.cases import LabelledCase
+from training.data.cases import Case, is_marked
 from training.data.presets import PRETRAINING, Recipe
 from training.data.recipe_settings import as_document, stages
 from training.data.splits import MemberPart, Scheme, member_parts, split_counts, with_splits
@@ -37,8 +35,8 @@ class TrainingPlan:
     """
 
     stages: tuple[Recipe, ...]
-    cases: tuple[LabelledCase, ...]
-    drawn: tuple[LabelledCase, ...]
+    cases: tuple[Case, ...]
+    drawn: tuple[Case, ...]
     parts: tuple[MemberPart, ...]
     scheme: Scheme
     seed: int
@@ -59,12 +57,12 @@ class TrainingPlan:
         before = len(stages(self.recipe)) - len(self.stages)
         return self.seed + member + _STAGE_SEEDS * (before + stage)
 
-    def seen_by(self, member: int) -> tuple[LabelledCase, ...]:
+    def seen_by(self, member: int) -> tuple[Case, ...]:
         """Cases that a member is trained on."""
         seen = set(self.parts[member].seen)
         return tuple(case for case in self.cases if case.split == "train" and case.patient in seen)
 
-    def validation_of(self, member: int) -> tuple[LabelledCase, ...]:
+    def validation_of(self, member: int) -> tuple[Case, ...]:
         """The validation part; where the split has none, the training patients that this member never sees."""
         validation = tuple(case for case in self.cases if case.split == "validation")
         held_out = set(self.parts[member].held_out)
@@ -90,16 +88,15 @@ class TrainingPlan:
             "drawn": hashlib.sha256("".join(self._digest(case) for case in self.drawn).encode()).hexdigest()[:16],
         } | ({} if self.start is None else {"start": self.start.digest})
 
-    def _digest(self, case: LabelledCase) -> str:
-        digest = hashlib.sha256(repr((case.patient, case.split, case.volume.spacing_mm)).encode())
-        for array in (case.volume.voxels, case.label(self.recipe.target), case.brain):
-            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()[:16]
+    def _digest(self, case: Case) -> str:
+        names = ("image", self.recipe.target, "brain", "ignore")
+        parts = tuple(case.facts.digests.get(name) for name in names)
+        return hashlib.sha256(repr((case.patient, case.split, case.facts.spacing_mm, parts)).encode()).hexdigest()[:16]
 
 
 def make_plan(
-    cases: Sequence[LabelledCase],
-    drawn: Sequence[LabelledCase],
+    cases: Sequence[Case],
+    drawn: Sequence[Case],
     recipe: Recipe,
     *,
     scheme: Scheme = "subsets",
@@ -134,7 +131,7 @@ def make_plan(
     plan = TrainingPlan(chain, parted, tuple(drawn), parts, scheme, seed, start)
     for case in (*parted, *drawn):
         if case.split in ("", "train", "validation"):
-            case.label(recipe.target)
+            is_marked(case, recipe.target)
     _refuse_nothing_to_learn(plan)
     if start is not None:
         for member, part in enumerate(plan.parts):
@@ -147,17 +144,16 @@ def cohort_summary(plan: TrainingPlan) -> dict[str, Any]:
     return {
         "cases": len(plan.cases),
         "patients": split_counts(plan.cases),
-        "cases_without_lesions": sum(not case.wmh.any() for case in plan.cases),
+        "cases_without_lesions": sum(not is_marked(case, "wmh") for case in plan.cases),
         "drawn_cases": len(plan.drawn),
     }
 
 
-def _refuse_one_image_under_two_patients(cases: Sequence[LabelledCase]) -> None:
+def _refuse_one_image_under_two_patients(cases: Sequence[Case]) -> None:
     """A scan that was copied under another name would be on two sides of the split."""
-    owners: dict[str, LabelledCase] = {}
+    owners: dict[str, Case] = {}
     for case in cases:
-        digest = hashlib.sha256(case.volume.voxels.tobytes()).hexdigest()
-        first = owners.setdefault(digest, case)
+        first = owners.setdefault(case.facts.image_digest, case)
         if first.patient != case.patient:
             raise BadCohort(
                 f"cases {first.name} and {case.name} hold the same image, but are listed as patients {first.patient} "
@@ -168,10 +164,10 @@ def _refuse_one_image_under_two_patients(cases: Sequence[LabelledCase]) -> None:
 def _refuse_nothing_to_learn(plan: TrainingPlan) -> None:
     target = plan.recipe.target
     train = [case for case in plan.cases if case.split == "train"]
-    if not any(case.label(target).any() for case in train):
+    if not any(is_marked(case, target) for case in train):
         raise BadCohort(
             f"no {target} voxel is marked in any of the {len(train)} training cases: there is nothing to learn from"
         )
     for member in range(len(plan.parts)):
-        if not any(case.label(target).any() for case in plan.seen_by(member)):
+        if not any(is_marked(case, target) for case in plan.seen_by(member)):
             raise BadCohort(f"member {member} would see no {target} voxel: too few cases have any; use another --seed")

@@ -6,6 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from training.data.cases import Case
+from training.data.presets import Recipe
+from training.data.slice_store import SliceStore, Wanted, key_of
+from training.data.slices import build_pool
 from training.errors import BadRecipe
 from training.fit.backend import Backend
 from training.fit.checkpoint import EpochRecord
@@ -53,10 +57,27 @@ class Limits:
 Report = Callable[[MemberProgress], None]
 
 
-def train(plan: TrainingPlan, folder: RunFolder, backend: Backend, limits: Limits, report: Report) -> bool:
+def train(
+    plan: TrainingPlan,
+    folder: RunFolder,
+    backend: Backend,
+    limits: Limits,
+    report: Report,
+    store: SliceStore | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> bool:
     """Train what is not finished yet; returns whether every member of the plan now is.
 
     `training.fit.backend.prepare_backend` comes first.
+
+    Args:
+        plan: what is trained.
+        folder: of the run.
+        backend: as prepared.
+        limits: how much of it now.
+        report: hears of each epoch.
+        store: of the preprocessed slices; None: one in the run's folder.
+        progress: called with (cases preprocessed, cases in all).
 
     Raises:
         OtherRun: the folder belongs to another training, or another process trains the member.
@@ -67,18 +88,56 @@ def train(plan: TrainingPlan, folder: RunFolder, backend: Backend, limits: Limit
     if unknown := sorted(set(members) - set(range(len(plan.parts)))):
         raise BadRecipe(f"--only-members: expected members 0 to {len(plan.parts) - 1}, got {unknown[0]}")
     folder.open(plan, backend)
-    groups = _DrawnGroups(plan)
+    store = store or SliceStore(folder.slices)
+    work = _Work(plan, folder, limits, store)
+    store.fill(work.wanted(members), progress)
     for member in members:
         with folder.locked(member):
-            _train_member(plan, folder, member, limits, report, groups)
+            _train_member(work, member, report)
     return all(folder.weights(plan, member) is not None for member in range(len(plan.parts)))
 
 
-def _train_member(
-    plan: TrainingPlan, folder: RunFolder, member: int, limits: Limits, report: Report, groups: _DrawnGroups
-) -> None:
+@dataclass(frozen=True)
+class _Work:
+    """What all members share."""
+
+    plan: TrainingPlan
+    folder: RunFolder
+    limits: Limits
+    store: SliceStore
+
+    def goal(self) -> int:
+        """Epochs of a member over all stages, in this call and those before."""
+        return min(self.plan.epochs, self.limits.stop_after or self.plan.epochs)
+
+    def is_done(self, member: int, stage: int, epochs: int) -> bool:
+        """Whether a stage has so many epochs, and its result where these are all."""
+        recipe, checkpoint = self.plan.stages[stage], self.folder.checkpoint(self.plan, member, stage)
+        return checkpoint.finished_epochs() >= min(recipe.epochs, epochs) and (
+            epochs < recipe.epochs or (checkpoint.folder / recipe.result_file).exists()
+        )
+
+    def wanted(self, members: Sequence[int]) -> list[Wanted]:
+        """Slices of all stages that these members still have to go through, each once."""
+        found: dict[str, Wanted] = {}
+        for member in members:
+            start = 0
+            for stage, recipe in enumerate(self.plan.stages):
+                if self.goal() > start and not self.is_done(member, stage, self.goal() - start):
+                    real = [Wanted(case, recipe, None) for case in self.plan.seen_by(member)]
+                    drawn = [Wanted(case, recipe, number) for number, case in enumerate(self.drawn(recipe))]
+                    found |= {key_of(item): item for item in (*real, *drawn)}
+                start += recipe.epochs
+        return list(found.values())
+
+    def drawn(self, recipe: Recipe) -> Sequence[Case]:
+        """The drawn scans that a stage looks at."""
+        return self.plan.drawn if recipe.synthetic_share else ()
+
+
+def _train_member(work: _Work, member: int, report: Report) -> None:
+    plan, folder, goal = work.plan, work.folder, work.goal()
     history = _history(plan, folder, member)
-    goal = min(plan.epochs, limits.stop_after or plan.epochs)
     last = history[-1] if history else None
     report(MemberProgress(member, len(history), plan.epochs, last, resumed=True))
     # Killed between the last epoch and the average with the start, a member has all its epochs and no result.
@@ -95,9 +154,7 @@ def _train_member(
         start = 0
         for stage, recipe in enumerate(plan.stages):
             if goal > start:
-                _train_stage(
-                    plan, folder, member, stage, goal - start, limits, groups, on_epoch=_after(start, on_epoch)
-                )
+                _train_stage(work, member, stage, goal - start, _after(start, on_epoch))
             start += recipe.epochs
     finally:
         log.close()
@@ -107,35 +164,24 @@ def _after(start: int, on_epoch: Callable[[int, EpochRecord], None]) -> Callable
     return lambda record: on_epoch(start, record)
 
 
-def _train_stage(
-    plan: TrainingPlan,
-    folder: RunFolder,
-    member: int,
-    stage: int,
-    epochs: int,
-    limits: Limits,
-    groups: _DrawnGroups,
-    on_epoch: Callable[[EpochRecord], None],
-) -> None:
+def _train_stage(work: _Work, member: int, stage: int, epochs: int, on_epoch: Callable[[EpochRecord], None]) -> None:
     # Keras loads its backend when it is imported.
-    from training.data.slices import build_group, join_pool
     from training.fit.fit import Pools, fit_member
     from training.fit.validation import build_validation
 
-    recipe, checkpoint = plan.stages[stage], folder.checkpoint(plan, member, stage)
-    if checkpoint.finished_epochs() >= min(recipe.epochs, epochs) and (
-        epochs < recipe.epochs or (checkpoint.folder / recipe.result_file).exists()
-    ):
+    if work.is_done(member, stage, epochs):
         return
-    mixed = join_pool(build_group(plan.seen_by(member), recipe), groups.of(stage), recipe)
+    plan, folder = work.plan, work.folder
+    recipe = plan.stages[stage]
+    mixed = build_pool(plan.seen_by(member), work.drawn(recipe), recipe, work.store)
     fit_member(
         Pools(mixed.real_only(), mixed),
         recipe,
         plan.seed_of(member, stage),
-        checkpoint.folder,
+        folder.checkpoint(plan, member, stage).folder,
         stop_after=min(recipe.epochs, epochs),
         initial=_initial(plan, folder, member, stage),
-        validation=build_validation(plan.validation_of(member), recipe, limits.validation_cases),
+        validation=build_validation(plan.validation_of(member), recipe, work.limits.validation_cases),
         on_epoch=on_epoch,
     )
 
@@ -159,25 +205,6 @@ def _history(plan: TrainingPlan, folder: RunFolder, member: int) -> list[EpochRe
         checkpoint.finished_epochs()  # weights that are gone are an error now, not after hours of the next stage
         found += [replace(record, epoch=len(found) + 1 + index) for index, record in enumerate(checkpoint.history())]
     return found
-
-
-class _DrawnGroups:
-    """The drawn scans as slices, made once for all members and for all stages that want them alike."""
-
-    def __init__(self, plan: TrainingPlan) -> None:
-        self._plan = plan
-        self._made: dict[tuple[Any, ...], Any] = {}
-
-    def of(self, stage: int) -> Any:
-        recipe = self._plan.stages[stage]
-        if not self._plan.drawn or recipe.synthetic_share == 0:
-            return None
-        wanted = (recipe.preprocessing, recipe.target, recipe.empty_slice_weight)
-        if wanted not in self._made:
-            from training.data.slices import build_group
-
-            self._made = {wanted: build_group(self._plan.drawn, recipe, is_drawn=True)}  # one of them fits in memory
-        return self._made[wanted]
 
 
 def final_records(plan: TrainingPlan, folder: RunFolder, members: Sequence[int]) -> dict[int, EpochRecord | None]:

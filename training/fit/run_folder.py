@@ -3,6 +3,7 @@
 run.json          what is trained: recipe, seed, split, patients of each member, backend, software; made first
 member-K/         checkpoint of member K (from 0); a stage before the last has a folder of its own in it
 logs/member-K/    TensorBoard
+slices/           preprocessed slices (`training.data.slice_store`), unless --store names another folder
 bundle/           the model, once all members are finished
 """
 
@@ -48,6 +49,11 @@ class RunFolder:
     def bundle(self) -> Path:
         """The model."""
         return self.path / "bundle"
+
+    @property
+    def slices(self) -> Path:
+        """Preprocessed slices; may be deleted once the run is finished."""
+        return self.path / "slices"
 
     def logs(self, member: int) -> Path:
         """TensorBoard's folder of a member."""

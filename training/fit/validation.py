@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.preprocessing.case import preprocess
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.data.presets import Recipe
 from training.dice import dice
 from training.fit.devices import fill_up
@@ -42,7 +42,7 @@ class ValidationCases:
         return float(np.mean([dice(found[a:b], self.labels[a:b]) for a, b in zip(starts, self.ends, strict=True)]))
 
 
-def build_validation(cases: Sequence[LabelledCase], recipe: Recipe, most: int) -> ValidationCases | None:
+def build_validation(cases: Sequence[Case], recipe: Recipe, most: int) -> ValidationCases | None:
     """Preprocess at most `most` of the cases, evenly spread over WMH volume, so that an epoch stays cheap.
 
     None where there is no case.
@@ -51,7 +51,7 @@ def build_validation(cases: Sequence[LabelledCase], recipe: Recipe, most: int) -
     if not chosen:
         return None
     images, labels = [], []
-    for case in chosen:
+    for case in (found.load() for found in chosen):
         ready = preprocess(case.volume, recipe.preprocessing, case.brain)
         kept = ready.brain_mask.any(axis=(1, 2))
         images.append(ready.images[kept])
@@ -60,7 +60,7 @@ def build_validation(cases: Sequence[LabelledCase], recipe: Recipe, most: int) -
     return ValidationCases(np.concatenate(images), np.concatenate(labels), tuple(int(end) for end in ends))
 
 
-def _spread(ordered: Sequence[LabelledCase], most: int) -> list[LabelledCase]:
+def _spread(ordered: Sequence[Case], most: int) -> list[Case]:
     if len(ordered) <= most:
         return list(ordered)
     return [ordered[index] for index in np.linspace(0, len(ordered) - 1, most).round().astype(int)]

@@ -13,11 +13,12 @@ from segmentation.preprocessing.masked import LOWEST
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
 from training.data.augmentation import AugmentationSettings, augment
+from training.data.batches import Batches
 from training.data.cases import LabelledCase
 from training.data.ignored import UNKNOWN
 from training.data.presets import REFERENCE_BRAIN
 from training.data.recipe_settings import check_recipe, with_settings
-from training.data.slices import Batches, build_pool
+from training.data.slices import build_pool
 from training.errors import BadRecipe, OtherRun
 from training.fit.losses import LOSSES
 from training.fit.plan import make_plan
@@ -78,16 +79,17 @@ def test_the_recipe_shows_the_brain_alone_and_ignores_rims() -> None:
     """Three margins of the brain are shown; unmarked rims of the ventricles are unknown, nothing else is."""
     pool = build_pool([_case()], [], SMALL)
     (group,) = pool.groups
-    assert len(group.images) == 3
-    assert [int((image > LOWEST).sum()) for image in group.images] != [int((group.images[0] > LOWEST).sum())] * 3
-    assert (group.labels[:, 25, 30] == UNKNOWN).all()
-    assert (group.labels[:, 15, 15] == 1).all()
-    assert (group.labels[:, 45, 50] == 0).all()
+    labels, images = np.stack(list(group.labels)), [np.stack(list(stack)) for stack in group.images]
+    assert len(images) == 3
+    assert [int((image > LOWEST).sum()) for image in images] != [int((images[0] > LOWEST).sum())] * 3
+    assert (labels[:, 25, 30] == UNKNOWN).all()
+    assert (labels[:, 15, 15] == 1).all()
+    assert (labels[:, 45, 50] == 0).all()
     images, labels = Batches(pool, SMALL, seed=1, epoch=0)[0]
     assert images.min() == LOWEST
     assert set(np.unique(labels)) <= {UNKNOWN, 0, 1}
     (plain,) = build_pool([_case()], [], replace(SMALL, ignored_rim_mm=0.0)).groups
-    assert (plain.labels != UNKNOWN).all()
+    assert all((label != UNKNOWN).all() for label in plain.labels)
 
 
 def test_settings_that_contradict_are_refused() -> None:

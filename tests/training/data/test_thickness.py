@@ -11,9 +11,10 @@ from support.labelled_cases import labelled_case
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.data.augmentation import AugmentationSettings, thicken
+from training.data.batches import Batches
 from training.data.presets import PAPER_2024
 from training.data.recipe_settings import with_settings
-from training.data.slices import Batches, build_pool
+from training.data.slices import build_pool
 from training.errors import BadRecipe
 
 SMALL = replace(

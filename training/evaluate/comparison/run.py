@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from training.data.cases import LabelledCase
+from training.data.cases import Case
 from training.errors import BadCohort
 from training.evaluate.comparison.assemble import KEYS, Entry, assemble
 from training.evaluate.comparison.contender import Candidate
@@ -20,7 +20,7 @@ Progress = Callable[[str, int, int], None]
 
 def compare_candidates(
     candidates: Sequence[Candidate],
-    cases: Sequence[LabelledCase],
+    cases: Sequence[Case],
     progress: Progress | None = None,
     *,
     unseen_members: bool = False,
@@ -68,7 +68,7 @@ def _require_letters(candidates: Sequence[Candidate], earlier: Comparison | None
         )
 
 
-def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], unseen_members: bool) -> None:
+def _require_same_question(earlier: Comparison, cases: Sequence[Case], unseen_members: bool) -> None:
     """What is known before any network runs; the masks are compared afterwards."""
     if (_UNSEEN in earlier.notes) != unseen_members:
         had, now = ("with", "without") if not unseen_members else ("without", "with")
@@ -81,9 +81,7 @@ def _require_same_question(earlier: Comparison, cases: Sequence[LabelledCase], u
         )
 
 
-def _score(
-    candidate: Candidate, cases: Sequence[LabelledCase], progress: Progress | None, *, unseen_members: bool
-) -> Entry:
+def _score(candidate: Candidate, cases: Sequence[Case], progress: Progress | None, *, unseen_members: bool) -> Entry:
     def report(done: int, total: int, _: str) -> None:
         if progress:
             progress(candidate.label, done, total)
@@ -92,11 +90,11 @@ def _score(
     return Entry(candidate.label, candidate.baseline, evaluate_cases(cases, candidate.open(), report, request))
 
 
-def _has_unseen_member(known: TrainingPatients, case: LabelledCase) -> bool:
+def _has_unseen_member(known: TrainingPatients, case: Case) -> bool:
     return bool(known.members_that_never_saw(known.name_of(case), _ANY))
 
 
-def _fair(candidates: Sequence[Candidate], cases: Sequence[LabelledCase]) -> tuple[Sequence[LabelledCase], list[str]]:
+def _fair(candidates: Sequence[Candidate], cases: Sequence[Case]) -> tuple[Sequence[Case], list[str]]:
     """Cases for which every contender has a member that never saw the patient."""
     blind = [candidate.label for candidate in candidates if candidate.known.patients is None]
     if blind:
