@@ -22,25 +22,55 @@ Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 
 _RANGE: Final = (0.25, 8.0)
 _CERTAIN: Final = 1e-7  # float32 sigmoids end there
+_BINS: Final = 8192
+_LIMIT: Final = float(special.logit(1 - _CERTAIN))
 
 
-def fit_temperature(probabilities: NDArray[Any], labels: NDArray[np.bool_]) -> float:
-    """The temperature with the smallest cross-entropy, between 0.25 and 8.
+class LogitCounts:
+    """How often each logit was given, apart for WMH and other voxels: what a temperature is fitted to.
 
-    Args:
-        probabilities: any shape, of patients that the model never saw.
-        labels: same shape.
+    Bins of 0.004 from -16.1 to 16.1: in constant memory for any number of cases.
     """
-    if probabilities.shape != labels.shape or not probabilities.size:
-        raise ValueError(f"expected labels of shape {probabilities.shape} and at least one, got {labels.shape}")
-    logits = special.logit(np.clip(probabilities.astype(np.float64), _CERTAIN, 1 - _CERTAIN))
-    signed = np.where(labels, -logits, logits)
 
-    def cross_entropy(log_temperature: float) -> float:
-        return float(np.mean(np.logaddexp(0, signed / np.exp(log_temperature))))
+    def __init__(self) -> None:
+        self._counts = np.zeros((2, _BINS))
 
-    found = optimize.minimize_scalar(cross_entropy, bounds=tuple(np.log(_RANGE)), method="bounded")
-    return float(np.exp(found.x))
+    def add(self, probabilities: NDArray[Any], labels: NDArray[np.bool_]) -> None:
+        """Count voxels of one more case.
+
+        Args:
+            probabilities: any shape.
+            labels: the same shape.
+        """
+        if probabilities.shape != labels.shape:
+            raise ValueError(f"expected labels of shape {probabilities.shape}, got {labels.shape}")
+        logits = special.logit(np.clip(probabilities.astype(np.float64), _CERTAIN, 1 - _CERTAIN)).clip(-_LIMIT, _LIMIT)
+        for is_wmh in (False, True):
+            found, _ = np.histogram(logits[labels == is_wmh], _BINS, (-_LIMIT, _LIMIT))
+            self._counts[int(is_wmh)] += found
+
+    def __len__(self) -> int:
+        """Voxels so far."""
+        return int(self._counts.sum())
+
+    def temperature(self) -> float:
+        """The temperature with the smallest cross-entropy, between 0.25 and 8.
+
+        Raises:
+            ValueError: no voxel was counted.
+        """
+        if not len(self):
+            raise ValueError("expected at least one voxel, got none")
+        edges = np.linspace(-_LIMIT, _LIMIT, _BINS + 1)
+        centres = (edges[:-1] + edges[1:]) / 2
+        # The cost of a voxel grows with the logit on the wrong side.
+        signed = np.stack([centres, -centres])
+
+        def cross_entropy(log_temperature: float) -> float:
+            return float(np.average(np.logaddexp(0, signed / np.exp(log_temperature)), weights=self._counts))
+
+        found = optimize.minimize_scalar(cross_entropy, bounds=tuple(np.log(_RANGE)), method="bounded")
+        return float(np.exp(found.x))
 
 
 def held_out_temperature(
@@ -55,17 +85,14 @@ def held_out_temperature(
     Returns:
         None when there is no such case.
     """
-    probabilities, labels = [], []
+    counts = LogitCounts()
     for case, predict in pairs:
         ready = preprocess(case.volume, settings, case.brain)
         counted = ready.brain_mask
         if case.ignore is not None:
             counted = counted & ~ready.grid.mask_to_square(case.ignore)
-        probabilities.append(predict(ready.images)[counted])
-        labels.append(ready.grid.mask_to_square(case.wmh)[counted])
-    if not sum(len(label) for label in labels):
-        return None
-    return fit_temperature(np.concatenate(probabilities), np.concatenate(labels))
+        counts.add(predict(ready.images)[counted], ready.grid.mask_to_square(case.wmh)[counted])
+    return counts.temperature() if len(counts) else None
 
 
 def fold_in(model: Any, temperature: float) -> None:

@@ -2,14 +2,22 @@
 
 import numpy as np
 import pytest
-from scipy import special
+from scipy import optimize, special
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.volume import FlairVolume
 from training.data.cases import LabelledCase
-from training.fit.temperature import fit_temperature, fold_in, held_out_temperature
+from training.fit.temperature import LogitCounts, fold_in, held_out_temperature
+
+
+def _fitted(probabilities: np.ndarray, labels: np.ndarray, parts: int = 1) -> float:
+    counts = LogitCounts()
+    for some, of_them in zip(np.array_split(probabilities, parts), np.array_split(labels, parts), strict=True):
+        counts.add(some, of_them)
+    assert len(counts) == len(labels)
+    return counts.temperature()
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -18,18 +26,28 @@ def test_finds_how_much_too_sure_a_model_is(temperature: float) -> None:
     generator = np.random.default_rng(0)
     logits = generator.normal(-1, 2, 60_000)
     labels = generator.random(logits.shape) < special.expit(logits)
-    assert fit_temperature(special.expit(logits * temperature), labels) == pytest.approx(temperature, rel=0.05)
+    assert _fitted(special.expit(logits * temperature), labels, parts=3) == pytest.approx(temperature, rel=0.05)
 
 
 def test_certain_and_wrong_is_no_error() -> None:
     """Probabilities of exactly 0 and 1 on the wrong side ask for the highest temperature, not for infinity."""
-    assert fit_temperature(np.array([0.0, 1.0]), np.array([True, False])) == pytest.approx(8, rel=0.01)
+    assert _fitted(np.array([0.0, 1.0]), np.array([True, False])) == pytest.approx(8, rel=0.01)
 
 
 def test_no_voxel_is_an_error() -> None:
     """There is nothing to calibrate on."""
     with pytest.raises(ValueError, match="at least one"):
-        fit_temperature(np.zeros(0), np.zeros(0, bool))
+        LogitCounts().temperature()
+
+
+def test_counting_changes_nothing_that_counts() -> None:
+    """The temperature from bins is that from every voxel to the third decimal."""
+    generator = np.random.default_rng(8)
+    logits = generator.normal(-3, 3, 20_000)
+    labels = generator.random(logits.shape) < special.expit(logits)
+    signed = np.where(labels, -1.8 * logits, 1.8 * logits)
+    exact = optimize.minimize_scalar(lambda t: np.logaddexp(0, signed / t).mean(), bounds=(0.25, 8), method="bounded")
+    assert _fitted(special.expit(1.8 * logits), labels) == pytest.approx(exact.x, abs=2e-3)
 
 
 def test_folded_in_it_divides_the_logits() -> None:
