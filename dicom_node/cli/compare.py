@@ -79,7 +79,12 @@ def compare(
             prepare_folder(out_folder)
         candidates = _candidates(models, baselines, settings, config)
         comparison, evaluations = compare_candidates(
-            candidates, cases, progress, unseen_members=unseen_members, earlier=before
+            candidates,
+            cases,
+            progress,
+            unseen_members=unseen_members,
+            earlier=before,
+            kept=None if out_folder is None else out_folder / "scored",
         )
         files: dict[str, Path] = {}
         if out_folder is not None:

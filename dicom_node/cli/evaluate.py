@@ -23,7 +23,8 @@ from training.data.recipe_settings import preset, with_settings
 from training.errors import BackendUnavailable, BadRecipe
 from training.evaluate.document import Evaluation, EvaluationSettings, TrainingSizeCurve
 from training.evaluate.gallery import Gallery
-from training.evaluate.run import EvaluationRequest, evaluate_cases
+from training.evaluate.run import EvaluationRequest, evaluate_cases, score_shard
+from training.evaluate.scored_folder import ScoredFolder, Shard
 from training.evaluate.training_size import train_on_growing_subsets
 from training.evaluate.write import write_evaluation
 from training.report.html import write_report
@@ -31,6 +32,8 @@ from training.report_files import prepare_folder
 
 SPLITS = ("train", "validation", "test", "external")
 DISTANCE_RULES = ("2d", "3d")
+SCORED = "scored"
+"""Folder of single cases' scores in --out."""
 
 
 def evaluate(
@@ -39,8 +42,8 @@ def evaluate(
         Path,
         typer.Option(
             "--out",
-            help="For report.html, evaluation.json, cases.csv, the images of cases converted from DICOM, and the "
-            "trainings of --sizes.",
+            help="For report.html, evaluation.json, cases.csv, the score of each case (an ended call goes on from "
+            "there), the images of cases converted from DICOM, and the trainings of --sizes.",
         ),
     ],
     bundle: Annotated[
@@ -69,6 +72,14 @@ def evaluate(
         list[str] | None, typer.Option("--set", help="field=value of that recipe, for example epochs=20; repeatable.")
     ] = None,
     members: Annotated[int, typer.Option("--members", min=1, help="Networks in each training of --sizes.")] = 5,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="Score only this part of the cases, such as 2/4, into OUT/scored; other processes or machines score "
+            "the rest. The same command without --shard makes the report.",
+        ),
+    ] = None,
     distance_rule: Annotated[
         str, typer.Option("--distance-rule", help="Periventricular: 2d in the slice (paper), or 3d in space.")
     ] = "2d",
@@ -82,6 +93,7 @@ def evaluate(
         _refuse_other("--split", split, SPLITS)
         _refuse_other("--distance-rule", distance_rule, DISTANCE_RULES)
         wanted = _sizes(sizes)
+        part = None if shard is None else Shard.of_text(shard)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
 
     with exit_codes(), stage_bars() as progress:
@@ -106,9 +118,16 @@ def evaluate(
         )
         gallery = Gallery(request.settings.shown_cases)
         ensemble = open_ensemble(model, settings.runtime, settings.threads)
-        evaluation = evaluate_cases(
-            cases, ensemble, lambda done, total, _: progress("evaluate", done, total), request, gallery
-        )
+        kept = ScoredFolder(out_folder / SCORED)
+
+        def report_case(done: int, total: int, _: str) -> None:
+            progress("evaluate", done, total)
+
+        if part is not None:
+            count = score_shard(cases, ensemble, part, kept, report_case, request)
+            _print_shard(part, count, as_json)
+            return
+        evaluation = evaluate_cases(cases, ensemble, report_case, request, gallery, kept)
         progress("report", 0, 1)
         document, table = write_evaluation(evaluation, out_folder)
         report = write_report(evaluation, out_folder, gallery.shown)
@@ -118,6 +137,17 @@ def evaluate(
         return
     _print(evaluation)
     err.print(f"{report.name}, {document.name} and {table.name} in {out_folder}. Research use only.", markup=False)
+
+
+def _print_shard(part: Shard, count: int, as_json: bool) -> None:
+    if as_json:
+        print_json({"shard": f"{part.number}/{part.count}", "cases": count})
+        return
+    out.print(
+        f"Part {part.number} of {part.count}: {count} cases are scored. When all parts are in {SCORED}/, run the same "
+        "command without --shard for the report.",
+        markup=False,
+    )
 
 
 @dataclass(frozen=True)

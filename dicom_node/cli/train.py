@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
@@ -30,6 +31,7 @@ from training.data.slice_store import SliceStore
 from training.data.splits import Scheme
 from training.errors import BackendUnavailable, BadRecipe
 from training.fit.backend import choose_backend, prepare_backend
+from training.fit.estimate import Cost, cost_of, seconds_a_step
 from training.fit.plan import TrainingPlan, cohort_summary, make_plan
 from training.fit.run import Limits, MemberProgress, Report, final_records
 from training.fit.run import train as carry_out
@@ -125,6 +127,9 @@ def train(
     hide_patients: Annotated[
         bool, typer.Option("--hide-patients", help="Keep names of patients, cases and sites out of the bundle.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print steps, disk, memory and time of the training, and train nothing.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train an ensemble on labelled cases; ends with a model bundle in RUN/bundle.
@@ -161,6 +166,9 @@ def train(
             _announce(plan, bool(synthetic))
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
+            if dry_run:
+                _print_cost(cost_of(plan, seconds_a_step), as_json)
+                return
             slices = SliceStore(store or folder.slices)
             with stage_bars() as progress, _member_bars() as report:
                 finished = carry_out(plan, folder, chosen, limits, report, slices, partial(progress, "slices"))
@@ -235,6 +243,19 @@ def _announce(plan: TrainingPlan, has_synthetic: bool) -> None:
         err.print(
             "the recipe would mix in synthetic scans, but --synthetic was not given: real scans only", markup=False
         )
+
+
+def _print_cost(cost: Cost, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(cost))
+        return
+    hours, minutes = divmod(round(cost.seconds / 60), 60)
+    out.print(
+        f"{cost.steps} steps at {cost.seconds_a_step:.2f} s: about {hours} h {minutes} min on this machine, without "
+        f"preprocessing and validation.\nAt most {cost.slices} preprocessed slices: {cost.disk_gb:.1f} GB of disk.\n"
+        f"{cost.memory_gb:.1f} GB of memory, however many cases there are. Nothing was trained.",
+        markup=False,
+    )
 
 
 @contextmanager

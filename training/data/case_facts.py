@@ -40,6 +40,7 @@ class CaseFacts:
         """Of a case in memory."""
         masks = {"wmh": case.wmh, "brain": case.brain, "ventricles": case.ventricles, "ignore": case.ignore}
         drawn = {name: mask for name, mask in masks.items() if mask is not None}
+        drawn |= {f"rater {name}": mask for name, mask in case.raters.items()}
         slices, rows, columns = case.volume.voxels.shape
         return cls(
             shape=(slices, rows, columns),

@@ -67,6 +67,10 @@ class Case(Protocol):
         """Blank when not drawn yet."""
 
     @property
+    def clinical(self) -> Clinical:
+        """What else patients.csv says."""
+
+    @property
     def facts(self) -> CaseFacts:
         """What is known without the voxels."""
 

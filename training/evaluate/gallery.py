@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from segmentation.segment import Segmentation
 from segmentation.uncertainty import confidence_bits
 from training.data.cases import LabelledCase
-from training.evaluate.document import RepresentativeCase
+from training.evaluate.document import CaseRecord, RepresentativeCase
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,14 @@ class Gallery:
         shown = _slice_of(case, segmentation, index, dsc)
         self._low = sorted([*self._low, shown], key=lambda one: one.uncertainty_index)[: self._each]
         self._high = sorted([*self._high, shown], key=lambda one: -one.uncertainty_index)[: self._each]
+
+    def candidates(self, records: Sequence[CaseRecord]) -> tuple[str, ...]:
+        """Cases whose pictures would be kept if all of these were offered."""
+        ranked = sorted(
+            (record for record in records if record.uncertainty_index is not None),
+            key=lambda record: record.uncertainty_index or 0.0,
+        )
+        return tuple(dict.fromkeys(record.case for record in (*ranked[: self._each], *ranked[::-1][: self._each])))
 
     @property
     def shown(self) -> tuple[ShownCase, ...]:

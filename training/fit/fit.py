@@ -75,7 +75,7 @@ def fit_member(
     keras.config.set_dtype_policy(recipe.compute)
     checkpoint = Checkpoint(folder)
     with data_parallel() as devices:
-        model = _compile(recipe, seed, len(Batches(pools.mixed, recipe, seed, 0)))
+        model = compile_network(recipe, seed, len(Batches(pools.mixed, recipe, seed, 0)))
         first = checkpoint.restore(model)
         if not first and initial is not None:
             model.set_weights(initial)
@@ -145,7 +145,7 @@ class _Validation:
         return self._cases.dsc(model, self._devices)
 
 
-def _compile(recipe: Recipe, seed: int, steps_per_epoch: int) -> Any:
+def compile_network(recipe: Recipe, seed: int, steps_per_epoch: int) -> Any:
     """A model for the recipe's crops; the networks are fully convolutional, so its weights serve whole slices too."""
     spec = recipe.network
     size = recipe.crop or recipe.preprocessing.size

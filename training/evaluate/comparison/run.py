@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 from training.data.cases import Case
 from training.errors import BadCohort
@@ -12,6 +13,7 @@ from training.evaluate.comparison.contender import Candidate
 from training.evaluate.comparison.document import Comparison
 from training.evaluate.document import Evaluation
 from training.evaluate.run import evaluate_cases
+from training.evaluate.scored_folder import ScoredFolder
 from training.evaluate.seen import TrainingPatients
 
 Progress = Callable[[str, int, int], None]
@@ -25,6 +27,7 @@ def compare_candidates(
     *,
     unseen_members: bool = False,
     earlier: Comparison | None = None,
+    kept: Path | None = None,
 ) -> tuple[Comparison, tuple[Evaluation, ...]]:
     """Evaluate one contender after the other; one network is in memory at a time.
 
@@ -35,6 +38,7 @@ def compare_candidates(
         unseen_members: score each case only by members that never saw its patient, and leave out the cases for which
             some contender has none.
         earlier: a comparison of these cases, whose contenders stand beside these without being run again.
+        kept: folder of scores of single cases, for a call that was ended or shared; None: none.
 
     Returns:
         The comparison, and the evaluation of each contender in the same order.
@@ -47,7 +51,10 @@ def compare_candidates(
     chosen, notes = (cases, []) if not unseen_members else _fair(candidates, cases)
     if earlier is not None:
         _require_same_question(earlier, chosen, unseen_members)
-    entries = [_score(candidate, chosen, progress, unseen_members=unseen_members) for candidate in candidates]
+    entries = [
+        _score(candidate, chosen, progress, _folder(kept, candidate), unseen_members=unseen_members)
+        for candidate in candidates
+    ]
     return assemble(entries, datetime.now(UTC), notes, earlier), tuple(entry.evaluation for entry in entries)
 
 
@@ -81,13 +88,25 @@ def _require_same_question(earlier: Comparison, cases: Sequence[Case], unseen_me
         )
 
 
-def _score(candidate: Candidate, cases: Sequence[Case], progress: Progress | None, *, unseen_members: bool) -> Entry:
+def _score(
+    candidate: Candidate,
+    cases: Sequence[Case],
+    progress: Progress | None,
+    kept: ScoredFolder | None,
+    *,
+    unseen_members: bool,
+) -> Entry:
     def report(done: int, total: int, _: str) -> None:
         if progress:
             progress(candidate.label, done, total)
 
     request = candidate.request(unseen_members=unseen_members)
-    return Entry(candidate.label, candidate.baseline, evaluate_cases(cases, candidate.open(), report, request))
+    evaluation = evaluate_cases(cases, candidate.open(), report, request, kept=kept)
+    return Entry(candidate.label, candidate.baseline, evaluation)
+
+
+def _folder(kept: Path | None, candidate: Candidate) -> ScoredFolder | None:
+    return None if kept is None else ScoredFolder(kept / candidate.digest[:12])
 
 
 def _has_unseen_member(known: TrainingPatients, case: Case) -> bool:
