@@ -7,7 +7,7 @@ export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
 
-.PHONY: intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks agreement plausibility clean
+.PHONY: cohort-memory intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks agreement plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -70,6 +70,9 @@ bench: install peers $(QUEUE_PEERS)/.installed  ## benchmarks beside the peers, 
 	$(BIN)/python tests/benchmarks/history.py --json | tee $(BENCH)/history.json
 	$(BIN)/python tests/benchmarks/waiting.py --json | tee $(BENCH)/waiting.json
 	$(BIN)/python tests/benchmarks/inference.py --json | tee $(BENCH)/inference.json
+
+cohort-memory: install  ## memory, disk and time of train and evaluate as a cohort grows; PATIENTS="100 2000" (hours)
+	$(BIN)/python tests/benchmarks/cohort.py --patients $(or $(PATIENTS),100 2000)
 
 image:  ## build the image wmh-node with buildah; BASE=<image>, TARGET=worker-gpu, TAG=<name>
 	@bash deploy/scripts/build-image $(or $(TARGET),node) $(or $(TAG),wmh-node)

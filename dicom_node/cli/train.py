@@ -274,10 +274,10 @@ def _member_bars() -> Iterator[Report]:
         def report(stand: MemberProgress) -> None:
             if stand.member not in tasks:
                 tasks[stand.member] = progress.add_task("", total=stand.epochs, member=stand.member, figures="")
-            progress.update(tasks[stand.member], completed=stand.epoch, figures=_figures(stand))
+            progress.update(tasks[stand.member], completed=stand.epoch + stand.part, figures=_figures(stand))
             if stand.resumed:  # epochs of an earlier call say nothing of this one's speed
                 progress.reset(tasks[stand.member], completed=stand.epoch)
-            if not err.is_terminal and (stand.epoch or not stand.resumed):
+            if not err.is_terminal and not stand.part and (stand.epoch or not stand.resumed):
                 words = "is at" if stand.resumed else "finished"
                 err.print(
                     f"member {stand.member} {words} epoch {stand.epoch}/{stand.epochs} {_figures(stand)}", markup=False
@@ -287,6 +287,8 @@ def _member_bars() -> Iterator[Report]:
 
 
 def _figures(stand: MemberProgress) -> str:
+    if stand.loss is not None:
+        return f"loss {stand.loss:.4f} in epoch {stand.epoch + 1}, {stand.part:.0%}"
     if stand.last is None:
         return ""
     dsc = stand.last.validation_dsc

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import keras
 import numpy as np
@@ -24,9 +25,15 @@ from training.fit.devices import EvenBatches, data_parallel
 from training.fit.losses import LOSSES
 from training.fit.validation import ValidationCases
 
+if TYPE_CHECKING:
+    from training.fit.run import OnStep
+
 __all__ = ["Checkpoint", "EpochRecord", "Pools", "fit_member", "predict_slices"]
 
 OnEpoch = Callable[[EpochRecord], None]
+
+
+_SECONDS_BETWEEN: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,7 @@ def fit_member(
     initial: Sequence[NDArray[Any]] | None = None,
     validation: ValidationCases | None = None,
     on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
 ) -> Path:
     """Train one member and return its weights file (Keras `.weights.h5`), averaged where the recipe says so.
 
@@ -62,6 +70,7 @@ def fit_member(
         initial: weights to start from in place of random ones, in the network's order; the optimizer starts fresh.
         validation: cases to score after each epoch.
         on_epoch: called with the record of each finished epoch, once it is on disk.
+        on_step: called within an epoch.
 
     Raises:
         NotSaved: the disk is full; the last good checkpoint is still there.
@@ -88,7 +97,8 @@ def fit_member(
             _reseed_dropout(model, seed, epoch)
             pool = pools.real if epoch < recipe.real_only_epochs else pools.mixed
             batches = Batches(pool, recipe, seed, epoch)
-            ran = model.fit(EvenBatches(batches, devices), epochs=1, verbose=0, shuffle=False)
+            watching = [] if on_step is None else [_Steps(on_step, len(batches))]
+            ran = model.fit(EvenBatches(batches, devices), epochs=1, verbose=0, shuffle=False, callbacks=watching)
             loss = float(ran.history["loss"][-1])
             if not np.isfinite(loss):
                 raise BadRecipe(
@@ -127,6 +137,20 @@ def _set_seed(seed: int) -> None:
     else:
         random.seed(seed)
         np.random.seed(seed)
+
+
+class _Steps(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells of the steps of an epoch, seldom enough to cost nothing."""
+
+    def __init__(self, on_step: OnStep, steps: int) -> None:
+        super().__init__()
+        self._on_step, self._steps, self._told = on_step, steps, time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        """Keras calls it after each step."""
+        if logs is not None and time.monotonic() - self._told >= _SECONDS_BETWEEN:
+            self._told = time.monotonic()
+            self._on_step(batch + 1, self._steps, float(logs["loss"]))
 
 
 class _Validation:

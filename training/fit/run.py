@@ -30,6 +30,8 @@ class MemberProgress:
         epochs: epochs over all stages.
         last: the record of the last one; None before any.
         resumed: these epochs were on disk already.
+        part: share of the epoch that runs now, 0 at its end.
+        loss: mean of its steps so far; None between epochs.
     """
 
     member: int
@@ -37,6 +39,8 @@ class MemberProgress:
     epochs: int
     last: EpochRecord | None
     resumed: bool = False
+    part: float = 0.0
+    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Limits:
 
 
 Report = Callable[[MemberProgress], None]
+OnStep = Callable[[int, int, float], None]
+"""Called within an epoch with (steps done, steps of the epoch, mean loss so far), at most once a second."""
 
 
 def train(
@@ -144,17 +150,22 @@ def _train_member(work: _Work, member: int, report: Report) -> None:
     if len(history) >= goal and (goal < plan.epochs or folder.weights(plan, member) is not None):
         return
     log = EventLog(folder.logs(member), history)
+    stand: dict[str, Any] = {"epoch": len(history), "last": last}
 
     def on_epoch(stage_start: int, record: EpochRecord) -> None:
         record = replace(record, epoch=stage_start + record.epoch)
         log.add(record)
+        stand.update(epoch=record.epoch, last=record)
         report(MemberProgress(member, record.epoch, plan.epochs, record))
+
+    def on_step(done: int, steps: int, loss: float) -> None:
+        report(MemberProgress(member, stand["epoch"], plan.epochs, stand["last"], part=done / steps, loss=loss))
 
     try:
         start = 0
         for stage, recipe in enumerate(plan.stages):
             if goal > start:
-                _train_stage(work, member, stage, goal - start, _after(start, on_epoch))
+                _train_stage(work, member, stage, goal - start, _after(start, on_epoch), on_step)
             start += recipe.epochs
     finally:
         log.close()
@@ -164,7 +175,9 @@ def _after(start: int, on_epoch: Callable[[int, EpochRecord], None]) -> Callable
     return lambda record: on_epoch(start, record)
 
 
-def _train_stage(work: _Work, member: int, stage: int, epochs: int, on_epoch: Callable[[EpochRecord], None]) -> None:
+def _train_stage(
+    work: _Work, member: int, stage: int, epochs: int, on_epoch: Callable[[EpochRecord], None], on_step: OnStep
+) -> None:
     # Keras loads its backend when it is imported.
     from training.fit.fit import Pools, fit_member
     from training.fit.validation import build_validation
@@ -183,6 +196,7 @@ def _train_stage(work: _Work, member: int, stage: int, epochs: int, on_epoch: Ca
         initial=_initial(plan, folder, member, stage),
         validation=build_validation(plan.validation_of(member), recipe, work.limits.validation_cases),
         on_epoch=on_epoch,
+        on_step=on_step,
     )
 
 

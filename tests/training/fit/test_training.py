@@ -135,6 +135,18 @@ def test_synthetic_share_of_an_epoch_over_every_slice() -> None:
     assert len(drawn) > 2
 
 
+def test_an_epoch_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within an epoch each step is heard of, with a loss between 0 and 1: 1 - Dice."""
+    monkeypatch.setattr("training.fit.fit._SECONDS_BETWEEN", 0.0)
+    recipe = replace(_small(PAPER_2024), epochs=1)
+    pool = build_pool([_case("a")], [], recipe)
+    heard: list[tuple[int, int, float]] = []
+    fit_member(Pools(pool, pool), recipe, 1, tmp_path, on_step=lambda *told: heard.append(told))
+    steps = len(Batches(pool, recipe, 1, 0))
+    assert [(done, total) for done, total, _ in heard] == [(step + 1, steps) for step in range(steps)]
+    assert all(0 < loss < 1 for _, _, loss in heard)
+
+
 def test_ventricles_are_learnt_from_their_own_mask() -> None:
     """With the target `ventricles` the labels are the ventricles; a case without that mask is named."""
     recipe = replace(_small(), target="ventricles")
