@@ -21,7 +21,7 @@ def read_cases(
     seed: int,
     cache: Path,
     progress: Any,
-    facts: Path | None = None,
+    facts: FactsIndex | None = None,
 ) -> tuple[CaseOnDisk, ...]:
     """Check every case of a folder, one in memory at a time; those in DICOM are converted first.
 
@@ -34,7 +34,7 @@ def read_cases(
         seed: of that draw.
         cache: for the converted cases.
         progress: called at the stages convert and cases.
-        facts: file that keeps what was found, so that a later call reads only what changed; None: none.
+        facts: what earlier calls found, so that only what changed is read; None: nothing is known.
 
     Raises:
         ConfigurationError: no such CSV, or a cache folder with other files.
@@ -45,8 +45,7 @@ def read_cases(
         raise ConfigurationError(f"--patients: expected a CSV file, found none at {patients}")
     if data.is_dir():
         data = prepare_cases(data, cache, lambda done, total: progress("convert", done, total))
-    known = FactsIndex(facts)
-    cases = open_cases(data, patients, known, lambda done, total: progress("cases", done, total))
+    cases = open_cases(data, patients, facts or FactsIndex(), lambda done, total: progress("cases", done, total))
     if patients is None and not (data / FILE_NAME).exists():
         err.print(
             f"no {FILE_NAME} in {data.resolve().name}/: every case counts as another patient. If two cases are of "

@@ -155,14 +155,17 @@ def train(
             )
             trained = None if start is None else read_start(start)
             limits = Limits(_numbers(only_members), stop_after, validation_cases)
+            known = FactsIndex(out_folder / _FACTS)
             with stage_bars() as progress:
-                cases = read_cases(data, patients, None, seed, out_folder / "cases", progress, out_folder / _FACTS)
+                cases = read_cases(data, patients, None, seed, out_folder / "cases", progress, known)
                 plan_with = partial(
                     make_plan, cases, recipe=recipe, scheme=parts, members=count, seed=seed, start=trained
                 )
                 # All errors are reported before scans are drawn, which takes minutes to hours.
                 others = read_parts(plan_with(drawn=()), ventricles, anatomy, baseline)
-                plan = plan_with(drawn=_drawn(synthetic or (), out_folder, synthetic_count, progress))
+                drawn = _drawn(synthetic or (), out_folder / "synthetic", synthetic_count, known, progress)
+                plan = plan_with(drawn=drawn)
+            known.save()
             _announce(plan, bool(synthetic))
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
@@ -195,9 +198,8 @@ def _recipe(preset: str, settings: Any, epochs: int | None, target: str | None) 
     return with_settings(recipe, (*settings, *(() if epochs is None else (f"epochs={epochs}",))))
 
 
-def _drawn(folders: Sequence[Path], run: Path, count: int, progress: Any) -> tuple[CaseOnDisk, ...]:
+def _drawn(folders: Sequence[Path], into: Path, count: int, known: FactsIndex, progress: Any) -> tuple[CaseOnDisk, ...]:
     """Scans drawn from label maps (kept in the run folder), and those that folders of cases hold already."""
-    into, known = run / "synthetic", FactsIndex(run / _FACTS)
     found: list[CaseOnDisk] = []
     for folder in folders:
         if (folder / "heads").is_dir():
@@ -205,7 +207,6 @@ def _drawn(folders: Sequence[Path], run: Path, count: int, progress: Any) -> tup
             found += (case for case in open_cases(into, None, known) if case.name in names)
         elif has_scans(folder):
             found += (_drawn_scan(path, known) for path in scan_files(folder)[:count])
-            known.save()
         else:
             found += open_cases(folder, None, known)
     return tuple(found)

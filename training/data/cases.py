@@ -209,7 +209,7 @@ def open_cases(
     Args:
         folder: holds one folder a case.
         patients_csv: see `load_cases`.
-        known: facts of an earlier call: a case whose files are the same since is not read again.
+        known: facts of an earlier call: a case whose files are the same since is not read again. The caller saves it.
         progress: called with (cases done, cases in all).
 
     Raises:
@@ -222,7 +222,6 @@ def open_cases(
             progress(done, len(rows))
         read = partial(_load_case, path, row)
         found.append(open_case(path, row, read, known))
-    known.save()
     if progress:
         progress(len(rows), len(rows))
     return tuple(found)

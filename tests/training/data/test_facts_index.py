@@ -43,7 +43,9 @@ def test_each_mask_counts(tmp_path: Path) -> None:
 def test_known_cases_are_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second start reads nothing; a file that changed, or a new one, is read."""
     data, index = write_cohort(tmp_path / "data", 3), tmp_path / "run" / "case-facts.json"
-    first = open_cases(data, None, FactsIndex(index))
+    known = FactsIndex(index)
+    first = open_cases(data, None, known)
+    known.save()
     read: list[str] = []
     load = cases_module._load_case
 
@@ -56,7 +58,10 @@ def test_known_cases_are_not_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert read == []
     write_nifti(data / "p1" / "wmh.nii.gz", labelled_case("x").wmh)
     write_case(data, labelled_case("p3"))
-    assert len(open_cases(data, None, FactsIndex(index))) == 4
+    changed = FactsIndex(index)
+    assert len(open_cases(data, None, changed)) == 4
+    changed.save()
+    open_cases(data, None, FactsIndex(index))
     assert read == ["p1", "p3"]
 
 
@@ -65,7 +70,9 @@ def test_an_index_that_cannot_be_read_is_begun_anew(tmp_path: Path, text: str) -
     """A damaged index costs time and nothing else."""
     data, index = write_cohort(tmp_path / "data", 2), tmp_path / "case-facts.json"
     index.write_text(text)
-    assert len(open_cases(data, None, FactsIndex(index))) == 2
+    known = FactsIndex(index)
+    assert len(open_cases(data, None, known)) == 2
+    known.save()
     assert FactsIndex(index).facts_of(data / "p0") is not None
 
 
