@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,11 +46,24 @@ def _tensorflow() -> tuple[Any, int]:
     return tf.distribute.MirroredStrategy([device.name for device in devices]).scope(), len(devices)
 
 
+def input_workers() -> int:
+    """Threads that prepare batches ahead, in their order: beside a GPU all cores but one, beside a training on the
+    processor one, since that uses every core itself.
+    """
+    if keras.backend.backend() == "jax":
+        has_gpu = any(not str(device).startswith("cpu") for device in keras.distribution.list_devices())
+    else:
+        import tensorflow as tf
+
+        has_gpu = bool(tf.config.list_logical_devices("GPU"))
+    return max(1, (os.cpu_count() or 2) - 1) if has_gpu else 1
+
+
 class EvenBatches(keras.utils.PyDataset):  # type: ignore[misc]
     """Batches whose sizes the devices divide: an epoch's last one is filled up with its own first slices."""
 
     def __init__(self, batches: Any, devices: int) -> None:
-        super().__init__(workers=1)
+        super().__init__(workers=input_workers())
         self._batches, self._devices = batches, devices
 
     def __len__(self) -> int:
