@@ -24,8 +24,8 @@ _LATEST: Final = select(promotions).order_by(promotions.c.id.desc()).limit(1)
 class ModelTable:
     """Registered models and the history of promotions. Safe to use from several threads, processes and machines.
 
-    Each method is one transaction. A model's row never changes but for its evaluation, and none is ever removed, since
-    results name it; promotions are only added. Promotions go one after the other.
+    Each method is one transaction. A model's row never changes but for its evaluation and checks, and none is ever
+    removed, since results name it; promotions are only added. Promotions go one after the other.
     """
 
     def __init__(self, database: Database) -> None:
@@ -72,6 +72,26 @@ class ModelTable:
                 connection.execute(row)
                 record_action(connection, now, by, "evaluate model", None, f"another evaluation of {named}")
             return is_new
+
+    def note_checks(self, digest: str, by: str, against: str | None, checks: Mapping[str, Any]) -> None:
+        """Keep the report of a model's checks, in place of an earlier one.
+
+        Args:
+            by: who had them made, for the audit.
+            against: digest of the live model that they compared with; None: the shipped one.
+            checks: the report, as plain values.
+
+        Raises:
+            UnknownModel: no model of that digest is registered.
+            InvalidMeasurements: the report is no JSON.
+        """
+        require_json(f"the model checks of {digest[:12]}", checks)
+        now = self._database.clock()
+        with self._database.write() as connection:
+            model = _get(connection, digest)
+            values = {"checks": dict(checks), "checked_at": now, "checked_against": against}
+            connection.execute(update(models).where(models.c.digest == digest).values(values))
+            record_action(connection, now, by, "check model", None, f"{model}, digest {digest}")
 
     # Changing what is live
 

@@ -479,11 +479,14 @@ class NewModel:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredModel:
-    """A row of `models`; nothing of it changes but the evaluation.
+    """A row of `models`; nothing of it changes but the evaluation and the checks.
 
     Attributes:
         added_by: account, as `user@host` from the command line.
         evaluation: what `wmh-node evaluate` wrote about it (evaluation.json); None when nothing was given.
+        checks: the newest report of the model checks; None when none were made.
+        checked_at, checked_against: when, and the digest of the live model that they compared with; None: the shipped
+            one.
     """
 
     digest: str
@@ -493,6 +496,9 @@ class RegisteredModel:
     added_at: datetime
     added_by: str
     evaluation: Mapping[str, Any] | None
+    checks: Mapping[str, Any] | None = None
+    checked_at: datetime | None = None
+    checked_against: str | None = None
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} ({self.digest[:12]})"

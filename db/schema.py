@@ -347,6 +347,11 @@ models = Table(
     Column("added_at", UtcDateTime, nullable=False),
     Column("added_by", _NAME, nullable=False),
     Column("evaluation", JSON(none_as_null=True)),
+    # The newest report of the model checks, and the digest of the live model that they compared with; null: the
+    # shipped one.
+    Column("checks", JSON(none_as_null=True)),
+    Column("checked_at", UtcDateTime),
+    Column("checked_against", _DIGEST),
 )
 
 promotions = Table(

@@ -1,4 +1,4 @@
-"""`wmh-node models list | show | add | promote | rollback`."""
+"""`wmh-node models list | show | add | check | promote | rollback`."""
 
 from __future__ import annotations
 
@@ -185,6 +185,44 @@ def promote(
         )
         forced = ", although a check failed" if promotion.forced else ""
         _report(registry, model, promotion, plain_promotion(promotion), as_json, f"{model} is live now{forced}")
+
+
+@app.command()
+def check(
+    what: What,
+    cases: Annotated[
+        Path | None,
+        typer.Option("--cases", help="Labelled cases to compare both models on.", exists=True, file_okay=False),
+    ] = None,
+    patients: Annotated[
+        Path | None, typer.Option("--patients", help="CSV; default: patients.csv in the folder of --cases.")
+    ] = None,
+    margin: Annotated[
+        float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may be below the live model's.")
+    ] = 0.02,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the checks of `promote` and keep their report; the live model stays. The page promotes by this report.
+
+    Exit 1 when a check fails.
+    """
+    if patients is not None and cases is None:
+        complain("--patients: expected --cases DIR with it, whose patients the CSV names; got none")
+        raise typer.Exit(ExitCode.USAGE)
+    with open_registry(config) as registry:
+        model, live = registry.table.find(what), registry.table.live()
+        verdict = _check(registry, model, live, cases, patients, margin)
+        registry.table.note_checks(
+            model.digest, by or account(), None if live is None else live.digest, verdict.plain()
+        )
+    if as_json:
+        print_json({"model": model.digest, "gate": verdict.plain()})
+    else:
+        _print_verdict(verdict)
+    if not verdict.passed:
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @app.command()

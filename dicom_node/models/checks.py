@@ -105,6 +105,15 @@ class ModelVerdict:
         """A person may promote it anyway: a worker can load it. One that none can load would stop all work."""
         return all(check.name != LOADS for check in self.failed)
 
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> ModelVerdict:
+        """From `plain`."""
+        return cls(
+            margin=float(values["margin"]),
+            checks=tuple(ModelCheck(**{**one, "state": CheckState(one["state"])}) for one in values["checks"]),
+            cases=tuple(ComparedCase(**one) for one in values["cases"]),
+        )
+
     def plain(self) -> dict[str, Any]:
         """The verdict for JSON and for the promotion's row."""
         return {

@@ -64,6 +64,7 @@ ENTRIES: Final = (
     Entry("GET", "/models", _VIEWER, models.show),
     Entry("GET", "/models/{digest}", _VIEWER, models.show_one),
     Entry("POST", "/models/rollback", _ADMIN, models.roll_back),
+    Entry("POST", "/models/{digest}/promote", _ADMIN, models.promote),
     Entry("GET", "/destinations", _VIEWER, destinations.show),
     Entry("POST", "/destinations/{name}/test", _OPERATOR, destinations.test),
     Entry("GET", "/settings", _ADMIN, settings.show),

@@ -20,6 +20,7 @@ from db.retention import RetentionTable
 from db.reviews import ReviewTable
 from db.withdrawals import WithdrawalTable
 from dicom_node.node.settings import Settings
+from dicom_node.web.drift_watch import DriftWatch
 from dicom_node.web.looks import Looks
 from dicom_node.web.people.first_link import FirstLink
 from dicom_node.web.pictures.slices import SliceRoom
@@ -117,6 +118,11 @@ class Site:
     def slices(self) -> SliceRoom:
         """Pictures of slices."""
         return SliceRoom(self.settings.storage.absolute(), self.inbox)
+
+    @cached_property
+    def drift(self) -> DriftWatch:
+        """How results change over time."""
+        return DriftWatch(self.database)
 
     @cached_property
     def looks(self) -> Looks:

@@ -184,7 +184,7 @@ _ROWS: Final = (
 
 
 def _numbers(measured: Any) -> list[tuple[str, str, str]]:
-    """(name, value with unit, interval) of what was measured."""
+    """(name, value with unit, interval) of what was measured; without a value the last one is words."""
     found = []
     for name, key, unit, interval_key in _ROWS:
         value = measured.get(key)
@@ -198,11 +198,11 @@ def _numbers(measured: Any) -> list[tuple[str, str, str]]:
     if extent:
         near, deep = (float(extent.get(name) or 0) for name in ("periventricular", "deep"))
         sizes = f"{near:.0f} mm from the ventricles, longest deep lesion {deep:.0f} mm"
-        found.append(("Extent in a slice", sizes, ""))
+        found.append(("extent in a slice", "", sizes))
     fazekas = plain_mapping(measured.get("fazekas"))
     if fazekas:
         grades = f"periventricular {fazekas.get('periventricular')}, deep {fazekas.get('deep')}"
-        found.append(("Fazekas, derived from sizes", grades, ""))
+        found.append(("Fazekas, derived from sizes", "", grades))
     return found
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from starlette.responses import Response
 
-from db.errors import NoEarlierModel
+from db.errors import LiveModelChanged, NoEarlierModel
+from db.records import RegisteredModel
+from dicom_node.models.adding import register_shipped
+from dicom_node.models.checks import ModelVerdict
 from dicom_node.models.choice import store_of
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.visit import Visit
 from segmentation.bundle import CARD_NAME
 from segmentation.errors import SegmentationError
+
+_MOST_REASON: Final = 500
 
 
 def show(visit: Visit) -> Response:
@@ -26,6 +33,7 @@ def show(visit: Visit) -> Response:
         promotions=promotions[:20],
         names={model.digest: f"{model.name} {model.version}" for model in found},
         pinned=visit.site.settings.model,
+        drift=visit.site.drift.lines(),
         may_roll_back=bool(promotions) and promotions[0].previous_id is not None,
     )
 
@@ -34,6 +42,8 @@ def show_one(visit: Visit) -> Response:
     """`GET /models/{digest}`: the card as it is, and the checks of its promotions."""
     model = visit.site.models.get(visit.path_values["digest"])
     store = store_of(visit.site.settings)
+    live = visit.site.models.live_digest()
+    verdict = None if model.checks is None else ModelVerdict.of_plain(model.checks)
     try:
         card = (store.folder_of(model.digest) / CARD_NAME).read_text("utf-8", errors="replace")
     except OSError:
@@ -45,8 +55,46 @@ def show_one(visit: Visit) -> Response:
         card=card,
         dsc=mean_dsc(model.evaluation),
         promotions=visit.site.models.promotions(model.digest),
-        is_live=visit.site.models.live_digest() == model.digest,
+        is_live=live == model.digest,
+        verdict=verdict,
+        is_stale=verdict is not None and model.checked_against != live,
     )
+
+
+def promote(visit: Visit) -> Response:
+    """`POST /models/{digest}/promote`, with a reason: by the report of `wmh-node models check`, as `models promote`."""
+    site, why = visit.site, visit.form.get("reason", "").strip()[:_MOST_REASON]
+    model, live = site.models.get(visit.path_values["digest"]), site.models.live_digest()
+    if (no := _not_promoted(model, live, why)) is not None:
+        return refusal(visit, 409, f"Nothing was changed: {no}")
+    verdict = ModelVerdict.of_plain(model.checks or {})
+    store = store_of(site.settings)
+    try:
+        store.load(model.digest)  # no worker could take a damaged one
+        before = live or register_shipped(store, site.models, model.digest, visit.who)
+        site.models.promote(
+            model.digest, visit.who, before, reason=why, gate=verdict.plain(),
+            overruled=[str(check) for check in verdict.failed],
+        )  # fmt: skip
+    except (LiveModelChanged, SegmentationError) as error:
+        return refusal(visit, 409, f"Nothing was changed: {error}.")
+    return to("/models")
+
+
+def _not_promoted(model: RegisteredModel, live: str | None, why: str) -> str | None:
+    """Why a model cannot be promoted now; None when it can."""
+    command = f"`wmh-node models check {model.digest[:12]} --cases FOLDER`"
+    if model.digest == live:
+        return "it is live already."
+    if model.checks is None:
+        return f"its checks were not made. {command} makes them."
+    if model.checked_against != live:
+        return f"its checks compared it with another model than the one that is live now. {command} makes them again."
+    if not why:
+        return "expected a reason, got none."
+    if not ModelVerdict.of_plain(model.checks).can_be_overruled:
+        return "it cannot be loaded, so no job could start with it."
+    return None
 
 
 def roll_back(visit: Visit) -> Response:

@@ -92,7 +92,7 @@ def nice_above(value: float) -> float:
     if value <= 4:
         return 4.0
     size = 10.0 ** math.floor(math.log10(value))
-    return next(size * factor for factor in (1, 2, 4, 5, 8, 10) if size * factor >= value)
+    return next(size * factor for factor in (1, 2, 4, 6, 8, 10) if size * factor >= value)
 
 
 def _day(at: date) -> int:
