@@ -3,7 +3,7 @@ queued. Every text of their headers is hostile to a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -60,6 +60,7 @@ def make_page_node(
     scanners: Sequence[str] = (HOSTILE_AE, "MR2", "MR3"),
     destinations: str = "pacs=PACS@127.0.0.1:9",
     plain: bool = False,
+    change: Callable[[pydicom.Dataset], None] | None = None,
     **settings: Any,
 ) -> PageNode:
     """Make the jobs, the accounts (named as their roles) and the site.
@@ -67,13 +68,14 @@ def make_page_node(
     Args:
         elements: of the headers; hostile by default.
         plain: heads with their scalp, for a real model.
+        change: done to each header at last.
     """
     setting = Setting(folder, ensemble)
     given = HOSTILE if elements is None else elements
-    first = _series(folder / "early", date(2024, 2, 1), 8.0, 1, matrix, slices, plain, given)
-    second = _series(folder / "late", date(2025, 3, 1), 20.0, 1, matrix, slices, plain, given)
-    third = _series(folder / "lost", date(2025, 3, 2), 5.0, 3, matrix, slices, plain, given)
-    fourth = _series(folder / "sagittal", date(2025, 3, 3), 5.0, 4, matrix, slices, plain, given)
+    first = _series(folder / "early", date(2024, 2, 1), 8.0, 1, matrix, slices, plain, given, change)
+    second = _series(folder / "late", date(2025, 3, 1), 20.0, 1, matrix, slices, plain, given, change)
+    third = _series(folder / "lost", date(2025, 3, 2), 5.0, 3, matrix, slices, plain, given, change)
+    fourth = _series(folder / "sagittal", date(2025, 3, 3), 5.0, 4, matrix, slices, plain, given, change)
     jobs = {}
     for name, files in (("early", first), ("late", second)):
         setting.receive(files, scanners[0])
@@ -90,7 +92,7 @@ def make_page_node(
     setting.jobs.fail(
         claimed.id, "worker", f"the model could not be loaded {SCRIPT if elements is None else ''}".strip()
     )
-    queued = _series(folder / "queued", date(2025, 3, 4), 5.0, 5, 64, 6, plain, given)
+    queued = _series(folder / "queued", date(2025, 3, 4), 5.0, 5, 64, 6, plain, given, change)
     setting.receive(queued, scanners[1])
     jobs["queued"] = setting.enqueue(queued)
     accounts = AccountTable(setting.database)
@@ -116,7 +118,15 @@ def close_page_node(node: PageNode) -> None:
 
 
 def _series(
-    folder: Path, day: date, wmh_ml: float, seed: int, matrix: int, slices: int, plain: bool, elements: dict[str, str]
+    folder: Path,
+    day: date,
+    wmh_ml: float,
+    seed: int,
+    matrix: int,
+    slices: int,
+    plain: bool,
+    elements: dict[str, str],
+    change: Callable[[pydicom.Dataset], None] | None,
 ) -> list[Path]:
     phantom = make_phantom(PhantomSpec(seed=seed, slices=slices, matrix=matrix, wmh_ml=wmh_ml))
     files = write_phantom_series(phantom if plain else without_scalp(phantom), folder)
@@ -126,5 +136,7 @@ def _series(
             setattr(dataset, keyword, value)
         dataset.AcquisitionDateTime = f"{day:%Y%m%d}101500"
         dataset.StudyDate = dataset.SeriesDate = f"{day:%Y%m%d}"
+        if change is not None:
+            change(dataset)
         dataset.save_as(file, enforce_file_format=True)
     return files

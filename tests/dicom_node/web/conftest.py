@@ -56,6 +56,12 @@ class Browser:
 
 
 @pytest.fixture
+def browser_of() -> Callable[[PageNode, str], Browser]:
+    """A browser in front of any node, logged in as the account of that name."""
+    return lambda node, name: Browser(node).log_in(name)
+
+
+@pytest.fixture
 def browser(node: PageNode) -> Callable[[str | None], Browser]:
     """A browser that is logged in as the account of that name; without one, not."""
 
