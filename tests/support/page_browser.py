@@ -1,0 +1,141 @@
+"""The page in Chromium: at some sizes, in light and dark, with and without JavaScript, judged by axe-core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from support.data import REPOSITORY
+from support.page_node import PASSWORD, PageNode
+from support.peers import node_peer, peer
+from support.processes import free_port
+
+from dicom_node.serve.ports import wait_until_listening
+from dicom_node.web.app import build_app
+
+SCRIPT = REPOSITORY / "tests" / "e2e" / "page.cjs"
+_LONGEST_SECONDS = 1500
+_STARTING_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class View:
+    """A size of the window in CSS pixels; `judged`: by axe-core too."""
+
+    name: str
+    width: int
+    height: int
+    judged: bool = True
+
+
+LAPTOP = View("1280", 1280, 800)
+SCREEN = View("1920", 1920, 1080, judged=False)
+TABLET = View("tablet", 820, 1180)
+
+
+@dataclass(frozen=True)
+class SeenPage:
+    """A page as it was seen.
+
+    Attributes:
+        name: of the picture, without its ending.
+        page: as in the plan.
+        wide: CSS pixels that the page is wider than the window.
+        heading: its first heading.
+        owned: what a script of a DICOM string would have set; None as long as none ran.
+        complaints: errors of the browser's console, and addresses of other machines.
+        violations: what axe-core found.
+    """
+
+    name: str
+    page: str
+    status: int
+    wide: int
+    heading: str
+    owned: Any
+    complaints: tuple[str, ...]
+    violations: tuple[str, ...]
+
+
+@contextmanager
+def served(node: PageNode) -> Iterator[str]:
+    """The node's page on a port of this machine; gives its address."""
+    port, stop = free_port(), threading.Event()
+    config = uvicorn.Config(
+        build_app(node.site), host="127.0.0.1", port=port, http="h11", ws="none", lifespan="off", log_config=None,
+        access_log=False, timeout_graceful_shutdown=2,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        assert wait_until_listening("127.0.0.1", port, _STARTING_SECONDS, stop.is_set)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        node.site.stopping.set()
+        server.should_exit = True
+        thread.join(60)
+
+
+def pages_of(node: PageNode) -> dict[str, str]:
+    """Every page with its address: one of each kind of job, and a model when there is one."""
+    pages = {
+        "start": "/", "jobs": "/jobs", "series": "/series", "review": "/review", "models": "/models",
+        "destinations": "/destinations", "settings": "/settings", "audit": "/audit", "missing": "/nowhere",
+        "slices": f"/jobs/{node.jobs['late']}/slices",
+    }  # fmt: skip
+    pages |= {f"job-{name}": f"/jobs/{number}" for name, number in node.jobs.items()}
+    for model in node.site.models.list()[:1]:
+        pages["model"] = f"/models/{model.digest}"
+    return pages
+
+
+def look(
+    url: str,
+    folder: Path,
+    pages: dict[str, str],
+    views: Sequence[View] = (LAPTOP, SCREEN, TABLET),
+    themes: Sequence[str] = ("light", "dark"),
+    scripts: Sequence[bool] = (True,),
+    steps: Sequence[dict[str, Any]] = (),
+    *,
+    whole: bool = True,
+) -> tuple[list[SeenPage], list[str]]:
+    """Open the pages as the administrator; what was seen, and what the page said after each step.
+
+    Args:
+        folder: for the pictures; is made.
+        scripts: with JavaScript, without.
+        steps: of a person without JavaScript: `go`, `unfold`, `fill`, `file`, `press`.
+        whole: pictures of the whole page, not of the window.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    document = {
+        "playwright": str(node_peer("playwright-core")), "axe": str(node_peer("axe-core")),
+        "chromium": peer("chromium"), "out": str(folder), "url": url, "account": "admin", "password": PASSWORD,
+        "pages": [{"name": name, "path": path, "whole": whole} for name, path in pages.items()],
+        "views": [asdict(view) for view in views], "themes": list(themes), "scripts": list(scripts),
+        "steps": list(steps), "photograph": True,
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(document))
+    done = subprocess.run(
+        [peer("node"), SCRIPT, folder / "plan.json"],
+        capture_output=True,
+        text=True,
+        timeout=_LONGEST_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    answer = json.loads((folder / "answer.json").read_text())
+    seen = [
+        SeenPage(**{**one, "complaints": tuple(one["complaints"]), "violations": tuple(one["violations"])})
+        for one in answer["seen"]
+    ]
+    return seen, answer["steps"]
