@@ -6,9 +6,11 @@ NOTIFY and LISTEN; beside an SQLite file each listener has a named pipe of its o
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import select
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -62,16 +64,8 @@ class Bell:
 
     def _ring_pipes(self, what: Wake) -> None:
         for pipe in self._folder.glob("*.pipe"):
-            try:
-                descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-            except OSError:  # its listener was killed
-                pipe.unlink(missing_ok=True)
-                continue
-            try:
-                with suppress(BlockingIOError):  # full: its listener has much to wake up for
-                    os.write(descriptor, f"{what.value}\n".encode())
-            finally:
-                os.close(descriptor)
+            with suppress(OSError):  # trouble with one pipe keeps no other listener from hearing
+                _ring_pipe(pipe, f"{what.value}\n".encode())
 
     def listen(self, goes_on: Callable[[], bool]) -> Iterator[Wake]:
         """What there is to do, as it is rung, for as long as `goes_on`.
@@ -90,13 +84,31 @@ class Bell:
     def _hear_notifications(self, goes_on: Callable[[], bool]) -> Iterator[Wake]:
         with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             driver: Any = connection.connection.driver_connection
+            dbapi: Any = self._engine.dialect.dbapi
             try:
                 driver.execute(f"LISTEN {_CHANNEL}")
                 while goes_on():
                     for notification in driver.notifies(timeout=_LOOK_SECONDS, stop_after=1):
                         yield from _known([notification.payload])
+            except dbapi.Error as error:  # the driver's own: SQLAlchemy translates only what goes through it
+                raise ConnectionError("the server has ended the connection that listens") from error
             finally:
                 connection.invalidate()  # a connection that listens serves no one else
+
+
+def _ring_pipe(pipe: Path, word: bytes) -> None:
+    """Write into a pipe, whose listener may be gone or have much to wake up for: then it is full, and says so."""
+    try:
+        descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # its listener was killed; any other error is ours, and the listener lives
+            pipe.unlink(missing_ok=True)
+        return
+    try:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            os.write(descriptor, word)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -104,14 +116,17 @@ def _own_pipe(folder: Path) -> Iterator[int]:
     """A named pipe of this listener, open to read and never at its end; it gets its name when it is open."""
     folder.mkdir(exist_ok=True)
     made = folder / f".{secrets.token_hex(8)}"
-    os.mkfifo(made)
     named = made.with_name(f"{os.getpid()}-{made.name[1:]}.pipe")
-    descriptor = os.open(made, os.O_RDWR | os.O_NONBLOCK)
+    os.mkfifo(made)
     try:
-        made.rename(named)
-        yield descriptor
+        descriptor = os.open(made, os.O_RDWR | os.O_NONBLOCK)
+        try:
+            made.rename(named)
+            yield descriptor
+        finally:
+            os.close(descriptor)
     finally:
-        os.close(descriptor)
+        made.unlink(missing_ok=True)
         named.unlink(missing_ok=True)
 
 

@@ -62,5 +62,5 @@ def run_until_stopped(
             log.warning("database does not answer, waiting", seconds=_UNAVAILABLE_SECONDS, detail=str(error))
             stop.wait(_UNAVAILABLE_SECONDS)
             continue
-        if seconds > 0:
+        if seconds > 0 and not stop.is_set():  # a stop from before `woken` was cleared would be slept over
             (woken or stop).wait(seconds)

@@ -36,14 +36,19 @@ class WakeUps:
 
     def run(self) -> None:
         """Listen until the role stops. A database that cannot be heard is tried again: the loops look by themselves."""
-        while not self._stop.is_set():
-            try:
-                for what in self._database.bell.listen(lambda: not self._stop.is_set()):
-                    self._wake(what)
-            except (OSError, SQLAlchemyError, DatabaseError) as error:
-                log.debug("not woken by other processes", detail=type(error).__name__, again_in_seconds=_AGAIN_SECONDS)
-                self._stop.wait(_AGAIN_SECONDS)
-        self._wake(None)
+        try:
+            while not self._stop.is_set():
+                self._hear()
+        finally:
+            self._wake(None)
+
+    def _hear(self) -> None:
+        try:
+            for what in self._database.bell.listen(lambda: not self._stop.is_set()):
+                self._wake(what)
+        except (OSError, SQLAlchemyError, DatabaseError) as error:
+            log.debug("not woken by other processes", detail=type(error).__name__, again_in_seconds=_AGAIN_SECONDS)
+            self._stop.wait(_AGAIN_SECONDS)
 
     def _wake(self, what: Wake | None) -> None:
         for wanted, event in self._events:

@@ -27,9 +27,9 @@ class OpenVinoRuntime:
 
     def __init__(self, networks: NetworkSet, threads: int | None = None) -> None:
         """Build and compile; about half a second."""
-        self.precision = choose_precision(threads)
         model = build_model(networks.graph, networks.weights)
         try:
+            self.precision = choose_precision(threads)
             compiled = openvino.Core().compile_model(model, "CPU", compile_settings(self.precision, threads))
         except RuntimeError as error:
             raise RuntimeUnavailable(f"OpenVINO cannot compile the network for this CPU: {error}") from error

@@ -28,7 +28,19 @@ def test_measured_once_for_each_machine(tmp_path: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["precision.json"]
 
 
-@pytest.mark.parametrize("content", ["", "{", '"f64"', "[]", "\xff"])
+def test_processes_that_measure_at_once_agree(tmp_path: Path) -> None:
+    """Of two that measured at the same time, the first to end says it for both: a result names one precision."""
+    file = tmp_path / "precision.json"
+
+    def measured_while_another_ends() -> Precision:
+        assert remembered(file, lambda: "bf16") == "bf16"
+        return "f32"
+
+    assert remembered(file, measured_while_another_ends) == "bf16"
+    assert [path.name for path in tmp_path.iterdir()] == ["precision.json"]
+
+
+@pytest.mark.parametrize("content", ["", "{", '"f64"', "[]", "\xff", "[" * 100_000])
 def test_a_file_that_says_nothing_is_measured_again(tmp_path: Path, content: str) -> None:
     """A file that is cut or of something else is written anew."""
     file = tmp_path / "precision.json"

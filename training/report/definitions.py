@@ -22,8 +22,8 @@ _LINES: Final = {
     "HD95": "the same, but the 95th percentile of the distances: not decided by one voxel.",
     "surface Dice": "share of both surfaces that lies within a tolerance of the other (Nikolov 2018).",
     "r": "Pearson correlation of automatic and manual volume: how close the cases are to a line.",
-    "CCC": """Lin's concordance correlation coefficient: how close the cases are to the line of identity; above 0.8 "
-    "counts as excellent (Lin 1989; Altman 1991).""",
+    "CCC": """Lin's concordance correlation coefficient: how close the cases are to the line of identity; above 0.8
+        counts as excellent (Lin 1989; Altman 1991).""",
     "C_b": "bias correction factor: CCC = r × C_b; 1 when the best line is the line of identity.",
     "UI": """uncertainty index: share of the predicted voxels whose mean probability has a Kullback-Leibler divergence
         from 0.5 under 0.5 bit (0.5 ≤ p < 0.89). Of the model as it is served, or of

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segmentation.measures import REVIEW_ABOVE
 from training.evaluate.document import Evaluation, LineFigure, ViolinFigure
 from training.evaluate.gallery import ShownCase
 from training.report.figures.agreement import draw_agreement
@@ -112,7 +113,8 @@ def _triage(document: Evaluation) -> FigureView:
     triage = document.triage
     caption = (
         f"{number(triage.percent_below, '%')} of the cases are below {triage.limit:g}, with a mean DSC of "
-        f"{number(triage.dsc_below)} (paper: {triage.paper_percent_below:g} %, {triage.paper_dsc_below:g})."
+        f"{number(triage.dsc_below)} (paper, below {REVIEW_ABOVE:g}: {triage.paper_percent_below:g} %, "
+        f"{triage.paper_dsc_below:g})."
     )
     title = "Triage by uncertainty index"
     return FigureView.of("figure-3B", title, draw_triage(triage), _with_note(caption, triage.note), _tag("3B"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from support.databases import sqlite_url
 from support.processes import free_port, until
 from support.received import series_uid
@@ -103,12 +106,71 @@ def test_a_killed_listener_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_ring_that_cannot_be_written_takes_no_listener_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process without a free descriptor loses its ring; the listener's pipe stays, and hears the next one."""
+    url = sqlite_url(tmp_path)
+
+    def full(*_arguments: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with closing(open_database(url)) as database, _listening(url) as heard:
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "open", full)
+            database.bell.ring(Wake.JOBS)
+        _ring_until_heard(database, heard, Wake.DELIVERIES)
+        assert Wake.JOBS not in heard
+
+
+def test_a_listener_that_cannot_open_its_pipe_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried again every few seconds, perhaps for days."""
+    url = sqlite_url(tmp_path)
+
+    def full(*_arguments: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with closing(open_database(url)) as database, monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+            list(database.bell.listen(lambda: True))
+    assert list(Path(f"{url.removeprefix('sqlite:///')}-wake").iterdir()) == []
+
+
+def test_what_is_no_pipe_is_not_written_to(tmp_path: Path) -> None:
+    """A file or a link of a pipe's name, whoever put it there, keeps its content."""
+    url = sqlite_url(tmp_path)
+    folder = Path(f"{url.removeprefix('sqlite:///')}-wake")
+    mine = tmp_path / "mine"
+    mine.write_text("as it was")
+    with closing(open_database(url)) as database, _listening(url) as heard:
+        (folder / "link.pipe").symlink_to(mine)
+        (folder / "file.pipe").write_text("as it was")
+        _ring_until_heard(database, heard, Wake.DELIVERIES)
+        assert mine.read_text() == (folder / "file.pipe").read_text() == "as it was"
+
+
 def test_a_bell_that_no_one_hears(tmp_path: Path) -> None:
     """Without a listener, and without a database, a ring is lost and nothing else happens."""
     for url in (sqlite_url(tmp_path), f"postgresql://x@127.0.0.1:{free_port()}/none"):
         with closing(open_database(url)) as database:
             database.bell.ring(Wake.JOBS)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_ends_the_connection_is_said(postgres_url: str) -> None:
+    """A listener whose server goes gets an error that `listen` names, which `WakeUps` waits out; no role ends of it."""
+    end_listeners = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND left(query, 6) = 'LISTEN'"
+    )
+    with closing(open_database(postgres_url)) as there, closing(open_database(postgres_url)) as other:
+
+        def goes_on() -> bool:
+            with other.read() as connection:
+                connection.execute(end_listeners)
+            return True
+
+        with pytest.raises(OSError, match="ended the connection"):
+            list(there.bell.listen(goes_on))
 
 
 def test_rings_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:

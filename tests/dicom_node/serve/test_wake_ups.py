@@ -60,6 +60,7 @@ def test_a_ring_ends_the_wait_of_the_loop_that_it_is_for(database: Database) -> 
         database.bell.ring(Wake.JOBS)
         return looks[Wake.JOBS] > 1
 
+    until(lambda: looks[Wake.DELIVERIES], "a first look for deliveries")
     until(looked_again, "a second look for jobs")
     assert looks[Wake.DELIVERIES] == 1
     stop.set()
@@ -77,6 +78,17 @@ def test_what_is_rung_during_a_step_is_not_missed() -> None:
 
     _ended(_started(lambda: run_until_stopped(step, stop, woken=woken)))
     assert len(looks) == 2
+
+
+def test_a_stop_is_not_slept_over() -> None:
+    """A stop that comes between the loop's look at it and its step ends the wait after that step."""
+    stop, woken = threading.Event(), threading.Event()
+
+    def stopped_meanwhile() -> None:
+        stop.set()
+        woken.set()
+
+    _ended(_started(lambda: run_until_stopped(lambda: _AN_HOUR, stop, stopped_meanwhile, woken)))
 
 
 def test_a_database_that_cannot_be_heard_is_tried_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
