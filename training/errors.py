@@ -8,7 +8,7 @@ TrainingError
 ├── BackendUnavailable the backend asked for is not installed, or another one is loaded already
 ├── OtherRun           a run folder that belongs to another training, or that another process is writing
 ├── CheckpointLost     a checkpoint that state.json names cannot be read
-├── NotSaved           a checkpoint could not be written, for want of space or of a working disk
+├── NotSaved           a checkpoint, slices, a score or a report could not be written: no space, or no working disk
 └── BadEvaluation      an evaluation or comparison document that is damaged or of another version
 """
 
@@ -48,7 +48,7 @@ class CheckpointLost(TrainingError):
 
 
 class NotSaved(TrainingError):
-    """A checkpoint could not be written; the message says which one is the last good one."""
+    """Something could not be written; the message says what is still there, and what to do."""
 
 
 class BadEvaluation(TrainingError):

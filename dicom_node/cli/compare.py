@@ -10,12 +10,13 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
-from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.labelled_cases import FACTS, read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 from training.data.cases import CaseOnDisk
+from training.data.facts_index import FactsIndex
 from training.errors import BadCohort, BadEvaluation
 from training.evaluate.comparison.contender import Candidate, baseline_candidate, bundle_candidate
 from training.evaluate.comparison.document import Comparison
@@ -41,7 +42,8 @@ def compare(
         Path | None,
         typer.Option(
             "--out",
-            help="For comparison.html, comparison.json, cases.csv, and the images of cases converted from DICOM.",
+            help="For comparison.html, comparison.json, cases.csv, the score of each case (an ended call goes on from "
+            "there), and the images of cases converted from DICOM.",
         ),
     ] = None,
     baseline: Annotated[
@@ -74,9 +76,11 @@ def compare(
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
         before = None if earlier is None else _read_earlier(earlier, out_folder)
-        cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress), split)
+        known = FactsIndex(None if out_folder is None else out_folder / FACTS)
+        cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress, known), split)
         if out_folder is not None:
             prepare_folder(out_folder)
+            known.save()
         candidates = _candidates(models, baselines, settings, config)
         comparison, evaluations = compare_candidates(
             candidates,

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
-from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.labelled_cases import FACTS, read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
 from dicom_node.models.choice import choose_model
@@ -19,8 +19,9 @@ from dicom_node.node.settings import Settings
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import open_ensemble
 from training.data.cases import CaseOnDisk
+from training.data.facts_index import FactsIndex
 from training.data.recipe_settings import preset, with_settings
-from training.errors import BackendUnavailable, BadRecipe
+from training.errors import BackendUnavailable, BadCohort, BadRecipe
 from training.evaluate.document import Evaluation, EvaluationSettings, TrainingSizeCurve
 from training.evaluate.gallery import Gallery
 from training.evaluate.run import EvaluationRequest, evaluate_cases, score_shard
@@ -28,6 +29,7 @@ from training.evaluate.scored_folder import ScoredFolder, Shard
 from training.evaluate.training_size import train_on_growing_subsets
 from training.evaluate.write import write_evaluation
 from training.report.html import write_report
+from training.report.words import plural
 from training.report_files import prepare_folder
 
 SPLITS = ("train", "validation", "test", "external")
@@ -77,7 +79,7 @@ def evaluate(
         typer.Option(
             "--shard",
             help="Score only this part of the cases, such as 2/4, into OUT/scored; other processes or machines score "
-            "the rest. The same command without --shard makes the report.",
+            "the rest. The same command without --shard scores what is missing and makes the report.",
         ),
     ] = None,
     distance_rule: Annotated[
@@ -93,14 +95,16 @@ def evaluate(
         _refuse_other("--split", split, SPLITS)
         _refuse_other("--distance-rule", distance_rule, DISTANCE_RULES)
         wanted = _sizes(sizes)
-        part = None if shard is None else Shard.of_text(shard)
+        part = _part(shard, sizes)
         # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
 
     with exit_codes(), stage_bars() as progress:
+        known = FactsIndex(out_folder / _facts_of(part))
         cases = read_cases(
-            data, patients, split if not wanted else split or "test", seed, out_folder / "cases", progress
+            data, patients, split if not wanted else split or "test", seed, out_folder / "cases", progress, known
         )
         prepare_folder(out_folder)
+        known.save()
         progress("model", 0, 1)
         model = _bundle(bundle, settings, config)
         progress("model", 1, 1)
@@ -139,13 +143,18 @@ def evaluate(
     err.print(f"{report.name}, {document.name} and {table.name} in {out_folder}. Research use only.", markup=False)
 
 
+def _facts_of(part: Shard | None) -> str:
+    """A file of its own for each part: machines that share --out do not write one at the same time."""
+    return FACTS if part is None else f"part-{part.number}-of-{part.count}-{FACTS}"
+
+
 def _print_shard(part: Shard, count: int, as_json: bool) -> None:
     if as_json:
         print_json({"shard": f"{part.number}/{part.count}", "cases": count})
         return
     out.print(
-        f"Part {part.number} of {part.count}: {count} cases are scored. When all parts are in {SCORED}/, run the same "
-        "command without --shard for the report.",
+        f"Part {part.number} of {part.count}: scores of {plural(count, 'case')} are in {SCORED}/. When all parts are "
+        "there, run the same command without --shard for the report.",
         markup=False,
     )
 
@@ -179,6 +188,25 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     if not all(part.isdigit() and int(part) > 0 for part in parts):
         raise ConfigurationError(f"--sizes: expected numbers of patients such as 100,200,500, got {text!r}")
     return tuple(sorted({int(part) for part in parts}))
+
+
+def _part(shard: str | None, sizes: str | None) -> Shard | None:
+    """The part of the cases to score; None: all.
+
+    Raises:
+        ConfigurationError: no such part, or trainings that every part would repeat.
+    """
+    if shard is None:
+        return None
+    if sizes is not None:
+        raise ConfigurationError(
+            "--shard: expected no --sizes with it, since every part would train the same networks: give --sizes to the "
+            "command without --shard"
+        )
+    try:
+        return Shard.of_text(shard)
+    except BadCohort as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def _bundle(named: str | None, settings: Settings, config: Path | None) -> ModelBundle:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dicom_node.cases.prepare import prepare_cases
 from dicom_node.cli.context import err
@@ -12,6 +12,9 @@ from training.data.cases import CaseOnDisk, open_cases
 from training.data.cohort import FILE_NAME
 from training.data.facts_index import FactsIndex
 from training.data.splits import with_splits
+
+FACTS: Final = "case-facts.json"
+"""In --out: what was found in each case, so that the next call reads only what changed."""
 
 
 def read_cases(

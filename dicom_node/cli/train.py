@@ -13,7 +13,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dicom_node.cli.context import JsonOption, err, exit_codes, out, print_json
-from dicom_node.cli.labelled_cases import read_cases
+from dicom_node.cli.labelled_cases import FACTS, read_cases
 from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from segmentation.bundle import ModelBundle
@@ -43,8 +43,6 @@ from training.synthesis.stream import as_case, has_scans, scan_files
 # Default of --members: the paper's ensemble, and its one ventricle network; by folds one network a fold.
 _TARGETS = ("wmh", "ventricles")
 _MEMBERS = 5
-# In the run's folder: what was found in each case, so that the next call reads only what changed.
-_FACTS = "case-facts.json"
 
 
 def train(
@@ -128,7 +126,12 @@ def train(
         bool, typer.Option("--hide-patients", help="Keep names of patients, cases and sites out of the bundle.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print steps, disk, memory and time of the training, and train nothing.")
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Check, convert and draw the cases, print steps, disk, memory and time of all members, and train "
+            "nothing.",
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -155,7 +158,7 @@ def train(
             )
             trained = None if start is None else read_start(start)
             limits = Limits(_numbers(only_members), stop_after, validation_cases)
-            known = FactsIndex(out_folder / _FACTS)
+            known = FactsIndex(out_folder / FACTS)
             with stage_bars() as progress:
                 cases = read_cases(data, patients, None, seed, out_folder / "cases", progress, known)
                 plan_with = partial(
@@ -174,7 +177,8 @@ def train(
                 return
             slices = SliceStore(store or folder.slices)
             with stage_bars() as progress, _member_bars() as report:
-                finished = carry_out(plan, folder, chosen, limits, report, slices, partial(progress, "slices"))
+                done = partial(progress, "slices")
+                finished = carry_out(plan, folder, chosen, limits, report, slices, done, threads or None)
             bundle = None
             if finished:
                 with stage_bars() as progress:
@@ -252,9 +256,11 @@ def _print_cost(cost: Cost, as_json: bool) -> None:
         return
     hours, minutes = divmod(round(cost.seconds / 60), 60)
     out.print(
-        f"{cost.steps} steps at {cost.seconds_a_step:.2f} s: about {hours} h {minutes} min on this machine, without "
-        f"preprocessing and validation.\nAt most {cost.slices} preprocessed slices: {cost.disk_gb:.1f} GB of disk.\n"
-        f"{cost.memory_gb:.1f} GB of memory, however many cases there are. Nothing was trained.",
+        f"{cost.steps} steps of all members at {cost.seconds_a_step:.2f} s: about {hours} h {minutes} min on this "
+        "machine, without preprocessing and validation.\n"
+        f"At most {cost.slices} preprocessed slices: {cost.disk_gb:.1f} GB of disk.\n"
+        f"{cost.memory_gb:.1f} GB of memory, however many cases there are; before that up to four processes that "
+        "preprocess, of about 0.5 GB each. Nothing was trained.",
         markup=False,
     )
 

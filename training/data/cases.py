@@ -27,7 +27,7 @@ from segmentation.nifti import NiftiGrid, read_flair_nifti, read_mask_nifti
 from segmentation.volume import FlairVolume
 from training.data.case_facts import CaseFacts, Target
 from training.data.cohort import FILE_NAME, Clinical, PatientRow, Split, read_patients
-from training.data.facts_index import FactsIndex
+from training.data.facts_index import FactsIndex, states_of
 from training.errors import BadCase, BadCohort
 
 Mask = NDArray[np.bool_]
@@ -184,7 +184,13 @@ class CaseOnDisk:
         Raises:
             BadCase: it can no longer be read, or its image or masks changed.
         """
-        found = self.read()
+        try:
+            found = self.read()
+        except OSError as error:
+            raise BadCase(
+                f"{self.name}: it can no longer be read ({error.strerror or error}); put its files back and run the "
+                "same command again"
+            ) from error
         if found.facts.digest != self.facts.digest:
             raise BadCase(f"{self.name}: its image or masks changed since this command began: run it again")
         return replace(found, patient=self.patient, site=self.site, split=self.split, clinical=self.clinical)
@@ -235,11 +241,16 @@ def open_case(path: Path, row: PatientRow, read: Callable[[], LabelledCase], kno
         row: whose it is.
         read: reads it.
         known: the facts of others, which get these too.
+
+    Raises:
+        BadCase: see `load_cases`.
+        NotSaved: what is known could not be written.
     """
     facts = known.facts_of(path)
     if facts is None:
+        states = states_of(path)
         facts = read().facts
-        known.add(path, facts)
+        known.add(path, facts, states)
     return CaseOnDisk(row.case, row.patient, read, facts, row.site, row.split, row.clinical)
 
 

@@ -15,9 +15,12 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -100,8 +103,8 @@ class SliceStore:
                 _write(self.folder / key, slices_of(case, recipe, drawn))
         except OSError as error:
             raise NotSaved(
-                f"{self.folder.name}/: slices of {case.name} could not be stored ({error.strerror}); free some space "
-                "and run the same command again: it goes on from here"
+                f"{self.folder.name}/: slices of {case.name} could not be stored ({error.strerror or error}); free "
+                "some space and run the same command again: it goes on from here"
             ) from error
         found = self._read(key)
         if found is None:
@@ -116,28 +119,41 @@ class SliceStore:
         Args:
             wanted: in any order.
             progress: called with (cases done, cases in all).
-            processes: default: as many as there are cores, and at most four.
+            processes: at most so many, and at most four; default: as many as there are cores.
 
         Raises:
-            NotSaved, BadCase: see `slices_of`.
+            NotSaved, BadCase: see `slices_of`. NotSaved: a process was ended from outside, too.
         """
-        missing = [item for item in wanted if self._read(key_of(item)) is None]
-        done = len(wanted) - len(missing)
+        missing, done = [], 0
         progress(done, len(wanted))
-        count = processes or min(_MOST_PROCESSES, os.cpu_count() or 1)
+        for item in wanted:
+            # Files of an earlier call are checked here, which takes minutes where they are many.
+            if self._read(key_of(item)) is None:
+                missing.append(item)
+            else:
+                done += 1
+                progress(done, len(wanted))
+        count = min(_MOST_PROCESSES, processes or os.cpu_count() or 1)
         if count == 1 or len(missing) < 2 * count:
             for item in missing:
                 self.slices_of(*item)
                 done += 1
                 progress(done, len(wanted))
             return
-        with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(count, mp_context=spawn, initializer=_end_with_parent) as pool:
             running = [pool.submit(_make, self.folder, item) for item in missing]
             try:
                 for made in as_completed(running):
                     made.result()
                     done += 1
                     progress(done, len(wanted))
+            except BrokenProcessPool as error:
+                raise NotSaved(
+                    f"{self.folder.name}/: a process that preprocesses cases was ended from outside, most often for "
+                    "want of memory; free some, or give --threads 1, and run the same command again: it goes on from "
+                    "here"
+                ) from error
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
@@ -162,6 +178,8 @@ def key_of(wanted: Wanted) -> str:
     case, recipe, drawn = wanted
     decides = {
         "schema": _SCHEMA,
+        # Another version may preprocess otherwise, and so will its networks.
+        "software": version("wmh-node"),
         "case": case.facts.digest,
         "target": recipe.target,
         "preprocessing": asdict(recipe.preprocessing),
@@ -175,6 +193,18 @@ def key_of(wanted: Wanted) -> str:
 
 def _make(folder: Path, wanted: Wanted) -> None:
     SliceStore(folder).slices_of(*wanted)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is killed ends too: its queue is never closed, and it would wait there for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _write(folder: Path, slices: CaseSlices) -> None:

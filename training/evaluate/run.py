@@ -172,10 +172,11 @@ class _Scoring:
         return score_labelled_case(loaded, self._recording, self._request.settings, saw, gallery)
 
     def _asked(self, case: Case) -> str:
-        """All that decides a case's score."""
+        """All that decides a case's score; the report names one version of this software for all of them."""
         model = (self._ensemble.identity.digest, self._ensemble.runtime, self._ensemble.precision)
         facts = (case.name, case.patient, case.site, case.split, sorted(case.clinical.items()), case.facts.digest)
         return asked_of(
+            version("wmh-node"),
             model,
             float(self._ensemble.threshold),
             self._members[case.name],

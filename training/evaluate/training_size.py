@@ -18,6 +18,7 @@ from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.data.cases import Case
 from training.data.presets import Recipe
+from training.data.slice_store import SliceStore
 from training.dice import dice
 from training.errors import BadCohort, BadRecipe, CheckpointLost
 from training.evaluate.document import TrainingSizeCurve, TrainingSizePoint
@@ -83,7 +84,7 @@ def train_on_growing_subsets(
     members: int = MEMBERS,
     threads: int | None = None,
 ) -> TrainingSizeCurve:
-    """The curve of a recipe; each size is a training run of its own in `folder/<size>-patients`.
+    """The curve of a recipe; each size is a training run of its own in `folder/<size>-patients`; they share slices.
 
     Args:
         cases, sizes, seed: see `training_size_curve`.
@@ -109,6 +110,8 @@ def train_on_growing_subsets(
 
         # TensorFlow refuses another number, which the model's runtime would ask for, once it has trained.
         limit_threads(threads)
+    # Each subset holds the smaller ones: their slices are made and kept once.
+    store = SliceStore(folder / "slices")
 
     def fit(subset: Sequence[Case], size: int) -> list[Predict]:
         plan = make_plan(subset, (), recipe, members=members, seed=seed)
@@ -117,7 +120,7 @@ def train_on_growing_subsets(
             progress(f"train {size}", stand.member * stand.epochs + stand.epoch, members * stand.epochs)
 
         run = RunFolder(folder / f"{size}-patients")
-        carry_out(plan, run, backend, Limits(validation_cases=0), report)
+        carry_out(plan, run, backend, Limits(validation_cases=0), report, store)
         return [_predictor(plan, run, member) for member in range(members)]
 
     return training_size_curve(cases, sizes, fit, recipe.preprocessing, seed)

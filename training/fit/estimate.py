@@ -28,7 +28,8 @@ class Cost:
         slices: preprocessed slices on disk, all variants.
         steps: optimizer steps of all members and stages.
         disk_gb: of the preprocessed slices.
-        memory_gb: peak of this process after a few steps of the last stage; it does not grow with the cohort.
+        memory_gb: peak of this process after a few steps of the last stage; it does not grow with the cohort. The
+            processes that preprocess, before the first step, are not in it.
         seconds: the steps at the measured speed on this machine, without preprocessing and validation.
         seconds_a_step: measured, of the last stage.
     """
@@ -66,8 +67,12 @@ def seconds_a_step(recipe: Recipe) -> float:
     `training.fit.backend.prepare_backend` comes first.
     """
     # Keras loads its backend when it is imported.
+    import keras
+
     from training.fit.fit import compile_network
 
+    # As `fit_member` does: bfloat16 may take half the time of float32.
+    keras.config.set_dtype_policy(recipe.compute)
     model = compile_network(recipe, seed=0, steps_per_epoch=1)
     size = recipe.crop or recipe.preprocessing.size
     images = np.zeros((recipe.batch_size, size, size, 1), np.float32)
@@ -89,15 +94,19 @@ def _steps(recipe: Recipe, cases: Sequence[Case], drawn: Sequence[Case]) -> int:
 
 
 def _on_disk(plan: TrainingPlan) -> tuple[int, float]:
-    """Slices and bytes; stages with one input contract share them."""
+    """Slices and bytes; stages with one input contract share them (`training.data.slice_store.key_of`)."""
     slices, size = 0, 0.0
-    contracts = {(stage.preprocessing, stage.scalp_factors, stage.brain_margins_mm): stage for stage in plan.stages}
-    for recipe in contracts.values():
+    contracts: dict[tuple[object, ...], list[Recipe]] = {}
+    for stage in plan.stages:
+        contract = (stage.preprocessing, stage.scalp_factors, stage.brain_margins_mm, stage.ignored_rim_mm)
+        contracts.setdefault(contract, []).append(stage)
+    for recipe, *others in contracts.values():
         pixels = recipe.preprocessing.size**2
         variants = len(recipe.brain_margins_mm if recipe.preprocessing.scale == "brain-alone" else recipe.scalp_factors)
         seen = {case.name: case for member in range(len(plan.parts)) for case in plan.seen_by(member)}
         real = sum(case.facts.shape[0] for case in seen.values())
-        drawn = sum(case.facts.shape[0] for case in plan.drawn) if recipe.synthetic_share else 0
+        is_mixed = any(stage.synthetic_share for stage in (recipe, *others))
+        drawn = sum(case.facts.shape[0] for case in plan.drawn) if is_mixed else 0
         slices += real * variants + drawn
         size += pixels * (real * (variants * _REAL_BYTES + _LABEL_BYTES) + drawn * (_DRAWN_BYTES + _LABEL_BYTES))
     return slices, size

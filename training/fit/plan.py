@@ -89,7 +89,9 @@ class TrainingPlan:
         } | ({} if self.start is None else {"start": self.start.digest})
 
     def _digest(self, case: Case) -> str:
-        names = ("image", self.recipe.target, "brain", "ignore")
+        names = ["image", self.recipe.target, "brain", "ignore"]
+        if any(stage.ignored_rim_mm for stage in self.stages):
+            names.append("ventricles")  # the rims lie around them
         parts = tuple(case.facts.digests.get(name) for name in names)
         return hashlib.sha256(repr((case.patient, case.split, case.facts.spacing_mm, parts)).encode()).hexdigest()[:16]
 

@@ -128,7 +128,7 @@ def pretrain(
         done += 1
         if done % _SAVE_EVERY == 0 or done == steps:
             _save(out, model, done)
-            typer.echo(f"{done} of {steps}: loss {1 + np.mean(losses):.4f}")
+            typer.echo(f"{done} of {steps}: loss {np.mean(losses):.4f}")
             losses.clear()
             drawn.refresh()
 

@@ -71,6 +71,7 @@ def train(
     report: Report,
     store: SliceStore | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    processes: int | None = None,
 ) -> bool:
     """Train what is not finished yet; returns whether every member of the plan now is.
 
@@ -84,6 +85,7 @@ def train(
         report: hears of each epoch.
         store: of the preprocessed slices; None: one in the run's folder.
         progress: called with (cases preprocessed, cases in all).
+        processes: that preprocess, see `SliceStore.fill`.
 
     Raises:
         OtherRun: the folder belongs to another training, or another process trains the member.
@@ -96,7 +98,7 @@ def train(
     folder.open(plan, backend)
     store = store or SliceStore(folder.slices)
     work = _Work(plan, folder, limits, store)
-    store.fill(work.wanted(members), progress)
+    store.fill(work.wanted(members), progress, processes)
     for member in members:
         with folder.locked(member):
             _train_member(work, member, report)

@@ -3,6 +3,9 @@
 run.json          what is trained: recipe, seed, split, patients of each member, backend, software; made first
 member-K/         checkpoint of member K (from 0); a stage before the last has a folder of its own in it
 logs/member-K/    TensorBoard
+case-facts.json   what was found in each case (`training.data.facts_index`)
+cases/            cases converted from DICOM, where there are any
+synthetic/        scans drawn from label maps, where --synthetic names these
 slices/           preprocessed slices (`training.data.slice_store`), unless --store names another folder
 bundle/           the model, once all members are finished
 """

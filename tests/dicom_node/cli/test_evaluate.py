@@ -57,6 +57,7 @@ def test_one_split_at_a_terminal(data: Path, model: Path, tmp_path: Path) -> Non
     assert done.exit_code == 0, done.stderr
     assert read_evaluation(tmp_path / "out").cohort.splits == {"test": 2}
     assert "mean DSC" in done.stdout
+    assert json.loads((tmp_path / "out" / "case-facts.json").read_text())["cases"]  # a second call reads no image
     assert "0.675" in done.stdout
     groups = {item.group: item for item in read_evaluation(tmp_path / "out").statistics if item.name == "dsc_mean"}
     assert groups["all"].paper is None  # the same cases as split:test, and not beside 0.722 too
@@ -81,6 +82,19 @@ def test_sizes_and_the_model_run_on_the_same_threads(model: Path, tmp_path: Path
     assert [point.patients for point in evaluation.training_size.points] == [2]
 
 
+def test_parts_and_then_the_report(data: Path, model: Path, tmp_path: Path) -> None:
+    """Each part keeps its scores and makes no report; the command without --shard reports all cases."""
+    arguments = ["evaluate", str(data), "--out", str(tmp_path / "out"), "--bundle", str(model), "--json"]
+    for part in ("1/2", "2/2"):
+        done = CliRunner().invoke(build_app("evaluate"), [*arguments, "--shard", part])
+        assert (done.exit_code, json.loads(done.stdout)) == (0, {"shard": part, "cases": 2})
+    assert not (tmp_path / "out" / "report.html").exists()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "scored").iterdir()}
+    assert CliRunner().invoke(build_app("evaluate"), arguments).exit_code == 0
+    assert len(read_evaluation(tmp_path / "out").cases) == len(kept) == 4
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
 def test_a_full_disk_is_reported_before_a_case_is_scored(data: Path, tmp_path: Path) -> None:
     """Before even the model is looked for, so that no hour is lost."""
     arguments = ["evaluate", str(data), "--out", str(tmp_path / "out"), "--bundle", "nowhere"]
@@ -96,6 +110,8 @@ def test_bad_input_is_exit_3_and_bad_usage_exit_2(data: Path, tmp_path: Path) ->
     for options, code, words in (
         (("--split", "some"), 2, "validation"),
         (("--sizes", "many"), 2, "100,200"),
+        (("--shard", "3/2"), 2, "a part 1/N to N/N"),
+        (("--shard", "1/2", "--sizes", "2"), 2, "every part would train"),
         (("--bundle", "nowhere"), 3, "p1"),  # the cases are read before the model is
     ):
         done = CliRunner().invoke(build_app("evaluate"), ["evaluate", str(data), "--out", str(out), *options])

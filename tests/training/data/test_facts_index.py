@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from support.labelled_cases import labelled_case, write_case, write_cohort, writ
 
 import training.data.cases as cases_module
 from training.data.case_facts import CaseFacts
-from training.data.cases import LabelledCase, load_cases, open_cases
+from training.data.cases import LabelledCase, load_cases, open_case, open_cases
 from training.data.cohort import PatientRow
 from training.data.facts_index import FactsIndex
 from training.errors import BadCase
@@ -65,6 +66,31 @@ def test_known_cases_are_not_read_again(tmp_path: Path, monkeypatch: pytest.Monk
     assert read == ["p1", "p3"]
 
 
+def test_a_case_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    """The facts of the old mask are not kept for the new one: "run it again" would never help."""
+    data, known = write_cohort(tmp_path / "data", 1), FactsIndex()
+
+    def read() -> LabelledCase:
+        found = load_cases(data)[0]
+        write_nifti(data / "p0" / "ignore.nii.gz", ~found.wmh)
+        return found
+
+    open_case(data / "p0", PatientRow("p0", "p0"), read, known)
+    assert known.facts_of(data / "p0") is None
+    assert open_cases(data, None, known)[0].load().ignore is not None
+
+
+def test_an_index_of_another_version_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version may read an image otherwise: facts of it would refuse the case for ever."""
+    data, index = write_cohort(tmp_path / "data", 1), tmp_path / "case-facts.json"
+    known = FactsIndex(index)
+    open_cases(data, None, known)
+    known.save()
+    assert FactsIndex(index).facts_of(data / "p0") is not None
+    monkeypatch.setattr("training.data.facts_index.version", lambda _: "9.9")
+    assert FactsIndex(index).facts_of(data / "p0") is None
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 9, "cases": {}}', '{"schema": 1, "cases": {"a": 1}}'])
 def test_an_index_that_cannot_be_read_is_begun_anew(tmp_path: Path, text: str) -> None:
     """A damaged index costs time and nothing else."""
@@ -83,3 +109,12 @@ def test_a_case_that_changes_meanwhile_is_named(tmp_path: Path) -> None:
     write_nifti(data / "p1" / "wmh.nii.gz", np.zeros((3, 32, 32), bool))
     with pytest.raises(BadCase, match="p1: its image or masks changed since this command began"):
         cases[1].load()
+
+
+def test_a_case_that_is_gone_meanwhile_is_named(tmp_path: Path) -> None:
+    """A folder that was moved away is a bad case, not a full disk of the slices."""
+    data = write_cohort(tmp_path / "data", 1)
+    (case,) = open_cases(data, None, FactsIndex())
+    shutil.rmtree(data / "p0")
+    with pytest.raises(BadCase, match="p0: it can no longer be read"):
+        case.load()

@@ -73,12 +73,23 @@ def test_only_what_is_missing_is_scored(
     scored.clear()
     evaluate_cases(changed, ensemble, request=other, kept=kept)
     assert len(scored) == 5
+    scored.clear()
+    monkeypatch.setattr("training.evaluate.run.version", lambda _: "9.9")
+    evaluate_cases(changed, ensemble, request=other, kept=kept)
+    assert len(scored) == 5
 
 
 def test_a_full_disk_keeps_what_is_scored(ensemble: Ensemble, cases: list[LabelledCase], tmp_path: Path) -> None:
-    """The error names the case and the next step."""
-    with files_that_stay_small(os.getpid(), 100), pytest.raises(NotSaved, match="score of c0 could not be written"):
-        evaluate_cases(cases, ensemble, request=REQUEST, kept=ScoredFolder(tmp_path))
+    """The error names the case and the next step, and the score before it is still there."""
+    kept = ScoredFolder(tmp_path)
+    score_shard(cases[:1], ensemble, Shard(1, 1), kept, request=REQUEST)
+    before = (tmp_path / "c0.json").read_bytes()
+    with (
+        files_that_stay_small(os.getpid(), 100),
+        pytest.raises(NotSaved, match=r"score of c1 could not be written \(.* same command again"),
+    ):
+        evaluate_cases(cases, ensemble, request=REQUEST, kept=kept)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"c0.json": before}
 
 
 @pytest.mark.parametrize("text", ["", "2", "0/2", "3/2", "a/b", "1/0", "-1/2", "1/2/3"])

@@ -72,6 +72,8 @@ def test_a_recipe_is_really_trained(tmp_path: Path) -> None:
     assert heard[-1] == ("train 2", 1, 1)
     assert found.points[0].patients == 2
     assert (tmp_path / "2-patients" / "run.json").exists()
+    assert (tmp_path / "slices").is_dir()
+    assert not (tmp_path / "2-patients" / "slices").exists()
 
 
 def test_a_recipe_for_ventricles_is_refused(tmp_path: Path) -> None:

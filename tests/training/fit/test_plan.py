@@ -50,6 +50,15 @@ def test_ventricles_need_their_mask() -> None:
     make_plan([*cases[:2], replace(bare, split="external"), *cases[3:]], (), recipe)
 
 
+def test_ventricles_decide_where_their_rims_are_ignored() -> None:
+    """A run that ignores rims is another one once the ventricles are drawn otherwise; one that does not stays."""
+    cases = [replace(case, split="train") for case in _cohort()]
+    others = [replace(cases[0], ventricles=~cases[0].wmh), *cases[1:]]
+    for rim, is_same in ((0.0, True), (5.0, False)):
+        before, after = (make_plan(found, (), tiny_recipe(ignored_rim_mm=rim)).inputs() for found in (cases, others))
+        assert (before == after) is is_same
+
+
 def test_one_image_under_two_patients() -> None:
     """A copied scan would be on both sides of a split: both cases are named."""
     cases = _cohort()
