@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from db.engine.database import Database
 from db.engine.turns import take_turn
@@ -130,12 +130,6 @@ def entries_after(database: Database, number: int, limit: int) -> list[tuple[int
         if len(found) == limit:
             break
     return found
-
-
-def newest_number(database: Database) -> int:
-    """The number of the newest row; 0 without rows."""
-    with database.read() as connection:
-        return connection.execute(select(func.max(audit.c.id))).scalar() or 0
 
 
 def audit_entries(database: Database, limit: int | None = None, *, everything: bool = False) -> list[AuditEntry]:

@@ -82,7 +82,7 @@ class JobPage:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobOutcome:
     """What became of one job, for figures.
 
     Attributes:
@@ -185,7 +185,7 @@ def _conditions(wanted: JobFilter) -> list[ColumnElement[bool]]:
     return found
 
 
-def outcomes(database: Database, since: datetime, limit: int) -> list[Outcome]:
+def outcomes(database: Database, since: datetime, limit: int) -> list[JobOutcome]:
     """What became of the jobs that were made since, newest first, at most `limit` of them."""
     query = (
         select(jobs.c.state, jobs.c.code, SCANNER, jobs.c.created_at, jobs.c.ended_at, series.c.last_received_at)
@@ -198,12 +198,12 @@ def outcomes(database: Database, since: datetime, limit: int) -> list[Outcome]:
         return [_outcome_of(row) for row in connection.execute(query)]
 
 
-def _outcome_of(row: Any) -> Outcome:
+def _outcome_of(row: Any) -> JobOutcome:
     state = JobState(row.state)
     seconds = None
     if state is JobState.DONE and row.ended_at is not None and row.last_received_at is not None:
         seconds = max(0.0, (row.ended_at - row.last_received_at).total_seconds())
-    return Outcome(state, row.code, row.scanner, row.created_at, seconds)
+    return JobOutcome(state, row.code, row.scanner, row.created_at, seconds)
 
 
 def scanners_seen(database: Database, limit: int = 50) -> list[str]:

@@ -1,4 +1,4 @@
-"""Storage commitment that senders ask us for (PS3.4 J, as SCP): what we hold by the inbox, and who was told so.
+"""Storage commitment that senders ask us for (PS3.4 J, as SCP): what the inbox holds, who was informed.
 
 The answer's row is committed before the request is answered: a report is owed from then on, whatever crashes.
 """

@@ -123,13 +123,9 @@ class DeliveryState(StrEnum):
     GIVEN_UP = "given_up"
     CANCELLED = "cancelled"
 
-    @property
-    def has_failed(self) -> bool:
-        """Whether the destination does not have what it should have, or does not say so."""
-        return self in FAILED_DELIVERIES
-
 
 FAILED_DELIVERIES: Final = (DeliveryState.GIVEN_UP, DeliveryState.REFUSED, DeliveryState.UNANSWERED)
+"""The destination does not have what it should have, or does not say so."""
 
 
 class Proof(StrEnum):
@@ -434,7 +430,7 @@ class Scan:
 
 
 @dataclass(frozen=True, slots=True)
-class ScanResult:
+class MeasuredScan:
     """A scan whose job gave a result.
 
     Attributes:

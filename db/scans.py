@@ -10,7 +10,7 @@ from sqlalchemy import Row, or_, select
 from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import require_json
-from db.records import JobState, Scan, ScanResult
+from db.records import JobState, MeasuredScan, Scan
 from db.schema import jobs, scans
 from db.supersede import PATIENT_CORRECTED
 
@@ -24,7 +24,7 @@ class ScanTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def chosen(self, job_id: int) -> tuple[bool, ScanResult | None]:
+    def chosen(self, job_id: int) -> tuple[bool, MeasuredScan | None]:
         """Whether a choice was made for this job, and the result that it is compared with; (True, None): none."""
         with self._database.read() as connection:
             row = connection.execute(select(scans.c.compared_with_id).where(scans.c.job_id == job_id)).first()
@@ -35,7 +35,7 @@ class ScanTable:
             found = connection.execute(_RESULTS.where(scans.c.job_id == row.compared_with_id)).first()
             return True, None if found is None else _result_of(found)
 
-    def earlier_results(self, scan: Scan) -> list[ScanResult]:
+    def earlier_results(self, scan: Scan) -> list[MeasuredScan]:
         """Results of the same patient in another study that was acquired on an earlier day; the newest first.
 
         Whatever order they arrived in: what counts is the day of the acquisition. Of one day, the newest job first.
@@ -43,7 +43,7 @@ class ScanTable:
         with self._database.read() as connection:
             return [_result_of(row) for row in connection.execute(earlier_query(scan))]
 
-    def choose(self, scan: Scan, compared_with_id: int | None) -> ScanResult | None:
+    def choose(self, scan: Scan, compared_with_id: int | None) -> MeasuredScan | None:
         """Record what the scan is compared with, unless that is recorded; returns the record that counts.
 
         A second attempt, or another worker that took the job over, gets the first one's choice: a job gives one result.
@@ -78,7 +78,7 @@ def earlier_query(scan: Scan) -> Any:
     ).order_by(scans.c.acquired_on.desc(), scans.c.job_id.desc())
 
 
-def _result_of(row: Row[Any]) -> ScanResult:
+def _result_of(row: Row[Any]) -> MeasuredScan:
     scan = Scan(
         job_id=row.job_id,
         study_instance_uid=row.study_instance_uid,
@@ -87,4 +87,4 @@ def _result_of(row: Row[Any]) -> ScanResult:
         acquired_on=row.acquired_on,
         description=row.description,
     )
-    return ScanResult(scan, row.measurements, row.report)
+    return MeasuredScan(scan, row.measurements, row.report)

@@ -146,7 +146,7 @@ class ModelBundle:
         """Members (from 0) whose training did not include this patient: they may be scored on this patient.
 
         Args:
-            patient: as the data source names him.
+            patient: by the name in the data source.
 
         Returns:
             Every member for a patient who took no part; None when the manifest does not say.

@@ -35,7 +35,7 @@ from segmentation.volume import FlairVolume
 FLAG_OUTSIDE_BRAIN: Final = "wmh_outside_brain_dropped"
 _OUTSIDE_WORTH_A_FLAG_ML: Final = 0.1
 
-Progress = Callable[[str, int, int], None]
+StageProgress = Callable[[str, int, int], None]
 """Called with (stage, done, total): `preprocess` and `measure` count 0 to 1, `infer` counts slices."""
 
 
@@ -105,7 +105,7 @@ class Segmentation:
 def segment_volume(
     volume: FlairVolume,
     ensemble: Ensemble,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     region_rule: RegionRule = PUBLISHED_RULE,
 ) -> Segmentation:
     """Segment white matter hyperintensities, and divide them where the bundle has a ventricle network.

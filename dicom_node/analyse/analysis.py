@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from dicom_node.analyse.held import keep_invalid
+from dicom_node.analyse.quarantine import keep_invalid
 from dicom_node.node.errors import ResultNotValid, UnsupportedGeometry
 from dicom_node.node.files import json_bytes, write_whole
 from dicom_node.node.outbox import NOT_VALID_NAME

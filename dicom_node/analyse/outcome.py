@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from db.records import StoredInstance
-from dicom_node.analyse.held import FINDINGS_NAME
+from dicom_node.analyse.quarantine import FINDINGS_NAME
 from dicom_node.node.errors import DamagedFiles, NotAnalysable, ResultNotValid, StorageTrouble, WmhNodeError
 from dicom_node.node.logs import describe_error
 from dicom_node.node.outbox import QUARANTINE

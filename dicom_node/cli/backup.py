@@ -20,7 +20,7 @@ from dicom_node.cli.context import (
 )
 from dicom_node.cli.jobs import require_schema
 from dicom_node.cli.purge import shown_bytes
-from dicom_node.node.held import release_deliveries
+from dicom_node.node.held_deliveries import release_deliveries
 from dicom_node.upkeep.backup.backup import Manifest
 from dicom_node.upkeep.backup.backup import create as create_backup
 from dicom_node.upkeep.backup.backup import restore as restore_backup

@@ -71,8 +71,6 @@ def compare(
     baselines = tuple(dict.fromkeys(baseline or ()))
     with exit_codes():
         _refuse_unusable(models, baselines, earlier, unseen_members=unseen_members)
-        # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
-
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
         before = None if earlier is None else _read_earlier(earlier, out_folder)

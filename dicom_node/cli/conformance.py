@@ -37,7 +37,7 @@ def conformance(
     with exit_codes():
         document = conformance_statement(settings, datetime.now(UTC).date())
         if form is Form.PDF or (form is None and out is not None and out.suffix.lower() == ".pdf"):
-            from dicom_node.conformance.pdf import as_pdf
+            from dicom_node.conformance.pdf import as_pdf  # ReportLab, which Markdown does not need
 
             content = as_pdf(document)
         else:

@@ -23,8 +23,6 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """Send a FLAIR series through a node on this machine to a stand-in PACS; show the measurements."""
-    # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
-
     with exit_codes(), stage_bars() as progress:
         outcome = run_demo(out_folder, input_folder, progress)
     analysed = [series for series in outcome.series if series.measurements is not None]

@@ -57,7 +57,7 @@ def evaluate(
     ] = None,
     patients: Annotated[Path | None, typer.Option("--patients", help="CSV; default: DATA/patients.csv.")] = None,
     split: Annotated[
-        str | None, typer.Option("--split", help=f"Only these patients: {', '.join(SPLITS)}; blanks are drawn.")
+        str | None, typer.Option("--split", help=f"Only these patients: {', '.join(SPLITS)}; a blank split is drawn.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the drawn split; use that of the training.")] = 2024,
     unseen_members: Annotated[
@@ -96,8 +96,6 @@ def evaluate(
         _refuse_other("--distance-rule", distance_rule, DISTANCE_RULES)
         wanted = _sizes(sizes)
         part = _part(shard, sizes)
-        # Imported late: `wmh-node --help` must not wait for SciPy and the runtime.
-
     with exit_codes(), stage_bars() as progress:
         known = FactsIndex(out_folder / _facts_of(part))
         cases = read_cases(

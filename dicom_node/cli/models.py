@@ -69,7 +69,7 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     console.print(models_table(models, live) if models else _NO_MODELS)
     if live is None:
         out.print("live: none was promoted yet, so the shipped reference model is used")
-    registry.tell_pinned()
+    registry.warn_if_pinned()
 
 
 @app.command()
@@ -103,7 +103,7 @@ def show(what: What, config: ConfigOption = None, as_json: JsonOption = False) -
     if card is not None:
         _print_card(card)
     _print_history(promotions)
-    registry.tell_pinned()
+    registry.warn_if_pinned()
 
 
 @app.command()
@@ -305,7 +305,7 @@ def _report(
         )
     else:
         out.print(words, markup=False)
-    registry.tell_pinned()
+    registry.warn_if_pinned()
 
 
 def _print_verdict(verdict: ModelVerdict) -> None:

@@ -28,7 +28,7 @@ class Registry:
     table: ModelTable
     store: ModelStore
 
-    def tell_pinned(self) -> None:
+    def warn_if_pinned(self) -> None:
         """Say that `MODEL` wins over the registry, when it does."""
         if self.settings.model is not None:
             err.print(
@@ -46,8 +46,6 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
         config: TOML file with settings.
         make: make or upgrade an SQLite database on the way, as `serve` does; a question must not make one.
     """
-    # Imported late: `wmh-node --help` must not wait for SQLAlchemy.
-
     settings = settings_or_exit(config)
     with exit_codes(), closing(open_database(settings.database_url)) as database:
         if make:
@@ -57,7 +55,6 @@ def open_registry(config: Path | None, *, make: bool = False) -> Iterator[Regist
 
 
 def _require_current(url: str, *, make: bool) -> None:
-
     status = upgrade(url) if make and url.startswith("sqlite") else check(url)
     if status.current is None:
         raise no_database(url, status)

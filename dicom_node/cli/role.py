@@ -18,7 +18,7 @@ from dicom_node.node.storage import require_storage
 from dicom_node.serve.endpoints import Endpoints
 from dicom_node.serve.metrics_folder import own_endpoints, shared_metrics
 from dicom_node.serve.presence import Presence
-from dicom_node.serve.role import stop_when_told
+from dicom_node.serve.role import stop_on_signal
 
 
 def run_role(role: str, config: Path | None, body: Callable[[Settings, threading.Event, Liveness], None]) -> None:
@@ -35,4 +35,4 @@ def run_role(role: str, config: Path | None, body: Callable[[Settings, threading
             Endpoints(role, own_endpoints(settings), liveness.trouble),
             Presence(role, RoleTable(database), liveness),
         ):
-            body(settings, stop_when_told(), liveness)
+            body(settings, stop_on_signal(), liveness)

@@ -16,7 +16,7 @@ from dicom_node.serve.endpoints import Endpoints
 from dicom_node.serve.metrics_folder import metrics_folder
 from dicom_node.serve.only_node import only_node
 from dicom_node.serve.ports import require_free, wait_until_listening
-from dicom_node.serve.role import stop_when_told
+from dicom_node.serve.role import stop_on_signal
 from dicom_node.serve.schema import prepare_database
 from dicom_node.serve.supervisor import Supervisor, role_command
 
@@ -38,7 +38,7 @@ def serve(config: ConfigOption = None) -> None:
         for port in _ports(settings):
             require_free(settings.bind, port)
         prepare_database(settings.database_url)
-        stop = stop_when_told()
+        stop = stop_on_signal()
         roles = [role for role in _ROLES if role != "web" or settings.web_port]
         commands = {role: role_command(role, None if config is None else str(config)) for role in roles}
         with metrics_folder(settings), Endpoints("serve", settings), Supervisor(commands) as supervisor:

@@ -36,8 +36,6 @@ def viewer(
     """Show a FLAIR series and its results in OHIF, on this machine only.
 
     Orthanc is the PACS; Ctrl-C ends both."""
-    # Imported late: `wmh-node --help` must not wait for pynetdicom and SQLAlchemy.
-
     # Said for SIGINT too: a shell starts what it puts in the background with SIGINT ignored.
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
@@ -45,14 +43,14 @@ def viewer(
         parts = find_parts(ohif, configuration)
         with stage_bars() as progress:
             opened = stack.enter_context(open_viewer(parts, out_folder, input_folder, port, progress))
-        _tell(opened, as_json)
+        _report(opened, as_json)
         with suppress(KeyboardInterrupt):
             while True:
                 opened.require_alive()
                 time.sleep(_LOOK_SECONDS)
 
 
-def _tell(opened: Viewer, as_json: bool) -> None:
+def _report(opened: Viewer, as_json: bool) -> None:
     """What was measured, and where to look at it; the address comes last."""
     if as_json:
         print_json({"url": opened.url, "series": [asdict(outcome) for outcome in opened.series], "truth": opened.truth})

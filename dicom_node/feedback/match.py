@@ -115,7 +115,7 @@ class FeedbackMatcher:
         except Exception as error:
             return self._put_back(feedback, error)
         after = self._feedback.decide(feedback.id, decision)
-        _tell(feedback, after)
+        _log_decision(feedback, after)
         return 0.0
 
     # Looking
@@ -267,7 +267,7 @@ class FeedbackMatcher:
         ):
             reason = f"It could not be checked: {words}. `wmh-node feedback retry {feedback.id}` tries again."
             decision = FeedbackDecision(FeedbackState.REFUSED, code="unexpected_error", reason=reason)
-            _tell(feedback, self._feedback.decide(feedback.id, decision))
+            _log_decision(feedback, self._feedback.decide(feedback.id, decision))
         return 0.0
 
 
@@ -284,7 +284,7 @@ def _shown(reason: str, feedback: Feedback) -> str:
     return reason.replace(Path(feedback.path).name, "the segmentation")
 
 
-def _tell(before: Feedback, after: Feedback) -> None:
+def _log_decision(before: Feedback, after: Feedback) -> None:
     """UIDs, our own numbers, and who sent; never a person's name."""
     if (before.state, before.code) == (after.state, after.code):
         return

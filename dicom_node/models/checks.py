@@ -110,8 +110,8 @@ class ModelVerdict:
         """From `plain`."""
         return cls(
             margin=float(values["margin"]),
-            checks=tuple(ModelCheck(**{**one, "state": CheckState(one["state"])}) for one in values["checks"]),
-            cases=tuple(ComparedCase(**one) for one in values["cases"]),
+            checks=tuple(ModelCheck(**{**check, "state": CheckState(check["state"])}) for check in values["checks"]),
+            cases=tuple(ComparedCase(**case) for case in values["cases"]),
         )
 
     def plain(self) -> dict[str, Any]:

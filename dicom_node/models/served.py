@@ -27,7 +27,7 @@ class _Failure:
     words: str
     wait_seconds: float
     again_at: float
-    is_told: bool = False
+    is_reported: bool = False
 
 
 class ServedModel:
@@ -95,8 +95,8 @@ class ServedModel:
         wait = FIRST_RETRY_SECONDS if before is None else min(before.wait_seconds * 2, LONGEST_RETRY_SECONDS)
         failure = _Failure(choice, words, wait, self._clock() + wait)
         is_known = before is not None and before.words == words
-        if before is not None and is_known and before.is_told:
-            self._failure = replace(failure, is_told=True)
+        if before is not None and is_known and before.is_reported:
+            self._failure = replace(failure, is_reported=True)
             return
         self._failure = failure  # before the report: reporting may fail, and the wait holds anyway
         if not is_known:
@@ -107,7 +107,7 @@ class ServedModel:
                 instead="no job starts" if self._ensemble is None else f"continues with {_named(self._ensemble)}",
             )
         self._report(choice, words if self._ensemble is None else f"{words}. Continues with {_named(self._ensemble)}")
-        self._failure = replace(failure, is_told=True)
+        self._failure = replace(failure, is_reported=True)
 
 
 def _log_ready(choice: ModelChoice, ensemble: Ensemble, before: Ensemble | None) -> None:

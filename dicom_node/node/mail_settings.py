@@ -58,7 +58,6 @@ def _working_hours(value: str) -> str:
 
 
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
-MailAddresses = tuple[MailAddress, ...]
 ServerAddress = Annotated[str, AfterValidator(_mail_server)]
 WebhookUrl = Annotated[str, AfterValidator(_webhook_url)]
 WorkingHours = Annotated[str, AfterValidator(_working_hours)]

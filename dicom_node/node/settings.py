@@ -197,9 +197,7 @@ class Settings(BaseModel):
     model: FilePath | None = None  # None: the reference bundle that ships with the package
     runtime: Literal["auto", "tensorflow", "openvino"] = "auto"
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None  # CPU threads for inference; None: every core
-    periventricular_mm: Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)] = (
-        10.0  # from the ventricles; the paper tries 7.5 too
-    )
+    periventricular_mm: Millimetres = 10.0  # from the ventricles; the paper tries 7.5 too
     periventricular_distance: Literal["2d", "3d"] = "2d"  # in the plane of each slice, as published, or in space
     lease_seconds: SomeSeconds = 60.0
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
@@ -219,9 +217,7 @@ class Settings(BaseModel):
     # slices of a FLAIR as it reconstructs them may be silent for one pass of the acquisition, 2 to 3 minutes. Not
     # longer: until then an association that stays open holds its series back. A peer that is gone is noticed earlier.
     network_timeout_seconds: PositiveSeconds = 180.0
-    grace_seconds: Annotated[float, Field(ge=0, le=300, allow_inf_nan=False)] = (
-        5.0  # for objects on their way when the receiver stops
-    )
+    grace_seconds: GraceSeconds = 5.0  # for objects on their way when the receiver stops
 
     # Delivery: the wait doubles from the first to the longest
     delivery_retry_seconds: PositiveSeconds = 30.0

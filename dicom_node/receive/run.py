@@ -231,7 +231,7 @@ def _supervise(
                 child.look_after()
     finally:
         for child in children:
-            child.tell_to_stop()
+            child.ask_to_stop()
         for open_listener in listeners:
             if open_listener is not None:
                 open_listener.close()  # each process closes its own handle; with the last of them the port is free
@@ -276,7 +276,7 @@ class _Child:
         if code is None:
             return
         if self._start_again_at is None:
-            self.tell_to_stop()  # closes our end of its input
+            self.ask_to_stop()  # closes our end of its input
             self._waited_seconds = self._backoff.next(self._waited_seconds, now - self._started_at)
             self._start_again_at = now + self._waited_seconds
             _LOG.error(
@@ -288,7 +288,7 @@ class _Child:
         elif now >= self._start_again_at:
             self.start()
 
-    def tell_to_stop(self) -> None:
+    def ask_to_stop(self) -> None:
         """Ask it to stop."""
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):

@@ -42,7 +42,6 @@ from segmentation.bundle import ModelIdentity
 from segmentation.segment import Segmentation
 
 SEG_NAME: Final = "seg.dcm"
-SR_NAME: Final = "sr.dcm"
 
 # Kinds whose objects depend on the form of the segmentations.
 _FORMED: Final = frozenset({ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR})

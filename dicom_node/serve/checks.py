@@ -26,7 +26,7 @@ from db.roles import RoleTable
 from db.shares import counts_by_sender
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.held import deliveries_are_held
+from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.mail_settings import WorkingWeek
 from dicom_node.node.settings import Settings
 from dicom_node.node.tls import inspect
@@ -187,7 +187,8 @@ def _certificate(settings: Settings) -> Iterator[Check]:
         yield Check("certificate", Level.CRITICAL, str(error))
         return
     if days < 0:
-        yield Check("certificate", Level.CRITICAL, f"{files.certificate} has expired: renew it, restart the receiver")
+        words = f"{files.certificate} has expired: renew it; the receiver takes it with the next connection"
+        yield Check("certificate", Level.CRITICAL, words)
     elif days < _RENEW_DAYS:
         yield Check("certificate", Level.WARNING, f"{files.certificate} expires in {days} days: renew it")
     else:

@@ -18,7 +18,7 @@ from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.prover import Prover
 from dicom_node.node.clock import clock_watch
-from dicom_node.node.held import deliveries_are_held
+from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings

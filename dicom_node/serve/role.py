@@ -31,7 +31,7 @@ def lease_owner(role: str, index: int = 0) -> str:
     return f"{role}@{socket.gethostname()}:{os.getpid()}/{index}-{secrets.token_hex(4)}"
 
 
-def stop_when_told() -> threading.Event:
+def stop_on_signal() -> threading.Event:
     """An event that SIGTERM, SIGINT or the supervisor's death sets; a second signal ends the process at once."""
     stop = threading.Event()
     set_by_signals(stop, signal.SIGTERM, signal.SIGINT)

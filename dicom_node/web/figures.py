@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
 
-from db.browse import Outcome
+from db.browse import JobOutcome
 from db.records import JobState
 
 HOURS: Final = 24
@@ -36,7 +36,7 @@ class Figures:
     by_outcome: tuple[tuple[str, int], ...]
 
 
-def figures_of(found: Sequence[Outcome], now: datetime) -> Figures:
+def figures_of(found: Sequence[JobOutcome], now: datetime) -> Figures:
     """Count and measure."""
     seconds = sorted(scan.seconds for scan in found if scan.seconds is not None)
     return Figures(
@@ -56,7 +56,7 @@ def percentile(ordered: Sequence[float], share: float) -> float | None:
     return ordered[min(len(ordered) - 1, max(0, -(-len(ordered) * round(share * 100) // 100) - 1))]
 
 
-def _by_hour(found: Sequence[Outcome], now: datetime) -> tuple[tuple[datetime, int, int], ...]:
+def _by_hour(found: Sequence[JobOutcome], now: datetime) -> tuple[tuple[datetime, int, int], ...]:
     newest = now.replace(minute=0, second=0, microsecond=0)
     hours = [newest - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
     analysed: Counter[datetime] = Counter()

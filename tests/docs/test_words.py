@@ -1,4 +1,4 @@
-"""Plain English in what a person reads: messages, logs, reports, help. The hardest rules of CONTRIBUTING's "Words"."""
+"""Plain English in messages, logs, reports, help and pages: the hardest rules of CONTRIBUTING's "Words"."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 from support.data import REPOSITORY
+from support.documents import pages
 
 from dicom_node.cli.main import build_app
 
@@ -54,6 +55,24 @@ def test_messages_use_plain_words() -> None:
         for path in _modules()
         for line, text in _literals(path.read_text("utf-8"))
         if FORBIDDEN.search(text)
+    ]
+    assert found == []
+
+
+def test_templates_and_pages_use_plain_words() -> None:
+    """Neither a template nor a page of the documentation holds a word that the rules forbid."""
+    templates = [
+        path
+        for package in PACKAGES
+        for ending in ("*.html", "*.j2")
+        for path in sorted((REPOSITORY / package).rglob(ending))
+    ]
+    assert len(templates) > 10
+    found = [
+        f"{path.relative_to(REPOSITORY)}:{number}: {line.strip()[:100]}"
+        for path in (*templates, *pages())
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if FORBIDDEN.search(line)
     ]
     assert found == []
 

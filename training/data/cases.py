@@ -237,7 +237,7 @@ def open_case(path: Path, row: PatientRow, read: Callable[[], LabelledCase], kno
     """One case, by its facts; read where these are not known.
 
     Args:
-        path: its file or folder, which tells whether it changed.
+        path: its file or folder, which shows whether it changed.
         row: whose it is.
         read: reads it.
         known: the facts of others, which get these too.

@@ -23,7 +23,7 @@ class FactsIndex:
     """Facts by the case's path. A case counts as known while no file of it was replaced, changed, added or removed.
 
     The file holds names of folders, no patient. One that cannot be read, or that another version of this software
-    wrote, which may read an image otherwise, is begun anew.
+    wrote, which may read an image in another way, is replaced by a new one.
     """
 
     def __init__(self, file: Path | None = None) -> None:

@@ -41,7 +41,7 @@ def with_settings(recipe: Recipe, settings: Sequence[str]) -> Recipe:
     """The recipe with `field=value` texts applied in order, checked as a whole.
 
     `none` empties an optional field; a part of an empty group (`augmentation.noise=0.1`) starts from its defaults;
-    lists are parted by commas. `name` cannot be set: it stays the preset's, and what differs from it is in run.json.
+    lists are separated by commas. `name` cannot be set: it stays the preset's, and what differs from it is in run.json.
 
     Raises:
         BadRecipe: no such field, a value that it cannot take, or fields that do not fit together.

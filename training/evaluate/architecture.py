@@ -14,7 +14,6 @@ Network = Literal["unet", "se-unet"]
 
 UNET: Final[Network] = "unet"
 SE_UNET: Final[Network] = "se-unet"
-TITLES: Final[dict[Network, str]] = {UNET: "UNet", SE_UNET: "SE-UNet"}
 
 _WORDS: Final = re.compile(r"\d+ x (unet|se-unet),")
 

@@ -107,7 +107,7 @@ class CaseRecord(FrozenRecord):
         site: blank where patients.csv names none.
         split: `train`, `validation`, `test`, `external` or blank.
         seen_in_training: the bundle names it among those that it was trained on; None: the bundle names no patient.
-        judged_by: numbers of the members that scored the WMH, from 1 and parted by blanks (`2 4`); empty: all of them.
+        judged_by: numbers of the members that scored the WMH, from 1, separated by spaces (`2 4`); empty: all of them.
         dsc: by the rule of `training.dice` (two empty masks 1, one empty mask 0).
         hd_mm: Hausdorff distance in 3D; None when a mask is empty.
         hd_pixels: the same in voxel steps of the native grid, whatever their size.

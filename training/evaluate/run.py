@@ -23,10 +23,10 @@ from training.evaluate.scored_case import ScoredCase, score_labelled_case
 from training.evaluate.scored_folder import ScoredFolder, Shard, asked_of
 from training.evaluate.seen import TrainingPatients, seen_note
 
-Progress = Callable[[int, int, str], None]
+CaseProgress = Callable[[int, int, str], None]
 """Called with (cases done, cases in all, name of the next case; empty at the end)."""
 
-SOFTWARE: Final = ("wmh-node", "numpy", "scipy", "statsmodels", "scikit-learn", "pandas")
+SOFTWARE: Final = ("wmh-node", "numpy", "scipy", "statsmodels", "pandas")
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class EvaluationRequest:
 def evaluate_cases(
     cases: Sequence[Case],
     ensemble: Ensemble,
-    progress: Progress | None = None,
+    progress: CaseProgress | None = None,
     request: EvaluationRequest | None = None,
     gallery: Gallery | None = None,
     kept: ScoredFolder | None = None,
@@ -102,7 +102,7 @@ def score_shard(
     ensemble: Ensemble,
     shard: Shard,
     kept: ScoredFolder,
-    progress: Progress | None = None,
+    progress: CaseProgress | None = None,
     request: EvaluationRequest | None = None,
 ) -> int:
     """Score a part of the cases into a folder, for `evaluate_cases` to sum up; returns how many it holds now.
@@ -137,7 +137,7 @@ class _Scoring:
         self._members = {case.name: _members(case, request, ensemble.members) for case in cases}
         self._is_warm = False
 
-    def run(self, progress: Progress | None, gallery: Gallery | None) -> list[ScoredCase]:
+    def run(self, progress: CaseProgress | None, gallery: Gallery | None) -> list[ScoredCase]:
         """Read what is kept, score the rest, and look again at kept cases whose pictures are wanted."""
         drawn = {case.name for case in groups_of(self._cases)[figure_group(self._cases)]}
         found: dict[str, ScoredCase] = {}

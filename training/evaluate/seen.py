@@ -35,7 +35,7 @@ class TrainingPatients:
         )
 
     def name_of(self, case: Case) -> str:
-        """The case's patient as the bundle names him: an image that was trained on is known under any name."""
+        """The case's patient by the name in the bundle: an image that was trained on is known under any name."""
         if not self.images:
             return case.patient
         return self.images.get(case.facts.image_digest) or case.patient

@@ -1,4 +1,4 @@
-"""Several accelerators, one copy of the network on each, every batch parted among them (Keras data parallelism).
+"""Several accelerators, one copy of the network on each, every batch divided among them (Keras data parallelism).
 
 | backend    | how                                | batch normalisation           | which devices                      |
 |------------|------------------------------------|-------------------------------|------------------------------------|

@@ -32,7 +32,7 @@ class EventLog:
 
     def __init__(self, folder: Path, history: Iterable[EpochRecord] = ()) -> None:
         self._folder = folder
-        with self._told():
+        with self._explained():
             folder.mkdir(parents=True, exist_ok=True)
             self._stream = (folder / _NAME).open("wb")
         self._records = RecordWriter(self._stream)
@@ -50,16 +50,16 @@ class EventLog:
 
     def close(self) -> None:
         """End the file."""
-        with self._told():
+        with self._explained():
             self._records.close()
 
     def _write(self, event: Event) -> None:
-        with self._told():
+        with self._explained():
             self._records.write(event.SerializeToString())
             self._stream.flush()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

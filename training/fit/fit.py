@@ -140,16 +140,16 @@ def _set_seed(seed: int) -> None:
 
 
 class _Steps(keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells of the steps of an epoch, seldom enough to cost nothing."""
+    """Reports the steps of an epoch, seldom enough to cost nothing."""
 
     def __init__(self, on_step: OnStep, steps: int) -> None:
         super().__init__()
-        self._on_step, self._steps, self._told = on_step, steps, time.monotonic()
+        self._on_step, self._steps, self._last_report = on_step, steps, time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         """Keras calls it after each step."""
-        if logs is not None and time.monotonic() - self._told >= _SECONDS_BETWEEN:
-            self._told = time.monotonic()
+        if logs is not None and time.monotonic() - self._last_report >= _SECONDS_BETWEEN:
+            self._last_report = time.monotonic()
             self._on_step(batch + 1, self._steps, float(logs["loss"]))
 
 

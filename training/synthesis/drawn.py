@@ -15,7 +15,7 @@ from training.synthesis.heads import head_files, load_head
 from training.synthesis.lesions import LesionLibrary, load_library
 from training.synthesis.write import write_case
 
-Progress = Callable[[int, int], None]
+CountProgress = Callable[[int, int], None]
 
 # What label maps the scans there were drawn from.
 _SOURCE: Final = "label-maps.sha256"
@@ -24,7 +24,7 @@ _PREFIX: Final = "synthetic-"
 
 
 def draw_cases(
-    label_maps: Path, into: Path, count: int, progress: Progress | None = None, first: int = 0
+    label_maps: Path, into: Path, count: int, progress: CountProgress | None = None, first: int = 0
 ) -> tuple[str, ...]:
     """Draw scans `first` to `first + count - 1` as case folders; those that are there already are kept.
 
@@ -60,7 +60,7 @@ def draw_cases(
 
 
 def _draw_missing(
-    files: list[Path], library: LesionLibrary, into: Path, wanted: range, progress: Progress | None
+    files: list[Path], library: LesionLibrary, into: Path, wanted: range, progress: CountProgress | None
 ) -> None:
     # Head by head: reading and measuring one takes longer than a scan of it.
     todo = sorted((seed for seed in wanted if not (into / _name(seed)).exists()), key=lambda seed: seed % len(files))

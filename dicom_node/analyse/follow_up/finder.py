@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from db.records import Job, Scan, ScanResult
+from db.records import Job, MeasuredScan, Scan
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.acquisition import Acquisition
 from dicom_node.analyse.follow_up.lesion_comparer import LesionComparer
@@ -94,7 +94,7 @@ class FollowUps:
         return replace(follow_up, lesions=self._lesions.compare(job, series, segmentation, found.scan.job_id))
 
 
-def visits_of(scan: Scan, chosen: ScanResult, earlier: Sequence[ScanResult]) -> tuple[Visit, ...]:
+def visits_of(scan: Scan, chosen: MeasuredScan, earlier: Sequence[MeasuredScan]) -> tuple[Visit, ...]:
     """The earlier results to show in one plot, oldest first, one a day.
 
     Only those of the same date of birth, of the model that measured the chosen one, of a whole brain, and that were
@@ -118,13 +118,13 @@ def visits_of(scan: Scan, chosen: ScanResult, earlier: Sequence[ScanResult]) -> 
     return tuple(by_day[day] for day in sorted(by_day))
 
 
-def _is_like(result: ScanResult, chosen: ScanResult) -> bool:
+def _is_like(result: MeasuredScan, chosen: MeasuredScan) -> bool:
     """By the same model, and no part of a brain."""
     same_model = _model_of(result.measurements) == _model_of(chosen.measurements)
     return same_model and not is_partial(result.measurements.get("flags") or ())
 
 
-def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
+def choose(scan: Scan, earlier: Sequence[MeasuredScan]) -> MeasuredScan | None:
     """The earlier result to compare with.
 
     One with another date of birth is only chosen when there is no other; it is then reported, not compared.
@@ -143,7 +143,7 @@ def choose(scan: Scan, earlier: Sequence[ScanResult]) -> ScanResult | None:
     return min(of_newest_day, key=lambda one: _unlikeness(now, one), default=None)
 
 
-def follow_up_of(scan: Scan, found: ScanResult, model: ModelIdentity) -> FollowUp:
+def follow_up_of(scan: Scan, found: MeasuredScan, model: ModelIdentity) -> FollowUp:
     """The chosen result as what a report can be compared with; none should it have lost its volume."""
     report = ReportReference.from_uids(found.report)
     if _other_birth_date(scan, found.scan):
@@ -167,7 +167,7 @@ def _other_birth_date(scan: Scan, earlier: Scan) -> bool:
     return bool(scan.birth_key and earlier.birth_key) and scan.birth_key != earlier.birth_key
 
 
-def _unlikeness(now: Acquisition, found: ScanResult) -> int:
+def _unlikeness(now: Acquisition, found: MeasuredScan) -> int:
     earlier = Acquisition.from_json(found.scan.description)
     of_two_scanners = now.other_scanner(earlier) or now.device_difference(earlier) is not None
     return len(now.protocol_differences(earlier)) + of_two_scanners
@@ -183,7 +183,7 @@ def _volume_of(measurements: Mapping[str, Any]) -> tuple[float, VolumeInterval] 
         return None
 
 
-def _warnings(scan: Scan, found: ScanResult, model: ModelIdentity) -> tuple[str, ...]:
+def _warnings(scan: Scan, found: MeasuredScan, model: ModelIdentity) -> tuple[str, ...]:
     now, earlier = Acquisition.from_json(scan.description), Acquisition.from_json(found.scan.description)
     warnings = []
     if (then := _model_of(found.measurements)) is not None and then[2] != model.digest:

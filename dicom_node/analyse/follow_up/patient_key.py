@@ -25,7 +25,7 @@ FILE: Final = "patient.key"
 _KEY_BYTES: Final = 32
 
 # What de-identification tools and careless consoles write for everybody: to compare by these would mix patients.
-_NOBODY: Final = frozenset(
+_PLACEHOLDERS: Final = frozenset(
     {
         "ANON", "ANONYM", "ANONYMISED", "ANONYMIZED", "ANONYMOUS", "DEIDENTIFIED", "DUMMY", "EMERGENCY", "NA", "NOID",
         "NONE", "NULL", "PATIENT", "PATIENTID", "PHANTOM", "REMOVED", "SUBJECT", "TEST", "UNKNOWN", "XXX",
@@ -113,4 +113,4 @@ def open_hasher(storage: Path) -> PatientHasher:
 
 def _is_somebody(identifier: str) -> bool:
     letters = "".join(sign for sign in identifier.upper() if sign.isalnum())
-    return bool(letters.strip("0")) and letters not in _NOBODY
+    return bool(letters.strip("0")) and letters not in _PLACEHOLDERS

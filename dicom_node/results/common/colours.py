@@ -16,7 +16,7 @@ PERIVENTRICULAR_RGB: Final[Colour] = WMH_RGB
 DEEP_RGB: Final[Colour] = (70, 190, 255)
 VENTRICLES_RGB: Final[Colour] = (150, 210, 150)
 
-# More of it in warm colours, less of it in blues, light and dark each, so that lightness alone tells new from grown.
+# More of it in warm colours, less of it in blues, light and dark each, so lightness alone separates new from grown.
 KIND_RGB: Final[Mapping[Kind, Colour]] = MappingProxyType(
     {
         "new": (255, 60, 120),

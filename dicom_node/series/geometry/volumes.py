@@ -78,7 +78,7 @@ def part_into_volumes(frames: Sequence[Frame]) -> tuple[CandidateVolume, ...]:
     """
     frames = frames[:MAX_FRAMES]
     planes = [plane for frame in frames if (plane := plane_of(frame)) is not None]
-    volumes = [volume for group in _parallel_groups(planes) for volume in _told_apart(group)]
+    volumes = [volume for group in _parallel_groups(planes) for volume in _separated(group)]
     return tuple(sorted(volumes, key=lambda volume: -volume.slice_count))
 
 
@@ -98,7 +98,7 @@ def _sorted(planes: Sequence[Plane]) -> list[Plane]:
     return sorted(planes, key=lambda plane: float(normal @ plane.position))
 
 
-def _told_apart(group: Sequence[Plane]) -> list[CandidateVolume]:
+def _separated(group: Sequence[Plane]) -> list[CandidateVolume]:
     """Split a parallel group by whatever differs between frames at one position."""
     ordered = _sorted(group)
     differing = _differing_keys(_by_position(ordered))

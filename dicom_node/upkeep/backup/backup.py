@@ -24,7 +24,7 @@ from db.engine.schema_version import check
 from db.retention import RetentionTable
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.files import json_bytes, make_folder, sync_file, sync_folder, write_whole
-from dicom_node.node.held import hold_deliveries
+from dicom_node.node.held_deliveries import hold_deliveries
 from dicom_node.node.version import SOFTWARE_VERSION
 
 MANIFEST: Final = "backup.json"

@@ -22,7 +22,7 @@ _AT_ONCE: Final = threading.BoundedSemaphore(2)
 
 
 def require_name(name: str) -> None:
-    """Refuse a name that could not be told apart in a list or a log.
+    """Refuse a name that could not be distinguished from another in a list or a log.
 
     Raises:
         ConfigurationError: says what was expected.
@@ -51,12 +51,12 @@ def fits(password: str, password_hash: str | None) -> bool:
     """Whether the password is right. Takes as long for an account that does not exist (None)."""
     try:
         with _AT_ONCE:
-            _HASHER.verify(password_hash or _nobody(), password[:LONGEST])
+            _HASHER.verify(password_hash or _unusable_hash(), password[:LONGEST])
     except (VerifyMismatchError, InvalidHashError):
         return False
     return password_hash is not None
 
 
 @cache
-def _nobody() -> str:
+def _unusable_hash() -> str:
     return _HASHER.hash("no account has this password")

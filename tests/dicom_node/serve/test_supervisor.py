@@ -87,7 +87,7 @@ def test_roles_end_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     """Kill -9 of the supervisor leaves no role behind."""
     pid_file = tmp_path / "pid"
     role = (
-        "import os, pathlib; from dicom_node.serve.role import stop_when_told; stop = stop_when_told();"
+        "import os, pathlib; from dicom_node.serve.role import stop_on_signal; stop = stop_on_signal();"
         f"pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid())); stop.wait()"
     )
     program = (

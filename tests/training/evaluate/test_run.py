@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.data import REPOSITORY
 from support.labelled_cases import labelled_case
 from support.models import tiny_model
 
@@ -17,7 +19,7 @@ from training.dice import dice
 from training.errors import BadCohort
 from training.evaluate.document import Evaluation
 from training.evaluate.gallery import Gallery
-from training.evaluate.run import EvaluationRequest, evaluate_cases
+from training.evaluate.run import SOFTWARE, EvaluationRequest, evaluate_cases
 from training.evaluate.seen import TrainingPatients
 
 _PARTS = ("pv_{}_ml", "deep_{}_ml", "pv_{}_ml_7mm5", "deep_{}_ml_7mm5")
@@ -39,6 +41,13 @@ def cases() -> list[LabelledCase]:
         replace(case, split=split, site="AB"[index % 2], clinical={"age": 60 + index})
         for index, (case, split) in enumerate(zip(made, splits, strict=True))
     ]
+
+
+def test_the_report_names_software_that_is_installed_with_the_extra_train() -> None:
+    """An evaluation does not end in a traceback because a package of the developers alone is not there."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    tools = project["optional-dependencies"]["training-tools"]
+    assert set(SOFTWARE) <= {project["name"], *project["dependencies"], *tools}
 
 
 def test_every_case_is_scored_on_its_own_grid(ensemble: Ensemble, cases: list[LabelledCase]) -> None:

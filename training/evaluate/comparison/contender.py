@@ -18,7 +18,7 @@ from training.evaluate.seen import TrainingPatients
 ONE_MEMBER: Final = "one-member"
 THRESHOLD: Final = "threshold"
 BASELINES: Final = (THRESHOLD, ONE_MEMBER)
-_NOBODY: Final = TrainingPatients(frozenset())
+_NO_PATIENTS: Final = TrainingPatients(frozenset())
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def baseline_candidate(
     if name == THRESHOLD:
         rule = "3.5 robust SD above the slice's mode"
         method = ThresholdMethod(bundle.preprocessing)  # holds no network
-        return Candidate("plain threshold", rule, method.identity.digest, lambda: method, _NOBODY, True)
+        return Candidate("plain threshold", rule, method.identity.digest, lambda: method, _NO_PATIENTS, True)
     raise ValueError(f"expected a baseline {' or '.join(BASELINES)}, got {name!r}")
 
 

@@ -16,14 +16,14 @@ from training.evaluate.run import evaluate_cases
 from training.evaluate.scored_folder import ScoredFolder
 from training.evaluate.seen import TrainingPatients
 
-Progress = Callable[[str, int, int], None]
+ContenderProgress = Callable[[str, int, int], None]
 """Called with (contender's label, cases done, cases in all)."""
 
 
 def compare_candidates(
     candidates: Sequence[Candidate],
     cases: Sequence[Case],
-    progress: Progress | None = None,
+    progress: ContenderProgress | None = None,
     *,
     unseen_members: bool = False,
     earlier: Comparison | None = None,
@@ -91,7 +91,7 @@ def _require_same_question(earlier: Comparison, cases: Sequence[Case], unseen_me
 def _score(
     candidate: Candidate,
     cases: Sequence[Case],
-    progress: Progress | None,
+    progress: ContenderProgress | None,
     kept: ScoredFolder | None,
     *,
     unseen_members: bool,

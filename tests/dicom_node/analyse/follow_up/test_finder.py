@@ -16,7 +16,7 @@ from support.result_cases import CASES, MODEL, series_of
 from db.engine import Database, open_database
 from db.engine.migrate import upgrade
 from db.jobs import JobTable
-from db.records import Job, NewDelivery, Scan, ScanResult
+from db.records import Job, MeasuredScan, NewDelivery, Scan
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.acquisition import Acquisition
 from dicom_node.analyse.follow_up.finder import OTHER_BIRTH_DATE, FollowUps, choose, follow_up_of, visits_of
@@ -37,8 +37,8 @@ def scan(job_id: int, day: date, how: Acquisition = PRISMA, birth_key: str | Non
     return Scan(job_id, f"1.9.{job_id}", "p", birth_key, day, how.as_json)
 
 
-def result(job_id: int, day: date, how: Acquisition = PRISMA, birth_key: str | None = "b", **more: Any) -> ScanResult:
-    return ScanResult(scan(job_id, day, how, birth_key), {**MEASURED, **more}, REPORT)
+def result(job_id: int, day: date, how: Acquisition = PRISMA, birth_key: str | None = "b", **more: Any) -> MeasuredScan:
+    return MeasuredScan(scan(job_id, day, how, birth_key), {**MEASURED, **more}, REPORT)
 
 
 NOW = scan(9, date(2025, 3, 1))
@@ -86,7 +86,7 @@ class TestChoice:
 class TestWarnings:
     """What differs beside the brain."""
 
-    def warnings(self, earlier: ScanResult, model: ModelIdentity = MODEL) -> tuple[str, ...]:
+    def warnings(self, earlier: MeasuredScan, model: ModelIdentity = MODEL) -> tuple[str, ...]:
         found = follow_up_of(NOW, earlier, model)
         assert isinstance(found, EarlierResult)
         assert (found.volume_ml, [*found.interval_ml]) == (10.0, [7.0, 14.0])

@@ -18,7 +18,7 @@ from db.jobs import JobTable
 from db.overview import overview
 from db.schema import metadata
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
-from dicom_node.node.held import deliveries_are_held, release_deliveries
+from dicom_node.node.held_deliveries import deliveries_are_held, release_deliveries
 from dicom_node.upkeep.backup.backup import create, restore, verify
 
 
