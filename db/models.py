@@ -73,12 +73,12 @@ class ModelTable:
                 record_action(connection, now, by, "evaluate model", None, f"another evaluation of {named}")
             return is_new
 
-    def note_checks(self, digest: str, by: str, against: str | None, checks: Mapping[str, Any]) -> None:
+    def note_checks(self, digest: str, by: str, against: str, checks: Mapping[str, Any]) -> None:
         """Keep the report of a model's checks, in place of an earlier one.
 
         Args:
             by: who had them made, for the audit.
-            against: digest of the live model that they compared with; None: the shipped one.
+            against: digest of the model that they compared with, live or shipped.
             checks: the report, as plain values.
 
         Raises:

@@ -481,8 +481,7 @@ class RegisteredModel:
         added_by: account, as `user@host` from the command line.
         evaluation: what `wmh-node evaluate` wrote about it (evaluation.json); None when nothing was given.
         checks: the newest report of the model checks; None when none were made.
-        checked_at, checked_against: when, and the digest of the live model that they compared with; None: the shipped
-            one.
+        checked_at, checked_against: when, and the digest of the model that they compared with, live or shipped.
     """
 
     digest: str

@@ -5,12 +5,12 @@
 | a result that recommends a review                  | none              | open                   |
 | a reader takes it as it is                         | accepted          | accepted               |
 | a reader rejects it, with a reason                 | rejected          | rejected               |
-| a reader uploads a correction                      | sent              | as it was              |
+| a reader uploads a correction (before it is stored)| sent              | as it was              |
 | a correction, however it came, fits the result     | corrected         | corrected              |
 | a reader decides again                             | one more          | what the newest says   |
 
-No row is ever removed or changed. A result that was withdrawn, or replaced by one about more images, waits for no
-review.
+No row is ever removed or changed. A result that was withdrawn, or replaced by one about more images, or whose files
+were removed (db/retention.py), waits for no review.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from db.engine.database import Database
 from db.engine.values import storable
 from db.errors import IllegalTransition
 from db.job_events import note
-from db.records import Feedback, Job, JobState, Review, ReviewState, ReviewVerdict, job_of
+from db.records import Feedback, Job, Review, ReviewState, ReviewVerdict, job_of
 from db.schema import jobs, reviews
 from db.supersede import PATIENT_CORRECTED
 from db.transitions import get_job, lock_job
+from db.withdrawals import RESULT_STATES
 
 _MOST_REASON: Final = 2000
 _LARGEST_ID: Final = 2**31 - 1
+# Counts are of the newest reviews: the page asks for them after each verdict, and a history has a million.
+COUNTED: Final = 20_000
 _STATES: Final = {
     ReviewVerdict.ACCEPTED: ReviewState.ACCEPTED,
     ReviewVerdict.REJECTED: ReviewState.REJECTED,
@@ -74,26 +77,32 @@ class ReviewTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def decide(self, job_id: int, verdict: ReviewVerdict, who: str, reason: str | None = None) -> Review:
+    def decide(
+        self, job_id: int, verdict: ReviewVerdict, who: str, reason: str | None = None, *, seen: int | None = None
+    ) -> Review:
         """A reader accepts or rejects a result; a later decision replaces an earlier one.
 
         Args:
             verdict: ACCEPTED or REJECTED; a correction decides by itself, see `note_correction`.
             who: the account, for the audit.
             reason: needed to reject.
+            seen: number of the newest review of the result that the reader had before the eyes, 0 for none: a newer one
+                is not replaced unseen. None: whatever was said meanwhile.
 
         Raises:
             UnknownRow: there is no such job.
-            IllegalTransition: it has no result that can be reviewed, or is rejected without a reason.
+            IllegalTransition: it has no result that can be reviewed, is rejected without a reason, or somebody else
+                reviewed it meanwhile.
         """
         if verdict not in (ReviewVerdict.ACCEPTED, ReviewVerdict.REJECTED):
             raise IllegalTransition(f"expected accepted or rejected, got {verdict}")
         if verdict is ReviewVerdict.REJECTED and not (reason or "").strip():
             raise IllegalTransition(f"the result of job {job_id} is not rejected: expected a reason, got none")
-        return self._noted(job_id, verdict, who, reason, None)
+        return self._noted(job_id, verdict, who, reason, None, seen)
 
     def note_upload(self, job_id: int, who: str, sop_instance_uid: str, sha256: str) -> Review:
-        """A reader uploaded a correction, which is stored: who it was, until it is matched (`note_correction`).
+        """A reader uploads a correction, which is checked and stored next: who it was, until it is matched
+        (`note_correction`).
 
         Raises:
             UnknownRow, IllegalTransition: as of `decide`.
@@ -111,12 +120,20 @@ class ReviewTable:
         _require_result(job.id, job.measurements is not None, job.state, job.withdrawn_at)
 
     def _noted(
-        self, job_id: int, verdict: ReviewVerdict, who: str, reason: str | None, upload: tuple[str, str] | None
+        self,
+        job_id: int,
+        verdict: ReviewVerdict,
+        who: str,
+        reason: str | None,
+        upload: tuple[str, str] | None,
+        seen: int | None = None,
     ) -> Review:
         now = self._database.clock()
         with self._database.write() as connection:
             job = lock_job(connection, job_id)
             _require_result(job.id, job.measurements is not None, job.state, job.withdrawn_at)
+            if seen is not None:
+                _require_newest(connection, job.id, seen)
             review = _insert(connection, job, now, verdict, who, reason=reason, upload=upload)
             words = review.reason or (f"segmentation {upload[0]}" if upload else "")
             note(connection, job.id, now, _ACTIONS[verdict], f"by {who}{f': {words}' if words else ''}")
@@ -151,17 +168,15 @@ class ReviewTable:
             return [_review_of(row) for row in connection.execute(query)]
 
     def counts(self) -> builtins.list[ReviewCount]:
-        """By model and scanner, the most reviews first; of each result the last review."""
+        """Of the newest `COUNTED` reviews, by model and scanner, the most first; of each result the last review."""
         with self._database.read() as connection:
-            found = [ReviewCount(*row) for row in connection.execute(_COUNTS)]
+            found = [ReviewCount(*row) for row in connection.execute(counts_query(COUNTED))]
         return sorted(found, key=lambda count: -count.reviewed)
 
     def accepted(self) -> builtins.list[Job]:
-        """Jobs whose result a reader took as it is, by number."""
-        return self._in_state(ReviewState.ACCEPTED)
-
-    def _in_state(self, state: ReviewState) -> builtins.list[Job]:
-        query = select(jobs).where(jobs.c.review == state.value, jobs.c.withdrawn_at.is_(None)).order_by(jobs.c.id)
+        """Jobs whose result a reader took as it is, and that no later result replaces, by number."""
+        is_accepted = jobs.c.review == ReviewState.ACCEPTED.value
+        query = select(jobs).where(is_accepted, jobs.c.withdrawn_at.is_(None), ~_replaced()).order_by(jobs.c.id)
         with self._database.read() as connection:
             return [job_of(row) for row in connection.execute(query)]
 
@@ -188,23 +203,14 @@ def note_correction(connection: Connection, correction: Feedback, now: datetime)
 
 def worklist_query(limit: int, before: int | None) -> Any:
     """See `ReviewTable.worklist`."""
-    newer = jobs.alias("newer")
-    replaced = (
-        select(newer.c.id)
-        .where(
-            newer.c.series_instance_uid == jobs.c.series_instance_uid,
-            newer.c.id > jobs.c.id,
-            newer.c.measurements.is_not(None),
-        )
-        .exists()
-    )
     query = (
         select(*LINE_COLUMNS)
         .where(
             jobs.c.review == literal_column("'open'"),
+            jobs.c.purged_at.is_(None),
             jobs.c.withdrawn_at.is_(None),
             or_(jobs.c.code.is_(None), jobs.c.code != PATIENT_CORRECTED),
-            ~replaced,
+            ~_replaced(),
         )
         .order_by(jobs.c.id.desc())
         .limit(limit)
@@ -212,11 +218,34 @@ def worklist_query(limit: int, before: int | None) -> Any:
     return query if before is None else query.where(jobs.c.id < min(before, _LARGEST_ID))
 
 
+def _replaced() -> Any:
+    """A later job about more images of the series has a result."""
+    newer = jobs.alias("newer")
+    return (
+        select(newer.c.id)
+        .where(
+            newer.c.series_instance_uid == jobs.c.series_instance_uid,
+            newer.c.id > jobs.c.id,
+            newer.c.measurements.is_not(None),
+        )
+        .correlate(jobs)
+        .exists()
+    )
+
+
 def _require_result(job_id: int, has_result: bool, state: str, withdrawn_at: datetime | None) -> None:
     if withdrawn_at is not None:
         raise IllegalTransition(f"the result of job {job_id} was withdrawn, so it is not reviewed")
-    if not has_result or state == JobState.REJECTED:
+    if not has_result or state not in RESULT_STATES:  # a result that is made again is another one
         raise IllegalTransition(f"job {job_id} is {state} and has no result to review")
+
+
+def _require_newest(connection: Connection, job_id: int, seen: int) -> None:
+    query = select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.id.desc()).limit(1)
+    newest = connection.execute(query).first()
+    if newest is not None and newest.id != seen:
+        words = "sent a correction of" if newest.verdict == ReviewVerdict.SENT.value else newest.verdict
+        raise IllegalTransition(f"nothing was changed: {newest.who} has {words} the result of job {job_id} meanwhile")
 
 
 def _insert(
@@ -252,9 +281,12 @@ def _insert(
     return _review_of(row)
 
 
-def _counts() -> Any:
-    decided = reviews.c.verdict != ReviewVerdict.SENT.value
-    newest = select(func.max(reviews.c.id).label("id")).where(decided).group_by(reviews.c.job_id).subquery()
+def counts_query(counted: int) -> Any:
+    """See `ReviewTable.counts`."""
+    last = reviews.alias("last")
+    oldest = select(func.coalesce(func.max(last.c.id), 0) - counted).scalar_subquery()
+    decided = (reviews.c.id > oldest, reviews.c.verdict != ReviewVerdict.SENT.value)
+    newest = select(func.max(reviews.c.id).label("id")).where(*decided).group_by(reviews.c.job_id).subquery()
     sums = [
         func.sum(case((reviews.c.verdict == verdict.value, 1), else_=0))
         for verdict in (ReviewVerdict.ACCEPTED, ReviewVerdict.REJECTED, ReviewVerdict.CORRECTED)
@@ -266,9 +298,6 @@ def _counts() -> Any:
         .group_by(model, scanner)
         .order_by(model, scanner)
     )
-
-
-_COUNTS: Final = _counts()
 
 
 def _review_of(row: Row[Any]) -> Review:

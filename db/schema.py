@@ -240,7 +240,8 @@ jobs = Table(
     # The page counts the jobs of a day, and lists those of one reason.
     Index("ix_jobs_created_at", "created_at"),
     Index("ix_jobs_code", "code", "id", **_only_where("code IS NOT NULL")),
-    Index("ix_jobs_review", "id", **_only_where("review = 'open'")),
+    # Results whose files are removed are not in it: no reader can look at them, and there are ever more.
+    Index("ix_jobs_review", "id", **_only_where("review = 'open' AND purged_at IS NULL")),
     # Never reuse the number of a job: its outbox folder bears it.
     sqlite_autoincrement=True,
 )
@@ -347,8 +348,7 @@ models = Table(
     Column("added_at", UtcDateTime, nullable=False),
     Column("added_by", _NAME, nullable=False),
     Column("evaluation", JSON(none_as_null=True)),
-    # The newest report of the model checks, and the digest of the live model that they compared with; null: the
-    # shipped one.
+    # The newest report of the model checks, and the digest of the model that they compared with, live or shipped.
     Column("checks", JSON(none_as_null=True)),
     Column("checked_at", UtcDateTime),
     Column("checked_against", _DIGEST),

@@ -38,7 +38,7 @@ from dicom_node.cli.progress import stage_bars
 from dicom_node.cli.registry import Registry, open_registry
 from dicom_node.models.adding import add_model, register_shipped
 from dicom_node.models.checks import ModelVerdict, check_model
-from dicom_node.models.choice import registered_choice, registry_choice
+from dicom_node.models.choice import registered_choice, registry_choice, shipped_digest
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.node.job_words import shown_time
 from dicom_node.node.storage import require_storage
@@ -214,9 +214,9 @@ def check(
     with open_registry(config) as registry:
         model, live = registry.table.find(what), registry.table.live()
         verdict = _check(registry, model, live, cases, patients, margin)
-        registry.table.note_checks(
-            model.digest, by or account(), None if live is None else live.digest, verdict.plain()
-        )
+        # By digest also the shipped one: after an upgrade of the node it is another model.
+        against = shipped_digest() if live is None else live.digest
+        registry.table.note_checks(model.digest, by or account(), against, verdict.plain())
     if as_json:
         print_json({"model": model.digest, "gate": verdict.plain()})
     else:

@@ -30,7 +30,7 @@ import numpy as np
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import Feedback, Job
+from db.records import Feedback, Job, ReviewVerdict
 from db.reviews import ReviewTable
 from dicom_node.analyse.follow_up.patient_key import PatientHasher
 from dicom_node.cases.prepare import write_nifti
@@ -112,11 +112,14 @@ _Source = _Corrected | _Accepted
 
 
 def _accepted(reviews: ReviewTable | None) -> list[_Accepted]:
-    """The newest accepted result of each series."""
+    """The accepted results, each with the review that accepted it; a correction that fits nothing may come later."""
     if reviews is None:
         return []
-    newest = {job.series_instance_uid: job for job in reviews.accepted()}
-    return [_Accepted(job, reviews.of_job(job.id)[-1].id) for job in newest.values()]
+    found = []
+    for job in reviews.accepted():
+        said = [review.id for review in reviews.of_job(job.id) if review.verdict is ReviewVerdict.ACCEPTED]
+        found.append(_Accepted(job, said[-1]))
+    return found
 
 
 class Exporter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from db.engine import open_database
@@ -82,6 +83,16 @@ def registry_choice(settings: Settings, live_digest: str | None) -> ModelChoice:
     if live_digest is None:
         return ModelChoice(Origin.SHIPPED, reference_bundle())
     return ModelChoice(Origin.LIVE, store_of(settings).folder_of(live_digest), live_digest)
+
+
+@cache
+def shipped_digest() -> str:
+    """Digest of the reference bundle of this installation, which does not change while a process runs.
+
+    Raises:
+        BadBundle: it is damaged.
+    """
+    return load_bundle(reference_bundle()).identity.digest
 
 
 def registered_choice(settings: Settings, digest: str) -> ModelChoice:

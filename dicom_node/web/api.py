@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -179,17 +179,22 @@ def api_routes(site: Site) -> list[Route]:
 
 def _endpoint(site: Site, entry: ApiEntry) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_BODY_BYTES:
-                return _problem(413, f"expected a body of at most {_MOST_BODY_BYTES} bytes")
-        return await run_in_threadpool(_answer, site, entry, request, bytes(body))
+        person = await run_in_threadpool(_admitted, site, entry, request)
+        if isinstance(person, Response):
+            return person
+        try:
+            body = await _body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        if body is None:
+            return _problem(413, f"expected a body of at most {_MOST_BODY_BYTES} bytes")
+        return await run_in_threadpool(_answer, site, entry, request, person, body)
 
     return endpoint
 
 
-def _answer(site: Site, entry: ApiEntry, request: Request, body: bytes) -> Response:
+def _admitted(site: Site, entry: ApiEntry, request: Request) -> WebSession | Response:
+    """Whose token it is, or why not: before anything of the body is read."""
     try:
         person = _holder(site, request.headers.get("authorization", ""))
     except DatabaseUnavailable:
@@ -198,6 +203,20 @@ def _answer(site: Site, entry: ApiEntry, request: Request, body: bytes) -> Respo
         return _problem(401, "expected Authorization: Bearer TOKEN, see `wmh-node accounts token`")
     if not person.role.may(entry.role):
         return _problem(403, f"expected the token of an account of role {entry.role}, got a {person.role}'s")
+    return person
+
+
+async def _body(request: Request) -> bytes | None:
+    """None: it is too large."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def _answer(site: Site, entry: ApiEntry, request: Request, person: WebSession, body: bytes) -> Response:
     visit = Visit(
         site=site,
         path=request.url.path,

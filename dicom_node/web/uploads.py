@@ -1,11 +1,15 @@
 """A corrected segmentation that a reader uploads is stored as one that was sent: the same checks, file and rows.
 
-So matching, purge, backup and export know nothing of uploads. The association's calling AE title is CALLING.
+So matching, purge, backup and export know nothing of uploads. The association's calling AE title is CALLING. Who
+uploads is written down before the object is: matching begins as soon as the object is there, and a kill between the two
+would leave a correction of an unknown reader.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -40,11 +44,12 @@ class UploadDesk:
         self._lock = threading.Lock()
         self._kept_store: Store | None = None  # it has a thread of its own, so there is one
 
-    def store(self, file: BinaryIO, size: int) -> tuple[str, str]:
+    def store(self, file: BinaryIO, size: int, announce: Callable[[str, str], object]) -> None:
         """Check and keep a file with a segmentation; when this returns, a power cut does not undo it.
 
-        Returns:
-            its SOPInstanceUID and the sha256 of the file as it is stored.
+        Args:
+            announce: writes down who uploads it, given its SOPInstanceUID and the sha256 of the file as it will be
+                stored; what it raises is raised, and nothing is stored.
 
         Raises:
             UnreadableObject: it is no segmentation.
@@ -60,7 +65,17 @@ class UploadDesk:
         receiver = f"{CALLING} of {self._settings.ae_title}, {installation_id(storage)}"
         with self._lock, claimed(folder, receiver, self._inbox) as prefix:
             checked = self._checked(file, layout, summary, folder, prefix)
-            return checked.summary.sop_instance_uid, self._kept(checked, storage, receiver)
+            try:
+                announce(checked.summary.sop_instance_uid, checked.sha256)
+                store, association = self._opened(storage, receiver)
+            except BaseException:
+                os.close(checked.descriptor)
+                Path(checked.temporary).unlink(missing_ok=True)
+                raise
+            try:
+                store.keep(checked, association)
+            finally:
+                store.end_association(association, AssociationEnd.RELEASED)
 
     def _checked(
         self, file: BinaryIO, layout: Layout, summary: DataSetSummary, folder: Path, prefix: str
@@ -74,16 +89,10 @@ class UploadDesk:
             incoming.write(chunk)
         return incoming.finish()
 
-    def _kept(self, checked: CheckedObject, storage: Path, receiver: str) -> str:
+    def _opened(self, storage: Path, receiver: str) -> tuple[Store, int]:
         if self._kept_store is None:
             self._kept_store = Store(storage, self._inbox)
-        store = self._kept_store
-        association = store.open_association(CALLING, self._settings.ae_title, "page", receiver)
-        try:
-            store.keep(checked, association)
-        finally:
-            store.end_association(association, AssociationEnd.RELEASED)
-        return checked.sha256
+        return self._kept_store, self._kept_store.open_association(CALLING, self._settings.ae_title, "page", receiver)
 
 
 def _summary(file: BinaryIO, size: int, layout: Layout) -> DataSetSummary:

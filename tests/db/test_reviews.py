@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from support.received import instance, series_uid
 
 from db.audit import audit_entries
@@ -20,12 +21,14 @@ from db.records import (
     FeedbackDecision,
     FeedbackState,
     Job,
+    JobState,
     NewDelivery,
     ReceivedInstance,
     ReviewState,
     ReviewVerdict,
 )
-from db.reviews import ReviewCount, ReviewTable
+from db.reviews import ReviewCount, ReviewTable, counts_query
+from db.schema import jobs
 from db.withdrawals import WithdrawalTable
 
 SEG = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -107,6 +110,8 @@ def test_counts_by_model_and_scanner(database: Database, table: ReviewTable) -> 
     assert table.counts() == [ReviewCount("wmh 1.0.0", "MR1", 1, 0, 0), ReviewCount("wmh 2.0.0", "MR2", 0, 1, 0)]
     _corrected(database, second)
     assert table.counts()[0] == ReviewCount("wmh 1.0.0", "MR1", 1, 0, 1)
+    with database.read() as connection:  # of the newest one alone
+        assert [tuple(row) for row in connection.execute(counts_query(1))] == [("wmh 1.0.0", "MR1", 0, 0, 1)]
 
 
 @pytest.mark.parametrize("uploaded", [True, False])
@@ -133,6 +138,48 @@ def test_replaced_and_withdrawn_results_do_not_wait(database: Database, table: R
     assert table.worklist(10) == []
     with pytest.raises(IllegalTransition, match="was withdrawn"):
         table.decide(newer.id, ReviewVerdict.ACCEPTED, "alice")
+
+
+def test_results_whose_files_are_gone_do_not_wait(database: Database, table: ReviewTable) -> None:
+    """No reader can look at a result whose files a retention rule removed: it is neither listed nor counted."""
+    gone, there = _analysed(database, "a"), _analysed(database, "b")
+    with database.write() as connection:
+        connection.execute(update(jobs).where(jobs.c.id == gone.id).values(purged_at=database.clock()))
+    assert [line.id for line in table.worklist(10)] == [there.id]
+    assert table.count_open(10) == 1
+
+
+def test_a_verdict_that_the_reader_did_not_see_is_not_replaced(database: Database, table: ReviewTable) -> None:
+    """Two readers at once: the second one is refused and learns who was first; who has seen it may replace it."""
+    job = _analysed(database, "a")
+    rejected = table.decide(job.id, ReviewVerdict.REJECTED, "alice", "the septum", seen=0)
+    with pytest.raises(IllegalTransition, match="alice has rejected the result of job"):
+        table.decide(job.id, ReviewVerdict.ACCEPTED, "bob", seen=0)
+    assert JobTable(database).get(job.id).review is ReviewState.REJECTED
+    assert len(table.of_job(job.id)) == 1
+    table.decide(job.id, ReviewVerdict.ACCEPTED, "bob", seen=rejected.id)
+    assert JobTable(database).get(job.id).review is ReviewState.ACCEPTED
+
+
+def test_a_result_that_is_made_again_is_not_reviewed(database: Database, table: ReviewTable) -> None:
+    """While a job is analysed again, as when its result set was lost, its old result takes no verdict."""
+    job = _analysed(database, "a")
+    with database.write() as connection:
+        connection.execute(update(jobs).where(jobs.c.id == job.id).values(state=JobState.RUNNING.value))
+    with pytest.raises(IllegalTransition, match="has no result to review"):
+        table.decide(job.id, ReviewVerdict.ACCEPTED, "alice")
+
+
+def test_a_replaced_result_is_no_accepted_one(database: Database, table: ReviewTable) -> None:
+    """What a reader took as it is before more images came counts no longer, whatever is said of the later result."""
+    old = _analysed(database, "a")
+    table.decide(old.id, ReviewVerdict.ACCEPTED, "alice")
+    assert [job.id for job in table.accepted()] == [old.id]
+    newer = _analysed(database, "a")
+    table.decide(newer.id, ReviewVerdict.REJECTED, "alice", "motion")
+    assert table.accepted() == []
+    table.decide(newer.id, ReviewVerdict.ACCEPTED, "alice")
+    assert [job.id for job in table.accepted()] == [newer.id]
 
 
 def test_what_is_refused(database: Database, table: ReviewTable) -> None:

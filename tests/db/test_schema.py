@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from db.errors import SchemaOutOfDate
 from db.jobs import JobTable
 from db.models import ModelTable
 from db.records import JobState, NewModel
+from db.reviews import ReviewTable
 from db.schema import metadata
 
 # In SQL: the first version's program is not there any more.
@@ -30,6 +32,17 @@ _EVENT_OF_0001 = """
     INSERT INTO job_events (job_id, at, what, detail)
     SELECT id, '2026-11-24 08:00:00', 'queued', '24 instances' FROM jobs WHERE series_instance_uid = :uid
 """
+
+
+def _result_of_0015(name: str, now: datetime, age_days: int, recommended: str, purged_days: int | None) -> str:
+    at = f"'{now - timedelta(days=age_days):%Y-%m-%d %H:%M:%S.%f}'"
+    purged = "NULL" if purged_days is None else f"'{now - timedelta(days=purged_days):%Y-%m-%d %H:%M:%S.%f}'"
+    return f"""
+        INSERT INTO jobs (series_instance_uid, instances_digest, instance_count, state, attempts, max_attempts,
+                          not_before, created_at, updated_at, ended_at, purged_at, measurements)
+        VALUES ('{name}', 'aa', 24, 'done', 1, 3, {at}, {at}, {at}, {at}, {purged},
+                '{{"wmh_volume_ml": 4.2, "review_recommended": {recommended}}}')
+    """
 
 
 class TestSchema:
@@ -100,6 +113,20 @@ class TestSchema:
             assert (models.list(), models.live_digest()) == ([], None)
             models.add(NewModel("a" * 64, "wmh-tiny", "1.0.0", 1), "alice@lab")
             assert models.promote("a" * 64, "alice@lab", None).digest == models.live_digest()
+
+    def test_only_results_of_late_wait_for_a_review(self, empty_url: str) -> None:
+        """Of results from before reviews (0015), those wait that recommend one, are of late, and have their files."""
+        now = datetime.now(UTC)
+        days = {"new": (1, "true", None), "calm": (1, "false", None), "old": (90, "true", None), "gone": (9, "true", 2)}
+        with closing(open_database(empty_url)) as database:
+            with database.write() as connection:
+                command.upgrade(config_for(connection), "0015")
+                for name, (age, recommended, purged) in days.items():
+                    connection.exec_driver_sql(_result_of_0015(name, now, age, recommended, purged))
+            assert upgrade(empty_url).is_current
+            assert [line.series_instance_uid for line in ReviewTable(database).worklist(10)] == ["new"]
+            found = {job.series_instance_uid: job.review for job in JobTable(database).list()}
+        assert {name for name, review in found.items() if review is not None} == {"new"}
 
     def test_newer_than_this_program(self, url: str) -> None:
         """A database that a newer version has upgraded is named as that, and is not touched."""

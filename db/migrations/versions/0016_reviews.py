@@ -1,5 +1,7 @@
 """What readers say of results: accepted, rejected, corrected; and which results wait for that."""
 
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,8 +10,10 @@ down_revision = "0015"
 branch_labels = None
 depends_on = None
 
-_OPEN = sa.text("review = 'open'")
+_OPEN = sa.text("review = 'open' AND purged_at IS NULL")
 _UPLOADED = sa.text("sop_instance_uid IS NOT NULL")
+# Readers did not know that they could say something of older ones: years of them would hide those of today.
+_TAKEN_OVER_DAYS = 30
 
 
 def upgrade() -> None:
@@ -50,12 +54,16 @@ def downgrade() -> None:
 
 
 def _take_over() -> None:
-    """Results that recommend a review wait for it; those that were corrected already do not."""
+    """Results of late that recommend a review wait for it while their files are there; those that were corrected
+    already do not."""
     if op.get_bind().dialect.name == "sqlite":
         recommended = "json_extract(measurements, '$.review_recommended') = 1"
     else:
         recommended = "measurements ->> 'review_recommended' = 'true'"
-    op.execute(f"UPDATE jobs SET review = 'open' WHERE measurements IS NOT NULL AND {recommended}")  # noqa: S608
+    since = sa.bindparam("since", datetime.now(UTC) - timedelta(days=_TAKEN_OVER_DAYS), sa.DateTime(timezone=True))
+    lately = "created_at >= :since AND purged_at IS NULL AND withdrawn_at IS NULL AND measurements IS NOT NULL"
+    waits = sa.text(f"UPDATE jobs SET review = 'open' WHERE {lately} AND {recommended}")  # noqa: S608
+    op.execute(waits.bindparams(since))
     corrected = "SELECT job_id FROM feedback WHERE state = 'accepted' AND job_id IS NOT NULL"
     op.execute(f"UPDATE jobs SET review = 'corrected' WHERE id IN ({corrected})")  # noqa: S608
     op.execute(

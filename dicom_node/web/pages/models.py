@@ -10,12 +10,12 @@ from db.errors import LiveModelChanged, NoEarlierModel
 from db.records import RegisteredModel
 from dicom_node.models.adding import register_shipped
 from dicom_node.models.checks import ModelVerdict
-from dicom_node.models.choice import store_of
+from dicom_node.models.choice import shipped_digest, store_of
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.visit import Visit
 from segmentation.bundle import CARD_NAME
-from segmentation.errors import SegmentationError
+from segmentation.errors import BadBundle, SegmentationError
 
 _MOST_REASON: Final = 500
 
@@ -57,7 +57,7 @@ def show_one(visit: Visit) -> Response:
         promotions=visit.site.models.promotions(model.digest),
         is_live=live == model.digest,
         verdict=verdict,
-        is_stale=verdict is not None and model.checked_against != live,
+        is_stale=verdict is not None and model.checked_against != _used(live),
     )
 
 
@@ -81,14 +81,22 @@ def promote(visit: Visit) -> Response:
     return to("/models")
 
 
+def _used(live: str | None) -> str | None:
+    """Digest of the live model, or of the shipped one before anything was promoted; None when that is damaged."""
+    try:
+        return live or shipped_digest()
+    except BadBundle:
+        return None
+
+
 def _not_promoted(model: RegisteredModel, live: str | None, why: str) -> str | None:
     """Why a model cannot be promoted now; None when it can."""
     command = f"`wmh-node models check {model.digest[:12]} --cases FOLDER`"
     if model.digest == live:
         return "it is live already."
-    if model.checks is None:
+    if model.checks is None or model.checked_against is None:
         return f"its checks were not made. {command} makes them."
-    if model.checked_against != live:
+    if model.checked_against != _used(live):
         return f"its checks compared it with another model than the one that is live now. {command} makes them again."
     if not why:
         return "expected a reason, got none."
@@ -104,6 +112,6 @@ def roll_back(visit: Visit) -> Response:
         live, earlier = table.live(), table.earlier()
         store_of(visit.site.settings).load(earlier.digest)  # no worker could take a damaged one
         table.rollback(visit.who, None if live is None else live.digest, visit.form.get("reason", "").strip() or None)
-    except (NoEarlierModel, SegmentationError) as error:
+    except (LiveModelChanged, NoEarlierModel, SegmentationError) as error:
         return refusal(visit, 409, f"Nothing was changed: {error}.")
     return to("/models")

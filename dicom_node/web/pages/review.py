@@ -7,6 +7,7 @@ from typing import Final
 from starlette.responses import Response
 
 from db.records import Job, ReviewVerdict
+from db.reviews import COUNTED
 from dicom_node.node.errors import NotAnalysable, ReceivingError
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.pages.job import job_of
@@ -29,6 +30,7 @@ def show(visit: Visit) -> Response:
         most_counted=_MOST_COUNTED,
         decided=reviews.list(20),
         counts=reviews.counts(),
+        counted=COUNTED,
         feedback=visit.site.feedback.list(everything=True, limit=20),
     )
 
@@ -36,7 +38,8 @@ def show(visit: Visit) -> Response:
 def accept(visit: Visit) -> Response:
     """`POST /jobs/{job}/accept`: the result is right as it is."""
     job = job_of(visit)
-    visit.site.reviews.decide(job.id, ReviewVerdict.ACCEPTED, visit.who, visit.form.get("reason", ""))
+    reason = visit.form.get("reason", "")
+    visit.site.reviews.decide(job.id, ReviewVerdict.ACCEPTED, visit.who, reason, seen=_seen(visit))
     return _onwards(visit, job)
 
 
@@ -45,23 +48,30 @@ def reject(visit: Visit) -> Response:
     job, reason = job_of(visit), visit.form.get("reason", "").strip()
     if not reason:
         return refusal(visit, 422, "Nothing was changed: expected a reason for the rejection, got none.")
-    visit.site.reviews.decide(job.id, ReviewVerdict.REJECTED, visit.who, reason)
+    visit.site.reviews.decide(job.id, ReviewVerdict.REJECTED, visit.who, reason, seen=_seen(visit))
     return _onwards(visit, job)
 
 
 def correct(visit: Visit) -> Response:
     """`POST /jobs/{job}/correct`: a corrected segmentation as a file; it is matched as one that was sent."""
-    job, upload = job_of(visit), visit.uploads.get("file")
-    visit.site.reviews.require_reviewable(job.id)
+    job, upload, reviews = job_of(visit), visit.uploads.get("file"), visit.site.reviews
+    reviews.require_reviewable(job.id)
     if upload is None:
         return refusal(visit, 422, "Nothing was stored: expected a file with a DICOM segmentation, got none.")
     try:
-        sop_instance_uid, sha256 = visit.site.uploads.store(upload.file, upload.size)
+        visit.site.uploads.store(
+            upload.file, upload.size, lambda uid, sha256: reviews.note_upload(job.id, visit.who, uid, sha256)
+        )
     except (NotAnalysable, ReceivingError) as error:
         words = error.reason if isinstance(error, NotAnalysable) else str(error)
         return refusal(visit, 422, f"Nothing was stored: {words}")
-    visit.site.reviews.note_upload(job.id, visit.who, sop_instance_uid, sha256)
     return to(f"/jobs/{job.id}")
+
+
+def _seen(visit: Visit) -> int | None:
+    """The newest review that the form was made with; None in a form that does not say it."""
+    text = visit.form.get("seen", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
 
 
 def _onwards(visit: Visit, job: Job) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import Response
 
 from db.errors import UnknownRow
+from db.withdrawals import RESULT_STATES
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.web.answers import page, plain_mapping, refusal
 from dicom_node.web.pages.job import job_of
@@ -26,6 +27,7 @@ def show(visit: Visit) -> Response:
     asked = visit.number("slice")
     at = found.fullest if asked is None else min(max(asked - 1, 0), len(found.plain) - 1)
     visit.site.looks.note(visit.who, job)
+    reviews = visit.site.reviews.of_job(job.id)
     return page(
         visit,
         "slices.html",
@@ -34,7 +36,8 @@ def show(visit: Visit) -> Response:
         count=len(found.plain),
         found=found,
         mask=visit.query.get("mask") != "0",
-        may_review=job.measurements is not None and job.withdrawn_at is None,
+        may_review=job.measurements is not None and job.state in RESULT_STATES and job.withdrawn_at is None,
+        seen=reviews[-1].id if reviews else 0,
         reasons=plain_mapping(job.measurements).get("reasons") or [],
     )
 

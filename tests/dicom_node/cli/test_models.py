@@ -25,6 +25,7 @@ from typer.testing import CliRunner
 from db.engine import open_database
 from db.engine.migrate import upgrade
 from db.inbox import Inbox
+from db.models import ModelTable
 from dicom_node.cli.main import build_app
 from segmentation.bundle import load_bundle, reference_bundle
 
@@ -84,6 +85,7 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     has it all. What is used follows."""
     first, second, shipped = (load_bundle(folder).identity.digest for folder in (good, wild, reference_bundle()))
     cases = cases_drawn_by(good, tmp_path / "cases", count=1)
+    cli.settings["WMH_NODE_DATABASE_URL"] = url = sqlite_url(tmp_path)
 
     evaluation = made_up_evaluation(count=12)
     evaluation = evaluation.model_copy(update={"model": evaluation.model.model_copy(update={"digest": first})})
@@ -92,6 +94,13 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert (added["digest"], added["is_new"], added["stored"]) == (first, True, "copied")
     assert "already" in cli("models", "add", good).stdout
     cli("models", "add", wild)
+
+    checked = json.loads(cli("models", "check", "tiny-bright@0.0.1", "--cases", cases, "--margin", 1, "--json").stdout)
+    assert (checked["model"], checked["gate"]["passed"]) == (first, True)
+    with closing(open_database(url)) as database:
+        kept = ModelTable(database).get(first)
+    assert (kept.checks, kept.checked_against) == (checked["gate"], shipped)  # an upgrade ships another one
+    cli("models", "check", "tiny-bright@0.0.1", code=1)
 
     refused = cli("models", "promote", "tiny-bright@0.0.1", code=1)
     assert "expected labelled cases to measure it on; got none: give --cases DIR" in refused.stderr
@@ -128,7 +137,8 @@ def test_from_adding_to_rolling_back(cli: Cli, good: Path, wild: Path, tmp_path:
     assert "wins over the live model" in rolled.stderr
     audit = json.loads(cli("jobs", "audit", "--json").stdout)
     promotions = ["promote model", "promote model", "promote model", "add model"]  # the shipped one with the first
-    assert [entry["action"] for entry in audit] == ["roll back model", *promotions, *["add model"] * 2]
+    made = ["check model", "check model", "add model", "add model"]
+    assert [entry["action"] for entry in audit] == ["roll back model", *promotions, *made]
     assert "DSC failed" in audit[1]["detail"]
     assert "only for a test" in audit[1]["detail"]
     assert f"({shipped[:12]}) is live again" in cli("models", "rollback").stdout

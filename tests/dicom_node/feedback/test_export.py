@@ -154,6 +154,7 @@ def test_results_that_readers_accepted(node: AnalysedNode, series_reader: Receiv
     (case,) = load_cases(out)
     np.testing.assert_array_equal(case.wmh, node.segmentation.mask)
     assert json.loads((out / "case-00001" / "feedback.json").read_text())["review"] == review.id
+    reviews.note_upload(1, "bob", "1.2.3", "a" * 64)  # it fits nothing: the verdict stays, and so does the case
     assert run() == Exported((), ("case-00001",), ())
     mask = node.corrected_mask()
     node.corrected(node.by_tool({"WMH": mask}))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import jsonschema
 from support.page_node import PageNode
 
+from dicom_node.web.app import build_app
 from dicom_node.web.people.secrets import digest_of, new_secret
 
 Browse = Callable[..., Any]
@@ -58,3 +60,40 @@ def test_only_tokens_open_the_api(node: PageNode, browser: Browse) -> None:
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         assert client.post("/api/v1/jobs/1/review", headers={"Authorization": words}).status_code == 401
     assert client.post("/api/v1/jobs").status_code == 405
+
+
+def _asked(node: PageNode, path: str, headers: dict[str, str], received: list[dict[str, Any]]) -> int:
+    """Status of a POST of which just these messages come (ASGI); asking for more fails."""
+    statuses: list[int] = []
+    messages = iter(received)
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": path, "raw_path": path.encode(), "root_path": "", "query_string": b"", "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 8080),
+        "headers": [(b"host", b"127.0.0.1:8080")]
+        + [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    asyncio.run(build_app(node.site)(scope, receive, send))
+    return statuses[0]
+
+
+def test_a_token_is_asked_for_before_the_body(node: PageNode, browser: Browse) -> None:
+    """Without a token not a byte of a body is taken; with one a large body is refused, and a caller that goes away in
+    its middle is no error of the node."""
+    secret = new_secret()
+    node.site.accounts.add_token("operator", "a large body", digest_of(secret), "test")
+    client = browser().client
+    authorised = {"Authorization": f"Bearer {secret}"}
+    assert client.post("/api/v1/jobs/1/review", content=b"x" * 30_000).status_code == 401
+    assert client.post("/api/v1/jobs/1/review", content=b"x" * 30_000, headers=authorised).status_code == 413
+    gone = _asked(node, "/api/v1/jobs/1/review", authorised, [{"type": "http.disconnect"}])
+    assert gone == 400
+    assert _asked(node, "/api/v1/jobs/1/review", {}, []) == 401  # nothing is there to be received

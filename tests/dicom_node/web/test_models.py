@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.models import tiny_bundle
 from support.page_node import SCRIPT, PageNode
 
 from db.audit import audit_entries
-from dicom_node.models.adding import add_model
+from dicom_node.models.adding import add_model, register_shipped
 from dicom_node.models.checks import CheckState, ComparedCase, ModelCheck, ModelVerdict
-from dicom_node.models.choice import store_of
+from dicom_node.models.choice import shipped_digest, store_of
 
 Browse = Callable[..., Any]
 
@@ -33,10 +34,10 @@ def test_a_model_is_promoted_by_its_report(node: PageNode, browser: Browse, tmp_
     table.note_checks(digest, "test", "f" * 64, _verdict(CheckState.PASSED))
     assert "another model" in admin.get(path)
     admin.post(f"{path}/promote", status=409, reason="x")
-    table.note_checks(digest, "test", None, _verdict(CheckState.FAILED, "loads"))
+    table.note_checks(digest, "test", shipped_digest(), _verdict(CheckState.FAILED, "loads"))
     assert "Make it live" not in admin.get(path)
     admin.post(f"{path}/promote", status=409, reason="x")
-    table.note_checks(digest, "test", None, _verdict(CheckState.FAILED))
+    table.note_checks(digest, "test", shipped_digest(), _verdict(CheckState.FAILED))
     admin.post(f"{path}/promote", status=409, reason=" ")
     assert table.live_digest() is None
     assert "although a check failed" in admin.get(path)
@@ -50,6 +51,26 @@ def test_a_model_is_promoted_by_its_report(node: PageNode, browser: Browse, tmp_
     assert "fewer false lesions &lt;b&gt;" in admin.get("/models")
     admin.post("/models/rollback", reason="it was not better")
     assert table.live_digest() != digest
+
+
+def test_a_rollback_that_came_second_is_refused_in_words(
+    node: PageNode, browser: Browse, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another promotion between the look and the rollback: the page says so, and nothing is changed."""
+    table, store = node.site.models, store_of(node.site.settings)
+    digest = add_model(tiny_bundle(tmp_path / "second", kind="random"), None, store, table, "test").digest
+    before = table.live_digest() or register_shipped(store, table, digest, "test")
+    table.promote(digest, "test", before, reason="x")
+    live, real = table.live(), table.earlier
+
+    def slow() -> Any:
+        found = real()
+        table.rollback("another", digest, "first")
+        return found
+
+    monkeypatch.setattr(table, "earlier", slow)
+    assert "live model has changed" in browser("admin").post("/models/rollback", status=409, reason="x")
+    assert live.digest == digest != table.live_digest()
 
 
 def test_drift_is_shown(node: PageNode, browser: Browse) -> None:

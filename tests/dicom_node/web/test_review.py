@@ -16,6 +16,7 @@ from sqlalchemy import update
 from support.page_node import SCRIPT, PageNode
 
 from db.audit import audit_entries
+from db.errors import IllegalTransition
 from db.feedback import FeedbackTable
 from db.records import Feedback, ReviewState
 from db.schema import jobs
@@ -92,6 +93,16 @@ def test_the_worklist_leads_to_the_slices(node: PageNode, browser: Browse, job: 
     operator.post(f"/jobs/{node.jobs['rejected']}/accept", status=409)
 
 
+def test_two_readers_at_once(node: PageNode, browser: Browse, job: int) -> None:
+    """Each form names the newest review that it was made with: a verdict of meanwhile is not replaced unseen."""
+    first, second = browser("operator"), browser("admin")
+    for path in (f"/jobs/{job}", f"/jobs/{job}/slices"):
+        seen = re.search(r'name="seen" value="([0-9]+)"', second.get(path)).group(1)
+        first.post(f"/jobs/{job}/reject", reason="septum", seen=seen)
+        assert "operator (page) has rejected" in second.post(f"/jobs/{job}/accept", status=409, seen=seen)
+        assert node.setting.jobs.get(job).review is ReviewState.REJECTED
+
+
 def test_an_uploaded_correction_is_matched_as_a_sent_one(node: PageNode, browser: Browse, job: int) -> None:
     """A SEG from a form is in the inbox with its row, fits the result, and counts as this reader's correction."""
     operator = browser("operator")
@@ -111,6 +122,34 @@ def test_an_uploaded_correction_is_matched_as_a_sent_one(node: PageNode, browser
     assert not [path for path in node.setting.storage.rglob("*patient*") if path.suffix == ".dcm"]
     again = operator.client.post(f"/jobs/{job}/correct", data={"token": operator.token()}, files={"file": ("x", file)})
     assert again.status_code == 303  # the same bytes again are the same object
+
+
+def test_who_uploads_is_known_before_the_object_is_there(
+    node: PageNode, browser: Browse, job: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Matching may begin, or the process be killed, at the moment the object is stored: its reader is written down by
+    then. Where that fails, as for a result that was withdrawn meanwhile, nothing is stored."""
+    operator, file, desk = browser("operator"), _correction(node, job), node.site.uploads
+    uid = str(pydicom.dcmread(io.BytesIO(file), stop_before_pixels=True).SOPInstanceUID)
+    opened = node.setting.inbox.open_association
+
+    def look(*arguments: Any) -> int:
+        last = node.site.reviews.of_job(job)[-1]
+        assert (last.who, str(last.verdict), last.sop_instance_uid) == ("operator (page)", "sent", uid)
+        return opened(*arguments)
+
+    monkeypatch.setattr(node.site.inbox, "open_association", look)
+    sent = {"data": {"token": operator.token()}, "files": {"file": ("x", file)}}
+    assert operator.client.post(f"/jobs/{job}/correct", **sent).status_code == 303
+
+    def refuse(_uid: str, _sha256: str) -> None:
+        raise IllegalTransition("withdrawn")
+
+    before, other = sorted(node.setting.storage.rglob("*.dcm")), _correction(node, job)
+    with pytest.raises(IllegalTransition):
+        desk.store(io.BytesIO(other), len(other), refuse)
+    assert sorted(node.setting.storage.rglob("*.dcm")) == before
+    assert not list((node.setting.storage / "inbox" / "tmp").glob("*.part"))
 
 
 @pytest.mark.parametrize("kind", ["nothing", "text", "image", "cut off", "no form"])
