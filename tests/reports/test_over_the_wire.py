@@ -11,7 +11,7 @@ from support.processes import free_port, until
 from support.report_inputs import elements, write
 from support.scp import RecordingScp
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 
@@ -31,7 +31,7 @@ def test_report_07_one_association_for_each_image(model: Path, tmp_path: Path) -
     ):
         for file in files:
             run_cli("send", file, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
-        (job,) = node.ended_jobs()
+        (job,) = node.ended_jobs(seconds=500)
         assert (str(job.state), job.instance_count) == ("done", 10)
         assert [len(pacs.of_modality(modality)) for modality in ("SEG", "SR")] == [1, 1]
 
@@ -48,8 +48,8 @@ def test_report_20_a_pacs_that_never_takes_a_segmentation(
         Node(tmp_path / "node", f"chokes=TESTPACS@127.0.0.1:{pacs.port}", model, delivery_days=120 / 86_400) as node,
     ):
         run_cli("send", *write(tmp_path / "in"), "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
-        until(lambda: pacs.of_modality("OT"), "the page in the PACS", 300, node.log)
-        (job,) = node.ended_jobs()
+        until(lambda: pacs.of_modality("OT"), "the page in the PACS", 600, node.log)
+        (job,) = node.ended_jobs(seconds=500)
         assert str(job.state) == "failed"
         for said in (job.reason, node.cli("jobs", "explain", job.id).stdout):
             assert all(word in " ".join(said.split()) for word in ("chokes", "seg.dcm", words))
