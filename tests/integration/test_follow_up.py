@@ -95,7 +95,7 @@ def test_follow_up_and_refusal_reach_the_pacs(tmp_path: Path) -> None:
     assert "slices_missing" in explained and "pacs: " in explained
 
     log = node.log.read_text()
-    database = b"".join(file.read_bytes() for file in node.folder.glob("node.sqlite*"))
+    database = b"".join(file.read_bytes() for file in node.folder.glob("node.sqlite*") if file.is_file())
     assert "job rejected" in log
     for secret in SECRETS:
         assert secret not in log and secret.encode() not in database
