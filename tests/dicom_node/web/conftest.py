@@ -16,9 +16,9 @@ from segmentation.bundle import load_bundle
 from segmentation.ensemble import open_ensemble
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageNode]:
-    """A page with a job of each kind."""
+    """A page with a job of each kind; a file has its own, since its tests change it."""
     ensemble = open_ensemble(load_bundle(tiny_bundle(tmp_path_factory.mktemp("model"), sure=True)), "openvino")
     made = make_page_node(tmp_path_factory.mktemp("node"), ensemble)
     yield made
