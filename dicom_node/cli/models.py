@@ -72,6 +72,18 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     registry.warn_if_pinned()
 
 
+CasesOption = Annotated[
+    Path | None,
+    typer.Option("--cases", help="Labelled cases to compare both models on.", exists=True, file_okay=False),
+]
+PatientsOption = Annotated[
+    Path | None, typer.Option("--patients", help="CSV; default: patients.csv in the folder of --cases.")
+]
+MarginOption = Annotated[
+    float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may be below the live model's.")
+]
+
+
 @app.command()
 def show(what: What, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show a model: its manifest, the beginning of its model card, its evaluation, and when it was live."""
@@ -135,16 +147,9 @@ def add(
 @app.command()
 def promote(
     what: What,
-    cases: Annotated[
-        Path | None,
-        typer.Option("--cases", help="Labelled cases to compare both models on.", exists=True, file_okay=False),
-    ] = None,
-    patients: Annotated[
-        Path | None, typer.Option("--patients", help="CSV; default: patients.csv in the folder of --cases.")
-    ] = None,
-    margin: Annotated[
-        float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may be below the live model's.")
-    ] = 0.02,
+    cases: CasesOption = None,
+    patients: PatientsOption = None,
+    margin: MarginOption = 0.02,
     force: Annotated[bool, typer.Option("--force", help="Promote although a check fails; needs --reason.")] = False,
     reason: Annotated[str | None, typer.Option("--reason", help="Reason, for the audit.")] = None,
     by: ByOption = None,
@@ -190,16 +195,9 @@ def promote(
 @app.command()
 def check(
     what: What,
-    cases: Annotated[
-        Path | None,
-        typer.Option("--cases", help="Labelled cases to compare both models on.", exists=True, file_okay=False),
-    ] = None,
-    patients: Annotated[
-        Path | None, typer.Option("--patients", help="CSV; default: patients.csv in the folder of --cases.")
-    ] = None,
-    margin: Annotated[
-        float, typer.Option("--margin", min=0, max=1, help="How far the mean DSC may be below the live model's.")
-    ] = 0.02,
+    cases: CasesOption = None,
+    patients: PatientsOption = None,
+    margin: MarginOption = 0.02,
     by: ByOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,

@@ -42,7 +42,7 @@ def test_processes_that_measure_at_once_agree(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{", '"f64"', "[]", "\xff", "[" * 100_000])
 def test_a_file_that_says_nothing_is_measured_again(tmp_path: Path, content: str) -> None:
-    """A file that is cut or of something else is written anew."""
+    """A file that is cut, or holds something else, is replaced by a new measurement."""
     file = tmp_path / "precision.json"
     file.write_text(content, encoding="latin-1")
     assert remembered(file, lambda: "bf16") == "bf16"

@@ -78,7 +78,7 @@ def test_each_step_of_the_way_rings_for_the_next(database: Database, url: str) -
 
 
 def test_what_is_undone_rings_for_no_one(database: Database, url: str) -> None:
-    """A transaction that fails wakes nobody."""
+    """A transaction that fails wakes no listener."""
     with _listening(url) as heard:
         with pytest.raises(ZeroDivisionError), database.write(Wake.JOBS):
             raise ZeroDivisionError
@@ -174,7 +174,7 @@ def test_a_server_that_ends_the_connection_is_said(postgres_url: str) -> None:
 
 
 def test_rings_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
-    """A word that this version does not know wakes nobody and ends nothing."""
+    """A word that this version does not know wakes no role and ends no listener."""
     url = sqlite_url(tmp_path)
     with closing(open_database(url)) as database, _listening(url) as heard:
         (pipe,) = Path(f"{url.removeprefix('sqlite:///')}-wake").glob("*.pipe")
