@@ -51,7 +51,7 @@ class Kept(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class RemovableSeries:
     """A series whose files may go.
 
     Attributes:
@@ -119,7 +119,7 @@ class RetentionTable:
 
     # Choosing
 
-    def candidates(self, subject: Subject, before: datetime, limit: int | None = None) -> list[Candidate]:
+    def candidates(self, subject: Subject, before: datetime, limit: int | None = None) -> list[RemovableSeries]:
         """Series of one subject that have rested since before that time, the longest first."""
         with self._database.read() as connection:
             rows = connection.execute(_CANDIDATES[subject].limit(limit), {"before": before}).all()
@@ -135,7 +135,7 @@ class RetentionTable:
                     found.append(KeptCount(why, count, int(size or 0)))
         return found
 
-    def job_ids(self, candidate: Candidate) -> list[int]:
+    def job_ids(self, candidate: RemovableSeries) -> list[int]:
         """Jobs of the series of which there may be a result set."""
         query = select(jobs.c.id).where(
             jobs.c.series_instance_uid == candidate.series_instance_uid, jobs.c.purged_at.is_(None)
@@ -145,7 +145,7 @@ class RetentionTable:
 
     # Removing
 
-    def decide(self, candidate: Candidate, before: datetime) -> Decided | None:
+    def decide(self, candidate: RemovableSeries, before: datetime) -> Decided | None:
         """Decide to remove the files of a candidate, if it still is one; None when it is not.
 
         The caller keeps the receiver from storing anything of the series until the files are gone.
@@ -285,9 +285,9 @@ def purged_count(connection: Connection, series_instance_uid: str, instance_coun
     return int(connection.execute(query).scalar_one())
 
 
-def _candidate(row: Any, subject: Subject) -> Candidate:
+def _candidate(row: Any, subject: Subject) -> RemovableSeries:
     since = max(row.last_received_at, row.ended_at or row.last_received_at)
-    return Candidate(row.series_instance_uid, subject, row.id, since, int(row.size or 0))
+    return RemovableSeries(row.series_instance_uid, subject, row.id, since, int(row.size or 0))
 
 
 def _decided(connection: Connection, row: Any) -> Decided:

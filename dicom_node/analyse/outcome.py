@@ -31,7 +31,7 @@ class Reject:
 
 
 @dataclass(frozen=True)
-class Hold:
+class Quarantine:
     """The result set failed validation: the job fails, and the set is kept for inspection."""
 
     error: ResultNotValid
@@ -56,7 +56,7 @@ class Retry:
     reason: str
 
 
-Outcome = WaitForStorage | Reject | Hold | Fail | Retry
+Outcome = WaitForStorage | Reject | Quarantine | Fail | Retry
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -66,7 +66,7 @@ def outcome_of(error: Exception) -> Outcome:
     |--------------------------------------|----------------|
     | StorageTrouble                       | WaitForStorage |
     | NotAnalysable                        | Reject         |
-    | ResultNotValid                       | Hold           |
+    | ResultNotValid                       | Quarantine     |
     | any other of ours that is permanent  | Fail           |
     | any other of ours or segmentation's  | Retry          |
     | whatever else                        | Retry          |
@@ -79,7 +79,7 @@ def outcome_of(error: Exception) -> Outcome:
         case NotAnalysable():
             return Reject(error)
         case ResultNotValid():
-            return Hold(error)
+            return Quarantine(error)
         case WmhNodeError(permanent=True):
             return Fail(str(error))
         case WmhNodeError() | SegmentationError():

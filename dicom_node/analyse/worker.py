@@ -12,7 +12,7 @@ from db.records import Job
 from dicom_node.analyse.analysis import analyse, write_analysis
 from dicom_node.analyse.follow_up.finder import FollowUps
 from dicom_node.analyse.lease import job_lease
-from dicom_node.analyse.outcome import Fail, Hold, Outcome, Reject, Retry, WaitForStorage, cause_of, outcome_of
+from dicom_node.analyse.outcome import Fail, Outcome, Quarantine, Reject, Retry, WaitForStorage, cause_of, outcome_of
 from dicom_node.analyse.refusal import RefusalReporter
 from dicom_node.analyse.rules import WorkRules
 from dicom_node.analyse.source import Examine, SeriesSource
@@ -127,7 +127,7 @@ class Worker:
                     self._reject(job, refusal, ensemble, lease)
                 except (StorageTrouble, RefusalReportDelayed) as error:
                     self._end(job, ensemble, lease, outcome_of(error))
-            case Hold(error):
+            case Quarantine(error):
                 log.error("result set quarantined", job=job.id, findings=len(error.findings))
                 self._jobs.fail(job.id, self._owner, outcome.reason_for(job.id))
             case Fail(reason):

@@ -33,7 +33,7 @@ from training.errors import BackendUnavailable, BadRecipe
 from training.fit.backend import choose_backend, prepare_backend
 from training.fit.estimate import Cost, cost_of, seconds_a_step
 from training.fit.plan import TrainingPlan, cohort_summary, make_plan
-from training.fit.run import Limits, MemberProgress, Report, final_records
+from training.fit.run import MemberProgress, PlanPart, Report, final_records
 from training.fit.run import train as carry_out
 from training.fit.run_folder import RunFolder
 from training.fit.start import read_start
@@ -157,7 +157,7 @@ def train(
                 about=About() if about is None else read_about(about),
             )
             trained = None if start is None else read_start(start)
-            limits = Limits(_numbers(only_members), stop_after, validation_cases)
+            part = PlanPart(_numbers(only_members), stop_after, validation_cases)
             known = FactsIndex(out_folder / FACTS)
             with stage_bars() as progress:
                 cases = read_cases(data, patients, None, seed, out_folder / "cases", progress, known)
@@ -178,7 +178,7 @@ def train(
             slices = SliceStore(store or folder.slices)
             with stage_bars() as progress, _member_bars() as report:
                 done = partial(progress, "slices")
-                finished = carry_out(plan, folder, chosen, limits, report, slices, done, threads or None)
+                finished = carry_out(plan, folder, chosen, part, report, slices, done, threads or None)
             bundle = None
             if finished:
                 with stage_bars() as progress:

@@ -27,7 +27,7 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Feedback, FeedbackDecision, FeedbackFacts, FeedbackState, Job
 from dicom_node.feedback.compare import model_of
-from dicom_node.feedback.read import FeedbackReader, Findings, Own, Source
+from dicom_node.feedback.read import CorrectedSeries, FeedbackReader, Findings, Own
 from dicom_node.node.errors import NotAnalysable, UnreadableObject, WmhNodeError
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
@@ -152,11 +152,11 @@ class FeedbackMatcher:
             notes = (*notes, "The object names no series; it was matched by its source images or its study.")
         return FeedbackDecision(FeedbackState.ACCEPTED, facts, series_uid, job.id, notes=notes, comparison=comparison)
 
-    def _source(self, job: Job) -> Source:
+    def _source(self, job: Job) -> CorrectedSeries:
         folder = self._outbox.of_job(job.id)
         model_seg = None if folder is None or not (folder / _MODEL_SEG).exists() else folder / _MODEL_SEG
         instances = self._inbox.instances_of_job(job)
-        return Source(instances, job.instances_digest, model_seg, folder)
+        return CorrectedSeries(instances, job.instances_digest, model_seg, folder)
 
     # Matching
 

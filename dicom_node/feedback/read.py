@@ -43,7 +43,7 @@ LIMITS: Final = Limits(memory_bytes=1024**3 + 16 * MAX_VOXELS, seconds=600.0, an
 
 
 @dataclass(frozen=True)
-class Source:
+class CorrectedSeries:
     """A series that a segmentation may correct, and the model's own result about it.
 
     Attributes:
@@ -112,7 +112,7 @@ class FeedbackReader:
         _, facts, ours = self._ask(["describe", str(file)])
         return FeedbackFacts(**facts), bool(ours)
 
-    def examine(self, file: Path, storage: Path, source: Source, *, ours: bool) -> Findings | Own:
+    def examine(self, file: Path, storage: Path, source: CorrectedSeries, *, ours: bool) -> Findings | Own:
         """Check an object against a series, and compare it with the model's own mask.
 
         Args:

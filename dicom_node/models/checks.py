@@ -68,7 +68,7 @@ class ModelCheck:
 
 
 @dataclass(frozen=True)
-class ComparedCase:
+class CheckedCase:
     """DSC of one case (by the rule of `training.dice`), by the live model and by the one to promote."""
 
     case: str
@@ -88,7 +88,7 @@ class ModelVerdict:
 
     margin: float
     checks: tuple[ModelCheck, ...]
-    cases: tuple[ComparedCase, ...]
+    cases: tuple[CheckedCase, ...]
 
     @property
     def failed(self) -> tuple[ModelCheck, ...]:
@@ -111,7 +111,7 @@ class ModelVerdict:
         return cls(
             margin=float(values["margin"]),
             checks=tuple(ModelCheck(**{**check, "state": CheckState(check["state"])}) for check in values["checks"]),
-            cases=tuple(ComparedCase(**case) for case in values["cases"]),
+            cases=tuple(CheckedCase(**case) for case in values["cases"]),
         )
 
     def plain(self) -> dict[str, Any]:
@@ -210,14 +210,14 @@ def _check_golden_cases(live: Ensemble, candidate: Ensemble, margin: float) -> M
 
 def _compare(
     cases: Sequence[Case], live: Ensemble, candidate: Ensemble, progress: StageProgress
-) -> tuple[ComparedCase, ...]:
+) -> tuple[CheckedCase, ...]:
     total = 2 * len(cases)
     progress("compare", 0, total)
     compared = []
     for number, case in enumerate(cases):
         live_dsc = _dsc(case, live)
         progress("compare", 2 * number + 1, total)
-        compared.append(ComparedCase(case.name, live_dsc, _dsc(case, candidate)))
+        compared.append(CheckedCase(case.name, live_dsc, _dsc(case, candidate)))
         progress("compare", 2 * number + 2, total)
     return tuple(compared)
 
@@ -247,7 +247,7 @@ def _known(cases: Sequence[Case], bundles: Mapping[str, ModelBundle]) -> str:
     return f" ({'; '.join(words)}: such a DSC is too good)" if words else ""
 
 
-def _check_dsc(compared: Sequence[ComparedCase], margin: float, known: str) -> ModelCheck:
+def _check_dsc(compared: Sequence[CheckedCase], margin: float, known: str) -> ModelCheck:
     live = sum(case.live_dsc for case in compared) / len(compared)
     found = sum(case.dsc for case in compared) / len(compared)
     state = CheckState.PASSED if found >= live - margin - _ROUNDING else CheckState.FAILED

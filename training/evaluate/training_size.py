@@ -27,7 +27,7 @@ from training.evaluate.means import SHARE, mean_with_interval
 from training.evaluate.tests_of_difference import paired_t
 from training.fit.backend import choose_backend, prepare_backend
 from training.fit.plan import TrainingPlan, make_plan
-from training.fit.run import Limits, MemberProgress
+from training.fit.run import MemberProgress, PlanPart
 from training.fit.run import train as carry_out
 from training.fit.run_folder import RunFolder
 
@@ -120,7 +120,7 @@ def train_on_growing_subsets(
             progress(f"train {size}", stand.member * stand.epochs + stand.epoch, members * stand.epochs)
 
         run = RunFolder(folder / f"{size}-patients")
-        carry_out(plan, run, backend, Limits(validation_cases=0), report, store)
+        carry_out(plan, run, backend, PlanPart(validation_cases=0), report, store)
         return [_predictor(plan, run, member) for member in range(members)]
 
     return training_size_curve(cases, sizes, fit, recipe.preprocessing, seed)

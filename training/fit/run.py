@@ -44,7 +44,7 @@ class MemberProgress:
 
 
 @dataclass(frozen=True)
-class Limits:
+class PlanPart:
     """How much of a plan to carry out now; the same command goes on with the rest.
 
     Attributes:
@@ -67,7 +67,7 @@ def train(
     plan: TrainingPlan,
     folder: RunFolder,
     backend: Backend,
-    limits: Limits,
+    part: PlanPart,
     report: Report,
     store: SliceStore | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
@@ -81,7 +81,7 @@ def train(
         plan: what is trained.
         folder: of the run.
         backend: as prepared.
-        limits: how much of it now.
+        part: how much of it now.
         report: hears of each epoch.
         store: of the preprocessed slices; None: one in the run's folder.
         progress: called with (cases preprocessed, cases in all).
@@ -92,12 +92,12 @@ def train(
         NotSaved: a full disk; the last good checkpoint is there, and the same command goes on from it.
         BadRecipe: members that the plan does not have, or a loss that is NaN.
     """
-    members = range(len(plan.parts)) if limits.only is None else limits.only
+    members = range(len(plan.parts)) if part.only is None else part.only
     if unknown := sorted(set(members) - set(range(len(plan.parts)))):
         raise BadRecipe(f"--only-members: expected members 0 to {len(plan.parts) - 1}, got {unknown[0]}")
     folder.open(plan, backend)
     store = store or SliceStore(folder.slices)
-    work = _Work(plan, folder, limits, store)
+    work = _Work(plan, folder, part, store)
     store.fill(work.wanted(members), progress, processes)
     for member in members:
         with folder.locked(member):
@@ -111,12 +111,12 @@ class _Work:
 
     plan: TrainingPlan
     folder: RunFolder
-    limits: Limits
+    part: PlanPart
     store: SliceStore
 
     def goal(self) -> int:
         """Epochs of a member over all stages, in this call and those before."""
-        return min(self.plan.epochs, self.limits.stop_after or self.plan.epochs)
+        return min(self.plan.epochs, self.part.stop_after or self.plan.epochs)
 
     def is_done(self, member: int, stage: int, epochs: int) -> bool:
         """Whether a stage has so many epochs, and its result where these are all."""
@@ -196,7 +196,7 @@ def _train_stage(
         folder.checkpoint(plan, member, stage).folder,
         stop_after=min(recipe.epochs, epochs),
         initial=_initial(plan, folder, member, stage),
-        validation=build_validation(plan.validation_of(member), recipe, work.limits.validation_cases),
+        validation=build_validation(plan.validation_of(member), recipe, work.part.validation_cases),
         on_epoch=on_epoch,
         on_step=on_step,
     )

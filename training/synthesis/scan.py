@@ -47,7 +47,7 @@ class Scan:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class ScanProtocol:
     """How a scan is taken; lengths in mm.
 
     Attributes:
@@ -92,7 +92,7 @@ def draw_scan(head: CodedHead, library: LesionLibrary, seed: int) -> Scan:
     )
 
 
-def draw_protocol(generator: Generator) -> Protocol:
+def draw_protocol(generator: Generator) -> ScanProtocol:
     """Clinical 2D protocols of 3 to 8 mm for the most part, from the chin or cut; some thin ones."""
     thin = generator.random() < 0.15
     thickness = generator.uniform(1.0, 2.0) if thin else generator.uniform(3.0, 7.5)
@@ -104,7 +104,7 @@ def draw_protocol(generator: Generator) -> Protocol:
         (generator.uniform(-8, 18), generator.uniform(15, 95), generator.uniform(-45, -8)), p=(0.6, 0.25, 0.15)
     )
     pitch, roll, yaw = (float(angle) for angle in angles)
-    return Protocol(
+    return ScanProtocol(
         pixel_mm=generator.uniform(200, 270) / SIDE,
         thickness_mm=thickness,
         spacing_mm=spacing,
@@ -132,7 +132,7 @@ def _cut(
     head: CodedHead,
     tissue: NDArray[np.uint8],
     lesion: NDArray[np.uint8],
-    protocol: Protocol,
+    protocol: ScanProtocol,
     palette: tuple[Array, Array, Array],
     generator: Generator,
 ) -> _Cut:

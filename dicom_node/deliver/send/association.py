@@ -110,7 +110,7 @@ class NoContextAccepted(DeliveryError):
 
 
 @dataclass(frozen=True)
-class Source:
+class ObjectBytes:
     """The data set of one object: bytes of a file from `offset` on, or `encoded` ones.
 
     Attributes:
@@ -162,7 +162,7 @@ class RequestedAssociation:
         """Whether an object of that class may be sent in any transfer syntax."""
         return any(sop_class == sop_class_uid for sop_class, _ in self._accepted)
 
-    def store(self, source: Source) -> int | None:
+    def store(self, source: ObjectBytes) -> int | None:
         """C-STORE one object (PS3.7 9.1.1); its status, None when no answer came, which ends the association.
 
         Raises:
@@ -501,7 +501,9 @@ def _fragment_bytes(max_body: int) -> int:
     return max((max_body - 6) & ~1, 2)
 
 
-def _chunks_of(source: Source, buffer: bytearray, opened: contextlib.ExitStack) -> Iterator[tuple[memoryview, bool]]:
+def _chunks_of(
+    source: ObjectBytes, buffer: bytearray, opened: contextlib.ExitStack
+) -> Iterator[tuple[memoryview, bool]]:
     """The data set in pieces, each with whether it is the last; a piece is valid until the next is asked for."""
     if source.encoded is not None:
         view = memoryview(source.encoded)

@@ -15,9 +15,9 @@ from dicom_node.deliver.send.association import (
     MAX_PDU_BYTES,
     Call,
     NoContextAccepted,
+    ObjectBytes,
     Receiver,
     RequestedAssociation,
-    Source,
     Timeouts,
     associated,
 )
@@ -216,9 +216,11 @@ def _send_one(association: RequestedAssociation, file: ObjectFile) -> SendOutcom
     own, default = file.transfer_syntax_uid, IMPLICIT_VR_LITTLE_ENDIAN
     try:
         if association.accepts(file.sop_class_uid, own):
-            source = Source(file.sop_class_uid, file.sop_instance_uid, own, file.path, file.offset)
+            source = ObjectBytes(file.sop_class_uid, file.sop_instance_uid, own, file.path, file.offset)
         elif is_native(own) and association.accepts(file.sop_class_uid, default):
-            source = Source(file.sop_class_uid, file.sop_instance_uid, default, file.path, encoded=_implicit(file.path))
+            source = ObjectBytes(
+                file.sop_class_uid, file.sop_instance_uid, default, file.path, encoded=_implicit(file.path)
+            )
         else:
             takes_class = association.accepts_class(file.sop_class_uid)
             return _in_another_syntax(file) if takes_class else _unsupported(file)

@@ -23,7 +23,7 @@ from dicom_node.node.logs import describe_error
 from dicom_node.node.storage import StorageProbe
 from dicom_node.series.complete.evidence import (
     LEARNED_FROM,
-    Evidence,
+    ArrivalEvidence,
     Patience,
     learned_pause,
     longest_pause,
@@ -198,7 +198,7 @@ class Completer:
             if self._inbox.look_into(activity.series_instance_uid) != (activity, instances):
                 return PENDING_SECONDS  # more came while its files were read
         lacks = self._inbox.count_refused(activity.series_instance_uid) > 0 or self._goes_on(activity, examination)
-        evidence = Evidence(
+        evidence = ArrivalEvidence(
             association_open=activity.open_associations > 0,
             released=activity.last_end is AssociationEnd.RELEASED,
             has_conflict=activity.conflict_count > 0,

@@ -61,7 +61,7 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ArrivalEvidence:
     """What is known about a series without looking into its files, and with (`looks_complete`).
 
     Attributes:
@@ -100,7 +100,7 @@ def learned_pause(series: Sequence[Sequence[Arrival]]) -> float | None:
     return max(known) if known and len(known) == len(pauses) else None
 
 
-def seconds_to_wait(evidence: Evidence, patience: Patience) -> float:
+def seconds_to_wait(evidence: ArrivalEvidence, patience: Patience) -> float:
     """How long after its last instance the series counts as complete."""
     if evidence.association_open:
         return patience.open_association_seconds

@@ -11,7 +11,7 @@ from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES, Frame, frames_of
 from dicom_node.series.geometry.volumes import MAX_FRAMES, CandidateVolume, part_into_volumes, upward_normal
-from dicom_node.series.rules.evidence import gather
+from dicom_node.series.rules.facts import gather
 from dicom_node.series.rules.other_objects import not_mr_images
 from dicom_node.series.rules.rules import EXCLUSIONS, NOTES, SIGNS, timing_text
 from dicom_node.series.rules.verdict import Verdict
@@ -47,19 +47,19 @@ def classify_series(headers: Sequence[Dataset]) -> Verdict:
 
 def classify_frame(frame: Frame) -> Verdict:
     """Apply the tables to one frame."""
-    evidence = gather(frame)
+    facts = gather(frame)
     for rule in EXCLUSIONS:
-        if rule.applies(evidence):
-            return Verdict(False, rule.code, rule.reason(evidence))
-    signs = [sign for sign in SIGNS if sign.shows(evidence)]
+        if rule.applies(facts):
+            return Verdict(False, rule.code, rule.reason(facts))
+    signs = [sign for sign in SIGNS if sign.shows(facts)]
     if not signs:
         return Verdict(
             False,
             "not_flair",
-            f"Neither the description names FLAIR nor does the timing fit one ({timing_text(evidence)}; expected "
+            f"Neither the description names FLAIR nor does the timing fit one ({timing_text(facts)}; expected "
             "inversion 1500 to 3000 ms, echo above 70 ms, repetition above 4000 ms).",
         )
-    notes = [note.name for note in NOTES if note.shows(evidence)]
+    notes = [note.name for note in NOTES if note.shows(facts)]
     if all(sign.weak for sign in signs):
         notes.append(signs[0].name)
     return Verdict(True, "flair", "This is a brain FLAIR.", tuple(notes), is_flair=True)

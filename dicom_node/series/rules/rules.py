@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
-from dicom_node.series.rules.evidence import Evidence
+from dicom_node.series.rules.facts import SeriesFacts
 from dicom_node.series.rules.other_objects import not_mr_images
 
 # Inversion times in ms. Cerebrospinal fluid (T1 about 4 s) is nulled at 1500 to 3000 ms, depending on the repetition
@@ -29,14 +29,14 @@ class Exclusion:
 
     Attributes:
         code: stable slug.
-        applies: looks at the evidence.
-        reason: the sentence; may use the evidence's numbers.
+        applies: looks at the facts.
+        reason: the sentence; may use numbers of the facts.
         source: where the rule comes from.
     """
 
     code: str
-    applies: Callable[[Evidence], bool]
-    reason: Callable[[Evidence], str]
+    applies: Callable[[SeriesFacts], bool]
+    reason: Callable[[SeriesFacts], str]
     source: str
 
 
@@ -45,7 +45,7 @@ class Sign:
     """One thing that shows a FLAIR; `name` becomes a flag where the sign is weak."""
 
     name: str
-    shows: Callable[[Evidence], bool]
+    shows: Callable[[SeriesFacts], bool]
     source: str
     weak: bool = False
 
@@ -54,31 +54,31 @@ def _holds(phrase: str, names: Iterable[str]) -> bool:
     return any(f" {name} " in phrase for name in names)
 
 
-def _says(*names: str) -> Callable[[Evidence], bool]:
+def _says(*names: str) -> Callable[[SeriesFacts], bool]:
     """One of the names stands in the series' name, as whole words."""
-    return lambda evidence: _holds(evidence.phrase, names)
+    return lambda facts: _holds(facts.phrase, names)
 
 
-def _is_called(*names: str) -> Callable[[Evidence], bool]:
+def _is_called(*names: str) -> Callable[[SeriesFacts], bool]:
     """As `_says`, to rule a series out; an examination's name rules out nothing that shows FLAIR without a name."""
-    return lambda evidence: (
-        _holds(evidence.phrase, names) and not (evidence.is_named_by_examination and _shows_without_name(evidence))
+    return lambda facts: (
+        _holds(facts.phrase, names) and not (facts.is_named_by_examination and _shows_without_name(facts))
     )
 
 
-def _typed(*kinds: str) -> Callable[[Evidence], bool]:
-    return lambda evidence: bool(set(kinds) & set(evidence.image_type))
+def _typed(*kinds: str) -> Callable[[SeriesFacts], bool]:
+    return lambda facts: bool(set(kinds) & set(facts.image_type))
 
 
 def _milliseconds(value: float | None) -> str:
     return "not given" if value is None else f"{value:g} ms"
 
 
-def timing_text(evidence: Evidence) -> str:
+def timing_text(facts: SeriesFacts) -> str:
     """The timing as text."""
     return (
-        f"inversion time {_milliseconds(evidence.inversion_ms)}, echo time {_milliseconds(evidence.echo_ms)}, "
-        f"repetition time {_milliseconds(evidence.repetition_ms)}"
+        f"inversion time {_milliseconds(facts.inversion_ms)}, echo time {_milliseconds(facts.echo_ms)}, "
+        f"repetition time {_milliseconds(facts.repetition_ms)}"
     )
 
 
@@ -99,59 +99,59 @@ _NAMES_FLAIR = (
 _NAMES_OF_CONTRASTS = ("t1", "t2", "pd", "tse", "fse", "gre", "t2star", "t2*", "stir")
 
 
-def names_flair(evidence: Evidence) -> bool:
+def names_flair(facts: SeriesFacts) -> bool:
     """The series is called FLAIR in a vendor's or site's way; or its examination is, and nothing speaks against it."""
-    if _names_flair_in(evidence.phrase):
+    if _names_flair_in(facts.phrase):
         return True
-    is_open = fluid_nulling(evidence) or not _holds(evidence.phrase, _NAMES_OF_CONTRASTS)
-    return is_open and _names_flair_in(evidence.examination)
+    is_open = fluid_nulling(facts) or not _holds(facts.phrase, _NAMES_OF_CONTRASTS)
+    return is_open and _names_flair_in(facts.examination)
 
 
 def _names_flair_in(phrase: str) -> bool:
     return _holds(phrase, _NAMES_FLAIR) or any("flair" in word or "darkfl" in word for word in phrase.split())
 
 
-def fluid_nulling(evidence: Evidence) -> bool:
+def fluid_nulling(facts: SeriesFacts) -> bool:
     """The inversion time is one that nulls cerebrospinal fluid."""
     low, high = _FLUID_NULLING_MS
-    return evidence.inversion_ms is not None and low <= evidence.inversion_ms <= high
+    return facts.inversion_ms is not None and low <= facts.inversion_ms <= high
 
 
-def _timing_of_flair(evidence: Evidence) -> bool:
+def _timing_of_flair(facts: SeriesFacts) -> bool:
     return (
-        fluid_nulling(evidence)
-        and evidence.echo_ms is not None
-        and evidence.echo_ms > _TIMING_ECHO_MS
-        and evidence.repetition_ms is not None
-        and evidence.repetition_ms > _TIMING_REPETITION_MS
-        and (not evidence.scanning_sequence or "IR" in evidence.scanning_sequence)
+        fluid_nulling(facts)
+        and facts.echo_ms is not None
+        and facts.echo_ms > _TIMING_ECHO_MS
+        and facts.repetition_ms is not None
+        and facts.repetition_ms > _TIMING_REPETITION_MS
+        and (not facts.scanning_sequence or "IR" in facts.scanning_sequence)
     )
 
 
-def _shows_without_name(evidence: Evidence) -> bool:
-    return evidence.contrast == "FLUID_ATTENUATED" or _timing_of_flair(evidence)
+def _shows_without_name(facts: SeriesFacts) -> bool:
+    return facts.contrast == "FLUID_ATTENUATED" or _timing_of_flair(facts)
 
 
-def _names_t1(evidence: Evidence) -> bool:
-    t1 = any(word.startswith(("t1", "flairt1")) for word in evidence.words)
-    return t1 and not any(word.startswith(("t2", "flairt2")) for word in evidence.words)
+def _names_t1(facts: SeriesFacts) -> bool:
+    t1 = any(word.startswith(("t1", "flairt1")) for word in facts.words)
+    return t1 and not any(word.startswith(("t2", "flairt2")) for word in facts.words)
 
 
 # PS3.3 C.8.13.3.1.3. Any other value is not shown: it may be a patient's name.
 _SHOWN_PARTS = {"PHASE": "the phase part", "REAL": "the real part", "IMAGINARY": "the imaginary part"}
 
 
-def _shown_part(evidence: Evidence) -> str:
-    return _SHOWN_PARTS.get(evidence.component, "an unknown part")
+def _shown_part(facts: SeriesFacts) -> str:
+    return _SHOWN_PARTS.get(facts.component, "an unknown part")
 
 
-def _is_derived(evidence: Evidence) -> bool:
-    return evidence.image_type[:1] == ("DERIVED",)
+def _is_derived(facts: SeriesFacts) -> bool:
+    return facts.image_type[:1] == ("DERIVED",)
 
 
-def _states_flair(evidence: Evidence) -> bool:
+def _states_flair(facts: SeriesFacts) -> bool:
     """By contrast or name, which outlive post-processing; timing may be that of what it was computed from."""
-    return evidence.contrast == "FLUID_ATTENUATED" or "FLUID_ATTENUATED" in evidence.image_type or names_flair(evidence)
+    return facts.contrast == "FLUID_ATTENUATED" or "FLUID_ATTENUATED" in facts.image_type or names_flair(facts)
 
 
 _MAPS = ("ADC", "FA", "TRACEW", "EADC", "CBF", "CBV", "MTT", "TTP", "TMAX", "T1MAP", "T2MAP", "METABOLITE_MAP", "PDMAP")
@@ -193,11 +193,11 @@ _OTHER_PARTS = (
 )  # fmt: skip
 
 
-def _other_body_part(evidence: Evidence) -> bool:
+def _other_body_part(facts: SeriesFacts) -> bool:
     """By the series' name, else by the codes of the images. BodyPartExamined is too often the examination's."""
-    if _holds(evidence.phrase, _BRAIN_PARTS):
+    if _holds(facts.phrase, _BRAIN_PARTS):
         return False
-    return _is_called(*_OTHER_PARTS)(evidence) or _is_another(evidence.anatomy)
+    return _is_called(*_OTHER_PARTS)(facts) or _is_another(facts.anatomy)
 
 
 def _is_another(part: str) -> bool:

@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from db.retention import Candidate, Decided, RetentionTable
+from db.retention import Decided, RemovableSeries, RetentionTable
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.files import sync_folder
@@ -52,7 +52,7 @@ class Plan:
         outbox_bytes: of the result sets.
     """
 
-    candidate: Candidate
+    candidate: RemovableSeries
     rule: RetentionRule
     early: bool
     outbox_bytes: int
@@ -149,7 +149,7 @@ class Purge:
                 done += 1
         return done
 
-    def _remove_one(self, candidate: Candidate, before: datetime) -> bool:
+    def _remove_one(self, candidate: RemovableSeries, before: datetime) -> bool:
         with removing(str(self._storage), _part_of_inbox(candidate.series_instance_uid)):
             decided = self._table.decide(candidate, before)
             if decided is None:
@@ -198,7 +198,7 @@ class Purge:
         outbox = self._storage / "outbox"
         return [folder for folder in (outbox / str(job_id), outbox / QUARANTINE / str(job_id)) if folder.is_dir()]
 
-    def _result_bytes(self, candidate: Candidate) -> int:
+    def _result_bytes(self, candidate: RemovableSeries) -> int:
         return sum(map(self._outbox_bytes, self._table.job_ids(candidate)))
 
     def _outbox_bytes(self, job_id: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.received import instance
 
-from dicom_node.analyse.outcome import Fail, Hold, Reject, Retry, WaitForStorage, cause_of, outcome_of
+from dicom_node.analyse.outcome import Fail, Quarantine, Reject, Retry, WaitForStorage, cause_of, outcome_of
 from dicom_node.node import errors
 from dicom_node.node.errors import (
     ConfinedChildLost,
@@ -35,7 +35,7 @@ LOST = ConfinedChildLost("was ended", took_too_much=False, ended=True)
     [
         (StorageTrouble("the storage is away"), WaitForStorage("the storage is away")),
         (REFUSAL, Reject(REFUSAL)),
-        (NOT_VALID, Hold(NOT_VALID)),
+        (NOT_VALID, Quarantine(NOT_VALID)),
         (DamagedFiles(["1.2.3"]), Fail(str(DamagedFiles(["1.2.3"])))),
         (RefusalReportDelayed(REFUSAL, LOST), Retry(f"{REFUSAL}; its refusal report could not be written yet: {LOST}")),
         (LOST, Retry(str(LOST))),

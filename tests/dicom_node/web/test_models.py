@@ -12,7 +12,7 @@ from support.page_node import SCRIPT, PageNode
 
 from db.audit import audit_entries
 from dicom_node.models.adding import add_model, register_shipped
-from dicom_node.models.checks import CheckState, ComparedCase, ModelCheck, ModelVerdict
+from dicom_node.models.checks import CheckedCase, CheckState, ModelCheck, ModelVerdict
 from dicom_node.models.choice import shipped_digest, store_of
 
 Browse = Callable[..., Any]
@@ -20,7 +20,7 @@ Browse = Callable[..., Any]
 
 def _verdict(state: CheckState, name: str = "DSC") -> dict[str, Any]:
     checks = (ModelCheck("loads", CheckState.PASSED, "a bundle", "one"), ModelCheck(name, state, SCRIPT, SCRIPT))
-    return ModelVerdict(0.02, checks, (ComparedCase(SCRIPT, 0.7, 0.8),)).plain()
+    return ModelVerdict(0.02, checks, (CheckedCase(SCRIPT, 0.7, 0.8),)).plain()
 
 
 def test_a_model_is_promoted_by_its_report(node: PageNode, browser: Browse, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from segmentation.preprocessing.settings import PreprocessingSettings
 from training.data.presets import PAPER_2024, PRESETS
 from training.fit.fit import load_network
 from training.fit.plan import TrainingPlan, make_plan
-from training.fit.run import Limits, MemberProgress, train
+from training.fit.run import MemberProgress, PlanPart, train
 from training.fit.run_folder import RunFolder
 
 FIRST = replace(
@@ -49,7 +49,7 @@ def test_stages_go_on_from_each_other(tmp_path: Path, monkeypatch: pytest.Monkey
             if not stand.part:  # within an epoch it says how far that is
                 epochs.append(stand.epoch)
 
-        return train(plan, folder, "tensorflow", Limits(stop_after=stop_after, validation_cases=0), report)
+        return train(plan, folder, "tensorflow", PlanPart(stop_after=stop_after, validation_cases=0), report)
 
     whole, broken = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "broken")
     assert go_on(whole)

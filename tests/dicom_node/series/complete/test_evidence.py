@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dicom_node.series.complete.evidence import Evidence, Patience, seconds_to_wait
+from dicom_node.series.complete.evidence import ArrivalEvidence, Patience, seconds_to_wait
 
 PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_association_seconds=120)
 
@@ -24,5 +24,5 @@ PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_associati
 )
 def test_wait(association_open: bool, released: bool, has_conflict: bool, looks_complete: bool, seconds: float) -> None:
     """Only a released association and whole, regular slices give the short wait."""
-    evidence = Evidence(association_open, released, has_conflict, looks_complete)
+    evidence = ArrivalEvidence(association_open, released, has_conflict, looks_complete)
     assert seconds_to_wait(evidence, PATIENCE) == seconds

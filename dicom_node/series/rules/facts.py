@@ -19,7 +19,7 @@ _BOUNDARY = re.compile(r"[^a-z0-9+*]+")
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SeriesFacts:
     """Facts for the rules; absent numbers are None, absent text is empty.
 
     Attributes:
@@ -56,13 +56,13 @@ class Evidence:
     contrast_agent: bool
 
 
-def gather(frame: Frame) -> Evidence:
-    """Gather the evidence from one frame; never raises."""
+def gather(frame: Frame) -> SeriesFacts:
+    """Gather the facts of one frame; never raises."""
     header = frame.header
     name, examination = values.text(header, _NAME), values.text(header, _EXAMINATION)
     phrase = _phrase(name or examination, *(values.text(header, keyword) for keyword in _SEQUENCES))
     image_type = tuple(value.upper() for value in frame.texts_of("ImageType"))
-    return Evidence(
+    return SeriesFacts(
         modality=values.text(header, "Modality").upper(),
         sop_class=values.text(header, "SOPClassUID"),
         samples_per_pixel=values.whole(header, "SamplesPerPixel"),
