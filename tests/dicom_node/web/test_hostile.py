@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ Browse = Callable[..., Any]
 
 SCRIPT = "<script>window.owned=1</script>"
 ATTRIBUTE = '"onmouseover="window.owned=1'
+VALUES = (SCRIPT, ATTRIBUTE, f"'{ATTRIBUTE}", "</textarea>{{7*7}}<svg/onload=owned=1>")
 # Every VR of text that a scanner or a viewer fills (PS3.5 6.2).
 _TEXT_VRS = frozenset({"LO", "SH", "PN", "ST", "LT", "UT", "UC"})
 # What the node decides by: with other words these series would not be analysed at all.
@@ -65,53 +67,55 @@ def _run_by_a_browser(text: str) -> list[str]:
     return parser.found
 
 
-def _fill(header: pydicom.Dataset, value: str) -> None:
-    """Every element of text holds the value, within its VR's length."""
+def _fill(header: pydicom.Dataset) -> None:
+    """Every element of text holds one of the values, within its VR's length; another one in the next series' header."""
     for keyword in _ALSO:
         setattr(header, keyword, "x")
-    for element in header.iterall():
-        if element.VR in _TEXT_VRS and element.keyword not in _DECIDING:
-            prefix = "FLAIR " if element.keyword in _FLAIR else ""
-            element.value = _fitting(element, prefix + value)
+    texts = [one for one in header.iterall() if one.VR in _TEXT_VRS and one.keyword not in _DECIDING]
+    first = int(str(header.SeriesDate)[-2:]) + int(str(header.SeriesDate)[:4])
+    for place, element in enumerate(texts, first):
+        prefix = "FLAIR " if element.keyword in _FLAIR else ""
+        element.value = _fitting(element, prefix + VALUES[place % len(VALUES)])
 
 
 def _fitting(element: DataElement, value: str) -> str:
     return value[: {"LO": 64, "SH": 16, "PN": 64}.get(element.VR, 1024)]
 
 
-@pytest.fixture(scope="module", params=[SCRIPT, ATTRIBUTE, f"'{ATTRIBUTE}", "</textarea>{{7*7}}<svg/onload=owned=1>"])
-def hostile(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, PageNode]]:
-    """A node with jobs whose headers are hostile all over, with a correction, a review, a model and a hold as well."""
-    value: str = request.param
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageNode]:
+    """A node with jobs whose headers are hostile all over, with corrections, models and a hold as well."""
     ensemble = open_ensemble(load_bundle(tiny_bundle(tmp_path_factory.mktemp("model"), sure=True)), "openvino")
-    node = make_page_node(tmp_path_factory.mktemp("node"), ensemble, elements={}, change=lambda one: _fill(one, value))
-    _say_everywhere(node, value, tmp_path_factory.mktemp("bundle"))
-    yield value, node
+    node = make_page_node(tmp_path_factory.mktemp("node"), ensemble, elements={}, change=_fill)
+    for number, value in enumerate(VALUES):
+        _say_everywhere(node, value, number, tmp_path_factory.mktemp("bundle"))
+    yield node
     close_page_node(node)
     READER.close()
 
 
-def _say_everywhere(node: PageNode, value: str, folder: Path) -> None:
+def _say_everywhere(node: PageNode, value: str, number: int, folder: Path) -> None:
     """Whatever else comes from outside and is shown: a correction's words, reasons of people, a model's card."""
     job = node.setting.jobs.get(node.jobs["late"])
+    held = node.setting.jobs.get(list(node.jobs.values())[number])
     table, inbox = FeedbackTable(node.setting.database), node.setting.inbox
     association = inbox.open_association(value[:16], "WMHNODE", "10.0.0.9", "receiver")
-    uid = "1.2.840.10008.5.1.4.1.1.66.4"
+    series, uid = f"1.2.9.{number + 1}", "1.2.840.10008.5.1.4.1.1.66.4"
     instance = ReceivedInstance(
-        "1.2.9.1", uid, "1.2.9", "1.9", "1.2.840.10008.1.2.1", "inbox/s", "a" * 64, 9, association
+        f"{series}.1", uid, series, "1.9", "1.2.840.10008.1.2.1", "inbox/s", "a" * 64, 9, association
     )
     inbox.record([instance])
     inbox.end_association(association, AssociationEnd.RELEASED)
-    (number,) = table.receive("1.2.9", 1, (uid,), closes=True)
+    (received,) = table.receive(series, 1, (uid,), closes=True)
     facts = FeedbackFacts(value, value, value, value, {"series": [value], "instances": [], "study": ""})
     table.decide(
-        number,
+        received,
         FeedbackDecision(
             FeedbackState.REFUSED, facts, job.series_instance_uid, job.id, code=value[:64], reason=value, notes=(value,)
         ),
     )
-    node.site.retention.hold(str(job.study_instance_uid), value, value)
-    bundle = tiny_bundle(folder / "tiny")
+    node.site.retention.hold(str(held.study_instance_uid), value, value)
+    bundle = tiny_bundle(folder / "tiny", kind="random", seed=number)
     added = add_model(bundle, None, store_of(node.site.settings), node.site.models, value)
     node.site.models.note_checks(
         added.digest, value, shipped_digest(),
@@ -120,28 +124,33 @@ def _say_everywhere(node: PageNode, value: str, folder: Path) -> None:
     )  # fmt: skip
 
 
-def test_no_text_from_outside_runs(hostile: tuple[str, PageNode], browser_of: Browse) -> None:
+def test_no_text_from_outside_runs(hostile: PageNode, browser_of: Browse) -> None:
     """On every page, for each role, no element or attribute comes from a DICOM string, an AE title, a model, a reason,
     or what a person typed; the text itself is shown as text."""
-    value, node = hostile
-    job = node.jobs["late"]
-    operator = browser_of(node, "operator")
-    operator.post(f"/jobs/{job}/reject", reason=value)
-    operator.post(f"/jobs/{node.jobs['failed']}/cancel", status=409, reason=value)
-    operator.post(f"/jobs/{node.jobs['queued']}/cancel", reason=value)
-    digest = node.site.models.list()[0].digest
+    job = hostile.jobs["late"]
+    operator = browser_of(hostile, "operator")
+    for value in VALUES:
+        operator.post(f"/jobs/{job}/reject", reason=value)
+        operator.post(f"/jobs/{hostile.jobs['failed']}/cancel", status=409, reason=value)
+    operator.post(f"/jobs/{hostile.jobs['queued']}/cancel", reason="".join(VALUES))
     addresses = [
-        "/", "/jobs", "/series", "/review", "/models", f"/models/{digest}", "/destinations", f"/jobs/{job}/slices",
-        *(f"/jobs/{number}" for number in node.jobs.values()),
+        "/", "/jobs", "/series", "/review", "/models", "/destinations", f"/jobs/{job}/slices",
+        *(f"/models/{model.digest}" for model in hostile.site.models.list()),
+        *(f"/jobs/{number}" for number in hostile.jobs.values()),
     ]  # fmt: skip
+    shown = ""
     for name in ("viewer", "operator", "admin"):
-        person = browser_of(node, name)
+        person = browser_of(hostile, name)
         also = ["/settings", "/audit"] if name == "admin" else []
         for address in [*addresses, *also]:
-            assert _run_by_a_browser(person.get(address)) == [], (name, address)
-    patient = operator.client.post(f"/jobs/{job}/patient", data={"token": operator.token()}).text
-    assert _run_by_a_browser(patient) == []
-    assert "window.owned" in patient or "owned=1" in patient  # it is there, as text
+            page = person.get(address)
+            assert _run_by_a_browser(page) == [], (name, address)
+            shown += unescape(page)
+    for number in (hostile.jobs["early"], job):
+        patient = operator.client.post(f"/jobs/{number}/patient", data={"token": operator.token()}).text
+        assert _run_by_a_browser(patient) == []
+        assert "owned=1" in patient  # it is there, as text
+    assert [value for value in VALUES if value not in shown] == []
 
 
 @pytest.mark.parametrize(
