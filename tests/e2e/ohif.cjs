@@ -27,8 +27,10 @@ async function main() {
   const browser = await chromium.launch({ executablePath: plan.chromium, args: FLAGS });
   const answer = { browser: browser.version(), studies: {} };
   try {
+    // One context: the viewer's scripts are fetched and compiled once for all studies.
+    const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
     for (const study of plan.studies) {
-      answer.studies[study.name] = await look(browser, study);
+      answer.studies[study.name] = await look(context, study);
     }
   } finally {
     await browser.close();
@@ -37,8 +39,8 @@ async function main() {
 }
 
 // One study, from its address to its pictures; of what went wrong, a picture too.
-async function look(browser, study) {
-  const page = await newPage(browser, study.url);
+async function look(context, study) {
+  const page = await newPage(context, study.url);
   try {
     return await lookAt(page, study);
   } catch (error) {
@@ -67,8 +69,8 @@ async function lookAt(page, study) {
   return seen;
 }
 
-async function newPage(browser, url) {
-  const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
+async function newPage(context, url) {
+  const page = await context.newPage();
   page.setDefaultTimeout(SHOWN_MS);
   page.complaints = [];
   page.on('console', message => message.type() === 'error' && page.complaints.push(message.text()));

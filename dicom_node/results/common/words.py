@@ -153,16 +153,15 @@ def extent_in_words(extent: Extent | None) -> list[str]:
     if extent is None:
         return []
     found = [
-        *([f"reaches {extent.periventricular:.0f} mm from the ventricles"] if extent.periventricular > 0 else []),
-        *([f"has a deep lesion {extent.deep:.0f} mm long"] if extent.deep > 0 else []),
+        *([f"WMH reaches {extent.periventricular:.0f} mm from the ventricles"] if extent.periventricular > 0 else []),
+        *([f"the longest deep lesion is {extent.deep:.0f} mm"] if extent.deep > 0 else []),
     ]
     if not found:
         return []
-    grades = extent.fazekas
+    grades, sizes = extent.fazekas, "; ".join(found)
     return [
-        f"In the plane of a slice WMH {' and '.join(found)}. Fazekas grade, derived from these sizes and given by no "
-        f"reader: periventricular {grades.periventricular}, deep {grades.deep} (Noh et al. 2014; readers go by "
-        "confluence)."
+        f"Within a slice, {sizes}. Fazekas grade by these sizes, not by a reader: periventricular "
+        f"{grades.periventricular}, deep {grades.deep} (Noh et al. 2014; readers go by confluence)."
     ]
 
 

@@ -79,8 +79,8 @@ def test_cut_series_are_partial() -> None:
 def test_a_grade_stands_beside_the_sizes_that_it_comes_from() -> None:
     """A streak of 10 x 3 voxels is given as its length, and its grade as derived from it and by no reader."""
     (sentence,) = extent_in_words(Extent(0.0, 10.1))
-    assert "given by no reader: periventricular 0, deep 2" in sentence
-    assert "a deep lesion 10 mm long" in sentence and "ventricles" not in sentence
+    assert "not by a reader: periventricular 0, deep 2" in sentence
+    assert "the longest deep lesion is 10 mm" in sentence and "ventricles" not in sentence
     assert extent_in_words(Extent(0.0, 0.0)) == [] == extent_in_words(None)
 
 
