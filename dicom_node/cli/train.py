@@ -33,7 +33,8 @@ from training.errors import BackendUnavailable, BadRecipe
 from training.fit.backend import choose_backend, prepare_backend
 from training.fit.estimate import Cost, cost_of, seconds_a_step
 from training.fit.plan import TrainingPlan, cohort_summary, make_plan
-from training.fit.run import MemberProgress, PlanPart, Report, final_records
+from training.fit.progress import MemberProgress, Report
+from training.fit.run import PlanPart, final_records
 from training.fit.run import train as carry_out
 from training.fit.run_folder import RunFolder
 from training.fit.start import read_start

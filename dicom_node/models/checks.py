@@ -26,7 +26,7 @@ from dicom_node.node.progress import StageProgress
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.errors import BadVolume, SegmentationError
-from segmentation.golden import check_golden
+from segmentation.golden_check import check_golden
 from segmentation.golden_head import draw_head, draw_lesions
 from segmentation.runtimes.choose import RuntimeChoice
 from segmentation.segment import segment_volume

@@ -6,13 +6,9 @@ structlog brings rich's tracebacks and costs a fifth of a command's start; most 
 from __future__ import annotations
 
 import logging
-import sys
-import warnings
-from functools import cache
-from typing import Any, Final
+from typing import Any
 
-# They quote values of elements ("Invalid value for VR PN: '...'"), which may be a patient's.
-_LIBRARIES_THAT_QUOTE_VALUES: Final = ("pydicom", "pynetdicom", "highdicom", "gdcm")
+from dicom_node.node.library_logs import configure_libraries
 
 
 class _Logger:
@@ -27,9 +23,8 @@ def get_logger() -> Any:
     return _Logger()
 
 
-@cache
 def _loaded() -> Any:
-    import structlog
+    import structlog  # with the first line, not before: see above
 
     if _is_late():
         _configure_now()
@@ -39,18 +34,6 @@ def _loaded() -> Any:
 def configure_logs_late() -> None:
     """As `configure_logs("warning")`, whose work is put off until there is a line to write."""
     configure_libraries(_LateFormatter())
-
-
-def configure_libraries(formatter: logging.Formatter) -> None:
-    """Send what libraries log to stderr in our form, except what may quote a patient's values."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    # On the handler, not on their loggers: pydicom sets its logger's level again when it is imported.
-    handler.addFilter(_quotes_no_values)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for library in _LIBRARIES_THAT_QUOTE_VALUES:
-        warnings.filterwarnings("ignore", module=rf"{library}(\..*)?")
-    _loaded.cache_clear()  # structlog's loggers keep the configuration of their first line
 
 
 class _LateFormatter(logging.Formatter):
@@ -66,10 +49,6 @@ def _is_late() -> bool:
 
 
 def _configure_now() -> None:
-    from dicom_node.node.logs import configure_logs
+    from dicom_node.node.logs import configure_logs  # which loads structlog
 
     configure_logs("warning")
-
-
-def _quotes_no_values(record: logging.LogRecord) -> bool:
-    return record.name.partition(".")[0] not in _LIBRARIES_THAT_QUOTE_VALUES

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import structlog
 from structlog.types import Processor
 
-from dicom_node.node.logger import configure_libraries
+from dicom_node.node.library_logs import configure_libraries
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 

@@ -12,7 +12,8 @@ from support.models import tiny_model
 
 from segmentation.bundle import ModelBundle
 from segmentation.ensemble import open_ensemble
-from segmentation.golden import check_golden, golden_images, make_golden
+from segmentation.golden import golden_images, make_golden
+from segmentation.golden_check import check_golden
 
 
 @pytest.fixture(scope="module")

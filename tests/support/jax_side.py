@@ -41,7 +41,7 @@ def main(data: str, run: str, foreign: str, out: str) -> None:
     import keras
 
     from training.fit.devices import data_parallel
-    from training.fit.fit import predict_slices
+    from training.fit.trained_network import predict_slices
 
     def predicted(weights: Path) -> np.ndarray:
         network = tiny_network()

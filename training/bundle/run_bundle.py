@@ -39,7 +39,7 @@ class _Members:
 
     def predict(self, member: int, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of one member, float32 (slice, row, column), for slices of the same shape."""
-        from training.fit.fit import predict_slices
+        from training.fit.trained_network import predict_slices
 
         predict = partial(predict_slices, self.models[member])
         return mirrored_mean(predict, images) if self.plan.recipe.is_mirrored else predict(images)
@@ -59,7 +59,7 @@ def finish_run(
     """
     import keras
 
-    from training.fit.fit import load_network
+    from training.fit.trained_network import load_network
 
     keras.config.set_dtype_policy("float32")
     models = [load_network(plan.recipe, _weights(plan, folder, member)) for member in range(len(plan.parts))]
@@ -83,7 +83,7 @@ def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBun
     from segmentation.bundle import load_bundle, write_bundle
     from segmentation.manifest import Training
     from training.bundle.anatomy.score import network as anatomy_network
-    from training.fit.fit import load_network
+    from training.fit.trained_network import load_network
 
     plan, name, (ventricles, anatomy) = members.plan, facts.name, (facts.parts.ventricles, facts.parts.anatomy)
     # Those of the start that are not in this cohort count as seen by all members: they are in no `held_out`.

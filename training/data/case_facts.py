@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from training.data.cases import LabelledCase
+from segmentation.volume import FlairVolume
 
 Target = Literal["wmh", "ventricles"]
 _IMAGE = "image"
@@ -36,18 +35,20 @@ class CaseFacts:
     digests: Mapping[str, str]
 
     @classmethod
-    def of(cls, case: LabelledCase) -> Self:
-        """Of a case in memory."""
-        masks = {"wmh": case.wmh, "brain": case.brain, "ventricles": case.ventricles, "ignore": case.ignore}
-        drawn = {name: mask for name, mask in masks.items() if mask is not None}
-        drawn |= {f"rater {name}": mask for name, mask in case.raters.items()}
-        slices, rows, columns = case.volume.voxels.shape
+    def of(cls, volume: FlairVolume, masks: Mapping[str, NDArray[np.bool_]]) -> Self:
+        """Of a case in memory.
+
+        Args:
+            volume: the FLAIR.
+            masks: name -> mask on its grid, `wmh` among them; those that were not drawn are not in it.
+        """
+        slices, rows, columns = volume.voxels.shape
         return cls(
             shape=(slices, rows, columns),
-            spacing_mm=case.volume.spacing_mm,
-            wmh_ml=case.wmh_ml,
-            marked={name: bool(drawn[name].any()) for name in ("wmh", "ventricles") if name in drawn},
-            digests={_IMAGE: case.volume.voxels_digest, **{name: _digest(mask) for name, mask in drawn.items()}},
+            spacing_mm=volume.spacing_mm,
+            wmh_ml=float(masks["wmh"].sum()) * volume.voxel_volume_ml,
+            marked={name: bool(masks[name].any()) for name in ("wmh", "ventricles") if name in masks},
+            digests={_IMAGE: volume.voxels_digest, **{name: _digest(mask) for name, mask in masks.items()}},
         )
 
     @classmethod

@@ -120,10 +120,8 @@ class LabelledCase:
 
     def __post_init__(self) -> None:
         """A mask on another grid would train on the wrong voxels."""
-        masks = {"wmh": self.wmh, "brain": self.brain, "ventricles": self.ventricles, "ignore": self.ignore}
-        masks |= {f"rater {name}'s": mask for name, mask in self.raters.items()}
-        for label, mask in masks.items():
-            if mask is not None and mask.shape != self.volume.voxels.shape:
+        for label, mask in self._masks().items():
+            if mask.shape != self.volume.voxels.shape:
                 raise BadCase(
                     f"{self.name}: expected the {label} mask's shape {self.volume.voxels.shape}, got {mask.shape}"
                 )
@@ -136,7 +134,12 @@ class LabelledCase:
     @cached_property
     def facts(self) -> CaseFacts:
         """What is known without the voxels."""
-        return CaseFacts.of(self)
+        return CaseFacts.of(self.volume, self._masks())
+
+    def _masks(self) -> dict[str, Mask]:
+        masks = {"wmh": self.wmh, "brain": self.brain, "ventricles": self.ventricles, "ignore": self.ignore}
+        drawn = {name: mask for name, mask in masks.items() if mask is not None}
+        return drawn | {f"rater {name}": mask for name, mask in self.raters.items()}
 
     def load(self) -> LabelledCase:
         """Itself: it is in memory already."""

@@ -27,7 +27,8 @@ from training.evaluate.means import SHARE, mean_with_interval
 from training.evaluate.tests_of_difference import paired_t
 from training.fit.backend import choose_backend, prepare_backend
 from training.fit.plan import TrainingPlan, make_plan
-from training.fit.run import MemberProgress, PlanPart
+from training.fit.progress import MemberProgress
+from training.fit.run import PlanPart
 from training.fit.run import train as carry_out
 from training.fit.run_folder import RunFolder
 
@@ -128,7 +129,7 @@ def train_on_growing_subsets(
 
 def _predictor(plan: TrainingPlan, run: RunFolder, member: int) -> Predict:
     # Keras loads its backend when it is imported.
-    from training.fit.fit import load_network, predict_slices
+    from training.fit.trained_network import load_network, predict_slices
 
     weights = run.weights(plan, member)
     if weights is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -23,15 +23,8 @@ from training.fit.averaging import average_with_start
 from training.fit.checkpoint import Checkpoint, EpochRecord
 from training.fit.devices import EvenBatches, data_parallel
 from training.fit.losses import LOSSES
+from training.fit.progress import OnEpoch, OnStep
 from training.fit.validation import ValidationCases
-
-if TYPE_CHECKING:
-    from training.fit.run import OnStep
-
-__all__ = ["Checkpoint", "EpochRecord", "Pools", "fit_member", "predict_slices"]
-
-OnEpoch = Callable[[EpochRecord], None]
-
 
 _SECONDS_BETWEEN: Final = 1.0
 
@@ -119,13 +112,6 @@ def fit_member(
         return result
 
 
-def load_network(recipe: Recipe, weights: Path) -> Any:
-    """The recipe's network for whole slices, with weights that `fit_member` wrote on any backend."""
-    model = build_network(recipe.network)
-    model.load_weights(weights, skip_mismatch=False)
-    return model
-
-
 def _set_seed(seed: int) -> None:
     """Seed what initial weights are drawn from.
 
@@ -194,8 +180,3 @@ def _schedule(recipe: Recipe, steps_per_epoch: int) -> Any:
     return keras.optimizers.schedules.CosineDecay(
         recipe.learning_rate / 10, steps, warmup_target=recipe.learning_rate, warmup_steps=max(1, steps // 20)
     )
-
-
-def predict_slices(model: Any, images: np.ndarray, batch_size: int = 4) -> np.ndarray:
-    """Probabilities float32 (slice, row, column) of normalised slices of the same shape."""
-    return np.asarray(model.predict(images[..., None], batch_size=batch_size, verbose=0), np.float32)[..., 0]

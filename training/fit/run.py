@@ -15,32 +15,10 @@ from training.fit.backend import Backend
 from training.fit.checkpoint import EpochRecord
 from training.fit.event_log import EventLog
 from training.fit.plan import TrainingPlan
+from training.fit.progress import MemberProgress, OnEpoch, OnStep, Report
 from training.fit.run_folder import RunFolder
 
 VALIDATION_CASES: Final = 8
-
-
-@dataclass(frozen=True)
-class MemberProgress:
-    """Where a member stands.
-
-    Attributes:
-        member: from 0.
-        epoch: finished epochs over all stages.
-        epochs: epochs over all stages.
-        last: the record of the last one; None before any.
-        resumed: these epochs were on disk already.
-        part: share of the epoch that runs now, 0 at its end.
-        loss: mean of its steps so far; None between epochs.
-    """
-
-    member: int
-    epoch: int
-    epochs: int
-    last: EpochRecord | None
-    resumed: bool = False
-    part: float = 0.0
-    loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +34,6 @@ class PlanPart:
     only: tuple[int, ...] | None = None
     stop_after: int | None = None
     validation_cases: int = VALIDATION_CASES
-
-
-Report = Callable[[MemberProgress], None]
-OnStep = Callable[[int, int, float], None]
-"""Called within an epoch with (steps done, steps of the epoch, mean loss so far), at most once a second."""
 
 
 def train(
@@ -177,9 +150,7 @@ def _after(start: int, on_epoch: Callable[[int, EpochRecord], None]) -> Callable
     return lambda record: on_epoch(start, record)
 
 
-def _train_stage(
-    work: _Work, member: int, stage: int, epochs: int, on_epoch: Callable[[EpochRecord], None], on_step: OnStep
-) -> None:
+def _train_stage(work: _Work, member: int, stage: int, epochs: int, on_epoch: OnEpoch, on_step: OnStep) -> None:
     # Keras loads its backend when it is imported.
     from training.fit.fit import Pools, fit_member
     from training.fit.validation import build_validation
@@ -204,7 +175,7 @@ def _train_stage(
 
 def _initial(plan: TrainingPlan, folder: RunFolder, member: int, stage: int) -> list[Any] | None:
     """What a stage begins with, without an optimizer's state: the result of the stage before, or the plan's start."""
-    from training.fit.fit import load_network
+    from training.fit.trained_network import load_network
 
     if not stage:
         return None if plan.start is None else plan.start.weights(member)

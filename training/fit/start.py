@@ -93,7 +93,7 @@ def _of_run(run: Path) -> Start:
     recipe = recipe_of(document["recipe"])
 
     def weights(member: int) -> Weights:
-        from training.fit.fit import load_network
+        from training.fit.trained_network import load_network
 
         file = run / f"member-{member}" / recipe.result_file
         if not file.exists():

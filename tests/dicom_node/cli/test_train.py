@@ -117,7 +117,7 @@ def test_a_bundle_by_folds(runs: Runs) -> None:
     """The bundle of a second stage holds calibrated members and the ventricle network that saw every patient; its card
     holds the scores of its own folds, of networks like the ventricle network and of the baseline; and whoever
     evaluates the bundle with members that never saw the patient gets the same DSC."""
-    from training.fit.fit import load_network  # Keras loads TensorFlow: not before a test needs it
+    from training.fit.trained_network import load_network  # Keras loads TensorFlow: not before a test needs it
 
     scores = RunScores.from_json((runs.second / "scores.json").read_bytes())
     bundle = load_bundle(runs.second / "bundle")

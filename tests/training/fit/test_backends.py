@@ -17,7 +17,8 @@ from segmentation.bundle import load_bundle
 from training.data.slices import build_pool
 from training.errors import BackendUnavailable
 from training.fit.backend import choose_backend, prepare_backend
-from training.fit.fit import Pools, fit_member, predict_slices
+from training.fit.fit import Pools, fit_member
+from training.fit.trained_network import predict_slices
 
 # Float32 on both sides; convolutions add in another order.
 SAME_PROBABILITY = 1e-4

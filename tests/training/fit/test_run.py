@@ -12,10 +12,11 @@ from support.training_runs import without_graphs
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.data.presets import PAPER_2024, PRESETS
-from training.fit.fit import load_network
 from training.fit.plan import TrainingPlan, make_plan
-from training.fit.run import MemberProgress, PlanPart, train
+from training.fit.progress import MemberProgress
+from training.fit.run import PlanPart, train
 from training.fit.run_folder import RunFolder
+from training.fit.trained_network import load_network
 
 FIRST = replace(
     PAPER_2024,

@@ -20,7 +20,8 @@ from training.data.presets import FIRST_REFERENCE, PAPER_2024, Recipe
 from training.data.slices import build_pool
 from training.dice import dice
 from training.errors import BadCase, BadCohort, BadRecipe
-from training.fit.fit import Pools, fit_member, load_network
+from training.fit.fit import Pools, fit_member
+from training.fit.trained_network import load_network
 
 
 @pytest.fixture(scope="module")

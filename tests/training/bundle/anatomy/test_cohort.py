@@ -11,9 +11,9 @@ from support.models import tiny_bundle
 
 from segmentation.networks.unet import build_network
 from segmentation.volume import FlairVolume
+from training.bundle.add_anatomy import add_anatomy
 from training.bundle.anatomy.cohort import SLABS, main, tilted, variants, write_labelled
 from training.bundle.anatomy.fit import SPECIFICATION, WEIGHTS_NAME
-from training.bundle.anatomy.into_bundle import add_anatomy
 from training.bundle.anatomy.score import SCORES_NAME
 from training.data.cases import LabelledCase, load_cases
 from training.errors import BadCohort

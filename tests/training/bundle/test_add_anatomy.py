@@ -12,11 +12,11 @@ from support.models import tiny_bundle
 
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import open_ensemble
-from segmentation.golden import check_golden
+from segmentation.golden_check import check_golden
 from segmentation.golden_head import draw_head
 from segmentation.networks.unet import build_network
+from training.bundle.add_anatomy import add_anatomy
 from training.bundle.anatomy.fit import SPECIFICATION, WEIGHTS_NAME
-from training.bundle.anatomy.into_bundle import add_anatomy
 from training.bundle.anatomy.score import SCORES_NAME, AnatomyScore
 from training.errors import OtherRun
 

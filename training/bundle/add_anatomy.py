@@ -1,4 +1,4 @@
-"""Give a bundle an anatomy network: `python -m training.bundle.anatomy.into_bundle`. Its members stay, to the bit.
+"""Give a bundle an anatomy network: `python -m training.bundle.add_anatomy`. Its members stay, to the bit.
 
 The review limit and the interval were measured with another brain mask: `make doubt` measures them again.
 """
