@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -18,10 +18,11 @@ from db.job_events import note
 from db.records import Delivery, DeliveryKind, DeliveryState, Job, JobState, NewDelivery, delivery_of, job_of
 from db.schema import deliveries, jobs, scans
 from db.settling import delivery_values, forget_questions, results_of
-from db.supersede import withdraw_deliveries
+from db.supersede import PATIENT_CORRECTED, withdraw_deliveries
 from db.transitions import JobAction, get_job, lock_job, move
 
 WITHDRAWN: Final = "withdrawn"
+_STORED: Final = [state.value for state in (DeliveryState.SENT, DeliveryState.COMMITTED, DeliveryState.UNANSWERED)]
 RESULT_STATES: Final = (JobState.DELIVERING, JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
@@ -83,7 +84,35 @@ class WithdrawalTable:
             found = map(delivery_of, connection.execute(query))
             return [delivery for delivery in found if may_hold(delivery)]
 
-    def withdraw(self, job_id: int, by: str, reason: str, notes: Sequence[NewDelivery]) -> Withdrawal:
+    def is_replaced(self, held: Delivery) -> bool:
+        """Whether the destination has the results of a newer job of the same series and patient."""
+        own, later = jobs.alias(), jobs.alias()
+        query = (
+            select(later.c.id)
+            .select_from(own)
+            .join(later, later.c.series_instance_uid == own.c.series_instance_uid)
+            .join(deliveries, deliveries.c.job_id == later.c.id)
+            .where(
+                own.c.id == held.job_id,
+                own.c.code.is_distinct_from(PATIENT_CORRECTED),
+                later.c.id > own.c.id,
+                deliveries.c.destination == held.destination,
+                deliveries.c.kind == DeliveryKind.RESULTS.value,
+                deliveries.c.state.in_(_STORED),
+            )
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
+    def withdraw(
+        self,
+        job_id: int,
+        by: str,
+        reason: str,
+        notes: Sequence[NewDelivery],
+        replaced: Collection[str] = (),
+    ) -> Withdrawal:
         """Withdraw a job's results: nothing more of them is sent, a later scan is not compared with them, and each
         destination that has them gets a note. A second time: notes that failed are sent again, and others added.
 
@@ -91,6 +120,7 @@ class WithdrawalTable:
             by: who, for the audit.
             reason: in words of a person.
             notes: that lie in the outbox, by destination.
+            replaced: destinations that need none, since they have a newer result in place of this one.
 
         Raises:
             UnknownRow: there is no such job.
@@ -116,7 +146,7 @@ class WithdrawalTable:
             ).scalars()
             there = set(known)
             rows = map(delivery_of, connection.execute(select(deliveries).where(results_of(job.id))).all())
-            named = there | {note.destination for note in notes}
+            named = there | {note.destination for note in notes} | set(replaced)
             if late := sorted(row.destination for row in rows if may_hold(row) and row.destination not in named):
                 raise IllegalTransition(
                     f"nothing was withdrawn: results of job {job.id} began to go to {', '.join(late)} just now; "

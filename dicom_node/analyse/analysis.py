@@ -54,17 +54,19 @@ class WrittenAnalysis:
         deliverable: which of these files each destination is sent, in sending order.
         measurements: the content of measurements.json.
         report: refers to the SR that every result set has.
+        messages: names of the reports to systems without DICOM.
     """
 
     objects: tuple[str, ...]
     deliverable: Mapping[str, tuple[str, ...]]
     measurements: dict[str, Any]
     report: ReportReference
+    messages: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Every file of the result set."""
-        return (*self.objects, MEASUREMENTS_NAME, OVERLAY_NAME)
+        return (*self.objects, *self.messages, MEASUREMENTS_NAME, OVERLAY_NAME)
 
     @property
     def volume_ml(self) -> float | None:
@@ -193,12 +195,10 @@ def write_analysis(
     report("write", 1, 1)
     return WrittenAnalysis(
         objects=tuple(obj.name for obj in result_set.objects),
-        deliverable={
-            name: tuple(obj.name for obj in result_set.of(options.profile, options.probability_map))
-            for name, options in all_options.items()
-        },
+        deliverable={name: result_set.names_for(options) for name, options in all_options.items()},
         measurements=measurements,
         report=ReportReference.to(result_set.sr),
+        messages=tuple(message.name for message in result_set.messages),
     )
 
 
@@ -213,7 +213,7 @@ def _compared(follow_up: FollowUp, segmentation: Segmentation) -> FollowUpFindin
 
 def _require_valid(result_set: ResultSet, series: FlairSeries, folder: Path) -> None:
     try:
-        check_result_set(result_set.objects, series.headers)
+        check_result_set(result_set.objects, series.headers, result_set.messages)
     except ResultNotValid as error:
         keep_invalid(result_set, error, folder / NOT_VALID_NAME)
         raise

@@ -23,3 +23,5 @@ def keep_invalid(result_set: ResultSet, error: ResultNotValid, folder: Path) -> 
         except PARSER_ERRORS:
             continue  # the findings say what is wrong with it
         write_whole(folder / obj.name, content)
+    for message in result_set.messages:
+        write_whole(folder / message.name, message.content)

@@ -192,12 +192,14 @@ def write_refusal_report(
     answer = build(predecessor)
     if answered is not None and answer.report != answered:
         answer = build(answered)
-    check_result_set(answer.objects, refused.headers)
+    check_result_set(answer.objects, refused.headers, answer.messages)
     for obj in answer.objects:
         write_whole(folder / obj.name, part10_bytes(obj.dataset))
+    for message in answer.messages:
+        write_whole(folder / message.name, message.content)
     return WrittenRefusal(
-        names=tuple(obj.name for obj in answer.objects),
-        deliverable={name: tuple(obj.name for obj in answer.of(options)) for name, options in all_options.items()},
+        names=(*(obj.name for obj in answer.objects), *(message.name for message in answer.messages)),
+        deliverable={name: answer.names_for(options) for name, options in all_options.items()},
         report=answer.report,
     )
 

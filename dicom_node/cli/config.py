@@ -25,11 +25,11 @@ from dicom_node.cli.context import (
 )
 from dicom_node.cli.network_check import Said, network_checks
 from dicom_node.cli.tls_check import tls_checks
+from dicom_node.deliver.look import look_at
 from dicom_node.deliver.send import echo, rejected_classes
 from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_class
-from dicom_node.deliver.stow import WebCall, look_at_service
 from dicom_node.models.choice import choose_model
-from dicom_node.node.destinations import Destination, WebDestination
+from dicom_node.node.destinations import AnyDestination, Destination
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
 from dicom_node.notify.notifier import channels_of
@@ -147,15 +147,15 @@ def _model_words(model: dict[str, str]) -> str:
     return f"{model['name']} {model['version']}, digest {model['digest'][:12]}, {model['why']}"
 
 
-def check_destination(settings: Settings, destination: Destination | WebDestination) -> str:
+def check_destination(settings: Settings, destination: AnyDestination) -> str:
     """That it answers and accepts what it would be sent, in words.
 
     Raises:
         WmhNodeError: it does not, with what to do.
     """
     tls = settings.client_tls(destination)
-    if isinstance(destination, WebDestination):
-        look_at_service(WebCall(destination, tls))
+    if not isinstance(destination, Destination):
+        look_at(destination, tls)
         return f"{destination} answers"
     echo(destination, calling_ae_title=settings.ae_title, tls=tls)
     wanted = classes_of(destination.options)

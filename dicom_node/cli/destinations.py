@@ -25,11 +25,19 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
+from dicom_node.deliver.look import look_at, open_warning, tested_with
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.deliver.send.result_classes import remedy
-from dicom_node.deliver.stow import WebCall, look_at_service
 from dicom_node.deliver.trial import TriedContext, contexts_of_files, contexts_of_profile, try_contexts
-from dicom_node.node.destinations import Destination, WebDestination, did_you_mean
+from dicom_node.node.destinations import (
+    AnyDestination,
+    Destination,
+    FhirDestination,
+    MllpDestination,
+    WebDestination,
+    did_you_mean,
+    kind_of,
+)
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.settings import Settings
 
@@ -74,9 +82,7 @@ def test(
         raise typer.Exit(ExitCode.USAGE)
     with exit_codes():
         result = (
-            _test_web(settings, destination)
-            if isinstance(destination, WebDestination)
-            else _test(settings, destination)
+            _test(settings, destination) if isinstance(destination, Destination) else _test_other(settings, destination)
         )
     if as_json:
         print_json(result)
@@ -114,15 +120,17 @@ def _missing_words(missing: list[TriedContext], destination: Destination) -> str
     return f"it accepts no {takes_no}: {todo or 'allow it there for this node'}"
 
 
-def _test_web(settings: Settings, destination: WebDestination) -> dict[str, Any]:
+def _test_other(settings: Settings, destination: WebDestination | FhirDestination | MllpDestination) -> dict[str, Any]:
     result: dict[str, Any] = {
         "destination": str(destination),
-        "tested_with": "a search for studies (QIDO-RS); what STOW-RS stores shows with the first result",
+        "tested_with": tested_with(destination),
         "contexts": [],
         "problem": None,
     }
+    if isinstance(destination, MllpDestination) and destination.is_open:
+        result["warning"] = open_warning(destination).strip()
     try:
-        look_at_service(WebCall(destination, settings.client_tls(destination)))
+        look_at(destination, settings.client_tls(destination))
     except DeliveryError as error:
         result["problem"] = str(error)
     return result
@@ -133,17 +141,19 @@ def _print(result: dict[str, Any]) -> None:
     for context in result["contexts"]:
         mark = Text("ok     ", style="green") if context["accepted"] else Text("missing", style="red")
         out.print(mark.append(f"  {context['words']} in {context['transfer_syntax']}", style="none"))
+    if "warning" in result:
+        out.print(result["warning"], markup=False)
     if result["problem"] is not None:
         complain(result["problem"])
     else:
         out.print("it takes everything" if result["contexts"] else "it answers")
 
 
-def _plain(destination: Destination | WebDestination, deliveries: dict[str, int]) -> dict[str, Any]:
+def _plain(destination: AnyDestination, deliveries: dict[str, int]) -> dict[str, Any]:
     return {
         "name": destination.name,
         "form": str(destination),
-        "kind": "web" if isinstance(destination, WebDestination) else "dicom",
+        "kind": kind_of(destination),
         "profile": destination.profile,
         "proof": destination.proof,
         "deliveries": deliveries,

@@ -12,6 +12,8 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from dicom_node.deliver.look import open_warning
+from dicom_node.node.destinations import FhirDestination, MllpDestination
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Peer, Settings
 from dicom_node.serve.ports import require_free
@@ -36,6 +38,12 @@ def network_checks(settings: Settings) -> Iterator[tuple[str, Callable[[], Said]
             yield f"peer {peer}", lambda peer=peer: _check_name(peer)  # type: ignore[misc]
     if not settings.destinations:
         yield "destinations", _no_destinations
+    elif all(isinstance(destination, FhirDestination | MllpDestination) for destination in settings.destinations):
+        yield "destinations", _no_archive
+    for destination in settings.destinations:
+        if isinstance(destination, MllpDestination) and destination.is_open:
+            words = f"{destination}:{open_warning(destination)}"
+            yield f"TLS, destination {destination.name}", lambda words=words: Said(words, warning=True)  # type: ignore[misc]
 
 
 def _check_bind(settings: Settings) -> Said:
@@ -117,3 +125,8 @@ def _network_of(peer: Peer) -> ipaddress.IPv4Network | ipaddress.IPv6Network | N
         return ipaddress.ip_network((peer.address or "").partition("%")[0], strict=False)
     except ValueError:
         return None
+
+
+def _no_archive() -> Said:
+    words = "every destination takes reports, none takes objects: segmentations and pages stay in STORAGE alone"
+    return Said(f"{words}; add a PACS, NAME=AET@HOST:PORT", warning=True)

@@ -25,7 +25,7 @@ from dicom_node.cli.context import (
 from dicom_node.cli.jobs import require_schema
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.settings import Settings
-from dicom_node.results.withdrawing import withdraw_results
+from dicom_node.results.withdrawing import holders_of_wrong, withdraw_results
 
 app = typer.Typer(help="Withdraw results that are wrong, from every destination that has them.", no_args_is_help=True)
 
@@ -88,7 +88,7 @@ def withdraw(
 def _dry(table: WithdrawalTable, job_id: int) -> dict[str, Any]:
     try:
         table.job(job_id)
-        names = [holder.destination for holder in table.holders(job_id)]
+        names = [holder.destination for holder in holders_of_wrong(table, job_id)]
     except DatabaseError as error:
         return _row(job_id, problem=str(error))
     return _row(job_id, destinations=names)

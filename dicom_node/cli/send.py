@@ -21,7 +21,7 @@ from dicom_node.cli.context import (
 )
 from dicom_node.cli.progress import one_bar
 from dicom_node.deliver.send import send_files
-from dicom_node.node.destinations import Destination, WebDestination
+from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings, parse_destination
 
@@ -92,6 +92,8 @@ def _is_dicom(file: Path) -> bool:
 
 def _resolve(to: str, settings: Settings) -> Destination:
     found = settings.destination(to)
-    if isinstance(found, WebDestination):
-        raise ConfigurationError(f"--to: {found.name} is a web server, and `send` speaks DICOM: give AET@HOST:PORT")
-    return found or parse_destination(to)
+    if found is None:
+        return parse_destination(to)
+    if not isinstance(found, Destination):
+        raise ConfigurationError(f"--to: {found.name} is no DICOM peer, and `send` speaks DICOM: give AET@HOST:PORT")
+    return found

@@ -14,7 +14,7 @@ from dicom_node.deliver.send.result_classes import classes_of
 from dicom_node.deliver.send.statuses import STATUSES
 from dicom_node.deliver.verify.find import STUDY_ROOT_FIND
 from dicom_node.node.commitment import STORAGE_COMMITMENT
-from dicom_node.node.destinations import AnyDestination, Destination, WebDestination
+from dicom_node.node.destinations import AnyDestination, Destination, FhirDestination, MllpDestination, WebDestination
 from dicom_node.node.dicom_uids import (
     APPLICATION_CONTEXT,
     EXPLICIT_VR_LITTLE_ENDIAN,
@@ -166,10 +166,14 @@ def _sender(settings: Settings) -> Section:
         "A destination with an https address is served by the STOW-RS Store transaction (PS3.18 10.5), one instance a "
         "request, and proven by the QIDO-RS search for instances where it is set up so."
     )
+    reports = (
+        "Destinations without DICOM get a report: an HL7 v2.5.1 message ORU^R01 over MLLP, or a FHIR R4 transaction "
+        "(docs/administrator/reports.md). Both name the DICOM study by its UID."
+    )
     return Section(
         "Sending AE",
         sections=(
-            Section("SOP classes and presentation contexts proposed", (contexts, web)),
+            Section("SOP classes and presentation contexts proposed", (contexts, web, reports)),
             Section("Association policies", (limits,)),
             Section("Behaviour on C-STORE response status", (statuses,)),
             Section("What each profile sends", (_profiles(),)),
@@ -213,11 +217,14 @@ def _destination_row(destination: AnyDestination) -> tuple[str, ...]:
         if isinstance(destination, Destination)
         else _web(destination)
     )
-    proof = {"commit": "storage commitment", "verify": "query", None: "C-STORE status"}[destination.proof]
+    status = "C-STORE status" if isinstance(destination, Destination) else "its answer"
+    proof = {"commit": "storage commitment", "verify": "query", None: status}[destination.proof]
     return (destination.name, where, destination.profile, proof, "yes" if destination.uses_tls else "no")
 
 
-def _web(destination: WebDestination) -> str:
+def _web(destination: WebDestination | FhirDestination | MllpDestination) -> str:
+    if isinstance(destination, MllpDestination):
+        return f"{destination.host}:{destination.port}"
     return destination.url
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dicom_node.deliver.send import SendOutcome, StoreStatus, store_status_of
-from dicom_node.node.profiles import REFERS_TO, ObjectKind, kind_of_file
+from dicom_node.node.profiles import REFERS_TO, ObjectKind, kind_of_file, kind_of_message
 
 
 class Attempt:
@@ -93,7 +93,7 @@ class Attempt:
     def report_out(self) -> bool:
         """Whether the destination has the report, or may have it: it was sent, and the answer was lost."""
         may_be_there = [*self.stored, *(file.path for file in self.trouble if file.lost)]
-        return any(kind_of_file(file.name) is ObjectKind.SR for file in may_be_there)
+        return any(kind_of_file(file.name) is ObjectKind.SR or kind_of_message(file.name) for file in may_be_there)
 
     def words(self) -> str:
         """What was not stored and why, what was kept back for it, and what the destination has."""
@@ -133,7 +133,7 @@ def _by_answer(outcomes: Iterable[SendOutcome]) -> list[list[SendOutcome]]:
 
 def _words(alike: Sequence[SendOutcome]) -> str:
     first = alike[0]
-    status = "no answer" if first.status is None else f"status 0x{first.status:04X}"
+    status = first.answer or ("no answer" if first.status is None else f"status 0x{first.status:04X}")
     return f"{_names([file.path for file in alike])}: {status}" + (f" ({first.detail})" if first.detail else "")
 
 

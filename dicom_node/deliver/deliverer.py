@@ -15,7 +15,7 @@ from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.node import metrics
-from dicom_node.node.destinations import Destination, WebDestination
+from dicom_node.node.destinations import AnyDestination
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
@@ -32,7 +32,7 @@ class Send(Protocol):
     """`dicom_node.deliver.send.send_files` with our own AE title filled in."""
 
     def __call__(
-        self, paths: Sequence[Path], destination: Destination | WebDestination, go_on: Callable[[SendOutcome], bool]
+        self, paths: Sequence[Path], destination: AnyDestination, go_on: Callable[[SendOutcome], bool]
     ) -> list[SendOutcome]:
         """One outcome per path; what comes after one that does not `go_on` is not tried."""
 
@@ -56,7 +56,7 @@ class Deliverer:
         self,
         owner: str,
         deliveries: DeliveryTable,
-        destinations: Mapping[str, Destination | WebDestination],
+        destinations: Mapping[str, AnyDestination],
         storage: Path,
         send: Send,
         patience: DeliveryPatience,

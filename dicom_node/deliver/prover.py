@@ -22,7 +22,7 @@ from dicom_node.deliver.verify.sent_object import SentObject, read_sent_object
 from dicom_node.node import metrics
 from dicom_node.node.clock import ClockWatch, clock_watch
 from dicom_node.node.commitment import Reference
-from dicom_node.node.destinations import Destination, WebDestination
+from dicom_node.node.destinations import AnyDestination, Destination
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logger import get_logger
@@ -44,7 +44,7 @@ class Ask(Protocol):
         """Whether the report came at once."""
 
 
-FindMissing = Callable[[Destination | WebDestination, Sequence[SentObject]], list[SentObject]]
+FindMissing = Callable[[AnyDestination, Sequence[SentObject]], list[SentObject]]
 """C-FIND or QIDO-RS: the objects that a destination does not list."""
 
 
@@ -71,7 +71,7 @@ class Prover:
         self,
         owner: str,
         proofs: ProofTable,
-        destinations: Mapping[str, Destination | WebDestination],
+        destinations: Mapping[str, AnyDestination],
         storage: Path,
         ask: Ask,
         find_missing: FindMissing,
@@ -165,7 +165,7 @@ class Prover:
 
     # Verification
 
-    def _verify(self, delivery: Delivery, destination: Destination | WebDestination) -> str:
+    def _verify(self, delivery: Delivery, destination: AnyDestination) -> str:
         by_path = {self._storage / file: file for file in delivery.files_to_send}
         objects = [read_sent_object(path) for path in by_path]
         missing = self._find_missing(destination, objects)

@@ -1,6 +1,8 @@
-"""Where results go: a DICOM peer (C-STORE) or a web server (STOW-RS), and how each proves that it holds them.
+"""Where results go: a DICOM peer (C-STORE) or a web server (STOW-RS), and how each proves that it holds them; and
+reports to systems that take no DICOM: HL7 v2 over MLLP, FHIR.
 
-Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...`), and the options behind them:
+Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...`, `name=mllps://host:port+oru`,
+`name=https://host/fhir+option...`), and the options behind them:
 
 | option | for | meaning |
 |---|---|---|
@@ -9,6 +11,8 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 | `+tls` | DICOM | over TLS; `https` is always |
 | `+basic`, `+bearer`, `+mtls` | web | how we log in; the secret is a file or an environment variable, never a setting |
 | `+<profile>`, `+labelmap`, `+probability`, ... | both | what is sent, see `dicom_node.node.profiles` |
+| `+oru` | MLLP | what is sent: HL7 v2.5.1 ORU^R01; `mllps` is MLLP over TLS |
+| `+fhir` | FHIR | what is sent: a FHIR R4 transaction; not needed where a part of the path is `fhir` |
 """
 
 from __future__ import annotations
@@ -24,7 +28,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from dicom_node.node.addresses import host_to_call, is_loopback
-from dicom_node.node.profiles import PROFILES, DeliveryOptions, ProfileName, SegEncoding
+from dicom_node.node.profiles import (
+    MESSAGE_OPTIONS,
+    PROFILES,
+    DeliveryOptions,
+    MessageKind,
+    ProfileName,
+    SegEncoding,
+)
 from dicom_node.node.secret_values import secret_value
 
 # AE: at most 16 characters of the default repertoire, no backslash, no control character, not spaces only
@@ -32,6 +43,9 @@ from dicom_node.node.secret_values import secret_value
 _AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
 _ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
+_MLLP_FORM = re.compile(
+    r"^(?P<scheme>mllps?)://(?P<host>\[[^\]]+\]|[^:/\[\]@+]+):(?P<port>\d{1,5})/?(?P<options>(\+[a-z-]+)*)$"
+)
 _WEB_FORM = re.compile(r"^(?P<url>https?://[^\s+]+?)(?P<options>(\+[a-z-]+)*)$")
 
 
@@ -64,7 +78,7 @@ def _url(value: str) -> str:
         # Not the value itself: it holds a password.
         raise ValueError("expected a URL without a user, got one with: use +basic with a file or environment variable")
     if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
-        raise ValueError("expected the address of a DICOMweb service, for example https://pacs.example/dicom-web")
+        raise ValueError("expected the address of a web service, for example https://pacs.example/dicom-web")
     return value.rstrip("/")
 
 
@@ -81,21 +95,25 @@ _COMMON: Final[Mapping[str, Mapping[str, Any]]] = {
     "probability": {"probability_map": True},
 }
 _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"tls": {"tls": True}, "commit": {"commit": True}, **_COMMON}
-_WEB_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
-    **{login: {"login": login} for login in get_args(WebLogin) if login != "none"},
-    **_COMMON,
+_LOGINS: Final[Mapping[str, Mapping[str, Any]]] = {
+    login: {"login": login} for login in get_args(WebLogin) if login != "none"
 }
+_WEB_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {**_LOGINS, **_COMMON}
+_FHIR_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {**_LOGINS, "fhir": {"message": "fhir"}}
+_MLLP_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"oru": {"message": "oru"}}
+_FOR_WHICH: Final = (
+    (_OPTIONS, "a DICOM destination"),
+    (_WEB_OPTIONS, "a web destination"),
+    (_FHIR_OPTIONS, "a FHIR destination"),
+    (_MLLP_OPTIONS, "an MLLP destination"),
+)
 
 
 class _AnyDestination(BaseModel):
-    """What a DICOM peer and a web server have in common.
+    """What all destinations have in common.
 
     Attributes:
         name: our own short name, used in rows, logs and reports.
-        profile: what the destination's viewers can show, see `dicom_node.node.profiles`.
-        seg_encoding: of its segmentations, in place of the profile's.
-        probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
-        verify: whether a result counts as delivered only when the destination lists it (C-FIND, QIDO-RS).
         tls_ca: the CA that its certificate must come from; None: the node's `tls_ca`, and without that the system's
             CAs.
         tls_certificate, tls_key: what we show it, in place of the node's own.
@@ -105,22 +123,10 @@ class _AnyDestination(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, AfterValidator(_name)]
-    profile: ProfileName = "generic"
-    seg_encoding: SegEncoding | None = None
-    probability_map: bool = False
-    verify: bool = False
     tls_ca: FilePath | None = None
     tls_certificate: FilePath | None = None
     tls_key: FilePath | None = None
     tls_check_name: bool = True
-
-    @property
-    def options(self) -> DeliveryOptions:
-        """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
-        profile = PROFILES[self.profile]
-        if self.seg_encoding is not None:
-            profile = replace(profile, seg_encoding=self.seg_encoding)
-        return DeliveryOptions(profile, self.probability_map)
 
     def _options_of(self, known: Mapping[str, Mapping[str, Any]]) -> str:
         return "".join(f"+{word}" for word, set_to in known.items() if self._departs_by(set_to))
@@ -134,8 +140,36 @@ class _AnyDestination(BaseModel):
         if self.tls_key is not None and self.tls_certificate is None:
             raise ValueError("expected tls_certificate with tls_key, got none")
 
+    @property
+    def _has_tls_settings(self) -> bool:
+        return bool(self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name)
 
-class Destination(_AnyDestination):
+
+class _ObjectDestination(_AnyDestination):
+    """What a DICOM peer and a DICOMweb server have in common.
+
+    Attributes:
+        profile: what the destination's viewers can show, see `dicom_node.node.profiles`.
+        seg_encoding: of its segmentations, in place of the profile's.
+        probability_map: whether it also gets the ensemble's probabilities (FRACTIONAL SEG).
+        verify: whether a result counts as delivered only when the destination lists it (C-FIND, QIDO-RS).
+    """
+
+    profile: ProfileName = "generic"
+    seg_encoding: SegEncoding | None = None
+    probability_map: bool = False
+    verify: bool = False
+
+    @property
+    def options(self) -> DeliveryOptions:
+        """What it is sent: its profile, with the encoding that it wants in place of the profile's."""
+        profile = PROFILES[self.profile]
+        if self.seg_encoding is not None:
+            profile = replace(profile, seg_encoding=self.seg_encoding)
+        return DeliveryOptions(profile, self.probability_map)
+
+
+class Destination(_ObjectDestination):
     """A DICOM peer that results are sent to by C-STORE.
 
     Attributes:
@@ -145,7 +179,7 @@ class Destination(_AnyDestination):
         tls: whether to call it over TLS (PS3.15 B.12).
         commit: whether a result counts as delivered only when the peer takes responsibility for it (PS3.4 J).
 
-    The others: see `_AnyDestination`.
+    The others: see `_ObjectDestination` and `_AnyDestination`.
     """
 
     ae_title: AeTitle
@@ -156,7 +190,7 @@ class Destination(_AnyDestination):
 
     @model_validator(mode="after")
     def _check_together(self) -> Destination:
-        if not self.tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
+        if not self.tls and self._has_tls_settings:
             raise ValueError("expected tls = true with the other tls settings, got tls = false")
         self._check_tls_files()
         if self.commit and self.verify:
@@ -178,24 +212,21 @@ class Destination(_AnyDestination):
         return f"{self.name}={self.ae_title}@{host}:{self.port}{self._options_of(_OPTIONS)}"
 
 
-class WebDestination(_AnyDestination):
-    """A DICOMweb server that results are sent to by STOW-RS (PS3.18 10.5).
+class _HttpDestination(_AnyDestination):
+    """What web servers have in common.
 
     Attributes:
-        url: of its DICOMweb service, without `/studies`.
+        url: of its service.
         login: none, HTTP Basic, a bearer token, or our TLS certificate (mutual TLS).
         secret_file: holds `USER:PASSWORD` or the token; None: the environment variable of `secret_of`.
-
-    The others: see `_AnyDestination`.
     """
 
     url: Annotated[str, AfterValidator(_url)]
     login: WebLogin = "none"
     secret_file: FilePath | None = None
 
-    @model_validator(mode="after")
-    def _check_together(self) -> WebDestination:
-        if not self.uses_tls and (self.tls_ca or self.tls_certificate or self.tls_key or not self.tls_check_name):
+    def _check_login(self) -> None:
+        if not self.uses_tls and self._has_tls_settings:
             raise ValueError("expected an https URL with the tls settings, got http")
         if not self.uses_tls and self.login != "none" and not is_loopback(urlsplit(self.url).hostname or ""):
             raise ValueError(
@@ -204,7 +235,6 @@ class WebDestination(_AnyDestination):
         if self.secret_file is not None and self.login not in ("basic", "bearer"):
             raise ValueError("expected login basic or bearer with secret_file")
         self._check_tls_files()
-        return self
 
     @property
     def host(self) -> str:
@@ -216,6 +246,21 @@ class WebDestination(_AnyDestination):
         """Whether it is called over TLS."""
         return self.url.startswith("https:")
 
+
+class WebDestination(_HttpDestination, _ObjectDestination):
+    """A DICOMweb server that results are sent to by STOW-RS (PS3.18 10.5).
+
+    Attributes:
+        url: of its DICOMweb service, without `/studies`.
+
+    The others: see `_HttpDestination`, `_ObjectDestination` and `_AnyDestination`.
+    """
+
+    @model_validator(mode="after")
+    def _check_together(self) -> WebDestination:
+        self._check_login()
+        return self
+
     @property
     def proof(self) -> Literal["commit", "verify"] | None:
         """What it promises to prove once a set is stored; None: its answer is enough."""
@@ -225,25 +270,145 @@ class WebDestination(_AnyDestination):
         return f"{self.name}={self.url}{self._options_of(_WEB_OPTIONS)}"
 
 
-DESTINATION_KINDS: Final = ("dicom", "web")
+class FhirDestination(_HttpDestination):
+    """A FHIR R4 server that gets the report as a transaction (FHIR R4, http 3.1.0.11).
+
+    Attributes:
+        url: its base, for example https://ehr.example/fhir.
+        message: always `fhir`.
+
+    The others: see `_HttpDestination` and `_AnyDestination`.
+    """
+
+    message: Literal["fhir"] = "fhir"
+
+    @model_validator(mode="after")
+    def _check_together(self) -> FhirDestination:
+        self._check_login()
+        return self
+
+    @property
+    def options(self) -> DeliveryOptions:
+        """What it is sent."""
+        return MESSAGE_OPTIONS[MessageKind.FHIR]
+
+    @property
+    def profile(self) -> str:
+        """What stands in a list in place of a profile."""
+        return self.message
+
+    @property
+    def proof(self) -> None:
+        """Its answer is enough."""
+        return
+
+    def __str__(self) -> str:
+        mark = "" if _is_fhir_path(self.url) else "+fhir"
+        return f"{self.name}={self.url}{mark}{self._options_of(_LOGINS)}"
+
+
+class MllpDestination(_AnyDestination):
+    """An HL7 v2 receiver that gets the report as a message over MLLP (HL7 Transport Specification: MLLP, release 1).
+
+    Attributes:
+        host: name or address; IPv6 without brackets.
+        port: its TCP port.
+        message: always `oru`.
+        tls: whether to call it over TLS; without it everybody on the way reads name and finding.
+
+    The others: see `_AnyDestination`.
+    """
+
+    host: Annotated[str, AfterValidator(host_to_call)]
+    port: Port
+    message: Literal["oru"]
+    tls: bool = True
+
+    @model_validator(mode="after")
+    def _check_together(self) -> MllpDestination:
+        if not self.tls and self._has_tls_settings:
+            raise ValueError("expected mllps:// with the tls settings, got mllp://")
+        self._check_tls_files()
+        return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether it is called over TLS."""
+        return self.tls
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is sent can be read on the way."""
+        return not self.tls and not is_loopback(self.host)
+
+    @property
+    def options(self) -> DeliveryOptions:
+        """What it is sent."""
+        return MESSAGE_OPTIONS[MessageKind.ORU]
+
+    @property
+    def profile(self) -> str:
+        """What stands in a list in place of a profile."""
+        return self.message
+
+    @property
+    def proof(self) -> None:
+        """Its acknowledgment is enough."""
+        return
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.name}={'mllps' if self.tls else 'mllp'}://{host}:{self.port}{self._options_of(_MLLP_OPTIONS)}"
+
+
+DESTINATION_KINDS: Final = ("dicom", "web", "fhir", "mllp")
+
+
+def _is_fhir_path(url: str) -> bool:
+    return "fhir" in urlsplit(url).path.lower().split("/")
 
 
 def _kind(value: Any) -> str:
-    has_url = "url" in value if isinstance(value, Mapping) else isinstance(value, WebDestination)
-    return "web" if has_url else "dicom"
+    """Which destination it is: an object's class, or the fields of one."""
+    if isinstance(value, _AnyDestination):
+        return next(kind for of, kind in _KIND_OF if isinstance(value, of))
+    given = value if isinstance(value, Mapping) else {}
+    if "url" in given:
+        is_fhir = given.get("message") == "fhir" or (
+            "message" not in given and isinstance(given["url"], str) and _is_fhir_path(given["url"])
+        )
+        return "fhir" if is_fhir else "web"
+    return "mllp" if "message" in given else "dicom"
+
+
+_KIND_OF: Final = (
+    (Destination, "dicom"),
+    (WebDestination, "web"),
+    (FhirDestination, "fhir"),
+    (MllpDestination, "mllp"),
+)
+
+
+def kind_of(destination: AnyDestination) -> str:
+    """One of `DESTINATION_KINDS`."""
+    return _kind(destination)
 
 
 AnyDestination = Annotated[
-    Annotated[Destination, Tag("dicom")] | Annotated[WebDestination, Tag("web")], Discriminator(_kind)
+    Annotated[Destination, Tag("dicom")]
+    | Annotated[WebDestination, Tag("web")]
+    | Annotated[FhirDestination, Tag("fhir")]
+    | Annotated[MllpDestination, Tag("mllp")],
+    Discriminator(_kind),
 ]
 
 
 def fields_of_destinations() -> list[str]:
     """Every field that a destination may have."""
-    return [*Destination.model_fields, *WebDestination.model_fields]
+    return [field for of, _kind_name in _KIND_OF for field in of.model_fields]
 
 
-def secret_of(destination: WebDestination) -> str:
+def secret_of(destination: WebDestination | FhirDestination) -> str:
     """The secret of its login, see `dicom_node.node.secret_values`.
 
     Raises:
@@ -261,26 +426,31 @@ def split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         ValueError: another form, or an option that is unknown or comes twice.
     """
     head, separator, rest = text.strip().partition("=")
-    if not separator or head.startswith(("http:", "https:")):
+    if not separator or head.startswith(("http:", "https:", "mllp:", "mllps:")):
         head, rest = "", text.strip()
     if (web := _WEB_FORM.match(rest)) is not None:
         host = urlsplit(web["url"]).hostname or "web"
+        is_fhir = _is_fhir_path(web["url"]) or "+fhir" in web["options"]
         return {
             "name": name or head.strip() or _as_name(host),
             "url": web["url"],
-            **_set_by_options(web["options"], _WEB_OPTIONS, _OPTIONS),
+            **_set_by_options(web["options"], _FHIR_OPTIONS if is_fhir else _WEB_OPTIONS),
         }
+    if (mllp := _MLLP_FORM.match(rest)) is not None:
+        return _mllp_fields(mllp, name or head.strip())
     match = _ADDRESS_FORM.match(rest)
     if match is None:
         form = "NAME=AET@HOST:PORT[+OPTION...]"
-        raise ValueError(f"expected {form}, or NAME=https://HOST/PATH[+OPTION...], got {text.strip()!r}")
+        raise ValueError(
+            f"expected {form}, NAME=https://HOST/PATH[+OPTION...] or NAME=mllps://HOST:PORT+oru, got {text.strip()!r}"
+        )
     ae_title = match["ae"].strip()
     return {
         "name": name or head.strip() or _as_name(ae_title),
         "ae_title": ae_title,
         "host": match["host"].strip("[]"),
         "port": int(match["port"]),
-        **_set_by_options(match["options"], _OPTIONS, _WEB_OPTIONS),
+        **_set_by_options(match["options"], _OPTIONS),
     }
 
 
@@ -294,14 +464,26 @@ def _as_name(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "-", text).lstrip("_.-") or "destination"
 
 
-def _set_by_options(
-    options: str, known: Mapping[str, Mapping[str, Any]], of_the_other: Mapping[str, Any]
-) -> dict[str, Any]:
+def _mllp_fields(found: re.Match[str], name: str) -> dict[str, Any]:
+    host = found["host"].strip("[]")
+    fields = _set_by_options(found["options"], _MLLP_OPTIONS)
+    if "message" not in fields:
+        raise ValueError(f"expected what is sent there, {found['scheme']}://HOST:PORT+oru, got no +oru")
+    return {
+        "name": name or _as_name(host),
+        "host": host,
+        "port": int(found["port"]),
+        "tls": found["scheme"] == "mllps",
+        **fields,
+    }
+
+
+def _set_by_options(options: str, known: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for word in options.split("+")[1:]:
         if word not in known:
-            where = "is for a DICOM destination" if word in _OPTIONS else "is for a web destination"
-            why = f": that one {where}" if word in of_the_other else did_you_mean(word, known, "+")
+            where = next((where for others, where in _FOR_WHICH if word in others), None)
+            why = f": that one is for {where}" if where is not None else did_you_mean(word, known, "+")
             raise ValueError(f"expected one of +{', +'.join(known)}, got +{word}{why}")
         if twice := found.keys() & known[word].keys():
             raise ValueError(f"expected one value of {', '.join(twice)}, got another one by +{word}")

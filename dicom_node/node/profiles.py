@@ -38,6 +38,30 @@ class ObjectKind(StrEnum):
     """The measurement report; last, since it refers to SEG and REGIONS."""
 
 
+class MessageKind(StrEnum):
+    """The kinds of reports to systems that take no DICOM; each is a file of the result set."""
+
+    ORU = "oru"
+    """HL7 v2.5.1 ORU^R01."""
+    FHIR = "fhir"
+    """FHIR R4: a Bundle of type transaction."""
+
+
+MESSAGE_NAMES: Final[Mapping[MessageKind, str]] = MappingProxyType(
+    {MessageKind.ORU: "oru.hl7", MessageKind.FHIR: "fhir.json"}
+)
+"""The names of their files."""
+
+MESSAGE_SUFFIXES: Final[Mapping[MessageKind, str]] = MappingProxyType(
+    {kind: f".{name.rpartition('.')[2]}" for kind, name in MESSAGE_NAMES.items()}
+)
+
+
+def kind_of_message(name: str) -> MessageKind | None:
+    """Which report a file holds, of a result or of its withdrawal; None for an object."""
+    return next((kind for kind, suffix in MESSAGE_SUFFIXES.items() if name.endswith(suffix)), None)
+
+
 FILE_STEMS: Final[Mapping[ObjectKind, str]] = MappingProxyType(
     {
         ObjectKind.SEG: "seg",
@@ -134,14 +158,19 @@ class Profile:
 
 @dataclass(frozen=True)
 class DeliveryOptions:
-    """What one destination is sent: a profile's objects, and the probability map where it wants that too."""
+    """What one destination is sent: a profile's objects, and the probability map where it wants that too; or a message
+    in place of objects.
+    """
 
     profile: Profile
     probability_map: bool = False
+    message: MessageKind | None = None
 
     @property
     def kinds(self) -> tuple[ObjectKind, ...]:
-        """In sending order."""
+        """In sending order; none for a destination of messages."""
+        if self.message is not None:
+            return ()
         kinds = {*self.profile.objects, *((ObjectKind.PROBABILITY,) if self.probability_map else ())}
         return tuple(kind for kind in ObjectKind if kind in kinds)
 
@@ -199,3 +228,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
 
 DEFAULT_PROFILE: Final = PROFILES["generic"]
 DEFAULT_OPTIONS: Final = DeliveryOptions(DEFAULT_PROFILE)
+MESSAGE_OPTIONS: Final[Mapping[MessageKind, DeliveryOptions]] = MappingProxyType(
+    {kind: DeliveryOptions(DEFAULT_PROFILE, message=kind) for kind in MessageKind}
+)
+"""What a destination of each kind of message is sent."""

@@ -29,6 +29,8 @@ from dicom_node.results.common.uids import ResultUids, in_form
 from dicom_node.results.pages.refusal_words import advice_for
 from dicom_node.results.pages.summary import build_refusal
 from dicom_node.results.report.image_library import library_of
+from dicom_node.results.report.message import ResultMessage, build_messages
+from dicom_node.results.report.message_content import content_of_refusal
 from dicom_node.results.report.report import bare_reference, observation_context
 from dicom_node.results.report.report_items import comment
 from dicom_node.results.result_set import ResultObject
@@ -82,11 +84,19 @@ class RefusalReport:
             later report names the one that is there.
         report: the report in the first form; None when no destination takes reports.
         size: rows and columns of the images, on which the form depends.
+        messages: the reports to systems without DICOM.
     """
 
     objects: tuple[ResultObject, ...]
     report: ReportReference | None
     size: tuple[int, int]
+    messages: tuple[ResultMessage, ...] = ()
+
+    def names_for(self, options: DeliveryOptions) -> tuple[str, ...]:
+        """The files that one destination is sent, in sending order."""
+        if options.message is None:
+            return tuple(obj.name for obj in self.of(options))
+        return tuple(message.name for message in self.messages if message.kind is options.message)
 
     def of(self, options: DeliveryOptions) -> tuple[ResultObject, ...]:
         """What one destination is sent: the page, the report, or both, as its profile has them of a result."""
@@ -142,8 +152,13 @@ def build_refusal_report(
     forms = dict.fromkeys(options.profile.form_for(*size) for options in all_options if ObjectKind.SR in options.kinds)
     for form in forms:
         objects.append(ResultObject(ObjectKind.SR, f"sr{form.suffix}.dcm", _report(refused, facts, form), form))
-    reference = ReportReference.to(_report(refused, facts, SegForm())) if forms else None
-    return RefusalReport(tuple(objects), reference, size)
+    first = _report(refused, facts, SegForm())
+    sentences = refusal_sentences(reason, replaces=predecessor is not None)
+    content = content_of_refusal(source, sentences, str(first.SOPInstanceUID), facts)
+    messages = build_messages(content, all_options)
+    # A message names no report, but a later one about the series has to know that it takes the place of one.
+    reference = ReportReference.to(first) if forms or messages else None
+    return RefusalReport(tuple(objects), reference, size, messages)
 
 
 def _size(source: Dataset) -> tuple[int, int]:

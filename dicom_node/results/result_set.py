@@ -33,6 +33,8 @@ from dicom_node.results.earlier_forms import earlier_forms
 from dicom_node.results.pages.encapsulated_pdf import build_pdf
 from dicom_node.results.pages.presentation import build_presentation_state
 from dicom_node.results.pages.summary import build_summary
+from dicom_node.results.report.message import ResultMessage, build_messages
+from dicom_node.results.report.message_content import content_of_result
 from dicom_node.results.report.region_groups import rule_as_text
 from dicom_node.results.report.report import ReportedSegs, build_report
 from dicom_node.results.seg.regions_seg import build_regions, region_masks
@@ -87,9 +89,24 @@ class ResultSet:
 
     Attributes:
         objects: in sending order: a report must not arrive before what it refers to.
+        messages: the reports to systems without DICOM.
     """
 
     objects: tuple[ResultObject, ...]
+    messages: tuple[ResultMessage, ...] = ()
+
+    def names_for(self, options: DeliveryOptions) -> tuple[str, ...]:
+        """The files that a destination is sent, in sending order.
+
+        Raises:
+            ResultError: the set was built without something that the destination wants.
+        """
+        if options.message is None:
+            return tuple(obj.name for obj in self.of(options.profile, options.probability_map))
+        found = tuple(message.name for message in self.messages if message.kind is options.message)
+        if not found:
+            raise ResultError(f"expected a report as {options.message} in the result set, it has none")
+        return found
 
     def of(self, profile: Profile, probability_map: bool = False) -> tuple[ResultObject, ...]:
         """What a destination of this profile is sent, in sending order.
@@ -189,15 +206,18 @@ def build_result_set(
         *_pictures(series, segmentation, flags, facts, {kind for options in wanted for kind in options.kinds}),
     ]
     order = list(ObjectKind)
-    return ResultSet(tuple(sorted(found, key=lambda one: order.index(one.kind))))
+    messages = build_messages(content_of_result(series.headers[0], segmentation, flags, facts), all_options)
+    return ResultSet(tuple(sorted(found, key=lambda one: order.index(one.kind))), messages)
 
 
 def write_result_set(result_set: ResultSet, folder: Path) -> list[Path]:
-    """Write every object into an existing folder, each whole or not there; returns the files in sending order."""
+    """Write everything into an existing folder, each file whole or not there; returns the objects' in sending order."""
     files = []
     for obj in result_set.objects:
         write_whole(folder / obj.name, part10_bytes(obj.dataset))
         files.append(folder / obj.name)
+    for message in result_set.messages:
+        write_whole(folder / message.name, message.content)
     return files
 
 

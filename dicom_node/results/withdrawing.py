@@ -12,6 +12,8 @@ from db.records import Delivery, DeliveryKind, NewDelivery
 from db.withdrawals import Withdrawal, WithdrawalTable
 from dicom_node.node.errors import ResultError
 from dicom_node.node.files import make_folder, write_whole
+from dicom_node.node.profiles import MESSAGE_SUFFIXES, kind_of_message
+from dicom_node.results.report.message import build_message_withdrawal
 from dicom_node.results.withdrawal import build_withdrawal
 
 
@@ -41,15 +43,31 @@ def withdraw_results(
         ResultError: the result set is no longer in the outbox, so that no note can name its objects.
     """
     withdrawals.job(job_id)
+    holders = withdrawals.holders(job_id)
+    wrong_there = holders_of_wrong(withdrawals, job_id)
     notes = [
         NewDelivery(
             holder.destination,
             [_written(storage, job_id, holder, reason, now, patient_safety)],
             DeliveryKind.WITHDRAWAL,
         )
-        for holder in withdrawals.holders(job_id)
+        for holder in wrong_there
     ]
-    return withdrawals.withdraw(job_id, by, reason, notes)
+    replaced = {holder.destination for holder in holders} - {holder.destination for holder in wrong_there}
+    return withdrawals.withdraw(job_id, by, reason, notes, replaced)
+
+
+def holders_of_wrong(withdrawals: WithdrawalTable, job_id: int) -> list[Delivery]:
+    """Deliveries whose destination has the results, or may have them, and nothing newer in their place.
+
+    A report to another system stands for the series, not for the result: a newer one has taken its place, and must not
+    be taken back.
+    """
+    return [
+        holder
+        for holder in withdrawals.holders(job_id)
+        if kind_of_message(holder.files[0]) is None or not withdrawals.is_replaced(holder)
+    ]
 
 
 def _written(storage: Path, job_id: int, held: Delivery, reason: str, now: datetime, patient_safety: bool) -> str:
@@ -60,15 +78,27 @@ def _written(storage: Path, job_id: int, held: Delivery, reason: str, now: datet
             f"the result set of job {job_id} is incomplete in the outbox ({', '.join(missing)} missing), so no "
             f"note can list its objects: delete them at {held.destination} manually"
         )
-    note = build_withdrawal(files, reason, now, patient_safety=patient_safety)
     # Not a number: the numbered folders are result sets.
     folder = storage / "outbox" / str(job_id) / "withdrawn"
     make_folder(folder)
-    buffer = io.BytesIO()
-    note.save_as(buffer, enforce_file_format=True)
-    target = folder / f"withdrawal-{_digest(held.files)}.dcm"
-    write_whole(target, buffer.getvalue())
+    name, content = _note(files, reason, now, patient_safety)
+    target = folder / f"withdrawal-{_digest(held.files)}{name}"
+    write_whole(target, content)
     return target.relative_to(storage).as_posix()
+
+
+def _note(files: Sequence[Path], reason: str, now: datetime, patient_safety: bool) -> tuple[str, bytes]:
+    """The ending of its file's name, and the note in the form of what it takes back."""
+    if (kind := kind_of_message(files[0].name)) is not None:
+        try:
+            sent = files[0].read_bytes()
+        except OSError as error:
+            raise ResultError(f"{files[0].name} of the result set cannot be read: {error.strerror}") from error
+        return MESSAGE_SUFFIXES[kind], build_message_withdrawal(kind, sent, reason, now)
+    buffer = io.BytesIO()
+    note = build_withdrawal(files, reason, now, patient_safety=patient_safety)
+    note.save_as(buffer, enforce_file_format=True)
+    return ".dcm", buffer.getvalue()
 
 
 def _digest(files: Sequence[str]) -> str:

@@ -6,15 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from db.records import CommitmentAnswer
-from dicom_node.deliver.commit.ask import TakeReport, ask_commitment
+from dicom_node.deliver.commit.ask import ProofNotOffered, TakeReport, ask_commitment
 from dicom_node.deliver.commit.reporter import report_commitment
+from dicom_node.deliver.fhir import post_bundles
+from dicom_node.deliver.mllp import MllpCall, send_message
 from dicom_node.deliver.send import SendOutcome, send_files
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.deliver.stow import WebCall, find_missing_by_web, store_files
 from dicom_node.deliver.verify.find import find_missing
 from dicom_node.deliver.verify.sent_object import SentObject
 from dicom_node.node.commitment import Reference
-from dicom_node.node.destinations import Destination, WebDestination
+from dicom_node.node.destinations import AnyDestination, Destination, FhirDestination, MllpDestination, WebDestination
 from dicom_node.node.settings import Settings
 
 
@@ -25,13 +27,19 @@ class PeerCalls:
         self._settings = settings
 
     def send(
-        self, paths: Sequence[Path], destination: Destination | WebDestination, go_on: Callable[[SendOutcome], bool]
+        self, paths: Sequence[Path], destination: AnyDestination, go_on: Callable[[SendOutcome], bool]
     ) -> list[SendOutcome]:
-        """Store files, by C-STORE or STOW-RS."""
-        if isinstance(destination, WebDestination):
-            return store_files(paths, self.web_call(destination), go_on)
+        """Bring files there: objects by C-STORE or STOW-RS, reports over MLLP or as a FHIR transaction."""
         tls = self._settings.client_tls(destination)
-        return send_files(paths, destination, go_on=go_on, calling_ae_title=self._settings.ae_title, tls=tls)
+        match destination:
+            case WebDestination():
+                return store_files(paths, WebCall(destination, tls), go_on)
+            case FhirDestination():
+                return post_bundles(paths, destination, WebCall(destination, tls), go_on)
+            case MllpDestination():
+                return send_message(paths, MllpCall(destination, tls), go_on)
+            case Destination():
+                return send_files(paths, destination, go_on=go_on, calling_ae_title=self._settings.ae_title, tls=tls)
 
     def ask(
         self, destination: Destination, transaction_uid: str, objects: Sequence[Reference], take: TakeReport
@@ -43,17 +51,15 @@ class PeerCalls:
         """Report storage commitment to a sender."""
         report_commitment(self._call(destination), answer)
 
-    def find_missing(
-        self, destination: Destination | WebDestination, objects: Sequence[SentObject]
-    ) -> list[SentObject]:
+    def find_missing(self, destination: AnyDestination, objects: Sequence[SentObject]) -> list[SentObject]:
         """The objects that a destination does not list."""
-        if isinstance(destination, WebDestination):
-            return find_missing_by_web(self.web_call(destination), objects)
-        return find_missing(self._call(destination), objects)
-
-    def web_call(self, destination: WebDestination) -> WebCall:
-        """How a web server is called."""
-        return WebCall(destination, self._settings.client_tls(destination))
+        match destination:
+            case WebDestination():
+                return find_missing_by_web(WebCall(destination, self._settings.client_tls(destination)), objects)
+            case Destination():
+                return find_missing(self._call(destination), objects)
+            case _:
+                raise ProofNotOffered(f"{destination.name}: it takes reports, and lists no objects")
 
     def _call(self, destination: Destination) -> Call:
         return Call(destination, self._settings.ae_title, Timeouts(), self._settings.client_tls(destination))

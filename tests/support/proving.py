@@ -17,7 +17,7 @@ from dicom_node.deliver.deliverer import Deliverer
 from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.prover import Prover
-from dicom_node.node.destinations import Destination, WebDestination
+from dicom_node.node.destinations import AnyDestination
 from dicom_node.node.settings import Settings
 from dicom_node.serve.peer_calls import PeerCalls
 
@@ -59,7 +59,7 @@ class Proving:
 def proving(
     storage: Path,
     url: str,
-    destinations: Mapping[str, Destination | WebDestination],
+    destinations: Mapping[str, AnyDestination],
     clock: Any = None,
     commit_seconds: float = 3600.0,
 ) -> Any:

@@ -58,6 +58,7 @@ class SendOutcome:
         lost: it was sent and no answer came: the peer may hold it.
         wait_seconds: for how long the peer asked to be left alone.
         answered: the peer answered, though with nothing that has a C-STORE status.
+        answer: what its answer is called, in a protocol without C-STORE statuses.
     """
 
     path: Path
@@ -68,6 +69,7 @@ class SendOutcome:
     lost: bool = False
     wait_seconds: float = 0.0
     answered: bool = False
+    answer: str = ""
 
 
 def send_files(

@@ -27,7 +27,7 @@ from dicom_node.deliver.send.result_classes import words_of_class
 from dicom_node.deliver.send.scu import SendOutcome
 from dicom_node.deliver.send.statuses import StoreStatus, store_status_of, words_of
 from dicom_node.deliver.stow.web_call import trouble_words
-from dicom_node.node.destinations import WebDestination
+from dicom_node.node.destinations import FhirDestination, WebDestination
 
 _STORED: Final = "00081199"
 _FAILED: Final = "00081198"
@@ -41,7 +41,7 @@ _SUCCESS: Final = 0x0000
 _LONGEST_WAIT_SECONDS: Final = 86_400.0
 
 
-def outcome_of(answer: httpx.Response, file: ObjectFile, destination: WebDestination) -> SendOutcome:
+def outcome_of(answer: httpx.Response, file: ObjectFile, destination: WebDestination | FhirDestination) -> SendOutcome:
     """The outcome of one object, with the status that C-STORE would have."""
     code = answer.status_code
     if code in (200, 202, 409):
@@ -52,7 +52,7 @@ def outcome_of(answer: httpx.Response, file: ObjectFile, destination: WebDestina
     if code == 415:
         detail = f"HTTP 415: it takes no {words_of_class(file.sop_class_uid)}"
         return _answered(file, _NOT_SUPPORTED, detail, unsupported=file.sop_class_uid)
-    return _answered(file, None, trouble_words(code, destination), wait_seconds=_retry_after(answer))
+    return _answered(file, None, trouble_words(code, destination), wait_seconds=retry_after(answer))
 
 
 def _by_object(answer: httpx.Response, file: ObjectFile) -> SendOutcome:
@@ -108,7 +108,7 @@ def _values(item: Mapping[str, Any], tag: str) -> list[Any]:
     return values if isinstance(values, list) else []
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def retry_after(answer: httpx.Response) -> float:
     """Seconds that the server asks us to wait (RFC 9110 10.2.3); 0 when it does not, or unreadably."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdigit():

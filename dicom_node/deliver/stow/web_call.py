@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from dicom_node.node.destinations import WebDestination, secret_of
+from dicom_node.node.destinations import FhirDestination, WebDestination, secret_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.no_connection import no_connection
 from dicom_node.node.tls import ClientTls, client_context
@@ -24,7 +24,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 class WebCall:
     """The server to call, and how. `tls`: None over http."""
 
-    destination: WebDestination
+    destination: WebDestination | FhirDestination
     tls: ClientTls | None
 
     @contextlib.contextmanager
@@ -92,12 +92,13 @@ class _Bearer(httpx.Auth):
         yield request
 
 
-def trouble_words(status: int, destination: WebDestination) -> str:
+def trouble_words(status: int, destination: WebDestination | FhirDestination) -> str:
     """What an HTTP status says that is not about the object, and what to do about it."""
+    service = "FHIR" if isinstance(destination, FhirDestination) else "DICOMweb"
     return f"HTTP {status}: " + {
         401: f"it does not accept our login: check the secret of +{destination.login}",
         403: "our login may not store there: give its user that right",
-        404: "there is no DICOMweb service at that address: check the path of the URL",
+        404: f"there is no {service} service at that address: check the path of the URL",
         405: "it takes nothing at that address: check the path of the URL",
         408: "it waited too long for us",
         429: "it asks us to wait",
@@ -112,7 +113,7 @@ def _class_words(status: int) -> str:
     return "a fault of the server: its log says more" if status >= 500 else "it does not take our request"
 
 
-def require_ok(answer: httpx.Response, destination: WebDestination) -> None:
+def require_ok(answer: httpx.Response, destination: WebDestination | FhirDestination) -> None:
     """Raise for a status that is no success.
 
     Raises:

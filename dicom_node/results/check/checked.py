@@ -37,6 +37,22 @@ class NamedObject(Protocol):
         """The finished object with its file meta information."""
 
 
+class NamedMessage(Protocol):
+    """A report to a system without DICOM, such as `dicom_node.results.report.message.ResultMessage`."""
+
+    @property
+    def kind(self) -> str:
+        """A value of `dicom_node.node.profiles.MessageKind`."""
+
+    @property
+    def name(self) -> str:
+        """Its file name."""
+
+    @property
+    def content(self) -> bytes:
+        """As it is sent."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something that is wrong with one object.
@@ -68,10 +84,12 @@ class Checked:
     Args:
         objects: of the result set, in any order.
         source: headers of the source series' instances, at least one.
+        messages: the reports that say the same to systems without DICOM.
     """
 
     objects: Sequence[NamedObject]
     source: Sequence[Dataset]
+    messages: Sequence[NamedMessage] = ()
 
     @cached_property
     def source_frames(self) -> Mapping[FrameKey, Frame]:

@@ -9,10 +9,11 @@ from typing import Final
 from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import ResultNotValid
-from dicom_node.results.check.checked import Checked, Finding, NamedObject
+from dicom_node.results.check.checked import Checked, Finding, NamedMessage, NamedObject
 from dicom_node.results.check.content_tree import check_content_items
 from dicom_node.results.check.elements import check_elements
 from dicom_node.results.check.labels import check_equipment, check_research_use
+from dicom_node.results.check.messages import check_messages
 from dicom_node.results.check.pixels import check_pixels
 from dicom_node.results.check.references import (
     check_evidence,
@@ -67,19 +68,23 @@ RULES: Final = (
     Rule("templates", "PS3.16 TID 1500, 1411, 1419, 4019", check_templates),
     Rule("segments-measured", "PS3.16 TID 1411, PS3.3 C.8.20.2", check_segments_measured),
     Rule("volumes", "picture and number agree", check_volumes),
+    Rule("messages", "one number in every report", check_messages),
     Rule("equipment", "PS3.3 C.12.1, IHE AI Results", check_equipment),
     Rule("research-use", "not a medical device", check_research_use),
 )
 
 
-def findings_of(objects: Sequence[NamedObject], source: Sequence[Dataset]) -> list[Finding]:
+def findings_of(
+    objects: Sequence[NamedObject], source: Sequence[Dataset], messages: Sequence[NamedMessage] = ()
+) -> list[Finding]:
     """Everything that is wrong with a result set; empty when it may be sent.
 
     Args:
         objects: all objects of the set, with their file meta information.
         source: headers of the instances that it was made from, without pixels.
+        messages: the reports that say the same to systems without DICOM.
     """
-    checked = Checked(objects, source)
+    checked = Checked(objects, source, messages)
     return [finding for rule in RULES for finding in _findings(rule, checked)]
 
 
@@ -92,16 +97,19 @@ def _findings(rule: Rule, checked: Checked) -> Iterator[Finding]:
         yield Finding("the set", f"cannot be checked for {rule.name}: {type(error).__name__}", rule.name, rule.source)
 
 
-def check_result_set(objects: Sequence[NamedObject], source: Sequence[Dataset]) -> None:
+def check_result_set(
+    objects: Sequence[NamedObject], source: Sequence[Dataset], messages: Sequence[NamedMessage] = ()
+) -> None:
     """Check a result set; return when it is valid.
 
     Args:
         objects: all objects of the set, with their file meta information.
         source: headers of the instances that it was made from, without pixels.
+        messages: the reports that say the same to systems without DICOM.
 
     Raises:
         ResultNotValid: with every finding as text.
     """
-    found = findings_of(objects, source)
+    found = findings_of(objects, source, messages)
     if found:
         raise ResultNotValid(tuple(str(finding) for finding in found))

@@ -91,6 +91,22 @@ NOT_ANALYSED: Final = PrivateCode(
     "The images were looked at and not analysed, for a reason of CID 9300: nothing is said about whether there are "
     "white matter hyperintensities.",
 )
+# In a message a measurement stands alone, and one code has to say what of what.
+WMH_VOLUME: Final = PrivateCode(
+    "WMH-VOL",
+    "Volume of white matter hyperintensities",
+    "Volume (SCT 118565006) of the white matter hyperintensities (DCM 110702) in the cerebral white matter.",
+)
+PERIVENTRICULAR_VOLUME: Final = PrivateCode(
+    "WMH-VOL-PV",
+    "Volume of periventricular white matter hyperintensities",
+    "The part of WMH-VOL that is periventricular (WMH-PV).",
+)
+DEEP_VOLUME: Final = PrivateCode(
+    "WMH-VOL-DEEP",
+    "Volume of deep white matter hyperintensities",
+    "The part of WMH-VOL that is deep (WMH-DEEP).",
+)
 PRIVATE_CODES: Final = (
     UNCERTAINTY_INDEX,
     REVIEW_RECOMMENDED,
@@ -101,6 +117,9 @@ PRIVATE_CODES: Final = (
     VOLUME_CHANGE_PERCENT,
     CHANGE_BEYOND_INTERVALS,
     NOT_ANALYSED,
+    WMH_VOLUME,
+    PERIVENTRICULAR_VOLUME,
+    DEEP_VOLUME,
 )
 
 MORPHOLOGICALLY_ABNORMAL: Final = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")  # CID 7150

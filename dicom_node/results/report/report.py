@@ -153,7 +153,7 @@ def _wmh_group(
         qualitative_evaluations=_evaluations(segmentation),
     )
     # TID 1411 is extensible: what cannot be coded follows as text.
-    group[0].ContentSequence.extend(comment(text) for text in _comments(segmentation, flags, facts))
+    group[0].ContentSequence.extend(comment(text) for text in comments_of(segmentation, flags, facts))
     return group
 
 
@@ -186,7 +186,8 @@ def _evaluations(segmentation: Segmentation) -> list[sr.QualitativeEvaluation]:
     return [sr.QualitativeEvaluation(codes.REVIEW_RECOMMENDED.concept, answer)]
 
 
-def _comments(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
+def comments_of(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
+    """What cannot be coded, doubts first: sentences that the messages to other systems repeat."""
     replaces = [] if facts.predecessor is None else [REPLACES]
     measures = segmentation.measures
     review = review_in_words(measures, segmentation.plausibility)

@@ -14,10 +14,14 @@ from pynetdicom.sop_class import (
     StorageCommitmentPushModel,
     Verification,
 )
+from support.fhir_server import FhirStore, fhir_server
+from support.mllp import mllp_server
 from support.processes import free_port
 from typer.testing import CliRunner
 
 from dicom_node.cli.main import build_app
+from dicom_node.deliver.look import open_warning
+from dicom_node.node.destinations import MllpDestination
 
 
 def _run(*arguments: str, code: int = 0) -> Result:
@@ -69,3 +73,27 @@ def test_list_and_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         for server in servers:
             server.shutdown()
+
+
+def test_reports_to_other_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An HL7 receiver is connected and sent nothing, with a warning where the way is open; a FHIR server says what it
+    speaks; one that is down is named with what to do."""
+    monkeypatch.setenv("WMH_NODE_STORAGE", str(tmp_path))
+    with mllp_server() as (port, received), fhir_server(FhirStore()) as url:
+        monkeypatch.setenv(
+            "WMH_NODE_DESTINATIONS",
+            f"ris=mllp://127.0.0.1:{port}+oru, ehr={url}, down=mllps://127.0.0.1:{free_port()}+oru",
+        )
+        listed = json.loads(_run("destinations", "list", "--json").stdout)
+        assert [(entry["name"], entry["kind"], entry["profile"]) for entry in listed] == [
+            ("ris", "mllp", "oru"), ("ehr", "fhir", "fhir"), ("down", "mllp", "oru"),
+        ]  # fmt: skip
+        assert "it answers" in _run("destinations", "test", "ris").stdout
+        assert "CapabilityStatement" in _run("destinations", "test", "ehr").stdout
+        assert (
+            "is the HL7 receiver running"
+            in json.loads(_run("destinations", "test", "down", "--json", code=1).stdout)["problem"]
+        )
+    assert received == []
+    open_way = MllpDestination(name="ris", host="10.0.0.9", port=2575, message="oru", tls=False)
+    assert "everybody on the way can read the report" in open_warning(open_way)

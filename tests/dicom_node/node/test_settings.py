@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from dicom_node.node.destinations import kind_of
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.profiles import PROFILES
 from dicom_node.node.settings import (
     Destination,
     Peer,
+    Settings,
     compact,
     load_settings,
     parse_destination,
@@ -383,6 +385,12 @@ def test_a_file_of_a_windows_editor(tmp_path: Path) -> None:
         ("web=https://h/dicom-web+commit", r"that one is for a DICOM destination"),
         ("web=http://pacs.example/dicom-web+bearer", r"expected an https URL with \+bearer"),
         ("web=https://user:secret@h/dicom-web", r"expected a URL without a user"),
+        ("ris=mllps://h:2575", r"expected what is sent there, mllps://HOST:PORT\+oru, got no \+oru"),
+        ("ris=mllps://h:2575+oru+commit", r"got \+commit: that one is for a DICOM destination"),
+        ("ris=mllps://h:99999+oru", r"port"),
+        ("ehr=https://h/fhir+verify", r"got \+verify"),
+        ("ehr=http://h/fhir+bearer", r"expected an https URL with \+bearer"),
+        ("pacs=P@h:104+oru", r"got \+oru: that one is for an MLLP destination"),
     ],
 )
 def test_destinations_that_cannot_be(written: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,6 +398,27 @@ def test_destinations_that_cannot_be(written: str, words: str, monkeypatch: pyte
     monkeypatch.setenv("WMH_NODE_DESTINATIONS", written)
     with pytest.raises(ConfigurationError, match=words):
         load_settings()
+
+
+def test_reports_to_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Destinations of HL7 and FHIR read and write the same, also from TOML fields; a path that says fhir needs no
+    option."""
+    written = (
+        "ris=mllps://10.0.0.8:2575+oru, lab=mllp://[::1]:2576+oru, ehr=https://ehr.example/fhir+bearer, "
+        "api=https://ehr.example/api/r4+fhir+basic, web=https://pacs.example/dicom-web"
+    )
+    monkeypatch.setenv("WMH_NODE_DESTINATIONS", written)
+    settings = load_settings()
+    assert compact(settings.destinations) == written
+    assert [kind_of(one) for one in settings.destinations] == ["mllp", "mllp", "fhir", "fhir", "web"]
+    assert [one.uses_tls for one in settings.destinations] == [True, False, True, True, True]
+    assert [one.options.message for one in settings.destinations] == ["oru", "oru", "fhir", "fhir", None]
+    fields = [
+        {"name": "ris", "host": "10.0.0.8", "port": 2575, "message": "oru", "tls_ca": "/etc/ca.pem"},
+        {"name": "ehr", "url": "https://ehr.example/r4", "message": "fhir", "login": "mtls"},
+    ]
+    made = Settings(destinations=fields).destinations
+    assert [str(one) for one in made] == ["ris=mllps://10.0.0.8:2575+oru", "ehr=https://ehr.example/r4+fhir+mtls"]
 
 
 def test_what_destinations_prove(monkeypatch: pytest.MonkeyPatch) -> None:
