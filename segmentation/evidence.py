@@ -12,6 +12,7 @@ from scipy import ndimage
 from segmentation.anatomy import Anatomy
 from segmentation.bright_tissue import LARGE_PART, bright_body
 from segmentation.cortical_wedge import largest_wedge_cm2
+from segmentation.lost_slices import lost_slices
 from segmentation.measures import Measures
 from segmentation.midline import Midline
 from segmentation.skull_gap import skull_gap_mm
@@ -59,6 +60,7 @@ class Evidence:
         wedge_cm2: area, in one slice, of the largest region that is as bright, reaches from the brain's surface into
             the depth, and has no like on the other side.
         skull_gap_mm: along the brain's edge, where on one side no skull lies around it; 0 without an anatomy network.
+        lost_slices: slices inside the brain that show no head, are broken or repeat another one.
         dark: 5th percentile of the brain's intensities, its median = 1. Low on FLAIR: fluid is dark.
         spread: its interquartile range, in the same unit.
         bright: its 99th percentile, in the same unit.
@@ -76,6 +78,7 @@ class Evidence:
     mass_radius_mm: float = 0.0
     wedge_cm2: float = 0.0
     skull_gap_mm: float = 0.0
+    lost_slices: int = 0
     dark: float = 0.3
     spread: float = 0.25
     bright: float = 1.6
@@ -138,6 +141,7 @@ def gather(
         mass_radius_mm=_mass_radius_mm(volume, brain),
         wedge_cm2=largest_wedge_cm2(volume, brain),
         skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, anatomy),
+        lost_slices=len(lost_slices(volume, brain)),
         dark=dark / scale,
         spread=(upper - lower) / scale,
         bright=bright / scale,

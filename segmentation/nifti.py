@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from segmentation.errors import BadVolume
+from segmentation.undeclared_padding import undeclared_padding
 from segmentation.volume import FlairVolume
 
 # NIfTI axes that run as DICOM's axial columns (to the patient's left), rows (to posterior) and slices (to superior).
@@ -110,7 +111,13 @@ def read_flair_nifti(path: Path) -> tuple[FlairVolume, NiftiGrid]:
             f"{path.name}: qform_code and sform_code are 0, so the direction from feet to head and the left "
             "side are unknown; convert the DICOM again (dcm2niix), or set the transform and its code"
         )
-    return FlairVolume(grid.to_axial(data.astype(np.float32)), grid.spacing_mm), grid
+    voxels = data.astype(np.float32)
+    # 0 is what no signal looks like.
+    if padding := [value for value in undeclared_padding(voxels) if value != 0]:
+        outside = np.isin(voxels, np.asarray(padding, np.float32))
+        voxels[outside] = voxels[~outside].min()
+        grid = replace(grid, flags=(*grid.flags, "undeclared_padding"))
+    return FlairVolume(grid.to_axial(voxels), grid.spacing_mm), grid
 
 
 def read_mask_nifti(path: Path, grid: NiftiGrid) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ Each rule looks at the `Evidence` of one result and gives `review` (a person mus
 | code                  | holds when                                           | gives        | why |
 |-----------------------|------------------------------------------------------|--------------|-----|
 | no_brain_found        | brain mask under 100 mL                              | not_reliable | a   |
+| implausible_brain     | brain mask above 2,500 mL                            | not_reliable | a   |
 | implausible_volume    | WMH above 200 mL                                     | not_reliable | b   |
 | implausible_share     | WMH above 20 % of the brain                          | not_reliable | b   |
 | mostly_outside_brain  | over half of 1 mL or more outside the brain          | not_reliable | c   |
@@ -23,10 +24,12 @@ Each rule looks at the `Evidence` of one result and gives `review` (a person mus
 | wide_interval         | interval wider than 20 mL and 2.5 times the volume   | review       | e   |
 | uncertain             | uncertainty index above the model's limit            | review       | d   |
 | small_brain           | brain mask under 500 mL                              | review       | a   |
+| lost_slices           | slices in the brain show no head, or another's image | review       | l   |
 | unlike_flair          | fluid or tissue brighter than the model's limits     | review       | h   |
 | extreme_pixels        | extreme pixels decide the scale of the images        | review       | i   |
 
-a: an adult brain holds 1,000 mL and more; less is a part of it, or the mask fails.
+a: an adult brain holds 1,000 mL and more; less is a part of it, or the mask fails. The masks of real scans hold up to
+   1,720 mL, in MNI space 1,950; two and a half litres are no brain, but air or padding.
 b: the labelled scans at hand hold up to 56 mL, and up to 3 % of the brain.
 c: of the labelled scans' WMH less than 1 % lies outside the brain mask and 2 % at most within 5 mm of its edge.
 d: Kim, Ryu et al., AJNR 2024;45:1885; the limit is the model's own.
@@ -40,6 +43,7 @@ i: by the preprocessing's own flag `extreme_pixels`, where it divides each slice
 j: bright as in f, 1.5 cm2 in a slice, 8 mm of it at the surface, 0.3 of the median brain brighter than the other side:
    a cortical infarct is a wedge with its base at the surface, WMH spares the cortex; none of 20 real scans has one.
 k: 17 real scans with a skull have up to 24 mm; needs an anatomy network.
+l: of 21 real scans none has one; see `segmentation/lost_slices.py`.
 
 Measured by `make plausibility`, catch and false-alarm rates of each rule: docs/researcher/plausibility.md.
 """
@@ -56,6 +60,7 @@ Reliability = Literal["ok", "review", "not_reliable"]
 _ORDER: Final = ("ok", "review", "not_reliable")
 
 LEAST_BRAIN_ML: Final = 100.0
+MOST_BRAIN_ML: Final = 2500.0
 _ENOUGH_ML: Final = 1.0  # of less, shares say nothing
 _SIDED_ML: Final = 5.0
 SKULL_GAP_MM: Final = 30.0
@@ -174,6 +179,16 @@ RULES: Final[tuple[Rule, ...]] = (
         "no brain found",
         lambda e: e.brain_ml < LEAST_BRAIN_ML,
         lambda e: "No brain was found in the images, so that WMH outside it could not be left out.",
+    ),
+    Rule(
+        "implausible_brain",
+        "not_reliable",
+        "implausible brain",
+        lambda e: e.brain_ml > MOST_BRAIN_ML,
+        lambda e: (
+            f"{e.brain_ml:.0f} mL of the images look like brain, more than a head holds: the images are inverted, "
+            "padded or of something else."
+        ),
     ),
     Rule(
         "implausible_volume",
@@ -309,6 +324,17 @@ RULES: Final[tuple[Rule, ...]] = (
         lambda e: e.brain_ml < 500.0,
         lambda e: (
             f"Only {e.brain_ml:.0f} mL of brain was found: the images cover a part of it, or it was not recognised."
+        ),
+    ),
+    Rule(
+        "lost_slices",
+        "review",
+        "slices without their image",
+        lambda e: e.lost_slices > 0,
+        lambda e: (
+            f"{e.lost_slices} {'slice' if e.lost_slices == 1 else 'slices'} inside the brain "
+            f"{'is' if e.lost_slices == 1 else 'are'} empty, broken, far too dark or bright, or the image of another "
+            "slice: WMH there is not counted, or wrong. Send the series again."
         ),
     ),
     Rule(

@@ -23,6 +23,7 @@ from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_overlay
 from dicom_node.results.result_set import ResultSet, build_result_set, write_result_set
+from dicom_node.series.read.dark_air import require_dark_air
 from dicom_node.series.read.head import require_head
 from dicom_node.series.read.scan import require_scan
 from dicom_node.series.read.series import FlairSeries, read_series
@@ -127,6 +128,7 @@ def analyse(
         NotAnalysable: the series is refused; the reason is in the error.
     """
     require_scan(series.voxels)
+    require_dark_air(series.voxels)
     require_head(series.voxels, series.spacing_mm)
     try:
         segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)

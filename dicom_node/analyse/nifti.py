@@ -16,6 +16,7 @@ from dicom_node.node.files import json_bytes, write_whole
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_volume_overlay
+from dicom_node.series.read.dark_air import require_dark_air
 from dicom_node.series.read.head import require_head
 from dicom_node.series.read.scan import require_scan
 from segmentation.ensemble import Ensemble
@@ -73,7 +74,7 @@ def segment_nifti(
 
     Raises:
         UnreadableObject: the file is no FLAIR volume in NIfTI.
-        NotFlair: it shows a mask, a label map or noise.
+        NotFlair: it shows a mask, a label map, noise, or an inverted grey scale.
     """
     progress("read", 0, 1)
     started = time.monotonic()
@@ -81,6 +82,7 @@ def segment_nifti(
         volume, grid = read_flair_nifti(path)
         seconds_read = time.monotonic() - started
         require_scan(volume.voxels)
+        require_dark_air(volume.voxels)
         require_head(volume.voxels, volume.spacing_mm)
         progress("read", 1, 1)
         segmentation = segment_volume(volume, ensemble, progress, region_rule)

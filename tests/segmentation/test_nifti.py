@@ -127,3 +127,14 @@ def test_colour_and_complex_files_are_refused(tmp_path: Path) -> None:
     for data in (colour, np.ones((8, 10, 6), np.complex64)):
         with pytest.raises(BadVolume, match="colour or complex"):
             read_flair_nifti(_save(tmp_path / "flair.nii.gz", data))
+
+
+@pytest.mark.parametrize("value", [-1024.0, 65535.0])
+def test_a_filler_far_from_all_values_is_no_signal(tmp_path: Path, value: float) -> None:
+    """What a reslicing program wrote outside the scan counts as its darkest value, with a flag."""
+    data = np.random.default_rng(0).uniform(1, 800, (8, 10, 6)).astype(np.float32)
+    darkest = data[2:].min()
+    data[:2] = value
+    volume, grid = read_flair_nifti(_save(tmp_path / "flair.nii.gz", data))
+    assert (volume.voxels.min(), bool(volume.voxels.max() <= 800)) == (darkest, True)
+    assert "undeclared_padding" in grid.flags

@@ -27,6 +27,7 @@ def _evidence(volume_ml: float = 10.0, index: float = 0.2, **changes: Any) -> Ev
 # Rule -> what makes it hold, and the same just beside the limit.
 _CASES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "no_brain_found": ({"brain_ml": 0.0}, {"brain_ml": 100.0}),
+    "implausible_brain": ({"brain_ml": 2501.0}, {"brain_ml": 2500.0}),
     "implausible_volume": ({"volume_ml": 200.5, "brain_ml": 1500.0}, {"volume_ml": 200.0, "brain_ml": 1500.0}),
     "implausible_share": ({"volume_ml": 150.0, "brain_ml": 700.0}, {"volume_ml": 140.0, "brain_ml": 700.0}),
     "mostly_outside_brain": ({"outside_ml": 10.1}, {"outside_ml": 10.0}),
@@ -50,6 +51,7 @@ _CASES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "skull_gap": ({"skull_gap_mm": 30.0}, {"skull_gap_mm": 29.0}),
     "one_sided": ({"side": 0.81}, {"side": 0.8}),
     "dominating_lesion": ({"largest_ml": 7.6, "largest_side": 0.95}, {"largest_ml": 7.5, "largest_side": 0.95}),
+    "lost_slices": ({"lost_slices": 1}, {"lost_slices": 0}),
     "unlike_flair": ({"dark": 0.8}, {"dark": 0.7}),
     "extreme_pixels": ({"scaled_by_extremes": True}, {"scaled_by_extremes": False}),
 }
@@ -114,7 +116,7 @@ def _drawn(lesion: np.ndarray, bright: float = 1400.0) -> tuple[FlairVolume, np.
     brain = np.repeat(oval[None], 6, axis=0)
     mask = np.zeros_like(brain)
     mask[2:4] = lesion
-    voxels = np.where(brain, 1000.0, 0.0)
+    voxels = np.where(brain, 1000.0, 0.0) + np.arange(6.0)[:, None, None]  # no slice is the same as another
     voxels[:, 44:76, 54:66] = 200.0
     voxels[mask] = bright
     return FlairVolume(voxels.astype(np.float32), (6.0, 2.0, 2.0)), brain, mask

@@ -31,6 +31,8 @@ _FLAGS: Final = {
     "this one; slices may be missing at the ends.",
     "mirrored_left_right": "The images are stored with left and right exchanged; the segmentation follows the images.",
     "monochrome1_inverted": "The images are stored with inverted grey scale; they were inverted for the analysis.",
+    "monochrome_contradicts_pixels": "The header says that low values are bright, and air is dark; the pixels were "
+    "read as they look.",
     "no_frame_of_reference": "The images name no frame of reference; one was derived for the results.",
     "no_histogram_peak": "The intensities have no clear white matter peak; the segmentation may be poor.",
     "no_ventricles_found": "No ventricles were found in the images; periventricular and deep volumes are not given.",
@@ -47,6 +49,8 @@ _FLAGS: Final = {
     "slice_gap": "There are gaps between the slices; the volume assumes that they look like the adjacent slices.",
     "spacing_contradicts_positions": "SpacingBetweenSlices does not fit the positions of the slices; these were used.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
+    "undeclared_padding": "One value far from all others fills a part of the images; it was taken as no signal, though "
+    "no header declares it as padding.",
     "voxel_size_contradicts": "The file's transform does not fit its voxel size; the volume is by the voxel size.",
     "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",
     "unreadable_files_beside": "Files beside the series cannot be read; slices may be missing.",

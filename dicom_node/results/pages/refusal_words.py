@@ -93,7 +93,9 @@ _ADVICE: Final[dict[str, Advice]] = {
         ),
         _NOT_FLAIR,
     ),
-    **dict.fromkeys(("segmentation", "map", "reformatted", "processed", "derived", "not_a_scan"), _PROCESSED),
+    **dict.fromkeys(
+        ("segmentation", "map", "reformatted", "processed", "derived", "not_a_scan", "inverted_grey"), _PROCESSED
+    ),
     **dict.fromkeys(
         ("several_flair_volumes", "too_many_images", "conflicting_duplicates", "several_frames_of_reference"), _SEVERAL
     ),

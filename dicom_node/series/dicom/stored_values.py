@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.series.dicom import values
+from segmentation.undeclared_padding import undeclared_padding
 
 # Values that the header's bits do not hold count when there are more of them than noise in a few bits makes.
 _LEAST_SHARE_OF_TOP: Final = 0.0005
@@ -70,13 +71,19 @@ class Meaning:
 def intensities(frames: Sequence[StoredFrame]) -> tuple[list[NDArray[np.float32]], tuple[str, ...]]:
     """Rescaled intensities (row, column) of the frames of one series, NaN where there is padding; and what to note.
 
-    Flags: `bits_contradict_pixels`, `padding_contradicts_pixels`, `value_range_contradicts`.
+    Flags: `bits_contradict_pixels`, `padding_contradicts_pixels`, `undeclared_padding`, `value_range_contradicts`.
     """
     padding = [padding_in(frame) for frame in frames]
     flags = []
     if padding and np.mean([mask.mean() for mask in padding]) > _MOST_PADDING:
         flags.append("padding_contradicts_pixels")
         padding = [np.zeros(frame.raw.shape, bool) for frame in frames]
+    # Before the sign is decided: a filler at an end of the range looks like the other sign.
+    if undeclared := _undeclared(frames, padding):
+        flags.append("undeclared_padding")
+        padding = [
+            mask | np.isin(_whole(frame).of(frame.raw), undeclared) for frame, mask in zip(frames, padding, strict=True)
+        ]
     meanings, is_doubtful = _meanings(frames, padding)
     if is_doubtful:
         flags.append("bits_contradict_pixels")
@@ -113,13 +120,30 @@ def padding_in(frame: StoredFrame) -> NDArray[np.bool_]:
     if first is None:
         return np.zeros(frame.raw.shape, bool)
     last = values.whole(header, "PixelPaddingRangeLimit")
-    allocated = frame.raw.dtype.itemsize * 8
-    whole = Meaning(allocated, allocated - 1, values.whole(header, "PixelRepresentation") == 1)
+    whole = _whole(frame)
     ends = [_with_sign(end, whole) for end in (first, first if last is None else last)]
     low, high = min(ends), max(ends)
     inside = [(low <= numbers) & (numbers <= high) for numbers in (whole.of(frame.raw), declared(header).of(frame.raw))]
     found: NDArray[np.bool_] = inside[0] | inside[1]
     return found
+
+
+def _undeclared(frames: Sequence[StoredFrame], padding: Sequence[NDArray[np.bool_]]) -> list[float]:
+    """Stored values that no header declares as padding, and that are none of the scan.
+
+    0 in MONOCHROME2 is left alone, since it is what no signal looks like.
+    """
+    signals = [_whole(frame).of(frame.raw)[~mask] for frame, mask in zip(frames, padding, strict=True)]
+    if not any(signal.size for signal in signals):
+        return []
+    low_is_bright = values.text(frames[0].header, "PhotometricInterpretation") == "MONOCHROME1"
+    return [value for value in undeclared_padding(np.concatenate(signals)) if value != 0 or low_is_bright]
+
+
+def _whole(frame: StoredFrame) -> Meaning:
+    """All allocated bits, with the sign that the header states."""
+    allocated = frame.raw.dtype.itemsize * 8
+    return Meaning(allocated, allocated - 1, values.whole(frame.header, "PixelRepresentation") == 1)
 
 
 def _with_sign(number: int, whole: Meaning) -> int:

@@ -26,6 +26,7 @@ from dicom_node.series.dicom.stored_values import StoredFrame, intensities
 from dicom_node.series.geometry.planes import Plane
 from dicom_node.series.geometry.stacking import Stack, stack
 from dicom_node.series.geometry.volumes import CandidateVolume
+from dicom_node.series.read.dark_air import is_air_bright
 from dicom_node.series.read.flair_series import FlairSeries, SourceFrame
 from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.read.row_length import require_row_length
@@ -181,13 +182,27 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
             flags.append("duplicate_slices_dropped")
         voxels[index] = chosen
         kept.append(place[0])
-    if values.text(first.frame.header, "PhotometricInterpretation") == "MONOCHROME1":
-        # Low values are bright there (PS3.3 C.7.6.3.1.2): turn them, so that air is dark as everywhere else.
-        voxels = np.nanmax(voxels) - voxels
-        flags.append("monochrome1_inverted")
+    flags += _turn_grey(voxels, np.array([_has_low_bright(plane.frame) for plane in kept]))
     # Padding is no signal: it counts as the darkest that was scanned, whatever value marks it.
     voxels[np.isnan(voxels)] = np.nanmin(voxels)
     return kept, voxels, (*value_flags, *flags, *_look(voxels))
+
+
+def _has_low_bright(frame: Frame) -> bool:
+    return values.text(frame.header, "PhotometricInterpretation") == "MONOCHROME1"
+
+
+def _turn_grey(voxels: NDArray[np.float32], low_is_bright: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Turn the slices in which low values are bright (PS3.3 C.7.6.3.1.2), in place, so that air is dark everywhere.
+
+    Where all slices say so and air is dark as they are, the pixels are the better evidence.
+    """
+    if not low_is_bright.any():
+        return ()
+    if low_is_bright.all() and not is_air_bright(voxels) and is_air_bright(-voxels):
+        return ("monochrome_contradicts_pixels",)
+    voxels[low_is_bright] = np.nanmax(voxels[low_is_bright]) - voxels[low_is_bright]
+    return ("monochrome1_inverted",)
 
 
 def _decode(files: _Files, stacked: Stack) -> tuple[dict[tuple[int, int | None], NDArray[np.float32]], tuple[str, ...]]:

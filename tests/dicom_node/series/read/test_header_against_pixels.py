@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from support.phantom_series import phantom_series, pixels, save_series
 
 from dicom_node.node.errors import IncompleteSeries, NotFlair, UnreadableObject
+from dicom_node.series.read.dark_air import require_dark_air
 from dicom_node.series.read.scan import require_scan
 from dicom_node.series.read.series import FlairSeries, read_series
 
@@ -256,3 +257,79 @@ def test_a_phantom_is_a_scan():
     """The rule refuses no head, not even one of 8 bits."""
     require_scan(plain())
     require_scan(np.floor(plain() / plain().max() * 255).astype(np.float32))
+
+
+def set_values(one: Dataset, values: NDArray[np.int64], *, signed: bool = False) -> None:
+    set_bits(one, 16, signed=signed)
+    one.PixelData = (values & 0xFFFF).astype(np.uint16).tobytes()
+
+
+@pytest.mark.parametrize(("value", "signed"), [(-32768, True), (-2000, True), (65535, False), (32767, True)])
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_padding_that_no_header_declares_is_no_signal(tmp_path, value, signed, photometric):
+    """One value far from all others in the corners of some slices counts as air, with a flag, in either grey scale."""
+    series, wanted = phantom_series(), plain()
+    top = int(wanted.max())
+    outside = corners((64, 64))
+    for index, dataset in enumerate(series):
+        values = pixels(dataset) // 8 if photometric == "MONOCHROME2" else (top - pixels(dataset)) // 8
+        wanted[index] = wanted[index] // 8 if photometric == "MONOCHROME2" else top // 8 - values
+        if index > 2:
+            values[outside] = value
+            wanted[index][outside] = wanted.min()
+        set_values(dataset, values, signed=signed)
+        dataset.PhotometricInterpretation = photometric
+    found = read(series, tmp_path)
+    np.testing.assert_allclose(found.voxels, wanted, atol=2)
+    assert "undeclared_padding" in found.flags
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_a_hot_pixel_and_dark_air_are_no_padding(tmp_path, value):
+    """One hot pixel a slice stays what it is, as does air of 0: no flag."""
+    series = phantom_series()
+    for dataset in series:
+        values = pixels(dataset)
+        values[3, 3] = value
+        set_values(dataset, values)
+    found = read(series, tmp_path)
+    assert float(found.voxels.max()) == max(value, plain().max())
+    assert "undeclared_padding" not in found.flags
+
+
+def test_grey_scale_is_turned_slice_by_slice(tmp_path):
+    """A series in which every other slice says MONOCHROME1 is brought to one grey scale."""
+    series, wanted = phantom_series(), plain()
+    for dataset in series[1::2]:
+        set_values(dataset, int(wanted.max()) - pixels(dataset))
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+    found = read(series, tmp_path)
+    assert "monochrome1_inverted" in found.flags
+    for got, right in zip(found.voxels, wanted, strict=True):
+        assert np.corrcoef(got.ravel(), right.ravel())[0, 1] > 0.999
+
+
+def test_a_grey_scale_that_the_pixels_contradict_is_not_turned(tmp_path):
+    """MONOCHROME1 in the header of images with dark air: they are read as they look, with a flag."""
+    series = phantom_series()
+    for dataset in series:
+        dataset.PhotometricInterpretation = "MONOCHROME1"
+    found = read(series, tmp_path)
+    np.testing.assert_array_equal(found.voxels, plain())
+    assert "monochrome_contradicts_pixels" in found.flags
+
+
+@pytest.mark.parametrize("how", ["pixels", "slope"])
+def test_an_inverted_head_is_refused_by_name(tmp_path, how):
+    """Bright air in images that say MONOCHROME2: the reason names what can be wrong."""
+    series, top = phantom_series(), int(plain().max())
+    for dataset in series:
+        if how == "pixels":
+            set_values(dataset, top - pixels(dataset))
+        else:
+            dataset.RescaleSlope, dataset.RescaleIntercept = "-1", "0"
+    voxels = read(series, tmp_path).voxels
+    with pytest.raises(NotFlair, match="PhotometricInterpretation and RescaleSlope") as caught:
+        require_dark_air(voxels)
+    assert caught.value.code == "inverted_grey"
+    require_dark_air(plain())

@@ -1,0 +1,83 @@
+"""Slices inside the brain that lost their image on the way are found, and good ones are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from segmentation.evidence import gather
+from segmentation.lost_slices import lost_slices
+from segmentation.measures import measure
+from segmentation.plausibility import assess_plausibility
+from segmentation.volume import FlairVolume
+
+_SPACING = (6.0, 2.0, 2.0)
+_RNG = np.random.default_rng(1)
+
+
+def _head() -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Twelve slices of an ellipsoid of 170 x 140 mm with noise, and where it is."""
+    z, y, x = np.ogrid[-5.5:6.5, -48:48, -48:48]
+    brain = (z / 8) ** 2 + (y / 42) ** 2 + (x / 35) ** 2 < 1
+    return (np.where(brain, 400, 5) + _RNG.normal(0, 15, brain.shape)).astype(np.float32), brain
+
+
+def _noise(slice_: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _RNG.uniform(0, 800, slice_.shape).astype(np.float32)
+
+
+_BROKEN: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "black": np.zeros_like,
+    "nearly black": lambda s: np.round(_RNG.uniform(0, 2, s.shape)).astype(np.float32),
+    "noise": _noise,
+    "a third as bright": lambda s: 0.3 * s,
+    "eight times as bright": lambda s: 8 * s,
+}
+
+
+# Two neighbours of one brightness are compared with each other.
+@pytest.mark.parametrize(
+    ("how", "indices"), [*((how, (5,)) for how in _BROKEN), *((how, (5, 6)) for how in _BROKEN if "bright" not in how)]
+)
+def test_a_broken_slice_is_found(how: str, indices: tuple[int, ...]) -> None:
+    """One slice that shows no head, or two neighbours, though the brain mask holds them."""
+    voxels, brain = _head()
+    for index in indices:
+        voxels[index] = _BROKEN[how](voxels[index])
+    assert lost_slices(FlairVolume(voxels, _SPACING), brain) == indices
+
+
+def test_a_slice_with_the_image_of_another_is_found() -> None:
+    """An export that wrote one image twice has lost one: the second is named."""
+    voxels, brain = _head()
+    voxels[7] = voxels[3]
+    assert lost_slices(FlairVolume(voxels, _SPACING), brain) == (7,)
+
+
+def test_a_slice_without_brain_between_others_is_found() -> None:
+    """The image looks like a head, and the network finds no brain in it: it is of another place."""
+    voxels, brain = _head()
+    brain[6] = False
+    assert lost_slices(FlairVolume(voxels, _SPACING), brain) == (6,)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1, 40.0])
+def test_whole_heads_have_none(scale: float) -> None:
+    """No slice of a good volume is called lost, black ones beyond the brain neither, at any scale."""
+    voxels, brain = _head()
+    beyond = np.zeros((2, *voxels.shape[1:]), np.float32)
+    voxels, brain = np.concatenate([beyond, scale * voxels, beyond]), np.pad(brain, ((2, 2), (0, 0), (0, 0)))
+    assert lost_slices(FlairVolume(voxels, _SPACING), brain) == ()
+
+
+def test_a_lost_slice_is_a_reason_for_review() -> None:
+    """What was lost is said above the number."""
+    voxels, brain = _head()
+    voxels[5] = 0
+    empty = np.zeros(brain.shape, bool)
+    evidence = gather(FlairVolume(voxels, _SPACING), brain, empty, 0.0, measure(empty, empty.astype(np.float32), 0.02))
+    found = {reason.code: reason for reason in assess_plausibility(evidence).reasons}
+    assert "1 slice inside the brain is empty" in found["lost_slices"].sentence
