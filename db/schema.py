@@ -565,6 +565,48 @@ audit = Table(
     Index("ix_audit_backup", "at", **_only_where("action = 'backup'")),
 )
 
+# Studies of an archive that are fetched one after the other, behind the live work (db/cohorts.py).
+cohorts = Table(
+    "cohorts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", _NAME, nullable=False, unique=True),
+    # The name of the destination in the settings that the studies come from.
+    Column("source", _NAME, nullable=False),
+    Column("state", String(16), nullable=False),
+    # At most so many studies an hour; only between these hours of the day, of the machine's clock. Null: no limit.
+    Column("per_hour", Integer),
+    Column("from_hour", Integer),
+    Column("until_hour", Integer),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", _NAME, nullable=False),
+)
+
+cohort_items = Table(
+    "cohort_items",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("cohort_id", Integer, ForeignKey("cohorts.id"), nullable=False),
+    # The row of the list, for the export; and what it names: a study by its UID, or by its accession number.
+    Column("line", Integer, nullable=False),
+    Column("given", JSON(none_as_null=True), nullable=False),
+    Column("study_instance_uid", _UID),
+    Column("accession_number", _NAME),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    # What the archive lists of the study: series -> SOP Instance UIDs. Null until it was asked.
+    Column("expected", JSON(none_as_null=True)),
+    Column("reason", Text),
+    Column("lease_owner", _NAME),
+    Column("lease_expires", UtcDateTime),
+    Column("moved_at", UtcDateTime),
+    Column("settled_at", UtcDateTime),
+    UniqueConstraint("cohort_id", "line"),
+    Index("ix_cohort_items_waiting", "cohort_id", "not_before", **_only_where("state = 'waiting'")),
+    Index("ix_cohort_items_moved", "moved_at"),
+)
+
 # How far the audit trail has gone to a repository.
 audit_exports = Table(
     "audit_exports",

@@ -58,6 +58,7 @@ COMMANDS = (
     _command("hold", "Keep every file of a study, whatever the retention rules", module="purge"),
     _command("destinations", "Show where results go, and test what a destination takes.", group=True),
     _command("results", "Withdraw results that are wrong, from every destination that has them.", group=True),
+    _command("cohort", "Fetch studies of an archive one after the other, behind the live work.", group=True),
     _command("backup", "Back the node up, check a backup, make a node from it.", group=True),
     _command("feedback", "Show and export segmentations that radiologists corrected and sent back.", group=True),
     _command("models", "Register a model bundle, check it, make it live, roll back.", group=True),

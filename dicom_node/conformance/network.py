@@ -20,6 +20,7 @@ from dicom_node.node.dicom_uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    STUDY_ROOT_MOVE,
     VERIFICATION,
 )
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
@@ -138,7 +139,13 @@ def _sender(settings: Settings) -> Section:
             *((_name(uid), uid, written, "SCU") for uid in classes),
             (_name(STORAGE_COMMITMENT), STORAGE_COMMITMENT, implicit, "SCU; SCP of reports"),
             (_name(STUDY_ROOT_FIND), STUDY_ROOT_FIND, implicit, "SCU"),
+            (_name(STUDY_ROOT_MOVE), STUDY_ROOT_MOVE, implicit, "SCU"),
         ),
+    )
+    cohorts = (
+        "Studies of a cohort are found by Study Root C-FIND at study, series and image level and moved by C-MOVE of "
+        "whole series to the node's own AE title, with low priority, one series at a time of one archive "
+        "(docs/administrator/cohorts.md)."
     )
     timeouts = Timeouts()
     limits = Table(
@@ -173,7 +180,7 @@ def _sender(settings: Settings) -> Section:
     return Section(
         "Sending AE",
         sections=(
-            Section("SOP classes and presentation contexts proposed", (contexts, web, reports)),
+            Section("SOP classes and presentation contexts proposed", (contexts, web, reports, cohorts)),
             Section("Association policies", (limits,)),
             Section("Behaviour on C-STORE response status", (statuses,)),
             Section("What each profile sends", (_profiles(),)),

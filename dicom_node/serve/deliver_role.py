@@ -23,6 +23,7 @@ from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
 from dicom_node.serve.auditing import run_audit_export
+from dicom_node.serve.fetching import run_retriever
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.notifying import run_notifier
 from dicom_node.serve.peer_calls import PeerCalls
@@ -36,6 +37,7 @@ from dicom_node.serve.wake_ups import WakeUps
 log = get_logger()
 
 _MOST_THREADS = 8
+_BESIDE = (run_upkeep, run_notifier, run_audit_export, run_retriever)
 # A set of large objects over a slow line; each message has its own time-out.
 _SENDING_SECONDS = 3600.0
 _HELD_SECONDS = 5.0
@@ -91,7 +93,7 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     log.info("deliverer ready", destinations=sorted(destinations))
     liveness.report_ready()
     senders = [partial(one, index, wake_ups.event(Wake.DELIVERIES)) for index in range(count)]
-    beside = [partial(run, settings, database, stop, liveness) for run in (run_upkeep, run_notifier, run_audit_export)]
+    beside = [partial(run, settings, database, stop, liveness) for run in _BESIDE]
     run_threads([wake_ups.run, *senders, *beside], stop)
 
 

@@ -18,6 +18,7 @@ _GROUP_LENGTH: Final = 0x0000
 _AFFECTED_SOP_CLASS_UID: Final = 0x0002
 _REQUESTED_SOP_CLASS_UID: Final = 0x0003
 _COMMAND_FIELD: Final = 0x0100
+_MOVE_DESTINATION: Final = 0x0600
 _MESSAGE_ID: Final = 0x0110
 _MESSAGE_ID_RESPONDED_TO: Final = 0x0120
 _PRIORITY: Final = 0x0700
@@ -32,6 +33,7 @@ _ACTION_TYPE_ID: Final = 0x1008
 _NO_DATA_SET: Final = 0x0101  # PS3.7 E.1: any other value says that a data set follows
 _DATA_SET: Final = 0x0001
 _MEDIUM: Final = 0x0000
+_LOW: Final = 0x0002
 _RESPONSE_BIT: Final = 0x8000
 MAX_COMMAND_BYTES: Final = 16 * 1024  # a C-STORE-RQ has about 200
 
@@ -43,6 +45,7 @@ class Command(IntEnum):
 
     C_STORE_RQ = 0x0001
     C_FIND_RQ = 0x0020
+    C_MOVE_RQ = 0x0021
     C_ECHO_RQ = 0x0030
     N_EVENT_REPORT_RQ = 0x0100
     N_ACTION_RQ = 0x0130
@@ -159,6 +162,20 @@ def encode_find_request(message_id: int, sop_class_uid: str) -> bytes:
         _us(_COMMAND_FIELD, Command.C_FIND_RQ),
         _us(_MESSAGE_ID, message_id),
         _us(_PRIORITY, _MEDIUM),
+        _us(_DATA_SET_TYPE, _DATA_SET),
+    )
+    return _grouped(parts)
+
+
+def encode_move_request(message_id: int, sop_class_uid: str, move_destination: str) -> bytes:
+    """C-MOVE-RQ with low priority (PS3.7 9.3.4.1): nothing that is fetched is urgent."""
+    title = move_destination.encode("ascii")
+    parts = (
+        _element(_AFFECTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.C_MOVE_RQ),
+        _us(_MESSAGE_ID, message_id),
+        _element(_MOVE_DESTINATION, title + b" " * (len(title) % 2)),
+        _us(_PRIORITY, _LOW),
         _us(_DATA_SET_TYPE, _DATA_SET),
     )
     return _grouped(parts)

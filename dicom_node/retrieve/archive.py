@@ -1,0 +1,177 @@
+"""An archive that is asked for studies: query and retrieve SCU, Study Root (PS3.4 C.6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from dicom_node.deliver.send.association import Call, Message, NoContextAccepted, RequestedAssociation, associated
+from dicom_node.deliver.verify.find import STUDY_ROOT_FIND
+from dicom_node.node.dicom_uids import STUDY_ROOT_MOVE
+from dicom_node.node.errors import DeliveryError
+from dicom_node.node.small_data_set import Elements, MalformedDataSet, decode, encode, text_of
+from dicom_node.node.upper_layer.dimse import encode_find_request, encode_move_request
+
+_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+_LEVEL: Final = 0x00080052
+_STUDY: Final = 0x0020000D
+_SERIES: Final = 0x0020000E
+_INSTANCE: Final = 0x00080018
+_ACCESSION: Final = 0x00080050
+_MODALITY: Final = 0x00080060
+_PENDING: Final = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4, C.4.2.1.5
+_SUCCESS: Final = 0x0000
+# PS3.4 table C.4-2, what to do about it.
+_MOVE_WORDS: Final[Mapping[int, str]] = {
+    0xA701: "it has no room to count the instances",
+    0xA702: "it could not send: is our receiver running, and does it know our address and port?",
+    0xA801: "it does not know our AE title as a destination: add AE title, address and port of our receiver there",
+    0xA900: "it does not find the series any more",
+    0xB000: "some instances did not arrive",
+    0xFE00: "somebody there ended it",
+}
+_LONGEST_SILENCE: Final = 600.0  # seconds without a pending response: a tape, a nearline archive
+
+
+class ArchiveDown(DeliveryError):
+    """The archive cannot be asked now; no study is to blame."""
+
+
+class Archive:
+    """One archive, called when it is asked.
+
+    Args:
+        call: the peer, and how to call it.
+        silence_seconds: how long it may say nothing while it sends.
+    """
+
+    def __init__(self, call: Call, silence_seconds: float = _LONGEST_SILENCE) -> None:
+        self._call = call
+        self._silence_seconds = silence_seconds
+
+    def study_of(self, accession_number: str) -> str:
+        """The StudyInstanceUID of an accession number.
+
+        Raises:
+            ArchiveDown: no association.
+            DeliveryError: no study, several, or no answer.
+        """
+        with self._asking(STUDY_ROOT_FIND) as association:
+            asked = {_LEVEL: "STUDY", _ACCESSION: accession_number, _STUDY: ""}
+            studies = sorted({text_of(one, _STUDY) for one in self._find(association, asked)} - {""})
+        if len(studies) != 1:
+            raise DeliveryError(f"{self._call.name} lists {len(studies) or 'no'} studies of the accession number")
+        return studies[0]
+
+    def studies(self, matching: Mapping[int, str]) -> list[tuple[str, str]]:
+        """StudyInstanceUID and accession number of the studies that match, by C-FIND at study level.
+
+        Args:
+            matching: values by tag, with the wildcards and ranges of PS3.4 C.2.2.2.
+
+        Raises:
+            ArchiveDown: no association.
+            DeliveryError: no answer, or a status that is no success.
+        """
+        asked = {_LEVEL: "STUDY", _STUDY: "", _ACCESSION: "", **matching}
+        with self._asking(STUDY_ROOT_FIND) as association:
+            found = [(text_of(one, _STUDY), text_of(one, _ACCESSION)) for one in self._find(association, asked)]
+        return sorted({(study, number) for study, number in found if study})
+
+    def instances_of(self, study_uid: str) -> dict[str, list[str]]:
+        """What it lists of a study's MR series: series -> SOP Instance UIDs, by C-FIND at series and image level.
+
+        Raises:
+            ArchiveDown: no association.
+            DeliveryError: no answer, or a status that is no success.
+        """
+        with self._asking(STUDY_ROOT_FIND) as association:
+            asked = {_LEVEL: "SERIES", _STUDY: study_uid, _SERIES: "", _MODALITY: "MR"}
+            listed = list(self._find(association, asked))
+            # Some archives do not match the modality of a series.
+            series = [text_of(one, _SERIES) for one in listed if text_of(one, _MODALITY) in ("MR", "")]
+            found: dict[str, list[str]] = {}
+            for uid in dict.fromkeys(filter(None, series)):
+                asked = {_LEVEL: "IMAGE", _STUDY: study_uid, _SERIES: uid, _INSTANCE: ""}
+                names = {text_of(one, _INSTANCE) for one in self._find(association, asked)} - {""}
+                found[uid] = sorted(names)
+        return {uid: names for uid, names in found.items() if names}
+
+    def send_here(self, study_uid: str, series_uid: str) -> str:
+        """Have it send a series to our receiver (C-MOVE); returns what it says went wrong, "" without trouble.
+
+        What has arrived, the receiver's rows say, and not this answer.
+
+        Raises:
+            ArchiveDown: no association.
+            DeliveryError: it was silent, or ended the association.
+        """
+        title = self._call.calling_ae_title
+        identifier = encode({_LEVEL: "SERIES", _STUDY: study_uid, _SERIES: series_uid})
+        with self._asking(STUDY_ROOT_MOVE) as association:
+            message_id = association.request(
+                STUDY_ROOT_MOVE, lambda number: encode_move_request(number, STUDY_ROOT_MOVE, title), identifier
+            )
+            for message in self._answers(association, message_id, self._silence_seconds, "C-MOVE"):
+                status = message.command.status or 0
+                if status not in _PENDING:
+                    return "" if status == _SUCCESS else self._words(status)
+        raise DeliveryError(f"{self._call.name} did not end C-MOVE")
+
+    def _words(self, status: int) -> str:
+        words = _MOVE_WORDS.get(status, "it could not process the request: its log says more")
+        return f"{self._call.name} answered C-MOVE with 0x{status:04X}: {words}"
+
+    def _find(self, association: RequestedAssociation, asked: Mapping[int, str]) -> Iterator[Elements]:
+        message_id = association.request(
+            STUDY_ROOT_FIND, lambda number: encode_find_request(number, STUDY_ROOT_FIND), encode(dict(asked))
+        )
+        for message in self._answers(association, message_id, None, "C-FIND"):
+            if message.command.status not in _PENDING:
+                if message.command.status != _SUCCESS:
+                    raise DeliveryError(f"{self._call.name} answered C-FIND with 0x{message.command.status or 0:04X}")
+                return
+            try:
+                yield decode(message.data, explicit_vr=False)
+            except MalformedDataSet as error:
+                raise DeliveryError(f"{self._call.name} answered C-FIND with a data set that is cut off") from error
+
+    def _answers(
+        self, association: RequestedAssociation, message_id: int | None, seconds: float | None, what: str
+    ) -> Iterator[Message]:
+        """The responses to one request.
+
+        Raises:
+            DeliveryError: no further one comes.
+        """
+        while message_id is not None and (message := association.next_message(seconds)) is not None:
+            if message.command.is_response and message.command.message_id == message_id:
+                yield message
+        if association.is_open:
+            association.abort()
+        raise DeliveryError(f"{self._call.name} was silent, or ended the association, during {what}")
+
+    def _asking(self, sop_class_uid: str) -> _Asking:
+        return _Asking(self._call, sop_class_uid)
+
+
+class _Asking:
+    """An association for one class; what keeps it from being made is the archive's trouble."""
+
+    def __init__(self, call: Call, sop_class_uid: str) -> None:
+        self._call = call
+        self._inner = associated(call, ((sop_class_uid, _IMPLICIT_VR_LITTLE_ENDIAN),))
+
+    def __enter__(self) -> RequestedAssociation:
+        try:
+            return self._inner.__enter__()
+        except NoContextAccepted as error:
+            raise ArchiveDown(
+                f"{self._call.name} accepts no query and retrieve (Study Root): allow it there for "
+                f"{self._call.calling_ae_title}"
+            ) from error
+        except DeliveryError as error:
+            raise ArchiveDown(str(error)) from error
+
+    def __exit__(self, *about: object) -> None:
+        self._inner.__exit__(*about)  # type: ignore[arg-type]
