@@ -37,6 +37,7 @@ _MACROS: dict[str, tuple[str, str]] = {
     "TemporalPositionIdentifier": ("FrameContentSequence", "TemporalPositionIndex"),  # C.7.6.16.2.2
     "AcquisitionNumber": ("FrameContentSequence", "FrameAcquisitionNumber"),
     "StackID": ("FrameContentSequence", "StackID"),
+    "InStackPositionNumber": ("FrameContentSequence", "InStackPositionNumber"),
     "BodyPartExamined": ("FrameAnatomySequence", "BodyPartExamined"),
 }
 # A conversion from classic instances keeps attributes without a macro here (PS3.3 C.7.6.16.2.25 and .26).
@@ -98,6 +99,22 @@ def frames_of(headers: Sequence[Dataset]) -> tuple[Frame, ...]:
         UnreadableObject: a multi-frame instance whose functional groups do not match its number of frames.
     """
     return tuple(frame for source, header in enumerate(headers) for frame in _frames_of_one(header, source))
+
+
+def missing_parts(frames: Sequence[Frame]) -> int:
+    """How many instances of concatenations (one multi-frame image in several instances) are not there.
+
+    By ConcatenationUID and InConcatenationTotalNumber (PS3.3 C.7.6.16.2.2.4); the total may be absent.
+    """
+    totals: dict[str, int] = {}
+    numbers: dict[str, set[int]] = {}
+    for header in {frame.source: frame.header for frame in frames}.values():
+        uid, number = values.text(header, "ConcatenationUID"), values.whole(header, "InConcatenationNumber")
+        if uid and number is not None and 0 < number <= MAX_DESCRIBED_FRAMES:
+            numbers.setdefault(uid, set()).add(number)
+            announced = values.whole(header, "InConcatenationTotalNumber") or 0
+            totals[uid] = min(max(totals.get(uid, 0), announced, number), MAX_DESCRIBED_FRAMES)
+    return sum(totals[uid] - len(found) for uid, found in numbers.items())
 
 
 def _frames_of_one(header: Dataset, source: int) -> Iterator[Frame]:

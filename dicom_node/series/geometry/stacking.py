@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.node.errors import IncompleteSeries, UnsupportedGeometry
+from dicom_node.series.dicom.frames import missing_parts
 from dicom_node.series.geometry.planes import SAME_POSITION_MM, Plane
 from dicom_node.series.geometry.volumes import CandidateVolume, upward_normal
 
@@ -26,6 +27,8 @@ STEP_TOLERANCE = 0.05
 STEP_TOLERANCE_MM = 0.2
 # Interleaved slices are acquired in so many packages at most; a package may get lost.
 _MOST_PACKAGES = 3.5
+# A long step over the short one before it, where two acquisitions are mixed: two or three are slices lost in turn.
+_IN_TURN = 3.5
 # Slice centres may lie this far beside the line through all of them (in plane).
 SIDE_TOLERANCE_MM = 0.5
 # The stack's line may lean from the normal by this much (a sheared volume).
@@ -95,6 +98,12 @@ def stack(volume: CandidateVolume) -> Stack:
             "too_few_slices", f"The series has {volume.slice_count} slices; a brain needs at least {MIN_SLICES}."
         )
     kind, step = regularity(volume)
+    if _is_mixed(volume, kind):
+        raise UnsupportedGeometry(
+            "irregular_spacing",
+            f"The slices are in turn {min(volume.steps_mm):.2f} and {max(volume.steps_mm):.2f} mm apart, as when two "
+            "acquisitions that are moved a little lie in one series; send one acquisition per series.",
+        )
     if kind is Regularity.MISSING:
         raise IncompleteSeries("slices_missing", _what_is_missing(volume, step))
     if kind is Regularity.IRREGULAR:
@@ -110,6 +119,16 @@ def stack(volume: CandidateVolume) -> Stack:
     places = _places(volume)
     affine, spacing = _affine(places, normal)
     return Stack(places=places, affine=affine, spacing_mm=spacing, flags=_flags(volume, spacing, normal))
+
+
+def _is_mixed(volume: CandidateVolume, kind: Regularity) -> bool:
+    """Steps that are short and long in turn: two stacks in each other, not one with holes at every other place."""
+    if kind is Regularity.REGULAR or len(volume.steps_mm) < MIN_SLICES:
+        return False
+    steps = np.array(volume.steps_mm)
+    first, second = np.median(steps[::2]), np.median(steps[1::2])
+    in_turn = _near(steps[::2], float(first)).all() and _near(steps[1::2], float(second)).all()
+    return bool(in_turn and max(first, second) > _IN_TURN * min(first, second))
 
 
 def _what_is_missing(volume: CandidateVolume, step: float) -> str:
@@ -209,7 +228,8 @@ def _flags(
     if _stated_otherwise(volume, np.array(volume.steps_mm), spacing[0]) is not None:
         flags.append("spacing_contradicts_positions")
     announced = first.frame.number_of("ImagesInAcquisition")
-    if first.frame.number is None and announced is not None and announced > volume.slice_count:
+    is_short = first.frame.number is None and announced is not None and announced > volume.slice_count
+    if is_short or missing_parts([plane.frame for plane in volume.planes]):
         flags.append("fewer_images_than_announced")
     if has_missing_numbers(volume):
         flags.append("instance_numbers_missing")
@@ -217,11 +237,15 @@ def _flags(
 
 
 def has_missing_numbers(volume: CandidateVolume) -> bool:
-    """InstanceNumbers of regular single-frame slices have a hole, or begin behind 1: an end slice may be lost.
+    """The numbers of regular slices have a hole, or begin behind 1: an end slice may be lost.
 
-    Numbers that run on over echoes or packages look so too: then as many are missing as there are, or more.
+    InstanceNumber of single-frame instances, InStackPositionNumber of frames (PS3.3 C.7.6.16.2.2). Numbers that run on
+    over echoes or packages look so too: then as many are missing as there are, or more.
     """
-    numbers = [plane.frame.number_of("InstanceNumber") for plane in volume.planes if plane.frame.number is None]
+    numbers = [
+        plane.frame.number_of("InstanceNumber" if plane.frame.number is None else "InStackPositionNumber")
+        for plane in volume.planes
+    ]
     known = {int(number) for number in numbers if number is not None}
     if not known or len(known) != volume.slice_count or min(known) < 0:
         return False

@@ -6,6 +6,7 @@ was expected and what was received, in a technologist's terms; it quotes no free
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ _SHORTEST_FLAIR_INVERSION_MS = 1200.0
 _SHORTEST_FLAIR_ECHO_MS = 60.0
 _TIMING_ECHO_MS = 70.0
 _TIMING_REPETITION_MS = 4000.0
+_B_VALUE = re.compile(r" \*?(ep|re) b[0-9]+[a-z]? ")
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ def _shows_without_name(facts: SeriesFacts) -> bool:
     return facts.contrast == "FLUID_ATTENUATED" or _timing_of_flair(facts)
 
 
+def _names_b_value(facts: SeriesFacts) -> bool:
+    """An echo planar sequence with a b value in its name, as Siemens writes it: *ep_b1000t, *re_b0."""
+    return bool(_B_VALUE.search(facts.phrase))
+
+
 def _names_t1(facts: SeriesFacts) -> bool:
     t1 = any(word.startswith(("t1", "flairt1")) for word in facts.words)
     return t1 and not any(word.startswith(("t2", "flairt2")) for word in facts.words)
@@ -157,8 +164,8 @@ def _states_flair(facts: SeriesFacts) -> bool:
 _MAPS = ("ADC", "FA", "TRACEW", "EADC", "CBF", "CBV", "MTT", "TTP", "TMAX", "T1MAP", "T2MAP", "METABOLITE_MAP", "PDMAP")
 # What no slice of the head is any more: its values belong to no place, or are no signal.
 _PROJECTIONS = (
-    "MIP", "MAX_IP", "MAX IP", "MAXIP", "MINIP", "MIN_IP", "MIN IP", "PROJECTION IMAGE", "SUBTRACTION", "SUB", "CURVED",
-    "VOLUME RENDERED", "SCREEN SAVE",
+    "MIP", "MAX_IP", "MAX IP", "MAXIP", "MINIP", "MIN_IP", "MIN IP", "PROJECTION IMAGE", "SUBTRACTION", "SUBTRACT",
+    "SUB", "CURVED", "VOLUME RENDERED", "SCREEN SAVE",
 )  # fmt: skip
 # Plain slices that were computed from a 3D acquisition, thick ones by averaging: the usual way to axial slices of a
 # sagittal 3D FLAIR. They have the contrast and the place of what was acquired.
@@ -264,7 +271,9 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(
         "reformatted",
         lambda e: (
-            _typed(*_PROJECTIONS)(e) or _is_called("mip", "minip", "subtraction", "curved", "vrt", "screen save")(e)
+            _typed(*_PROJECTIONS)(e)
+            or (_is_derived(e) and _says("sub", "subtract", "subtracted")(e))
+            or _is_called("mip", "minip", "subtraction", "curved", "vrt", "screen save")(e)
         ),
         lambda e: (
             "The images are projected (MIP), curved, subtracted or screen shots; slices, as acquired or as a plain "
@@ -302,6 +311,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "diffusion",
         lambda e: (
             (e.b_value or 0) > 0
+            or _names_b_value(e)
             or _typed("DIFFUSION")(e)
             or _is_called("dwi", "dti", "diff", "diffusion", "adc", "tracew", "trace", "ep2d diff")(e)
         ),

@@ -15,6 +15,7 @@ from support.dicom_series import small_scan, write_scan
 
 from dicom_node.node.errors import NotFlair
 from dicom_node.series.read.series import FlairSeries, read_series
+from dicom_node.series.rules.completeness import slice_completeness
 
 _SCAN = small_scan(8)
 
@@ -118,3 +119,46 @@ def test_two_instances_of_half_a_volume_each(tmp_path: Path) -> None:
     assert [frame.sop_instance_uid for frame in series.frames] == [first.SOPInstanceUID] * 4 + [
         second.SOPInstanceUID
     ] * 4
+
+
+def _part(folder: Path, *, first: int, last: int, number: int, total: int | None) -> Path:
+    """The slices of that range as one part of a concatenation."""
+    (path,) = write_scan(_SCAN, folder, enhanced=True)
+    instance = pydicom.dcmread(path)
+    pixels = np.frombuffer(instance.PixelData, "<u2").reshape(int(instance.NumberOfFrames), -1)
+    groups = list(instance.PerFrameFunctionalGroupsSequence)
+    heights = [float(group.PlanePositionSequence[0].ImagePositionPatient[2]) for group in groups]
+    kept = np.argsort(heights)[first:last]
+    instance.PixelData = pixels[kept].tobytes()
+    instance.PerFrameFunctionalGroupsSequence = [groups[index] for index in kept]
+    instance.NumberOfFrames = last - first
+    instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+    instance.ConcatenationUID, instance.InConcatenationNumber = "1.2.3", number
+    if total is not None:
+        instance.InConcatenationTotalNumber = total
+    instance.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("total", [2, None])
+def test_a_lost_part_of_a_concatenation_is_said(tmp_path: Path, total: int | None) -> None:
+    """One image in two instances of which one did not come: fewer images than announced, and no whole series."""
+    parts = [
+        _part(tmp_path / "1", first=0, last=3, number=1, total=total),
+        _part(tmp_path / "2", first=3, last=8, number=2, total=total),
+    ]
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in parts]
+    assert "fewer_images_than_announced" not in read_series(parts).flags
+    assert slice_completeness(headers).looks_complete
+    assert "fewer_images_than_announced" in read_series(parts[1:]).flags
+    assert not slice_completeness(headers[1:]).looks_complete
+
+
+def test_a_frame_lost_at_an_end_is_seen_in_the_stack_positions(tmp_path: Path) -> None:
+    """InStackPositionNumbers that begin behind 1 say what InstanceNumbers say of classic images."""
+    (path,) = write_scan(_SCAN, tmp_path, enhanced=True)
+    instance = pydicom.dcmread(path)
+    for number, group in enumerate(instance.PerFrameFunctionalGroupsSequence, start=2):
+        _set("FrameContentSequence", InStackPositionNumber=number)(group)
+    instance.save_as(path, enforce_file_format=True)
+    assert "instance_numbers_missing" in read_series([path]).flags

@@ -110,6 +110,22 @@ def test_a_missing_slice_inside_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "slices_missing"
 
 
+def test_two_acquisitions_in_turn_are_not_called_missing_slices(tmp_path: Path) -> None:
+    """Two stacks moved by 0.3 mm in one series: the reason says that they are mixed."""
+    files = write_scan(small_scan(10), tmp_path)
+    moved = []
+    for number, path in enumerate(files):
+        instance = pydicom.dcmread(path)
+        x, y, z = instance.ImagePositionPatient
+        instance.ImagePositionPatient = [x, y, float(z) + 0.3]
+        instance.SOPInstanceUID = instance.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        moved.append(tmp_path / f"moved{number}.dcm")
+        instance.save_as(moved[-1], enforce_file_format=True)
+    with pytest.raises(UnsupportedGeometry, match="two acquisitions") as caught:
+        read_series([*files, *moved])
+    assert caught.value.code == "irregular_spacing"
+
+
 def test_every_other_slice_missing_is_noticed(tmp_path: Path) -> None:
     """Half of an interleaved series looks regular; SpacingBetweenSlices states that it is not whole."""
     files = write_scan(small_scan(12), tmp_path)
