@@ -245,7 +245,7 @@ class _Walk:
             index = self._header(position, 8)
             return position + 8, (_BIG_SHORT if self._big else _LITTLE_SHORT)(self._buffer, index + 6)[0]
         is_word = vr.isalpha() and vr.isupper()
-        if vr not in LONG_VRS and (is_word or group % 2):
+        if vr not in LONG_VRS:
             self._spend(_COST_OF_UNKNOWN, position)
             if (found := length_of_unknown(self._peek, position, self._size, self._big)) is not None:
                 return found
@@ -276,9 +276,18 @@ class _Walk:
             self._push(_SEQUENCE, position)
         elif vr == b"UN":
             self._push(_SEQUENCE, position)
-            self._explicit, self._big = False, False  # its content is Implicit VR Little Endian (PS3.5 6.2.2, note 2)
+            if not self._is_explicit_inside(position):
+                self._explicit, self._big = False, False  # Implicit VR Little Endian (PS3.5 6.2.2, note 2)
         else:
             raise _malformed(f"undefined length at offset {position} for {vr.decode('ascii', 'replace')}")
+
+    def _is_explicit_inside(self, position: int) -> bool:
+        """A sequence whose VR was lost on the way, and its content was not converted, as some archives leave it.
+
+        Where a length of Implicit VR would stand, its first element has a VR and a length of two bytes.
+        """
+        first = self._peek(position + _LONGEST_HEADER + 8, 8)  # behind the header of the first item
+        return first[4:6] in SHORT_VRS and first[6:8] != b"\0\0"
 
     def _push(self, kind: int, position: int) -> None:
         if len(self._open) >= MAX_DEPTH:

@@ -104,6 +104,26 @@ def test_unknown_vr_of_undefined_length_is_a_sequence_in_implicit_vr():
     assert walk(raw + encoded(mr_object()), EXPLICIT).has_pixel_data
 
 
+@pytest.mark.parametrize("vr", [b"LO", b"IS"])
+@pytest.mark.parametrize("size", [2, 300])
+def test_a_sequence_that_lost_its_vr_may_hold_explicit_vr(vr, size):
+    """Archives write UN over a sequence and leave its content as it was: it is taken, as readers do."""
+    element = b"\x09\x00\x01\x10" + vr + size.to_bytes(2, "little") + b"1" * size
+    item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + element + b"\xfe\xff\x0d\xe0\0\0\0\0"
+    raw = b"\x09\x00\x10\x10UN\0\0\xff\xff\xff\xff" + item * 2 + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    dataset = mr_object()
+    found = walk(raw + encoded(dataset), EXPLICIT)
+    assert (found.sop_instance_uid, found.has_pixel_data) == (dataset.SOPInstanceUID, True)
+
+
+@pytest.mark.parametrize("vr", [b"??", b"\0\0", b"ZZ"])
+def test_a_public_element_with_an_unknown_vr_is_stepped_over_too(vr):
+    """The reader takes it, so that it is no reason to lose a slice."""
+    dataset = mr_object()
+    found = walk(b"\x08\x00\x03\x00" + vr + b"\x04\0abcd" + encoded(dataset), EXPLICIT)
+    assert (found.sop_instance_uid, found.has_pixel_data) == (dataset.SOPInstanceUID, True)
+
+
 @pytest.mark.parametrize("syntax", [*PLAIN, JPEG_LS], ids=named)
 @pytest.mark.parametrize(
     "behind", [b"\0" * 64, b"\0", b"\xff" * 33, b"\x08\x00\x18\x00UI\x04\x001.2\0"], ids=["NULs", "one", "ones", "UID"]
@@ -154,7 +174,7 @@ def test_an_unknown_vr_that_cannot_be_stepped_over_is_named():
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"\x08\x00\x16\x00\x01\x02\x02\x00ab", "value representation"),
+        (b"\x08\x00\x16\x00\x01\x02\x09\x00ab", "value representation"),
         (b"\xfe\xff\x0d\xe0\0\0\0\0", "outside a sequence"),
         (b"\xfe\xff\x00\xe0\0\0\0\0", "outside a sequence"),
         (b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff", "not closed"),
