@@ -1,4 +1,4 @@
-"""Which jobs may be claimed, one query per index: leases that ran out, then the queue; oldest first."""
+"""Which jobs may be claimed, one query per index: leases that ran out, then the queue by its places."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _claimable() -> tuple[Any, Any]:
     queued = (
         select(jobs)
         .where(is_in(JobState.QUEUED), jobs.c.not_before <= now, ~under_way.exists())
-        .order_by(jobs.c.not_before, jobs.c.id)
+        .order_by(jobs.c.place, jobs.c.id)
     )
     return expired.limit(1), queued.limit(1)
 

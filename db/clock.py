@@ -17,7 +17,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Table, literal_column, select, update
 
 from db.engine.database import Database
-from db.records import DeliveryState, FeedbackState, JobState
+from db.priorities import place_of
+from db.records import DeliveryState, FeedbackState, JobState, Priority
 from db.schema import associations, commitment_answers, deliveries, feedback, jobs, series, series_associations
 
 SLACK_SECONDS: Final = 5.0
@@ -108,10 +109,17 @@ def _clamp(
             connection.execute(
                 update(table)
                 .where(table.c.id == row.id, of_state, value == getattr(row, column))
-                .values({column: bounds[row.id]})
+                .values(_brought_back(table, column, row, bounds[row.id]))
             ).rowcount
             for row in wrong
         )
+
+
+def _brought_back(table: Table, column: str, row: Any, bound: datetime) -> dict[str, datetime]:
+    """The time, and with that of a queued job its place."""
+    if table is not jobs or column != "not_before":
+        return {column: bound}
+    return {column: bound, "place": place_of(Priority(row.priority), bound)}
 
 
 def _clamp_ends(database: Database) -> int:

@@ -20,19 +20,30 @@ from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import storable
 from db.job_events import note
+from db.priorities import highest, highest_column
 from db.received_audit import record_received
 from db.records import (
     Arrival,
     AssociationEnd,
     Job,
     JobState,
+    Priority,
     ReceivedInstance,
     RecordOutcome,
     SeriesActivity,
     StoredInstance,
 )
 from db.schema import associations, instances, refused_objects, returned_instances, series, series_associations
-from db.series import digest_of_first, jobs_of_series, lock_series, mark_closed, newer_verdict, require_series, same_job
+from db.series import (
+    digest_of_first,
+    jobs_of_series,
+    lock_series,
+    mark_closed,
+    newer_verdict,
+    priority_of,
+    require_series,
+    same_job,
+)
 from db.supersede import supersede
 from db.transitions import JobAction, insert_job
 
@@ -136,11 +147,20 @@ class Inbox:
     ) -> dict[str, _Known]:
         """Make, or lock, the rows of the batch's series; returns what each has."""
         studies = {instance.series_instance_uid: instance.study_instance_uid for instance in batch}
+        asked: dict[str, Priority] = {}
+        for instance in batch:
+            uid = instance.series_instance_uid
+            asked[uid] = highest(instance.priority, asked.get(uid, Priority.LOW))
         return {
             uid: _Known(
                 *connection.execute(
                     self._statements.touch_series,
-                    {"series_instance_uid": uid, "study_instance_uid": studies[uid], "now": now},
+                    {
+                        "series_instance_uid": uid,
+                        "study_instance_uid": studies[uid],
+                        "priority": asked[uid].value,
+                        "now": now,
+                    },
                 ).one()
             )
             for uid in sorted(studies)  # one order for all receivers: no deadlock
@@ -460,6 +480,7 @@ class Inbox:
                 "instance_count": count,
                 "predecessor_id": earlier[-1].id if earlier else None,
                 "max_attempts": 1,
+                "priority": priority_of(row, earlier).value,
                 "code": code,
                 "reason": reason,
             }
@@ -537,10 +558,15 @@ class _Statements:
             judged_count=0,
             first_received_at=now,
             last_received_at=now,
+            priority=bindparam("priority"),
         )
         return statement.on_conflict_do_update(
             index_elements=[series.c.series_instance_uid],
-            set_={"last_received_at": statement.excluded.last_received_at, "purged_at": None},
+            set_={
+                "last_received_at": statement.excluded.last_received_at,
+                "purged_at": None,
+                "priority": highest_column(series.c.priority, statement.excluded.priority),
+            },
         ).returning(series.c.instance_count, series.c.conflict_count)
 
     @staticmethod

@@ -32,6 +32,7 @@ from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
 from db.job_events import note, timeline
 from db.one_statement import claim_queued, deliver_first
+from db.priorities import place_of
 from db.records import (
     DeliveryKind,
     DeliveryState,
@@ -39,13 +40,14 @@ from db.records import (
     JobEvent,
     JobState,
     NewDelivery,
+    Priority,
     delivery_of,
     job_of,
     review_state,
 )
 from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
-from db.series import get_job_of, jobs_of_series, lock_series, mark_closed, newer_verdict, same_job
+from db.series import get_job_of, jobs_of_series, lock_series, mark_closed, newer_verdict, priority_of, same_job
 from db.settling import IS_OPEN, delivery_values, forget_questions, results_of
 from db.supersede import (
     BETTER_LATER,
@@ -118,6 +120,7 @@ class JobTable:
                 "instance_count": instance_count,
                 "predecessor_id": earlier[-1].id if earlier else None,
                 "max_attempts": self._max_attempts,
+                "priority": priority_of(row, earlier).value,
             }
             job = insert_job(connection, JobAction.ENQUEUE, JobState.QUEUED, now, values)
             if job is None:  # the series has no row, so nothing kept the other process out
@@ -132,8 +135,8 @@ class JobTable:
     # Working
 
     def claim(self, owner: str, lease_seconds: float, *, take_over: bool = True) -> Job | None:
-        """Claim a job: one whose worker went silent, otherwise the one that has been due longest; None when there is
-        none.
+        """Claim a job: one whose worker went silent, otherwise the first in the queue (`db.priorities`); None when
+        there is none.
 
         A job whose workers went silent in too many of its attempts fails here, with that reason; one whose worker went
         silent is superseded here when a newer one of its series is there. A job waits for the earlier one of its series
@@ -434,6 +437,32 @@ class JobTable:
             note(connection, job_id, now, "acknowledged", f"by {by or 'an administrator'}")
             acknowledged = update(jobs).where(jobs.c.id == job_id).values(acknowledged_at=now).returning(jobs)
             return job_of(connection.execute(acknowledged).one())
+
+    def prioritise(self, job_id: int, priority: Priority, by: str | None = None, reason: str | None = None) -> Job:
+        """An administrator moves a queued job in the queue; the same priority again changes nothing.
+
+        Args:
+            by, reason: who and why, for the audit.
+
+        Raises:
+            UnknownRow: there is no such job.
+            IllegalTransition: it is not queued.
+        """
+        now = self._database.clock()
+        with self._database.write() as connection:
+            job = lock_job(connection, job_id)
+            if job.state is not JobState.QUEUED:
+                raise IllegalTransition(f"cannot prioritise job {job_id}: it is {job.state}, expected queued")
+            if job.priority is priority:
+                return job
+            why = f": {reason}" if reason else ""
+            detail = f"by {by or 'an administrator'}, from {job.priority} to {priority}{why}"
+            note(connection, job_id, now, "prioritised", detail)
+            values = {"priority": priority.value, "place": place_of(priority, job.not_before), "updated_at": now}
+            moved = update(jobs).where(jobs.c.id == job_id).values(values).returning(jobs)
+            prioritised = job_of(connection.execute(moved).one())
+            record_action(connection, now, by, "prioritise", job_id, f"from {job.priority} to {priority}{why}")
+            return prioritised
 
     def retry_skipped(self, study_instance_uid: str) -> builtins.list[Job]:
         """Analyse the series that were skipped for a better one of their study, which cannot be analysed."""
@@ -853,4 +882,6 @@ def _queued_words(job: Job, waited_seconds: float | None) -> str:
         words.append(f"complete {waited_seconds:.1f} s after the last one was received")
     if job.predecessor_id is not None:
         words.append(f"successor of job {job.predecessor_id}")
+    if job.priority is not Priority.MEDIUM:
+        words.append(f"{job.priority} priority")
     return ", ".join(words)

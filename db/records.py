@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Final
-
-from sqlalchemy import Row
+from typing import TYPE_CHECKING, Any, Final
 
 from db.errors import DatabaseError
+
+if TYPE_CHECKING:  # the settings know these records, and every command reads the settings
+    from sqlalchemy import Row
 
 # Jobs
 
@@ -38,6 +39,14 @@ class JobState(StrEnum):
 _ENDED: Final = frozenset({JobState.DONE, JobState.REJECTED, JobState.FAILED, JobState.CANCELLED})
 
 
+class Priority(StrEnum):
+    """How soon a job is wanted, in the words of PS3.7 table E.1-1; what it means: `db.priorities`."""
+
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """The analysis of one state of one series: its first `instance_count` instances, named by `instances_digest`.
@@ -59,6 +68,8 @@ class Job:
         acknowledged_at: when a person acknowledged that it failed.
         purged_at: when its result set was removed from the outbox.
         review: whether its result waits for a reader's review, or what the last one said; None: none was recommended.
+        priority: how soon it is wanted.
+        place: where it stands in the queue, as a time (`db.priorities`); the earliest is next. None: never queued.
     """
 
     id: int
@@ -87,6 +98,8 @@ class Job:
     acknowledged_at: datetime | None = None
     purged_at: datetime | None = None
     review: ReviewState | None = None
+    priority: Priority = Priority.MEDIUM
+    place: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +241,8 @@ def job_of(row: Row[Any]) -> Job:
     """A row of `jobs`."""
     values = dict(row._mapping)
     review = None if values["review"] is None else ReviewState(values["review"])
-    return Job(**{**values, "state": JobState(values["state"]), "review": review})
+    own = {"state": JobState(values["state"]), "review": review, "priority": Priority(values["priority"])}
+    return Job(**{**values, **own})
 
 
 def review_state(measurements: Mapping[str, Any]) -> ReviewState | None:
@@ -329,6 +343,7 @@ class ReceivedInstance:
         path: of the file, relative to STORAGE, POSIX form.
         sha256: of the file's bytes, lower-case hex.
         association_id: from `Inbox.open_association`.
+        priority: what its sender asked for, or what the settings say of that sender.
     """
 
     sop_instance_uid: str
@@ -340,6 +355,7 @@ class ReceivedInstance:
     sha256: str
     size_bytes: int
     association_id: int
+    priority: Priority = Priority.MEDIUM
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,8 @@ series = Table(
     Column("duplicates_seen", Integer, nullable=False, server_default=text("0")),
     # When its files were removed (db/retention.py); null again as soon as something of it is received.
     Column("purged_at", UtcDateTime),
+    # The highest that came with one of its instances.
+    Column("priority", String(8), nullable=False, server_default="medium"),
     Index("ix_series_kept", "last_received_at", **_only_where("purged_at IS NULL")),
     Index("ix_series_open", "last_received_at", **_only_where("instance_count > judged_count")),
     Index("ix_series_resent", "series_instance_uid", **_only_where("duplicate_count > duplicates_seen")),
@@ -231,8 +233,11 @@ jobs = Table(
     Column("purged_at", UtcDateTime),
     # Its result recommends a review that no reader has made yet ("open"), or what the last review said; see `reviews`.
     Column("review", String(16)),
+    # How soon it is wanted, and where that puts it in the queue: a time, see db/priorities.py.
+    Column("priority", String(8), nullable=False, server_default="medium"),
+    Column("place", UtcDateTime),
     UniqueConstraint("series_instance_uid", "instances_digest"),
-    Index("ix_jobs_queued", "not_before", "id", **_only_where("state = 'queued'")),
+    Index("ix_jobs_queued", "place", "id", **_only_where("state = 'queued'")),
     Index("ix_jobs_running", "lease_expires", **_only_where("state = 'running'")),
     # Done jobs are nearly all: a list of them goes by the number alone.
     Index("ix_jobs_not_done", "state", "id", **_only_where("state <> 'done'")),

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, case, select, update
 
 from db.errors import UnknownRow
-from db.records import Job, job_of
+from db.priorities import highest
+from db.records import Job, Priority, job_of
 from db.schema import instances, jobs, series
 
 
@@ -64,6 +65,18 @@ def jobs_of_series(connection: Connection, series_instance_uid: str) -> list[Job
     """Jobs of a series, oldest first."""
     rows = connection.execute(select(jobs).where(jobs.c.series_instance_uid == series_instance_uid).order_by(jobs.c.id))
     return [job_of(row) for row in rows]
+
+
+def priority_of(row: Any, earlier: Sequence[Job]) -> Priority:
+    """Of the next job of a series: what its sender asked for, and no less than its job that has not ended has, which a
+    person may have raised.
+
+    Args:
+        row: of the series; None when nothing was received.
+        earlier: all jobs of the series.
+    """
+    asked = Priority.MEDIUM if row is None else Priority(row.priority)
+    return highest(asked, *(job.priority for job in earlier if not job.state.has_ended))
 
 
 def same_job(earlier: Sequence[Job], instances_digest: str) -> Job | None:

@@ -45,7 +45,8 @@ from db.engine.upsert import upsert
 from db.engine.values import storable
 from db.errors import IllegalTransition, UnknownRow
 from db.job_events import note
-from db.records import Job, JobState, job_of
+from db.priorities import place_of
+from db.records import Job, JobState, Priority, job_of
 from db.schema import job_events, jobs
 
 _JOB: Final = select(jobs).where(jobs.c.id == bindparam("job_id"))
@@ -135,8 +136,10 @@ def insert_job(
         "updated_at": now,
         "ended_at": now if state.has_ended else None,
         "state": state.value,
+        "priority": Priority.MEDIUM.value,
         **values,
     }
+    row["place"] = place_of(Priority(row["priority"]), row["not_before"])
     statement = upsert(connection.dialect.name)(jobs).values(row)
     made = connection.execute(
         statement.on_conflict_do_nothing(
@@ -199,6 +202,8 @@ def move(
         "lease_expires": None,
         **changes,
     }
+    if "not_before" in changes:
+        values["place"] = place_of(job.priority, changes["not_before"])
     if isinstance(changes.get("reason"), str):
         values["reason"] = storable(changes["reason"])
     statement = _move_statement(connection.dialect.name, tuple(values))

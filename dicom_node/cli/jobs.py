@@ -1,4 +1,4 @@
-"""`wmh-node jobs list | show | explain | retry | cancel | acknowledge | audit`."""
+"""`wmh-node jobs list | show | explain | retry | cancel | acknowledge | prioritise | audit`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from db.errors import SchemaOutOfDate, UnknownRow
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import Delivery, Feedback, Job, JobEvent, JobState
+from db.records import Delivery, Feedback, Job, JobEvent, JobState, Priority
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -99,13 +99,13 @@ def list_jobs(
 
 def _print_jobs(found: Sequence[Job]) -> None:
     table = Table(box=None)
-    for heading in ("job", "state", "changed", "instances", "attempts"):
+    for heading in ("job", "state", "priority", "changed", "instances", "attempts"):
         table.add_column(heading, no_wrap=True)
     table.add_column("series", overflow="fold")  # never cut: it is there to be copied
     table.add_column("reason")
     for job in found:
         table.add_row(
-            str(job.id), _coloured(job), shown_time(job.updated_at), str(job.instance_count),
+            str(job.id), _coloured(job), str(job.priority), shown_time(job.updated_at), str(job.instance_count),
             f"{job.attempts}/{job.max_attempts}", job.series_instance_uid, Text(job.reason or ""),
         )  # fmt: skip
     # Into a pipe each job is one line, however long: people grep them.
@@ -175,6 +175,32 @@ def acknowledge(job_ids: JobIds, by: ByOption = None, config: ConfigOption = Non
 
 
 @app.command()
+def prioritise(
+    job_ids: JobIds,
+    high: Annotated[bool, typer.Option("--high", help="Before others; the default.")] = False,
+    medium: Annotated[bool, typer.Option("--medium", help="In the order in which jobs came.")] = False,
+    low: Annotated[bool, typer.Option("--low", help="After others.")] = False,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the timeline and the audit.")] = None,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move queued jobs in the queue: a high job goes before medium ones that have waited for less than 24 hours, a low
+    one after those that come in the next 12 hours. None waits for ever."""
+    given = [priority for priority, is_given in zip(Priority, (high, medium, low), strict=True) if is_given]
+    if len(given) > 1:
+        complain(f"expected one of --high, --medium, --low; got {len(given)} of them")
+        raise typer.Exit(ExitCode.USAGE)
+    priority = given[0] if given else Priority.HIGH
+    _act(
+        lambda tables, job_id: tables.jobs.prioritise(job_id, priority, by or account(), reason),
+        job_ids,
+        config,
+        as_json,
+    )
+
+
+@app.command()
 def audit(
     limit: Annotated[int, typer.Option("--limit", min=1, help="Largest number of lines, newest first.")] = 50,
     config: ConfigOption = None,
@@ -240,7 +266,8 @@ def _act(action: Callable[[_Tables, int], Job], job_ids: Sequence[int], config: 
         print_json([plain(job) for job in done])
         return
     for job in done:
-        out.print(f"job {job.id} is ", _coloured(job), sep="")
+        wanted = f", {job.priority} priority" if job.state is JobState.QUEUED else ""
+        out.print(f"job {job.id} is ", _coloured(job), wanted, sep="")
 
 
 def _coloured(job: Job) -> Text:

@@ -106,7 +106,8 @@ def _receiver(settings: Settings) -> Section:
     )
     storage_words = (
         "Storage is at level 2 (full): nothing is coerced, changed or discarded. A success means that the instance "
-        "is on disk (synced) and its row is committed. An instance that comes again with the same bytes is a success."
+        "is on disk (synced) and its row is committed. An instance that comes again with the same bytes is a success. "
+        "Priority (0000,0700) decides how soon a series is analysed, unless PEERS says it of the calling AE title."
     )
     return Section(
         "Receiving AE",

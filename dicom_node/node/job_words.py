@@ -16,6 +16,7 @@ from db.records import (
     Job,
     JobEvent,
     JobState,
+    Priority,
     Proof,
     SeriesActivity,
 )
@@ -93,7 +94,8 @@ def _queued(job: Job, now: datetime) -> str:
     wait = (job.not_before - now).total_seconds()
     if wait > 0:
         return f"Waiting {wait:.0f} s more before attempt {job.attempts + 1} of {job.max_attempts}: {job.reason}."
-    return f"Waiting for a worker for {-wait:.0f} s; is `wmh-node work` (or `serve`) running?"
+    asked = "" if job.priority is Priority.MEDIUM else f" with {job.priority} priority"
+    return f"Waiting for a worker{asked} for {-wait:.0f} s; is `wmh-node work` (or `serve`) running?"
 
 
 def _running(job: Job, now: datetime) -> str:

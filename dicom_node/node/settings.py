@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from db.records import Priority
 from dicom_node.node.addresses import address_to_bind, peer_address
 from dicom_node.node.destinations import (
     DESTINATION_KINDS,
@@ -86,6 +87,7 @@ class Peer(BaseModel):
         ae_title: calling AE title.
         address: IP address, network or host name that it calls from, without a port; None: from anywhere.
         report_port: where it takes reports of storage commitment in an association of their own; None: unknown.
+        priority: of the jobs of what it sends; None: what its C-STOREs ask for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,6 +95,7 @@ class Peer(BaseModel):
     ae_title: AeTitle
     address: Annotated[str | None, AfterValidator(peer_address)] = None
     report_port: Port | None = None
+    priority: Priority | None = None
 
     @model_validator(mode="after")
     def _check_report_port(self) -> Peer:
@@ -102,17 +105,25 @@ class Peer(BaseModel):
 
     def __str__(self) -> str:
         title = self.ae_title if self.address is None else f"{self.ae_title}@{self.address}"
-        return title if self.report_port is None else f"{title}+report:{self.report_port}"
+        marks = (("priority", self.priority), ("report", self.report_port))
+        return title + "".join(f"+{name}:{value}" for name, value in marks if value is not None)
+
+
+_PEER_MARKS: Final = {"report": "report_port", "priority": "priority"}
+_PEER_MARK: Final = re.compile(r"\+(?P<name>report|priority):(?P<value>[^+:@]*)$")
 
 
 def _split_peer(text: str) -> dict[str, Any]:
-    peer, _, port = text.strip().partition("+report:")
-    report = {"report_port": port} if port else {}
+    peer, marks = text.strip(), {}
+    # From the end, since an AE title may have a plus sign.
+    while (found := _PEER_MARK.search(peer)) is not None:
+        marks[_PEER_MARKS[found["name"]]] = found["value"]
+        peer = peer[: found.start()]
     ae_title, separator, address = peer.rpartition("@")
     if not separator:
-        return {"ae_title": peer, **report}
+        return {"ae_title": peer, **marks}
     bracketed = address.startswith("[") and address.endswith("]")
-    return {"ae_title": ae_title, "address": (address[1:-1] if bracketed else address).strip() or None, **report}
+    return {"ae_title": ae_title, "address": (address[1:-1] if bracketed else address).strip() or None, **marks}
 
 
 def _many(value: Any) -> Any:

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from db.records import AssociationEnd, RecordOutcome
+from db.records import AssociationEnd, Priority, RecordOutcome
 from dicom_node.node import metrics
 from dicom_node.node.commitment import COMMITMENT_INSTANCE, MAX_BYTES, STORAGE_COMMITMENT
 from dicom_node.node.dicom_uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
@@ -123,6 +123,7 @@ class Association:
         self._small: bytearray | None = None  # the data set of a message that is kept in memory
         self._reports: dict[int, int] = {}  # row of each report of ours that is not answered, by message ID
         self._report_count = 0
+        self._peer_priority: Priority | None = None  # by the settings, whatever it asks for
         self._refused_count = 0  # of objects that are remembered
 
     @property
@@ -290,6 +291,7 @@ class Association:
             self._reject(*refused)
             return
         self._contexts = {result.context_id: result for result in results if result.result == ACCEPTANCE}
+        self._peer_priority = self._context.admission.priority_of(request, self.address)
         self._machine.on(Event.ACCEPT)
         self.since = self.stored_since = time.monotonic()
         roles = accepted_roles(request, results)
@@ -521,7 +523,8 @@ class Association:
                 assert received is not None
                 assert self._association_id is not None
                 checked = received.finish()
-                outcome = self._context.store.keep(checked, self._association_id)
+                priority = self._peer_priority or command.priority
+                outcome = self._context.store.keep(checked, self._association_id, priority)
                 self._note(command, outcome)
                 metrics.instance_received(self._peer_label, outcome.value)
                 return None

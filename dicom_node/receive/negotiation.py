@@ -25,6 +25,7 @@ import socket
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
+from db.records import Priority
 from dicom_node.node.commitment import STORAGE_COMMITMENT
 from dicom_node.node.dicom_uids import (
     APPLICATION_CONTEXT,
@@ -87,6 +88,14 @@ class Admission:
         named = [peer for peer in self.peers if peer.ae_title == request.calling_ae_title]
         matching = [peer for peer in named if _address_matches(peer.address, address)]
         return bool(matching) and all(peer.reports_only for peer in matching)
+
+    def priority_of(self, request: AssociateRequest, address: str) -> Priority | None:
+        """What `peers` says of this peer's priority, by the first entry that says something; None: nothing."""
+        for peer in self.peers:
+            says = peer.ae_title == request.calling_ae_title and peer.priority is not None
+            if says and _address_matches(peer.address, address):
+                return peer.priority
+        return None
 
 
 def negotiate(proposed: Sequence[ProposedContext], *, only_reports: bool = False) -> list[ContextResult]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from db.records import Priority
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.tls import TlsFiles
 
@@ -24,12 +25,13 @@ class AllowedPeer:
     """A calling AE title that may associate; `address` None means from anywhere.
 
     `address` is an IP address, a network ("10.1.0.0/16") or a host name. `reports_only`: a destination that may report
-    storage commitment to us, and do nothing else.
+    storage commitment to us, and do nothing else. `priority` stands for what its C-STOREs ask; None: they are heard.
     """
 
     ae_title: str
     address: str | None = None
     reports_only: bool = False
+    priority: Priority | None = None
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,15 @@ class ReceiverSettings:
         values: dict[str, Any] = json.loads(text)
         values["storage"] = Path(values["storage"])
         values["reported_separately"] = tuple(values["reported_separately"])
-        values["peers"] = tuple(AllowedPeer(**peer) for peer in values["peers"])
+        values["peers"] = tuple(_peer_of(peer) for peer in values["peers"])
         if values["tls"] is not None:
             values["tls"] = TlsFiles(**{name: path and Path(path) for name, path in values["tls"].items()})
         return cls(**values)
+
+
+def _peer_of(values: dict[str, Any]) -> AllowedPeer:
+    priority = values["priority"]
+    return AllowedPeer(**{**values, "priority": None if priority is None else Priority(priority)})
 
 
 def _allowed(settings: Settings) -> tuple[AllowedPeer, ...]:
@@ -167,6 +174,6 @@ def _allowed(settings: Settings) -> tuple[AllowedPeer, ...]:
         return ()
     reporting = [destination for destination in settings.dicom_destinations if destination.commit]
     return (
-        *(AllowedPeer(peer.ae_title, peer.address) for peer in settings.peers),
+        *(AllowedPeer(peer.ae_title, peer.address, priority=peer.priority) for peer in settings.peers),
         *(AllowedPeer(destination.ae_title, destination.host, reports_only=True) for destination in reporting),
     )

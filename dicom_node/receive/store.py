@@ -29,7 +29,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from db.records import AssociationEnd, ReceivedInstance, RecordOutcome
+from db.records import AssociationEnd, Priority, ReceivedInstance, RecordOutcome
 from dicom_node.node.files import sync_file, sync_folder
 from dicom_node.node.inbox_gate import storing
 from dicom_node.receive.incoming import CheckedObject
@@ -119,7 +119,7 @@ class Store:
         with self.exclusive():
             self._rows.end_association(association_id, end)
 
-    def keep(self, checked: CheckedObject, association_id: int) -> RecordOutcome:
+    def keep(self, checked: CheckedObject, association_id: int, priority: Priority = Priority.MEDIUM) -> RecordOutcome:
         """Make an object durable; when this returns, it may be acknowledged. Closes the object's descriptor.
 
         Raises:
@@ -137,7 +137,7 @@ class Store:
                 raise
             finally:
                 os.close(checked.descriptor)
-            return self._record(_instance(checked, relative_path, association_id))
+            return self._record(_instance(checked, relative_path, association_id, priority))
 
     def _place(self, checked: CheckedObject, target: str) -> None:
         """Give the file its final name and flush file and folder."""
@@ -308,7 +308,7 @@ def instance_path(checked: CheckedObject) -> str:
     return f"inbox/{series[:2]}/{series[2:]}/{instance[:16]}-{checked.sha256}.dcm"
 
 
-def _instance(checked: CheckedObject, relative_path: str, association_id: int) -> ReceivedInstance:
+def _instance(checked: CheckedObject, relative_path: str, association_id: int, priority: Priority) -> ReceivedInstance:
     summary = checked.summary
     return ReceivedInstance(
         sop_instance_uid=summary.sop_instance_uid,
@@ -320,4 +320,5 @@ def _instance(checked: CheckedObject, relative_path: str, association_id: int) -
         sha256=checked.sha256,
         size_bytes=checked.size_bytes,
         association_id=association_id,
+        priority=priority,
     )

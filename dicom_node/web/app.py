@@ -50,6 +50,7 @@ ENTRIES: Final = (
     Entry("POST", "/jobs/{job}/cancel", _OPERATOR, job.cancel),
     Entry("POST", "/jobs/{job}/acknowledge", _OPERATOR, job.acknowledge),
     Entry("POST", "/jobs/{job}/withdraw", _OPERATOR, job.withdraw),
+    Entry("POST", "/jobs/{job}/prioritise", _OPERATOR, job.prioritise),
     Entry("POST", "/jobs/{job}/hold", _OPERATOR, job.hold),
     Entry("POST", "/jobs/{job}/release", _OPERATOR, job.release),
     Entry("POST", "/jobs/{job}/accept", _OPERATOR, review.accept),

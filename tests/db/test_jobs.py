@@ -20,7 +20,7 @@ from db.records import AssociationEnd, Job, JobState, NewDelivery
 
 SERIES = series_uid(1)
 _TIMES = dict.fromkeys(("not_before", "created_at"), datetime(2026, 1, 1, tzinfo=UTC))
-_JOB_TIMES = dict.fromkeys(("updated_at",), datetime(2026, 1, 1, tzinfo=UTC))
+_JOB_TIMES = dict.fromkeys(("updated_at", "place"), datetime(2026, 1, 1, tzinfo=UTC))
 DIGEST, LATER_DIGEST = "a" * 64, "b" * 64
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from db.records import Priority
 from dicom_node.node.upper_layer.pdu import AbortReason, InvalidPdu
 
 # Command elements, group 0000 (PS3.7 E.1)
@@ -34,6 +35,7 @@ _NO_DATA_SET: Final = 0x0101  # PS3.7 E.1: any other value says that a data set 
 _DATA_SET: Final = 0x0001
 _MEDIUM: Final = 0x0000
 _LOW: Final = 0x0002
+_PRIORITIES: Final = {0x0001: Priority.HIGH, _LOW: Priority.LOW}  # PS3.7 table E.1-1; whatever else comes is medium
 _RESPONSE_BIT: Final = 0x8000
 MAX_COMMAND_BYTES: Final = 16 * 1024  # a C-STORE-RQ has about 200
 
@@ -65,6 +67,7 @@ class CommandSet:
         sop_class_uid, sop_instance_uid: affected or requested ones.
         type_id: Event Type ID or Action Type ID; 0 without one.
         status: of a response; None in a request.
+        priority: of a request; medium where the field is missing or unknown.
     """
 
     command_field: int
@@ -74,6 +77,7 @@ class CommandSet:
     sop_instance_uid: str
     type_id: int = 0
     status: int | None = None
+    priority: Priority = Priority.MEDIUM
 
     @property
     def is_response(self) -> bool:
@@ -102,7 +106,13 @@ def decode_command(raw: bytes) -> CommandSet:
         sop_instance_uid=_uid(values, _AFFECTED_SOP_INSTANCE_UID) or _uid(values, _REQUESTED_SOP_INSTANCE_UID),
         type_id=_number(values, type_element) if has_type and type_element is not None else 0,
         status=_number(values, _STATUS) if _STATUS in values else None,
+        priority=_priority(values),
     )
+
+
+def _priority(values: dict[int, bytes]) -> Priority:
+    """A wish, so a field of another length is no reason to lose an image."""
+    return _PRIORITIES.get(int.from_bytes(values.get(_PRIORITY, b""), "little"), Priority.MEDIUM)
 
 
 def encode_response(request: CommandSet, status: int, comment: str = "") -> bytes:

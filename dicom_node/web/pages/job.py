@@ -11,7 +11,7 @@ from starlette.responses import Response
 from db.audit import record_action
 from db.browse import course_of, scanner_of
 from db.errors import UnknownRow
-from db.records import Job, JobState
+from db.records import Job, JobState, Priority
 from db.transitions import TRANSITIONS, JobAction
 from db.withdrawals import RESULT_STATES
 from dicom_node.node.errors import ResultError
@@ -51,6 +51,17 @@ def acknowledge(visit: Visit) -> Response:
     """`POST /jobs/{job}/acknowledge`: somebody has seen that it failed."""
     visit.site.jobs.acknowledge(job_of(visit).id, by=visit.who)
     return to("/")
+
+
+def prioritise(visit: Visit) -> Response:
+    """`POST /jobs/{job}/prioritise`, with a priority and a reason: as `wmh-node jobs prioritise`."""
+    wanted, why = visit.form.get("priority", ""), _reason(visit)
+    if wanted not in list(Priority):
+        return refusal(visit, 422, f"Nothing was changed: expected one of {', '.join(Priority)}, got another priority.")
+    if not why:
+        return refusal(visit, 422, "Nothing was changed: expected a reason, got none.")
+    job = visit.site.jobs.prioritise(job_of(visit).id, Priority(wanted), by=visit.who, reason=why)
+    return to(f"/jobs/{job.id}")
 
 
 def withdraw(visit: Visit) -> Response:
@@ -155,6 +166,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         patient=patient,
         may_retry=visit.site.jobs.of_series(job.series_instance_uid)[-1].id == job.id
         and job.state in _from(JobAction.RETRY),
+        other_priorities=[one for one in Priority if one is not job.priority] if job.state is JobState.QUEUED else [],
         may_cancel=job.state in _from(JobAction.CANCEL),
     )
 

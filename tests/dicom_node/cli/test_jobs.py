@@ -153,6 +153,24 @@ def test_retry_and_cancel(environment: dict[str, str], database: Database) -> No
     assert "alice  retry job" in run_cli("jobs", "audit", environment=environment).stdout
 
 
+def test_prioritise(environment: dict[str, str], database: Database) -> None:
+    """A queued job gets the priority that was asked for, high without one; `show` and `list` have it, the audit too."""
+    job_id = str(JobTable(database).enqueue(series_uid(1), "a" * 64, 1).id)
+    moved = run_cli("jobs", "prioritise", job_id, "--by", "alice", "--reason", "theatre", environment=environment)
+    assert moved.stdout == f"job {job_id} is queued, high priority\n"
+    (listed,) = json.loads(run_cli("jobs", "list", "--json", environment=environment).stdout)
+    shown = json.loads(run_cli("jobs", "show", job_id, "--json", environment=environment).stdout)
+    assert (listed["priority"], shown["priority"], shown["place"] < shown["not_before"]) == ("high", "high", True)
+    assert "with high priority" in run_cli("jobs", "explain", job_id, environment=environment).stdout
+    (low,) = json.loads(run_cli("jobs", "prioritise", job_id, "--low", "--json", environment=environment).stdout)
+    assert low["priority"] == "low"
+    refused = run_cli("jobs", "prioritise", job_id, "--low", "--high", environment=environment, code=2)
+    assert "expected one of --high, --medium, --low; got 2" in refused.stderr
+    newest, oldest = json.loads(run_cli("jobs", "audit", "--json", environment=environment).stdout)
+    assert (newest["action"], newest["detail"]) == ("prioritise", "from high to low")
+    assert (oldest["who"], oldest["detail"]) == ("alice", "from medium to high: theatre")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

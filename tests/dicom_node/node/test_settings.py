@@ -438,3 +438,28 @@ def test_what_destinations_prove(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {title: address.port for title, address in settings.report_addresses().items()} == {
         "PACS": 104, "A": 104, "SCANNER1": 104,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "fields"),
+    [
+        ("PACS", ("PACS", None, None, None)),
+        ("CT1+priority:high", ("CT1", None, "high", None)),
+        ("CT1@10.0.0.7+priority:low+report:104", ("CT1", "10.0.0.7", "low", 104)),
+        ("CT1@10.0.0.7+report:104+priority:low", ("CT1", "10.0.0.7", "low", 104)),
+        ("CT+1@[fe80::7]+priority:medium", ("CT+1", "fe80::7", "medium", None)),
+    ],
+)
+def test_what_peers_may_say(monkeypatch: pytest.MonkeyPatch, written: str, fields: tuple[object, ...]) -> None:
+    """The compact form of a peer has its priority and its port for reports in any order, and is read as it is shown."""
+    for text in (written, None):
+        monkeypatch.setenv("WMH_NODE_PEERS", text or compact(load_settings().peers))
+        (peer,) = load_settings().peers
+        assert (peer.ae_title, peer.address, peer.priority, peer.report_port) == fields
+
+
+def test_a_peer_of_unknown_priority_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message says which priorities there are."""
+    monkeypatch.setenv("WMH_NODE_PEERS", "CT1+priority:urgent")
+    with pytest.raises(ConfigurationError, match="'high', 'medium' or 'low'"):
+        load_settings()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 
 import pytest
 from support.mr import encoded, mr_object, write_object
 from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
+from db.engine import open_database
+from db.jobs import JobTable
+from db.records import Priority
 from dicom_node.node.upper_layer.associate import ProposedContext, decode_associate_request
 from dicom_node.receive.negotiation import Admission, negotiate
 from dicom_node.receive.receiver_settings import AllowedPeer
@@ -131,6 +135,26 @@ def test_a_rejected_peer_that_stays_is_closed(strict):
         scu.send(associate_request(calling="STRANGER"))
         assert scu.rejection() == CALLING_UNKNOWN
         assert scu.is_closed(30)
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2, 7, None])
+def test_a_peers_priority_is_the_settings_or_its_own(tmp_path, asked):
+    """PS3.7 table E.1-1: what the C-STORE asks for, unless the settings say it of the peer; anything else is medium."""
+    peers = (
+        AllowedPeer("SCANNER", "192.0.2.1", priority=Priority.LOW),
+        AllowedPeer("SCANNER", "127.0.0.1"),
+        AllowedPeer("THEATRE", priority=Priority.HIGH),
+    )
+    words = {1: "high", 2: "low"}
+    with ReceiverProcess(tmp_path, peers=peers) as receiver:
+        for calling, expected in (("SCANNER", words.get(asked, "medium")), ("THEATRE", "high")):
+            dataset = mr_object()
+            with RawScu(receiver.port) as scu:
+                scu.associate(calling=calling)
+                assert scu.store(dataset.SOPInstanceUID, encoded(dataset), Priority=asked) == 0
+            with closing(open_database(receiver.settings.database_url)) as database:
+                job = JobTable(database).enqueue(dataset.SeriesInstanceUID, "a" * 64, 1)
+            assert str(job.priority) == expected
 
 
 WORKLIST, UNKNOWN = "1.2.840.10008.5.1.4.31", "1.2.3.4.5"

@@ -114,7 +114,7 @@ def test_slices_with_and_without_the_mask(node: PageNode, browser: Browse) -> No
 
 
 def test_actions_go_by_the_transitions(node: PageNode, browser: Browse) -> None:
-    """Retry and cancel change the job as the command line does, with the person in the audit; once only."""
+    """Retry, prioritise and cancel change the job as the command line does, with the person in the audit; once only."""
     operator = browser("operator")
     failed = node.jobs["failed"]
     assert f'action="/jobs/{failed}/acknowledge"' in operator.get("/")
@@ -122,10 +122,19 @@ def test_actions_go_by_the_transitions(node: PageNode, browser: Browse) -> None:
     assert f"Job {failed} failed" not in operator.get("/")
     operator.post(f"/jobs/{failed}/retry")
     assert str(node.setting.jobs.get(failed).state) == "queued"
+    assert f'action="/jobs/{failed}/prioritise"' in operator.get(f"/jobs/{failed}")
+    operator.post(f"/jobs/{failed}/prioritise", status=422, priority="high", reason=" ")
+    operator.post(f"/jobs/{failed}/prioritise", status=422, priority="at once", reason="theatre")
+    assert str(node.setting.jobs.get(failed).priority) == "medium"
+    operator.post(f"/jobs/{failed}/prioritise", priority="high", reason="theatre")
+    assert str(node.setting.jobs.get(failed).priority) == "high"
+    assert audit_entries(node.setting.database)[0].detail == "from medium to high: theatre"
     operator.post(f"/jobs/{failed}/cancel", reason="sent twice <b>")
     assert str(node.setting.jobs.get(failed).state) == "cancelled"
     assert "sent twice &lt;b&gt;" in operator.get(f"/jobs/{failed}")
     assert "expected" in operator.post(f"/jobs/{failed}/cancel", status=409)
+    assert "expected queued" in operator.post(f"/jobs/{failed}/prioritise", status=409, priority="low", reason="x")
+    assert f'action="/jobs/{failed}/prioritise"' not in operator.get(f"/jobs/{failed}")
     entry = audit_entries(node.setting.database)[0]
     assert (entry.action, entry.job_id) == ("cancel", failed)
     assert "operator (page)" in entry.who
