@@ -153,6 +153,12 @@ class ReviewTable:
         with self._database.read() as connection:
             return int(connection.execute(select(func.count()).select_from(open_ones)).scalar_one())
 
+    def oldest_open(self) -> datetime | None:
+        """When the job was made whose result has waited longest for a review; None when none waits."""
+        waiting = worklist_query(1, None).with_only_columns(jobs.c.created_at)
+        with self._database.read() as connection:
+            return connection.execute(waiting.order_by(None).order_by(jobs.c.id)).scalar()
+
     def of_job(self, job_id: int) -> builtins.list[Review]:
         """Everything that readers said of a job's result, oldest first."""
         query = select(reviews).where(reviews.c.job_id == job_id).order_by(reviews.c.id)

@@ -1,4 +1,4 @@
-"""`wmh-node audit list | verify | export`."""
+"""`wmh-node audit list | verify | export | archive`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from db.audit import audit_entries, entries_after, verify_chain
+from db.audit import audit_entries, entries_after, rows_before, verify_chain
+from db.audit_exports import AuditExportTable
 from db.engine import Database, open_database
 from db.records import AuditEntry
+from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
     ExitCode,
@@ -32,6 +34,8 @@ from dicom_node.cli.context import (
 from dicom_node.cli.jobs import require_schema
 from dicom_node.node.job_words import shown_time
 from dicom_node.node.settings import Settings
+from dicom_node.upkeep.audit.archive import archive_step, archived_rows
+from dicom_node.upkeep.audit.export import Repository
 from dicom_node.upkeep.audit.messages import AuditSource, syslog_line
 
 app = typer.Typer(help="Show, verify and export the audit trail.", no_args_is_help=True)
@@ -68,6 +72,9 @@ def verify(
     holds: Annotated[
         str | None, typer.Option("--holds", help="A hash that was printed earlier: the trail must still have it.")
     ] = None,
+    archives: Annotated[
+        bool, typer.Option("--archives", help="Read the files in STORAGE/audit too: the trail from its first entry on.")
+    ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -75,8 +82,9 @@ def verify(
 
     Keep the hash that it prints elsewhere: with --holds, entries that were removed from the end show too.
     """
-    with _database(config) as (_, database):
-        found = verify_chain(database, holds)
+    with _database(config) as (settings, database):
+        files = archived_rows(settings.storage.absolute()) if archives else iter(())
+        found = verify_chain(database, holds, files)
     if as_json:
         print_json({"whole": found.is_whole, **asdict(found)})
     elif found.broken_at is not None:
@@ -84,7 +92,8 @@ def verify(
     elif not found.is_whole:
         complain(f"the {found.entries} entries fit, but none has the hash {holds}: the newest ones were removed")
     else:
-        out.print(f"the audit trail is whole: {found.entries} entries, newest hash {found.head or 'none'}")
+        begins = f", which follow {found.begins_after} in the archives" if found.begins_after else ""
+        out.print(f"the audit trail is whole: {found.entries} entries{begins}, newest hash {found.head or 'none'}")
     if not found.is_whole:
         raise typer.Exit(ExitCode.FAILED)
 
@@ -110,6 +119,32 @@ def export(
             else:
                 line = syslog_line(number, entry, source).decode().replace("\n", " ")
             sys.stdout.write(line + "\n")
+
+
+@app.command()
+def archive(
+    before: Annotated[datetime, typer.Option("--before", formats=["%Y-%m-%d"], help="Entries of earlier days (UTC).")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+    by: ByOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Move old entries from the database to files in STORAGE/audit; the trail stays verifiable.
+
+    Entries that the repository of AUDIT_REPOSITORY lacks stay. KEEP_AUDIT_DAYS does the same by itself.
+    """
+    day = before.replace(tzinfo=UTC)
+    with _database(config) as (settings, database):
+        repository = None if settings.audit_repository is None else Repository.of(settings).name
+        taken = None if repository is None else AuditExportTable(database).position(repository)
+        count = len(rows_before(database, day, taken, None)) if dry_run else 0
+        storage, who = settings.storage.absolute(), by or account()
+        while not dry_run and (moved := archive_step(database, storage, day, taken, who)):
+            count += moved
+    if as_json:
+        print_json({"entries": count, "before": day.isoformat(), "dry_run": dry_run})
+    else:
+        out.print(f"{count} entries would be archived" if dry_run else f"{count} entries archived in STORAGE/audit")
 
 
 def _all(database: Database) -> Iterator[tuple[int, AuditEntry]]:

@@ -191,6 +191,7 @@ class Settings(BaseModel):
     keep_rejected_days: KeptDays = 3.0
     keep_failed_days: KeptDays = 30.0
     keep_feedback_days: KeptDays | None = None  # None: for ever
+    keep_audit_days: KeptDays | None = None  # in the database, then in files of STORAGE/audit; None: for ever
     disk_low: Percent = 80.0  # above it files go earlier, in the order of the rules
     disk_high: Percent = 95.0  # above it a person is needed
     disk_full: Percent = 100.0  # above it nothing is received; below it `reserve_bytes` counts
@@ -254,6 +255,7 @@ class Settings(BaseModel):
     # What counts as trouble besides: None: nothing is said about it
     silence_hours: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None  # working hours
     working_hours: WorkingHours = "Mon-Fri 08:00-18:00"
+    review_hours: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)] | None = None
     backup_days: Annotated[float, Field(gt=0, le=3660, allow_inf_nan=False)] | None = None
 
     # The audit trail

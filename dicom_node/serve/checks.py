@@ -22,6 +22,7 @@ from db.notifications import NotificationTable
 from db.overview import overview
 from db.records import DeliveryState, JobState, Notification, NotificationState, Overview, Promotion, RunningRole
 from db.retention import RetentionTable
+from db.reviews import ReviewTable
 from db.roles import RoleTable
 from db.shares import counts_by_sender
 from dicom_node.node.disk import DiskUse
@@ -44,6 +45,7 @@ _OLD_DELIVERY: Final = timedelta(hours=1)
 _MODEL_CHANGE: Final = timedelta(minutes=30)
 _OLD_MESSAGE: Final = timedelta(minutes=30)
 _MOST_UNSENT: Final = 200
+_MOST_COUNTED: Final = 1000
 _LOW_BYTES: Final = 5 * 1024**3
 _RENEW_DAYS: Final = 30
 
@@ -102,6 +104,8 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
             live = ModelTable(database).live() if settings.model is None else None
             counts = counts_by_sender(database, found.at - BEFORE, found.at - RECENT)
             audit_trouble = AuditExportTable(database).state(_repository(settings))
+            reviews = ReviewTable(database)
+            unread = (reviews.count_open(_MOST_COUNTED), reviews.oldest_open()) if settings.review_hours else (0, None)
             unsent = NotificationTable(database).list(_MOST_UNSENT, [NotificationState.PENDING])
     except DatabaseError as error:
         return NodeState((Check("database", Level.CRITICAL, str(error)), *fixed), (), None)
@@ -119,6 +123,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
         *_deliveries(found, settings),
         Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
         _last_image(found, settings),
+        *_reviews(*unread, settings, found.at),
         *_backup(found, settings),
         *_messages(unsent, found.at),
         *_audit_export(audit_trouble, settings, found.at),
@@ -237,6 +242,25 @@ def _last_image(found: Overview, settings: Settings) -> Check:
         return Check("last image", Level.OK, words)
     advice = "do the scanners, or the PACS, still send to this node?"
     return Check("last image", Level.WARNING, f"{words}, {silent:.0f} working hours: {advice}")
+
+
+def _reviews(count: int, oldest: datetime | None, settings: Settings, now: datetime) -> Iterator[Check]:
+    if settings.review_hours is None:
+        return
+    if oldest is None:
+        yield Check("reviews", Level.OK, "no result waits for a review")
+        return
+    words = f"{_at_most(count)} for a reader's review, the oldest for {_duration(now - oldest)}"
+    if now - oldest > timedelta(hours=settings.review_hours):
+        yield Check("reviews", Level.WARNING, f"{words}: open Review on the page, or ask who reads them")
+    else:
+        yield Check("reviews", Level.OK, words)
+
+
+def _at_most(count: int) -> str:
+    if count >= _MOST_COUNTED:
+        return f"{_MOST_COUNTED} results or more wait"
+    return "1 result waits" if count == 1 else f"{count} results wait"
 
 
 def _backup(found: Overview, settings: Settings) -> Iterator[Check]:

@@ -22,7 +22,7 @@ from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
-from dicom_node.serve.auditing import run_audit_export
+from dicom_node.serve.auditing import run_audit_archive, run_audit_export
 from dicom_node.serve.fetching import run_retriever
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.notifying import run_notifier
@@ -37,7 +37,7 @@ from dicom_node.serve.wake_ups import WakeUps
 log = get_logger()
 
 _MOST_THREADS = 8
-_BESIDE = (run_upkeep, run_notifier, run_audit_export, run_retriever)
+_BESIDE = (run_upkeep, run_notifier, run_audit_export, run_retriever, run_audit_archive)
 # A set of large objects over a slow line; each message has its own time-out.
 _SENDING_SECONDS = 3600.0
 _HELD_SECONDS = 5.0

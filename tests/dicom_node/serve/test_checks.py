@@ -17,7 +17,8 @@ from db.engine import Database, open_database
 from db.engine.migrate import upgrade
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import NewDelivery
+from db.records import NewDelivery, ReviewVerdict
+from db.reviews import ReviewTable
 from db.roles import RoleTable
 from dicom_node.node.settings import Settings, load_settings
 from dicom_node.serve.checks import Level, NodeState, look_at_node
@@ -176,3 +177,24 @@ def test_a_certificate_that_ends(node: Fixture, tmp_path: Path, last_day: str, l
     issued = Authority(tmp_path / "ca").issue("node", dates=("200101", last_day))
     settings = node.with_settings(dicom_tls_port=2762, tls_certificate=issued.certificate, tls_key=issued.key)
     assert node.found("certificate", settings)[0] is level
+
+
+def test_a_result_that_waits_for_its_review(node: Fixture) -> None:
+    """Off, nothing is said; on, it warns once the oldest has waited too long, and is well when readers have decided."""
+    for number in (1, 2):
+        node.jobs.enqueue(series_uid(number), "a" * 64, 1)
+        job = node.jobs.claim("worker", 60)
+        assert job is not None
+        node.jobs.deliver(job.id, "worker", {"review_recommended": True}, [])
+        node.clock.pass_seconds(3600)
+    assert not [check for check in node.look().checks if check.name == "reviews"]
+    watched = node.with_settings(review_hours=3)
+    assert node.found("reviews", watched)[0] is Level.OK
+    node.clock.pass_seconds(2 * 3600)
+    level, words = node.found("reviews", watched)
+    assert level is Level.WARNING
+    assert words.startswith("2 results wait for a reader's review, the oldest for 4 h: open Review")
+    ReviewTable(node.database).decide(1, ReviewVerdict.ACCEPTED, "alice")
+    assert node.found("reviews", watched) == (Level.OK, "1 result waits for a reader's review, the oldest for 3 h")
+    ReviewTable(node.database).decide(2, ReviewVerdict.ACCEPTED, "alice")
+    assert node.found("reviews", watched) == (Level.OK, "no result waits for a review")
