@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,23 +23,30 @@ _names = itertools.count(1)
 
 
 class PostgresServer:
-    """A running server on a Unix socket in its own folder; no TCP port, so two test runs cannot meet."""
+    """A running server on a Unix socket in its own folder; no TCP port, so two test runs cannot meet.
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    But in a network of its own (`support.machines`) it listens on the address there.
+    """
+
+    def __init__(self, folder: Path, programs: Path, inside: Sequence[str] = (), address: str = "") -> None:
         self._folder = folder
         self._programs = programs
-        self._prefix = _as_other_user()
+        self._prefix = [*inside, *_as_other_user()]
+        self._address = address
 
     def start(self) -> None:
         """initdb and start; returns when it answers."""
         self._run("initdb", "-D", str(self.data), "-U", "wmh", "-A", "trust", "-E", "UTF8", "--locale=C")
+        if self._address:
+            with (self.data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self._address}/24 trust\n")
         self.start_again()
 
     def start_again(self) -> None:
         """Start the server after `stop`."""
         # Durability on, as in a hospital; only the sizes are small.
-        options = f"-c listen_addresses='' -c unix_socket_directories='{self._folder}' -c max_connections=60"
-        options += " -c shared_buffers=16MB"
+        options = f"-c listen_addresses='{self._address}' -c unix_socket_directories='{self._folder}'"
+        options += " -c max_connections=60 -c shared_buffers=16MB"
         self._control("-o", options, "start")
 
     def stop(self, mode: str = "fast") -> None:
@@ -61,6 +68,11 @@ class PostgresServer:
     def url(self, name: str = "postgres") -> str:
         """URL of one of its databases."""
         return f"postgresql+psycopg://wmh:s3cret@/{name}?host={self._folder}"
+
+    def url_over_network(self, url: str) -> str:
+        """The same database, over TCP."""
+        before, _, name = url.partition("?")[0].rpartition("@/")
+        return f"{before}@{self._address}/{name}"
 
     def new_database(self) -> str:
         """Make an empty database; returns its URL."""
@@ -87,8 +99,12 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(parent: Path | None = None) -> Iterator[PostgresServer]:
+def postgres_server(
+    parent: Path | None = None, *, inside: Sequence[str] = (), address: str = ""
+) -> Iterator[PostgresServer]:
     """A server while the block lasts; skips (fails under CI=true) where PostgreSQL is not installed.
+
+    `inside`, `address`: the command that enters a network, and the address to listen on there.
 
     SIGTERM (a `timeout` around pytest) ends the block too: the server is a daemon, and would outlive us.
     """
@@ -100,7 +116,7 @@ def postgres_server(parent: Path | None = None) -> Iterator[PostgresServer]:
             if os.geteuid() == 0:
                 account = pwd.getpwnam(_USER)
                 os.chown(folder, account.pw_uid, account.pw_gid)
-            server = PostgresServer(folder, programs)
+            server = PostgresServer(folder, programs, inside, address)
             server.start()
             try:
                 yield server
