@@ -19,19 +19,24 @@ def is_in(state: JobState, table: Any = jobs) -> ColumnElement[bool]:
     return cast(ColumnElement[bool], table.c.state == literal_column(f"'{state.value}'"))
 
 
-def _claimable() -> tuple[Any, Any]:
+def _claimable(only_shared: bool) -> tuple[Any, Any]:
+    shared = [jobs.c.shared_at.is_not(None)] if only_shared else []
     now = bindparam("now", type_=jobs.c.not_before.type)
-    expired = select(jobs).where(is_in(JobState.RUNNING), jobs.c.lease_expires <= now).order_by(jobs.c.lease_expires)
+    expired = (
+        select(jobs).where(is_in(JobState.RUNNING), jobs.c.lease_expires <= now, *shared).order_by(jobs.c.lease_expires)
+    )
     others = jobs.alias()
     under_way = select(others.c.id).where(
         others.c.series_instance_uid == jobs.c.series_instance_uid, is_in(JobState.RUNNING, others)
     )
     queued = (
         select(jobs)
-        .where(is_in(JobState.QUEUED), jobs.c.not_before <= now, ~under_way.exists())
+        .where(is_in(JobState.QUEUED), jobs.c.not_before <= now, ~under_way.exists(), *shared)
         .order_by(jobs.c.place, jobs.c.id)
     )
     return expired.limit(1), queued.limit(1)
 
 
-EXPIRED, QUEUED = _claimable()
+EXPIRED, QUEUED = _claimable(only_shared=False)
+# For a machine that has the object store alone.
+SHARED: Final = _claimable(only_shared=True)

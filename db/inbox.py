@@ -349,6 +349,11 @@ class Inbox:
         """
         return self.instances_of(job.series_instance_uid)[: job.instance_count]
 
+    def rows_of_job(self, job: Job) -> list[StoredInstance]:
+        """As `instances_of_job`, whether their files can be had or not."""
+        with self._database.read() as connection:
+            return _first_instances(connection, job.series_instance_uid)[: job.instance_count]
+
     def instances_beside(self, job: Job, most_series: int) -> Iterator[list[StoredInstance]]:
         """Those of each other series of a job's study, as they were when the job was made: at most so many series."""
         first_at = func.min(instances.c.received_at)

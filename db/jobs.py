@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from db.audit import record_action
-from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED, is_in
+from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED, SHARED, is_in
 from db.delivery_transitions import DeliveryAction, states_before
 from db.engine.bell import Wake
 from db.engine.database import Database
@@ -77,11 +77,15 @@ class JobTable:
 
     Args:
         max_attempts: how often a job made here is tried.
+        only_shared: claim only what the object store has for other machines (`note_shared`).
     """
 
-    def __init__(self, database: Database, max_attempts: int = DEFAULT_MAX_ATTEMPTS) -> None:
+    def __init__(
+        self, database: Database, max_attempts: int = DEFAULT_MAX_ATTEMPTS, *, only_shared: bool = False
+    ) -> None:
         self._database = database
         self._max_attempts = max_attempts
+        self._only_shared = only_shared
 
     # Making
 
@@ -153,10 +157,10 @@ class JobTable:
             return None  # read without the write lock, so that idle workers block no other process
         if not self._database.is_sqlite and take_over:
             with self._database.single() as connection:
-                if (claimed := claim_queued(connection, owner, now, lease_seconds)) is not None:
+                if (claimed := self._claim_queued(connection, owner, now, lease_seconds)) is not None:
                     return claimed
         with self._database.write() as connection:
-            while (job := _next_due(connection, now, take_over)) is not None:
+            while (job := _next_due(connection, now, take_over, self._only_shared)) is not None:
                 if job.state is JobState.QUEUED:
                     return self._lease(connection, job, owner, now, lease_seconds)
                 if supersede_ended_attempt(connection, job, f"the worker {job.lease_owner} went silent", now):
@@ -167,8 +171,13 @@ class JobTable:
                 _fail_silent(connection, job, silent, now)
             return None
 
+    def _claim_queued(self, connection: Connection, owner: str, now: datetime, lease_seconds: float) -> Job | None:
+        if self._only_shared:
+            return claim_queued(connection, owner, now, lease_seconds, only_shared=True)
+        return claim_queued(connection, owner, now, lease_seconds)
+
     def _something_is_due(self, now: datetime, take_over: bool) -> bool:
-        queries = (EXPIRED, QUEUED)[0 if take_over else 1 :]
+        queries = _queries(self._only_shared)[0 if take_over else 1 :]
         with self._database.read() as connection:
             return any(connection.execute(query, {"now": now}).first() is not None for query in queries)
 
@@ -413,7 +422,7 @@ class JobTable:
             return move(
                 connection, job, JobAction.RETRY, state, now, _RETRIED, detail,
                 attempts=0, max_attempts=max(job.max_attempts, self._max_attempts), not_before=now,
-                code=None, reason=None, acknowledged_at=None, purged_at=None,
+                code=None, reason=None, acknowledged_at=None, purged_at=None, shared_at=None,
             )  # fmt: skip
 
     def acknowledge(self, job_id: int, by: str | None = None) -> Job:
@@ -517,6 +526,22 @@ class JobTable:
                 connection.execute(_SEEN, {"uid": uid, "seen": resent[uid]})
         return retried
 
+    # Sharing with other machines
+
+    def to_share(self, limit: int) -> builtins.list[Job]:
+        """Jobs whose files are kept and not in the object store yet: those of the queue first, then the newest."""
+        with self._database.read() as connection:
+            waiting = connection.execute(_UNSHARED_IN_QUEUE.limit(limit)).all()
+            others = connection.execute(_UNSHARED.limit(limit)).all()
+        found = {row.id: job_of(row) for row in [*waiting, *others]}
+        return builtins.list(found.values())[:limit]
+
+    def note_shared(self, job_id: int) -> None:
+        """What other machines need of a job is in the object store: they may claim it."""
+        now = self._database.clock()
+        with self._database.write(Wake.JOBS) as connection:
+            connection.execute(update(jobs).where(jobs.c.id == job_id).values(shared_at=now))
+
     # Looking
 
     def get(self, job_id: int) -> Job:
@@ -611,6 +636,14 @@ RESENT: Final = select(series.c.series_instance_uid, series.c.duplicate_count).w
 )
 
 
+_UNSHARED: Final = select(jobs).where(jobs.c.shared_at.is_(None), jobs.c.purged_at.is_(None)).order_by(jobs.c.id.desc())
+_UNSHARED_IN_QUEUE: Final = (
+    select(jobs)
+    .where(is_in(JobState.QUEUED), jobs.c.shared_at.is_(None), jobs.c.purged_at.is_(None))
+    .order_by(jobs.c.place, jobs.c.id)
+)
+
+
 def _sent_again() -> Any:
     """Failed jobs, the newest of their series, all of whose instances were sent again by associations that began after
     the failure."""
@@ -674,17 +707,25 @@ _SEEN: Final = (
 )
 
 
-def _due() -> Any:
+def _due(all_expired: Any, all_queued: Any) -> Any:
     """Both on PostgreSQL, in one round trip, locked; the queue is only asked when no lease ran out."""
     # SKIP LOCKED: what another worker is just taking is not waited for.
-    expired = EXPIRED.with_for_update(skip_locked=True, key_share=True).cte("expired")
-    waiting = QUEUED.where(~select(expired.c.id).exists())
+    expired = all_expired.with_for_update(skip_locked=True, key_share=True).cte("expired")
+    waiting = all_queued.where(~select(expired.c.id).exists())
     queued = waiting.with_for_update(skip_locked=True, key_share=True, of=jobs).cte("queued")
     return union_all(select(expired), select(queued))
 
 
-_DUE: Final = _due()
-_DUE_IN_QUEUE: Final = QUEUED.with_for_update(skip_locked=True, key_share=True, of=jobs)
+def _in_queue(all_queued: Any) -> Any:
+    return all_queued.with_for_update(skip_locked=True, key_share=True, of=jobs)
+
+
+def _queries(only_shared: bool) -> tuple[Any, Any]:
+    return SHARED if only_shared else (EXPIRED, QUEUED)
+
+
+_DUE: Final = {only: _due(*_queries(only)) for only in (False, True)}
+_DUE_IN_QUEUE: Final = {only: _in_queue(_queries(only)[1]) for only in (False, True)}
 
 
 _PROLONG: Final = (
@@ -694,11 +735,11 @@ _PROLONG: Final = (
 )
 
 
-def _next_due(connection: Connection, now: datetime, take_over: bool) -> Job | None:
+def _next_due(connection: Connection, now: datetime, take_over: bool, only_shared: bool) -> Job | None:
     if connection.dialect.name == "sqlite":
-        queries = (EXPIRED, QUEUED)[0 if take_over else 1 :]
+        queries = _queries(only_shared)[0 if take_over else 1 :]
     else:
-        queries = (_DUE if take_over else _DUE_IN_QUEUE,)
+        queries = ((_DUE if take_over else _DUE_IN_QUEUE)[only_shared],)
     rows = (connection.execute(query, {"now": now}).first() for query in queries)
     return next((job_of(row) for row in rows if row is not None), None)
 

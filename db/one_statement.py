@@ -38,7 +38,7 @@ from sqlalchemy import (
     update,
 )
 
-from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED
+from db.claimable import CLAIMED_WORDS, EXPIRED, QUEUED, SHARED
 from db.engine.values import storable
 from db.records import DeliveryState, Job, JobState, NewDelivery, job_of, review_state
 from db.schema import UtcDateTime, deliveries, job_events, jobs
@@ -47,11 +47,14 @@ from db.transitions import JobAction, require_transition
 _NOW: Final = bindparam("now", type_=UtcDateTime())
 
 
-def claim_queued(connection: Connection, owner: str, now: datetime, lease_seconds: float) -> Job | None:
-    """Take the queued job that is due longest; None when there is none, or a claim needs more than this."""
+def claim_queued(
+    connection: Connection, owner: str, now: datetime, lease_seconds: float, *, only_shared: bool = False
+) -> Job | None:
+    """Take the first job of the queue; None when there is none, or a claim needs more than this."""
     require_transition(None, JobAction.CLAIM, JobState.QUEUED, JobState.RUNNING)
     expires = now + timedelta(seconds=lease_seconds)
-    row = connection.execute(_CLAIM, {"now": now, "owner": owner, "expires": expires}).first()
+    statement = _CLAIM_SHARED if only_shared else _CLAIM
+    row = connection.execute(statement, {"now": now, "owner": owner, "expires": expires}).first()
     return None if row is None else job_of(row)
 
 
@@ -92,8 +95,8 @@ def _line(moved: Any, what: str, detail: Any) -> Any:
     return insert(job_events).from_select(["job_id", "at", "what", "detail"], values).cte("line")
 
 
-def _claim() -> Any:
-    usual = QUEUED.where(jobs.c.attempts < jobs.c.max_attempts, ~EXPIRED.exists())
+def _claim(expired: Any, queued: Any) -> Any:
+    usual = queued.where(jobs.c.attempts < jobs.c.max_attempts, ~expired.exists())
     due = usual.with_only_columns(jobs.c.id).with_for_update(skip_locked=True, key_share=True, of=jobs).cte("due")
     claimed = (
         update(jobs)
@@ -166,5 +169,6 @@ def _deliver() -> Any:
     return select(moved).add_cte(due, _line(moved, "results written", detail))
 
 
-_CLAIM: Final = _claim()
+_CLAIM: Final = _claim(EXPIRED, QUEUED)
+_CLAIM_SHARED: Final = _claim(*SHARED)
 _DELIVER: Final = _deliver()

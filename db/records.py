@@ -70,6 +70,7 @@ class Job:
         review: whether its result waits for a reader's review, or what the last one said; None: none was recommended.
         priority: how soon it is wanted.
         place: where it stands in the queue, as a time (`db.priorities`); the earliest is next. None: never queued.
+        shared_at: when what other machines need of it was in the object store; None: it is not, or there is none.
     """
 
     id: int
@@ -100,6 +101,7 @@ class Job:
     review: ReviewState | None = None
     priority: Priority = Priority.MEDIUM
     place: datetime | None = None
+    shared_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

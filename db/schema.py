@@ -236,8 +236,11 @@ jobs = Table(
     # How soon it is wanted, and where that puts it in the queue: a time, see db/priorities.py.
     Column("priority", String(8), nullable=False, server_default="medium"),
     Column("place", UtcDateTime),
+    # When what other machines need of it was in the object store; null: it is not, or there is none.
+    Column("shared_at", UtcDateTime),
     UniqueConstraint("series_instance_uid", "instances_digest"),
     Index("ix_jobs_queued", "place", "id", **_only_where("state = 'queued'")),
+    Index("ix_jobs_unshared", "id", **_only_where("shared_at IS NULL AND purged_at IS NULL")),
     Index("ix_jobs_running", "lease_expires", **_only_where("state = 'running'")),
     # Done jobs are nearly all: a list of them goes by the number alone.
     Index("ix_jobs_not_done", "state", "id", **_only_where("state <> 'done'")),

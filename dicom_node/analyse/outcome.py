@@ -99,6 +99,8 @@ def cause_of(error: Exception, probe: StorageProbe, instances: Iterable[StoredIn
         instances: of the job.
         storage: where their paths start.
     """
+    if isinstance(error, StorageTrouble):
+        return error  # it may have passed since, as that of an object store
     if (trouble := probe.trouble(error)) is not None:
         return StorageTrouble(trouble)
     if damaged := damaged_instances(instances, storage):

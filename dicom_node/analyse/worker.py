@@ -58,7 +58,7 @@ class Worker:
         self._owner, self._inbox, self._jobs, self._current_model = owner, inbox, jobs, current_model
         self._outbox, self._rules, self._reader, self._follow_ups = outbox, rules, reader, follow_ups
         self._end_process, self._has_settled, self._storage = end_process, has_settled, outbox.folder.parent
-        self._probe, self._waits_for_storage = StorageProbe(self._storage), False
+        self._probe, self._waits_for_storage = StorageProbe(self._storage, outbox.away), False
         self._source = SeriesSource(inbox, jobs, reader, self._storage, examine)
         self._refusals = RefusalReporter(jobs, reader, outbox, rules.destinations, self._probe)
 
@@ -93,7 +93,7 @@ class Worker:
         except LeaseLost:
             raise
         except Exception as error:
-            cause = cause_of(error, self._probe, self._inbox.instances_of_job(job), self._storage)
+            cause = cause_of(error, self._probe, self._inbox.rows_of_job(job), self._storage)
             self._end(job, ensemble, lease, outcome_of(cause))
 
     def _analyse(self, job: Job, ensemble: Ensemble, lease: Heartbeat) -> None:

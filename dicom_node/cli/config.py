@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import stat
+import tempfile
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,7 @@ from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_
 from dicom_node.models.choice import choose_model
 from dicom_node.node.destinations import AnyDestination, Destination
 from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.objects.opening import object_store_of
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
 from dicom_node.notify.notifier import channels_of
 from segmentation.errors import SegmentationError
@@ -69,6 +72,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         _finding("storage", lambda: _check_storage(settings.storage)),
         _finding("database", lambda: _check_database(settings.database_url)),
         _finding("model", lambda: _check_model(settings)),
+        *([] if settings.object_store is None else [_finding("object store", lambda: _check_object_store(settings))]),
         *(_finding(what, look) for what, look in (*network_checks(settings), *tls_checks(settings))),
         *(
             _finding(f"destination {destination.name}", partial(check_destination, settings, destination))
@@ -115,6 +119,27 @@ def _check_storage(storage: Path) -> Said:
         advice = f"every user of this machine may change and delete what lies there: chmod o-w {storage.absolute()}"
         return Said(f"{words}, but {advice}", warning=True)
     return Said(words)
+
+
+def _check_object_store(settings: Settings) -> str:
+    """Puts an object twice: a store that takes the second one would let two machines replace each other's results."""
+    store = object_store_of(settings)
+    assert store is not None
+    key = f"config-check-{secrets.token_hex(8)}"
+    with tempfile.TemporaryDirectory() as folder:
+        first, second, back = (Path(folder) / name for name in ("first", "second", "back"))
+        first.write_text("first")
+        second.write_text("second")
+        try:
+            if not store.put_if_absent(key, first) or store.put_if_absent(key, second) or not store.get(key, back):
+                raise WmhNodeError(
+                    f"{store.name} does not keep what is there (If-None-Match): expected a store that does"
+                )
+            if back.read_text() != "first":
+                raise WmhNodeError(f"{store.name} gave other bytes back than it got")
+        finally:
+            store.delete(key)
+    return f"{store.name} takes objects, keeps those that are there, and gives them back"
 
 
 def _check_database(url: str) -> str:

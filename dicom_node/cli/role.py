@@ -26,7 +26,8 @@ def run_role(role: str, config: Path | None, body: Callable[[Settings, threading
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
     with exit_codes():
-        require_storage(settings.storage, settings.database_url)
+        if not settings.holds_copies:  # its STORAGE has nothing but what it fetched
+            require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
         liveness = Liveness()
         with (

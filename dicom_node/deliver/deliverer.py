@@ -16,6 +16,7 @@ from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.node import metrics
 from dicom_node.node.destinations import AnyDestination
+from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
@@ -50,6 +51,7 @@ class Deliverer:
             same bytes).
         paused: shared between the deliverers of one process.
         has_settled: whether the machine's clock was not set in the last seconds, see `ClockWatch`.
+        fetch: fetches files of the outbox that other machines made; None: there are none.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Deliverer:
         lease_seconds: float,
         paused: PausedDestinations,
         has_settled: Callable[[float], bool] = lambda _seconds: True,
+        fetch: Callable[[Sequence[str]], None] | None = None,
     ) -> None:
         self._owner = owner
         self._deliveries = deliveries
@@ -73,6 +76,7 @@ class Deliverer:
         self._lease_seconds = lease_seconds
         self._paused = paused
         self._has_settled = has_settled
+        self._fetch = fetch
 
     def step(self) -> float:
         """For `run_until_stopped`; a row that is being sent is finished before it returns."""
@@ -134,6 +138,7 @@ class Deliverer:
     def _files(self, delivery: Delivery) -> list[Path]:
         """The files of a delivery, all of them there."""
         files = [self._storage / file for file in delivery.files_to_send]
+        self._fetch_missing(delivery)
         try:
             missing = [file.name for file in files if not file.exists()]
         except OSError as error:
@@ -144,6 +149,16 @@ class Deliverer:
         if not (self._storage / "outbox").is_dir():  # then nothing is lost, the storage is away
             raise self._later(delivery, f"{reason}, and the outbox is missing too: is STORAGE mounted?")
         raise FilesLost(reason)
+
+    def _fetch_missing(self, delivery: Delivery) -> None:
+        """A result set that another machine made is in the object store."""
+        if self._fetch is None:
+            return
+        try:
+            self._fetch([file for file in delivery.files_to_send if not (self._storage / file).exists()])
+        except (StorageTrouble, OSError) as error:
+            words = str(error) if isinstance(error, StorageTrouble) else describe_error(error)
+            raise self._later(delivery, f"the result set is not here yet: {words}") from error
 
     def _later(self, delivery: Delivery, reason: str) -> NotDelivered:
         return limited(NotDelivered(reason), delivery, self._patience)

@@ -83,11 +83,30 @@ class Outbox:
         sync_folder(workplace)
         of_job = self.folder / str(job_id)
         of_job.mkdir(exist_ok=True)
-        target = _move_to_free_number(workplace, of_job)
+        target = _move_to_free_number(workplace, of_job, self.numbers_before(job_id))
         sync_folder(of_job)
         sync_folder(self.folder)
         self.release(job_id)
         return target
+
+    def highest_number(self, job_id: int) -> int:
+        """Of the job's result sets here; 0 without one."""
+        return max(_numbers(self.folder / str(job_id)), default=0)
+
+    def numbers_before(self, job_id: int) -> int:
+        """The highest number that no further result set of the job may have."""
+        return self.highest_number(job_id)
+
+    def move_on(self, published: Path) -> Path:
+        """Give a result set the next free number; returns its folder."""
+        job_id = int(published.parent.name)
+        target = _move_to_free_number(published, published.parent, self.numbers_before(job_id))
+        sync_folder(published.parent)
+        return target
+
+    def away(self) -> str | None:
+        """Why no result set can be published, beside what is wrong with STORAGE; None when it can."""
+        return None
 
     def quarantine(self, job_id: int, workplace: Path) -> Path:
         """Keep a set that failed validation, synced, in place of an earlier attempt's; returns the folder."""
@@ -138,9 +157,9 @@ class Outbox:
         self._unfinished.clear()
 
 
-def _move_to_free_number(workplace: Path, of_job: Path) -> Path:
+def _move_to_free_number(workplace: Path, of_job: Path, after: int) -> Path:
     """A rename onto a folder that holds files fails, so that two who choose the same number cannot collide."""
-    number = max(_numbers(of_job), default=0) + 1
+    number = after + 1
     while True:
         target = of_job / str(number)
         try:

@@ -51,7 +51,11 @@ def secret_value(owner: str, name: str, given: Path | None, needed_for: str, wha
     return _printable(value, owner, str(file))
 
 
-_FILE_SETTING: Final = {"mail": "WMH_NODE_MAIL_PASSWORD_FILE", "webhook": "WMH_NODE_WEBHOOK_SECRET_FILE"}
+_FILE_SETTING: Final = {
+    "mail": "WMH_NODE_MAIL_PASSWORD_FILE",
+    "webhook": "WMH_NODE_WEBHOOK_SECRET_FILE",
+    "object_store": "WMH_NODE_OBJECT_STORE_SECRET_FILE",
+}
 
 
 def _printable(value: str, owner: str, where: str) -> str:

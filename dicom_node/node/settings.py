@@ -43,6 +43,7 @@ from dicom_node.node.tls import ClientTls, TlsFiles
 ENVIRONMENT_PREFIX = "WMH_NODE_"
 
 _DATABASE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?:")
+_OBJECT_STORE = re.compile(r"^(s3://[a-z0-9]|file:///.)")
 _WEB_URL = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?/?$")
 
 
@@ -52,6 +53,12 @@ def _database_url(value: str) -> str:
         raise ValueError(
             "expected sqlite:////absolute/path.sqlite or postgresql://USER:PASSWORD@HOST/NAME, got another"
         )
+    return value
+
+
+def _object_store(value: str) -> str:
+    if not _OBJECT_STORE.match(value):
+        raise ValueError("expected s3://BUCKET/PREFIX or file:///FOLDER")
     return value
 
 
@@ -184,6 +191,15 @@ class Settings(BaseModel):
     database_url: Annotated[str, AfterValidator(_database_url)] = (
         ""  # empty: SQLite beside the instances, filled in below
     )
+
+    # What several machines share without a shared file system
+    object_store: Annotated[str, AfterValidator(_object_store)] | None = None
+    object_store_endpoint: Annotated[str, AfterValidator(_web_url)] | None = None  # None: Amazon's of the region
+    object_store_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    object_store_key_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$")] | None = None
+    object_store_secret_file: FilePath | None = None  # None: WMH_NODE_SECRET_OBJECT_STORE, or object_store.secret
+    # What the role `work` does here: "analyse" leaves all else to the machine that receives, "complete" the analysis
+    work: Literal["all", "analyse", "complete"] = "all"
 
     # What goes from the disk, and when: days that files are kept, and marks in percent of the disk that is used
     purge: bool = True  # False: the node removes nothing by itself
@@ -328,6 +344,11 @@ class Settings(BaseModel):
     def dicom_destinations(self) -> tuple[Destination, ...]:
         """The destinations that are called by DICOM."""
         return tuple(destination for destination in self.destinations if isinstance(destination, Destination))
+
+    @property
+    def holds_copies(self) -> bool:
+        """Whether this STORAGE has only what was fetched: that of the machine that receives is the truth."""
+        return self.object_store is not None and self.work == "analyse"
 
     def report_addresses(self) -> dict[str, Destination]:
         """Where senders take reports of storage commitment, by AE title: peers with a port for them, destinations."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -76,10 +77,12 @@ class StorageProbe:
     Args:
         storage: the folder; `outbox/unfinished` in it is made when missing, and distinguishes a mount that was lost
             later from an empty folder.
+        beside: why no result can be kept beside STORAGE, as in an object store; asked by `trouble` alone.
     """
 
-    def __init__(self, storage: Path) -> None:
+    def __init__(self, storage: Path, beside: Callable[[], str | None] = lambda: None) -> None:
         self._folder = storage / OUTBOX / UNFINISHED
+        self._beside = beside
         make_folder(self._folder)
 
     def away(self) -> str | None:
@@ -107,7 +110,7 @@ class StorageProbe:
         """
         if (full := why_full(error)) is not None:
             return f"the storage is not writable: {full}"
-        return self.away() or self._no_room()
+        return self.away() or self._no_room() or self._beside()
 
     def require(self, error: BaseException | None = None) -> None:
         """As `trouble`, for a step that ends with it.

@@ -17,6 +17,7 @@ from db.audit_exports import AuditExportTable
 from db.engine import Database, open_database
 from db.engine.schema_version import check as check_schema
 from db.errors import DatabaseError
+from db.jobs import JobTable
 from db.models import ModelTable
 from db.notifications import NotificationTable
 from db.overview import overview
@@ -46,6 +47,8 @@ _MODEL_CHANGE: Final = timedelta(minutes=30)
 _OLD_MESSAGE: Final = timedelta(minutes=30)
 _MOST_UNSENT: Final = 200
 _MOST_COUNTED: Final = 1000
+_MOST_UNSHARED: Final = 50
+_OLD_SHARING: Final = timedelta(minutes=10)
 _LOW_BYTES: Final = 5 * 1024**3
 _RENEW_DAYS: Final = 30
 
@@ -106,6 +109,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
             audit_trouble = AuditExportTable(database).state(_repository(settings))
             reviews = ReviewTable(database)
             unread = (reviews.count_open(_MOST_COUNTED), reviews.oldest_open()) if settings.review_hours else (0, None)
+            unshared = _oldest_unshared(JobTable(database)) if settings.object_store is not None else None
             unsent = NotificationTable(database).list(_MOST_UNSENT, [NotificationState.PENDING])
     except DatabaseError as error:
         return NodeState((Check("database", Level.CRITICAL, str(error)), *fixed), (), None)
@@ -124,6 +128,7 @@ def look_at_node(settings: Settings, open_: Callable[[str], Database] = open_dat
         Check("last result", Level.OK, _ago(found.last_result_at, found.at, "none yet")),
         _last_image(found, settings),
         *_reviews(*unread, settings, found.at),
+        *_sharing(unshared, settings, found.at),
         *_backup(found, settings),
         *_messages(unsent, found.at),
         *_audit_export(audit_trouble, settings, found.at),
@@ -255,6 +260,21 @@ def _reviews(count: int, oldest: datetime | None, settings: Settings, now: datet
         yield Check("reviews", Level.WARNING, f"{words}: open Review on the page, or ask who reads them")
     else:
         yield Check("reviews", Level.OK, words)
+
+
+def _oldest_unshared(jobs: JobTable) -> datetime | None:
+    waiting = [job.created_at for job in jobs.to_share(_MOST_UNSHARED) if job.state is JobState.QUEUED]
+    return min(waiting, default=None)
+
+
+def _sharing(oldest: datetime | None, settings: Settings, now: datetime) -> Iterator[Check]:
+    if settings.object_store is None:
+        return
+    if oldest is None or now - oldest < _OLD_SHARING:
+        yield Check("object store", Level.OK, "what queued jobs need is there")
+        return
+    words = f"what a queued job needs has waited for {_duration(now - oldest)} to be put there; nothing is lost"
+    yield Check("object store", Level.WARNING, f"{words}: `wmh-node config check`, and the log of `deliver`, say why")
 
 
 def _at_most(count: int) -> str:

@@ -21,6 +21,7 @@ from dicom_node.node.clock import clock_watch
 from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
+from dicom_node.node.objects.opening import shared_storage_of
 from dicom_node.node.settings import Settings
 from dicom_node.serve.auditing import run_audit_archive, run_audit_export
 from dicom_node.serve.fetching import run_retriever
@@ -29,6 +30,7 @@ from dicom_node.serve.notifying import run_notifier
 from dicom_node.serve.peer_calls import PeerCalls
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
+from dicom_node.serve.sharing import run_sharing
 from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
 from dicom_node.serve.upkeep import run_upkeep
@@ -37,7 +39,7 @@ from dicom_node.serve.wake_ups import WakeUps
 log = get_logger()
 
 _MOST_THREADS = 8
-_BESIDE = (run_upkeep, run_notifier, run_audit_export, run_retriever, run_audit_archive)
+_BESIDE = (run_upkeep, run_notifier, run_audit_export, run_retriever, run_audit_archive, run_sharing)
 # A set of large objects over a slow line; each message has its own time-out.
 _SENDING_SECONDS = 3600.0
 _HELD_SECONDS = 5.0
@@ -53,6 +55,7 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
     proof_seconds = max(settings.commit_hours * 3600, patience.longest_seconds)
     keeper = TimeKeeper(lambda: clamp_deliveries(database, patience.wait_after, settings.lease_seconds, proof_seconds))
 
+    shared = shared_storage_of(settings)
     proofs, peers = ProofTable(database), PeerCalls(settings)
     reporter = CommitmentReporter(CommitmentAnswerTable(database), settings.report_addresses(), peers.report)
 
@@ -69,6 +72,7 @@ def run_deliver(settings: Settings, stop: threading.Event, liveness: Liveness) -
             lease_seconds=settings.lease_seconds,
             paused=paused,
             has_settled=clock_watch().has_settled,
+            fetch=None if shared is None else shared.fetch_files,
         )
         prover = Prover(
             owner=lease_owner("prove", index),

@@ -12,6 +12,7 @@ from dicom_node.node.clock import clock_watch
 from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
+from dicom_node.node.objects.opening import shared_storage_of
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import why_full
 from dicom_node.serve.loop import run_until_stopped
@@ -29,11 +30,15 @@ _SETTLED_SECONDS: Final = 600.0
 
 def run_upkeep(settings: Settings, database: Database, stop: threading.Event, liveness: Liveness) -> None:
     """Remove files by the rules until `stop` is set."""
+    if settings.holds_copies:
+        return
     if not settings.purge:
         log.info("files are not removed automatically (PURGE=false)")
         return
     storage = settings.storage.absolute()
-    purge = Purge(RetentionTable(database), storage, rules_of(settings), settings.disk_low)
+    shared = shared_storage_of(settings)
+    forget = None if shared is None else shared.forget
+    purge = Purge(RetentionTable(database), storage, rules_of(settings), settings.disk_low, forget=forget)
     stop.wait(_EVERY_SECONDS)
     run_until_stopped(_carefully(purge), stop, liveness.loop("upkeep of the disk", _STEP_SECONDS))
 

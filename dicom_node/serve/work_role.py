@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from db.clock import clamp_feedback, clamp_jobs
 from db.engine import Database, open_database
@@ -14,8 +17,12 @@ from db.jobs import JobTable
 from db.models import ModelTable
 from db.scans import ScanTable
 from dicom_node.node.clock import clock_watch
+from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
+from dicom_node.node.objects.opening import shared_storage_of
+from dicom_node.node.objects.shared import SharedStorage
+from dicom_node.node.objects.shared_tables import SharedInbox, SharedOutbox
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.settings import Settings
 from dicom_node.series.complete.completer import Completer
@@ -24,17 +31,28 @@ from dicom_node.series.complete.examiner import Examiner
 from dicom_node.serve.loop import run_until_stopped, waiting_for_room
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.schema import require_current
+from dicom_node.serve.sharing import run_sweeping
 from dicom_node.serve.threads import run_threads
 from dicom_node.serve.time_keeper import TimeKeeper
 from dicom_node.serve.wake_ups import WakeUps
 
+if TYPE_CHECKING:
+    from dicom_node.analyse.follow_up.patient_key import PatientHasher
+
 log = get_logger()
+Work = Callable[[], None]
 
 # The longest turns: every open series is looked at, and one may take minutes in the child that reads it; a correction
 # is read and compared; a job has its own limit, after which it ends the process by itself.
 _COMPLETION_SECONDS = 1800.0
 _FEEDBACK_SECONDS = 1800.0
 _BESIDE_A_JOB_SECONDS = 600.0
+_STORE_SECONDS = 5.0
+_PARTS: Final = {
+    "all": ("completion", "feedback", "analysis"),
+    "analyse": ("analysis",),
+    "complete": ("completion", "feedback"),
+}
 
 
 def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> None:
@@ -45,15 +63,22 @@ def run_work(settings: Settings, stop: threading.Event, liveness: Liveness) -> N
     """
     require_current(settings.database_url)
     database = open_database(settings.database_url)
-    inbox, jobs = Inbox(database), JobTable(database, max_attempts=settings.max_attempts)
+    jobs = JobTable(database, max_attempts=settings.max_attempts, only_shared=settings.holds_copies)
+    shared = shared_storage_of(settings)
+    inbox = Inbox(database) if shared is None else SharedInbox(database, shared)
     liveness.report_ready()
     wake_ups = WakeUps(database, stop)
     ended, queued = wake_ups.event(Wake.SERIES), wake_ups.event(Wake.JOBS)
-    threads = (
-        lambda: _complete(settings, database, inbox, jobs, stop, liveness, ended),
-        lambda: _attend(settings, database, inbox, jobs, stop, liveness),
-        lambda: _analyse(settings, database, inbox, jobs, stop, liveness, queued),
-    )
+    received = Inbox(database)  # on the machine that receives, where its files are
+    beside: dict[str, Work] = {
+        "completion": lambda: _complete(settings, database, received, jobs, stop, liveness, ended),
+        "feedback": lambda: _attend(settings, database, received, jobs, stop, liveness),
+        "analysis": lambda: _analyse(settings, database, inbox, jobs, shared, stop, liveness, queued),
+        "sweeping": lambda: run_sweeping(settings, jobs, stop, liveness),
+    }
+    threads = [beside[name] for name in _PARTS[settings.work]]
+    if settings.holds_copies:
+        threads.append(beside["sweeping"])
     run_threads([wake_ups.run, *(waiting_for_room(thread, stop) for thread in threads)], stop)
     database.close()
 
@@ -98,6 +123,7 @@ def _analyse(
     database: Database,
     inbox: Inbox,
     jobs: JobTable,
+    shared: SharedStorage | None,
     stop: threading.Event,
     liveness: Liveness,
     woken: threading.Event,
@@ -106,7 +132,6 @@ def _analyse(
     from dicom_node.analyse.analysis import region_rule_of
     from dicom_node.analyse.follow_up.finder import FollowUps
     from dicom_node.analyse.follow_up.lesion_comparer import LIMITS, LesionComparer
-    from dicom_node.analyse.follow_up.patient_key import open_hasher
     from dicom_node.analyse.rules import WorkRules
     from dicom_node.analyse.worker import Worker
     from dicom_node.models.choice import pinned_choice, registry_choice
@@ -126,7 +151,8 @@ def _analyse(
         liveness.report_model(None if ensemble is None else ensemble.identity.digest)
         return ensemble
 
-    outbox = Outbox(settings.storage.absolute() / "outbox")
+    storage = settings.storage.absolute()
+    outbox = Outbox(storage / "outbox") if shared is None else SharedOutbox(storage / "outbox", shared)
     outbox.clear_unfinished()
     rules = WorkRules(
         lease_seconds=settings.lease_seconds,
@@ -149,9 +175,7 @@ def _analyse(
         rules=rules,
         reader=reader,
         follow_ups=(
-            FollowUps(ScanTable(database), open_hasher(settings.storage.absolute()), lesions)
-            if settings.follow_up
-            else None
+            FollowUps(ScanTable(database), _hasher(storage, shared, stop), lesions) if settings.follow_up else None
         ),
         has_settled=clock_watch().has_settled,
         examine=beside.examine,
@@ -164,3 +188,16 @@ def _analyse(
         worker.close()
         beside.close()
         lesions.close()
+
+
+def _hasher(storage: Path, shared: SharedStorage | None, stop: threading.Event) -> PatientHasher:
+    """Waits for the object store, where the key of the other machines is."""
+    from dicom_node.analyse.follow_up.patient_key import open_hasher
+
+    while True:
+        try:
+            return open_hasher(storage, shared)
+        except StorageTrouble as error:
+            log.warning("the object store does not answer, waiting", seconds=_STORE_SECONDS, detail=str(error))
+            if stop.wait(_STORE_SECONDS):
+                return open_hasher(storage)

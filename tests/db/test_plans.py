@@ -14,7 +14,7 @@ from support.clock import ManualClock
 from support.databases import PostgresServer, sqlite_url
 from support.history import fill, scan_after
 
-from db.claimable import EXPIRED, QUEUED
+from db.claimable import EXPIRED, QUEUED, SHARED
 from db.deliveries import claim_query
 from db.engine import Database, open_database
 from db.engine.migrate import upgrade
@@ -33,6 +33,9 @@ LATER = {"now": NOW + timedelta(days=1)}
 QUERIES: dict[str, tuple[Callable[[], Any], dict[str, Any], str]] = {
     "leases that ran out": (lambda: EXPIRED, LATER, "ix_jobs_running"),
     "queue": (lambda: QUEUED, LATER, "ix_jobs_queued"),
+    "leases that ran out, for other machines": (lambda: SHARED[0], LATER, "ix_jobs_running"),
+    # Where nothing is shared yet, PostgreSQL expects so few rows that it takes the other index of open work and sorts.
+    "queue for other machines": (lambda: SHARED[1], LATER, "ix_jobs_queued|ix_jobs_not_done"),
     "deliveries": (lambda: claim_query(NOW, ()), {}, "ix_deliveries_pending"),
     "deliveries, some left alone": (lambda: claim_query(NOW, ("pacs",)), {}, "ix_deliveries_pending"),
     "deliveries to prove": (lambda: unproven_query(NOW, ()), {}, "ix_deliveries_unproven"),

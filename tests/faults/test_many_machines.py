@@ -1,4 +1,4 @@
-"""Workers on machines of their own, PostgreSQL and a shared folder between them; each machine has its own fault."""
+"""Workers on machines of their own with PostgreSQL, and a shared folder or an object store: each has its own fault."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 from support.databases import postgres_server
-from support.machines import ADDRESS, Machines, give_folder, take_folder
+from support.machines import ADDRESS, STORE_ADDRESS, Machines, give_folder, take_folder
 from support.models import tiny_bundle
 from support.node import AE_TITLE, SHORT_LEASE_SECONDS, Node, run_cli
 from support.processes import free_port, listens, program, until
 from support.scp import RecordingScp
+from support.seaweed import seaweed
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database
@@ -50,10 +51,20 @@ class Worker:
 
 
 class Site:
-    """Receiver, deliverer and PACS on this computer; workers on machines of their own."""
+    """Receiver, deliverer and PACS on one machine; workers on others, with a shared folder or an object store."""
 
-    def __init__(self, folder: Path, machines: Machines, node: Node, over_network: str, pacs: RecordingScp) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        machines: Machines,
+        node: Node,
+        over_network: str,
+        pacs: RecordingScp,
+        *,
+        has_folder: bool,
+    ) -> None:
         self.folder, self.machines, self.node, self.pacs = folder, machines, node, pacs
+        self._has_folder = has_folder
         self._over_network = over_network
         self._seeds = 0
         self.sent = 0
@@ -65,14 +76,36 @@ class Site:
         storage.mkdir(exist_ok=True)
         environment: Mapping[str, str] = {
             **self.node.environment,
+            "WMH_NODE_WORK": "all" if self._has_folder else "analyse",
             "WMH_NODE_DATABASE_URL": self._over_network,
             "WMH_NODE_STORAGE": str(storage),
             "WMH_NODE_THREADS": "1",
         }
-        command = self.machines.command(name, self.node.storage, storage, WORK)
+        if self._has_folder:
+            command = self.machines.command(name, self.node.storage, storage, WORK)
+        else:
+            command = [*self.machines.inside(name), *WORK]
         with program(command, log, environment=environment) as process:
             until(lambda: "model ready" in log.read_text() or process.poll() is not None, f"{name} ready", 120, log)
             yield Worker(process, log, storage)
+
+    def take_storage(self, name: str, worker: Worker) -> None:
+        """What the worker reads from and writes to is away."""
+        if self._has_folder:
+            take_folder(worker.process.pid, worker.storage)
+        else:
+            self.machines.hide_store(name)
+
+    def give_storage(self, name: str, worker: Worker) -> None:
+        """Undo `take_storage`."""
+        if self._has_folder:
+            give_folder(worker.process.pid, self.node.storage, worker.storage)
+            return
+        self.machines.show_store(name)
+
+    def nothing_beside(self, worker: Worker) -> bool:
+        """Whether nothing was written below the mount point."""
+        return not self._has_folder or list(worker.storage.iterdir()) == []
 
     def send(self, count: int) -> None:
         """That many more series."""
@@ -100,13 +133,15 @@ class Site:
         return self.node.ended_jobs(self.sent, 300)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(params=["a shared folder", "an object store"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     """The machines `one`, `two`, `three` and `four`, and no worker yet."""
+    has_folder = request.param == "a shared folder"
     with ExitStack() as opened:
         machines = opened.enter_context(Machines("one", "two", "three", "four"))
-        server = opened.enter_context(postgres_server(inside=machines.inside(), address=ADDRESS))
+        server = opened.enter_context(postgres_server(address=ADDRESS))
         pacs = opened.enter_context(RecordingScp(free_port()))
+        store = {} if has_folder else opened.enter_context(seaweed(tmp_path / "weed", STORE_ADDRESS)).settings
         url = server.new_database()
         node = Node(
             tmp_path / "front",
@@ -114,14 +149,16 @@ def site(tmp_path: Path) -> Iterator[Site]:
             tiny_bundle(tmp_path / "model"),
             database_url=url,
             lease_seconds=SHORT_LEASE_SECONDS,
+            work="complete",
+            **store,
         )
         node.storage.mkdir(parents=True)
         node.cli("db", "upgrade")
-        for role in ("receive", "deliver"):
+        for role in ("receive", "deliver") if has_folder else ("receive", "deliver", "work"):
             command = [sys.executable, "-m", "dicom_node.cli", role]
             opened.enter_context(program(command, tmp_path / f"{role}.log", environment=node.environment))
         until(lambda: listens(node.port), "receiver listening", 90, tmp_path / "receive.log")
-        yield Site(tmp_path, machines, node, server.url_over_network(url), pacs)
+        yield Site(tmp_path, machines, node, server.url_over_network(url), pacs, has_folder=has_folder)
 
 
 def _nothing_lost_or_doubled(site: Site) -> None:
@@ -154,16 +191,16 @@ def test_each_worker_has_its_own_fault(site: Site) -> None:
         site.send_until_busy(one)
         site.machines.cut_off("one")
         site.send_until_busy(two)
-        take_folder(two.process.pid, two.storage)
+        site.take_storage("two", two)
         site.send_until_busy(three)
         os.kill(three.process.pid, signal.SIGKILL)
         site.send(2)
         with site.worker("four"):
             site.all_done()
         assert (one.process.poll(), two.process.poll()) == (None, None), "a fault ended a worker"
-        assert list(two.storage.iterdir()) == [], "something was written below the mount point"
+        assert site.nothing_beside(two), "something was written below the mount point"
         site.machines.join("one")
-        give_folder(two.process.pid, site.node.storage, two.storage)
+        site.give_storage("two", two)
         _works_alone(site, two, beside=one)
         _works_alone(site, one, beside=two)
     _nothing_lost_or_doubled(site)

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,10 +28,10 @@ class PostgresServer:
     But in a network of its own (`support.machines`) it listens on the address there.
     """
 
-    def __init__(self, folder: Path, programs: Path, inside: Sequence[str] = (), address: str = "") -> None:
+    def __init__(self, folder: Path, programs: Path, address: str = "") -> None:
         self._folder = folder
         self._programs = programs
-        self._prefix = [*inside, *_as_other_user()]
+        self._prefix = _as_other_user()
         self._address = address
 
     def start(self) -> None:
@@ -99,12 +99,10 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(
-    parent: Path | None = None, *, inside: Sequence[str] = (), address: str = ""
-) -> Iterator[PostgresServer]:
+def postgres_server(parent: Path | None = None, *, address: str = "") -> Iterator[PostgresServer]:
     """A server while the block lasts; skips (fails under CI=true) where PostgreSQL is not installed.
 
-    `inside`, `address`: the command that enters a network, and the address to listen on there.
+    `address`: to listen on, in a network of `support.machines`.
 
     SIGTERM (a `timeout` around pytest) ends the block too: the server is a daemon, and would outlive us.
     """
@@ -116,7 +114,7 @@ def postgres_server(
             if os.geteuid() == 0:
                 account = pwd.getpwnam(_USER)
                 os.chown(folder, account.pw_uid, account.pw_gid)
-            server = PostgresServer(folder, programs, inside, address)
+            server = PostgresServer(folder, programs, address)
             server.start()
             try:
                 yield server

@@ -24,7 +24,7 @@ from db.records import Job
 from dicom_node.node.confined.child import ConfinedChild, asked_twice
 from dicom_node.node.confined.inside import serve
 from dicom_node.node.confined.limits import Limits
-from dicom_node.node.errors import ConfinedChildLost, WmhNodeError
+from dicom_node.node.errors import ConfinedChildLost, StorageTrouble, WmhNodeError
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.outbox import Outbox
@@ -86,6 +86,8 @@ class LesionComparer:
             earlier, mask = self._earlier(earlier_job)
         except FileNotFoundError:
             return LesionsNotCompared("images_gone")
+        except StorageTrouble:  # the attempt ends: a second one must give the same answer as this one would have
+            raise
         except (WmhNodeError, UnknownRow, OSError, MemoryError) as error:
             log.warning("earlier scan not read", job=job.id, earlier_job=earlier_job, trouble=describe_error(error))
             return LesionsNotCompared("images_unreadable")

@@ -19,6 +19,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.files import make_folder, make_once
+from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.series.dicom import values
 
 FILE: Final = "patient.key"
@@ -90,18 +91,26 @@ class PatientHasher:
         return hmac.new(self._key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
 
-def open_hasher(storage: Path) -> PatientHasher:
+def open_hasher(storage: Path, shared: SharedStorage | None = None) -> PatientHasher:
     """The node's hasher; makes its key, readable by the owner only, when there is none.
 
     When the key is lost, a new one is made: earlier results are then no longer found.
 
+    Args:
+        storage: where the key is.
+        shared: with other machines, which have the same key; None: there are none.
+
     Raises:
-        ConfigurationError: the key is not what this program wrote.
+        ConfigurationError: the key is not what this program wrote, or not that of the other machines.
+        StorageTrouble: the object store does not answer.
     """
     path = storage / FILE
-    if not path.exists():
+    was_here = path.exists()
+    if not was_here:
         make_folder(path.parent)
         make_once(path, secrets.token_bytes(_KEY_BYTES), 0o600)
+    if shared is not None:
+        shared.share_once(FILE, was_here=was_here)
     key = path.read_bytes()
     if len(key) != _KEY_BYTES:
         raise ConfigurationError(

@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -72,6 +72,8 @@ class Purge:
         rules: in their order.
         low_percent: when more of the disk is used, files go early.
         disk: how full it is.
+        forget: removes the same images, and the result sets of the same jobs, from the object store; None: there is
+            none. Raises StorageTrouble when it does not answer.
     """
 
     def __init__(
@@ -81,12 +83,14 @@ class Purge:
         rules: tuple[RetentionRule, ...],
         low_percent: float,
         disk: Callable[[], DiskUse] | None = None,
+        forget: Callable[[Iterable[str], Iterable[int]], None] | None = None,
     ) -> None:
         self._table = table
         self._storage = storage
         self._rules = rules
         self._low_percent = low_percent
         self._probe = StorageProbe(storage)
+        self._forget = forget
         self._disk = disk or (lambda: DiskUse.of(storage))
 
     def plans(self) -> Iterator[Plan]:
@@ -165,6 +169,8 @@ class Purge:
         """Delete the files of a decision; what cannot be deleted sets it aside."""
         size = decided.inbox_bytes + sum(map(self._outbox_bytes, decided.job_ids))
         try:
+            if self._forget is not None:
+                self._forget(decided.inbox, decided.job_ids)
             self._delete_inbox(decided.inbox)
             for job_id in decided.job_ids:
                 for folder in self._outbox_folders(job_id):

@@ -22,6 +22,7 @@ from dicom_node.deliver.patience import DeliveryPatience
 from dicom_node.deliver.paused import PausedDestinations
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.node.destinations import Destination
+from dicom_node.node.errors import StorageTrouble
 
 DAY = 86_400
 FILES = ["seg.dcm", "sr.dcm"]
@@ -540,3 +541,29 @@ def test_an_unforeseen_error_with_one_destination(setting: Setting) -> None:
     setting.answers["archive"] = 0x0000
     setting.run(3600)
     assert setting.job.state == "done"
+
+
+def test_a_set_of_another_machine_is_fetched(tmp_path: Path) -> None:
+    """What is not here is fetched before it counts as lost; while the store is away the delivery waits, and the job is
+    not made again."""
+    setting = Setting(tmp_path, ["pacs"])
+    (setting.folder / "outbox").mkdir()
+    (setting.folder / "sr.dcm").unlink()
+    asked: list[Sequence[str]] = []
+    trouble: list[str] = ["it does not answer"]
+
+    def fetch(paths: Sequence[str]) -> None:
+        asked.append(paths)
+        if trouble:
+            raise StorageTrouble(trouble[0])
+        for path in paths:
+            (setting.folder / path).write_bytes(b"dicom")
+
+    setting.deliverer = setting.another("deliverer", fetch=fetch)
+    setting.run()
+    (row,) = setting.table.list(setting.job_id)
+    assert (str(row.state), str(setting.job.state)) == ("pending", "delivering")
+    assert "the result set is not here yet" in (row.reason or "") and "it does not answer" in (row.reason or "")
+    trouble.clear()
+    setting.run(31)
+    assert (asked, str(setting.job.state)) == ([["sr.dcm"]] * 2, "done")

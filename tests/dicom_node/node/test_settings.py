@@ -463,3 +463,20 @@ def test_a_peer_of_unknown_priority_is_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("WMH_NODE_PEERS", "CT1+priority:urgent")
     with pytest.raises(ConfigurationError, match="'high', 'medium' or 'low'"):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("work", "store", "copies"),
+    [("all", None, False), ("analyse", None, False), ("complete", "file:///o", False), ("analyse", "file:///o", True)],
+)
+def test_whose_storage_is_the_truth(work: str, store: str | None, copies: bool) -> None:
+    """Only a machine that only analyses, through an object store, holds copies."""
+    given = {} if store is None else {"object_store": store}
+    assert load_settings(work=work, **given).holds_copies is copies
+
+
+@pytest.mark.parametrize("store", ["bucket", "https://bucket", "s3://"])
+def test_an_object_store_is_a_url(store: str) -> None:
+    """Another text is refused where it is set."""
+    with pytest.raises(ConfigurationError, match="s3://BUCKET/PREFIX or file:///FOLDER"):
+        load_settings(object_store=store)

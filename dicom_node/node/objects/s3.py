@@ -1,0 +1,181 @@
+"""S3 behind the door, by obstore: conditional puts, a time limit on each call, and a look at what came back."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.files import sync_file
+from dicom_node.node.objects.door import ObjectStoreTrouble, digest_of, require_same
+
+_URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[A-Za-z0-9._/-]*))?")
+_CALL_SECONDS: Final = 60
+_CONNECT_SECONDS: Final = 5
+# Of one call with all its repetitions; a job waits no longer before it goes back to the queue.
+_RETRIES: Final = {"max_retries": 2, "retry_timeout": timedelta(seconds=60)}
+_BLOCK: Final = 1024 * 1024
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class S3Address:
+    """Where the objects are.
+
+    Attributes:
+        endpoint: of a server that is not Amazon's; None: Amazon's in that region.
+        key_id, secret: None: as obstore finds them on a machine of Amazon's.
+    """
+
+    bucket: str
+    prefix: str
+    endpoint: str | None
+    region: str
+    key_id: str | None
+    secret: str | None
+
+    @classmethod
+    def of(cls, url: str, endpoint: str | None, region: str, key_id: str | None, secret: str | None) -> S3Address:
+        """From the settings.
+
+        Raises:
+            ConfigurationError: it is no such URL.
+        """
+        found = _URL.fullmatch(url)
+        if found is None:
+            raise ConfigurationError(f"object_store: expected file:///FOLDER or s3://BUCKET/PREFIX, got {url}")
+        return cls(found["bucket"], (found["prefix"] or "").strip("/"), endpoint, region, key_id, secret)
+
+
+class S3ObjectStore:
+    """See `ObjectStore`."""
+
+    def __init__(self, address: S3Address) -> None:
+        try:
+            import obstore
+            from obstore.store import S3Store
+        except ImportError as error:
+            raise ConfigurationError(
+                "object_store: s3:// needs the package obstore: pip install 'wmh-node[s3]'"
+            ) from error
+        self._obstore: Any = obstore
+        config = {
+            "aws_region": address.region,
+            "aws_endpoint": address.endpoint,
+            "aws_access_key_id": address.key_id,
+            "aws_secret_access_key": address.secret,
+        }
+        client = {
+            "timeout": timedelta(seconds=_CALL_SECONDS),
+            "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
+            "allow_http": (address.endpoint or "").startswith("http://"),
+        }
+        self._store: Any = S3Store(
+            address.bucket,
+            prefix=address.prefix or None,
+            config={name: value for name, value in config.items() if value is not None},
+            client_options=client,
+            retry_config=_RETRIES,
+        )
+        self._name = f"s3://{address.bucket}/{address.prefix}"
+        if address.endpoint:
+            self._name += f" at {address.endpoint}"
+
+    @property
+    def name(self) -> str:
+        """Bucket, prefix and server."""
+        return self._name
+
+    def put_if_absent(self, key: str, file: Path) -> bool:
+        """See `ObjectStore`."""
+        try:
+            # In one piece: only then the store takes the condition (If-None-Match).
+            self._call(lambda: self._obstore.put(self._store, key, file, mode="create", use_multipart=False))
+        except FileExistsError:
+            return False
+        digest = hashlib.sha256()
+        for block in self._blocks(key):
+            digest.update(block)
+        require_same(digest_of(file), digest.hexdigest(), self.name, key)
+        return True
+
+    def get(self, key: str, target: Path) -> bool:
+        """See `ObjectStore`."""
+        try:
+            with target.open("xb") as copy:
+                for block in self._blocks(key):
+                    copy.write(block)
+                copy.flush()
+                sync_file(copy.fileno())
+        except _NotThere:
+            target.unlink()
+            return False
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        return True
+
+    def exists(self, key: str) -> bool:
+        """See `ObjectStore`."""
+        try:
+            self._call(lambda: self._obstore.head(self._store, key))
+        except _NotThere:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """See `ObjectStore`."""
+        try:
+            self._call(lambda: self._obstore.delete(self._store, key))
+        except _NotThere:
+            return
+
+    def _blocks(self, key: str) -> Iterator[bytes]:
+        found = self._call(lambda: self._obstore.get(self._store, key))
+        with self._translated():
+            for block in found.stream(min_chunk_size=_BLOCK):
+                yield bytes(block)
+
+    def _call(self, call: Callable[[], _T]) -> _T:
+        with self._translated():
+            return call()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+
+        try:
+            yield
+        except (FileNotFoundError, NotFoundError) as error:
+            raise _NotThere from error
+        except AlreadyExistsError as error:
+            raise FileExistsError from error
+        except (BaseError, OSError) as error:
+            raise ObjectStoreTrouble(f"the object store {self.name} cannot be used: {_words(error)}") from error
+
+
+class _NotThere(Exception):
+    """No object has that key."""
+
+
+_SIGNS: Final = (
+    (("InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "AccessDenied"), "it refuses our key or secret"),
+    (("NoSuchBucket",), "there is no such bucket: make it first"),
+    (("onnection refused", "error trying to connect", "dns error", "timed out", "operation timed out", "onnect"),
+     "it does not answer: is it running, does the firewall allow it?"),
+)  # fmt: skip
+
+
+def _words(error: BaseException) -> str:
+    """What to look at; the text of the library may hold URLs that are signed."""
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    text = str(error)
+    return next((words for signs, words in _SIGNS if any(sign in text for sign in signs)), type(error).__name__)

@@ -1,0 +1,284 @@
+"""Two machines share images and result sets through an object store, and neither can harm the other."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.clock import ManualClock
+
+from db.deliveries import DeliveryTable
+from db.engine import Database, open_database
+from db.engine.migrate import upgrade
+from db.errors import LeaseLost
+from db.inbox import Inbox
+from db.jobs import JobTable
+from db.records import AssociationEnd, Job, ReceivedInstance
+from dicom_node.analyse.follow_up.patient_key import FILE, open_hasher
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.objects.door import FolderStore, ObjectStoreTrouble
+from dicom_node.node.objects.shared import SharedStorage
+from dicom_node.node.objects.shared_tables import SharedInbox, SharedOutbox
+from dicom_node.node.outbox import Outbox
+from dicom_node.serve.sharing import Sharing, sweep
+
+SERIES = "1.2.3"
+FILES = {"seg.dcm": b"seg" * 1000, "sr.dcm": b"sr", "measurements.json": b"{}"}
+
+
+@dataclass
+class Machine:
+    """STORAGE of one machine."""
+
+    storage: Path
+    shared: SharedStorage
+    outbox: SharedOutbox
+
+    @classmethod
+    def make(cls, folder: Path, store: Path) -> Machine:
+        shared = SharedStorage(folder, FolderStore(store))
+        return cls(folder, shared, SharedOutbox(folder / "outbox", shared))
+
+    def publish(self, job_id: int, content: dict[str, bytes] = FILES) -> Path:
+        with self.outbox.workplace(job_id) as workplace:
+            for name, data in content.items():
+                (workplace / name).write_bytes(data)
+            return self.outbox.publish(job_id, workplace, list(content))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    (tmp_path / "store").mkdir()
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def front(tmp_path: Path, store: Path) -> Machine:
+    return Machine.make(tmp_path / "front", store)
+
+
+@pytest.fixture
+def other(tmp_path: Path, store: Path) -> Machine:
+    return Machine.make(tmp_path / "other", store)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+    upgrade(url)
+    with closing(open_database(url, clock)) as opened:
+        yield opened
+
+
+def _received(database: Database, front: Machine, series: str = SERIES, count: int = 3) -> Job:
+    inbox = Inbox(database)
+    association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
+    for number in range(count):
+        content = f"{series} {number}".encode()
+        path = f"inbox/ab/{series}/{number}-{hashlib.sha256(content).hexdigest()}.dcm"
+        (front.storage / path).parent.mkdir(parents=True, exist_ok=True)
+        (front.storage / path).write_bytes(content)
+        inbox.record(
+            [
+                ReceivedInstance(
+                    f"{series}.{number}", "1.2", series, "1.9", "1.2", path, hashlib.sha256(content).hexdigest(),
+                    len(content), association,
+                )
+            ]
+        )  # fmt: skip
+    inbox.end_association(association, AssociationEnd.RELEASED)
+    return JobTable(database).enqueue(series, "a" * 64, count)
+
+
+def _sharing(database: Database, front: Machine) -> Sharing:
+    return Sharing(Inbox(database), JobTable(database), Outbox(front.storage / "outbox"), front.shared)
+
+
+def test_a_job_is_claimed_elsewhere_once_it_is_shared(database: Database, front: Machine, other: Machine) -> None:
+    """A machine that only analyses claims what is in the store, fetches it, and has the bytes that were received;
+    the other series of the study come too."""
+    beside = _received(database, front, "1.2.4")
+    job = _received(database, front)
+    elsewhere = JobTable(database, only_shared=True)
+    assert elsewhere.claim("other", 60) is None
+    assert _sharing(database, front).step() == 0.0
+    assert JobTable(database).to_share(9) == []
+    inbox = SharedInbox(database, other.shared)
+    claimed = [elsewhere.claim("other", 60), elsewhere.claim("other", 60)]
+    assert [one and one.id for one in claimed] == [beside.id, job.id]
+    rows = inbox.instances_of_job(job)
+    assert [(other.storage / row.path).read_bytes() for row in rows] == [b"1.2.3 0", b"1.2.3 1", b"1.2.3 2"]
+    assert [len(found) for found in inbox.instances_beside(job, 9)] == [3]
+    assert (other.storage / Inbox(database).instances_of("1.2.4")[0].path).is_file()
+    assert list((other.storage / "fetched").iterdir()) == []
+
+
+def test_while_the_store_is_away(database: Database, front: Machine, other: Machine, store: Path) -> None:
+    """Nothing is shared and nothing is lost; the machine that received still claims; afterwards it goes on."""
+    job = _received(database, front)
+    sharing, hidden = _sharing(database, front), store.with_name("hidden")
+    store.rename(hidden)
+    assert sharing.step() > 1
+    assert JobTable(database, only_shared=True).claim("other", 60) is None
+    assert front.outbox.away() is not None
+    with pytest.raises(ObjectStoreTrouble):
+        SharedInbox(database, other.shared).instances_of(SERIES)
+    assert len(SharedInbox(database, other.shared).rows_of_job(job)) == 3
+    with pytest.raises(ObjectStoreTrouble):
+        front.publish(job.id)
+    assert Outbox(front.storage / "outbox").of_job(job.id) is None, "an unshared result set stayed"
+    assert store.exists() is False
+    claimed = JobTable(database).claim("front", 60)
+    assert claimed is not None and claimed.id == job.id
+    hidden.rename(store)
+    sharing.step()
+    assert JobTable(database).to_share(9) == []
+    assert front.publish(job.id).name == "1"
+
+
+def test_damaged_and_missing_images_stay_missing(
+    database: Database, front: Machine, other: Machine, store: Path
+) -> None:
+    """A file that is damaged on either side is never taken for what was received."""
+    _received(database, front)
+    rows = Inbox(database).instances_of(SERIES)
+    (front.storage / rows[0].path).write_bytes(b"damaged here")
+    _sharing(database, front).step()
+    (store / rows[1].path).chmod(0o644)
+    (store / rows[1].path).write_bytes(b"damaged there")
+    SharedInbox(database, other.shared).instances_of(SERIES)
+    assert [(other.storage / row.path).exists() for row in rows] == [False, False, True]
+
+
+def test_result_sets_of_two_machines_never_meet(front: Machine, other: Machine) -> None:
+    """Each set has a number of its own on all machines, comes whole to the other one, and the newest counts."""
+    first = front.publish(7)
+    second = other.publish(7, {"seg.dcm": b"another"})
+    assert (first.name, second.name) == ("1", "2")
+    third = front.publish(7, {"seg.dcm": b"third"})
+    assert third.name == "3", "the other machine's is not here, and its number is taken"
+    assert front.outbox.of_job(7) == front.storage / "outbox" / "7" / "3"
+    front.shared.fetch_files(["outbox/7/2/seg.dcm", "outbox/7/withdrawn/note.dcm", "outbox/8/1/seg.dcm"])
+    assert (front.storage / "outbox/7/2/seg.dcm").read_bytes() == b"another"
+    other.shared.fetch_set(7, 1)
+    assert {file.name: file.read_bytes() for file in (other.storage / "outbox/7/1").iterdir()} == FILES
+    assert other.outbox.of_job(9) is None
+
+
+def test_two_that_choose_the_same_number(front: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where both see the same numbers before they publish, one of them takes the next."""
+    monkeypatch.setattr(SharedOutbox, "numbers_before", lambda self, job_id: self.highest_number(job_id))
+    assert [front.publish(7).name, other.publish(7, {"a": b"b"}).name] == ["1", "2"]
+    front.shared.fetch_set(7, 2)
+    assert (front.storage / "outbox/7/2/a").read_bytes() == b"b"
+
+
+def test_a_lost_lease_takes_its_set_back(front: Machine, other: Machine) -> None:
+    """A set whose lease was lost is gone from the store too, and its number is free for the one that counts."""
+    published = other.publish(7)
+    with pytest.raises(LeaseLost), other.outbox.withdrawn_if_lost(published):
+        raise LeaseLost("another worker has it")
+    assert front.outbox.of_job(7) is None
+    assert front.publish(7).name == "1"
+
+
+@pytest.mark.parametrize("name", ["../escape.dcm", "a/b.dcm", "link", "seg.dcm"])
+def test_a_set_that_is_not_ours_is_not_unpacked(front: Machine, store: Path, tmp_path: Path, name: str) -> None:
+    """Names with folders, links, and files with other bytes than SHA256SUMS says leave nothing behind."""
+    sums = f"{hashlib.sha256(b'good').hexdigest()}  {name}\n".encode()
+    (store / "outbox/7").mkdir(parents=True)
+    with tarfile.open(store / "outbox/7/1.tar", "w") as archive:
+        for member, content in (("SHA256SUMS", sums), (name, b"evil" if name == "seg.dcm" else b"good")):
+            entry = tarfile.TarInfo(member)
+            entry.size = len(content)
+            if member == "link":
+                entry.type, entry.linkname, entry.size = tarfile.SYMTYPE, "/etc/passwd", 0
+            archive.addfile(entry, io.BytesIO(content))
+    with pytest.raises(ObjectStoreTrouble, match="is not whole"):
+        front.shared.fetch_set(7, 1)
+    assert not (front.storage / "outbox/7/1").exists()
+    assert not list(tmp_path.rglob("escape.dcm"))
+    assert list((front.storage / "fetched").iterdir()) == []
+
+
+def test_results_come_to_the_machine_that_receives(database: Database, front: Machine, other: Machine) -> None:
+    """A set that was made elsewhere is in the outbox of the machine that receives, once its rows are committed."""
+    job = _received(database, front)
+    _sharing(database, front).step()
+    jobs = JobTable(database, only_shared=True)
+    assert jobs.claim("other", 60) is not None
+    published = other.publish(job.id)
+    jobs.deliver(job.id, "other", {}, other.outbox.deliveries(published, {"pacs": ["seg.dcm"]}))
+    _sharing(database, front).step()
+    folder = Outbox(front.storage / "outbox").of_job(job.id)
+    assert folder is not None and {file.name for file in folder.iterdir()} == set(FILES)
+    (delivery,) = DeliveryTable(database).list(job.id)
+    assert (front.storage / delivery.files[0]).is_file()
+
+
+def test_what_the_rules_remove_leaves_the_store(database: Database, front: Machine, store: Path) -> None:
+    """Images and every result set of a job are gone from the store; other jobs keep theirs."""
+    job, kept = _received(database, front), _received(database, front, "1.2.4")
+    _sharing(database, front).step()
+    front.publish(job.id)
+    front.publish(job.id)
+    front.publish(kept.id)
+    paths = [row.path for row in Inbox(database).instances_of(SERIES)]
+    front.shared.forget(paths, [job.id])
+    left = sorted(str(file.relative_to(store)) for file in store.rglob("*") if file.is_file())
+    assert [name for name in left if SERIES in name or f"outbox/{job.id}/" in name] == []
+    assert len(left) == 3 + 1
+
+
+def test_a_retried_job_is_shared_again(database: Database, front: Machine) -> None:
+    """Its images may have left the store meanwhile, and came again."""
+    job = _received(database, front)
+    _sharing(database, front).step()
+    jobs = JobTable(database)
+    jobs.cancel(job.id)
+    jobs.retry(job.id)
+    assert [one.id for one in jobs.to_share(9)] == [job.id]
+
+
+def test_the_key_of_patients_is_one(front: Machine, other: Machine, tmp_path: Path, store: Path) -> None:
+    """The first machine's key is that of all, so that all find the same earlier scans; one that has used another says
+    so and does not start."""
+    open_hasher(front.storage, front.shared)
+    open_hasher(other.storage, other.shared)
+    assert (front.storage / FILE).read_bytes() == (other.storage / FILE).read_bytes()
+    assert (other.storage / FILE).stat().st_mode & 0o777 == 0o600
+    open_hasher(other.storage, other.shared)
+    third = Machine.make(tmp_path / "third", store)
+    open_hasher(third.storage)
+    with pytest.raises(ConfigurationError, match="not the one of the other machines"):
+        open_hasher(third.storage, third.shared)
+
+
+def test_copies_leave_a_machine_that_only_analyses(database: Database, front: Machine, other: Machine) -> None:
+    """Old copies go; a result set goes only when its job has ended."""
+    job, running = _received(database, front), _received(database, front, "1.2.4")
+    sharing, jobs = _sharing(database, front), JobTable(database)
+    sharing.step()
+    SharedInbox(database, other.shared).instances_of(SERIES)
+    for one in (job, running):
+        assert jobs.claim("other", 60) is not None
+        other.publish(one.id)
+    jobs.deliver(job.id, "other", {}, [])
+    later = (other.storage / "outbox").stat().st_mtime + 60
+    assert sweep(other.storage, jobs, later - 3600) == 0
+    assert sweep(other.storage, jobs, later) == 3 + 1
+    assert not list((other.storage / "inbox").rglob("*.dcm"))
+    assert other.outbox.of_job(running.id) is not None
+    SharedInbox(database, other.shared).instances_of(SERIES)
+    assert len(list((other.storage / "inbox").rglob("*.dcm"))) == 3

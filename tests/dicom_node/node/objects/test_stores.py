@@ -1,0 +1,111 @@
+"""The door to an object store keeps its promises with a folder and with a real S3 server behind it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.node import clean_environment, run_cli
+from support.seaweed import BUCKET, KEY_ID, SECRET, Seaweed, seaweed
+
+from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.objects.door import FolderStore, ObjectStore, ObjectStoreTrouble, folder_of
+from dicom_node.node.objects.s3 import S3Address, S3ObjectStore
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:
+    with seaweed(tmp_path_factory.mktemp("weed")) as server:
+        yield server
+
+
+def _s3(endpoint: str, secret: str = SECRET) -> S3ObjectStore:
+    return S3ObjectStore(S3Address.of(f"s3://{BUCKET}/node", endpoint, "us-east-1", KEY_ID, secret))
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "folder":
+        (tmp_path / "store").mkdir()
+        return FolderStore(tmp_path / "store")
+    return _s3(request.getfixturevalue("server").endpoint)
+
+
+def test_an_object_stays_what_it_is(store: ObjectStore, tmp_path: Path) -> None:
+    """What is there is never replaced, comes back to the byte, and is gone when it is deleted."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"a" * 3_000_000)
+    second.write_bytes(b"b")
+    key = f"inbox/{tmp_path.name}/1.dcm"
+    assert not store.exists(key)
+    assert not store.get(key, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    assert store.put_if_absent(key, first)
+    assert not store.put_if_absent(key, second)
+    assert store.exists(key)
+    assert store.get(key, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == first.read_bytes()
+    store.delete(key)
+    store.delete(key)
+    assert not store.exists(key)
+
+
+def test_a_store_that_is_away_is_said_so(tmp_path: Path, server: Seaweed) -> None:
+    """Each call ends with what is wrong and what to look at, and with no half file."""
+    file, target = tmp_path / "file", tmp_path / "target"
+    file.write_bytes(b"x")
+    stores = {
+        "it does not answer: is it running": _s3("http://127.0.0.1:9"),
+        "it refuses our key or secret": _s3(server.endpoint, "wrong"),
+        "No such file or directory": FolderStore(tmp_path / "not mounted"),
+    }
+    for words, store in stores.items():
+        for call in (
+            lambda store=store: store.put_if_absent("k", file),
+            lambda store=store: store.get("k", target),
+            lambda store=store: store.exists("k"),
+            lambda store=store: store.delete("k"),
+        ):
+            with pytest.raises(ObjectStoreTrouble, match=words) as caught:
+                call()
+            assert SECRET not in str(caught.value)
+        assert not target.exists()
+
+
+@pytest.mark.parametrize("url", ["s3://", "s3://B", "s3://bucket/a b", "https://bucket"])
+def test_another_url_is_refused(url: str) -> None:
+    """The message says what is expected."""
+    with pytest.raises(ConfigurationError, match="file:///FOLDER or s3://BUCKET/PREFIX"):
+        S3Address.of(url, None, "us-east-1", None, None)
+
+
+def test_a_folder_is_absolute() -> None:
+    """A folder that depends on where the program was started is refused."""
+    assert folder_of("file:///mnt/objects") == Path("/mnt/objects")
+    assert folder_of("s3://bucket") is None
+    with pytest.raises(ConfigurationError, match="file:///FOLDER"):
+        folder_of("file://objects")
+
+
+def test_config_check_tries_it(tmp_path: Path, server: Seaweed) -> None:
+    """`config check` puts, puts again, reads and deletes; a wrong secret is named and never shown."""
+    environment = {
+        **clean_environment(),
+        "WMH_NODE_STORAGE": str(tmp_path),
+        **{f"WMH_NODE_{name.upper()}": value for name, value in server.settings.items()},
+    }
+
+    def found() -> tuple[bool, str]:
+        said = run_cli("config", "check", "--json", environment=environment, code=None).stdout
+        (line,) = [line for line in json.loads(said) if line["what"] == "object store"]
+        return line["ok"], line["detail"]
+
+    assert found() == (
+        True,
+        f"s3://{BUCKET}/node at {server.endpoint} takes objects, keeps those that are there, and gives them back",
+    )
+    environment["WMH_NODE_SECRET_OBJECT_STORE"] = "wrong-one"
+    is_well, words = found()
+    assert not is_well and "refuses our key or secret" in words and "wrong-one" not in words
