@@ -19,7 +19,16 @@ from sqlalchemy import ColumnElement, Connection, Table, literal_column, select,
 from db.engine.database import Database
 from db.priorities import place_of
 from db.records import DeliveryState, FeedbackState, JobState, Priority
-from db.schema import associations, commitment_answers, deliveries, feedback, jobs, series, series_associations
+from db.schema import (
+    associations,
+    cohort_items,
+    commitment_answers,
+    deliveries,
+    feedback,
+    jobs,
+    series,
+    series_associations,
+)
 
 SLACK_SECONDS: Final = 5.0
 
@@ -87,6 +96,24 @@ def clamp_feedback(database: Database, longest: Callable[[datetime, datetime], f
         return longest(row.received_at, database.clock())
 
     return _clamp(database, feedback, "not_before", FeedbackState.WAITING.value, of_row)
+
+
+def clamp_cohorts(database: Database, wait_after: WaitAfter, lease_seconds: float) -> int:
+    """Bring back times of studies that are fetched; as `clamp_jobs`.
+
+    What was asked for later than now counts as now.
+    """
+    waiting = cohort_items.c.state == literal_column("'waiting'")  # as the index names it
+    moved = cohort_items.c.moved_at.is_not(None)
+
+    def longest(row: Any) -> float:
+        return wait_after(row.attempts) if row.attempts else 0.0
+
+    return (
+        _clamp(database, cohort_items, "not_before", waiting, longest)
+        + _clamp(database, cohort_items, "lease_expires", waiting, lambda _row: lease_seconds)
+        + _clamp(database, cohort_items, "moved_at", moved, lambda _row: 0.0)
+    )
 
 
 def _clamp(

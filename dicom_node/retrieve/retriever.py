@@ -24,6 +24,11 @@ _LONGEST_WAIT_SECONDS: Final = 3600.0
 _DOWN_SECONDS: Final = 60.0
 
 
+def wait_after(attempts: int) -> float:
+    """Seconds until a study is tried again, after so many attempts."""
+    return float(min(_FIRST_WAIT_SECONDS * 4 ** min(max(attempts - 1, 0), _MOST_ATTEMPTS), _LONGEST_WAIT_SECONDS))
+
+
 class AskedArchive(Protocol):
     """`dicom_node.retrieve.archive.Archive`."""
 
@@ -140,5 +145,4 @@ class Retriever:
         if item.attempts >= _MOST_ATTEMPTS:
             self._cohorts.end(item.id, self._owner, ItemState.FAILED, f"tried {item.attempts} times: {reason}")
             return
-        wait = min(_FIRST_WAIT_SECONDS * 4 ** (item.attempts - 1), _LONGEST_WAIT_SECONDS)
-        self._cohorts.postpone(item.id, self._owner, reason, wait, counts=True)
+        self._cohorts.postpone(item.id, self._owner, reason, wait_after(item.attempts), counts=True)

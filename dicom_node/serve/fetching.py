@@ -5,19 +5,23 @@ from __future__ import annotations
 import threading
 from typing import Final
 
+from db.clock import clamp_cohorts
 from db.cohorts import CohortTable
 from db.engine import Database
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.node.clock import clock_watch
+from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Settings
 from dicom_node.retrieve.archive import Archive
-from dicom_node.retrieve.retriever import Retriever
+from dicom_node.retrieve.retriever import Retriever, wait_after
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.role import lease_owner
+from dicom_node.serve.time_keeper import TimeKeeper
 
 # A series of the largest scanners from a slow archive, one message each.
 _STEP_SECONDS: Final = 3600.0
+_HELD_SECONDS: Final = 5.0
 
 
 def run_retriever(settings: Settings, database: Database, stop: threading.Event, liveness: Liveness) -> None:
@@ -35,4 +39,10 @@ def run_retriever(settings: Settings, database: Database, stop: threading.Event,
         settings.lease_seconds,
         has_settled=clock_watch().has_settled,
     )
-    run_until_stopped(retriever.step, stop, liveness.loop("cohorts", _STEP_SECONDS))
+    keeper = TimeKeeper(lambda: clamp_cohorts(database, wait_after, settings.lease_seconds))
+
+    def step() -> float:
+        # A node that was restored asks for nothing before a person lets it: the other one may still run.
+        return _HELD_SECONDS if deliveries_are_held(settings.storage) else retriever.step()
+
+    run_until_stopped(keeper.before(step), stop, liveness.loop("cohorts", _STEP_SECONDS))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.clock import ManualClock
 
-from db.clock import clamp_deliveries, clamp_feedback, clamp_jobs
+from db.clock import clamp_cohorts, clamp_deliveries, clamp_feedback, clamp_jobs
+from db.cohorts import CohortRules, CohortTable, NewItem
 from db.deliveries import DeliveryTable
 from db.engine.database import Database
 from db.inbox import Inbox
@@ -131,6 +132,31 @@ class TestTheClockWasSetBack:
         with database.read() as connection:
             (left,) = connection.execute(feedback.select()).all()
         assert (left.not_before - clock()).total_seconds() == 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_study_of_a_cohort(database: Database, clock: ManualClock, step: float) -> None:
+    """It is fetched again after its own wait, also when its retriever died, and what was asked for before the step
+    counts for one hour."""
+    table = CohortTable(database)
+    table.add("c", "pacs", CohortRules(per_hour=1), [NewItem(1, {}, "1.2", None)], "test")
+    item = table.claim("one", LEASE, 12)
+    assert item is not None
+    table.moving(item.id, "one")
+    clock.step(-step)
+    clock.pass_seconds(LEASE + 1)
+    assert table.claim("two", LEASE, 12) is None
+    assert clamp_cohorts(database, wait_after, LEASE) == 3
+    clock.pass_seconds(3600)
+    again = table.claim("two", LEASE, 12)
+    assert again is not None
+    table.postpone(item.id, "two", "trouble", RETRY * 2, counts=True)
+    clock.step(-step)
+    assert clamp_cohorts(database, wait_after, LEASE) > 0
+    clock.pass_seconds(RETRY * 2)
+    assert table.claim("three", LEASE, 12) is None, "one an hour"
+    clock.pass_seconds(3600)
+    assert table.claim("three", LEASE, 12) is not None
 
 
 def test_waits_that_may_be_are_left_alone(database: Database, clock: ManualClock, tables) -> None:
