@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 from pydicom import dcmread
@@ -17,6 +18,7 @@ from db.withdrawals import RESULT_STATES
 from dicom_node.node.errors import ResultError
 from dicom_node.node.job_words import job_standing, withdrawal_line
 from dicom_node.node.outbox import Outbox
+from dicom_node.node.profiles import MESSAGE_NAMES
 from dicom_node.results.pages.refusal_words import advice_for
 from dicom_node.results.withdrawing import withdraw_results
 from dicom_node.series.read.instances import analysed_instances
@@ -137,7 +139,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
     ]
     course = course_of(site.database, job.id)
     folder = Outbox(site.settings.storage.absolute() / "outbox").of_job(job.id)
-    objects = [] if folder is None else sorted(file for file in folder.iterdir() if file.suffix == ".dcm")
+    objects = [] if folder is None else sorted(filter(_is_sent, folder.iterdir()))
     measured = plain_mapping(job.measurements)
     has_result = job.measurements is not None and job.state in RESULT_STATES
     return page(
@@ -169,6 +171,11 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         other_priorities=[one for one in Priority if one is not job.priority] if job.state is JobState.QUEUED else [],
         may_cancel=job.state in _from(JobAction.CANCEL),
     )
+
+
+def _is_sent(file: Path) -> bool:
+    """An object, or a report to a system without DICOM."""
+    return file.suffix == ".dcm" or file.name in MESSAGE_NAMES.values()
 
 
 def _from(action: JobAction) -> frozenset[JobState | None]:
