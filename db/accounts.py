@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from db.audit import record_action
 from db.engine.database import Database
+from db.engine.upsert import upsert
 from db.engine.values import storable
 from db.errors import UnknownRow
 from db.records import Account, AccountRole, WebSession
@@ -41,7 +42,9 @@ class AccountTable:
             by: who, for the audit.
         """
         now = self._database.clock()
-        values = {"password_hash": password_hash, "role": role.value, "failures": 0, "locked_until": None}
+        values = {
+            "password_hash": password_hash, "role": role.value, "failures": 0, "locked_until": None, "subject": None,
+        }  # fmt: skip
         with self._database.write() as connection:
             known = connection.execute(update(accounts).where(accounts.c.name == name).values(values)).rowcount
             if not known:
@@ -60,6 +63,32 @@ class AccountTable:
                 return None
             connection.execute(insert(accounts).values(name=name, created_at=now, **values))
             record_action(connection, now, by, "add account", None, f"{name}, role {AccountRole.ADMIN}, the first one")
+            return _account(connection, name)
+
+    def enter(self, name: str, role: AccountRole, subject: str) -> Account | None:
+        """The account of a person who logs in at the identity provider, with the role that it gives now.
+
+        It is made at the first login.
+
+        Args:
+            subject: digest of who it is there.
+
+        Returns:
+            None when the name is that of another person, or of an account with a password.
+        """
+        now, by = self._database.clock(), "the identity provider"
+        with self._database.write() as connection:
+            values = {"name": name, "role": role.value, "failures": 0, "created_at": now, "subject": subject}
+            added = upsert(connection.dialect.name)(accounts).values(values).on_conflict_do_nothing()
+            if connection.execute(added).rowcount:
+                record_action(connection, now, by, "add account", None, f"{name}, role {role}")
+                return _account(connection, name)
+            row = connection.execute(select(accounts).where(accounts.c.name == name).with_for_update()).one()
+            if row.subject != subject:
+                return None
+            if row.role != role.value:
+                connection.execute(update(accounts).where(accounts.c.name == name).values(role=role.value))
+                record_action(connection, now, by, "change account", None, f"{name}, role {role}")
             return _account(connection, name)
 
     def remove(self, name: str, by: str) -> None:
@@ -257,4 +286,5 @@ def _account_of(row: Row[Any]) -> Account:
         created_at=row.created_at,
         last_login_at=row.last_login_at,
         locked_until=row.locked_until,
+        subject=row.subject,
     )

@@ -942,10 +942,11 @@ class AccountRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A local account of the page.
+    """An account of the page.
 
     Attributes:
         password_hash: argon2, with its own salt; None: no password fits.
+        subject: digest of who it is at the identity provider; None: it logs in with a password.
         locked_until: it cannot log in before; None when it is not locked.
     """
 
@@ -955,6 +956,7 @@ class Account:
     created_at: datetime
     last_login_at: datetime | None
     locked_until: datetime | None
+    subject: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

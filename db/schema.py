@@ -496,6 +496,7 @@ accounts = Table(
     Column("last_login_at", UtcDateTime),
     Column("failures", Integer, nullable=False),
     Column("locked_until", UtcDateTime),
+    Column("subject", String(64)),
 )
 
 web_sessions = Table(

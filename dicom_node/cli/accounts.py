@@ -16,7 +16,7 @@ from db.engine import open_database
 from db.engine.migrate import upgrade
 from db.engine.schema_version import check
 from db.errors import SchemaOutOfDate
-from db.records import AccountRole
+from db.records import Account, AccountRole
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -80,6 +80,7 @@ def list_accounts(config: ConfigOption = None, as_json: JsonOption = False) -> N
                         "name": account.name, "role": str(account.role), "created_at": account.created_at.isoformat(),
                         "last_login_at": account.last_login_at and account.last_login_at.isoformat(),
                         "locked_until": account.locked_until and account.locked_until.isoformat(),
+                        "login": _login_of(account),
                     }
                     for account in found
                 ],
@@ -88,11 +89,12 @@ def list_accounts(config: ConfigOption = None, as_json: JsonOption = False) -> N
         )  # fmt: skip
         return
     table_ = Table(box=None)
-    for heading in ("account", "role", "last login", ""):
+    for heading in ("account", "role", "logs in with", "last login", ""):
         table_.add_column(heading, no_wrap=True)
     for row in found:
         locked = "locked until " + shown_time(row.locked_until) if row.locked_until else ""
-        table_.add_row(row.name, str(row.role), shown_time(row.last_login_at) if row.last_login_at else "never", locked)
+        last = shown_time(row.last_login_at) if row.last_login_at else "never"
+        table_.add_row(row.name, str(row.role), _login_of(row).replace("_", " "), last, locked)
     out.print(table_ if found else "no accounts: `wmh-node accounts add NAME --role admin` adds one")
     for token in tokens:
         used = shown_time(token["used_at"]) if token["used_at"] else "never"
@@ -135,6 +137,10 @@ def token(
         secret = new_secret()
         table.add_token(name, str(label), digest_of(secret), by or account())
     out.print(secret, markup=False)
+
+
+def _login_of(account: Account) -> str:
+    return "password" if account.subject is None else "identity_provider"
 
 
 def _asked() -> str:

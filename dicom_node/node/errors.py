@@ -17,6 +17,7 @@
     │   └── ResultNotValid     a result set that failed validation; carries the findings
     ├── DeliveryError          see also `deliver.failure`: postponed, given up, files lost
     ├── ModelError             the model to use is unknown, or a document about it is another model's
+    ├── LoginError             a login at the identity provider that failed; its text is for the person
     ├── ViewerError            a part of `wmh-node viewer` is missing or does not run
     └── ConfigurationError
 
@@ -158,6 +159,10 @@ class DeliveryError(WmhNodeError):
 
 class ModelError(WmhNodeError):
     """The model to use is unknown, or a document belongs to another model."""
+
+
+class LoginError(WmhNodeError):
+    """A person cannot log in at the identity provider; the text is for that person."""
 
 
 class ViewerError(WmhNodeError):

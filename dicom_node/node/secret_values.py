@@ -55,6 +55,7 @@ _FILE_SETTING: Final = {
     "mail": "WMH_NODE_MAIL_PASSWORD_FILE",
     "webhook": "WMH_NODE_WEBHOOK_SECRET_FILE",
     "object_store": "WMH_NODE_OBJECT_STORE_SECRET_FILE",
+    "oidc": "WMH_NODE_WEB_OIDC_SECRET_FILE",
 }
 
 

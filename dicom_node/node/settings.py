@@ -19,11 +19,12 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from db.records import Priority
-from dicom_node.node.addresses import address_to_bind, peer_address
+from dicom_node.node.addresses import address_to_bind, is_loopback, peer_address
 from dicom_node.node.destinations import (
     DESTINATION_KINDS,
     AeTitle,
@@ -68,6 +69,19 @@ def _web_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _issuer(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if not host or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("expected the issuer's URL, https://HOST[/PATH] without a query")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ValueError("expected an https URL (http only to this machine)")
+    return value
+
+
 def _bare(value: Any) -> Any:
     """A value of the environment or of a file without what a Windows editor leaves around it."""
     return value.strip(" \t\r\n\ufeff") if isinstance(value, str) else value
@@ -84,6 +98,7 @@ Bytes = Annotated[int, Field(ge=0, le=2**60)]
 Percent = Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)]
 # At least a day: no setting makes the node remove what came today.
 KeptDays = Annotated[float, Field(ge=1, le=36_600, allow_inf_nan=False)]
+ClaimName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,255}$")]
 ObjectBytes = Annotated[int, Field(ge=1024 * 1024, le=2**60)]
 
 
@@ -181,6 +196,17 @@ class Settings(BaseModel):
     web_port: Annotated[int, Field(ge=0, le=65535)] = 8080  # 0: no page
     web_bind: Annotated[str, AfterValidator(address_to_bind)] = "127.0.0.1"
     web_url: Annotated[str, AfterValidator(_web_url)] | None = None  # as people type it, behind a proxy with TLS
+    # Logging in at an identity provider (OpenID Connect); None: with accounts of the page only
+    web_oidc_issuer: Annotated[str, AfterValidator(_issuer)] | None = None
+    web_oidc_client_id: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")] | None = None
+    web_oidc_secret_file: FilePath | None = None  # None: WMH_NODE_SECRET_OIDC, or the credential oidc.secret
+    web_oidc_tls_ca: FilePath | None = None  # None: the system's CAs
+    web_oidc_scope: Annotated[str, Field(pattern=r"^openid( [\x21-\x7e]+)*$")] = "openid profile email"
+    web_oidc_name_claim: ClaimName = "preferred_username"
+    web_oidc_groups_claim: ClaimName = "groups"
+    web_oidc_viewers: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()  # groups
+    web_oidc_operators: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()
+    web_oidc_admins: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()
 
     # Health and metrics; no login, so closed until a port is set
     metrics_bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -307,6 +333,7 @@ class Settings(BaseModel):
             raise ValueError(f"destinations: expected different names, got twice: {', '.join(twice)}")
         self._check_tls()
         self._check_mail()
+        self._check_identity_provider()
         if not self.disk_low < self.disk_high <= self.disk_full:
             marks = f"{self.disk_low:g}, {self.disk_high:g}, {self.disk_full:g}"
             raise ValueError(f"disk_high: expected disk_low < disk_high <= disk_full, got {marks}")
@@ -333,6 +360,17 @@ class Settings(BaseModel):
         if self.mail_user is not None and self.mail_security == "none":
             raise ValueError(
                 "mail_security: expected starttls or tls with mail_user: a password must not go in clear; got none"
+            )
+
+    def _check_identity_provider(self) -> None:
+        if self.web_oidc_issuer is None:
+            return
+        if self.web_url is None or self.web_oidc_client_id is None:
+            raise ValueError("web_oidc_issuer: expected web_url and web_oidc_client_id with it, got not both")
+        if not (self.web_oidc_viewers or self.web_oidc_operators or self.web_oidc_admins):
+            raise ValueError(
+                "web_oidc_viewers: expected the groups that may use the page, here or as web_oidc_operators or "
+                "web_oidc_admins, got none"
             )
 
     @property

@@ -88,7 +88,7 @@ def _url(settings: Settings) -> str:
 
 
 def _offer_first_account(site: Site) -> None:
-    if site.accounts.any():
+    if site.accounts.any() or site.provider is not None:
         return
     if site.is_on_loopback:
         link = f"{_url(site.settings)}/first?key={site.first_link.open()}"

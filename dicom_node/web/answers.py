@@ -58,6 +58,7 @@ def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Respo
         "path": visit.path,
         "may_act": visit.may(AccountRole.OPERATOR),
         "is_admin": visit.may(AccountRole.ADMIN),
+        "provider": visit.site.provider,
         "node": visit.site.settings.ae_title,
         "now": visit.site.database.clock(),
     }

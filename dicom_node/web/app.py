@@ -24,12 +24,14 @@ from dicom_node.web.pages import (
     job,
     job_list,
     models,
+    provider_login,
     review,
     series_list,
     settings,
     slices,
     start,
 )
+from dicom_node.web.people.identity_provider import BACK
 from dicom_node.web.site import Site
 from dicom_node.web.visit import Visit
 
@@ -39,6 +41,8 @@ _VIEWER, _OPERATOR, _ADMIN = AccountRole.VIEWER, AccountRole.OPERATOR, AccountRo
 ENTRIES: Final = (
     Entry("GET", "/login", None, entry.show_login),
     Entry("POST", "/login", None, entry.log_in),
+    Entry("GET", "/login/provider", None, provider_login.begin),
+    Entry("GET", BACK, None, provider_login.finish),
     Entry("GET", "/first", None, entry.show_first),
     Entry("POST", "/first", None, entry.make_first),
     Entry("POST", "/theme", None, entry.choose_theme),

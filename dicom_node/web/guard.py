@@ -90,6 +90,11 @@ def cookie_name(site: Site) -> str:
     return "__Host-wmh-node" if site.has_tls else "wmh-node"
 
 
+def login_cookie_name(site: Site) -> str:
+    """Of the secret of a login at the identity provider that is not finished."""
+    return f"{cookie_name(site)}-login"
+
+
 def guarded(site: Site, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of one row."""
 
@@ -121,6 +126,7 @@ async def _answer(site: Site, entry: Entry, request: Request) -> Response:
         query=dict(request.query_params),
         secret=secret if person is not None else None,
         theme=theme if theme in _THEMES else "auto",
+        login_secret=request.cookies.get(login_cookie_name(site), ""),
     )
     if (no := _refused(entry, visit, request)) is not None:
         return no

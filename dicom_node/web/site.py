@@ -23,6 +23,7 @@ from dicom_node.node.settings import Settings
 from dicom_node.web.drift_watch import DriftWatch
 from dicom_node.web.looks import Looks
 from dicom_node.web.people.first_link import FirstLink
+from dicom_node.web.people.identity_provider import IdentityProvider, provider_of
 from dicom_node.web.pictures.slices import SliceRoom
 from dicom_node.web.uploads import UploadDesk
 
@@ -128,6 +129,11 @@ class Site:
     def looks(self) -> Looks:
         """Who looked at images."""
         return Looks(self.database)
+
+    @cached_property
+    def provider(self) -> IdentityProvider | None:
+        """Where people log in besides; None without one."""
+        return provider_of(self.settings)
 
     @property
     def is_on_loopback(self) -> bool:

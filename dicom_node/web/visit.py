@@ -37,6 +37,7 @@ class Visit:
         theme: "auto", "light" or "dark".
         uploads: files of the form, by field.
         body: of a request to the API.
+        login_secret: of a login at the identity provider that is not finished; "" without.
     """
 
     site: Site
@@ -50,6 +51,7 @@ class Visit:
     theme: str = "auto"
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     body: bytes = b""
+    login_secret: str = field(default="", repr=False)
 
     @property
     def who(self) -> str:

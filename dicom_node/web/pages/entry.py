@@ -38,7 +38,7 @@ def log_in(visit: Visit) -> Response:
         if account is not None and not right:
             visit.site.accounts.note_failure(name)
         return page(visit, "login.html", 401, wrong=_WRONG, is_first=False)
-    return _opened(visit, name, "with a password")
+    return with_session(visit, name, "with a password", to("/"))
 
 
 def log_out(visit: Visit) -> Response:
@@ -71,7 +71,7 @@ def make_first(visit: Visit) -> Response:
     visit.site.first_link.close()
     if made is None:
         return refusal(visit, 409, "There is an account already. Log in, or use `wmh-node accounts add`.")
-    return _opened(visit, name, "with the one-time link")
+    return with_session(visit, name, "with the one-time link", to("/"))
 
 
 def choose_theme(visit: Visit) -> Response:
@@ -90,11 +90,15 @@ def choose_theme(visit: Visit) -> Response:
     return answer
 
 
-def _opened(visit: Visit, name: str, how: str) -> Response:
+def with_session(visit: Visit, name: str, how: str, answer: Response) -> Response:
+    """Open a session of an account, whose cookie goes with the answer.
+
+    Args:
+        how: the person proved who they are, for the audit.
+    """
     secret = new_secret()  # never one that was sent: a session cannot be planted
     visit.site.accounts.open_session(name, digest_of(secret), IDLE_SECONDS, LONGEST_SECONDS, how)
     log.info("logged in", account=name)
-    answer = to("/")
     answer.set_cookie(
         cookie_name(visit.site), secret, path="/", secure=visit.site.has_tls, httponly=True, samesite="strict"
     )
