@@ -7,12 +7,14 @@ otherwise is a person with a session, or the command line. Without cookies no ot
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -21,6 +23,7 @@ from db.browse import JobFilter, list_jobs, scanner_of
 from db.errors import DatabaseUnavailable, IllegalTransition, UnknownRow
 from db.overview import overview
 from db.records import AccountRole, JobState, ReviewState, ReviewVerdict, WebSession
+from dicom_node.node.destinations import did_you_mean
 from dicom_node.node.job_words import job_standing, plain
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
@@ -149,21 +152,45 @@ _MOST_BODY_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True)
 class ApiEntry:
-    """One row of the table of the API; `role`: what the token's account needs."""
+    """One row of the table of the API.
+
+    Attributes:
+        role: what the token's account needs.
+        query: names of its parameters; a request with another one is refused, since a filter that is misspelt would
+            give every job.
+    """
 
     method: str
     path: str
     role: AccountRole
     handler: Handler
+    query: tuple[str, ...] = ()
 
+    def refuse_unknown(self, given: QueryParams) -> None:
+        """Make sure that every parameter is known and given once.
+
+        Raises:
+            BadQuery: one is not.
+        """
+        for name, count in Counter(name for name, _ in given.multi_items()).items():
+            if name not in self.query:
+                expected = f"expected {', '.join(self.query)}" if self.query else "expected none"
+                raise BadQuery(f"{name[:40]}: no such parameter, {expected}{did_you_mean(name, self.query)}")
+            if count > 1:
+                raise BadQuery(f"{name}: expected it once, got it {count} times")
+
+
+_PAGING: Final = ("before", "limit")
 
 ENTRIES: Final = (
     ApiEntry("GET", "/overview", AccountRole.VIEWER, _overview),
-    ApiEntry("GET", "/jobs", AccountRole.VIEWER, _jobs),
+    ApiEntry(
+        "GET", "/jobs", AccountRole.VIEWER, _jobs, ("state", "code", "scanner", "since", "until", "uid", *_PAGING)
+    ),
     ApiEntry("GET", "/jobs/{job}", AccountRole.VIEWER, _job),
     ApiEntry("POST", "/jobs/{job}/review", AccountRole.OPERATOR, _decide),
-    ApiEntry("GET", "/worklist", AccountRole.VIEWER, _worklist),
-    ApiEntry("GET", "/reviews", AccountRole.VIEWER, _reviews),
+    ApiEntry("GET", "/worklist", AccountRole.VIEWER, _worklist, _PAGING),
+    ApiEntry("GET", "/reviews", AccountRole.VIEWER, _reviews, _PAGING),
 )
 
 
@@ -226,6 +253,7 @@ def _answer(site: Site, entry: ApiEntry, request: Request, person: WebSession, b
         body=body,
     )
     try:
+        entry.refuse_unknown(request.query_params)
         return JSONResponse(_plain(entry.handler(visit)))
     except Exception as error:
         return _failure(visit, error)
@@ -301,15 +329,23 @@ _REVIEW_SCHEMA: Final = _object(
 _COUNT_SCHEMA: Final = _object(
     model=_TEXT, scanner=_TEXT, reviewed=_NUMBER, accepted=_NUMBER, rejected=_NUMBER, corrected=_NUMBER
 )
-_DECISION_SCHEMA: Final = {
+_ACCEPTANCE_SCHEMA: Final = {
     "type": "object",
     "required": ["verdict"],
     "additionalProperties": False,
+    "properties": {"verdict": {"const": str(ReviewVerdict.ACCEPTED)}, "reason": _or_null(_TEXT)},
+}
+_REJECTION_SCHEMA: Final = {
+    "type": "object",
+    "required": ["verdict", "reason"],
+    "additionalProperties": False,
     "properties": {
-        "verdict": {"type": "string", "enum": list(_VERDICTS)},
-        "reason": {**_or_null(_TEXT), "description": "needed with rejected"},
+        "verdict": {"const": str(ReviewVerdict.REJECTED)},
+        # Some sign that is no space, by Python's notion of one.
+        "reason": {"type": "string", "pattern": r"[^\s\u001c-\u001f\u0085]"},
     },
 }
+_DECISION_SCHEMA: Final = {"oneOf": [_ACCEPTANCE_SCHEMA, _REJECTION_SCHEMA]}
 _JOB_SCHEMA: Final = _object(
     id=_NUMBER, state=_STATE, series_instance_uid=_TEXT, study_instance_uid=_or_null(_TEXT), instance_count=_NUMBER,
     attempts=_NUMBER, max_attempts=_NUMBER, created_at=_TIME, ended_at=_or_null(_TIME), code=_or_null(_TEXT),
@@ -352,7 +388,7 @@ def openapi_document() -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": {
             "/overview": {"get": _operation("overview", "Counts of jobs and deliveries.", _OVERVIEW_SCHEMA)},
-            "/jobs": {"get": _operation("jobs", "Jobs, newest first.", page, job_query, bad=True)},
+            "/jobs": {"get": _operation("jobs", "Jobs, newest first.", page, job_query)},
             "/jobs/{job}": {
                 "get": _operation(
                     "job", "One job with its timeline and deliveries.", _JOB_SCHEMA,
@@ -361,12 +397,11 @@ def openapi_document() -> dict[str, Any]:
             },
             "/jobs/{job}/review": {"post": _decision(of_job)},
             "/worklist": {
-                "get": _operation("worklist", "Results that wait for a review, newest first.", page, paging, bad=True)
+                "get": _operation("worklist", "Results that wait for a review, newest first.", page, paging)
             },
             "/reviews": {
                 "get": _operation(
                     "reviews", "What readers said, newest first, and counts by model and scanner.", reviews, paging,
-                    bad=True,
                 )
             },
         },
@@ -376,7 +411,7 @@ def openapi_document() -> dict[str, Any]:
 def _decision(of_job: Mapping[str, Any]) -> dict[str, Any]:
     """A reader's verdict; needs the token of an operator."""
     words = "Accept or reject the result of a job; a later verdict replaces an earlier one."
-    found = _operation("review", words, _REVIEW_SCHEMA, [of_job], bad=True, missing=True)
+    found = _operation("review", words, _REVIEW_SCHEMA, [of_job], missing=True)
     problem = {"content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}}
     found["responses"] |= {
         "403": {"description": "the token's account has a lower role than operator", **problem},
@@ -391,16 +426,14 @@ def _parameter(name: str, where: str, schema: Any, words: str) -> dict[str, Any]
     return {"name": name, "in": where, "schema": schema, "description": words}
 
 
-def _operation(
-    name: str, words: str, schema: Any, parameters: Any = (), *, bad: bool = False, missing: bool = False
-) -> dict[str, Any]:
+def _operation(name: str, words: str, schema: Any, parameters: Any = (), *, missing: bool = False) -> dict[str, Any]:
     problem = {"content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}}
     answers: dict[str, Any] = {
         "200": {"description": words, "content": {"application/json": {"schema": schema}}},
+        "400": {"description": "a parameter is unknown, or not as described", **problem},
         "401": {"description": "no valid token", **problem},
+        "503": {"description": "the database does not answer just now", **problem},
     }
-    if bad:
-        answers["400"] = {"description": "a parameter is not as described", **problem}
     if missing:
         answers["404"] = {"description": "there is no such job", **problem}
     return {"operationId": name, "summary": words, "parameters": list(parameters), "responses": answers}

@@ -22,13 +22,15 @@ def test_answers_are_as_the_document_says(node: PageNode, browser: Browse) -> No
     client = browser().client
     document = client.get("/api/v1/openapi.json").json()
     asked = {
-        "/overview": ["/overview"],
+        "/overview": ["/overview", "/overview?days=2"],
         "/jobs": [
             "/jobs", "/jobs?limit=2", "/jobs?limit=100000", "/jobs?state=done&code=x&scanner=%00&uid=1.2",
             "/jobs?since=2001-01-01&until=2001-01-02", "/jobs?state=lost", "/jobs?since=yesterday", "/jobs?before=-1",
-            "/jobs?limit=0", "/jobs?before=99999999999",
+            "/jobs?limit=0", "/jobs?before=99999999999", "/jobs?sttae=done", "/jobs?limit=1&limit=2",
         ],
-        "/jobs/{job}": [f"/jobs/{node.jobs['late']}", f"/jobs/{node.jobs['rejected']}", "/jobs/999", "/jobs/x"],
+        "/jobs/{job}": [
+            f"/jobs/{node.jobs['late']}", f"/jobs/{node.jobs['rejected']}", "/jobs/999", "/jobs/x", "/jobs/1?x=1",
+        ],
         "/worklist": ["/worklist", "/worklist?limit=1&before=2", "/worklist?limit=-1"],
         "/reviews": ["/reviews", "/reviews?limit=1", "/reviews?before=x"],
     }  # fmt: skip
@@ -42,7 +44,9 @@ def test_answers_are_as_the_document_says(node: PageNode, browser: Browse) -> No
             jsonschema.validate(answer.json(), schema)
             assert "Zwetschge" not in answer.text
             seen.add(str(answer.status_code))
-        assert seen == promised.keys() - {"401"}, path
+        assert seen == promised.keys() - {"401", "503"}, path
+    misspelt = client.get("/api/v1/jobs?sttae=done", headers={"Authorization": f"Bearer {secret}"})
+    assert "sttae: no such parameter" in misspelt.json()["detail"] and "did you mean state?" in misspelt.text
     listed = client.get("/api/v1/jobs?limit=2", headers={"Authorization": f"Bearer {secret}"}).json()
     following = client.get(f"/api/v1/jobs?before={listed['before']}", headers={"Authorization": f"bearer {secret}"})
     assert [job["id"] for job in following.json()["jobs"]] == sorted(node.jobs.values(), reverse=True)[2:]
