@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-import httpx
+import httpx2
 
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.no_connection import no_connection
@@ -29,7 +29,7 @@ from dicom_node.node.tls import ClientTls, TlsFiles, client_context
 from dicom_node.notify.errors import NotTaken
 from dicom_node.notify.message import Message
 
-_TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+_TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)
 _TYPE: Final = "org.wmh-node.alarm"
 _TEST_TYPE: Final = "org.wmh-node.test"
 _ENCODED_SECRET: Final = "whsec_"  # noqa: S105 - the prefix of a secret in base64
@@ -84,13 +84,13 @@ class WebhookChannel:
             # No proxy of the environment, no redirect: the message goes to the address of the settings only.
             # The answer's body is not read: only its status counts, and a body may never end.
             with (
-                httpx.Client(verify=self._tls(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client,
+                httpx2.Client(verify=self._tls(), timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client,
                 client.stream("POST", self.url, content=body, headers=headers) as answer,
             ):
                 status = answer.status_code
-        except httpx.InvalidURL as error:
+        except httpx2.InvalidURL as error:
             raise ConfigurationError("webhook: expected a URL in WMH_NODE_WEBHOOK_URL, got another text") from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise NotTaken(self._words(error)) from error
         if not 200 <= status < 300:
             raise NotTaken(f"{self._where()} answered HTTP {status}: {_status_words(status)}")
@@ -114,7 +114,7 @@ class WebhookChannel:
         parts = urlsplit(self.url)  # without the path, which is often the secret of a webhook
         return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
-    def _words(self, error: httpx.HTTPError) -> str:
+    def _words(self, error: httpx2.HTTPError) -> str:
         parts = urlsplit(self.url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
         cause: BaseException | None = error
@@ -124,7 +124,7 @@ class WebhookChannel:
             if isinstance(cause, OSError):
                 return no_connection(cause, host, port, "the webhook's server")
             cause = cause.__cause__ or cause.__context__
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, httpx2.TimeoutException):
             return f"{host}:{port} did not answer in time: is the webhook's server busy?"
         return f"{host}:{port} ended the connection, or its answer is no HTTP"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from dicom_node.deliver.private_words import without
 from dicom_node.deliver.send.scu import SendOutcome
@@ -31,7 +31,7 @@ _ABOUT_THE_REPORT: Final = {
 }
 
 
-def outcome_of(answer: httpx.Response, path: Path, destination: FhirDestination) -> SendOutcome:
+def outcome_of(answer: httpx2.Response, path: Path, destination: FhirDestination) -> SendOutcome:
     """The outcome of one transaction, with the status that C-STORE would have."""
     code = answer.status_code
     said = _resource(answer)
@@ -61,7 +61,7 @@ def _stored(said: Mapping[str, Any], path: Path, name: str, hidden: Sequence[str
     return SendOutcome(path, _SUCCESS, True, "", answered=True, answer=name)
 
 
-def _resource(answer: httpx.Response) -> Mapping[str, Any]:
+def _resource(answer: httpx2.Response) -> Mapping[str, Any]:
     try:
         said = answer.json()
     except ValueError:

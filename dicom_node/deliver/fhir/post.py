@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 
 from dicom_node.deliver.fhir.answer import outcome_of
 from dicom_node.deliver.send.scu import SendOutcome
@@ -52,8 +52,8 @@ def _post(path: Path, destination: FhirDestination, call: WebCall) -> SendOutcom
         return SendOutcome(path, None, False, f"cannot be read: {error.strerror}")
     except ConfigurationError as error:
         return SendOutcome(path, None, False, str(error))
-    except httpx.HTTPError as error:
-        sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)  # then it may have the report
+    except httpx2.HTTPError as error:
+        sent = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)  # then it may have the report
         return SendOutcome(path, None, False, call.no_answer(error), lost=sent)
     return outcome_of(answer, path, destination)
 
@@ -69,7 +69,7 @@ def look_at_fhir(destination: FhirDestination, call: WebCall) -> None:
             answer = client.get(f"{destination.url}/metadata", headers={"Accept": _JSON})
     except ConfigurationError as error:
         raise DeliveryError(str(error)) from error
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise DeliveryError(f"{destination.name}: {call.no_answer(error)}") from error
     require_ok(answer, destination)
     try:

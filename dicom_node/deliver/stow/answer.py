@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from dicom_node.deliver.send.object_file import ObjectFile
 from dicom_node.deliver.send.result_classes import words_of_class
@@ -41,7 +41,7 @@ _SUCCESS: Final = 0x0000
 _LONGEST_WAIT_SECONDS: Final = 86_400.0
 
 
-def outcome_of(answer: httpx.Response, file: ObjectFile, destination: WebDestination | FhirDestination) -> SendOutcome:
+def outcome_of(answer: httpx2.Response, file: ObjectFile, destination: WebDestination | FhirDestination) -> SendOutcome:
     """The outcome of one object, with the status that C-STORE would have."""
     code = answer.status_code
     if code in (200, 202, 409):
@@ -55,7 +55,7 @@ def outcome_of(answer: httpx.Response, file: ObjectFile, destination: WebDestina
     return _answered(file, None, trouble_words(code, destination), wait_seconds=retry_after(answer))
 
 
-def _by_object(answer: httpx.Response, file: ObjectFile) -> SendOutcome:
+def _by_object(answer: httpx2.Response, file: ObjectFile) -> SendOutcome:
     said = _json(answer)
     code = answer.status_code
     failure = _reason(said, _FAILED, _FAILURE_REASON, file.sop_instance_uid)
@@ -82,7 +82,7 @@ def _answered(file: ObjectFile, status: int | None, detail: str, **more: Any) ->
     return SendOutcome(file.path, status, ok, detail, answered=True, **more)
 
 
-def _json(answer: httpx.Response) -> Mapping[str, Any]:
+def _json(answer: httpx2.Response) -> Mapping[str, Any]:
     """The answer's data set; empty where it is in another form, which the HTTP status then stands for."""
     try:
         said = answer.json()
@@ -108,7 +108,7 @@ def _values(item: Mapping[str, Any], tag: str) -> list[Any]:
     return values if isinstance(values, list) else []
 
 
-def retry_after(answer: httpx.Response) -> float:
+def retry_after(answer: httpx2.Response) -> float:
     """Seconds that the server asks us to wait (RFC 9110 10.2.3); 0 when it does not, or unreadably."""
     text = answer.headers.get("Retry-After", "").strip()
     if text.isdigit():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import httpx
+import httpx2
 
 from dicom_node.deliver.commit.ask import ProofNotOffered
 from dicom_node.deliver.stow.web_call import WebCall, require_ok
@@ -42,16 +42,16 @@ def look_at_service(call: WebCall) -> None:
             answer = client.get(f"{call.destination.url}/studies", params={"limit": "1"}, headers=_HEADERS)
     except ConfigurationError as error:
         raise DeliveryError(str(error)) from error
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise DeliveryError(f"{call.destination.name}: {call.no_answer(error)}") from error
     require_ok(answer, call.destination)
 
 
-def _is_listed(client: httpx.Client, call: WebCall, wanted: SentObject) -> bool:
+def _is_listed(client: httpx2.Client, call: WebCall, wanted: SentObject) -> bool:
     series = f"{call.destination.url}/studies/{wanted.study_instance_uid}/series/{wanted.series_instance_uid}"
     try:
         answer = client.get(f"{series}/instances", params={"SOPInstanceUID": wanted.sop_instance_uid}, headers=_HEADERS)
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         raise DeliveryError(f"{call.destination.name}: {call.no_answer(error)}") from error
     if answer.status_code in _NO_QUERY:
         raise ProofNotOffered(f"{call.destination.name}: it answers no query (QIDO-RS): leave out +verify")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 
 from dicom_node.deliver.send.object_file import read_object_file
 from dicom_node.deliver.send.scu import SendOutcome
@@ -43,7 +43,7 @@ def store_files(paths: Sequence[Path], call: WebCall, go_on: Callable[[SendOutco
     return [*outcomes, *(SendOutcome(path, None, False, "not tried: a file before it was not stored") for path in left)]
 
 
-def _store(path: Path, call: WebCall, client: httpx.Client) -> SendOutcome:
+def _store(path: Path, call: WebCall, client: httpx2.Client) -> SendOutcome:
     try:
         file = read_object_file(path)
         size = path.stat().st_size
@@ -63,9 +63,9 @@ def _store(path: Path, call: WebCall, client: httpx.Client) -> SendOutcome:
         answer = client.post(f"{call.destination.url}/studies", content=_body(path, size, head, tail), headers=headers)
     except OSError as error:
         return SendOutcome(path, None, False, f"cannot be read: {error.strerror}")
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         # Once it was connected, it may have the object.
-        sent = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+        sent = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
         return SendOutcome(path, None, False, call.no_answer(error), lost=sent)
     return outcome_of(answer, file, call.destination)
 

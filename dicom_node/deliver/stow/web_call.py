@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from dicom_node.node.destinations import FhirDestination, WebDestination, secret_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
@@ -16,7 +16,7 @@ from dicom_node.node.no_connection import no_connection
 from dicom_node.node.tls import ClientTls, client_context
 
 # Seconds: to connect, and for silence while an object goes out or an answer comes in.
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=10.0)
+_TIMEOUT: Final = httpx2.Timeout(60.0, connect=10.0)
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -28,7 +28,7 @@ class WebCall:
     tls: ClientTls | None
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[httpx.Client]:
+    def client(self) -> Iterator[httpx2.Client]:
         """A client with the login of the destination; the secret is read now.
 
         No proxy and no password file of the environment counts, and no redirect is followed: results and secrets go to
@@ -37,7 +37,7 @@ class WebCall:
         Raises:
             ConfigurationError: there is no secret or no certificate for the login.
         """
-        with httpx.Client(
+        with httpx2.Client(
             auth=self._login(),
             verify=True if self.tls is None else client_context(self.tls),
             timeout=_TIMEOUT,
@@ -46,7 +46,7 @@ class WebCall:
         ) as client:
             yield client
 
-    def no_answer(self, error: httpx.HTTPError) -> str:
+    def no_answer(self, error: httpx2.HTTPError) -> str:
         """Why there is no answer, and what to look at."""
         parts = urlsplit(self.destination.url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
@@ -57,19 +57,19 @@ class WebCall:
             if isinstance(cause, OSError):
                 return no_connection(cause, host, port)
             cause = cause.__cause__ or cause.__context__
-        if isinstance(error, httpx.ConnectTimeout):
+        if isinstance(error, httpx2.ConnectTimeout):
             return no_connection(TimeoutError(), host, port)
-        if isinstance(error, httpx.TimeoutException):
+        if isinstance(error, httpx2.TimeoutException):
             return f"{host}:{port} was silent for {_TIMEOUT.read:g} s"
         return f"{host}:{port} ended the connection, or its answer is no HTTP"
 
-    def _login(self) -> httpx.Auth | None:
+    def _login(self) -> httpx2.Auth | None:
         match self.destination.login:
             case "basic":
                 user, separator, password = secret_of(self.destination).partition(":")
                 if not separator:
                     raise ConfigurationError(f"destination {self.destination.name}: its secret is not USER:PASSWORD")
-                return httpx.BasicAuth(user, password)
+                return httpx2.BasicAuth(user, password)
             case "bearer":
                 return _Bearer(secret_of(self.destination))
             case "mtls" if self.tls is None or self.tls.files.certificate is None:
@@ -80,13 +80,13 @@ class WebCall:
                 return None
 
 
-class _Bearer(httpx.Auth):
+class _Bearer(httpx2.Auth):
     """RFC 6750 2.1."""
 
     def __init__(self, token: str) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+    def auth_flow(self, request: httpx2.Request) -> Iterator[httpx2.Request]:  # type: ignore[override]
         """Add the header."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
@@ -113,7 +113,7 @@ def _class_words(status: int) -> str:
     return "a fault of the server: its log says more" if status >= 500 else "it does not take our request"
 
 
-def require_ok(answer: httpx.Response, destination: WebDestination | FhirDestination) -> None:
+def require_ok(answer: httpx2.Response, destination: WebDestination | FhirDestination) -> None:
     """Raise for a status that is no success.
 
     Raises:

