@@ -12,7 +12,7 @@ from scipy import ndimage
 from segmentation.anatomy import Anatomy
 from segmentation.bright_tissue import LARGE_PART, bright_body
 from segmentation.cortical_wedge import largest_wedge_cm2
-from segmentation.lost_slices import lost_slices
+from segmentation.lost_slices import lost_lines, lost_slices
 from segmentation.measures import Measures
 from segmentation.midline import Midline
 from segmentation.skull_gap import skull_gap_mm
@@ -61,6 +61,7 @@ class Evidence:
             the depth, and has no like on the other side.
         skull_gap_mm: along the brain's edge, where on one side no skull lies around it; 0 without an anatomy network.
         lost_slices: slices inside the brain that show no head, are broken or repeat another one.
+        lost_lines: rows and columns in the brain that have one value, slice by slice, but those of lost slices.
         dark: 5th percentile of the brain's intensities, its median = 1. Low on FLAIR: fluid is dark.
         spread: its interquartile range, in the same unit.
         bright: its 99th percentile, in the same unit.
@@ -79,6 +80,7 @@ class Evidence:
     wedge_cm2: float = 0.0
     skull_gap_mm: float = 0.0
     lost_slices: int = 0
+    lost_lines: int = 0
     dark: float = 0.3
     spread: float = 0.25
     bright: float = 1.6
@@ -129,6 +131,7 @@ def gather(
     dark, lower, middle, upper, bright = (float(v) for v in np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99)))
     scale = middle if middle > 0 else 1.0
     largest = _largest_lesion(mask)
+    lost = lost_slices(volume, brain)
     right_of_middle = Midline.of(brain.sum(axis=0), volume.spacing_mm[1:]).one_side(brain.shape[1:])
     return Evidence(
         measures=measures,
@@ -141,7 +144,8 @@ def gather(
         mass_radius_mm=_mass_radius_mm(volume, brain),
         wedge_cm2=largest_wedge_cm2(volume, brain),
         skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, anatomy),
-        lost_slices=len(lost_slices(volume, brain)),
+        lost_slices=len(lost),
+        lost_lines=lost_lines(volume, brain & ~np.isin(np.arange(len(brain)), lost)[:, None, None]),
         dark=dark / scale,
         spread=(upper - lower) / scale,
         bright=bright / scale,

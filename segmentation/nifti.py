@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,8 @@ _AXIAL = axcodes2ornt(("L", "P", "S"))
 _SAME_GRID_TOLERANCE_MM = 0.01
 _SMALLEST_VOXEL_MM3 = 1e-9
 _SAME_SIZE = 0.01
+# Registration to an atlas scales a head by less; beyond, one of the two sizes is wrong.
+_MOST_SCALED = 1.5
 # What nibabel was seen to raise on damaged files: its own errors, zlib's, and plain Python's.
 _DAMAGE: Final = (
     ImageFileError,
@@ -180,6 +183,10 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
     return data, _grid_of(image, affine, tuple(int(n) for n in data.shape))
 
 
+def _in_mm(sizes: Iterable[float]) -> str:
+    return " x ".join(f"{size:.3g}" for size in sizes) + " mm"
+
+
 def _grid_of(image: Any, affine: NDArray[np.float64], shape: tuple[int, ...]) -> NiftiGrid:
     width, height, depth = shape
     if not isinstance(image, nibabel.Nifti1Pair):
@@ -193,5 +200,12 @@ def _grid_of(image: Any, affine: NDArray[np.float64], shape: tuple[int, ...]) ->
     # An affine registration scales the sform, and leaves the voxels as large as they were acquired.
     if np.allclose(np.linalg.norm(affine[:3, :3], axis=0), voxel_mm, rtol=_SAME_SIZE):
         return NiftiGrid((width, height, depth), affine, qform, sform)
+    along = np.linalg.norm(affine[:3, :3], axis=0)
+    ratios = along / np.maximum(voxel_mm, _SMALLEST_VOXEL_MM3)
+    if max(ratios.max(), 1 / ratios.min()) > _MOST_SCALED:
+        raise BadVolume(
+            f"expected voxels of one size, got {_in_mm(voxel_mm)} by pixdim and {_in_mm(along)} by the transform; a "
+            "registration does not scale that much, and which is right is unknown: correct the header"
+        )
     flags.append("voxel_size_contradicts")
     return NiftiGrid((width, height, depth), affine, qform, sform, voxel_mm, tuple(flags))  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from segmentation.evidence import gather
-from segmentation.lost_slices import lost_slices
+from segmentation.lost_slices import lost_lines, lost_slices
 from segmentation.measures import measure
 from segmentation.plausibility import assess_plausibility
 from segmentation.volume import FlairVolume
@@ -81,3 +81,14 @@ def test_a_lost_slice_is_a_reason_for_review() -> None:
     evidence = gather(FlairVolume(voxels, _SPACING), brain, empty, 0.0, measure(empty, empty.astype(np.float32), 0.02))
     found = {reason.code: reason for reason in assess_plausibility(evidence).reasons}
     assert "1 slice inside the brain is empty" in found["lost_slices"].sentence
+
+
+@pytest.mark.parametrize("value", [0.0, 1200.0])
+@pytest.mark.parametrize("place", [np.s_[:, 48], np.s_[4:6, :, 40:42]], ids=["row", "columns"])
+def test_lines_of_one_value_are_found(value: float, place: tuple[slice, ...]) -> None:
+    """A row of all slices, or two columns of two, that lost their values; none in a good head."""
+    voxels, brain = _head()
+    assert lost_lines(FlairVolume(voxels, _SPACING), brain) == 0
+    voxels[place] = value
+    found = lost_lines(FlairVolume(voxels, _SPACING), brain)
+    assert found == (4 if len(place) == 3 else int((brain[:, 48].sum(axis=1) * 2 >= 60).sum()))

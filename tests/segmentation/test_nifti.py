@@ -138,3 +138,12 @@ def test_a_filler_far_from_all_values_is_no_signal(tmp_path: Path, value: float)
     volume, grid = read_flair_nifti(_save(tmp_path / "flair.nii.gz", data))
     assert (volume.voxels.min(), bool(volume.voxels.max() <= 800)) == (darkest, True)
     assert "undeclared_padding" in grid.flags
+
+
+@pytest.mark.parametrize("times", [0.5, 2.0, 8.0])
+def test_voxel_sizes_that_no_registration_explains_are_refused(tmp_path: Path, times: float) -> None:
+    """pixdim and transform differ so much that the volume would be wrong by a factor: both are named."""
+    other = _HERE @ np.diag([1.0, 1.0, times, 1.0])
+    path = _with_forms(tmp_path / "flair.nii.gz", np.ones((8, 10, 6), np.float32), (_HERE, 1), (other, 1))
+    with pytest.raises(BadVolume, match=r"by pixdim and .* by the transform"):
+        read_flair_nifti(path)

@@ -52,6 +52,7 @@ _CASES: Mapping[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "one_sided": ({"side": 0.81}, {"side": 0.8}),
     "dominating_lesion": ({"largest_ml": 7.6, "largest_side": 0.95}, {"largest_ml": 7.5, "largest_side": 0.95}),
     "lost_slices": ({"lost_slices": 1}, {"lost_slices": 0}),
+    "lost_lines": ({"lost_lines": 1}, {"lost_lines": 0}),
     "unlike_flair": ({"dark": 0.8}, {"dark": 0.7}),
     "extreme_pixels": ({"scaled_by_extremes": True}, {"scaled_by_extremes": False}),
 }
@@ -116,10 +117,11 @@ def _drawn(lesion: np.ndarray, bright: float = 1400.0) -> tuple[FlairVolume, np.
     brain = np.repeat(oval[None], 6, axis=0)
     mask = np.zeros_like(brain)
     mask[2:4] = lesion
-    voxels = np.where(brain, 1000.0, 0.0) + np.arange(6.0)[:, None, None]  # no slice is the same as another
+    noise = np.random.default_rng(0).normal(0.0, 3.0, brain.shape)  # a scan without noise has lost its pixels
+    voxels = np.where(brain, 1000.0, 0.0)
     voxels[:, 44:76, 54:66] = 200.0
     voxels[mask] = bright
-    return FlairVolume(voxels.astype(np.float32), (6.0, 2.0, 2.0)), brain, mask
+    return FlairVolume((voxels + noise).astype(np.float32), (6.0, 2.0, 2.0)), brain, mask
 
 
 def _gathered(lesion: np.ndarray) -> Evidence:
