@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.boxes import Box, box_of, sizes_of
 from segmentation.preprocessing.robust import brain_level, scale_by_brain
 from segmentation.preprocessing.slice_grid import SliceGrid
 from segmentation.volume import FlairVolume
@@ -32,21 +33,55 @@ _NEIGHBOURS: Final = np.ones((3, 3, 3), dtype=bool)
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Anatomy:
-    """Parts of the head, bool (slice, row, column) on the native grid.
+    """Parts of the head on the native grid; each part is made when it is asked for.
 
     Attributes:
-        brain: all inside the brain's surface, sulci and ventricles with it.
-        ventricles: the fluid in them and the plexus.
-        infratentorial: cerebellum and brainstem.
-        left: the patient's left half of the brain.
-        cortex: the band of the cortex.
+        marks: uint8 (slice, row, column): bit n is the part n of `PARTS`.
     """
 
-    brain: NDArray[np.bool_]
-    ventricles: NDArray[np.bool_]
-    infratentorial: NDArray[np.bool_]
-    left: NDArray[np.bool_]
-    cortex: NDArray[np.bool_]
+    marks: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, *parts: NDArray[np.bool_]) -> Anatomy:
+        """Of the masks of all parts, bool (slice, row, column), in the order of `PARTS`."""
+        marks = np.zeros(parts[0].shape, np.uint8)
+        for number, part in enumerate(parts):
+            marks |= part.view(np.uint8) << np.uint8(number)
+        return cls(marks)
+
+    @property
+    def brain(self) -> NDArray[np.bool_]:
+        """All inside the brain's surface, sulci and ventricles with it; bool (slice, row, column), as all parts."""
+        return self._part(0)
+
+    @property
+    def ventricles(self) -> NDArray[np.bool_]:
+        """The fluid in them and the plexus."""
+        return self._part(1)
+
+    @property
+    def infratentorial(self) -> NDArray[np.bool_]:
+        """Cerebellum and brainstem."""
+        return self._part(2)
+
+    @property
+    def left(self) -> NDArray[np.bool_]:
+        """The patient's left half of the brain."""
+        return self._part(3)
+
+    @property
+    def cortex(self) -> NDArray[np.bool_]:
+        """The band of the cortex."""
+        return self._part(4)
+
+    def within(self, box: Box) -> Anatomy:
+        """The same in a part of the volume."""
+        return Anatomy(self.marks[box])
+
+    def _part(self, number: int) -> NDArray[np.bool_]:
+        found = self.marks >> np.uint8(number)
+        found &= np.uint8(1)
+        return found.view(np.bool_)
 
 
 def anatomy_images(volume: FlairVolume, size: int) -> tuple[NDArray[np.float32], SliceGrid]:
@@ -64,7 +99,7 @@ def anatomy_images(volume: FlairVolume, size: int) -> tuple[NDArray[np.float32],
     level = brain_level(volume.voxels)
     if level is None:
         return np.full((len(volume.voxels), size, size), -1, np.float32), grid
-    grey = grid.to_square(scale_by_brain(volume.voxels, level, 1.0, CLIP))
+    grey = grid.to_square(volume.voxels, scale_by_brain(volume.voxels, level, 1.0, CLIP))
     return np.asarray(np.clip(grey, 0, CLIP) - 1, np.float32), grid
 
 
@@ -75,9 +110,13 @@ def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:
         probabilities: float32 (part, slice, row, column) on the square grid, parts as in `PARTS`.
         grid: of `anatomy_images`.
     """
-    brain = clean_brain(grid.to_native(probabilities[0]) >= PART_THRESHOLD, grid.spacing_mm)
-    others = [(grid.to_native(probability) >= PART_THRESHOLD) & brain for probability in probabilities[1:]]
-    return Anatomy(brain, *others)
+    brain = clean_brain(grid.to_native_mask(probabilities[0], PART_THRESHOLD), grid.spacing_mm)
+    marks = brain.view(np.uint8).copy()
+    for number, probability in enumerate(probabilities[1:], start=1):
+        part = grid.to_native_mask(probability, PART_THRESHOLD)
+        part &= brain
+        marks |= part.view(np.uint8) << np.uint8(number)
+    return Anatomy(marks)
 
 
 def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
@@ -89,18 +128,42 @@ def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDA
         mask: bool (slice, row, column), native grid.
         spacing_mm: of rows and of columns.
     """
-    cores = np.stack([_edge_mm(plane, spacing_mm) > _BRIDGE_MM / 2 for plane in mask])
-    labels, count = ndimage.label(_grown(cores, _BRIDGE_MM / 2, spacing_mm) & mask, structure=_NEIGHBOURS)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    sizes[0] = 0
-    kept = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
+    opened = np.zeros(mask.shape, bool)
+    for plane, out in zip(mask, opened, strict=True):
+        box = box_of(plane, 1, 1)  # the nearest that is not marked lies in it
+        if plane[box].size:
+            core = _edge_mm(plane[box], spacing_mm) > _BRIDGE_MM / 2
+            out[box] = _grown(core, _BRIDGE_MM / 2, spacing_mm) & plane[box]
+    kept = _largest_bodies(opened)
     # A pixel more: the corners that the opening cut come back.
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in mask & _grown(kept, max(spacing_mm), spacing_mm)])
+    for plane, out in zip(mask, kept, strict=True):
+        whole = plane & _grown(out, max(spacing_mm), spacing_mm)
+        out[:] = whole
+        box = box_of(whole)
+        if whole[box].size:
+            out[box] = ndimage.binary_fill_holes(whole[box])
+    return kept
 
 
-def _grown(mask: NDArray[np.bool_], by_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
-    """The mask with its edge so far out, within each slice."""
-    return np.stack([_edge_mm(~plane, spacing_mm) <= by_mm if plane.any() else plane for plane in mask])
+def _largest_bodies(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest body and others of at least a twentieth of it."""
+    kept = np.zeros(mask.shape, bool)
+    box = box_of(mask)
+    labels, count = ndimage.label(mask[box], structure=_NEIGHBOURS)
+    if count:
+        sizes = sizes_of(labels, count)
+        sizes[0] = 0
+        kept[box] = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
+    return kept
+
+
+def _grown(plane: NDArray[np.bool_], by_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """A slice's mask with its edge so far out."""
+    box = box_of(plane, *(int(by_mm / step) + 1 for step in spacing_mm))
+    grown = np.zeros(plane.shape, bool)
+    if plane[box].size:
+        grown[box] = _edge_mm(~plane[box], spacing_mm) <= by_mm
+    return grown
 
 
 def _edge_mm(plane: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.float64]:

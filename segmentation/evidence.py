@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segmentation.anatomy import Anatomy
+from segmentation.boxes import box_of, sizes_of
 from segmentation.bright_tissue import LARGE_PART, bright_body
 from segmentation.cortical_wedge import largest_wedge_cm2
 from segmentation.lost_slices import lost_lines, lost_slices
@@ -155,10 +156,13 @@ def gather(
 
 
 def _largest_lesion(mask: Mask) -> Mask:
-    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
+    box = box_of(mask)
+    labels, count = ndimage.label(mask[box], structure=_NEIGHBOURS)
     if not count:
         return mask
-    return np.asarray(labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:])))
+    largest = np.zeros(mask.shape, bool)
+    largest[box] = labels == 1 + int(np.argmax(sizes_of(labels, count)[1:]))
+    return largest
 
 
 def _rim_share(mask: Mask, brain: Mask, spacing_mm: tuple[float, float, float]) -> float:
@@ -169,8 +173,9 @@ def _rim_share(mask: Mask, brain: Mask, spacing_mm: tuple[float, float, float]) 
     near = 0
     for lesion, inside in zip(mask, brain, strict=True):
         if lesion.any():
-            depth = ndimage.distance_transform_edt(np.pad(inside, 1), spacing_mm[1:])[1:-1, 1:-1]
-            near += int(np.count_nonzero(lesion & (depth <= RIM_MM)))
+            box = box_of(inside | lesion)
+            depth = ndimage.distance_transform_edt(np.pad(inside[box], 1), spacing_mm[1:])[1:-1, 1:-1]
+            near += int(np.count_nonzero(lesion[box] & (depth <= RIM_MM)))
     return near / total
 
 

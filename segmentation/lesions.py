@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segmentation.anatomy import Anatomy
+from segmentation.boxes import box_of
 from segmentation.measures import LEAST_LESION_ML
 
 Mask = NDArray[np.bool_]
@@ -100,8 +101,13 @@ def list_lesions(
         periventricular: the part of the mask that is periventricular, where ventricles are known.
         anatomy: parts of the head, where a network found them.
     """
-    labels, _ = ndimage.label(mask, structure=_NEIGHBOURS)
-    near_cortex = None if anatomy is None else _near(anatomy.cortex, spacing_mm)
+    around = box_of(mask)
+    labels, count = ndimage.label(mask[around], structure=_NEIGHBOURS)
+    if not count:
+        return ()
+    near_cortex = None if anatomy is None else _near(anatomy.cortex, spacing_mm)[around]
+    periventricular = None if periventricular is None else periventricular[around]
+    anatomy = None if anatomy is None else anatomy.within(around)
     found = []
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None:
@@ -110,9 +116,9 @@ def list_lesions(
         volume_ml = int(np.count_nonzero(lesion)) * voxel_volume_ml
         if volume_ml < LEAST_LESION_ML * (1 - 1e-9):
             continue
-        side = None if anatomy is None else _side(_part(lesion, anatomy.left[box]))
+        side = None if anatomy is None else _side(_part(lesion, anatomy.within(box).left))
         place = _place(
-            _part(lesion, None if anatomy is None else anatomy.infratentorial[box]),
+            _part(lesion, None if anatomy is None else anatomy.within(box).infratentorial),
             _part(lesion, None if periventricular is None else periventricular[box]),
             _part(lesion, None if near_cortex is None else near_cortex[box]),
         )
@@ -137,7 +143,7 @@ def places_of(
     near_cortex = None if anatomy is None else _near(anatomy.cortex, spacing_mm)
     return {
         label: _place(
-            _part(labels[box] == label, None if anatomy is None else anatomy.infratentorial[box]),
+            _part(labels[box] == label, None if anatomy is None else anatomy.within(box).infratentorial),
             _part(labels[box] == label, near_ventricles[box]),
             _part(labels[box] == label, None if near_cortex is None else near_cortex[box]),
         )
@@ -189,12 +195,13 @@ def _diameter_mm(region: Mask, spacing_mm: tuple[float, float]) -> float:
 
 def _near(cortex: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     """Cortex and what lies within `_TOUCHES_MM` of it in the plane of the slice."""
-    return np.stack(
-        [
-            ndimage.distance_transform_edt(~plane, spacing_mm[1:]) <= _TOUCHES_MM if plane.any() else plane
-            for plane in cortex
-        ]
-    )
+    found = np.zeros(cortex.shape, bool)
+    margin = [int(_TOUCHES_MM / step) + 1 for step in spacing_mm[1:]]
+    for plane, out in zip(cortex, found, strict=True):
+        box = box_of(plane, *margin)
+        if plane[box].size:
+            out[box] = ndimage.distance_transform_edt(~plane[box], spacing_mm[1:]) <= _TOUCHES_MM
+    return found
 
 
 def _part(lesion: Mask, region: Mask | None) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.boxes import box_of, sizes_of
 from segmentation.interval import Bounds, PredictiveInterval, PredictiveRule, VolumeInterval, bounds_of
 from segmentation.uncertainty import uncertainty_index
 
@@ -71,17 +72,17 @@ class Measures:
 
 def count_lesions(mask: NDArray[np.bool_], voxel_volume_ml: float, least_ml: float = LEAST_LESION_ML) -> int:
     """Count the 26-connected components of a mask (slice, row, column) that hold at least `least_ml`."""
-    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
+    labels, count = ndimage.label(mask[box_of(mask)], structure=_NEIGHBOURS)
     if not count:
         return 0
-    voxels = np.bincount(labels.ravel())[1:]
+    voxels = sizes_of(labels, count)[1:]
     # A component of exactly the least size counts, whatever the last bit of the product.
     return int(np.count_nonzero(voxels * voxel_volume_ml >= least_ml * (1 - 1e-9)))
 
 
 def measure(
     mask: NDArray[np.bool_],
-    probability: NDArray[Any],
+    probability: NDArray[Any] | None,
     voxel_volume_ml: float,
     bounds: Bounds | None = None,
     doubt: Doubt | None = None,
@@ -90,15 +91,19 @@ def measure(
 
     Args:
         mask: bool (slice, row, column), native grid.
-        probability: the ensemble's mean probability, same shape.
+        probability: the ensemble's mean probability, same shape; None where `bounds` and `doubt` are given.
         voxel_volume_ml: volume of one voxel in mL.
         bounds: `bounds_of` the two, where the caller has them already.
         doubt: the uncertainty index where it is not that of the native grid; it counts only where the mask holds
             anything.
     """
-    index = uncertainty_index(probability, mask)
-    if index is not None and doubt is not None and doubt.index is not None:
+    index = None if probability is None else uncertainty_index(probability, mask)
+    if doubt is not None and doubt.index is not None and mask.any():
         index = doubt.index
+    if bounds is None:
+        if probability is None:
+            raise ValueError("expected probabilities or the bounds that follow from them, got neither")
+        bounds = bounds_of(mask, probability)
     limit = REVIEW_ABOVE if doubt is None else doubt.review_above
     volume_ml = int(np.count_nonzero(mask)) * voxel_volume_ml
     rule = None if doubt is None else doubt.predictive
@@ -107,7 +112,7 @@ def measure(
         lesion_count=count_lesions(mask, voxel_volume_ml),
         uncertainty_index=index,
         review_recommended=index is not None and index > limit,
-        volume_interval_ml=(bounds or bounds_of(mask, probability)).interval(voxel_volume_ml),
+        volume_interval_ml=bounds.interval(voxel_volume_ml),
         review_above=limit,
         predictive=None if rule is None else rule.of(volume_ml),
     )

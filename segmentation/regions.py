@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.boxes import box_of, sizes_of
 from segmentation.errors import BadVolume
 from segmentation.interval import Bounds, VolumeInterval
 
@@ -103,13 +104,15 @@ def clean_ventricles(mask: NDArray[np.bool_], voxel_volume_ml: float) -> NDArray
     Returns:
         bool, same shape; all False when the largest component holds less than `LEAST_ML`.
     """
-    labels, count = ndimage.label(mask, structure=_NEIGHBOURS)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    cleaned = np.zeros(mask.shape, bool)
+    box = box_of(mask)
+    labels, count = ndimage.label(mask[box], structure=_NEIGHBOURS)
+    sizes = sizes_of(labels, count)
     sizes[0] = 0
     largest = int(sizes.max())
-    if largest * voxel_volume_ml < LEAST_ML:
-        return np.zeros(mask.shape, bool)
-    return np.asarray((sizes >= LEAST_PART * largest)[labels] & mask, bool)
+    if largest * voxel_volume_ml >= LEAST_ML:
+        cleaned[box] = (sizes >= LEAST_PART * largest)[labels] & mask[box]
+    return cleaned
 
 
 def divide(

@@ -15,11 +15,13 @@ from segmentation.brain import brain_mask
 from segmentation.bright_region import BrightRegion, find_bright_region
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
-from segmentation.interval import bounds_of
+from segmentation.interval import Bounds, bounds_of
 from segmentation.lesions import Extent, Lesion, list_lesions, measure_extent
 from segmentation.measures import Doubt, Measures, measure
 from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, assess_plausibility
-from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
+from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, preprocess
+from segmentation.preprocessing.slice_grid import SliceGrid
+from segmentation.probability import ProbabilityMap
 from segmentation.regions import (
     FLAG_NO_VENTRICLES,
     PUBLISHED_RULE,
@@ -54,7 +56,7 @@ class Segmentation:
 
     Attributes:
         mask: bool (slice, row, column), native grid: probability at or above the bundle's threshold.
-        probability: float32, same shape: the members' mean, mapped back to the native grid; 0 outside the brain.
+        probability_map: the members' mean.
         measures: volume, lesion count, uncertainty.
         seconds: wall time of the stages.
         flags: what was unusual about the case, sorted slugs such as `blank_slices` or `no_histogram_peak`.
@@ -71,7 +73,7 @@ class Segmentation:
     """
 
     mask: NDArray[np.bool_]
-    probability: NDArray[np.float32]
+    probability_map: ProbabilityMap
     measures: Measures
     seconds: StageSeconds
     flags: tuple[str, ...]
@@ -85,6 +87,12 @@ class Segmentation:
     extent: Extent | None = None
     anatomy: Anatomy | None = None
     bright_region: BrightRegion | None = None
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """The members' mean, mapped back to the native grid: float32 (slice, row, column), 0 outside the brain; made
+        when it is asked for."""
+        return self.probability_map.whole()
 
     @property
     def is_reliable(self) -> bool:
@@ -130,25 +138,26 @@ def segment_volume(
     prepared = time.monotonic()
     report("preprocess", 1, 1)
 
-    members = ensemble.predict(case.images, lambda done, total: report("infer", done, total))
+    mean = ensemble.predict_mean(case.images, lambda done, total: report("infer", done, total))
     marked = ensemble.predict_ventricles(case.images)
+    grid, found_flags = case.grid, case.flags
+    del case  # its images are as large as the probabilities
     inferred = time.monotonic()
 
     report("measure", 0, 1)
-    mean = mean_probability(members)
-    probability, outside_ml = within_brain(case.grid.to_native(mean), brain, ensemble.threshold, volume.voxel_volume_ml)
-    mask = probability >= ensemble.threshold
-    bounds = bounds_of(mask, probability)
-    doubt = Doubt(
-        _index_on_network_grid(mean, brain, case, ensemble.threshold), ensemble.review_above, ensemble.predictive
-    )
-    measures = measure(mask, probability, volume.voxel_volume_ml, bounds, doubt)
+    probability = ProbabilityMap(mean, grid, brain if brain.any() else None)
+    read = _read(probability, volume.voxels.shape, ensemble.threshold)
+    mask, bounds, outside_ml = read.mask, read.bounds, read.outside * volume.voxel_volume_ml
+    index = _index_on_network_grid(probability, ensemble.threshold)
+    doubt = Doubt(read.index if index is None else index, ensemble.review_above, ensemble.predictive)
+    measures = measure(mask, None, volume.voxel_volume_ml, bounds, doubt)
     # Extreme pixels decide the scale of their slices where that is their maximum.
-    scaled_by_extremes = FLAG_EXTREME_PIXELS in case.flags and ensemble.preprocessing.scale == "slice-maximum"
+    scaled_by_extremes = FLAG_EXTREME_PIXELS in found_flags and ensemble.preprocessing.scale == "slice-maximum"
     if scaled_by_extremes:
         measures = replace(measures, review_recommended=True)
-    ventricles = _ventricles(marked, case, ensemble.ventricle_threshold, volume, anatomy)
+    ventricles = _ventricles(marked, grid, ensemble.ventricle_threshold, volume, anatomy)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
+    del bounds, read
     lesions = list_lesions(
         mask,
         volume.voxel_volume_ml,
@@ -168,10 +177,10 @@ def segment_volume(
     seconds = StageSeconds(prepared - started, inferred - prepared, measured - inferred)
     return Segmentation(
         mask=mask,
-        probability=probability,
+        probability_map=probability,
         measures=measures,
         seconds=seconds,
-        flags=_flags(case, ventricles, regions, outside_ml),
+        flags=_flags(found_flags, ventricles, regions, outside_ml),
         ventricles=ventricles,
         periventricular=None if regions is None else regions.periventricular,
         regions=None if regions is None else regions.volumes,
@@ -195,47 +204,58 @@ def find_brain(volume: FlairVolume, anatomy: Anatomy | None = None) -> NDArray[n
     return brain if enough else np.zeros_like(brain)
 
 
-def within_brain(
-    probability: NDArray[np.float32], brain: NDArray[np.bool_], threshold: float, voxel_volume_ml: float
-) -> tuple[NDArray[np.float32], float]:
-    """What the ensemble says of the brain, and the WMH in mL that it marked elsewhere.
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class _Reading:
+    """What a probability map says at a threshold.
 
-    Args:
-        probability: float32 (slice, row, column), native grid.
-        brain: bool, same shape; where it is empty, everything is kept.
-        threshold: probability at or above which a voxel is WMH.
-        voxel_volume_ml: volume of one voxel.
+    Attributes:
+        mask: bool (slice, row, column): at or above the threshold, in the brain.
+        bounds: see `bounds_of`.
+        outside: voxels at or above it elsewhere.
+        index: the uncertainty index on the native grid.
     """
-    if not brain.any():
-        return probability, 0.0
-    outside = int(np.count_nonzero((probability >= threshold) & ~brain))
-    return np.where(brain, probability, np.float32(0.0)), outside * voxel_volume_ml
+
+    mask: NDArray[np.bool_]
+    bounds: Bounds
+    outside: int
+    index: float | None
 
 
-def _index_on_network_grid(
-    mean: NDArray[np.float32], brain: NDArray[np.bool_], case: PreprocessedCase, threshold: float
-) -> float | None:
+def _read(probability: ProbabilityMap, shape: tuple[int, ...], threshold: float) -> _Reading:
+    """Slice by slice, so that the probabilities of the native grid are never held at once."""
+    mask, sure, possible = (np.empty(shape, bool) for _ in range(3))
+    predicted, outside = [np.empty(0, np.float32)], 0
+    for index in range(len(probability)):
+        anywhere = probability.anywhere(index)
+        inside = probability.inside(index, anywhere)
+        mask[index] = inside >= threshold
+        outside += int(np.count_nonzero(anywhere >= threshold)) - int(np.count_nonzero(mask[index]))
+        predicted.append(inside[mask[index]])
+        bounds = bounds_of(mask[index], inside)
+        sure[index], possible[index] = bounds.sure, bounds.possible
+    values = np.concatenate(predicted)
+    return _Reading(mask, Bounds(sure, possible), outside, uncertainty_index(values, np.ones(values.shape, bool)))
+
+
+def _index_on_network_grid(probability: ProbabilityMap, threshold: float) -> float | None:
     """The uncertainty index where the networks spoke: interpolated to a finer matrix, the same scan has more of it."""
-    inside = case.grid.mask_to_square(brain) if brain.any() else np.ones(mean.shape, bool)
-    return uncertainty_index(mean, (mean >= threshold) & inside)
-
-
-def mean_probability(members: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean over the first axis of (member, slice, row, column), summed in float64."""
-    mean: NDArray[np.float32] = members.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean
+    mean, grid, brain = probability.mean, probability.grid, probability.brain
+    predicted = mean >= threshold
+    if grid is not None and brain is not None:
+        predicted &= grid.mask_to_square(brain)
+    return uncertainty_index(mean, predicted)
 
 
 def _ventricles(
     marked: NDArray[np.float32] | None,
-    case: PreprocessedCase,
+    grid: SliceGrid,
     threshold: float,
     volume: FlairVolume,
     anatomy: Anatomy | None,
 ) -> NDArray[np.bool_] | None:
     """The ventricles on the native grid, cleaned up: by the network of their own, else by the anatomy network."""
     if marked is not None:
-        found = case.grid.to_native(marked) >= threshold
+        found = grid.to_native_mask(marked, threshold)
     elif anatomy is not None:
         found = anatomy.ventricles
     else:
@@ -244,11 +264,11 @@ def _ventricles(
 
 
 def _flags(
-    case: PreprocessedCase, ventricles: NDArray[np.bool_] | None, regions: Regions | None, outside_ml: float
+    found: tuple[str, ...], ventricles: NDArray[np.bool_] | None, regions: Regions | None, outside_ml: float
 ) -> tuple[str, ...]:
     lost = ventricles is not None and regions is None
-    found = {FLAG_NO_VENTRICLES: lost, FLAG_OUTSIDE_BRAIN: outside_ml >= _OUTSIDE_WORTH_A_FLAG_ML}
-    return tuple(sorted({*case.flags, *(flag for flag, holds in found.items() if holds)}))
+    more = {FLAG_NO_VENTRICLES: lost, FLAG_OUTSIDE_BRAIN: outside_ml >= _OUTSIDE_WORTH_A_FLAG_ML}
+    return tuple(sorted({*found, *(flag for flag, holds in more.items() if holds)}))
 
 
 def _silent(stage: str, done: int, total: int) -> None:

@@ -42,12 +42,13 @@ def skull_gap_mm(volume: FlairVolume, anatomy: Anatomy) -> float:
         The width of the narrower of the two gaps, along the brain's edge; 0 where there are none. Images whose skull
         was removed have none: air is dark too.
     """
-    areas = anatomy.brain.sum(axis=(1, 2))
+    brain = anatomy.brain
+    areas = brain.sum(axis=(1, 2))
     below = anatomy.infratentorial.sum(axis=(1, 2))
     chosen = np.flatnonzero((areas > _LARGE_PART * areas.max()) & (below < _MOST_INFRATENTORIAL * areas))
     step = max(1, round(_APART_MM / volume.spacing_mm[0]))
     spacing = volume.spacing_mm[1:]
-    gaps = [_gap_mm(volume.voxels[index], anatomy.brain[index], spacing) for index in chosen[::step]]
+    gaps = [_gap_mm(volume.voxels[index], brain[index], spacing) for index in chosen[::step]]
     return max((min(pair) for pair in pairwise(gaps)), default=0.0)
 
 

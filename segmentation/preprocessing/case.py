@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.brain import brain_mask as find_brain_mask
+from segmentation.percentiles import percentile
 from segmentation.preprocessing.intensity import brain_mask, histogram_peak, normalise, scale_slices, to_uint8
 from segmentation.preprocessing.masked import clipped_to_brain, masked_images
 from segmentation.preprocessing.robust import brain_level, scale_by_brain
@@ -59,14 +60,15 @@ def preprocess(
     rows, columns = volume.voxels.shape[1:]
     grid = SliceGrid((rows, columns), volume.spacing_mm[1:], settings.size)
 
-    if not (volume.voxels > 0).any(axis=(1, 2)).all():
+    if not (volume.voxels.max(axis=(1, 2)) > 0).all():
         flags.add(FLAG_BLANK_SLICES)
     if has_extreme_pixels(volume.voxels):
         flags.add(FLAG_EXTREME_PIXELS)
     if settings.scale == "brain-alone":
         native = find_brain_mask(volume) if brain is None else brain
         mask = grid.mask_to_square(native)
-        images = masked_images(grid.to_square(clipped_to_brain(volume.voxels, native)), mask, grid.pixel_mm)
+        pixels = grid.to_square(volume.voxels, clipped_to_brain(volume.voxels, native))
+        images = masked_images(pixels, mask, grid.pixel_mm)
     else:
         grey = _GREY_BY_SCALE[settings.scale](volume.voxels, grid, settings, flags)
         mask = brain_mask(grey, settings.mask_threshold)
@@ -78,7 +80,7 @@ def preprocess(
 
 def has_extreme_pixels(voxels: NDArray[np.float32]) -> bool:
     """Whether the maximum lies far above the 99.9th percentile: no tissue does, a hot pixel or burnt-in text may."""
-    high = float(np.percentile(voxels, _HIGH_PERCENTILE))
+    high = percentile(voxels, _HIGH_PERCENTILE)
     return high > 0 and float(voxels.max()) > _EXTREME_TIMES * high
 
 
@@ -99,9 +101,9 @@ def _grey_by_brain(
     if level is None:
         flags.add(FLAG_NO_HISTOGRAM_PEAK)
         return np.zeros((len(voxels), settings.size, settings.size), np.float32)
-    grey = scale_by_brain(voxels, level, settings.peak_target, settings.clip)
+    prepare = scale_by_brain(voxels, level, settings.peak_target, settings.clip)
     # Cubic interpolation overshoots at the edges that clipping made.
-    return np.clip(grid.to_square(grey), 0, np.float32(settings.clip * settings.peak_target))
+    return np.clip(grid.to_square(voxels, prepare), 0, np.float32(settings.clip * settings.peak_target))
 
 
 _GREY_BY_SCALE: Final = {"slice-maximum": _grey_by_slices, "brain-level": _grey_by_brain}

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.preprocessing.slice_grid import Prepare
+
 MARGIN_MM: Final = 4.0
 LOWEST: Final = -4.0
 """Of the images, in SD; what lies outside the brain has it."""
@@ -26,15 +28,20 @@ def brain_statistics(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(np.median(values)), spread if spread > 0 else 1.0
 
 
-def clipped_to_brain(voxels: NDArray[np.float32], brain: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Intensities (slice, row, column) cut off at what `masked_images` shows; as they are where the brain is empty.
+def clipped_to_brain(voxels: NDArray[np.float32], brain: NDArray[np.bool_]) -> Prepare | None:
+    """What cuts off a slice's intensities at what `masked_images` shows; None where the brain is empty.
 
     Before resampling: interpolation would spread a hot pixel over its neighbours.
+
+    Args:
+        voxels: float32 (slice, row, column), the whole volume.
+        brain: bool, same shape.
     """
     if not brain.any():
-        return voxels
+        return None
     centre, spread = brain_statistics(voxels[brain])
-    return np.clip(voxels, np.float32(centre + LOWEST * spread), np.float32(centre + HIGHEST * spread))
+    lowest, highest = np.float32(centre + LOWEST * spread), np.float32(centre + HIGHEST * spread)
+    return lambda plane: np.clip(plane, lowest, highest)
 
 
 def masked_images(pixels: NDArray[np.float32], brain: NDArray[np.bool_], pixel_mm: float) -> NDArray[np.float32]:

@@ -14,6 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.percentiles import percentile
+from segmentation.preprocessing.slice_grid import Prepare
+
 _FLOOR_PERCENTILE: Final = 1.0
 _BINS_PER_OCTAVE: Final = 16
 _OCTAVES: Final = 10  # under the largest value; what is darker than a thousandth of it is no tissue
@@ -24,7 +27,7 @@ _HIGHEST_PERCENTILE: Final = 99.9
 
 def intensity_floor(voxels: NDArray[np.float32]) -> float:
     """The level of no signal: the 1st percentile, so that an offset of the whole image plays no part."""
-    return float(np.percentile(voxels, _FLOOR_PERCENTILE))
+    return percentile(voxels, _FLOOR_PERCENTILE)
 
 
 def brain_level(voxels: NDArray[np.float32]) -> float | None:
@@ -46,10 +49,18 @@ def brain_level(voxels: NDArray[np.float32]) -> float | None:
     return float(2 ** _peak_place(smooth, edges))
 
 
-def scale_by_brain(voxels: NDArray[np.float32], level: float, target: float, clip: float) -> NDArray[np.float32]:
-    """Grey values: no signal becomes 0 and the brain's level `target`; clipped to 0 and `clip` times `target`."""
-    grey = (voxels - np.float32(intensity_floor(voxels))) * np.float32(target / level)
-    return np.asarray(np.clip(grey, 0, clip * target), np.float32)
+def scale_by_brain(voxels: NDArray[np.float32], level: float, target: float, clip: float) -> Prepare:
+    """What makes grey values of a slice: no signal becomes 0 and the brain's level `target`; clipped to 0 and `clip`
+    times `target`.
+
+    Args:
+        voxels: float32 (slice, row, column), the whole volume.
+        level: of the brain, see `brain_level`.
+        target: its grey value.
+        clip: see above.
+    """
+    floor, scale = np.float32(intensity_floor(voxels)), np.float32(target / level)
+    return lambda plane: np.asarray(np.clip((plane - floor) * scale, 0, clip * target), np.float32)
 
 
 def _peak_place(counts: NDArray[np.float64], edges: NDArray[np.float64]) -> float:

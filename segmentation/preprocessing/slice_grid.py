@@ -7,7 +7,9 @@ inverts the way in exactly; pixel centres sit at half-integer positions, as in D
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from scipy import ndimage
 
 _CUBIC = 3
 _LINEAR = 1
+
+Prepare = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""What is done to one slice (row, column) before it is resampled."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,18 @@ class SliceGrid:
         """Whether native and square grid are the same pixels."""
         return self.native_shape == (self.size, self.size) and np.allclose(self.steps, 1.0, atol=1e-9)
 
-    def to_square(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    def to_square(self, pixels: NDArray[np.float32], prepare: Prepare | None = None) -> NDArray[np.float32]:
         """Resample (slice, row, column) from the native to the square grid by cubic B-splines, zero outside.
 
         Cubic interpolation overshoots: the caller clips.
+
+        Args:
+            pixels: native intensities.
+            prepare: changes each slice first, one at a time, so that no second volume is held.
         """
         if self.is_identity:
-            return pixels
-        return _resample(pixels, self.steps, self.offsets, (self.size, self.size), _CUBIC)
+            return pixels if prepare is None else np.stack([prepare(plane) for plane in pixels])
+        return _resample(pixels, self.steps, self.offsets, (self.size, self.size), _CUBIC, prepare)
 
     def to_native(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Resample (slice, row, column) from the square to the native grid, linearly, so that [0, 1] stays [0, 1]."""
@@ -75,25 +84,35 @@ class SliceGrid:
         offsets = (-self.offsets[0] * steps[0], -self.offsets[1] * steps[1])
         return _resample(values, steps, offsets, self.native_shape, _LINEAR)
 
+    def to_native_mask(self, values: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+        """Where `to_native` gives the threshold or more; slice by slice, so that the values are never held at once."""
+        mask = np.empty((len(values), *self.native_shape), bool)
+        for index in range(len(values)):
+            mask[index] = self.to_native(values[index : index + 1])[0] >= threshold
+        return mask
+
     def mask_to_square(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """A native mask (slice, row, column) on the square grid, by linear interpolation and a threshold of 0.5."""
         if self.is_identity:
             return mask
-        return _resample(mask.astype(np.float32), self.steps, self.offsets, (self.size, self.size), _LINEAR) >= 0.5
+        square = (self.size, self.size)
+        return _resample(mask, self.steps, self.offsets, square, _LINEAR, lambda plane: plane.astype(np.float32)) >= 0.5
 
 
 def _resample(
-    pixels: NDArray[np.float32],
+    pixels: NDArray[Any],
     steps: tuple[float, float],
     offsets: tuple[float, float],
     shape: tuple[int, int],
     order: int,
+    prepare: Callable[[NDArray[Any]], NDArray[np.float32]] | None = None,
 ) -> NDArray[np.float32]:
-    """Sample each slice at offset + index * step; low-pass first along the axes that shrink."""
+    """Sample each slice, prepared, at offset + index * step; low-pass first along the axes that shrink."""
     # Width as in the usual anti-aliased resize: half of the shrink beyond 1, in source pixels.
     sigmas = [max(0.0, (step - 1) / 2) for step in steps]
     out = np.empty((len(pixels), *shape), np.float32)
-    for index, source in enumerate(pixels):
+    for index, plane in enumerate(pixels):
+        source = plane if prepare is None else prepare(plane)
         smooth = ndimage.gaussian_filter(source, sigmas, mode="nearest") if any(sigmas) else source
         ndimage.affine_transform(
             smooth,

@@ -31,7 +31,6 @@ from segmentation.measures import Doubt, measure
 from segmentation.nifti import read_flair_nifti
 from segmentation.plausibility import SKULL_GAP_MM, assess_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, PreprocessedCase, preprocess
-from segmentation.segment import mean_probability, within_brain
 from segmentation.skull_gap import skull_gap_mm
 from segmentation.uncertainty import uncertainty_index
 from segmentation.volume import FlairVolume
@@ -103,7 +102,7 @@ def _predicted(data: Path, ensemble: Ensemble, kept: Path | None) -> Iterator[Sa
         case = preprocess(volume, ensemble.preprocessing)
         file = None if kept is None else kept / f"{ensemble.identity.version}-{name}.npz"
         if file is None or not file.exists():
-            anatomy, mean = _anatomy(ensemble, volume), mean_probability(ensemble.predict(case.images))
+            anatomy, mean = _anatomy(ensemble, volume), ensemble.predict_mean(case.images)
             if file is not None:
                 _keep(file, anatomy, mean)
         else:
@@ -139,7 +138,7 @@ def _kept(file: Path) -> tuple[Anatomy, Array]:
     with np.load(file, allow_pickle=False) as stored:
         shape = tuple(int(length) for length in stored["shape"])
         parts = np.unpackbits(stored["parts"], count=int(np.prod(shape))).reshape(shape).astype(bool)
-        return Anatomy(*parts), stored["mean"].astype(np.float32)
+        return Anatomy.of(*parts), stored["mean"].astype(np.float32)
 
 
 def _cases(said: Said, ensemble: Ensemble) -> Iterator[tuple[str, Evidence]]:
@@ -226,8 +225,9 @@ def _ball(said: Said, centre_mm: tuple[float, float, float], radius_mm: float) -
 def _evidence(said: Said, probability: Array, ensemble: Ensemble, mean: Array | None = None) -> Evidence:
     """As `segment_volume` gathers it; `mean` on the networks' grid where it is known."""
     volume, brain, threshold = said.volume, said.anatomy.brain, ensemble.threshold
-    kept, outside_ml = within_brain(probability, brain, threshold, volume.voxel_volume_ml)
+    kept = np.where(brain, probability, np.float32(0.0)) if brain.any() else probability
     mask = kept >= threshold
+    outside_ml = int(np.count_nonzero((probability >= threshold) & ~mask)) * volume.voxel_volume_ml
     mean = said.case.grid.to_square(kept) if mean is None else mean
     index = uncertainty_index(mean, (mean >= threshold) & said.case.grid.mask_to_square(brain))
     doubt = Doubt(index, ensemble.review_above, ensemble.predictive)

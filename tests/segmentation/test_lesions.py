@@ -27,7 +27,7 @@ def _anatomy() -> Anatomy:
     left[:, :, 40:] = True
     cortex[:, :, :4] = True
     infratentorial[0] = True
-    return Anatomy(np.ones(_SHAPE, bool), _VENTRICLES, infratentorial, left, cortex)
+    return Anatomy.of(np.ones(_SHAPE, bool), _VENTRICLES, infratentorial, left, cortex)
 
 
 def test_lesions_have_size_side_and_place() -> None:

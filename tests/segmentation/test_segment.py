@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from support.models import tiny_model
 
-from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.ensemble import Ensemble, mean_probability, open_ensemble
 from segmentation.preprocessing.case import preprocess
 from segmentation.regions import RegionRule
-from segmentation.segment import find_brain, mean_probability, segment_volume, within_brain
+from segmentation.segment import find_brain, segment_volume
 from segmentation.uncertainty import uncertainty_index
 from segmentation.volume import FlairVolume
 
@@ -75,6 +75,7 @@ def test_the_mask_is_the_mean_at_or_above_a_half(ensemble: Ensemble) -> None:
     result = segment_volume(volume, ensemble)
     case = preprocess(volume, ensemble.preprocessing)
     members = ensemble.predict(case.images)
+    assert ensemble.predict_mean(case.images).tobytes() == mean_probability(members).tobytes()
     brain = find_brain(volume)
     np.testing.assert_array_equal(result.probability, case.grid.to_native(mean_probability(members)) * brain)
     np.testing.assert_array_equal(result.mask, result.probability >= 0.5)
@@ -84,21 +85,6 @@ def test_the_mask_is_the_mean_at_or_above_a_half(ensemble: Ensemble) -> None:
     mean = mean_probability(members)
     marked = (mean >= 0.5) & case.grid.mask_to_square(brain)
     assert result.measures.uncertainty_index == uncertainty_index(mean, marked)
-
-
-def test_what_lies_outside_the_brain_is_dropped_and_measured() -> None:
-    """WMH outside the brain leaves mask and probability, and its amount is known; without a brain all is kept."""
-    probability = np.full((1, 4, 4), 0.3, np.float32)
-    probability[0, :2] = 0.9
-    brain = np.zeros((1, 4, 4), bool)
-    brain[0, 1:] = True
-    kept, outside_ml = within_brain(probability, brain, 0.5, 0.25)
-    assert outside_ml == 1.0
-    assert not kept[~brain].any()
-    np.testing.assert_array_equal(kept[brain], probability[brain])
-    same, none = within_brain(probability, np.zeros_like(brain), 0.5, 0.25)
-    assert none == 0.0
-    np.testing.assert_array_equal(same, probability)
 
 
 def test_a_half_is_wmh() -> None:

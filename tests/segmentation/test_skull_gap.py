@@ -29,7 +29,7 @@ def _anatomy(volume: FlairVolume, infratentorial: bool = False) -> Anatomy:
     plane = ((rows - _SIDE / 2) * _MM / 85) ** 2 + ((columns - _SIDE / 2) * _MM / 66) ** 2 <= 1.0
     brain = np.repeat(plane[None], len(volume.voxels), axis=0)
     none = np.zeros_like(brain)
-    return Anatomy(brain, none, brain if infratentorial else none, none, none)
+    return Anatomy.of(brain, none, brain if infratentorial else none, none, none)
 
 
 def _gap(volume: FlairVolume, **options: bool) -> float:

@@ -19,6 +19,7 @@ from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import bounds_of
 from segmentation.measures import measure
+from segmentation.probability import ProbabilityMap
 from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation, StageSeconds
 
@@ -125,7 +126,7 @@ def segmentation_from(
     """The segmentation that these probabilities give."""
     mask = probability >= 0.5
     measures = measure(mask, probability, series.volume().voxel_volume_ml)
-    return Segmentation(mask, probability, measures, StageSeconds(0.1, 0.2, 0.3), flags)
+    return Segmentation(mask, ProbabilityMap(probability), measures, StageSeconds(0.1, 0.2, 0.3), flags)
 
 
 def result_set_of(

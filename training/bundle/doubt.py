@@ -31,7 +31,7 @@ import typer
 from numpy.typing import NDArray
 
 from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
-from segmentation.ensemble import Ensemble, open_ensemble
+from segmentation.ensemble import Ensemble, mean_probability, open_ensemble
 from segmentation.manifest import PredictiveContract
 from segmentation.nifti import read_flair_nifti
 from segmentation.segment import segment_volume
@@ -108,6 +108,10 @@ class _Remembering:
         if self._members is None:
             self._members = self._ensemble.predict(images)
         return self._members[list(self.chosen)]
+
+    def predict_mean(self, images: NDArray[np.float32], _progress: object = None) -> NDArray[np.float32]:
+        """As `Ensemble.predict_mean`, of the chosen members."""
+        return mean_probability(self.predict(images))
 
     def predict_ventricles(self, _images: NDArray[np.float32]) -> None:
         """Not asked for."""

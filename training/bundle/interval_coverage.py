@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from segmentation.ensemble import mean_probability
 from segmentation.interval import VolumeInterval, bounds_of
 from segmentation.preprocessing.case import preprocess
-from segmentation.segment import mean_probability
 from training.bundle.scores import unseen_member
 from training.data.cases import LabelledCase, load_cases
 from training.data.folds import shared_patients

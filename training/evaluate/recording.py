@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.ensemble import Ensemble
+from segmentation.ensemble import Ensemble, mean_probability
 
 
 class RecordingEnsemble:
@@ -42,6 +42,12 @@ class RecordingEnsemble:
         members = self._ensemble.predict(images, progress)
         self.member_probabilities = members if self._chosen is None else members[list(self._chosen)]
         return self.member_probabilities
+
+    def predict_mean(
+        self, images: NDArray[np.float32], progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """As `Ensemble.predict_mean`, of the chosen members."""
+        return mean_probability(self.predict(images, progress))
 
     @property
     def as_ensemble(self) -> Ensemble:

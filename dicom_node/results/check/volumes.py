@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -58,14 +58,15 @@ def volume_ml(dataset: Dataset, segment_number: int) -> float | None:
         return None
     kind = values.text(dataset, "SegmentationType")
     if kind == "LABELMAP":
-        return int(np.count_nonzero(pixels == segment_number)) * voxel
+        return sum(int(np.count_nonzero(pixels(index) == segment_number)) for index in range(len(frames))) * voxel
     mine = [index for index, frame in enumerate(frames) if frame.segment_number == segment_number]
     full = (values.whole(dataset, "MaximumFractionalValue") or 1) if kind == "FRACTIONAL" else 1
-    return int(pixels[mine].sum(dtype=np.int64)) / full * voxel
+    return sum(int(pixels(index).sum(dtype=np.int64)) for index in mine) / full * voxel
 
 
-def _pixels(dataset: Dataset, count: int) -> NDArray[np.uint8] | None:
-    """(frame, voxel) of a segmentation whose voxels are a part of space: BINARY, LABELMAP, occupancy."""
+def _pixels(dataset: Dataset, count: int) -> Callable[[int], NDArray[np.uint8]] | None:
+    """What gives the voxels of a frame, of a segmentation whose voxels are a part of space: BINARY, LABELMAP,
+    occupancy."""
     kind = values.text(dataset, "SegmentationType")
     size = (values.whole(dataset, "Rows") or 0) * (values.whole(dataset, "Columns") or 0)
     encapsulated = UID(values.text(dataset.file_meta, "TransferSyntaxUID")).is_encapsulated
@@ -73,8 +74,18 @@ def _pixels(dataset: Dataset, count: int) -> NDArray[np.uint8] | None:
     if not occupied or encapsulated or values.whole(dataset, "BitsAllocated") not in (1, 8):
         return None
     stored = np.frombuffer(dataset.PixelData, np.uint8)
-    voxels = np.unpackbits(stored, bitorder="little") if kind == "BINARY" else stored
-    return voxels[: count * size].reshape(count, size) if count * size and len(voxels) >= count * size else None
+    held = 8 * len(stored) if kind == "BINARY" else len(stored)
+    if not count * size or held < count * size:
+        return None
+
+    def frame(index: int) -> NDArray[np.uint8]:
+        start, end = index * size, (index + 1) * size
+        if kind != "BINARY":
+            return stored[start:end]
+        first = start // 8
+        return np.unpackbits(stored[first : -(-end // 8)], bitorder="little")[start - 8 * first :][:size]
+
+    return frame
 
 
 def _voxel_ml(frames: list[SegFrame]) -> float | None:

@@ -8,6 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.percentiles import percentile
+
 # Where the picture's right and lower edge point in the patient (LPS axis, sign), by the axis that the slices are
 # stacked along: axial with the patient's right on the picture's left and the front on top; coronal alike with the head
 # on top; sagittal with the front on the left.
@@ -72,7 +74,7 @@ def display_turn(affine_lps: NDArray[np.float64]) -> DisplayTurn:
 
 def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Voxels that are not air."""
-    mask: NDArray[np.bool_] = voxels > _AIR_FRACTION * np.percentile(voxels, 99.0)
+    mask: NDArray[np.bool_] = voxels > _AIR_FRACTION * np.float32(percentile(voxels, 99.0))
     return mask
 
 

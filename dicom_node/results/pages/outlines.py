@@ -47,13 +47,11 @@ class Outlined:
     @classmethod
     def of(cls, segmentation: Segmentation) -> Outlined:
         """What there is to draw of a segmentation."""
-        bounds = bounds_of(segmentation.mask, segmentation.probability)
-        return cls(
-            segmentation.mask,
-            segmentation.periventricular,
-            segmentation.ventricles,
-            bounds.possible & ~bounds.sure,
-        )
+        unsure = np.empty(segmentation.mask.shape, bool)
+        for index, mask in enumerate(segmentation.mask):
+            bounds = bounds_of(mask, segmentation.probability_map.inside(index))
+            unsure[index] = bounds.possible & ~bounds.sure
+        return cls(segmentation.mask, segmentation.periventricular, segmentation.ventricles, unsure)
 
     def at(self, places: Any) -> Outlined:
         """Some of the slices."""

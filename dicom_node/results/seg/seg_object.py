@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
@@ -35,6 +34,7 @@ from dicom_node.results.common.identity import copy_elements
 from dicom_node.results.common.series_names import series_description, series_number
 from dicom_node.series.dicom import values
 from dicom_node.series.read.series import FlairSeries, SourceFrame
+from segmentation.probability import ProbabilityMap
 
 _LOSS: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
 _FULL: Final = 255  # MaximumFractionalValue
@@ -104,40 +104,86 @@ def build_masks(
         facts: who found it, when.
         form: how it is written. Without a single voxel every slice has its frame, for a SEG has at least one.
     """
-    if form.encoding == "labelmap" or len(masks) == 1:
-        pixels = _labels(masks)
-    else:
-        pixels = np.stack([mask.view(np.uint8) for mask in masks], axis=-1)
-    return _build(series, content, pixels, _TYPES[form.encoding], facts, form, form.empty_frames or not pixels.any())
+    voxels = _Masks(masks, form.encoding)
+    empty_frames = form.empty_frames or not any(mask.any() for mask in masks)
+    return _build(series, content, voxels, _TYPES[form.encoding], facts, form, empty_frames)
 
 
 def build_fractional(
-    series: FlairSeries, content: SegContent, probability: NDArray[np.float32], facts: AnalysisFacts
+    series: FlairSeries, content: SegContent, probability: ProbabilityMap, facts: AnalysisFacts
 ) -> Dataset:
     """A FRACTIONAL SEG of one segment: SegmentationFractionalType PROBABILITY in 8 bits, 255 for 1.
 
     Args:
         series: the source.
         content: its one segment.
-        probability: 0..1 (slice, row, column) on the grid of `series`.
+        probability: on the grid of `series`.
         facts: who found it, when.
     """
     kind = SegmentationFractionalTypeValues.PROBABILITY
-    return _build(series, content, probability, SegmentationTypeValues.FRACTIONAL, facts, FIRST_FORM, True, kind)
+    voxels = _Probabilities(probability)
+    return _build(series, content, voxels, SegmentationTypeValues.FRACTIONAL, facts, FIRST_FORM, True, kind)
 
 
-def _labels(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
-    """Segment numbers, 0 for none; the first of two masks that overlap."""
-    labels = np.zeros(masks[0].shape, np.uint8)
-    for number, mask in reversed(list(enumerate(masks, start=1))):
-        labels[mask] = number
-    return labels
+class _Voxels(Protocol):
+    """What a SEG shows, frame by frame: its pixels are never held at once."""
+
+    def shown(self) -> NDArray[Any]:
+        """What `highdicom` is given in place of the voxels, (slice, row, 1) or (slice, row, 1, segment): which
+        segments a slice holds, and whether they overlap."""
+
+    def frame(self, index: int, segment: int) -> NDArray[np.uint8]:
+        """The pixel values of a slice and segment (0 in a LABELMAP), (row, column)."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Masks:
+    masks: Sequence[NDArray[np.bool_]]
+    encoding: SegEncoding
+
+    def shown(self) -> NDArray[np.uint8]:
+        slices, count = len(self.masks[0]), len(self.masks)
+        if self.encoding == "labelmap" or count == 1:  # a row for each segment
+            numbers = np.arange(1, count + 1, dtype=np.uint8)
+            held = [np.where(np.isin(numbers, self._labels(index)), numbers, 0) for index in range(slices)]
+            return np.stack(held)[..., np.newaxis]
+        shown = np.zeros((slices, count + 1, 1, count), np.uint8)  # and one in which they overlap
+        for index in range(slices):
+            crowded = sum(mask[index].view(np.uint8) for mask in self.masks) > 1
+            for number, mask in enumerate(self.masks):
+                shown[index, number, 0, number] = mask[index].any()
+                shown[index, count, 0, number] = (mask[index] & crowded).any()
+        return shown
+
+    def frame(self, index: int, segment: int) -> NDArray[np.uint8]:
+        if self.encoding == "labelmap":
+            return self._labels(index)
+        mask = self.masks[segment - 1][index].view(np.uint8)
+        return np.asarray(mask * np.uint8(_FULL), np.uint8) if self.encoding == "occupancy" else mask
+
+    def _labels(self, index: int) -> NDArray[np.uint8]:
+        """Segment numbers of a slice, 0 for none; the first of two masks that overlap."""
+        labels = np.zeros(self.masks[0].shape[1:], np.uint8)
+        for number, mask in reversed(list(enumerate(self.masks, start=1))):
+            labels[mask[index]] = number
+        return labels
+
+
+@dataclass(frozen=True, eq=False)
+class _Probabilities:
+    probability: ProbabilityMap
+
+    def shown(self) -> NDArray[np.float32]:
+        return np.zeros((len(self.probability), 1, 1), np.float32)
+
+    def frame(self, index: int, segment: int) -> NDArray[np.uint8]:
+        return np.around(self.probability.inside(index) * float(_FULL)).astype(np.uint8)
 
 
 def _build(
     series: FlairSeries,
     content: SegContent,
-    pixels: NDArray[Any],
+    voxels: _Voxels,
     encoding: SegmentationTypeValues,
     facts: AnalysisFacts,
     form: SegForm,
@@ -145,9 +191,10 @@ def _build(
     fractional: SegmentationFractionalTypeValues = SegmentationFractionalTypeValues.OCCUPANCY,
 ) -> Dataset:
     grid, source = grid_of(series), series.headers[0]
+    shown = voxels.shown()
     seg = HighdicomSegmentation(
-        source_images=_slices_for_highdicom(series, grid),
-        pixel_array=pixels,
+        source_images=_slices_for_highdicom(series, grid, shown.shape[1:3]),
+        pixel_array=shown,
         segmentation_type=encoding,
         fractional_type=fractional,
         max_fractional_value=_FULL,
@@ -174,6 +221,7 @@ def _build(
     )
     result = Dataset()
     result.update(seg)
+    _set_pixels(result, voxels, series.voxels.shape[1:])
     _refer_to_source(result, series)
     _settle(result, facts.uids.organization_of(content.kind, form))
     finish_header(result, source, facts.model, facts.stamp)
@@ -182,7 +230,7 @@ def _build(
     return result
 
 
-def _slices_for_highdicom(series: FlairSeries, grid: SourceGrid) -> list[Dataset]:
+def _slices_for_highdicom(series: FlairSeries, grid: SourceGrid, size: tuple[int, ...]) -> list[Dataset]:
     """One bare classic MR instance per slice, in place of headers that may be Enhanced, dirty or only partly used.
 
     The references that highdicom makes to them are replaced afterwards; each SOPInstanceUID is the slice's index.
@@ -197,7 +245,7 @@ def _slices_for_highdicom(series: FlairSeries, grid: SourceGrid) -> list[Dataset
             setattr(bare, keyword, "")
         bare.StudyDate = bare.StudyTime = None
         bare.Modality = "MR"
-        bare.Rows, bare.Columns = series.voxels.shape[1:]
+        bare.Rows, bare.Columns = size
         bare.PixelSpacing = list(grid.pixel_spacing_mm)
         bare.SliceThickness = grid.slice_thickness_mm
         # highdicom prefers these to `pixel_measures` where PixelSpacing is the same, and makes up what is not here.
@@ -278,9 +326,30 @@ def _reference(sop_class_uid: str, sop_instance_uid: str) -> Dataset:
     return reference
 
 
+def _set_pixels(seg: Dataset, voxels: _Voxels, size: tuple[int, ...]) -> None:
+    """The frames in full size, in the order that the functional groups state: bits without gaps (PS3.5 8.1.1), or a
+    byte for each voxel; a null byte makes the length even. `highdicom` was given none of them: it would hold several
+    times the volume."""
+    seg.Rows, seg.Columns = size
+    content, rest = bytearray(), np.empty(0, np.uint8)
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        index = int(groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID)
+        named = groups.get("SegmentIdentificationSequence") or seg.SharedFunctionalGroupsSequence[0].get(
+            "SegmentIdentificationSequence"
+        )
+        frame = voxels.frame(index, int(named[0].ReferencedSegmentNumber) if named else 0).ravel()
+        if seg.BitsAllocated > 1:
+            content += frame.tobytes()
+            continue
+        bits = np.concatenate([rest, frame])
+        whole = len(bits) - len(bits) % 8
+        content += np.packbits(bits[:whole], bitorder="little").tobytes()
+        rest = bits[whole:]
+    content += np.packbits(rest, bitorder="little").tobytes()
+    seg.PixelData = bytes(content) + b"\x00" * (len(content) % 2)
+
+
 def _settle(seg: Dataset, organization_uid: str) -> None:
-    """Replace what highdicom draws at random, and pad pixels with a null byte as PS3.5 8.1.1 wants (it writes "0")."""
+    """Replace what highdicom draws at random."""
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = organization_uid
-    used = math.ceil(seg.NumberOfFrames * seg.Rows * seg.Columns * seg.BitsAllocated / 8)
-    seg.PixelData = seg.PixelData[:used] + b"\x00" * (used % 2)

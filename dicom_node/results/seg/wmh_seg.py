@@ -72,4 +72,4 @@ def build_probability_map(series: FlairSeries, segmentation: Segmentation, facts
     """
     segment = wmh_segment(facts, label="WMH probability")
     content = SegContent(ObjectKind.PROBABILITY, "WMH_PROBABILITY", PROBABILITY_DESCRIPTION, (segment,))
-    return build_fractional(series, content, segmentation.probability, facts)
+    return build_fractional(series, content, segmentation.probability_map, facts)

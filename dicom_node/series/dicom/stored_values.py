@@ -68,8 +68,35 @@ class Meaning:
         return wide
 
 
-def intensities(frames: Sequence[StoredFrame]) -> tuple[list[NDArray[np.float32]], tuple[str, ...]]:
-    """Rescaled intensities (row, column) of the frames of one series, NaN where there is padding; and what to note.
+@dataclass(frozen=True, eq=False)
+class Intensities:
+    """Rescaled intensities of the frames of one series, each made when it is asked for: together they are as large as
+    the volume.
+
+    Attributes:
+        frames: as they are stored.
+        meanings: of their values.
+        padding: where they hold no signal.
+    """
+
+    frames: Sequence[StoredFrame]
+    meanings: Sequence[Meaning]
+    padding: Sequence[NDArray[np.bool_]]
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        """Of one frame, (row, column), NaN where there is padding."""
+        frame = self.frames[index]
+        real = (self.meanings[index].of(frame.raw) * frame.slope + frame.intercept).astype(np.float32)
+        real[self.padding[index]] = np.nan
+        return real
+
+
+def intensities(frames: Sequence[StoredFrame]) -> tuple[Intensities, tuple[str, ...]]:
+    """Rescaled intensities of the frames of one series; and what to note.
 
     Flags: `bits_contradict_pixels`, `padding_contradicts_pixels`, `undeclared_padding`, `value_range_contradicts`.
     """
@@ -87,16 +114,12 @@ def intensities(frames: Sequence[StoredFrame]) -> tuple[list[NDArray[np.float32]
     meanings, is_doubtful = _meanings(frames, padding)
     if is_doubtful:
         flags.append("bits_contradict_pixels")
-    found, is_beyond = [], False
-    for frame, mask, meaning in zip(frames, padding, meanings, strict=True):
-        numbers = meaning.of(frame.raw)
-        is_beyond |= _is_beyond_stated_range(numbers[~mask], frame.header)
-        real = (numbers * frame.slope + frame.intercept).astype(np.float32)
-        real[mask] = np.nan
-        found.append(real)
-    if is_beyond and not is_doubtful:
+    if not is_doubtful and any(
+        _is_beyond_stated_range(meaning.of(frame.raw)[~mask], frame.header)
+        for frame, mask, meaning in zip(frames, padding, meanings, strict=True)
+    ):
         flags.append("value_range_contradicts")
-    return found, tuple(flags)
+    return Intensities(frames, meanings, padding), tuple(flags)
 
 
 def declared(header: Dataset) -> Meaning:

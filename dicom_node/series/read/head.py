@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.node.errors import NotFlair
+from segmentation.percentiles import percentile
 
 _BLOCK_MM: Final = 10.0
 _LEAST_LIKENESS: Final = 0.35
@@ -64,7 +65,9 @@ def _blocks(voxels: NDArray[np.float32], spacing_mm: tuple[float, float, float])
     """Means over blocks of one slice, (slice, block row, block column)."""
     rows, columns = (max(1, round(_BLOCK_MM / spacing)) for spacing in spacing_mm[1:])
     slices, height, width = len(voxels), voxels.shape[1] // rows, voxels.shape[2] // columns
-    whole = np.minimum(voxels[:, : height * rows, : width * columns], np.percentile(voxels, _BRIGHTEST_PERCENTILE))
-    parts = whole.reshape(slices, height, rows, width, columns)
-    means: NDArray[np.float64] = parts.mean(axis=(2, 4), dtype=np.float64)
+    brightest = np.float32(percentile(voxels, _BRIGHTEST_PERCENTILE))
+    means = np.empty((slices, height, width))
+    for index, plane in enumerate(voxels):
+        parts = np.minimum(plane[: height * rows, : width * columns], brightest)
+        means[index] = parts.reshape(height, rows, width, columns).mean(axis=(1, 3), dtype=np.float64)
     return means

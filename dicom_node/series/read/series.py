@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,8 +171,8 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
     voxels = np.zeros(shape, np.float32)
     kept, flags = [], []
     for index, place in enumerate(stacked.places):
-        chosen = decoded[_key(place[0].frame)]
-        if any(not np.array_equal(chosen, decoded[_key(other.frame)], equal_nan=True) for other in place[1:]):
+        chosen = decoded(place[0].frame)
+        if any(not np.array_equal(chosen, decoded(other.frame), equal_nan=True) for other in place[1:]):
             raise UnsupportedGeometry(
                 "conflicting_duplicates",
                 "Different images are at the same position, and nothing shows which one belongs to the volume; send "
@@ -205,8 +205,8 @@ def _turn_grey(voxels: NDArray[np.float32], low_is_bright: NDArray[np.bool_]) ->
     return ("monochrome1_inverted",)
 
 
-def _decode(files: _Files, stacked: Stack) -> tuple[dict[tuple[int, int | None], NDArray[np.float32]], tuple[str, ...]]:
-    """Intensities of every frame of the stack, NaN where there is padding; and what to note about them."""
+def _decode(files: _Files, stacked: Stack) -> tuple[Callable[[Frame], NDArray[np.float32]], tuple[str, ...]]:
+    """What gives the intensities of a frame of the stack, NaN where there is padding; and what to note about them."""
     wanted: dict[int, list[Frame]] = {}
     for place in stacked.places:
         for plane in place:
@@ -217,7 +217,8 @@ def _decode(files: _Files, stacked: Stack) -> tuple[dict[tuple[int, int | None],
             found = decode_frames(files.paths[source], frames, child)
             stored.update(zip(map(_key, frames), found, strict=True))
     images, flags = intensities(list(stored.values()))
-    return dict(zip(stored, images, strict=True)), flags
+    places = {key: place for place, key in enumerate(stored)}
+    return lambda frame: images[places[_key(frame)]], flags
 
 
 def _key(frame: Frame) -> tuple[int, int | None]:

@@ -94,6 +94,13 @@ class ThresholdMethod(Ensemble):
             progress(len(images), len(images))
         return marked
 
+    def predict_mean(
+        self, images: NDArray[np.float32], progress: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """The same as (slice, size, size): there is one rule."""
+        mean: NDArray[np.float32] = self.predict(images, progress)[0]
+        return mean
+
     def predict_ventricles(self, images: NDArray[np.float32]) -> NDArray[np.float32] | None:
         """The rule knows no ventricles."""
         return None

@@ -28,6 +28,7 @@ from dicom_node.results.pages.summary import build_summary
 from dicom_node.results.seg.wmh_seg import DISPLAY_RGB
 from segmentation.measures import measure
 from segmentation.nifti import read_flair_nifti, read_mask_nifti
+from segmentation.probability import ProbabilityMap
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation, StageSeconds
 from segmentation.volume import FlairVolume
@@ -141,7 +142,7 @@ def test_what_the_model_is_unsure_of_is_shaded() -> None:
     probability[0, 40:50, 20:30] = 0.3  # not in the mask, unsure
     mask = probability >= 0.5
     measures = measure(mask, probability, 0.005)
-    outlined = Outlined.of(Segmentation(mask, probability, measures, StageSeconds(0, 0, 0), ()))
+    outlined = Outlined.of(Segmentation(mask, ProbabilityMap(probability), measures, StageSeconds(0, 0, 0), ()))
     volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
     image = lay_montage(volume, AXIAL, outlined, [0], mask | True).panel(0, (800, 600)).image.astype(int)
     assert image.shape[:2] == (600, 800)
@@ -271,7 +272,7 @@ def test_a_real_scan_is_drawn_from_its_nifti(tmp_path: Path) -> None:
     mask = read_mask_nifti(folder / "wmh.nii.gz", grid)
     probability = mask.astype(np.float32)
     found = Segmentation(
-        mask, probability, measure(mask, probability, volume.voxel_volume_ml), StageSeconds(0, 0, 0), ()
+        mask, ProbabilityMap(probability), measure(mask, probability, volume.voxel_volume_ml), StageSeconds(0, 0, 0), ()
     )
     write_volume_overlay(volume, grid.axial_affine_lps, found, tmp_path / "overlay.png", MODEL)
     with Image.open(tmp_path / "overlay.png") as image:

@@ -27,6 +27,7 @@ from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.measures import measure
 from segmentation.plausibility import RULES, Plausibility, Reason
+from segmentation.probability import ProbabilityMap
 from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation, StageSeconds
 
@@ -68,7 +69,7 @@ def found(head: FlairSeries) -> Segmentation:
     measures = replace(measure(phantom.wmh, probability, head.volume().voxel_volume_ml), review_recommended=True)
     regions = divide(phantom.wmh, phantom.ventricles, head.volume().spacing_mm, RegionRule())
     assert regions is not None
-    plain = Segmentation(phantom.wmh, probability, measures, StageSeconds(0.1, 0.2, 0.3), ())
+    plain = Segmentation(phantom.wmh, ProbabilityMap(probability), measures, StageSeconds(0.1, 0.2, 0.3), ())
     return replace(
         plain, ventricles=phantom.ventricles, periventricular=regions.periventricular, regions=regions.volumes
     )
