@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,9 @@ _AXIAL = axcodes2ornt(("L", "P", "S"))
 _SAME_GRID_TOLERANCE_MM = 0.01
 _SMALLEST_VOXEL_MM3 = 1e-9
 _SAME_SIZE = 0.01
+# Voxels of a head, in mm: numbers between are millimetres, whatever xyzt_units calls them.
+_LIKELY_VOXEL_MM: Final = (0.1, 20.0)
+_OTHER_UNITS: Final = frozenset({"meter", "micron"})
 # Registration to an atlas scales a head by less; beyond, one of the two sizes is wrong.
 _MOST_SCALED = 1.5
 # What nibabel was seen to raise on damaged files: its own errors, zlib's, and plain Python's.
@@ -164,8 +167,14 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
     try:
         image = nibabel.load(path)
         data = np.asanyarray(image.dataobj)
+        has_more = _has_more(image, data)
     except _DAMAGE as error:
         raise BadVolume(f"{path.name}: expected a readable NIfTI file ({type(error).__name__})") from error
+    if has_more:
+        raise BadVolume(
+            f"{path.name}: expected the voxels of the header's dim {data.shape}, got a slice or more besides: "
+            "convert the DICOM again (dcm2niix)"
+        )
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:
@@ -183,6 +192,18 @@ def _read(path: Path) -> tuple[NDArray[Any], NiftiGrid]:
     return data, _grid_of(image, affine, tuple(int(n) for n in data.shape))
 
 
+def _has_more(image: Any, data: NDArray[Any]) -> bool:
+    """Whether a slice or more lies behind the voxels that the header announces; less than that is filling."""
+    held = image.file_map.get("image")
+    if held is None or not isinstance(image, nibabel.Nifti1Pair) or data.ndim < 3:
+        return False
+    kind = image.get_data_dtype()
+    slice_bytes = int(np.prod(data.shape[:2])) * kind.itemsize
+    with held.get_prepare_fileobj("rb") as file:
+        file.seek(image.dataobj.offset + int(np.prod(data.shape)) * kind.itemsize)
+        return bool(len(file.read(slice_bytes)) >= max(slice_bytes, 1))
+
+
 def _in_mm(sizes: Iterable[float]) -> str:
     return " x ".join(f"{size:.3g}" for size in sizes) + " mm"
 
@@ -196,10 +217,10 @@ def _grid_of(image: Any, affine: NDArray[np.float64], shape: tuple[int, ...]) ->
         for form, code in (image.get_qform(coded=True), image.get_sform(coded=True))
     )
     voxel_mm = tuple(float(size) for size in image.header.get_zooms()[:3])
-    flags: list[str] = []
+    flags = _flags_of_units(image.header.get_xyzt_units()[0], voxel_mm)
     # An affine registration scales the sform, and leaves the voxels as large as they were acquired.
     if np.allclose(np.linalg.norm(affine[:3, :3], axis=0), voxel_mm, rtol=_SAME_SIZE):
-        return NiftiGrid((width, height, depth), affine, qform, sform)
+        return NiftiGrid((width, height, depth), affine, qform, sform, flags=tuple(flags))
     along = np.linalg.norm(affine[:3, :3], axis=0)
     ratios = along / np.maximum(voxel_mm, _SMALLEST_VOXEL_MM3)
     if max(ratios.max(), 1 / ratios.min()) > _MOST_SCALED:
@@ -209,3 +230,18 @@ def _grid_of(image: Any, affine: NDArray[np.float64], shape: tuple[int, ...]) ->
         )
     flags.append("voxel_size_contradicts")
     return NiftiGrid((width, height, depth), affine, qform, sform, voxel_mm, tuple(flags))  # type: ignore[arg-type]
+
+
+def _flags_of_units(unit: str, voxel_mm: Sequence[float]) -> list[str]:
+    """What xyzt_units is worth beside the numbers.
+
+    Raises:
+        BadVolume: the numbers are no millimetres, as the unit says.
+    """
+    if unit not in _OTHER_UNITS:
+        return []
+    lowest, highest = _LIKELY_VOXEL_MM
+    if all(lowest <= size <= highest for size in voxel_mm):
+        return ["voxel_units_contradict"]
+    sizes = " x ".join(f"{size:.3g}" for size in voxel_mm)
+    raise BadVolume(f"expected millimetres, got voxels of {sizes} {unit} by xyzt_units: convert the header")

@@ -16,6 +16,7 @@ from dicom_node.node.files import json_bytes, write_whole
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_volume_overlay
+from dicom_node.series.geometry.stacking import WHOLE_BRAIN_MM
 from dicom_node.series.read.dark_air import require_dark_air
 from dicom_node.series.read.head import require_head
 from dicom_node.series.read.scan import require_scan
@@ -90,22 +91,26 @@ def segment_nifti(
         raise UnreadableObject("bad_nifti", f"The NIfTI file cannot be analysed: {error}") from error
     progress("write", 0, 1)
     started = time.monotonic()
+    flags = _flags_of(volume, grid)
     names = _write_images(folder, grid, segmentation, probability_map)
-    write_volume_overlay(
-        volume, grid.axial_affine_lps, segmentation, folder / OVERLAY_NAME, ensemble.identity, grid.flags
-    )
+    write_volume_overlay(volume, grid.axial_affine_lps, segmentation, folder / OVERLAY_NAME, ensemble.identity, flags)
     measurements = measurements_json(
         None,
         segmentation,
         ensemble.identity,
         seconds_read,
         seconds_write=time.monotonic() - started,
-        flags=grid.flags,
+        flags=flags,
         input_name=path.name,
     )
     write_whole(folder / MEASUREMENTS_NAME, json_bytes(measurements))
     progress("write", 1, 1)
     return NiftiAnalysis(volume, grid, segmentation, measurements, (*names, OVERLAY_NAME, MEASUREMENTS_NAME))
+
+
+def _flags_of(volume: FlairVolume, grid: NiftiGrid) -> tuple[str, ...]:
+    is_short = volume.spacing_mm[0] * len(volume.voxels) < WHOLE_BRAIN_MM
+    return (*grid.flags, "short_coverage") if is_short else grid.flags
 
 
 def region_labels(segmentation: Segmentation) -> NDArray[np.uint8] | None:

@@ -1,5 +1,6 @@
 """NIfTI goes in and out in DICOM's axial order without moving a voxel."""
 
+import gzip
 from pathlib import Path
 
 import nibabel
@@ -110,6 +111,42 @@ def test_an_affine_registration_does_not_change_the_volume(tmp_path: Path) -> No
     volume, grid = read_flair_nifti(path)
     assert volume.spacing_mm == pytest.approx((6.5, 0.9, 0.9))
     assert grid.flags == ("voxel_size_contradicts",)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_voxels_behind_the_announced_ones_are_refused(tmp_path: Path, suffix: str) -> None:
+    """A dim with fewer slices than the file holds names itself, and is no smaller volume; filling is none."""
+    path = _with_forms(tmp_path / f"flair{suffix}", np.ones((8, 10, 6), np.float32), (_HERE, 1), (_HERE, 1))
+    opened = gzip.open if suffix.endswith("gz") else open
+    with opened(path, "rb") as file:
+        content = bytearray(file.read())
+    with opened(path, "wb") as file:
+        file.write(content + bytes(64))
+    read_flair_nifti(path)
+    content[46:48] = (5).to_bytes(2, "little")  # dim[3]
+    with opened(path, "wb") as file:
+        file.write(content)
+    with pytest.raises(BadVolume, match=r"dim \(8, 10, 5\), got a slice or more"):
+        read_flair_nifti(path)
+
+
+@pytest.mark.parametrize("unit", ["meter", "micron"])
+def test_a_unit_counts_less_than_the_size_of_a_head(tmp_path: Path, unit: str) -> None:
+    """Voxels of 0.9 "metres" are millimetres, with a flag; of 0.0009 or 900 of the unit they are refused."""
+    path = _with_forms(tmp_path / "flair.nii.gz", np.ones((8, 10, 6), np.float32), (_HERE, 1), (_HERE, 1))
+    image = nibabel.load(path)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, path)
+    volume, grid = read_flair_nifti(path)
+    assert volume.spacing_mm == pytest.approx((6.5, 0.9, 0.9)) and grid.flags == ("voxel_units_contradict",)
+    scale = 0.001 if unit == "meter" else 1000.0
+    scaled = _HERE @ np.diag([scale, scale, scale, 1.0])
+    path = _with_forms(tmp_path / "other.nii.gz", np.ones((8, 10, 6), np.float32), (scaled, 1), (scaled, 1))
+    image = nibabel.load(path)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, path)
+    with pytest.raises(BadVolume, match=f"expected millimetres.*{unit} by xyzt_units"):
+        read_flair_nifti(path)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -52,6 +52,7 @@ _FLAGS: Final = {
     "undeclared_padding": "One value far from all others fills a part of the images; it was taken as no signal, though "
     "no header declares it as padding.",
     "voxel_size_contradicts": "The file's transform does not fit its voxel size; the volume is by the voxel size.",
+    "voxel_units_contradict": "The file calls its voxel size metres or microns; it can only be millimetres.",
     "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",
     "unreadable_files_beside": "Files beside the series cannot be read; slices may be missing.",
     "value_range_contradicts": "Pixels lie outside the smallest and largest value that the header states.",
