@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import Select, and_, insert, or_, select, update
 
 from db.audit import record_action
 from db.delivery_transitions import DeliveryAction, states_before
@@ -86,24 +86,9 @@ class WithdrawalTable:
 
     def is_replaced(self, held: Delivery) -> bool:
         """Whether the destination has the results of a newer job of the same series and patient."""
-        own, later = jobs.alias(), jobs.alias()
-        query = (
-            select(later.c.id)
-            .select_from(own)
-            .join(later, later.c.series_instance_uid == own.c.series_instance_uid)
-            .join(deliveries, deliveries.c.job_id == later.c.id)
-            .where(
-                own.c.id == held.job_id,
-                own.c.code.is_distinct_from(PATIENT_CORRECTED),
-                later.c.id > own.c.id,
-                deliveries.c.destination == held.destination,
-                deliveries.c.kind == DeliveryKind.RESULTS.value,
-                deliveries.c.state.in_(_STORED),
-            )
-            .limit(1)
-        )
+        query = _newer(held.job_id, [held.destination]).where(deliveries.c.state.in_(_STORED))
         with self._database.read() as connection:
-            return connection.execute(query).first() is not None
+            return connection.execute(query.limit(1)).first() is not None
 
     def withdraw(
         self,
@@ -112,6 +97,7 @@ class WithdrawalTable:
         reason: str,
         notes: Sequence[NewDelivery],
         replaced: Collection[str] = (),
+        one_report: Collection[str] = (),
     ) -> Withdrawal:
         """Withdraw a job's results: nothing more of them is sent, a later scan is not compared with them, and each
         destination that has them gets a note. A second time: notes that failed are sent again, and others added.
@@ -121,10 +107,12 @@ class WithdrawalTable:
             reason: in words of a person.
             notes: that lie in the outbox, by destination.
             replaced: destinations that need none, since they have a newer result in place of this one.
+            one_report: of the notes' destinations those that hold one report of a series: the note would take back a
+                newer one.
 
         Raises:
             UnknownRow: there is no such job.
-            IllegalTransition: it has no results that could be withdrawn.
+            IllegalTransition: it has no results that could be withdrawn, or others began to go out meanwhile.
         """
         now = self._database.clock()
         reason = storable(reason)
@@ -152,6 +140,15 @@ class WithdrawalTable:
                     f"nothing was withdrawn: results of job {job.id} began to go to {', '.join(late)} just now; "
                     "run the command again"
                 )
+            begun = or_(deliveries.c.state.in_(_STORED), deliveries.c.lease_owner.is_not(None))
+            newer = {
+                str(name) for name in connection.execute(_newer(job.id, sorted(one_report)).where(begun)).scalars()
+            }
+            if newer:
+                raise IllegalTransition(
+                    f"nothing was withdrawn: a newer report of the series began to go to {', '.join(sorted(newer))} "
+                    "just now; run the command again"
+                )
             fresh = [note for note in notes if note.destination not in there]
             if fresh:
                 connection.execute(insert(deliveries), [delivery_values(job.id, note, now) for note in fresh])
@@ -159,6 +156,7 @@ class WithdrawalTable:
                 deliveries.c.job_id == job.id,
                 deliveries.c.kind == DeliveryKind.WITHDRAWAL.value,
                 deliveries.c.state.in_(states_before(DeliveryAction.RETRY)),
+                deliveries.c.destination.not_in(sorted(replaced)),
             )
             forget_questions(connection, failed)
             connection.execute(
@@ -169,7 +167,7 @@ class WithdrawalTable:
                     settled_at=None, reason=None, proof_failures=0, resend=None,
                 )
             )  # fmt: skip
-            names = tuple(sorted(there | {note.destination for note in fresh}))
+            names = tuple(sorted((there - set(replaced)) | {note.destination for note in fresh}))
             goes = f"a note goes to {', '.join(names)}" if names else "no destination has them"
             detail = f"by {by}: {reason}; {goes}"
             note(connection, job.id, now, WITHDRAWN, detail)
@@ -178,6 +176,24 @@ class WithdrawalTable:
                 select(scans.c.job_id).where(scans.c.compared_with_id == job.id).order_by(scans.c.job_id)
             ).scalars()
             return Withdrawal(get_job(connection, job.id), names, tuple(compared))
+
+
+def _newer(job_id: int, destinations: Sequence[str]) -> Select[tuple[str]]:
+    """Destinations that are sent the results of a newer job of the same series and patient."""
+    own, later = jobs.alias(), jobs.alias()
+    return (
+        select(deliveries.c.destination)
+        .select_from(own)
+        .join(later, later.c.series_instance_uid == own.c.series_instance_uid)
+        .join(deliveries, deliveries.c.job_id == later.c.id)
+        .where(
+            own.c.id == job_id,
+            own.c.code.is_distinct_from(PATIENT_CORRECTED),
+            later.c.id > own.c.id,
+            deliveries.c.destination.in_(destinations),
+            deliveries.c.kind == DeliveryKind.RESULTS.value,
+        )
+    )
 
 
 def may_hold(delivery: Delivery) -> bool:

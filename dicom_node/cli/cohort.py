@@ -36,7 +36,7 @@ _MEASURED: Final = (
 )  # fmt: skip
 _ADDED: Final = (
     "cohort_state", "cohort_reason", "study_instance_uid", "instances_expected", "series_instance_uid", "job",
-    "job_state", "job_reason", *_MEASURED,
+    "job_state", "job_reason", "withdrawn", *_MEASURED,
 )  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def export(
         items = cohorts.items(name)
         found = cohorts.results(items)
         rows = [row for item in items for row in _rows(item, found.get(item.study_instance_uid or "", []))]
-        columns = [*dict.fromkeys(key for item in items for key in item.given), *_ADDED]
+        columns = [*dict.fromkeys(key for item in items for key in _given(item)), *_ADDED]
         with to.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
@@ -166,9 +166,14 @@ def export(
     out.print(f"{len(items)} studies, {len(rows)} rows: {to}", markup=False)
 
 
+def _given(item: CohortItem) -> dict[str, str]:
+    """The columns of the list; one with the name of an added column keeps its values under another name."""
+    return {f"list_{key}" if key in _ADDED else key: value for key, value in item.given.items()}
+
+
 def _rows(item: CohortItem, jobs: Sequence[Any]) -> list[dict[str, Any]]:
     base = {
-        **item.given,
+        **_given(item),
         "cohort_state": item.state.value,
         "cohort_reason": item.reason or "",
         "study_instance_uid": item.study_instance_uid or "",
@@ -178,10 +183,12 @@ def _rows(item: CohortItem, jobs: Sequence[Any]) -> list[dict[str, Any]]:
         return [base]
     found = []
     for job in jobs:
-        measured = job.measurements or {}
+        # A number that a person took back is in no list.
+        measured = job.measurements or {} if job.withdrawn_at is None else {}
         numbers = {key: measured.get(key, "") for key in _MEASURED}
         about = {"series_instance_uid": job.series_instance_uid, "job": job.id, "job_state": job.state}
-        found.append({**base, **about, "job_reason": job.reason or "", **numbers})
+        words = {"job_reason": job.reason or "", "withdrawn": job.withdrawn_reason or ""}
+        found.append({**base, **about, **words, **numbers})
     return found
 
 

@@ -1,4 +1,4 @@
-"""What a peer says, without what we told it about the patient: its words go into rows, logs and pages."""
+"""What a peer says, without what we sent it about the patient: its words go into rows, logs and pages."""
 
 from __future__ import annotations
 

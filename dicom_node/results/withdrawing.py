@@ -54,7 +54,8 @@ def withdraw_results(
         for holder in wrong_there
     ]
     replaced = {holder.destination for holder in holders} - {holder.destination for holder in wrong_there}
-    return withdrawals.withdraw(job_id, by, reason, notes, replaced)
+    one_report = {holder.destination for holder in wrong_there if kind_of_message(holder.files[0]) is not None}
+    return withdrawals.withdraw(job_id, by, reason, notes, replaced, one_report)
 
 
 def holders_of_wrong(withdrawals: WithdrawalTable, job_id: int) -> list[Delivery]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from dicom_node.deliver.send.association import Call, Message, NoContextAccepted, RequestedAssociation, associated
 from dicom_node.deliver.verify.find import STUDY_ROOT_FIND
+from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import STUDY_ROOT_MOVE
-from dicom_node.node.errors import DeliveryError
+from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.small_data_set import Elements, MalformedDataSet, decode, encode, text_of
 from dicom_node.node.upper_layer.dimse import encode_find_request, encode_move_request
 
@@ -21,16 +22,19 @@ _ACCESSION: Final = 0x00080050
 _MODALITY: Final = 0x00080060
 _PENDING: Final = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4, C.4.2.1.5
 _SUCCESS: Final = 0x0000
+_MOVE_DESTINATION_UNKNOWN: Final = 0xA801  # of every study alike
 # PS3.4 table C.4-2, what to do about it.
 _MOVE_WORDS: Final[Mapping[int, str]] = {
     0xA701: "it has no room to count the instances",
     0xA702: "it could not send: is our receiver running, and does it know our address and port?",
-    0xA801: "it does not know our AE title as a destination: add AE title, address and port of our receiver there",
+    _MOVE_DESTINATION_UNKNOWN: "it does not know our AE title as a destination: add AE title, "
+    "address and port of our receiver there",
     0xA900: "it does not find the series any more",
     0xB000: "some instances did not arrive",
     0xFE00: "somebody there ended it",
 }
 _LONGEST_SILENCE: Final = 600.0  # seconds without a pending response: a tape, a nearline archive
+_LONGEST_REQUEST: Final = 1800.0  # seconds until one request has ended, whatever comes meanwhile
 
 
 class ArchiveDown(DeliveryError):
@@ -43,11 +47,21 @@ class Archive:
     Args:
         call: the peer, and how to call it.
         silence_seconds: how long it may say nothing while it sends.
+        request_seconds: how long one request may last: pending responses that never end keep nothing going.
+        still: seconds that only grow.
     """
 
-    def __init__(self, call: Call, silence_seconds: float = _LONGEST_SILENCE) -> None:
+    def __init__(
+        self,
+        call: Call,
+        silence_seconds: float = _LONGEST_SILENCE,
+        request_seconds: float = _LONGEST_REQUEST,
+        still: Callable[[], float] = steady,
+    ) -> None:
         self._call = call
         self._silence_seconds = silence_seconds
+        self._request_seconds = request_seconds
+        self._still = still
 
     def study_of(self, accession_number: str) -> str:
         """The StudyInstanceUID of an accession number.
@@ -103,7 +117,7 @@ class Archive:
         What has arrived, the receiver's rows say, and not this answer.
 
         Raises:
-            ArchiveDown: no association.
+            ArchiveDown: no association, or it does not know where to send to.
             DeliveryError: it was silent, or ended the association.
         """
         title = self._call.calling_ae_title
@@ -114,6 +128,8 @@ class Archive:
             )
             for message in self._answers(association, message_id, self._silence_seconds, "C-MOVE"):
                 status = message.command.status or 0
+                if status == _MOVE_DESTINATION_UNKNOWN:
+                    raise ArchiveDown(self._words(status))
                 if status not in _PENDING:
                     return "" if status == _SUCCESS else self._words(status)
         raise DeliveryError(f"{self._call.name} did not end C-MOVE")
@@ -142,11 +158,15 @@ class Archive:
         """The responses to one request.
 
         Raises:
-            DeliveryError: no further one comes.
+            DeliveryError: no further one comes, or they do not end.
         """
+        until = self._still() + self._request_seconds
         while message_id is not None and (message := association.next_message(seconds)) is not None:
             if message.command.is_response and message.command.message_id == message_id:
                 yield message
+            if self._still() > until:
+                association.abort()
+                raise DeliveryError(f"{self._call.name} did not end {what} in {self._request_seconds:.0f} s")
         if association.is_open:
             association.abort()
         raise DeliveryError(f"{self._call.name} was silent, or ended the association, during {what}")
@@ -170,7 +190,7 @@ class _Asking:
                 f"{self._call.name} accepts no query and retrieve (Study Root): allow it there for "
                 f"{self._call.calling_ae_title}"
             ) from error
-        except DeliveryError as error:
+        except (DeliveryError, ConfigurationError) as error:  # the latter: TLS files that cannot be used
             raise ArchiveDown(str(error)) from error
 
     def __exit__(self, *about: object) -> None:

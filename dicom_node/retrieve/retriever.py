@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from db.cohorts import CohortItem, CohortTable, ItemState
-from db.errors import LeaseLost
+from db.errors import DatabaseUnavailable, LeaseLost
 from dicom_node.node.clock import steady
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.heartbeat import Heartbeat
@@ -52,6 +52,7 @@ class Retriever:
         lease_seconds: an item whose retriever died is taken again after that long.
         local_hour: hour of the day, by which windows count.
         has_settled: whether the machine's clock was not set in the last seconds.
+        moved: called before each series: a study of many may take hours.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Retriever:
         local_hour: Callable[[], int] = lambda: datetime.now().astimezone().hour,
         has_settled: Callable[[float], bool] = lambda _seconds: True,
         still: Callable[[], float] = steady,
+        moved: Callable[[], None] = lambda: None,
     ) -> None:
         self._owner = owner
         self._cohorts = cohorts
@@ -71,6 +73,7 @@ class Retriever:
         self._local_hour = local_hour
         self._has_settled = has_settled
         self._still = still
+        self._moved = moved
         self._down_until: dict[str, float] = {}
 
     def step(self) -> float:
@@ -87,6 +90,10 @@ class Retriever:
         if item is None:
             return False
         try:
+            if item.attempts > _MOST_ATTEMPTS:  # its attempts ended with their process, which wrote down no reason
+                reason = f"tried {item.attempts - 1} times: the last attempt ended with its process, or was cut off"
+                self._cohorts.end(item.id, self._owner, ItemState.FAILED, reason)
+                return True
             with Heartbeat(lambda: self._beat(item), self._lease_seconds / 3) as lease:
                 self._try(item, lease)
         except LeaseLost:
@@ -103,7 +110,7 @@ class Retriever:
             self._fetch(item, lease)
             self._cohorts.end(item.id, self._owner, ItemState.DONE)
             log.info("study fetched", **facts)
-        except LeaseLost:
+        except (LeaseLost, DatabaseUnavailable):  # no study's trouble: the lease ends, and it is tried again
             raise
         except ArchiveDown as down:
             self._down_until[item.source] = self._still() + _DOWN_SECONDS
@@ -129,6 +136,7 @@ class Retriever:
             self._cohorts.moving(item.id, self._owner)
         for series in missing:
             lease.require_held()
+            self._moved()
             said.append(archive.send_here(study, series))
         if missing := self._missing(expected):
             lacks = sum(map(len, missing.values()))

@@ -34,7 +34,10 @@ def read_studies(content: bytes, name: str) -> list[NewItem]:
     first = text.partition("\n")[0]
     delimiter = max(_DELIMITERS, key=first.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="")
-    rows = [(reader.line_num, row) for row in reader]  # numbers as a spreadsheet counts
+    try:
+        rows = [(reader.line_num, row) for row in reader]  # numbers as a spreadsheet counts
+    except csv.Error as error:
+        raise ConfigurationError(f"{name}: row {reader.line_num} is no CSV ({error}): save the list again") from error
     columns = list(rows[0][1]) if rows else []
     study, accession = _column(columns, _STUDY), _column(columns, _ACCESSION)
     if study is None and accession is None:

@@ -10,6 +10,7 @@ from db.cohorts import CohortTable
 from db.engine import Database
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.node.clock import clock_watch
+from dicom_node.node.disk import DiskUse
 from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Settings
@@ -32,17 +33,32 @@ def run_retriever(settings: Settings, database: Database, stop: threading.Event,
     }
     if not archives:
         return
+    moved = liveness.loop("cohorts", _STEP_SECONDS)
     retriever = Retriever(
         lease_owner("retrieve"),
         CohortTable(database),
         archives,
         settings.lease_seconds,
         has_settled=clock_watch().has_settled,
+        moved=moved,
     )
     keeper = TimeKeeper(lambda: clamp_cohorts(database, wait_after, settings.lease_seconds))
 
     def step() -> float:
-        # A node that was restored asks for nothing before a person lets it: the other one may still run.
-        return _HELD_SECONDS if deliveries_are_held(settings.storage) else retriever.step()
+        return retriever.step() if may_fetch(settings) else _HELD_SECONDS
 
-    run_until_stopped(keeper.before(step), stop, liveness.loop("cohorts", _STEP_SECONDS))
+    run_until_stopped(keeper.before(step), stop, moved)
+
+
+def may_fetch(settings: Settings) -> bool:
+    """Whether a study may be begun.
+
+    A node that was restored asks for nothing before a person lets it: the other one may still run. Above `DISK_HIGH`
+    the room that is left is for the scans of today: on a full disk the receiver takes none of them.
+    """
+    if deliveries_are_held(settings.storage):
+        return False
+    try:
+        return DiskUse.of(settings.storage).percent <= settings.disk_high
+    except OSError:  # the disk is away: the receiver takes nothing either
+        return False

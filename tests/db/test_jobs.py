@@ -134,7 +134,7 @@ class TestJobTable:
             self.jobs.deliver(first.id, "worker-1", {}, [])
         assert self.jobs.claim("worker-3", 60) is None
 
-    def test_a_report_that_nobody_got_is_no_predecessor(self) -> None:
+    def test_a_report_that_was_never_sent_is_no_predecessor(self) -> None:
         """A report that no destination took and none will get is not named by a later one."""
         report = {"sop_instance_uid": "1.2.3"}
         first = self.jobs.enqueue(SERIES, DIGEST, 24)

@@ -53,7 +53,7 @@ def _stored(said: Mapping[str, Any], path: Path, name: str, hidden: Sequence[str
     if said.get("resourceType") != "Bundle" or said.get("type") not in ("transaction-response", "batch-response"):
         detail = "it does not answer as a FHIR server, and does not say that the report is stored"
         return SendOutcome(path, None, False, detail, lost=True, answered=True, answer=name)
-    statuses = [str(_at(entry, "response", "status")) for entry in said.get("entry") or [] if isinstance(entry, dict)]
+    statuses = [str(_at(entry, "response", "status")) for entry in _rows(said, "entry")]
     if len(statuses) < _entries(path) or not all(status.startswith("2") for status in statuses):
         words = without("; ".join(_issues_of_entries(said)), hidden)
         detail = f"it did not store every part of the report{f': {words}' if words else ''}"
@@ -64,7 +64,7 @@ def _stored(said: Mapping[str, Any], path: Path, name: str, hidden: Sequence[str
 def _resource(answer: httpx2.Response) -> Mapping[str, Any]:
     try:
         said = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets in brackets
         return {}
     return said if isinstance(said, Mapping) else {}
 
@@ -73,8 +73,7 @@ def _issues(said: Mapping[str, Any]) -> Iterator[str]:
     """An OperationOutcome in words: severity, what, where."""
     if said.get("resourceType") != "OperationOutcome":
         return
-    issues = [issue for issue in said.get("issue") or [] if isinstance(issue, Mapping)]
-    for issue in issues[:_MOST_ISSUES]:
+    for issue in _rows(said, "issue")[:_MOST_ISSUES]:
         details = _at(issue, "details", "text") or _first_display(issue)
         what = " ".join(str(part) for part in (details, issue.get("diagnostics")) if part) or str(issue.get("code", ""))
         where = issue.get("expression") or issue.get("location") or []
@@ -83,7 +82,7 @@ def _issues(said: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _issues_of_entries(said: Mapping[str, Any]) -> Iterator[str]:
-    for entry in said.get("entry") or []:
+    for entry in _rows(said, "entry"):
         outcome = _at(entry, "response", "outcome")
         if isinstance(outcome, Mapping):
             yield from _issues(outcome)
@@ -93,6 +92,12 @@ def _first_display(issue: Mapping[str, Any]) -> Any:
     coding = _at(issue, "details", "coding")
     first = coding[0] if isinstance(coding, list) and coding else {}
     return first.get("display") or first.get("code") if isinstance(first, Mapping) else None
+
+
+def _rows(said: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """The objects of a list; none where the server put something else there."""
+    found = said.get(name)
+    return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
 
 
 def _at(value: Any, *names: str) -> Any:

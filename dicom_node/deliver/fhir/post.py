@@ -76,7 +76,7 @@ def look_at_fhir(destination: FhirDestination, call: WebCall) -> None:
         found = answer.json()
         version, rest = str(found["fhirVersion"]), found.get("rest", [])
         offered = {interaction["code"] for part in rest for interaction in part.get("interaction", [])}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DeliveryError(f"{destination.name}: its answer to /metadata is no CapabilityStatement") from error
     if not version.startswith(_VERSIONS):
         raise DeliveryError(f"{destination.name}: it speaks FHIR {version}, expected R4 ({_VERSION}): correct the URL")

@@ -86,7 +86,7 @@ def exchange(connection: socket.socket, message: bytes, call: MllpCall) -> bytes
         NoAnswer: the connection ended, or no whole block came in time.
     """
     until = time.monotonic() + call.answer_seconds
-    received = b""
+    received = bytearray()
     try:
         connection.settimeout(call.answer_seconds)
         connection.sendall(_START + message + _END)
@@ -94,17 +94,19 @@ def exchange(connection: socket.socket, message: bytes, call: MllpCall) -> bytes
             start = received.find(_START)
             end = -1 if start < 0 else received.find(_END, start)
             if end >= 0:
-                return received[start + 1 : end]
+                return bytes(received[start + 1 : end])
             if len(received) > _MOST_BYTES:
                 raise NoAnswer(f"the answer of {call.where} is no MLLP block of at most {_MOST_BYTES} bytes")
-            connection.settimeout(max(until - time.monotonic(), 0.001))
+            if (left := until - time.monotonic()) <= 0:  # a receiver may send a byte now and then for ever
+                raise TimeoutError
+            connection.settimeout(left)
             piece = connection.recv(_PIECE_BYTES)
             if not piece:
                 what = "within its acknowledgment" if received else "without an acknowledgment"
                 raise NoAnswer(f"{call.where} ended the connection {what}")
             received += piece
     except TimeoutError as error:
-        what = "sent a part of an acknowledgment, and then nothing" if received else "sent no acknowledgment"
+        what = "sent only a part of an acknowledgment" if received else "sent no acknowledgment"
         raise NoAnswer(f"{call.where} {what} in {call.answer_seconds:g} s") from error
     except OSError as error:
         words = words_of(error) if isinstance(error, ssl.SSLError) else "it ended"

@@ -86,7 +86,7 @@ def _json(answer: httpx2.Response) -> Mapping[str, Any]:
     """The answer's data set; empty where it is in another form, which the HTTP status then stands for."""
     try:
         said = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if isinstance(said, list):
         said = said[0] if said else {}

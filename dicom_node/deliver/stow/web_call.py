@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from dicom_node.deliver.stow.answer_limits import AnswerTooLong, limit_answer
 from dicom_node.node.destinations import FhirDestination, WebDestination, secret_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.no_connection import no_connection
@@ -32,7 +33,7 @@ class WebCall:
         """A client with the login of the destination; the secret is read now.
 
         No proxy and no password file of the environment counts, and no redirect is followed: results and secrets go to
-        the address of the settings only.
+        the address of the settings only. Of an answer no more is read than it may need.
 
         Raises:
             ConfigurationError: there is no secret or no certificate for the login.
@@ -43,6 +44,8 @@ class WebCall:
             timeout=_TIMEOUT,
             trust_env=False,
             follow_redirects=False,
+            headers={"Accept-Encoding": "identity"},
+            event_hooks={"response": [limit_answer]},
         ) as client:
             yield client
 
@@ -50,6 +53,8 @@ class WebCall:
         """Why there is no answer, and what to look at."""
         parts = urlsplit(self.destination.url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
+        if isinstance(error, AnswerTooLong):
+            return f"{host}:{port}: {error}"
         cause: BaseException | None = error
         while cause is not None:
             if "CERTIFICATE_VERIFY_FAILED" in str(cause) or "SSL" in type(cause).__name__:

@@ -34,13 +34,9 @@ _SYSTEMS: Final[Mapping[str, str]] = {
 _ABSENT: Final = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _SECTION: Final = "http://terminology.hl7.org/CodeSystem/v2-0074"
 _ID_TYPE: Final = "http://terminology.hl7.org/CodeSystem/v2-0203"
-# By (analysed, replaces an earlier report): DiagnosticReport.status and Observation.status have all of these.
-_STATUS: Final = {
-    (True, False): "preliminary",
-    (True, True): "amended",
-    (False, False): "cancelled",
-    (False, True): "cancelled",
-}
+# By analysed: DiagnosticReport.status and Observation.status have both. A report that takes the place of an earlier one
+# stays preliminary: "amended" and "corrected" are of reports that were final (R4, valueset-diagnostic-report-status).
+_STATUS: Final = {True: "preliminary", False: "cancelled"}
 _WITHDRAWN: Final = "entered-in-error"
 _VALUES: Final = ("valueQuantity", "valueInteger", "valueCodeableConcept", "note", "dataAbsentReason")
 
@@ -48,7 +44,7 @@ _VALUES: Final = ("valueQuantity", "valueInteger", "valueCodeableConcept", "note
 def build_fhir(content: MessageContent) -> bytes:
     """The transaction as JSON; the same content gives the same bytes."""
     device = _entry(_device(content), f"{_IDENTIFIERS}|{_device_id(content)}", replaces=False)
-    status = _STATUS[content.analysed, content.replaces]
+    status = _STATUS[content.analysed]
     observations = [_observation(content, one, status, device["fullUrl"]) for one in content.measured]
     observations.append(_review(content, status, device["fullUrl"]))
     entries = [
@@ -124,7 +120,8 @@ def _identifiers(content: MessageContent, key: str) -> list[dict[str, Any]]:
 
 
 def _device_id(content: MessageContent) -> str:
-    return f"{content.model.digest}/{SOFTWARE_VERSION}"
+    # A + of a local version (PEP 440) would be a space in the search that conditional create makes.
+    return f"{content.model.digest}/{SOFTWARE_VERSION.replace('+', '_')}"
 
 
 def _device(content: MessageContent) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def content_of_result(
         ),
         review=segmentation.review_recommended if knows else None,
         summary=summary_in_words(segmentation.measures, segmentation.plausibility),
-        comments=tuple(comments_of(segmentation, flags, facts)),
+        comments=tuple(comments_of(segmentation, flags, facts, measured=segmentation.is_reliable)),
         model=facts.model,
         stamp=facts.stamp,
     )

@@ -186,25 +186,40 @@ def _evaluations(segmentation: Segmentation) -> list[sr.QualitativeEvaluation]:
     return [sr.QualitativeEvaluation(codes.REVIEW_RECOMMENDED.concept, answer)]
 
 
-def comments_of(segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts) -> list[str]:
-    """What cannot be coded, doubts first: sentences that the messages to other systems repeat."""
+def comments_of(
+    segmentation: Segmentation, flags: Sequence[str], facts: AnalysisFacts, *, measured: bool = True
+) -> list[str]:
+    """What cannot be coded, doubts first: sentences that the messages to other systems repeat.
+
+    Args:
+        segmentation: what was found.
+        flags: of the series and of the segmentation.
+        facts: who, how, when.
+        measured: whether the sentences that hold measurements are among them.
+    """
     replaces = [] if facts.predecessor is None else [REPLACES]
+    found = facts.comparison
+    not_compared = None if found is None or isinstance(found, FollowUpComparison) else found.reason
+    return [
+        *reliability_in_words(segmentation.plausibility),
+        *(bright_region_in_words(segmentation.bright_region, len(segmentation.mask)) if measured else []),
+        RESEARCH_USE,
+        *replaces,
+        *(_measured_in_words(segmentation) if measured else []),
+        *([not_compared] if not_compared else []),
+        *flags_in_words(flags),
+    ]
+
+
+def _measured_in_words(segmentation: Segmentation) -> list[str]:
     measures = segmentation.measures
-    review = review_in_words(measures, segmentation.plausibility)
-    words = [
+    return [
         interval_in_words(measures),
         *predictive_in_words(measures),
         *_extent(segmentation),
         count_in_words(),
-        review,
+        review_in_words(measures, segmentation.plausibility),
     ]
-    found = facts.comparison
-    not_compared = None if found is None or isinstance(found, FollowUpComparison) else found.reason
-    doubts = (
-        *reliability_in_words(segmentation.plausibility),
-        *bright_region_in_words(segmentation.bright_region, len(segmentation.mask)),
-    )
-    return [*doubts, RESEARCH_USE, *replaces, *words, *([not_compared] if not_compared else []), *flags_in_words(flags)]
 
 
 def _extent(segmentation: Segmentation) -> list[str]:

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pydicom
@@ -29,13 +31,14 @@ from typer.testing import CliRunner
 from db.cohorts import CohortRules, CohortState, CohortTable, ItemState, NewItem
 from db.engine import Database, open_database
 from db.engine.migrate import upgrade
-from db.errors import IllegalTransition, LeaseLost
+from db.errors import DatabaseUnavailable, IllegalTransition, LeaseLost
 from db.jobs import JobTable
+from db.withdrawals import WithdrawalTable
 from dicom_node.cli.main import build_app
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.node.destinations import Destination
-from dicom_node.node.errors import ConfigurationError
-from dicom_node.retrieve.archive import Archive
+from dicom_node.node.errors import ConfigurationError, DeliveryError
+from dicom_node.retrieve.archive import Archive, ArchiveDown
 from dicom_node.retrieve.retriever import Retriever
 from dicom_node.retrieve.study_list import read_studies
 
@@ -264,6 +267,67 @@ def test_dead_studies_end_and_stop_nothing(place: tuple[Database, ManualClock]) 
     assert retriever.fetch_once()
 
 
+def test_a_study_that_ends_its_process_is_given_up(place: tuple[Database, ManualClock]) -> None:
+    """Attempts that end with their process count: after five the study fails with that reason, and the next has its
+    turn."""
+    database, clock = place
+    table = CohortTable(database)
+    cohort_of(table, 2)
+    for _ in range(5):
+        taken = table.claim("killed", 60, 12)
+        assert taken is not None and taken.line == 0
+        clock.pass_seconds(61)
+    retriever = Retriever("r", table, {"pacs": FakeArchive()}, 60)
+    assert retriever.fetch_once()
+    first, second = table.items("c")
+    assert (first.state, second.attempts) == (ItemState.FAILED, 0)
+    assert "tried 5 times: the last attempt ended with its process" in (first.reason or "")
+    assert retriever.fetch_once()
+    assert table.items("c")[1].attempts == 1
+
+
+class Endless:
+    """An association on which pending responses never end."""
+
+    is_open = True
+
+    def next_message(self, _seconds: float | None) -> Any:
+        command = SimpleNamespace(is_response=True, message_id=1, status=0xFF00)
+        return SimpleNamespace(command=command, data=b"")
+
+    def abort(self) -> None:
+        self.is_open = False
+
+
+def test_pending_for_ever_is_cut_off() -> None:
+    """An archive that says "pending" again and again holds up the others for half an hour, not for ever."""
+    now = count(0.0, 600.0)
+    peer = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104)
+    archive = Archive(Call(peer, "WMHNODE", Timeouts(), None), still=lambda: next(now))
+    association = Endless()
+    with pytest.raises(DeliveryError, match="did not end C-MOVE in 1800 s"):
+        list(archive._answers(association, 1, 60, "C-MOVE"))  # type: ignore[arg-type]
+    assert not association.is_open
+
+
+class WithoutDatabase(FakeArchive):
+    """While it is asked, the database goes away for a moment."""
+
+    def send_here(self, study_uid: str, series_uid: str) -> str:
+        raise DatabaseUnavailable("away")
+
+
+def test_a_database_that_is_away_is_no_studys_trouble(place: tuple[Database, ManualClock]) -> None:
+    """The role waits for it, and no study ends with a reason that is not its own."""
+    database, _clock = place
+    table = CohortTable(database)
+    cohort_of(table, 1)
+    with pytest.raises(DatabaseUnavailable):
+        Retriever("r", table, {"pacs": WithoutDatabase()}, 60).fetch_once()
+    (item,) = table.items("c")
+    assert (item.state, item.reason) == (ItemState.WAITING, None)
+
+
 def test_live_work_comes_first(place: tuple[Database, ManualClock]) -> None:
     """While a job is queued nothing is fetched, and then again."""
     database, _clock = place
@@ -318,6 +382,39 @@ def test_rules_of_the_hospital(place: tuple[Database, ManualClock]) -> None:
     assert [CohortRules(None, 8, 18).allow_hour(one) for one in (7, 8, 17, 18)] == [False, True, True, False]
 
 
+class Answering:
+    """An association on which the archive gives one final answer."""
+
+    is_open = True
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    def __enter__(self) -> Answering:
+        return self
+
+    def __exit__(self, *_about: object) -> None:
+        pass
+
+    def request(self, *_about: object) -> int:
+        return 1
+
+    def next_message(self, _seconds: float | None) -> Any:
+        command = SimpleNamespace(is_response=True, message_id=1, status=self._status)
+        return SimpleNamespace(command=command, data=b"")
+
+
+def test_an_archive_that_does_not_know_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Move destination unknown (0xA801) is true of every study: none is to blame; other failures are the study's."""
+    peer = Destination(name="pacs", ae_title="PACS", host="127.0.0.1", port=104)
+    archive = Archive(Call(peer, "WMHNODE", Timeouts(), None))
+    monkeypatch.setattr(archive, "_asking", lambda _class: Answering(0xA801))
+    with pytest.raises(ArchiveDown, match="add AE title, address and port"):
+        archive.send_here("1.2", "1.2.3")
+    monkeypatch.setattr(archive, "_asking", lambda _class: Answering(0xA702))
+    assert "0xA702" in archive.send_here("1.2", "1.2.3")
+
+
 def test_an_archive_that_left_the_settings(place: tuple[Database, ManualClock]) -> None:
     """It costs no attempt, and the item says what is missing."""
     database, _clock = place
@@ -329,6 +426,36 @@ def test_an_archive_that_left_the_settings(place: tuple[Database, ManualClock]) 
     assert "no longer in the settings" in (item.reason or "")
 
 
+def test_export_of_withdrawn_results(
+    place: tuple[Database, ManualClock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Results that were withdrawn have the reason and no number; a column of the list with the name of an added one
+    keeps its values."""
+    database, _clock = place
+    table, jobs = CohortTable(database), JobTable(database)
+    given = {"study_instance_uid": "1.2", "job": "mine"}
+    table.add("c", "pacs", CohortRules(), [NewItem(2, given, "1.2", None)], "test")
+    item = table.claim("r", 60, 12)
+    assert item is not None
+    table.expects(item.id, "r", "1.2", {"1.2.3": ["1.2.3.4"], "1.2.5": ["1.2.5.6"]})
+    for series, digest in (("1.2.3", "1"), ("1.2.5", "2")):
+        job = jobs.enqueue(series, digest * 64, 1)
+        assert jobs.claim("worker", 60) is not None
+        jobs.deliver(job.id, "worker", {"wmh_volume_ml": 7.5}, [], {})
+    WithdrawalTable(database).withdraw(job.id, "alice", "wrong side", [])
+    monkeypatch.setenv("WMH_NODE_STORAGE", str(tmp_path))
+    monkeypatch.setenv("WMH_NODE_DATABASE_URL", sqlite_url(tmp_path))
+    words = ["cohort", "export", "c", "--out", str(tmp_path / "out.csv")]
+    done = CliRunner().invoke(build_app("cohort"), words)
+    assert done.exit_code == 0, done.output
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    assert len(reader.fieldnames or []) == len(set(reader.fieldnames or []))
+    assert [(row["withdrawn"], row["wmh_volume_ml"]) for row in rows] == [("", "7.5"), ("wrong side", "")]
+    assert {(row["list_job"], row["list_study_instance_uid"]) for row in rows} == {("mine", "1.2")}
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -337,6 +464,7 @@ def test_an_archive_that_left_the_settings(place: tuple[Database, ManualClock]) 
         (b"study,accession\n,\n", "not in: 2"),
         ("study\nä\n".encode("utf-16"), "no UTF-8 text"),
         (b"", "got no row"),
+        (b"study,notes\n1.2," + b"x" * 140_000 + b"\n", "is no CSV"),
     ],
 )
 def test_lists_that_are_none(content: bytes, words: str) -> None:

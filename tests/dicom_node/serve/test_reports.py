@@ -21,6 +21,7 @@ from support.result_cases import ANALYSED_AT
 from db.deliveries import DeliveryTable
 from db.engine.database import utc_now
 from db.engine.migrate import upgrade
+from db.errors import IllegalTransition
 from db.jobs import JobTable
 from db.records import NewDelivery
 from db.withdrawals import WithdrawalTable
@@ -104,12 +105,40 @@ def test_a_newer_result_is_not_taken_back_with_an_older_one(place: tuple[Path, s
         assert done.destinations == ()
         deliver_all(node)
         assert len(received) == 2
-        assert {one["status"] for one in store.all("Observation")} == {"amended"}
+        assert {one["status"] for one in store.all("Observation")} == {"preliminary"}
         done = withdraw_results(withdrawals, place[0], second, "alice", "wrong side", ANALYSED_AT)
         assert done.destinations == ("ehr", "ris")
         deliver_all(node)
     assert len(received) == 3
     assert {one["status"] for one in store.all("Observation")} == {"entered-in-error"}
+
+
+def test_a_newer_result_on_its_way_is_not_taken_back(place: tuple[Path, str]) -> None:
+    """While the newer report is being sent nothing of the older is withdrawn; a note that failed is not sent again once
+    the newer report is there."""
+    store = FhirStore()
+    with mllp_server() as (port, received), fhir_server(store) as url, node_with(*place, port, url) as node:
+        first = result_of(node, 1)
+        deliver_all(node)
+        second = result_of(node, 2, ReportReference.of(JobTable(node.database).get(first).report))
+        table, withdrawals = DeliveryTable(node.database), WithdrawalTable(node.database)
+        under_way = table.claim("other", 60, ["ehr"])
+        assert under_way is not None and under_way.job_id == second
+        with pytest.raises(IllegalTransition, match="began to go to ris just now; run the command again"):
+            withdraw_results(withdrawals, place[0], first, "alice", "wrong side", ANALYSED_AT)
+        assert JobTable(node.database).get(first).withdrawn_at is None
+        table.postpone(under_way.id, "other", "down", 0.0)
+        withdraw_results(withdrawals, place[0], first, "alice", "wrong side", ANALYSED_AT)
+        for destination in ("ehr", "ris"):
+            note = table.claim("other", 60, [destination])
+            assert note is not None and note.job_id == first
+            table.give_up(note.id, "other", "refused")
+        deliver_all(node)
+        assert len(received) == 2
+        withdraw_results(withdrawals, place[0], first, "alice", "wrong side", ANALYSED_AT)
+        deliver_all(node)
+    assert len(received) == 2
+    assert not any(one["status"] == "entered-in-error" for one in store.all("Observation"))
 
 
 def test_three_outcomes(place: tuple[Path, str]) -> None:

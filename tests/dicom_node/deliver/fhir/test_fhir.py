@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from support.fhir_server import Answer, FhirStore, fhir_server, outcome
 from support.processes import free_port
@@ -14,6 +18,7 @@ from support.result_cases import ANALYSED_AT
 from dicom_node.deliver.fhir import look_at_fhir, post_bundles
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.deliver.stow import WebCall
+from dicom_node.deliver.stow.answer_limits import MOST_BYTES, AnswerTooLong, LimitedBody
 from dicom_node.node.destinations import FhirDestination
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.profiles import MessageKind
@@ -55,7 +60,8 @@ def test_create_replace_withdraw(reports: dict[str, Path]) -> None:
         assert {one["status"] for one in store.all("Observation")} == {"preliminary"}
         assert send(url, reports["later"]).ok
         assert len(store.resources) == made
-        assert {one["status"] for one in (*store.all("Observation"), *store.all("DiagnosticReport"))} == {"amended"}
+        assert store.versions > made
+        assert {one["status"] for one in (*store.all("Observation"), *store.all("DiagnosticReport"))} == {"preliminary"}
         assert send(url, reports["back"]).ok
     assert len(store.resources) == made
     assert {one["status"] for one in store.all("Observation")} == {"entered-in-error"}
@@ -89,6 +95,54 @@ def test_answers(reports: dict[str, Path], answer: Answer, status: int | None, w
     assert (sent.status, sent.answered, sent.ok) == (status, True, False)
     assert words in sent.detail
     assert sent.answer == f"HTTP {answer[0]}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "words"),
+    [
+        ({}, b" " * (MOST_BYTES + 1), "more than"),
+        ({"Content-Encoding": "gzip"}, gzip.compress(b" " * 1000), "compressed"),
+    ],
+)
+def test_an_answer_that_is_too_long(reports: dict[str, Path], headers: dict[str, str], body: bytes, words: str) -> None:
+    """An answer that would fill the memory is not read to its end; the server may have the report."""
+    store = FhirStore(lambda _body: (200, headers, body))
+    with fhir_server(store) as url:
+        sent = send(url, reports["first"])
+    assert (sent.status, sent.ok, sent.lost) == (None, False, True)
+    assert words in sent.detail
+    assert store.headers[0]["Accept-Encoding"] == "identity"
+
+
+def test_an_answer_that_does_not_end() -> None:
+    """A server that sends a byte now and then keeps no sender for ever."""
+    now = count(0.0, 100.0)
+    body = LimitedBody(Trickle(), still=lambda: next(now))
+    with pytest.raises(AnswerTooLong, match="did not end in 300 s"):
+        list(body)
+
+
+class Trickle(httpx2.SyncByteStream):
+    """A body without end."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            yield b" "
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[" * 100_000,
+        {"resourceType": "Bundle", "type": "transaction-response", "entry": 5},
+        {"resourceType": "OperationOutcome", "issue": 5},
+    ],
+)
+def test_hostile_json_is_an_answer(reports: dict[str, Path], said: Any) -> None:
+    """JSON of another shape is no success, and breaks nothing."""
+    with fhir_server(FhirStore(lambda _body: (200, {}, said))) as url:
+        sent = send(url, reports["first"])
+    assert (sent.ok, sent.answered) == (False, True)
 
 
 def test_a_busy_server_is_left_alone(reports: dict[str, Path]) -> None:

@@ -14,6 +14,7 @@ from support.processes import free_port
 from support.report_messages import content_of, reported
 
 from dicom_node.deliver.mllp import MllpCall, look_at_receiver, send_message
+from dicom_node.deliver.mllp.connection import NoAnswer, exchange
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.node.destinations import MllpDestination
 from dicom_node.node.errors import DeliveryError
@@ -98,7 +99,7 @@ def test_a_receivers_words_hold_no_patient(message: Path) -> None:
     [
         (b"", False, "ended the connection without an acknowledgment"),
         (b"\x0bMSH|^~\\&|RIS\rMSA|A", False, "ended the connection within its acknowledgment"),
-        (b"\x0bMSH|^~\\&|RIS\rMSA|A", True, "sent a part of an acknowledgment, and then nothing"),
+        (b"\x0bMSH|^~\\&|RIS\rMSA|A", True, "sent only a part of an acknowledgment"),
         (b"", True, "sent no acknowledgment"),
         (b"\x0bMSH|^~\\&|RIS\rMSA|AA|another\r\x1c\r", False, "about another message"),
         (b"\x0bMSH|^~\\&|RIS\rEVN|A\r\x1c\r", False, "no acknowledgment"),
@@ -112,6 +113,35 @@ def test_answers_that_are_none(message: Path, answer: bytes, hold: bool, words: 
         outcome = send(message, port, seconds=1.0 if hold else 20.0)
     assert (outcome.status, outcome.lost) == (None, True)
     assert words in outcome.detail
+
+
+class Trickle:
+    """A connection that gives a byte a second, without end."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def settimeout(self, _seconds: float) -> None:
+        pass
+
+    def sendall(self, _block: bytes) -> None:
+        pass
+
+    def recv(self, _size: int) -> bytes:
+        self.now += 1.0
+        if self.now > 1000:
+            raise AssertionError("read on for ever")
+        return b"x"
+
+
+def test_an_acknowledgment_has_to_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes that come now and then do not prolong the wait."""
+    slow = Trickle()
+    monkeypatch.setattr("dicom_node.deliver.mllp.connection.time.monotonic", lambda: slow.now)
+    destination = MllpDestination(name="ris", host="127.0.0.1", port=1, message="oru", tls=False)
+    with pytest.raises(NoAnswer, match="sent only a part of an acknowledgment in 60 s"):
+        exchange(slow, b"MSH", MllpCall(destination, None))  # type: ignore[arg-type]
+    assert slow.now == 60
 
 
 def test_the_right_acknowledgment_in_pieces(message: Path) -> None:

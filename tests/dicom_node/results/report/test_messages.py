@@ -110,7 +110,12 @@ def test_a_result_that_is_not_reliable_has_no_number(tmp_path: Path) -> None:
         assert one["dataAbsentReason"]["text"] == "not reliable: no brain was found"
     assert said["121111"][0] == "WMH volume not reliable: no brain was found. RESEARCH USE ONLY."
     assert said["WMH-REVIEW"][0] == "373066001^Yes^SCT"
-    assert resource(entries, "DiagnosticReport")["conclusion"].startswith("WMH volume not reliable")
+    conclusion = resource(entries, "DiagnosticReport")["conclusion"]
+    assert conclusion.startswith("WMH volume not reliable")
+    notes = " ".join(str(note[3]) for note in oru(content_of(result, MessageKind.ORU)).segments("NTE"))
+    for words in (conclusion, notes):
+        assert "No brain was found." in words
+        assert " mL" not in words and "ncertainty index" not in words
     check_result_set(result.objects, series.headers, result.messages)
     _series, sure = reported(tmp_path / "sure")
     found = findings_of(result.objects, series.headers, sure.messages)
@@ -172,7 +177,8 @@ def test_the_same_result_is_the_same_message(tmp_path: Path) -> None:
 
 
 def test_a_newer_result_takes_the_place_of_the_earlier(tmp_path: Path) -> None:
-    """Status C with the same order number, another control ID; in FHIR the series' report is updated as amended."""
+    """Status C with the same order number, another control ID; in FHIR the series' report is updated, and never
+    counts as final."""
     _series, first = reported(tmp_path / "1")
     _series, later = reported(tmp_path / "1", predecessor=_EARLIER)
     before, after = (oru(content_of(result, MessageKind.ORU)) for result in (first, later))
@@ -185,7 +191,7 @@ def test_a_newer_result_takes_the_place_of_the_earlier(tmp_path: Path) -> None:
         for name in entry["resource"]["identifier"]
     }
     for entry in bundle(content_of(later, MessageKind.FHIR))[1:]:
-        assert (entry["request"]["method"], entry["resource"]["status"]) == ("PUT", "amended")
+        assert (entry["request"]["method"], entry["resource"]["status"]) == ("PUT", "preliminary")
         assert entry["request"]["url"].rpartition("|")[2] in earlier
 
 
