@@ -301,6 +301,8 @@ class JobTable:
             job = _owned(connection, job_id, owner)
             if superseded := supersede_ended_attempt(connection, job, reason, now):
                 return superseded
+            not_before = now + timedelta(seconds=delay_seconds)
+            place = place_of(job.priority, not_before)
             return move(
                 connection,
                 job,
@@ -311,7 +313,9 @@ class JobTable:
                 f"{reason}; this attempt is not counted, again in {delay_seconds:g} s at the earliest",
                 attempts=job.attempts - 1,
                 reason=reason,
-                not_before=now + timedelta(seconds=delay_seconds),
+                not_before=not_before,
+                # It keeps its place: waiting counts, and this was no attempt. A later one is of a clock that was ahead.
+                place=place if job.place is None else min(job.place, place),
             )
 
     def reject(

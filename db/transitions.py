@@ -202,7 +202,7 @@ def move(
         "lease_expires": None,
         **changes,
     }
-    if "not_before" in changes:
+    if "not_before" in changes and "place" not in changes:
         values["place"] = place_of(job.priority, changes["not_before"])
     if isinstance(changes.get("reason"), str):
         values["reason"] = storable(changes["reason"])

@@ -90,7 +90,10 @@ def verify(
     elif found.broken_at is not None:
         complain(f"the audit trail is broken at entry {found.broken_at}: {found.words}; {found.entries} before it fit")
     elif not found.is_whole:
-        complain(f"the {found.entries} entries fit, but none has the hash {holds}: the newest ones were removed")
+        why = "the newest ones were removed"
+        if found.begins_after:
+            why = f"it is in the archives, which --archives reads too, or {why}"
+        complain(f"the {found.entries} entries fit, but none has the hash {holds}: {why}")
     else:
         begins = f", which follow {found.begins_after} in the archives" if found.begins_after else ""
         out.print(f"the audit trail is whole: {found.entries} entries{begins}, newest hash {found.head or 'none'}")

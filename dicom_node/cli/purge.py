@@ -27,8 +27,7 @@ from dicom_node.cli.jobs import require_schema
 from dicom_node.node.job_words import shown_time
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import require_storage
-from dicom_node.upkeep.disk.purge import EARLIEST, Plan, Purge
-from dicom_node.upkeep.disk.rules import rules_of
+from dicom_node.upkeep.disk.purge import EARLIEST, Plan, Purge, purge_of
 
 _WHY: Final = {
     Subject.RETURNED: "the node's own results that came back",
@@ -64,7 +63,7 @@ def purge(
     settings = settings_or_exit(config)
     with _table(settings) as table:
         require_storage(settings.storage, settings.database_url)
-        work = Purge(table, settings.storage.absolute(), rules_of(settings), settings.disk_low)
+        work = purge_of(settings, table)
         if dry_run:
             _show(list(work.plans()), table.kept(table.now - EARLIEST), table.now, as_json)
         else:

@@ -14,7 +14,7 @@ from dicom_node.node.files import make_folder
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logs import configure_logs
 from dicom_node.node.settings import Settings
-from dicom_node.node.storage import require_storage
+from dicom_node.node.storage import require_copies, require_storage
 from dicom_node.serve.endpoints import Endpoints
 from dicom_node.serve.metrics_folder import own_endpoints, shared_metrics
 from dicom_node.serve.presence import Presence
@@ -26,7 +26,9 @@ def run_role(role: str, config: Path | None, body: Callable[[Settings, threading
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
     with exit_codes():
-        if not settings.holds_copies:  # its STORAGE has nothing but what it fetched
+        if settings.holds_copies:  # its STORAGE has nothing but what it fetched
+            require_copies(settings.storage)
+        else:
             require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
         liveness = Liveness()

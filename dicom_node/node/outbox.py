@@ -83,26 +83,19 @@ class Outbox:
         sync_folder(workplace)
         of_job = self.folder / str(job_id)
         of_job.mkdir(exist_ok=True)
-        target = _move_to_free_number(workplace, of_job, self.numbers_before(job_id))
+        target = self._numbered(job_id, workplace)
         sync_folder(of_job)
         sync_folder(self.folder)
         self.release(job_id)
         return target
 
+    def _numbered(self, job_id: int, workplace: Path) -> Path:
+        """Move a workplace, that is synced, to a number that the job never had; returns the folder."""
+        return _move_to_free_number(workplace, self.folder / str(job_id), self.highest_number(job_id))
+
     def highest_number(self, job_id: int) -> int:
         """Of the job's result sets here; 0 without one."""
         return max(_numbers(self.folder / str(job_id)), default=0)
-
-    def numbers_before(self, job_id: int) -> int:
-        """The highest number that no further result set of the job may have."""
-        return self.highest_number(job_id)
-
-    def move_on(self, published: Path) -> Path:
-        """Give a result set the next free number; returns its folder."""
-        job_id = int(published.parent.name)
-        target = _move_to_free_number(published, published.parent, self.numbers_before(job_id))
-        sync_folder(published.parent)
-        return target
 
     def away(self) -> str | None:
         """Why no result set can be published, beside what is wrong with STORAGE; None when it can."""

@@ -29,7 +29,8 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 # The receiver makes them when it first starts.
-_SIGNS_OF_USE = ("installation", INBOX)
+_RECEIVED_HERE = "installation"
+_SIGNS_OF_USE = (_RECEIVED_HERE, INBOX)
 _LOOKED_FOR = 20
 
 
@@ -52,6 +53,22 @@ def require_storage(storage: Path, database_url: str) -> None:
         "A disk may not be mounted, or STORAGE may name another folder than before: mount it, or correct "
         f"WMH_NODE_STORAGE. If the files are lost, make the folder {storage / INBOX} and start again"
     )
+
+
+def require_copies(storage: Path) -> None:
+    """At the start of a role on a machine that only analyses: refuse a folder that a receiver keeps its files in.
+
+    Copies go from it after a day. What was received would go too, and may be nowhere else.
+
+    Raises:
+        ConfigurationError: says what to do.
+    """
+    if (storage / _RECEIVED_HERE).exists():
+        raise ConfigurationError(
+            f"STORAGE {storage} is that of a machine that receives (it has the file {_RECEIVED_HERE}): expected a "
+            "folder for copies, which go after a day, since OBJECT_STORE is set and WORK=analyse. Name another folder "
+            "in WMH_NODE_STORAGE; machines that share this one need no OBJECT_STORE"
+        )
 
 
 def _newest_paths(database_url: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -15,13 +16,16 @@ from db.errors import UnknownRow
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Job, JobState
-from dicom_node.node.errors import StorageTrouble
+from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
+from dicom_node.node.objects.door import DamagedObject
 from dicom_node.node.objects.opening import shared_storage_of
 from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.node.outbox import Outbox
+from dicom_node.node.patient_key_file import open_key
 from dicom_node.node.settings import Settings
+from dicom_node.node.storage import StorageProbe
 from dicom_node.serve.loop import run_until_stopped
 
 log = get_logger()
@@ -32,7 +36,7 @@ _STEP_SECONDS: Final = 1800.0
 _BATCH: Final = 10
 _MOST_SERIES: Final = 16  # of a study; as `analyse.source` reads
 _RESULTS_EVERY_SECONDS: Final = 5.0
-_FIRST, _LATER = 1000, 50  # jobs that are looked at for results: after a start, and then
+_LOOKED_AT = 1000  # newest jobs; one of low priority may end days after newer ones
 # Of a machine that only analyses: all of it is elsewhere too.
 _COPIES_SECONDS: Final = 86_400.0
 _SWEEP_SECONDS: Final = 600.0
@@ -45,8 +49,28 @@ def run_sharing(settings: Settings, database: Database, stop: threading.Event, l
         return
     storage = settings.storage.absolute()
     sharing = Sharing(Inbox(database), JobTable(database), Outbox(storage / "outbox"), shared)
+    clear_left(storage / "fetched", time.time() - _COPIES_SECONDS)
     log.info("sharing by the object store", store=settings.object_store)
-    run_until_stopped(sharing.step, stop, liveness.loop("sharing", _STEP_SECONDS))
+    run_until_stopped(_after_key(sharing.step, storage, shared), stop, liveness.loop("sharing", _STEP_SECONDS))
+
+
+def _after_key(step: Callable[[], float], storage: Path, shared: SharedStorage) -> Callable[[], float]:
+    """The other machines wait for the key of patients' hashes, also where none is needed here (WORK=complete)."""
+    is_shared = False
+
+    def careful() -> float:
+        nonlocal is_shared
+        if not is_shared:
+            try:
+                open_key(storage, shared)
+            except StorageTrouble:
+                return step()  # says what is away
+            except ConfigurationError as error:
+                log.error("scans of before are not compared on other machines", trouble=str(error))  # noqa: TRY400
+            is_shared = True
+        return step()
+
+    return careful
 
 
 class Sharing:
@@ -65,7 +89,8 @@ class Sharing:
         still: Callable[[], float] = time.monotonic,
     ) -> None:
         self._inbox, self._jobs, self._outbox, self._shared, self._still = inbox, jobs, outbox, shared, still
-        self._results_due, self._looked_at = still(), _FIRST
+        self._probe = StorageProbe(outbox.folder.parent)
+        self._results_due = still()
         self._is_away = False
         self._known: dict[int, datetime] = {}  # when a job was last changed whose result set was looked for
 
@@ -75,14 +100,15 @@ class Sharing:
             shared = self._share()
             if self._still() >= self._results_due:
                 self._fetch_results()
-                self._results_due, self._looked_at = self._still() + _RESULTS_EVERY_SECONDS, _LATER
-        except StorageTrouble as error:
+                self._results_due = self._still() + _RESULTS_EVERY_SECONDS
+        except (StorageTrouble, OSError) as error:  # a full disk must not end the role, which delivers too
             if not self._is_away:
-                log.warning("nothing is shared until the object store is back", trouble=str(error))
+                trouble = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+                log.warning("nothing is shared until STORAGE and the object store can be used", trouble=trouble)
             self._is_away = True
             return _AWAY_SECONDS
         if self._is_away:
-            log.info("the object store is back")
+            log.info("sharing goes on")
             self._is_away = False
         return 0.0 if shared else _IDLE_SECONDS
 
@@ -94,6 +120,7 @@ class Sharing:
                 for instances in self._inbox.instances_beside(job, _MOST_SERIES):
                     self._shared.share_instances(instances)
             self._share_results(job)
+            self._probe.require_there()  # where STORAGE was away, no file was there to be put
             self._jobs.note_shared(job.id)
         return len(waiting)
 
@@ -101,18 +128,24 @@ class Sharing:
         """A result from before there was an object store: later scans are compared with it on any machine."""
         folder = self._outbox.of_job(job.id)
         if folder is not None and int(folder.name) == self._shared.newest_set(job.id) + 1:
-            self._shared.share_set(job.id, folder)
+            self._shared.share_set(job.id, int(folder.name), folder)
 
     def _fetch_results(self) -> None:
         """So that the page and the corrections have them; a delivery fetches what it needs itself."""
         known = {}
-        for job in self._jobs.list([JobState.DELIVERING, JobState.DONE, JobState.REJECTED], self._looked_at):
+        for job in self._jobs.list([JobState.DELIVERING, JobState.DONE, JobState.REJECTED], _LOOKED_AT):
             if job.purged_at is None and self._known.get(job.id) != job.updated_at:
                 newest = self._shared.newest_set(job.id)
                 if newest > self._outbox.highest_number(job.id):
-                    self._shared.fetch_set(job.id, newest)
+                    self._fetch_set(job.id, newest)
             known[job.id] = job.updated_at
         self._known = known
+
+    def _fetch_set(self, job_id: int, number: int) -> None:
+        try:
+            self._shared.fetch_set(job_id, number)
+        except DamagedObject as error:  # those of other jobs come; this one is tried again when its job changes
+            log.error("a result set is damaged in the object store", job=job_id, trouble=str(error))  # noqa: TRY400
 
 
 def run_sweeping(settings: Settings, jobs: JobTable, stop: threading.Event, liveness: Liveness) -> None:
@@ -133,15 +166,34 @@ def sweep(storage: Path, jobs: JobTable, before: float) -> int:
         before: seconds of the machine's clock.
     """
     count = 0
-    for file in [*(storage / "inbox").rglob("*.dcm"), *(storage / "fetched").glob("*")]:
-        if file.is_file() and file.stat().st_mtime < before:
+    for file in (storage / "inbox").rglob("*.dcm"):
+        if _is_older(file, before):
             file.unlink(missing_ok=True)
             count += 1
+    count += clear_left(storage / "fetched", before)
     for folder in (storage / "outbox").glob("*"):
-        if folder.name.isdecimal() and folder.stat().st_mtime < before and not _is_under_way(jobs, int(folder.name)):
+        if folder.name.isdecimal() and _is_older(folder, before) and not _is_under_way(jobs, int(folder.name)):
             shutil.rmtree(folder, ignore_errors=True)
             count += 1
     return count
+
+
+def clear_left(folder: Path, before: float) -> int:
+    """Remove what was being fetched when a process was killed; returns how many files and result sets."""
+    left = [entry for entry in folder.glob("*") if _is_older(entry, before)]
+    for entry in left:
+        if entry.is_dir():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+    return len(left)
+
+
+def _is_older(path: Path, before: float) -> bool:
+    try:
+        return path.stat().st_mtime < before
+    except FileNotFoundError:  # another process was quicker
+        return False
 
 
 def _is_under_way(jobs: JobTable, job_id: int) -> bool:

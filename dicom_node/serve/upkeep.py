@@ -12,12 +12,10 @@ from dicom_node.node.clock import clock_watch
 from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
-from dicom_node.node.objects.opening import shared_storage_of
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import why_full
 from dicom_node.serve.loop import run_until_stopped
-from dicom_node.upkeep.disk.purge import BATCH, Purge
-from dicom_node.upkeep.disk.rules import rules_of
+from dicom_node.upkeep.disk.purge import BATCH, Purge, purge_of
 
 log = get_logger()
 
@@ -35,10 +33,7 @@ def run_upkeep(settings: Settings, database: Database, stop: threading.Event, li
     if not settings.purge:
         log.info("files are not removed automatically (PURGE=false)")
         return
-    storage = settings.storage.absolute()
-    shared = shared_storage_of(settings)
-    forget = None if shared is None else shared.forget
-    purge = Purge(RetentionTable(database), storage, rules_of(settings), settings.disk_low, forget=forget)
+    purge = purge_of(settings, RetentionTable(database))
     stop.wait(_EVERY_SECONDS)
     run_until_stopped(_carefully(purge), stop, liveness.loop("upkeep of the disk", _STEP_SECONDS))
 

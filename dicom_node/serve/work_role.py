@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from db.clock import clamp_feedback, clamp_jobs
@@ -152,6 +151,9 @@ def _analyse(
         return ensemble
 
     storage = settings.storage.absolute()
+    hasher = _hasher(settings, shared, stop) if settings.follow_up else None
+    if stop.is_set():
+        return
     outbox = Outbox(storage / "outbox") if shared is None else SharedOutbox(storage / "outbox", shared)
     outbox.clear_unfinished()
     rules = WorkRules(
@@ -174,9 +176,7 @@ def _analyse(
         outbox=outbox,
         rules=rules,
         reader=reader,
-        follow_ups=(
-            FollowUps(ScanTable(database), _hasher(storage, shared, stop), lesions) if settings.follow_up else None
-        ),
+        follow_ups=None if hasher is None else FollowUps(ScanTable(database), hasher, lesions),
         has_settled=clock_watch().has_settled,
         examine=beside.examine,
     )
@@ -190,14 +190,14 @@ def _analyse(
         lesions.close()
 
 
-def _hasher(storage: Path, shared: SharedStorage | None, stop: threading.Event) -> PatientHasher:
-    """Waits for the object store, where the key of the other machines is."""
+def _hasher(settings: Settings, shared: SharedStorage | None, stop: threading.Event) -> PatientHasher | None:
+    """Waits for the object store, where the key of the other machines is; None when it is stopped before."""
     from dicom_node.analyse.follow_up.patient_key import open_hasher
 
-    while True:
+    while not stop.is_set():
         try:
-            return open_hasher(storage, shared)
+            return open_hasher(settings.storage.absolute(), shared, makes=not settings.holds_copies)
         except StorageTrouble as error:
-            log.warning("the object store does not answer, waiting", seconds=_STORE_SECONDS, detail=str(error))
-            if stop.wait(_STORE_SECONDS):
-                return open_hasher(storage)
+            log.warning("waiting for the key of patients' hashes", seconds=_STORE_SECONDS, detail=str(error))
+            stop.wait(_STORE_SECONDS)
+    return None

@@ -135,6 +135,26 @@ class TestPriorities:
         third = self.queue(MEDIUM)
         assert [self.claimed(), self.claimed()] == [high.id, third.id]
 
+    def test_a_job_that_is_put_back_keeps_its_place(self) -> None:
+        """A full disk is not the job's fault: what it has waited still counts."""
+        low = self.queue(LOW)
+        self.clock.pass_seconds(13 * HOUR)
+        assert self.claimed() == low.id
+        self.jobs.put_back(low.id, "worker", "the disk is full", 5)
+        medium = self.queue(MEDIUM)
+        self.clock.pass_seconds(6)
+        assert [self.claimed(), self.claimed()] == [low.id, medium.id]
+
+    def test_a_place_from_a_clock_that_was_ahead_is_not_kept(self) -> None:
+        """A job that was made and claimed while the clock was ahead by days does not go back to that place."""
+        ahead = self.queue(MEDIUM)
+        assert self.claimed() == ahead.id
+        self.clock.step(-72 * HOUR)
+        self.jobs.put_back(ahead.id, "worker", "the disk is full", 5)
+        self.clock.pass_seconds(60)
+        later = self.queue(MEDIUM)
+        assert [self.claimed(), self.claimed()] == [ahead.id, later.id]
+
     def test_the_clock_was_set_back(self) -> None:
         """A job made while the clock was ahead by days does not stand behind all that comes until then."""
         ahead = self.queue(MEDIUM)

@@ -10,20 +10,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from pydicom.dataset import Dataset
 
-from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.files import make_folder, make_once
 from dicom_node.node.objects.shared import SharedStorage
+from dicom_node.node.patient_key_file import open_key
 from dicom_node.series.dicom import values
-
-FILE: Final = "patient.key"
-_KEY_BYTES: Final = 32
 
 # What de-identification tools and careless consoles write for everybody: to compare by these would mix patients.
 _PLACEHOLDERS: Final = frozenset(
@@ -91,33 +86,9 @@ class PatientHasher:
         return hmac.new(self._key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
 
-def open_hasher(storage: Path, shared: SharedStorage | None = None) -> PatientHasher:
-    """The node's hasher; makes its key, readable by the owner only, when there is none.
-
-    When the key is lost, a new one is made: earlier results are then no longer found.
-
-    Args:
-        storage: where the key is.
-        shared: with other machines, which have the same key; None: there are none.
-
-    Raises:
-        ConfigurationError: the key is not what this program wrote, or not that of the other machines.
-        StorageTrouble: the object store does not answer.
-    """
-    path = storage / FILE
-    was_here = path.exists()
-    if not was_here:
-        make_folder(path.parent)
-        make_once(path, secrets.token_bytes(_KEY_BYTES), 0o600)
-    if shared is not None:
-        shared.share_once(FILE, was_here=was_here)
-    key = path.read_bytes()
-    if len(key) != _KEY_BYTES:
-        raise ConfigurationError(
-            f"expected {_KEY_BYTES} bytes in {path}, got {len(key)}: it is damaged. Restore it from a backup, or "
-            "remove it: later results are then not compared with results from before"
-        )
-    return PatientHasher(key)
+def open_hasher(storage: Path, shared: SharedStorage | None = None, *, makes: bool = True) -> PatientHasher:
+    """The node's hasher; see `open_key`."""
+    return PatientHasher(open_key(storage, shared, makes=makes))
 
 
 def _is_somebody(identifier: str) -> bool:

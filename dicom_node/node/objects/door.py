@@ -18,6 +18,10 @@ class ObjectStoreTrouble(StorageTrouble):
     """The object store does not answer, or answers something that it should not. It says nothing about a job."""
 
 
+class DamagedObject(ObjectStoreTrouble):
+    """The object store answers, and what it gave is not what was put there. It says nothing about other objects."""
+
+
 class ObjectStore(Protocol):
     """Whole objects under keys. Every call ends within a time that is set, and may be made again.
 
@@ -73,7 +77,7 @@ class FolderStore:
             finally:
                 temporary.unlink(missing_ok=True)
             sync_folder(target.parent)
-            require_same(digest_of(file), digest_of(target), self.name, key)
+            require_same(self, key, digest_of(file), digest_of(target))
         except FileExistsError:
             return False
         except OSError as error:
@@ -126,14 +130,16 @@ def folder_of(url: str) -> Path | None:
     return folder
 
 
-def require_same(sent: str, came_back: str, store: str, key: str) -> None:
-    """Refuse an object that does not come back as it went.
+def require_same(store: ObjectStore, key: str, sent: str, came_back: str) -> None:
+    """Refuse an object that we just put and that does not come back as it went. It is removed: what is there counts as
+    proven.
 
     Raises:
         ObjectStoreTrouble: it does not.
     """
     if sent != came_back:
-        raise ObjectStoreTrouble(f"the object store {store} gives {key} back with other bytes: is it damaged?")
+        store.delete(key)
+        raise ObjectStoreTrouble(f"the object store {store.name} gives {key} back with other bytes: is it damaged?")
 
 
 def digest_of(file: Path) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -100,10 +100,12 @@ class S3ObjectStore:
             self._call(lambda: self._obstore.put(self._store, key, file, mode="create", use_multipart=False))
         except FileExistsError:
             return False
-        digest = hashlib.sha256()
-        for block in self._blocks(key):
-            digest.update(block)
-        require_same(digest_of(file), digest.hexdigest(), self.name, key)
+        try:
+            require_same(self, key, digest_of(file), self._digest_of(key))
+        except ObjectStoreTrouble:  # unproven, and it would count as proven at the next look
+            with suppress(ObjectStoreTrouble):
+                self.delete(key)
+            raise
         return True
 
     def get(self, key: str, target: Path) -> bool:
@@ -137,6 +139,12 @@ class S3ObjectStore:
         except _NotThere:
             return
 
+    def _digest_of(self, key: str) -> str:
+        digest = hashlib.sha256()
+        for block in self._blocks(key):
+            digest.update(block)
+        return digest.hexdigest()
+
     def _blocks(self, key: str) -> Iterator[bytes]:
         found = self._call(lambda: self._obstore.get(self._store, key))
         with self._translated():
@@ -149,25 +157,37 @@ class S3ObjectStore:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+        from obstore.exceptions import (
+            AlreadyExistsError,
+            BaseError,
+            NotFoundError,
+            PermissionDeniedError,
+            UnauthenticatedError,
+        )
 
+        unusable = f"the object store {self.name} cannot be used"
         try:
             yield
         except (FileNotFoundError, NotFoundError) as error:
-            raise _NotThere from error
+            if _NO_BUCKET in str(error):  # no object is missing: all are
+                raise ObjectStoreTrouble(f"{unusable}: there is no such bucket: make it first") from error
+            raise _NotThere(f"{unusable}: it has lost an object") from error
         except AlreadyExistsError as error:
             raise FileExistsError from error
+        except (PermissionDeniedError, UnauthenticatedError) as error:
+            raise ObjectStoreTrouble(f"{unusable}: it refuses our key or secret") from error
         except (BaseError, OSError) as error:
-            raise ObjectStoreTrouble(f"the object store {self.name} cannot be used: {_words(error)}") from error
+            raise ObjectStoreTrouble(f"{unusable}: {_words(error)}") from error
 
 
-class _NotThere(Exception):
-    """No object has that key."""
+class _NotThere(ObjectStoreTrouble):
+    """No object has that key. Trouble where one must be, as after a put."""
 
 
+_NO_BUCKET: Final = "NoSuchBucket"
+# Words that no key of ours can hold: the text has the URL, and a UID may have the digits of any status.
 _SIGNS: Final = (
-    (("InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "AccessDenied"), "it refuses our key or secret"),
-    (("NoSuchBucket",), "there is no such bucket: make it first"),
+    (("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"), "it refuses our key or secret"),
     (("onnection refused", "error trying to connect", "dns error", "timed out", "operation timed out", "onnect"),
      "it does not answer: is it running, does the firewall allow it?"),
 )  # fmt: skip

@@ -21,13 +21,14 @@ import secrets
 import shutil
 import tarfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from db.records import StoredInstance
 from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.files import make_folder, sync_file, sync_folder, write_whole
-from dicom_node.node.objects.door import ObjectStore, ObjectStoreTrouble, digest_of
+from dicom_node.node.files import make_folder, make_once, sync_file, sync_folder, write_whole
+from dicom_node.node.objects.door import DamagedObject, ObjectStore, ObjectStoreTrouble, digest_of
 
 _SUMS: Final = "SHA256SUMS"
 _FETCHED: Final = "fetched"
@@ -59,13 +60,15 @@ class SharedStorage:
     def share_instances(self, instances: Iterable[StoredInstance]) -> int:
         """Put the files of instances there that are in STORAGE; returns how many were not there before.
 
-        A file that is damaged is not put: other machines would take it for what was received.
+        A file that is damaged, or cannot be read, is not put: other machines would take it for what was received.
         """
         count = 0
         for path, sha256 in {instance.path: instance.sha256 for instance in instances}.items():
             file = self._storage / path
-            if file.is_file() and not self._store.exists(path) and digest_of(file) == sha256:
+            if file.is_file() and not self._store.exists(path) and _is_whole(file, sha256):
                 count += self._store.put_if_absent(path, file)
+                if not file.is_file():  # removed meanwhile, so that no later removal looks for it in the store
+                    self._store.delete(path)
         return count
 
     def fetch_instances(self, instances: Iterable[StoredInstance]) -> None:
@@ -78,6 +81,8 @@ class SharedStorage:
         for path, sha256 in {instance.path: instance.sha256 for instance in instances}.items():
             file = self._storage / path
             if file.exists():
+                with suppress(OSError):
+                    os.utime(file)  # a copy that is used is not swept
                 continue
             with _Arriving(self._folder) as arriving:
                 if self._store.get(path, arriving) and digest_of(arriving) == sha256:
@@ -102,12 +107,12 @@ class SharedStorage:
             number += 1
         return number
 
-    def share_set(self, job_id: int, folder: Path) -> bool:
-        """Put a whole result set there, under the number that its folder has; False when that number is taken."""
+    def share_set(self, job_id: int, number: int, folder: Path) -> bool:
+        """Put a whole result set there under a number; False when that number is taken."""
         make_folder(self._folder)
         with _Arriving(self._folder) as packed:
             _pack(folder, packed)
-            return self._store.put_if_absent(_set_key(job_id, int(folder.name)), packed)
+            return self._store.put_if_absent(_set_key(job_id, number), packed)
 
     def forget_set(self, job_id: int, number: int) -> None:
         """Remove a result set that is not used."""
@@ -117,7 +122,8 @@ class SharedStorage:
         """Fetch a result set into the outbox, whole; False when there is none.
 
         Raises:
-            ObjectStoreTrouble: the store does not answer, or what it gave is not whole.
+            ObjectStoreTrouble: the store does not answer.
+            DamagedObject: what it gave is not whole.
         """
         target = self._storage / "outbox" / str(job_id) / str(number)
         if target.is_dir():
@@ -150,6 +156,18 @@ class SharedStorage:
 
     # One file for all
 
+    def fetch_once(self, name: str, mode: int) -> bool:
+        """Have the small file of all machines in STORAGE, unless one is there; False when the store has none yet.
+
+        Raises:
+            ObjectStoreTrouble: the store does not answer.
+        """
+        with _Arriving(self._folder) as arriving:
+            if not self._store.get(name, arriving):
+                return False
+            make_once(self._storage / name, arriving.read_bytes(), mode)
+        return True
+
     def share_once(self, name: str, *, was_here: bool) -> None:
         """Have the same small file in STORAGE on all machines: the first one's.
 
@@ -177,6 +195,13 @@ class SharedStorage:
         mode = file.stat().st_mode
         write_whole(file, content)
         file.chmod(mode)
+
+
+def _is_whole(file: Path, sha256: str) -> bool:
+    try:
+        return digest_of(file) == sha256
+    except OSError:  # a bad sector, or the rules of the disk were quicker
+        return False
 
 
 class _Arriving:
@@ -239,7 +264,7 @@ def _unpack(packed: Path, target: Path, store: str) -> None:
             if expected:
                 raise ValueError("files are missing")
     except (tarfile.TarError, ValueError, EOFError) as error:
-        raise ObjectStoreTrouble(f"a result set from the object store {store} is not whole: {error}") from error
+        raise DamagedObject(f"a result set from the object store {store} is not whole: {error}") from error
     sync_folder(target)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 from db.engine import Database
 from db.inbox import Inbox
 from db.records import StoredInstance
-from dicom_node.node.objects.door import ObjectStoreTrouble
 from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.node.outbox import Outbox
 
@@ -49,20 +47,23 @@ class SharedOutbox(Outbox):
             self._shared.fetch_set(job_id, newest)
         return super().of_job(job_id)
 
-    def publish(self, job_id: int, workplace: Path, names: Collection[str]) -> Path:
-        """As `Outbox.publish`; the set is in the object store when this returns.
+    def _numbered(self, job_id: int, workplace: Path) -> Path:
+        """As `Outbox._numbered`, of all machines; the set is in the object store when this returns.
+
+        It is put there first: a folder here always is what the store has under its number, whenever this is killed.
 
         Raises:
-            ResultError: see there.
             ObjectStoreTrouble: it could not be put there; nothing was published.
         """
-        target = super().publish(job_id, workplace, names)
-        try:
-            while not self._shared.share_set(job_id, target):  # another machine was quicker
-                target = self.move_on(target)
-        except ObjectStoreTrouble:
-            super().withdraw(target)
-            raise
+        number, here = self._shared.newest_set(job_id) + 1, self.highest_number(job_id)
+        while True:
+            target = self.folder / str(job_id) / str(number)
+            if target.is_dir():  # from before there was an object store: its number is taken there too, without a gap
+                self._shared.share_set(job_id, number, target)
+            elif self._shared.share_set(job_id, number, workplace) and number > here:
+                break
+            number += 1  # another machine was quicker, or there was a gap before a number that is here
+        workplace.rename(target)
         return target
 
     def withdraw(self, published: Path) -> None:
@@ -75,7 +76,3 @@ class SharedOutbox(Outbox):
     def away(self) -> str | None:
         """Why no result set can be shared; None when it can."""
         return self._shared.away()
-
-    def numbers_before(self, job_id: int) -> int:
-        """As `Outbox.numbers_before`, of all machines."""
-        return max(super().numbers_before(job_id), self._shared.newest_set(job_id))

@@ -29,9 +29,11 @@ from dicom_node.node.errors import StorageTrouble
 from dicom_node.node.files import sync_folder
 from dicom_node.node.inbox_gate import removing
 from dicom_node.node.logger import get_logger
+from dicom_node.node.objects.opening import shared_storage_of
 from dicom_node.node.outbox import QUARANTINE
+from dicom_node.node.settings import Settings
 from dicom_node.node.storage import StorageProbe, why_full
-from dicom_node.upkeep.disk.rules import RetentionRule
+from dicom_node.upkeep.disk.rules import RetentionRule, rules_of
 
 log = get_logger()
 
@@ -169,13 +171,13 @@ class Purge:
         """Delete the files of a decision; what cannot be deleted sets it aside."""
         size = decided.inbox_bytes + sum(map(self._outbox_bytes, decided.job_ids))
         try:
-            if self._forget is not None:
-                self._forget(decided.inbox, decided.job_ids)
             self._delete_inbox(decided.inbox)
             for job_id in decided.job_ids:
                 for folder in self._outbox_folders(job_id):
                     shutil.rmtree(folder)
                     sync_folder(folder.parent)
+            if self._forget is not None:  # last: what is shared meanwhile has gone from here (`share_instances`)
+                self._forget(decided.inbox, decided.job_ids)
         except OSError as error:
             if (full := why_full(error)) is not None:  # says nothing about the file
                 raise StorageTrouble(f"files cannot be removed from STORAGE: {full}") from error
@@ -214,6 +216,13 @@ class Purge:
     def _too_full(self, freed: int = 0) -> bool:
         use = self._disk()
         return DiskUse(use.total_bytes, use.free_bytes + freed).percent > self._low_percent
+
+
+def purge_of(settings: Settings, table: RetentionTable) -> Purge:
+    """The removal that the settings say, from STORAGE and from the object store beside it."""
+    shared = shared_storage_of(settings)
+    forget = None if shared is None else shared.forget
+    return Purge(table, settings.storage.absolute(), rules_of(settings), settings.disk_low, forget=forget)
 
 
 def _part_of_inbox(series_instance_uid: str) -> str:

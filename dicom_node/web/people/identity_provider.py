@@ -9,7 +9,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +39,8 @@ BACK: Final = "/login/provider/back"
 _TIMEOUT: Final = httpx2.Timeout(10.0)
 # Signatures that only the provider can make: neither none nor a shared secret (RFC 8725 3.1).
 _ALGORITHMS: Final = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_ADDRESSES: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
+_AT_ONCE: Final = 8
 _CLOCKS_APART_SECONDS: Final = 120
 _STRONGEST_FIRST: Final = (AccountRole.ADMIN, AccountRole.OPERATOR, AccountRole.VIEWER)
 
@@ -88,6 +92,7 @@ class IdentityProvider:
 
     def __init__(self, rules: ProviderRules) -> None:
         self._rules = rules
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
 
     @property
     def host(self) -> str:
@@ -103,7 +108,7 @@ class IdentityProvider:
         Raises:
             LoginError: the provider does not answer, or not as one does.
         """
-        with self._client() as client, self._errors_in_words():
+        with self._turn(), self._client() as client, self._errors_in_words():
             url, _ = client.create_authorization_url(
                 _known(client, self._rules.issuer)["authorization_endpoint"],
                 state=_derived(secret, "state"),
@@ -116,7 +121,7 @@ class IdentityProvider:
         """Who came back.
 
         Args:
-            secret: of the browser's cookie.
+            secret: of the browser's cookie; "" without one.
             query: of the address that the provider sent the browser to.
 
         Raises:
@@ -124,11 +129,13 @@ class IdentityProvider:
         """
         if "code" not in query:
             raise LoginError("The identity provider refused the login: it was broken off there, or is not allowed.")
-        if not same(_derived(secret, "state"), query.get("state", "")):
+        # A browser without the cookie has an empty secret, and what derives from that is known to all.
+        if not secret or not same(_derived(secret, "state"), query.get("state", "")):
             raise LoginError("This login was begun elsewhere, or too long ago: begin it again.")
-        with self._client() as client, self._errors_in_words():
+        with self._turn(), self._client() as client, self._errors_in_words():
             known = _known(client, self._rules.issuer)
-            if query.get("iss", known["issuer"]) != known["issuer"]:  # RFC 9207
+            always = known.get("authorization_response_iss_parameter_supported") is True  # RFC 9207, 2.4 and 3
+            if query.get("iss", None if always else known["issuer"]) != known["issuer"]:
                 raise LoginError("The answer is another identity provider's: begin the login again.")
             token = client.fetch_token(
                 known["token_endpoint"], code=query["code"], code_verifier=_derived(secret, "verifier")
@@ -178,6 +185,16 @@ class IdentityProvider:
             trust_env=False,  # no proxy of the environment: codes and secrets go to the addresses of the provider only
             follow_redirects=False,
         )
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Who asks before a login is a stranger: a provider that is slow must not hold all threads of the page."""
+        if not self._turns.acquire(blocking=False):
+            raise LoginError("Many people log in at this moment: try again in a minute.")
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     def _errors_in_words(self) -> _ErrorsInWords:
         return _ErrorsInWords(self._rules.issuer)
@@ -275,8 +292,9 @@ def _known(client: OAuth2Client, issuer: str) -> dict[str, Any]:
     known = _json(client.request("GET", address, withhold_token=True))
     if str(known["issuer"]).rstrip("/") != issuer.rstrip("/"):
         raise LoginError("The identity provider names itself otherwise: check WMH_NODE_WEB_OIDC_ISSUER.")
-    plain = issuer.startswith("https:") and [name for name in known if str(known[name]).startswith("http:")]
-    if plain:
+    # Only those that are used: others, such as that of its terms of service, may be whatever they are.
+    used = [str(known[name]) for name in _ADDRESSES if name in known]
+    if issuer.startswith("https:") and not all(address.startswith("https:") for address in used):
         raise LoginError("The identity provider names an address without TLS: its administrator has to mend that.")
     return known
 

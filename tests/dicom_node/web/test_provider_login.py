@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from db.records import AccountRole
 from dicom_node.node.errors import ConfigurationError, LoginError
 from dicom_node.node.settings import Settings, settings_of
 from dicom_node.web.app import build_app
-from dicom_node.web.people.identity_provider import BACK, verified_claims
+from dicom_node.web.people.identity_provider import BACK, provider_of, verified_claims
 from dicom_node.web.people.passwords import hash_password
 from dicom_node.web.people.secrets import new_secret
 from dicom_node.web.site import Site
@@ -183,6 +185,20 @@ def test_an_answer_counts_in_the_browser_that_asked_only(clinic: Clinic) -> None
     assert asked.get(back).status_code == 403
 
 
+def test_a_browser_without_the_cookie_belongs_to_no_login(clinic: Clinic) -> None:
+    """An attacker who derives state, nonce and verifier from an empty secret, and sends another person the address with
+    their own code, logs no person in."""
+    assert clinic.site.provider is not None
+    there = clinic.site.provider.address_for("")
+    answer = httpx2.post(there, data={"sub": "reader-1", "action": "authorize"}, follow_redirects=False)
+    back = urlsplit(answer.headers["location"])
+    browser = clinic.browser()
+    answer = browser.get(f"{back.path}?{back.query}")
+    assert answer.status_code == 403 and "begun elsewhere" in answer.text
+    assert browser.get("/").status_code == 303
+    assert clinic.site.accounts.list() == []
+
+
 def test_the_verifier_that_is_sent_fits_the_challenge(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:
     """PKCE (RFC 7636): the token is asked for with the text whose sha256 went before, and a new one for each login."""
     sent = []
@@ -236,6 +252,64 @@ def test_a_server_that_is_no_provider_is_said(clinic: Clinic, tmp_path: Path, is
             assert answer.status_code == 303
         else:
             assert answer.status_code == 403 and "does not answer" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_taken"),
+    [
+        ({}, True),
+        ({"op_tos_uri": "http://id.example/terms"}, True),
+        ({"token_endpoint": "http://id.example/token"}, False),
+        ({"jwks_uri": "HTTP://id.example/jwks"}, False),
+        ({"authorization_endpoint": "javascript:alert(1)"}, False),
+    ],
+)
+def test_the_addresses_that_are_used_have_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], is_taken: bool
+) -> None:
+    """A document that leads codes and secrets to an address without TLS is refused; what is not used may be plain."""
+    monkeypatch.setenv("WMH_NODE_SECRET_OIDC", "a shared secret")
+    known = {
+        "issuer": "https://id.example", "authorization_endpoint": "https://id.example/authorize",
+        "token_endpoint": "https://id.example/token", "jwks_uri": "https://id.example/jwks", **changed,
+    }  # fmt: skip
+    monkeypatch.setattr(
+        httpx2.HTTPTransport, "handle_request", lambda _self, _request: httpx2.Response(200, json=known)
+    )
+    provider = provider_of(_settings(tmp_path, "https://id.example"))
+    assert provider is not None
+    if is_taken:
+        assert provider.address_for(new_secret()).startswith("https://id.example/authorize?")
+    else:
+        with pytest.raises(LoginError, match="without TLS"):
+            provider.address_for(new_secret())
+
+
+def test_a_provider_that_is_silent_does_not_hold_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of strangers who begin logins at a provider that does not answer, a few wait; the others have words at once."""
+    monkeypatch.setenv("WMH_NODE_SECRET_OIDC", "a shared secret")
+    go_on, waiting = threading.Event(), threading.Semaphore(0)
+
+    def silent(_self: object, _request: httpx2.Request) -> httpx2.Response:
+        waiting.release()
+        go_on.wait(60)
+        return httpx2.Response(503)
+
+    monkeypatch.setattr(httpx2.HTTPTransport, "handle_request", silent)
+    provider = provider_of(_settings(tmp_path, "https://id.example"))
+    assert provider is not None
+    with ThreadPoolExecutor(8) as pool:
+        try:
+            begun = [pool.submit(provider.address_for, new_secret()) for _ in range(8)]
+            for _ in begun:
+                assert waiting.acquire(timeout=60)
+            with pytest.raises(LoginError, match="try again in a minute"):
+                provider.address_for(new_secret())
+        finally:
+            go_on.set()
+    for one in begun:
+        with pytest.raises(LoginError, match="does not answer"):
+            one.result()
 
 
 def test_without_a_secret_the_reason_is_in_the_log_only(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> None:

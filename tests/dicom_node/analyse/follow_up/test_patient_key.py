@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset
 
-from dicom_node.analyse.follow_up.patient_key import FILE, PatientHasher, PatientIdentity, open_hasher
+from dicom_node.analyse.follow_up.patient_key import PatientHasher, PatientIdentity, open_hasher
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.patient_key_file import FILE
 
 HASHER = PatientHasher(b"k" * 32)
 

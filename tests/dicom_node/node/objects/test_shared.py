@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
+import os
 import tarfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.clock import ManualClock
@@ -20,12 +24,16 @@ from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, Job, ReceivedInstance
-from dicom_node.analyse.follow_up.patient_key import FILE, open_hasher
-from dicom_node.node.errors import ConfigurationError
-from dicom_node.node.objects.door import FolderStore, ObjectStoreTrouble
+from dicom_node.analyse.follow_up.patient_key import open_hasher
+from dicom_node.node.errors import ConfigurationError, StorageTrouble
+from dicom_node.node.objects import shared as sharing_module
+from dicom_node.node.objects.door import FolderStore, ObjectStoreTrouble, digest_of
 from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.node.objects.shared_tables import SharedInbox, SharedOutbox
 from dicom_node.node.outbox import Outbox
+from dicom_node.node.patient_key_file import FILE
+from dicom_node.node.storage import require_copies
+from dicom_node.receive.installation import installation_id
 from dicom_node.serve.sharing import Sharing, sweep
 
 SERIES = "1.2.3"
@@ -147,6 +155,57 @@ def test_while_the_store_is_away(database: Database, front: Machine, other: Mach
     assert front.publish(job.id).name == "1"
 
 
+def test_while_storage_is_away_no_job_counts_as_shared(database: Database, front: Machine, store: Path) -> None:
+    """A disk that is not mounted has no files to be put: the job waits, or it would fail on another machine."""
+    _received(database, front)
+    sharing, hidden = _sharing(database, front), front.storage.with_name("hidden")
+    front.storage.rename(hidden)
+    front.storage.mkdir()
+    assert sharing.step() > 1
+    assert JobTable(database, only_shared=True).claim("other", 60) is None
+    front.storage.rmdir()
+    hidden.rename(front.storage)
+    sharing.step()
+    assert JobTable(database).to_share(9) == []
+    assert len(list((store / "inbox").rglob("*.dcm"))) == 3
+
+
+def test_a_file_that_cannot_be_read_holds_nothing_up(
+    database: Database, front: Machine, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad sector ends neither the sharing of other files nor the role, which delivers too."""
+    _received(database, front)
+    bad = front.storage / Inbox(database).instances_of(SERIES)[0].path
+
+    def reading(file: Path) -> str:
+        if file == bad:
+            raise OSError(errno.EIO, "Input/output error", str(file))
+        return digest_of(file)
+
+    monkeypatch.setattr(sharing_module, "digest_of", reading)
+    _sharing(database, front).step()
+    assert JobTable(database).to_share(9) == []
+    assert len(list((store / "inbox").rglob("*.dcm"))) == 2
+
+
+def test_a_damaged_set_holds_no_other_up(database: Database, front: Machine, other: Machine, store: Path) -> None:
+    """Result sets of other jobs come, whatever one of them is like."""
+    made = [_received(database, front, series) for series in ("1.2.4", SERIES)]
+    sharing = _sharing(database, front)
+    sharing.step()
+    jobs = JobTable(database, only_shared=True)
+    for _ in made:
+        job = jobs.claim("other", 60)
+        assert job is not None
+        other.publish(job.id)
+        jobs.deliver(job.id, "other", {}, [])
+    (store / f"outbox/{made[1].id}/1.tar").write_bytes(b"damaged")
+    assert _sharing(database, front).step() < 1
+    outbox = Outbox(front.storage / "outbox")
+    assert outbox.of_job(made[0].id) is not None
+    assert outbox.of_job(made[1].id) is None
+
+
 def test_damaged_and_missing_images_stay_missing(
     database: Database, front: Machine, other: Machine, store: Path
 ) -> None:
@@ -178,10 +237,52 @@ def test_result_sets_of_two_machines_never_meet(front: Machine, other: Machine) 
 
 def test_two_that_choose_the_same_number(front: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where both see the same numbers before they publish, one of them takes the next."""
-    monkeypatch.setattr(SharedOutbox, "numbers_before", lambda self, job_id: self.highest_number(job_id))
+    monkeypatch.setattr(SharedStorage, "newest_set", lambda _self, _job_id: 0)
     assert [front.publish(7).name, other.publish(7, {"a": b"b"}).name] == ["1", "2"]
     front.shared.fetch_set(7, 2)
     assert (front.storage / "outbox/7/2/a").read_bytes() == b"b"
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_killed_while_it_publishes(
+    front: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch, is_there: bool
+) -> None:
+    """Before or after the set is in the store: no folder here differs from what the store has under its number, and the
+    next set is the newest for all."""
+    share_set = SharedStorage.share_set
+
+    def killed(self: SharedStorage, *args: Any) -> bool:
+        if is_there:
+            share_set(self, *args)
+        raise _Killed
+
+    with monkeypatch.context() as killing, pytest.raises(_Killed):
+        killing.setattr(SharedStorage, "share_set", killed)
+        front.publish(7, {"seg.dcm": b"of the killed one"})
+    published = other.publish(7, {"seg.dcm": b"another"})
+    front.shared.fetch_files([f"outbox/7/{published.name}/seg.dcm"])
+    assert (front.storage / "outbox/7" / published.name / "seg.dcm").read_bytes() == b"another"
+    third = front.publish(7, {"seg.dcm": b"third"})
+    assert front.shared.newest_set(7) == int(third.name)
+    newest = other.outbox.of_job(7)
+    assert newest is not None and (newest / "seg.dcm").read_bytes() == b"third"
+
+
+def test_a_set_from_before_the_store_leaves_no_gap(front: Machine, other: Machine) -> None:
+    """The numbers in the store follow each other, also where this machine had result sets before: all machines see the
+    newest, and the rules of the disk remove each of them."""
+    before = Outbox(front.storage / "outbox")
+    with before.workplace(7) as workplace:
+        (workplace / "seg.dcm").write_bytes(b"before")
+        before.publish(7, workplace, ["seg.dcm"])
+    assert front.publish(7, {"seg.dcm": b"after"}).name == "2"
+    assert other.shared.newest_set(7) == 2
+    other.shared.forget([], [7])
+    assert not other.shared.fetch_set(7, 2)
 
 
 def test_a_lost_lease_takes_its_set_back(front: Machine, other: Machine) -> None:
@@ -227,6 +328,29 @@ def test_results_come_to_the_machine_that_receives(database: Database, front: Ma
     assert (front.storage / delivery.files[0]).is_file()
 
 
+def test_a_result_comes_that_is_later_than_those_of_newer_jobs(
+    database: Database, front: Machine, other: Machine, clock: ManualClock
+) -> None:
+    """A job of low priority ends after many newer ones; the page and the corrections of this machine have it too."""
+    slow = _received(database, front)
+    jobs, still = JobTable(database), [0.0]
+    assert jobs.claim("slow", 86_400) is not None
+    for number in range(60):
+        _received(database, front, f"1.2.5.{number}", 1)
+        claimed = jobs.claim("other", 60)
+        assert claimed is not None
+        jobs.deliver(claimed.id, "other", {}, [])
+    sharing = Sharing(Inbox(database), jobs, Outbox(front.storage / "outbox"), front.shared, lambda: still[0])
+    while sharing.step() == 0.0:
+        pass
+    clock.pass_seconds(60)
+    other.publish(slow.id)
+    jobs.deliver(slow.id, "slow", {}, [])
+    still[0] += 60
+    sharing.step()
+    assert Outbox(front.storage / "outbox").of_job(slow.id) is not None
+
+
 def test_what_the_rules_remove_leaves_the_store(database: Database, front: Machine, store: Path) -> None:
     """Images and every result set of a job are gone from the store; other jobs keep theirs."""
     job, kept = _received(database, front), _received(database, front, "1.2.4")
@@ -239,6 +363,26 @@ def test_what_the_rules_remove_leaves_the_store(database: Database, front: Machi
     left = sorted(str(file.relative_to(store)) for file in store.rglob("*") if file.is_file())
     assert [name for name in left if SERIES in name or f"outbox/{job.id}/" in name] == []
     assert len(left) == 3 + 1
+
+
+def test_what_is_removed_while_it_is_shared_does_not_stay(
+    database: Database, front: Machine, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rules of the disk remove a file, here and in the store, just before it is put there."""
+    _received(database, front)
+    rows = Inbox(database).instances_of(SERIES)
+    put = FolderStore.put_if_absent
+
+    def late(self: FolderStore, key: str, file: Path) -> bool:
+        copy = file.with_name("opened before")
+        file.rename(copy)
+        front.shared.forget([key], [])
+        return put(self, key, copy)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FolderStore, "put_if_absent", late)
+        front.shared.share_instances(rows)
+    assert [file for file in (store / "inbox").rglob("*") if file.is_file()] == []
 
 
 def test_a_retried_job_is_shared_again(database: Database, front: Machine) -> None:
@@ -265,6 +409,20 @@ def test_the_key_of_patients_is_one(front: Machine, other: Machine, tmp_path: Pa
         open_hasher(third.storage, third.shared)
 
 
+def test_the_key_of_the_machine_that_receives_counts(front: Machine, other: Machine) -> None:
+    """A machine that only analyses makes no key: it waits for that of the machine that receives, which knows the
+    earlier scans, whichever of them started first; and it is stopped and started meanwhile without harm."""
+    open_hasher(front.storage)
+    for _ in range(2):
+        with pytest.raises(StorageTrouble, match=r"has no patient\.key yet"):
+            open_hasher(other.storage, other.shared, makes=False)
+        assert not (other.storage / FILE).exists()
+    open_hasher(front.storage, front.shared)
+    open_hasher(other.storage, other.shared, makes=False)
+    assert (front.storage / FILE).read_bytes() == (other.storage / FILE).read_bytes()
+    assert (other.storage / FILE).stat().st_mode & 0o777 == 0o600
+
+
 def test_copies_leave_a_machine_that_only_analyses(database: Database, front: Machine, other: Machine) -> None:
     """Old copies go; a result set goes only when its job has ended."""
     job, running = _received(database, front), _received(database, front, "1.2.4")
@@ -282,3 +440,37 @@ def test_copies_leave_a_machine_that_only_analyses(database: Database, front: Ma
     assert other.outbox.of_job(running.id) is not None
     SharedInbox(database, other.shared).instances_of(SERIES)
     assert len(list((other.storage / "inbox").rglob("*.dcm"))) == 3
+
+
+def test_a_copy_that_is_used_is_not_swept(database: Database, front: Machine, other: Machine) -> None:
+    """A job that reads yesterday's copies finds them until its end."""
+    _received(database, front)
+    _sharing(database, front).step()
+    inbox, jobs = SharedInbox(database, other.shared), JobTable(database)
+    rows = inbox.instances_of(SERIES)
+    now = time.time()
+    for row in rows:
+        os.utime(other.storage / row.path, (now - 90_000, now - 90_000))
+    inbox.instances_of(SERIES)
+    assert sweep(other.storage, jobs, now - 86_400) == 0
+    assert all((other.storage / row.path).is_file() for row in rows)
+
+
+def test_what_a_killed_process_fetched_goes(database: Database, other: Machine) -> None:
+    """Half a file and half a result set go after a day."""
+    fetched = other.storage / "fetched"
+    (fetched / "1.set").mkdir(parents=True)
+    (fetched / "1.set" / "seg.dcm").write_bytes(b"half")
+    (fetched / "2").write_bytes(b"half")
+    assert sweep(other.storage, JobTable(database), time.time() - 60) == 0
+    assert sweep(other.storage, JobTable(database), time.time() + 60) == 2
+    assert list(fetched.iterdir()) == []
+
+
+def test_what_was_received_is_no_copy(front: Machine, other: Machine) -> None:
+    """A machine that removes copies after a day does not start on the folder of a machine that receives."""
+    front.storage.mkdir(exist_ok=True)
+    installation_id(front.storage)
+    with pytest.raises(ConfigurationError, match="that of a machine that receives"):
+        require_copies(front.storage)
+    require_copies(other.storage)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from support.node import clean_environment, run_cli
 from support.seaweed import BUCKET, KEY_ID, SECRET, Seaweed, seaweed
 
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.objects import door
 from dicom_node.node.objects.door import FolderStore, ObjectStore, ObjectStoreTrouble, folder_of
 from dicom_node.node.objects.s3 import S3Address, S3ObjectStore
 
@@ -52,6 +56,20 @@ def test_an_object_stays_what_it_is(store: ObjectStore, tmp_path: Path) -> None:
     assert not store.exists(key)
 
 
+def test_what_does_not_come_back_as_it_went_does_not_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged object is refused and removed: the next try must not find it there and take it for proven."""
+    (tmp_path / "store").mkdir()
+    file, store = tmp_path / "file", FolderStore(tmp_path / "store")
+    file.write_bytes(b"right")
+    with monkeypatch.context() as damaging:
+        damaging.setattr(door, "_copy", lambda _source, target: target.write_bytes(b"wrong"))
+        with pytest.raises(ObjectStoreTrouble, match="other bytes"):
+            store.put_if_absent("inbox/1.dcm", file)
+    assert not store.exists("inbox/1.dcm")
+    assert store.put_if_absent("inbox/1.dcm", file)
+    assert (tmp_path / "store/inbox/1.dcm").read_bytes() == b"right"
+
+
 def test_a_store_that_is_away_is_said_so(tmp_path: Path, server: Seaweed) -> None:
     """Each call ends with what is wrong and what to look at, and with no half file."""
     file, target = tmp_path / "file", tmp_path / "target"
@@ -72,6 +90,54 @@ def test_a_store_that_is_away_is_said_so(tmp_path: Path, server: Seaweed) -> Non
                 call()
             assert SECRET not in str(caught.value)
         assert not target.exists()
+
+
+@contextmanager
+def _answering(status: int, code: str) -> Iterator[str]:
+    """An S3 server that gives the same error to every call; its endpoint."""
+    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        do_GET = do_PUT = answer  # noqa: N815 - as http.server names them
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_missing_bucket_is_trouble_and_no_missing_object(tmp_path: Path) -> None:
+    """Without its bucket the store says nothing about an object, or a job would fail for want of images."""
+    file, target = tmp_path / "file", tmp_path / "target"
+    file.write_bytes(b"x")
+    with _answering(404, "NoSuchBucket") as endpoint:
+        store = _s3(endpoint)
+        for call in (lambda: store.put_if_absent("k", file), lambda: store.get("k", target)):
+            with pytest.raises(ObjectStoreTrouble, match="no such bucket"):
+                call()
+    assert not target.exists()
+
+
+def test_the_digits_of_a_uid_are_no_status(tmp_path: Path) -> None:
+    """An error's text has the key: a UID with 403 in it does not make a refused secret of any error."""
+    with _answering(400, "InvalidRequest") as endpoint, pytest.raises(ObjectStoreTrouble) as caught:
+        _s3(endpoint).get("inbox/ab/1.2.403.1/1.dcm", tmp_path / "target")
+    assert "key or secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["s3://", "s3://B", "s3://bucket/a b", "https://bucket"])

@@ -463,8 +463,8 @@ def test_a_broken_set_does_not_pass(whole: Set) -> None:
 
 
 def test_each_rule_was_broken() -> None:
-    """No rule of the checks is without a set that it holds back."""
-    assert {rule.name for rule in RULES} == {broken.rule for broken in BREAKS.values()}
+    """No rule of the checks is without a set that it holds back; of messages see `results.report.test_messages`."""
+    assert {rule.name for rule in RULES} - {"messages"} == {broken.rule for broken in BREAKS.values()}
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

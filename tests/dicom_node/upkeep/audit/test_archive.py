@@ -183,6 +183,7 @@ def test_a_disk_that_lies_removes_nothing(
 def test_by_hand(database: Database, clock: ManualClock, tmp_path: Path) -> None:
     """The command says how many, moves them, and `verify` reads the files; what is not old stays."""
     _act(database, 3)
+    early = verify_chain(database).head
     clock.pass_seconds(40 * DAY)
     _act(database, 1)
     environment = {
@@ -198,6 +199,9 @@ def test_by_hand(database: Database, clock: ManualClock, tmp_path: Path) -> None
     verified = run_cli("audit", "verify", "--archives", "--json", environment=environment)
     assert (json.loads(verified.stdout)["whole"], json.loads(verified.stdout)["entries"]) == (True, 5)
     assert "which follow" in run_cli("audit", "verify", environment=environment).stdout
+    without = run_cli("audit", "verify", "--holds", early, environment=environment, code=1).stderr
+    assert "it is in the archives, which --archives reads too" in " ".join(without.split())
+    assert "is whole" in run_cli("audit", "verify", "--archives", "--holds", early, environment=environment).stdout
     (file,) = (tmp_path / "audit").iterdir()
     file.chmod(0o640)
     os.truncate(file, 10)

@@ -257,6 +257,29 @@ def test_the_command_shows_and_removes(tmp_path: Path) -> None:
     assert not any(images_of(node, done)) and all(images_of(node, held)) and all(images_of(node, unseen))
 
 
+@pytest.mark.slow
+def test_the_command_removes_from_the_object_store_too(tmp_path: Path) -> None:
+    """`purge --now` leaves no image of a patient in the store either: no later removal would look for it."""
+    clock = ManualClock()
+    clock.pass_seconds(time.time() - clock.wall() - 40 * DAY)
+    node, objects = SmallNode(tmp_path, clock), tmp_path / "objects"
+    with closing(node.database):
+        done = node.done()
+        paths = [instance.path for instance in node.inbox.instances_of(done.series_instance_uid)]
+    for path in (*paths, f"outbox/{done.id}/1.tar"):
+        (objects / path).parent.mkdir(parents=True, exist_ok=True)
+        (objects / path).write_bytes(b"of a patient")
+    environment = {
+        **clean_environment(),
+        "WMH_NODE_STORAGE": str(tmp_path),
+        "WMH_NODE_DATABASE_URL": f"sqlite:///{tmp_path}/node.sqlite",
+        "WMH_NODE_OBJECT_STORE": f"file://{objects}",
+    }
+    (tmp_path / "inbox").mkdir(exist_ok=True)
+    assert run_cli("purge", "--now", environment=environment).returncode == 0
+    assert [file for file in objects.rglob("*") if file.is_file()] == []
+
+
 def test_marks_of_the_disk() -> None:
     """FULL leaves its share of the disk free, or RESERVE_BYTES where that is more."""
     use = DiskUse(total_bytes=1000, free_bytes=100)
