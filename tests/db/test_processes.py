@@ -25,6 +25,8 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import JobState
 
+pytestmark = pytest.mark.slow
+
 PROCESSES = 4
 _spawn = multiprocessing.get_context("spawn")
 

@@ -16,6 +16,8 @@ from segmentation.brain import brain_mask
 from segmentation.nifti import read_flair_nifti
 from segmentation.volume import FlairVolume
 
+pytestmark = pytest.mark.slow
+
 _SPACING = (5.0, 2.0, 2.0)
 _BRAIN, _FLUID, _BONE, _FAT, _MUSCLE = 1000.0, 150.0, 60.0, 2600.0, 550.0
 

@@ -11,6 +11,8 @@ from segmentation.graph import NetworkGraph
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.networks.unet import build_network
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("variant", ["published", "text"])
 @pytest.mark.parametrize("squeeze_excitation", [True, False])

@@ -16,6 +16,8 @@ from segmentation.runtimes.choose import choose_runtime
 from segmentation.runtimes.precision import choose_precision
 from segmentation.runtimes.runtime import BATCH
 
+pytestmark = pytest.mark.slow
+
 RUNTIMES = ["openvino", "tensorflow"]
 F32_TOLERANCE = 1e-5  # two orders of summation of the same float32 network
 BF16_TOLERANCE = 0.05  # eight bits of mantissa through some thirty layers

@@ -13,6 +13,8 @@ from segmentation.segment import find_brain, segment_volume
 from segmentation.uncertainty import uncertainty_index
 from segmentation.volume import FlairVolume
 
+pytestmark = pytest.mark.slow
+
 
 def head(
     shape: tuple[int, int, int] = (5, 256, 256),

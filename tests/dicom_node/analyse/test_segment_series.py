@@ -16,6 +16,8 @@ from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from segmentation import Ensemble, open_ensemble
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:

@@ -33,6 +33,8 @@ from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.regions import RegionRule
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:

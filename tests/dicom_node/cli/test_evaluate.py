@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 from dicom_node.cli.main import build_app
 from training.evaluate.write import read_evaluation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -19,6 +19,8 @@ from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, NewDelivery
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:

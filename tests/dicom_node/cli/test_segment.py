@@ -18,6 +18,8 @@ from support.node import run_cli
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "series_instance_uid",
     "wmh_volume_ml",

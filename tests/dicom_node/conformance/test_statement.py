@@ -30,6 +30,8 @@ from dicom_node.results.result_set import ResultSet
 from dicom_node.series.read.series import FlairSeries
 from segmentation.regions import RegionRule
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> FlairSeries:

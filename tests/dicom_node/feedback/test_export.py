@@ -21,6 +21,8 @@ from dicom_node.node.errors import ConfigurationError
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 from training.data.cases import load_cases
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def series_reader() -> Iterator[ReceivedSeriesReader]:

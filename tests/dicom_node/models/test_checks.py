@@ -16,6 +16,8 @@ from dicom_node.models.checks import DSC, GOLDEN, GOLDEN_CASES, LOADS, CheckStat
 from dicom_node.models.choice import ModelChoice, Origin
 from training.data.cases import LabelledCase, load_cases
 
+pytestmark = pytest.mark.slow
+
 PASSED, FAILED, NOT_MADE = CheckState.PASSED, CheckState.FAILED, CheckState.NOT_MADE
 
 

@@ -12,6 +12,8 @@ from dicom_node.models.choice import pinned_choice, registry_choice
 from dicom_node.models.served import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, ServedModel
 from segmentation.errors import BadBundle
 
+pytestmark = pytest.mark.slow
+
 
 class Serving:
     """A served model with what it reported and how often it loaded."""

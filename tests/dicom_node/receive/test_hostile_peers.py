@@ -28,7 +28,7 @@ from support.processes import until
 from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request, command, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 
-pytestmark = pytest.mark.peer("storescu")
+pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow]
 
 ACCEPT = 2
 ABORT = 7

@@ -13,6 +13,8 @@ from support.mr import encoded, mr_object
 from support.raw_scu import RawScu
 from support.receiver import ReceiverProcess
 
+pytestmark = pytest.mark.slow
+
 COUNT = 12
 RECORDER = Path(__file__).parents[2] / "support" / "recording_receiver.py"
 

@@ -28,6 +28,8 @@ from dicom_node.receive.installation import installation_id
 from dicom_node.receive.receiver_settings import AllowedPeer, ReceiverSettings
 from dicom_node.receive.run import receive, run_receiver, serve
 
+pytestmark = pytest.mark.slow
+
 _MEGABYTES = 1e6
 
 

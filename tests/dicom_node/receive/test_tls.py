@@ -31,7 +31,7 @@ from dicom_node.node.tls import ClientTls, ServerContext, TlsFiles, client_conte
 from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.receive.run import receive
 
-pytestmark = [pytest.mark.peer("storescu"), pytest.mark.peer("openssl")]
+pytestmark = [pytest.mark.peer("storescu"), pytest.mark.peer("openssl"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

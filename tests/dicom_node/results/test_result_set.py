@@ -23,6 +23,8 @@ from dicom_node.results.result_set import build_result_set, part10_bytes, write_
 from dicom_node.series.read.series import FlairSeries
 from segmentation.bundle import ModelIdentity
 
+pytestmark = pytest.mark.slow
+
 _ANOTHER_PROCESS = """
 import hashlib, sys
 from pathlib import Path

@@ -27,6 +27,8 @@ from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings, load_settings
 from dicom_node.serve.endpoints import Endpoints
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:

@@ -12,6 +12,8 @@ from support.page_node import PASSWORD, PageNode
 from db.records import AccountRole
 from dicom_node.web.app import ENTRIES, build_app
 
+pytestmark = pytest.mark.slow
+
 Browse = Callable[..., Any]
 
 

@@ -24,6 +24,8 @@ from dicom_node.web.people.secrets import digest_of, new_secret
 from segmentation.bundle import load_bundle
 from segmentation.ensemble import open_ensemble
 
+pytestmark = pytest.mark.slow
+
 Browse = Callable[..., Any]
 
 SCRIPT = "<script>window.owned=1</script>"

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 from support.page_node import ATTRIBUTE, HOSTILE_AE, SCRIPT, PageNode
 
 from db.audit import audit_entries
+
+pytestmark = pytest.mark.slow
 
 Browse = Callable[..., Any]
 

@@ -26,6 +26,8 @@ from dicom_node.node.dicom_uids import SEGMENTATION_CLASSES
 from dicom_node.node.outbox import Outbox
 from dicom_node.web.people.secrets import digest_of, new_secret
 
+pytestmark = pytest.mark.slow
+
 Browse = Callable[..., Any]
 
 

@@ -30,6 +30,8 @@ from db.engine.migrate import upgrade
 from db.proofs import ProofTable
 from db.records import ReportOutcome
 
+pytestmark = pytest.mark.slow
+
 _LEASE_SECONDS, _COMMIT_SECONDS = 60, 3600  # as `proving` has them
 
 

@@ -25,6 +25,8 @@ from dicom_node.node.profiles import MessageKind
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.report.message import build_message_withdrawal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

@@ -20,6 +20,8 @@ from dicom_node.deliver.send.plan import MAX_CONTEXTS, plan_associations
 from dicom_node.deliver.send.scu import Timeouts
 from dicom_node.node.errors import DeliveryError
 
+pytestmark = pytest.mark.slow
+
 _FAST = Timeouts(connection=2, acse=2, dimse=2, network=2)
 IMPLICIT = "1.2.840.10008.1.2"
 JPEG_LS = "1.2.840.10008.1.2.4.80"

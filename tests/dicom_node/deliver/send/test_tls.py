@@ -18,7 +18,7 @@ from dicom_node.deliver.send.scu import Timeouts
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.tls import ClientTls, TlsFiles
 
-pytestmark = [pytest.mark.peer("storescp"), pytest.mark.peer("openssl")]
+pytestmark = [pytest.mark.peer("storescp"), pytest.mark.peer("openssl"), pytest.mark.slow]
 
 _FAST = Timeouts(connection=3, acse=3, dimse=5, network=5)
 

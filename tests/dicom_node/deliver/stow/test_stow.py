@@ -23,6 +23,8 @@ from dicom_node.deliver.stow import WebCall, store_files
 from dicom_node.node.destinations import WebDestination
 from dicom_node.node.errors import ConfigurationError
 
+pytestmark = pytest.mark.slow
+
 Answer = tuple[int, dict[str, str], Any]
 
 

@@ -14,6 +14,8 @@ from dicom_node.node.errors import ConfigurationError
 from segmentation.brain import brain_mask
 from segmentation.volume import FlairVolume
 
+pytestmark = pytest.mark.slow
+
 
 @cache
 def _phantom(**changes: object) -> Phantom:

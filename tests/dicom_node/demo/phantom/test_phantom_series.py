@@ -18,6 +18,8 @@ from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.series.read.series import read_series
 
+pytestmark = pytest.mark.slow
+
 _SPEC = {"slices": 12, "matrix": 96, "oblique_degrees": 10.0, "seed": 4}
 
 

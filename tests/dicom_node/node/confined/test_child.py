@@ -15,6 +15,8 @@ from dicom_node.node.confined.child import ConfinedChild, asked_twice
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import ConfinedChildLost
 
+pytestmark = pytest.mark.slow
+
 _MEBIBYTE = 1024**2
 _MODULE = """
 import os, subprocess, sys, time

@@ -18,6 +18,8 @@ from dicom_node.node.objects import door
 from dicom_node.node.objects.door import FolderStore, ObjectStore, ObjectStoreTrouble, folder_of
 from dicom_node.node.objects.s3 import S3Address, S3ObjectStore
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seaweed]:

@@ -20,6 +20,8 @@ from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries
 from segmentation.regions import RegionRule
 
+pytestmark = pytest.mark.slow
+
 # DCMTK's checker (3.6.7) does not know DT with an offset from UTC, which PS3.5 6.2 has.
 KNOWS_NO_OFFSET = "ContributionDateTime"
 

@@ -31,6 +31,8 @@ from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.interval import VolumeInterval
 from segmentation.regions import RegionRule
 
+pytestmark = pytest.mark.slow
+
 NOT_AXIAL = NotAnalysable("not_axial", "The slices are sagittal; axial slices are expected.")
 EARLIER = ReportReference("1.2.3", "1.2.4", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.5")
 

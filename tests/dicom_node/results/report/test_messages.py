@@ -24,6 +24,8 @@ from dicom_node.results.refusal_report import RefusedSeries, build_refusal_repor
 from dicom_node.results.report.message import ResultMessage, build_message_withdrawal
 from segmentation.plausibility import Plausibility, Reason
 
+pytestmark = pytest.mark.slow
+
 _ALL = tuple(MESSAGE_OPTIONS.values())
 _EARLIER = ReportReference("1.2.3", "1.2.3.4", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.3.4.5")
 

@@ -21,6 +21,8 @@ from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.plausibility import Plausibility, Reason
 from segmentation.regions import RegionRule
 
+pytestmark = pytest.mark.slow
+
 AXIAL = CASES[0]
 
 

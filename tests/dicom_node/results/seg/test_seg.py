@@ -20,6 +20,8 @@ from dicom_node.results.result_set import part10_bytes
 from dicom_node.series.read.series import FlairSeries, read_series
 from segmentation.segment import Segmentation
 
+pytestmark = pytest.mark.slow
+
 AXIAL = CASES[0]
 
 

@@ -26,6 +26,8 @@ from dicom_node.receive.part10 import file_header
 from dicom_node.series.complete.completer import examine_files
 from dicom_node.series.complete.examiner import Examiner
 
+pytestmark = pytest.mark.slow
+
 _MEBIBYTE = 1024 * 1024
 
 

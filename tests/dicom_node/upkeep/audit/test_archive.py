@@ -24,6 +24,8 @@ from dicom_node.node.errors import StorageTrouble
 from dicom_node.upkeep.audit import archive
 from dicom_node.upkeep.audit.archive import archive_step, archived_rows
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400.0
 
 

@@ -24,6 +24,8 @@ from db.retention import Kept, Subject
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.errors import StorageTrouble
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400.0
 
 
