@@ -15,12 +15,11 @@ from segmentation.errors import BadBundle
 from segmentation.golden import (
     GOLDEN_NAME,
     Golden,
-    GoldenVerdict,
-    check_golden,
     golden_images,
     pack_golden,
     parse_golden,
 )
+from segmentation.golden_check import GoldenVerdict, check_golden
 from segmentation.golden_head import SLICES, draw_head
 from segmentation.npz import pack_arrays
 from segmentation.preprocessing.case import preprocess
