@@ -56,17 +56,17 @@ def seaweed(folder: Path, address: str = "127.0.0.1", inside: Sequence[str] = ()
     log = folder / "weed.log"
     with program(command, log):
         store = Seaweed(f"http://{address}:{ports['s3']}")
-        until(lambda: _answers(store), "SeaweedFS answers", 60, log)
+        until(lambda: _answers(store, folder), "SeaweedFS answers and has its bucket", 60, log)
         yield store
 
 
-def _answers(store: Seaweed) -> bool:
+def _answers(store: Seaweed, folder: Path) -> bool:
     from dicom_node.node.errors import StorageTrouble
     from dicom_node.node.objects.s3 import S3Address, S3ObjectStore
 
     address = S3Address(BUCKET, "", store.endpoint, "us-east-1", KEY_ID, SECRET)
     try:
-        S3ObjectStore(address).exists("probe")
+        S3ObjectStore(address).get("probe", folder / "probe")  # unlike `exists`, it knows a missing bucket
     except StorageTrouble:
         return False
     return True

@@ -444,7 +444,8 @@ def test_export_of_withdrawn_results(
         jobs.deliver(job.id, "worker", {"wmh_volume_ml": 7.5}, [], {})
     WithdrawalTable(database).withdraw(job.id, "alice", "wrong side", [])
     monkeypatch.setenv("WMH_NODE_STORAGE", str(tmp_path))
-    monkeypatch.setenv("WMH_NODE_DATABASE_URL", sqlite_url(tmp_path))
+    (file,) = tmp_path.glob("node-*.sqlite")
+    monkeypatch.setenv("WMH_NODE_DATABASE_URL", f"sqlite:///{file}")
     words = ["cohort", "export", "c", "--out", str(tmp_path / "out.csv")]
     done = CliRunner().invoke(build_app("cohort"), words)
     assert done.exit_code == 0, done.output
