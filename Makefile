@@ -37,7 +37,7 @@ soak: install peers  ## kills, power cuts, hostile peers and files; KILLS=20 (10
 a-year: install  ## a year of 100 series a day on a moved clock: the disk stays below its mark; DAYS=365, A_DAY=100 (hours)
 	$(BIN)/python tests/support/a_year.py --days $(or $(DAYS),365) --a-day $(or $(A_DAY),100)
 
-quick: install  ## the tests for the work between: no peers, nothing slow, under three minutes
+quick: install  ## the tests for the work between: no peers, nothing slow; some minutes
 	WMH_NODE_TEST_PEERS=none $(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not shared_data" \
 		$(or $(ARGS),tests/db tests/segmentation tests/dicom_node tests/docs)
 
