@@ -270,7 +270,28 @@ class WebDestination(_HttpDestination, _ObjectDestination):
         return f"{self.name}={self.url}{self._options_of(_WEB_OPTIONS)}"
 
 
-class FhirDestination(_HttpDestination):
+class _GetsReports(BaseModel):
+    """A system without DICOM, which gets the report as a message; its answer is proof enough."""
+
+    message: str
+
+    @property
+    def options(self) -> DeliveryOptions:
+        """What it is sent."""
+        return MESSAGE_OPTIONS[MessageKind(self.message)]
+
+    @property
+    def profile(self) -> str:
+        """What stands in a list in place of a profile."""
+        return self.message
+
+    @property
+    def proof(self) -> None:
+        """None is asked for."""
+        return
+
+
+class FhirDestination(_GetsReports, _HttpDestination):
     """A FHIR R4 server that gets the report as a transaction (FHIR R4, http 3.1.0.11).
 
     Attributes:
@@ -287,27 +308,12 @@ class FhirDestination(_HttpDestination):
         self._check_login()
         return self
 
-    @property
-    def options(self) -> DeliveryOptions:
-        """What it is sent."""
-        return MESSAGE_OPTIONS[MessageKind.FHIR]
-
-    @property
-    def profile(self) -> str:
-        """What stands in a list in place of a profile."""
-        return self.message
-
-    @property
-    def proof(self) -> None:
-        """Its answer is enough."""
-        return
-
     def __str__(self) -> str:
         mark = "" if _is_fhir_path(self.url) else "+fhir"
         return f"{self.name}={self.url}{mark}{self._options_of(_LOGINS)}"
 
 
-class MllpDestination(_AnyDestination):
+class MllpDestination(_GetsReports, _AnyDestination):
     """An HL7 v2 receiver that gets the report as a message over MLLP (HL7 Transport Specification: MLLP, release 1).
 
     Attributes:
@@ -340,21 +346,6 @@ class MllpDestination(_AnyDestination):
     def is_open(self) -> bool:
         """Whether what is sent can be read on the way."""
         return not self.tls and not is_loopback(self.host)
-
-    @property
-    def options(self) -> DeliveryOptions:
-        """What it is sent."""
-        return MESSAGE_OPTIONS[MessageKind.ORU]
-
-    @property
-    def profile(self) -> str:
-        """What stands in a list in place of a profile."""
-        return self.message
-
-    @property
-    def proof(self) -> None:
-        """Its acknowledgment is enough."""
-        return
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
