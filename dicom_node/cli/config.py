@@ -34,7 +34,7 @@ from dicom_node.models.choice import choose_model
 from dicom_node.node.destinations import AnyDestination, Destination
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.objects.opening import object_store_of
-from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, compact, redacted, unknown_variables
+from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, redacted, texts_of, unknown_variables
 from dicom_node.notify.notifier import channels_of
 from segmentation.errors import SegmentationError
 
@@ -45,17 +45,13 @@ app = typer.Typer(help="Show the settings and check that they work.", no_args_is
 def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Show every setting as it is read, and the model in use; a password in the database URL is hidden."""
     settings = settings_or_exit(config)
-    values = redacted(settings)
-    values["model_in_use"] = _model_in_use(settings)
+    in_use = _model_in_use(settings)
     if as_json:
-        print_json(values)
+        print_json({**redacted(settings), "model_in_use": in_use})
         return
-    values["destinations"] = compact(settings.destinations)
-    values["peers"] = compact(settings.peers)
     table = Table("variable", "value", box=None)
-    in_use = values.pop("model_in_use")
-    for name, value in values.items():
-        table.add_row(ENVIRONMENT_PREFIX + name.upper(), "" if value is None else str(value))
+    for name, value in texts_of(settings).items():
+        table.add_row(ENVIRONMENT_PREFIX + name.upper(), value)
     out.print(table)
     out.print(f"model in use: {in_use.get('error') or _model_words(in_use)}", markup=False)
 

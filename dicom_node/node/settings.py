@@ -487,6 +487,26 @@ def redacted(settings: Settings) -> dict[str, Any]:
     return values
 
 
+def texts_of(settings: Settings) -> dict[str, str]:
+    """`redacted`, each value as the environment takes it; "" for one that is not set."""
+    lists = {"destinations": compact(settings.destinations), "peers": compact(settings.peers)}
+    return {name: _text_of(value) for name, value in {**redacted(settings), **lists}.items()}
+
+
+def _text_of(value: Any) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(map(str, value))
+        case float():
+            return f"{value:.15g}"
+        case _:
+            return str(value)
+
+
 def _read_toml(config: Path) -> dict[str, Any]:
     try:
         raw = config.read_bytes()

@@ -19,6 +19,7 @@ from dicom_node.node.errors import ResultError
 from dicom_node.node.job_words import job_standing, withdrawal_line
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import MESSAGE_NAMES
+from dicom_node.results.common.words import flags_in_words
 from dicom_node.results.pages.refusal_words import advice_for
 from dicom_node.results.withdrawing import withdraw_results
 from dicom_node.series.read.instances import analysed_instances
@@ -153,6 +154,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         advice=advice_for(job.code or "") if job.state is JobState.REJECTED else None,
         measured=measured,
         numbers=_numbers(measured),
+        notes=flags_in_words(map(str, measured.get("flags") or [])),
         lesions=list(measured.get("lesions") or [])[:_SHOWN_LESIONS],
         more_lesions=max(0, len(measured.get("lesions") or []) - _SHOWN_LESIONS),
         objects=[(file.name, file.stat().st_size) for file in objects],

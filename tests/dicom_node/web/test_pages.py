@@ -83,7 +83,8 @@ def test_job_in_detail(node: PageNode, browser: Browse) -> None:
     """A job shows its timeline, numbers, deliveries, objects and earlier scans; a rejected one what to do."""
     person = browser("viewer")
     text = person.get(f"/jobs/{node.jobs['late']}")
-    for words in ("Timeline", "WMH volume", "sr.dcm", "pending", "WMH volume of 2 scans over time"):
+    noted = "The model marked tissue outside the brain; it was left out."
+    for words in ("Timeline", "WMH volume", noted, "sr.dcm", "pending", "WMH volume of 2 scans over time"):
         assert words in text, words
     assert "Send an axial FLAIR series of the examination" in person.get(f"/jobs/{node.jobs['rejected']}")
     assert "The model could not be loaded" not in person.get("/nowhere", 404)
@@ -170,7 +171,8 @@ def test_results_are_withdrawn_and_studies_held(node: PageNode, browser: Browse)
 def test_settings_and_destinations(node: PageNode, browser: Browse) -> None:
     """Settings show names, values and sources; a destination answers a test; nothing to roll back changes nothing."""
     admin = browser("admin")
-    assert "WMH_NODE_WEB_PORT" in admin.get("/settings")
+    settings = admin.get("/settings")
+    assert "WMH_NODE_WEB_PORT" in settings and '<td class="wrap">pacs=PACS@127.0.0.1:9</td>' in settings
     assert "pacs answers C-ECHO." in admin.post("/destinations/pacs/test", status=200)
     admin.post("/destinations/nowhere/test", status=404)
     assert "Nothing was changed" in admin.post("/models/rollback", status=409, reason="x")
