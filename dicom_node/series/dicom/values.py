@@ -27,6 +27,14 @@ def raw(header: Dataset, keyword: str) -> object:
         return None
 
 
+def raw_at(header: Dataset, group: int, element: int) -> object:
+    """The value of an element by its tag, as of private ones, or None."""
+    try:
+        return header[group, element].value if (group, element) in header else None
+    except PARSER_ERRORS:
+        return None
+
+
 def items(header: Dataset | None, keyword: str) -> tuple[Dataset, ...]:
     """The items of a sequence; empty when it is absent or is none."""
     if header is None:

@@ -17,8 +17,9 @@ from pydicom.multival import MultiValue
 
 from dicom_node.node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
 from dicom_node.series.dicom import values
+from dicom_node.series.dicom.announced import are_slices_missing
 from dicom_node.series.dicom.digest import instances_digest
-from dicom_node.series.dicom.frames import Frame
+from dicom_node.series.dicom.frames import Frame, frames_of
 from dicom_node.series.dicom.jpeg_child import JpegChild
 from dicom_node.series.dicom.parsing import PARSER_ERRORS, data_set_sha256, file_sha256, read_header
 from dicom_node.series.dicom.pixels import MAX_VOXELS, decode_frames
@@ -83,7 +84,9 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     sources = list(dict.fromkeys(plane.frame.source for plane in kept))
     headers = tuple(_with_reference(clean_header(files.headers[source]), frame_of_reference) for source in sources)
     copies = ("duplicate_slices_dropped",) if files.had_copies else ()
-    flags = (*choice.verdict.flags, *stacked.flags, *reference_flags, *copies, *pixel_flags)
+    is_short = are_slices_missing(frames_of(files.headers), choice.volume.slice_count)
+    short = ("fewer_images_than_announced",) if is_short else ()
+    flags = (*choice.verdict.flags, *stacked.flags, *short, *reference_flags, *copies, *pixel_flags)
     return FlairSeries(
         voxels=voxels,
         affine=stacked.affine,

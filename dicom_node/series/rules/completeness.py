@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
+from dicom_node.series.dicom.announced import slices_announced
 from dicom_node.series.dicom.frames import Frame, frames_of, missing_parts
 from dicom_node.series.geometry.stacking import MIN_SLICES, Regularity, has_missing_numbers, regularity
 from dicom_node.series.geometry.volumes import MAX_FRAMES, part_into_volumes
@@ -24,17 +25,20 @@ class Completeness:
         has_duplicate: two frames of that volume lie at one position.
         expected: number of frames that a header announces (ImagesInAcquisition, NumberOfFrames), or None.
         found: number of frames that are there.
+        is_short: a vendor's count of slices is larger than that of the largest volume, and nothing explains it.
     """
 
     has_gap: bool
     has_duplicate: bool
     expected: int | None
     found: int
+    is_short: bool = False
 
     @property
     def looks_complete(self) -> bool:
-        """No gap, no duplicate, and no fewer frames than announced."""
-        return not self.has_gap and not self.has_duplicate and (self.expected is None or self.found >= self.expected)
+        """No gap, no duplicate, and no fewer frames or slices than announced."""
+        is_whole = not (self.has_gap or self.has_duplicate or self.is_short)
+        return is_whole and (self.expected is None or self.found >= self.expected)
 
 
 def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
@@ -52,6 +56,7 @@ def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
         has_duplicate=volumes[0].has_duplicates,
         expected=_announced(frames),
         found=len(frames),
+        is_short=slices_announced(frames, volumes[0].slice_count) > 0,
     )
 
 
