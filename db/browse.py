@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_colum
 from db.audit import OF_THE_NODE
 from db.claimable import is_in
 from db.engine.database import Database
+from db.measured import usable_part, usable_volume_ml
 from db.records import AuditEntry, DeliveryState, JobState, ReviewState
 from db.schema import associations, audit, deliveries, job_events, jobs, scans, series, series_associations
 from db.supersede import PATIENT_CORRECTED
@@ -229,11 +230,11 @@ def scanner_of(database: Database, series_instance_uid: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class ScanPoint:
-    """One scan of a patient: the day, the volume in mL with its interval, and the job."""
+    """One scan of a patient: the day, the volume in mL with its range, and the job; no volume if not reliable."""
 
     job_id: int
     acquired_on: datetime
-    volume_ml: float
+    volume_ml: float | None
     interval_ml: tuple[float, float] | None
 
 
@@ -254,16 +255,13 @@ def course_of(database: Database, job_id: int) -> list[ScanPoint]:
     with database.read() as connection:
         rows = connection.execute(query).all()
     of_study = {row.study_instance_uid: row for row in rows}
-    return [point for row in of_study.values() if (point := _point_of(row)) is not None]
+    return [_point_of(row) for row in of_study.values()]
 
 
-def _point_of(row: Any) -> ScanPoint | None:
-    volume = row.measurements.get("wmh_volume_ml")
-    if not isinstance(volume, int | float):
-        return None
-    interval = row.measurements.get("volume_interval_ml")
+def _point_of(row: Any) -> ScanPoint:
+    interval = usable_part(row.measurements).get("volume_interval_ml")
     low_high = (float(interval[0]), float(interval[1])) if isinstance(interval, list) and len(interval) == 2 else None
-    return ScanPoint(row.job_id, row.acquired_on, float(volume), low_high)
+    return ScanPoint(row.job_id, row.acquired_on, usable_volume_ml(row.measurements), low_high)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from db.browse import SCANNER
 from db.engine.database import Database
+from db.measured import usable_volume_ml
 from db.records import FeedbackState
 from db.schema import feedback, jobs
 
@@ -30,7 +31,7 @@ class DriftLine:
         scanner: AE title that sent the series first.
         results: jobs with a result.
         reviews: of them, those that recommended a review.
-        median_ml: WMH volume.
+        median_ml: WMH volume of those that are reliable.
         corrections: accepted corrections of these results; median_dsc: with the model's own mask; None without one.
     """
 
@@ -67,8 +68,9 @@ def drift(database: Database, since: datetime, most_jobs: int) -> list[DriftLine
             gathered = found[key]
             gathered.results += 1
             gathered.reviews += bool(row.review)
-            if row.volume is not None:
-                gathered.volumes.append(row.volume)
+            measured = {"wmh_volume_ml": row.volume, "reliability": row.reliability}
+            if (volume := usable_volume_ml(measured)) is not None:
+                gathered.volumes.append(volume)
         for row in connection.execute(_corrections(min(keys, default=0))):
             if (key_of := keys.get(row.job_id)) is not None:
                 found[key_of].corrections += 1
@@ -86,6 +88,7 @@ def _results(since: datetime, most_jobs: int) -> Any:
             SCANNER,
             jobs.c.measurements["review_recommended"].as_boolean().label("review"),
             jobs.c.measurements["wmh_volume_ml"].as_float().label("volume"),
+            jobs.c.measurements["reliability"].as_string().label("reliability"),
         )
         .where(jobs.c.created_at >= since, jobs.c.measurements.is_not(None))
         .order_by(jobs.c.created_at.desc())

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from db.measured import usable_volume_ml
 from dicom_node.analyse.quarantine import keep_invalid
 from dicom_node.node.errors import ResultNotValid, UnsupportedGeometry
 from dicom_node.node.files import json_bytes, write_whole
@@ -71,8 +72,8 @@ class WrittenAnalysis:
 
     @property
     def volume_ml(self) -> float | None:
-        """WMH volume, for logs."""
-        return self.measurements.get("wmh_volume_ml")
+        """WMH volume, for logs; None where it is not reliable."""
+        return usable_volume_ml(self.measurements)
 
 
 def region_rule_of(settings: Settings) -> RegionRule:

@@ -15,6 +15,7 @@ from pydicom.datadict import tag_for_keyword
 
 from db.cohorts import Cohort, CohortItem, CohortRules, CohortState, CohortTable, ItemState, NewItem
 from db.engine import open_database
+from db.measured import usable_part
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import ConfigOption, JsonOption, exit_codes, out, print_json, settings_or_exit
 from dicom_node.cli.jobs import require_schema
@@ -183,8 +184,8 @@ def _rows(item: CohortItem, jobs: Sequence[Any]) -> list[dict[str, Any]]:
         return [base]
     found = []
     for job in jobs:
-        # A number that a person took back is in no list.
-        measured = job.measurements or {} if job.withdrawn_at is None else {}
+        # A number that a person took back, or that is not reliable, is in no list.
+        measured = usable_part(job.measurements or {}) if job.withdrawn_at is None else {}
         numbers = {key: measured.get(key, "") for key in _MEASURED}
         about = {"series_instance_uid": job.series_instance_uid, "job": job.id, "job_state": job.state}
         words = {"job_reason": job.reason or "", "withdrawn": job.withdrawn_reason or ""}

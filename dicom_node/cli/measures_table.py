@@ -8,6 +8,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from db.measured import is_usable, usable_part
 from dicom_node.analyse.many.result import ScanResult
 
 _ROWS = (
@@ -28,10 +29,13 @@ _IN_A_ROW = (("wmh_volume_ml", "{:.1f}"), ("lesion_count", "{:d}"), ("uncertaint
 def measures_table(measurements: dict[str, Any], truth: dict[str, Any] | None = None) -> Table:
     """Measured values, and the truth beside them where it is known."""
     table = Table("", "measured", *(["truth"] if truth is not None else []), box=None)
+    shown = usable_part(measurements)
+    if not is_usable(measurements):
+        table.add_row("WMH volume", "not reliable", *([""] if truth is not None else []))
     for key, label, form in _ROWS:
-        if key not in measurements:
+        if key not in shown:
             continue
-        cells = [label, _cell(measurements[key], form)]
+        cells = [label, _cell(shown[key], form)]
         if truth is not None:
             cells.append(_cell(truth[key], form) if key in truth else "")
         table.add_row(*cells)
@@ -55,7 +59,8 @@ def many_table(results: Sequence[ScanResult]) -> Table:
             table.add_row(source, "", "", "", f"{result.status}: {result.code}")
             continue
         verdict = "review" if found["reliability"] == "ok" and found["review_recommended"] else found["reliability"]
-        numbers = [_cell(found[key], form) for key, form in _IN_A_ROW]
+        shown = usable_part(found)
+        numbers = [_cell(shown[key], form) if key in shown else "" for key, form in _IN_A_ROW]
         table.add_row(source, *numbers, verdict)
     return table
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from db.measured import usable_part
 from db.records import AccountRole
 from dicom_node.node.job_words import shown_time
 from dicom_node.web.visit import Visit
@@ -38,6 +39,7 @@ def _environment() -> Environment:
     )  # fmt: skip
     environment.filters["time"] = lambda at: "" if at is None else shown_time(at)
     environment.filters["ml"] = lambda value: "" if value is None else f"{value:.1f}"
+    environment.filters["usable"] = usable_part
     environment.filters["duration"] = duration
     return environment
 

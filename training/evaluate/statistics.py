@@ -302,7 +302,7 @@ def _statistic(name: str, title: str, group: str, **columns: Any) -> Statistic:
 def _triage(group: str, records: Sequence[CaseRecord], settings: EvaluationSettings) -> tuple[Statistic, ...]:
     known = [record for record in records if record.uncertainty_index is not None]
     below = [r for r in known if r.uncertainty_index is not None and r.uncertainty_index < settings.review_above]
-    limit = f"an uncertainty index under {settings.review_above:g}"
+    limit = f"an uncertainty index under {settings.review_above:.3g}"
     head = ("triage_percent_below", f"cases with {limit}", group)
     share = _statistic(*head, n=0, unit="%", note=_NO_PREDICTION)
     if known:

@@ -120,7 +120,7 @@ def _card(evaluation: Evaluation, name: str, what: str) -> Card:
 
 def _triage_card(evaluation: Evaluation) -> Card:
     triage = evaluation.triage
-    what = f"Need no review (uncertainty index under {triage.limit:g})"
+    what = f"Need no review (uncertainty index under {triage.limit:.3g})"
     if triage.percent_below is None:
         return Card(what, UNDEFINED, (triage.note or "no case has an uncertainty index",))
     paper = f"paper, under {REVIEW_ABOVE:g}: {triage.paper_percent_below:g} %, mean DSC {triage.paper_dsc_below:g}"

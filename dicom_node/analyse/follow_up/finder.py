@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from db.measured import is_usable
 from db.records import Job, MeasuredScan, Scan
 from db.scans import ScanTable
 from dicom_node.analyse.follow_up.acquisition import Acquisition
@@ -175,7 +176,7 @@ def _unlikeness(now: Acquisition, found: MeasuredScan) -> int:
 
 def _volume_of(measurements: Mapping[str, Any]) -> tuple[float, VolumeInterval] | None:
     """Volume and interval; None in a result that is not reliable, and of a version that measured no interval."""
-    if measurements.get("reliability") == "not_reliable":
+    if not is_usable(measurements):
         return None
     try:
         return float(measurements["wmh_volume_ml"]), VolumeInterval(*map(float, measurements["volume_interval_ml"]))

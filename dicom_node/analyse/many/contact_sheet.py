@@ -12,8 +12,10 @@ from importlib.resources import files
 from string import Template
 from typing import Any, Final
 
+from db.measured import usable_volume_ml
 from dicom_node.analyse.many.one import STRIP_NAME
 from dicom_node.analyse.many.result import ScanResult
+from dicom_node.results.common.volume_words import interval_words, millilitres
 from segmentation.bundle import ModelIdentity
 
 NAME: Final = "contact-sheet.html"
@@ -58,7 +60,7 @@ def _verdict(result: ScanResult) -> str:
 
 
 def _doubtful_first(result: ScanResult) -> tuple[int, float, str]:
-    volume = (result.measurements or {}).get("wmh_volume_ml", 0.0)
+    volume = usable_volume_ml(result.measurements or {}) or 0.0
     return -list(_VERDICTS).index(_verdict(result)), -volume, str(result.source)
 
 
@@ -66,10 +68,11 @@ def _row(result: ScanResult) -> str:
     """One series. The values that it is sorted by are attributes."""
     measured: dict[str, Any] = result.measurements or {}
     verdict = _verdict(result)
-    volume, doubt = measured.get("wmh_volume_ml", -1.0), measured.get("uncertainty_index")
+    volume, doubt = usable_volume_ml(measured), measured.get("uncertainty_index")
     name = escape("".join(sign if sign.isprintable() else "?" for sign in str(result.source)))
     return (
-        f'<article data-volume="{volume:.6f}" data-doubt="{-1.0 if doubt is None else doubt:.6f}" '
+        f'<article data-volume="{-1.0 if volume is None else volume:.6f}" '
+        f'data-doubt="{-1.0 if doubt is None else doubt:.6f}" '
         f'data-verdict="{list(_VERDICTS).index(verdict)}" data-name="{name}">'
         f"<header><h2>{name}</h2>{_numbers(result, verdict)}</header>"
         f"{_picture(result, name)}{_reasons(result)}</article>"
@@ -83,11 +86,10 @@ def _numbers(result: ScanResult, verdict: str) -> str:
         return f"<p>{mark}</p>"
     if verdict == "not_reliable":
         return f"<p>{mark} <span>no volume is given</span></p>"
-    lower, upper = measured["volume_interval_ml"]
     doubt = measured["uncertainty_index"]
     unsure = "no WMH found" if doubt is None else f"unsure about {100 * doubt:.0f} %"
     return (
-        f"<p><b>{measured['wmh_volume_ml']:.1f} mL</b> <span>range {lower:.1f} to {upper:.1f}</span> "
+        f"<p><b>{millilitres(measured['wmh_volume_ml'])}</b> <span>{interval_words(measured)}</span> "
         f"<span>{measured['lesion_count']} lesions</span> <span>{unsure}</span> {mark}</p>"
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from io import StringIO
 from typing import Any, Final
 
+from db.measured import usable_part
 from dicom_node.analyse.many.result import ScanResult
 
 NAME: Final = "results.csv"
@@ -82,6 +83,9 @@ MEASURED: Final[dict[str, Value]] = {
     "model_version": _of("model", "version"),
     "model_digest": _of("model", "digest"),
     **{f"{stage}_seconds": _of("seconds", stage) for stage in ("read", "preprocess", "infer", "measure", "write")},
+    "predictive_lower_ml": _end("predictive_interval_ml", 0),
+    "predictive_upper_ml": _end("predictive_interval_ml", 1),
+    "predictive_nominal": _field("predictive_nominal"),
 }
 COLUMNS: Final = ("input", "folder", "status", "reason_code", "reason", *MEASURED)
 
@@ -92,7 +96,7 @@ def results_csv(results: Iterable[ScanResult]) -> bytes:
     table = csv.writer(stream)
     table.writerow(COLUMNS)
     for result in sorted(results, key=lambda one: (str(one.source), one.name)):
-        measured = result.measurements or {}
+        measured = usable_part(result.measurements or {})
         cells = [value(measured) for value in MEASURED.values()]
         about = [_input(result), result.name, result.status, result.code, _printable(result.reason)]
         table.writerow([*about, *(_cell(cell) for cell in cells)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +14,7 @@ from starlette.responses import Response
 from db.audit import record_action
 from db.browse import course_of, scanner_of
 from db.errors import UnknownRow
+from db.measured import is_usable, usable_part
 from db.records import Job, JobState, Priority
 from db.transitions import TRANSITIONS, JobAction
 from db.withdrawals import RESULT_STATES
@@ -19,6 +22,7 @@ from dicom_node.node.errors import ResultError
 from dicom_node.node.job_words import job_standing, withdrawal_line
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import MESSAGE_NAMES
+from dicom_node.results.common.volume_words import interval_millilitres, interval_words, millilitres
 from dicom_node.results.common.words import flags_in_words
 from dicom_node.results.pages.refusal_words import advice_for
 from dicom_node.results.withdrawing import withdraw_results
@@ -160,7 +164,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         objects=[(file.name, file.stat().st_size) for file in objects],
         has_pictures=any(file.name == "seg.dcm" for file in objects),
         summary_pages=len(site.slices.page_files(job.id)),
-        course=course_chart(course, job.id) if len(course) > 1 else None,
+        course=course_chart(course, job.id),
         course_points=course,
         feedback=site.feedback.of_series(job.series_instance_uid),
         reviews=site.reviews.of_job(job.id),
@@ -193,28 +197,31 @@ def _events(visit: Visit, job: Job) -> list[tuple[Any, str, str, float]]:
     return found
 
 
-_ROWS: Final = (
-    ("WMH volume", "wmh_volume_ml", "mL", "volume_interval_ml"),
-    ("periventricular", "periventricular_volume_ml", "mL", "periventricular_interval_ml"),
-    ("deep", "deep_volume_ml", "mL", "deep_interval_ml"),
-    ("lesions", "lesion_count", "", None),
-    ("brain volume", "brain_volume_ml", "mL", None),
-    ("ventricle volume", "ventricle_volume_ml", "mL", None),
-    ("uncertainty index", "uncertainty_index", "", None),
+def _range(measured: Mapping[str, Any], key: str) -> str:
+    ends = measured.get(key)
+    return f"range {interval_millilitres(*ends)}" if isinstance(ends, list) else ""
+
+
+# Name, key of measurements.json, how its value is written, words beside it.
+_ROWS: Final[tuple[tuple[str, str, Callable[[float], str], Callable[[Mapping[str, Any]], str]], ...]] = (
+    ("WMH volume", "wmh_volume_ml", millilitres, interval_words),
+    ("periventricular", "periventricular_volume_ml", millilitres, partial(_range, key="periventricular_interval_ml")),
+    ("deep", "deep_volume_ml", millilitres, partial(_range, key="deep_interval_ml")),
+    ("lesions", "lesion_count", "{:.0f}".format, lambda _: ""),
+    ("brain volume", "brain_volume_ml", millilitres, lambda _: ""),
+    ("ventricle volume", "ventricle_volume_ml", millilitres, lambda _: ""),
+    ("uncertainty index", "uncertainty_index", "{:.3f}".format, lambda _: ""),
 )
 
 
-def _numbers(measured: Any) -> list[tuple[str, str, str]]:
+def _numbers(measured: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """(name, value with unit, interval) of what was measured; without a value the last one is words."""
-    found = []
-    for name, key, unit, interval_key in _ROWS:
-        value = measured.get(key)
-        if not isinstance(value, int | float):
-            continue
-        digits = f"{value:.0f}" if key == "lesion_count" else f"{value:.3f}" if not unit else f"{value:.1f}"
-        interval = measured.get(interval_key) if interval_key else None
-        limits = f"{interval[0]:.1f} to {interval[1]:.1f} {unit}" if isinstance(interval, list) else ""
-        found.append((name, f"{digits} {unit}".strip(), limits))
+    found = [] if is_usable(measured) else [("WMH volume", "", "not reliable: no volume is given")]
+    shown = usable_part(measured)
+    for name, key, written, beside in _ROWS:
+        value = shown.get(key)
+        if isinstance(value, int | float):
+            found.append((name, written(value), beside(shown)))
     extent = plain_mapping(measured.get("extent_mm"))
     if extent:
         near, deep = (float(extent.get(name) or 0) for name in ("periventricular", "deep"))

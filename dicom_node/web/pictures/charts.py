@@ -10,6 +10,7 @@ from typing import Final
 from markupsafe import Markup, escape
 
 from db.browse import ScanPoint
+from dicom_node.results.common.volume_words import millilitres
 
 _HOURS_SIZE: Final = (720, 150)
 _COURSE_SIZE: Final = (720, 220)
@@ -49,29 +50,32 @@ def hours_chart(by_hour: Sequence[tuple[datetime, int, int]]) -> Markup:
     return _svg(_HOURS_SIZE, f"Series by hour in the last day, {total} in all", parts)
 
 
-def course_chart(points: Sequence[ScanPoint], this_job: int) -> Markup:
-    """The volume of each scan of a patient over time, with its interval.
+def course_chart(scans: Sequence[ScanPoint], this_job: int) -> Markup | None:
+    """The volume of each scan of a patient over time, with its range; None where fewer than two have one.
 
     Args:
-        points: by day.
+        scans: by day; those without a volume are left out.
         this_job: is marked.
     """
+    points = [(point, point.volume_ml) for point in scans if point.volume_ml is not None]
+    if len(points) < 2:
+        return None
     width, height = _COURSE_SIZE
     inner_width, inner_height = width - _LEFT - _RIGHT - 2 * _INSET, height - _TOP - _BOTTOM
-    highest = max((point.interval_ml[1] if point.interval_ml else point.volume_ml for point in points), default=0.0)
+    highest = max(point.interval_ml[1] if point.interval_ml else volume for point, volume in points)
     most = nice_above(highest)
-    days = [_day(point.acquired_on) for point in points]
+    days = [_day(point.acquired_on) for point, _ in points]
     first, span = min(days), max(max(days) - min(days), 1)
 
     def at(day: int, volume: float) -> tuple[float, float]:
         return _LEFT + _INSET + inner_width * (day - first) / span, height - _BOTTOM - inner_height * volume / most
 
-    places = [at(day, point.volume_ml) for day, point in zip(days, points, strict=True)]
+    places = [at(day, volume) for day, (_, volume) in zip(days, points, strict=True)]
     parts = [_grid(width, height, most, " mL")]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     parts.append(Markup('<polyline class="course" points="{}"/>').format(line))
-    for (x, y), day, point in zip(places, days, points, strict=True):
-        words = f"{point.acquired_on}: {point.volume_ml:.1f} mL, job {point.job_id}"
+    for (x, y), day, (point, volume) in zip(places, days, points, strict=True):
+        words = f"{point.acquired_on}: {millilitres(volume)}, job {point.job_id}"
         parts.append(Markup('<a href="/jobs/{}"><title>{}</title>').format(point.job_id, words))
         if point.interval_ml is not None:
             (_, low), (_, high) = at(day, point.interval_ml[0]), at(day, point.interval_ml[1])

@@ -12,6 +12,7 @@ from PIL import Image
 from support.page_node import ATTRIBUTE, HOSTILE_AE, SCRIPT, PageNode
 
 from db.audit import audit_entries
+from db.schema import jobs
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +91,31 @@ def test_job_in_detail(node: PageNode, browser: Browse) -> None:
     assert "The model could not be loaded" not in person.get("/nowhere", 404)
     assert "There is no job 999" in person.get("/jobs/999", 404)
     person.get("/jobs/%3Cscript%3E", 404)
+
+
+def test_numbers_that_are_not_reliable_are_not_shown(node: PageNode, browser: Browse) -> None:
+    """Lists, job and course say "not reliable" in place of the volume, and the reason stands above the numbers."""
+    person, table = browser("viewer"), node.setting.jobs
+    early, late = (table.get(node.jobs[name]) for name in ("early", "late"))
+    volume = f"{early.measurements['wmh_volume_ml']:.1f}"
+    assert volume in person.get(f"/jobs/{late.id}")
+    reason = {"code": "not_brain", "reliability": "not_reliable", "sentence": "Most of the mask lies in the jaw."}
+    _store(node, early.id, {**early.measurements, "reliability": "not_reliable", "reasons": [reason]})
+    try:
+        text = person.get(f"/jobs/{early.id}")
+        assert text.index("Most of the mask lies in the jaw.") < text.index("not reliable: no volume is given")
+        for path in (f"/jobs/{early.id}", f"/jobs/{late.id}", "/jobs", "/review"):
+            shown = person.get(path)
+            assert f">{volume}<" not in shown
+            assert f"{volume} mL" not in shown
+            assert "not reliable" in shown, path
+    finally:
+        _store(node, early.id, early.measurements)
+
+
+def _store(node: PageNode, job: int, measured: dict[str, Any]) -> None:
+    with node.setting.database.write() as connection:
+        connection.execute(jobs.update().where(jobs.c.id == job).values(measurements=measured))
 
 
 def test_slices_with_and_without_the_mask(node: PageNode, browser: Browse) -> None:
