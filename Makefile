@@ -71,6 +71,7 @@ bench: install peers $(QUEUE_PEERS)/.installed  ## benchmarks beside the peers, 
 	$(BIN)/python tests/benchmarks/waiting.py --json | tee $(BENCH)/waiting.json
 	$(BIN)/python tests/benchmarks/inference.py --json | tee $(BENCH)/inference.json
 	$(BIN)/python tests/benchmarks/one_series.py --json | tee $(BENCH)/one_series.json
+	$(BIN)/python tests/benchmarks/page_load.py --json | tee $(BENCH)/page_load.json
 
 cohort-memory: install  ## memory, disk and time of train and evaluate as a cohort grows; PATIENTS="100 2000" (hours)
 	$(BIN)/python tests/benchmarks/cohort.py --patients $(or $(PATIENTS),100 2000)

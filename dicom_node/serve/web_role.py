@@ -19,7 +19,8 @@ from dicom_node.serve.ports import require_free, wait_until_listening
 from dicom_node.serve.schema import require_current
 from dicom_node.web.app import build_app
 from dicom_node.web.calling import call_destination
-from dicom_node.web.site import HealthLine, Site
+from dicom_node.web.node_look import HealthLine
+from dicom_node.web.site import Site
 
 log = get_logger()
 

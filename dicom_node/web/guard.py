@@ -139,7 +139,10 @@ async def _answer(site: Site, entry: Entry, request: Request) -> Response:
             return refusal(
                 visit, 403, "This form is from an earlier session. Go back, load the page again, and try again."
             )
-        return await run_in_threadpool(_handled, entry.handler, visit)
+        try:
+            return await run_in_threadpool(_handled, entry.handler, visit)
+        finally:
+            site.node_look.forget()
 
 
 def _person(site: Site, secret: str | None) -> WebSession | None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from db.accounts import AccountTable
@@ -21,27 +21,17 @@ from db.reviews import ReviewTable
 from db.withdrawals import WithdrawalTable
 from dicom_node.node.settings import Settings
 from dicom_node.web.drift_watch import DriftWatch
+from dicom_node.web.kept import Kept
 from dicom_node.web.looks import Looks
+from dicom_node.web.node_look import HealthLine, NodeLook, take_look
 from dicom_node.web.people.first_link import FirstLink
 from dicom_node.web.people.identity_provider import IdentityProvider, provider_of
 from dicom_node.web.pictures.slices import SliceRoom
 from dicom_node.web.uploads import UploadDesk
 
+# A page that is open follows the node; fifty of them must not read it fifty times a second.
+_LOOK_SECONDS: Final = 2.0
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-
-
-@dataclass(frozen=True)
-class HealthLine:
-    """One check of the node.
-
-    Attributes:
-        level: "ok", "warning" or "critical".
-        words: what was found, and what to do.
-    """
-
-    name: str
-    level: str
-    words: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +114,11 @@ class Site:
     def drift(self) -> DriftWatch:
         """How results change over time."""
         return DriftWatch(self.database)
+
+    @cached_property
+    def node_look(self) -> Kept[NodeLook]:
+        """What the start page shows, two seconds old at most."""
+        return Kept(lambda: take_look(self.database, self.health), _LOOK_SECONDS)
 
     @cached_property
     def looks(self) -> Looks:

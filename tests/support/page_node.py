@@ -20,8 +20,9 @@ from db.records import AccountRole
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
 from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.node.settings import Settings
+from dicom_node.web.node_look import HealthLine
 from dicom_node.web.people.passwords import hash_password
-from dicom_node.web.site import HealthLine, Site
+from dicom_node.web.site import Site
 from segmentation.ensemble import Ensemble
 
 PASSWORD = "correct horse battery"

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from starlette.responses import Response
 
-from db.browse import outcomes
-from db.overview import overview
-from db.records import DeliveryState, Job, JobState, Overview
+from db.records import DeliveryState, JobState, Overview
 from dicom_node.node.job_words import job_standing
 from dicom_node.web.answers import page, since
-from dicom_node.web.figures import figures_of
+from dicom_node.web.node_look import MOST_TO_REVIEW, HealthLine, NodeLook
 from dicom_node.web.pictures.charts import hours_chart
-from dicom_node.web.site import HealthLine
 from dicom_node.web.visit import Visit
 
-_MOST_SHOWN: Final = 12
-_LOOKED_AT: Final = 500
-_MOST_COUNTED: Final = 20_000
-_MOST_TO_REVIEW: Final = 1000
 _OLD_DELIVERY: Final = timedelta(hours=1)
 # Over a weekend nothing may come; two working days without an image are worth a look.
 _NOTHING_CAME: Final = timedelta(days=2)
@@ -49,25 +42,26 @@ def show(visit: Visit) -> Response:
     """`GET /`."""
     site = visit.site
     now = site.database.clock()
-    found = overview(site.database, now - timedelta(days=1))
-    health = site.health()
-    newest = site.jobs.list([JobState.FAILED], _LOOKED_AT)
-    failed = [job for job in newest if job.acknowledged_at is None][:_MOST_SHOWN]
-    troubles = [*_of_jobs(visit, failed), *_of_health(health), *_nothing_came(found)]
-    figures = figures_of(outcomes(site.database, now - timedelta(days=7), _MOST_COUNTED), now)
-    day = figures_of(outcomes(site.database, now - timedelta(days=1), _MOST_COUNTED), now)
+    look = site.node_look.value()
+    found = look.found
+    troubles = [*_of_jobs(look, now), *_of_health(look.health), *_nothing_came(found)]
     return page(
         visit,
         "start.html",
         sentence=state_sentence(found, len(site.settings.destinations), len(troubles)),
-        level="critical" if any(check.level == "critical" for check in health) else "warning" if troubles else "ok",
+        level="critical"
+        if any(check.level == "critical" for check in look.health)
+        else "warning"
+        if troubles
+        else "ok",
         troubles=troubles,
-        figures=figures,
-        chart=hours_chart(day.by_hour),
-        to_review=site.reviews.count_open(_MOST_TO_REVIEW),
+        figures=look.week,
+        chart=hours_chart(look.day.by_hour),
+        to_review=look.to_review,
+        most_to_review=MOST_TO_REVIEW,
         last_image=since(found.last_received_at, now),
         last_result=since(found.last_result_at, now),
-        most=max((count for _, count in figures.by_scanner), default=1),
+        most=max((count for _, count in look.week.by_scanner), default=1),
     )
 
 
@@ -103,10 +97,9 @@ def _destinations(count: int, late: int) -> str:
     return "The destination takes results" if count == 1 else f"All {count} destinations take results"
 
 
-def _of_jobs(visit: Visit, failed: Sequence[Job]) -> Iterator[Trouble]:
-    now = visit.site.database.clock()
-    for job in failed:
-        standing = job_standing(job, visit.site.deliveries.list(job.id), now)
+def _of_jobs(look: NodeLook, now: datetime) -> Iterator[Trouble]:
+    for job, deliveries in look.failed:
+        standing = job_standing(job, deliveries, now)
         words = [sentence for sentence in standing if "`wmh-node" not in sentence]
         yield Trouble(f"Job {job.id} failed", words, job.id, f"/jobs/{job.id}")
 

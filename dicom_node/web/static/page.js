@@ -14,10 +14,11 @@
   new EventSource(source).addEventListener("changed", () => {
     if (waits) return;
     waits = true;
+    // Not all open pages at the same moment.
     setTimeout(() => {
       waits = false;
       if (!busy()) window.htmx.trigger(document.body, "changed");
-    }, 800);
+    }, 800 + 1200 * Math.random());
   });
 })();
 
