@@ -34,6 +34,14 @@ class CohortState(StrEnum):
     PAUSED = "paused"
 
 
+class Way(StrEnum):
+    """How studies come here. MOVE: C-MOVE to our receiver. GET: C-GET. WEB: QIDO-RS and WADO-RS."""
+
+    MOVE = "move"
+    GET = "get"
+    WEB = "web"
+
+
 class ItemState(StrEnum):
     """WAITING: not all of it is here. DONE: the receiver has all of it. FAILED: tried often enough."""
 
@@ -85,6 +93,7 @@ class Cohort:
     id: int
     name: str
     source: str
+    way: Way
     state: CohortState
     rules: CohortRules
     created_at: datetime
@@ -107,6 +116,7 @@ class CohortItem:
     expected: Mapping[str, Sequence[str]] | None
     reason: str | None
     source: str = ""
+    way: Way = Way.MOVE
 
 
 class CohortTable:
@@ -117,7 +127,9 @@ class CohortTable:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, name: str, source: str, rules: CohortRules, items: Sequence[NewItem], by: str) -> Cohort:
+    def add(
+        self, name: str, source: str, rules: CohortRules, items: Sequence[NewItem], by: str, way: Way = Way.MOVE
+    ) -> Cohort:
         """Add a cohort, active at once.
 
         Raises:
@@ -128,9 +140,9 @@ class CohortTable:
             if connection.execute(select(cohorts.c.id).where(cohorts.c.name == name)).first() is not None:
                 raise IllegalTransition(f"there is a cohort {name} already: choose another --name")
             values = {
-                "name": name, "source": source, "state": CohortState.ACTIVE.value, "per_hour": rules.per_hour,
-                "from_hour": rules.from_hour, "until_hour": rules.until_hour, "created_at": now,
-                "created_by": storable(by)[:255],
+                "name": name, "source": source, "way": way.value, "state": CohortState.ACTIVE.value,
+                "per_hour": rules.per_hour, "from_hour": rules.from_hour, "until_hour": rules.until_hour,
+                "created_at": now, "created_by": storable(by)[:255],
             }  # fmt: skip
             added = connection.execute(insert(cohorts).values(values).returning(cohorts.c.id)).scalar_one()
             rows = [_values(added, item, now) for item in items]
@@ -163,7 +175,7 @@ class CohortTable:
         with self._database.read() as connection:
             cohort = _cohort(connection, name)
             query = select(cohort_items).where(cohort_items.c.cohort_id == cohort.id).order_by(cohort_items.c.line)
-            return [_item(row, cohort.source) for row in connection.execute(query)]
+            return [_item(row, cohort) for row in connection.execute(query)]
 
     def set_state(self, name: str, state: CohortState, by: str) -> Cohort:
         """Pause or resume a cohort; an item that is being fetched is finished.
@@ -236,7 +248,7 @@ class CohortTable:
                     lease = {"lease_owner": owner, "lease_expires": now + timedelta(seconds=lease_seconds)}
                     own = update(cohort_items).where(cohort_items.c.id == row.id)
                     connection.execute(own.values(attempts=row.attempts + 1, **lease))
-                    return _item(row, cohort.source, attempts=row.attempts + 1)
+                    return _item(row, cohort, attempts=row.attempts + 1)
         return None
 
     def heartbeat(self, item_id: int, owner: str, lease_seconds: float) -> bool:
@@ -345,7 +357,7 @@ def _cohort(connection: Connection, name: str) -> Cohort:
     )
     counts = {row.state: row[1] for row in connection.execute(counted)}
     return Cohort(
-        row.id, row.name, row.source, CohortState(row.state), _rules(row), row.created_at, row.created_by,
+        row.id, row.name, row.source, Way(row.way), CohortState(row.state), _rules(row), row.created_at, row.created_by,
         {state.value: counts.get(state.value, 0) for state in ItemState},
     )  # fmt: skip
 
@@ -354,9 +366,10 @@ def _rules(row: Row[Any]) -> CohortRules:
     return CohortRules(row.per_hour, row.from_hour, row.until_hour)
 
 
-def _item(row: Row[Any], source: str, **changes: Any) -> CohortItem:
-    values = {name: getattr(row, name) for name in CohortItem.__slots__ if name != "source"}
-    return CohortItem(**{**values, "state": ItemState(row.state), "source": source, **changes})
+def _item(row: Row[Any], cohort: Row[Any] | Cohort, **changes: Any) -> CohortItem:
+    values = {name: getattr(row, name) for name in CohortItem.__slots__ if name not in ("source", "way")}
+    where_from = {"source": cohort.source, "way": Way(cohort.way)}
+    return CohortItem(**{**values, "state": ItemState(row.state), **where_from, **changes})
 
 
 def _free(now: datetime, take_over: bool) -> Any:

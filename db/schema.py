@@ -582,6 +582,7 @@ cohorts = Table(
     Column("name", _NAME, nullable=False, unique=True),
     # The name of the destination in the settings that the studies come from.
     Column("source", _NAME, nullable=False),
+    Column("way", String(8), nullable=False, server_default="move"),
     Column("state", String(16), nullable=False),
     # At most so many studies an hour; only between these hours of the day, of the machine's clock. Null: no limit.
     Column("per_hour", Integer),

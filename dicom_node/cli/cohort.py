@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -13,24 +13,27 @@ from typing import Annotated, Any, Final
 import typer
 from pydicom.datadict import tag_for_keyword
 
-from db.cohorts import Cohort, CohortItem, CohortRules, CohortState, CohortTable, ItemState, NewItem
+from db.cohorts import Cohort, CohortItem, CohortRules, CohortState, CohortTable, ItemState, NewItem, Way
 from db.engine import open_database
 from db.measured import usable_part
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import ConfigOption, JsonOption, exit_codes, out, print_json, settings_or_exit
 from dicom_node.cli.jobs import require_schema
 from dicom_node.deliver.send.association import Call, Timeouts
-from dicom_node.node.destinations import Destination
+from dicom_node.deliver.stow import WebCall
+from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 from dicom_node.retrieve.archive import Archive
 from dicom_node.retrieve.study_list import read_studies
+from dicom_node.retrieve.web_archive import WebArchive
 
 app = typer.Typer(help="Fetch studies of an archive one after the other, behind the live work.", no_args_is_help=True)
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a cohort, as `cohort list` shows it.")]
 _HOURS: Final = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-3])")
 _SHOWN: Final = 20
+_WAYS: Final = {Way.MOVE: "C-MOVE", Way.GET: "C-GET", Way.WEB: "DICOMweb"}
 _MEASURED: Final = (
     "wmh_volume_ml", "periventricular_volume_ml", "deep_volume_ml", "lesion_count", "uncertainty_index",
     "review_recommended", "reliability",
@@ -52,7 +55,7 @@ def _opened(config: Path | None) -> Iterator[tuple[Settings, CohortTable]]:
 
 @app.command()
 def add(
-    source: Annotated[str, typer.Option("--from", metavar="NAME", help="DICOM destination of the settings to ask.")],
+    source: Annotated[str, typer.Option("--from", metavar="NAME", help="Destination of the settings to ask.")],
     studies: Annotated[
         Path | None, typer.Argument(metavar="[CSV]", help="List with a column StudyInstanceUID or AccessionNumber.")
     ] = None,
@@ -63,7 +66,15 @@ def add(
     name: Annotated[
         str | None, typer.Option("--name", help="Of the cohort; default: of the list, or today's date.")
     ] = None,
-    move: Annotated[bool, typer.Option("--move", help="Fetch by C-MOVE, the only way there is.")] = True,
+    move: Annotated[
+        bool, typer.Option("--move", help="Have a DICOM destination send to our port (C-MOVE): the default there.")
+    ] = False,
+    get: Annotated[
+        bool, typer.Option("--get", help="Fetch from a DICOM destination by C-GET, which needs no port of ours.")
+    ] = False,
+    web: Annotated[
+        bool, typer.Option("--web", help="Fetch from a web destination (QIDO-RS, WADO-RS): the default there.")
+    ] = False,
     per_hour: Annotated[int | None, typer.Option("--per-hour", min=1, help="At most so many studies an hour.")] = None,
     hours: Annotated[
         str | None, typer.Option("--hours", metavar="20-6", help="Only between these hours of the day, local time.")
@@ -78,7 +89,7 @@ def add(
     with _opened(config) as (settings, cohorts):
         if (studies is None) == (not query):
             raise ConfigurationError("expected a list (CSV) or --query KEYWORD=VALUE, one of them")
-        archive = _archive(settings, source)
+        way, archive = _archive(settings, source, {Way.MOVE: move, Way.GET: get, Way.WEB: web})
         if studies is not None:
             items = read_studies(studies.read_bytes(), studies.name)
         else:
@@ -91,7 +102,7 @@ def add(
             raise ConfigurationError("no study: the list is empty, or the archive finds none")
         default = f"query-{date.today().isoformat()}" if studies is None else studies.stem
         rules = CohortRules(per_hour, *_hours(hours))
-        added = cohorts.add(name or default, source, rules, items, by or account())
+        added = cohorts.add(name or default, source, rules, items, by or account(), way)
     _print([added], as_json)
 
 
@@ -193,12 +204,23 @@ def _rows(item: CohortItem, jobs: Sequence[Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _archive(settings: Settings, name: str) -> Archive:
+def _archive(settings: Settings, name: str, asked: Mapping[Way, bool]) -> tuple[Way, Archive | WebArchive]:
+    """How studies come from a destination, and the archive to ask for its list."""
     destination = settings.destination(name)
-    if not isinstance(destination, Destination):
-        known = ", ".join(one.name for one in settings.dicom_destinations) or "none"
-        raise ConfigurationError(f"--from: expected a DICOM destination of the settings ({known}), got {name!r}")
-    return Archive(Call(destination, settings.ae_title, Timeouts(), settings.client_tls(destination)))
+    if not isinstance(destination, Destination | WebDestination):
+        known = [one.name for one in settings.destinations if isinstance(one, Destination | WebDestination)]
+        raise ConfigurationError(
+            f"--from: expected a DICOM or web destination of the settings ({', '.join(known) or 'none'}), got {name!r}"
+        )
+    possible = (Way.MOVE, Way.GET) if isinstance(destination, Destination) else (Way.WEB,)
+    ways = [way for way, is_asked in asked.items() if is_asked] or [possible[0]]
+    if len(ways) > 1 or ways[0] not in possible:
+        words = " or ".join(f"--{way}" for way in possible)
+        raise ConfigurationError(f"expected {words} with destination {name}, got --{' --'.join(ways)}")
+    tls = settings.client_tls(destination)
+    if isinstance(destination, WebDestination):
+        return ways[0], WebArchive(WebCall(destination, tls))
+    return ways[0], Archive(Call(destination, settings.ae_title, Timeouts(), tls))
 
 
 def _matching(query: Sequence[str]) -> dict[int, str]:
@@ -225,7 +247,8 @@ def _plain(cohort: Cohort) -> dict[str, Any]:
     rules = cohort.rules
     window = None if rules.from_hour is None else f"{rules.from_hour}-{rules.until_hour}"
     return {
-        "name": cohort.name, "from": cohort.source, "state": cohort.state, "per_hour": rules.per_hour, "hours": window,
+        "name": cohort.name, "from": cohort.source, "way": cohort.way, "state": cohort.state,
+        "per_hour": rules.per_hour, "hours": window,
         "created_at": cohort.created_at.isoformat(), "created_by": cohort.created_by, **cohort.counts,
     }  # fmt: skip
 
@@ -243,6 +266,8 @@ def _print(cohorts: Sequence[Cohort], as_json: bool) -> None:
             ]
         )
         counts = ", ".join(f"{count} {state}" for state, count in cohort.counts.items())
-        out.print(f"{cohort.name}: {cohort.state}, from {cohort.source}{limits}; {counts}", markup=False)
+        out.print(
+            f"{cohort.name}: {cohort.state}, from {cohort.source} ({_WAYS[cohort.way]}){limits}; {counts}", markup=False
+        )
     if not cohorts:
         out.print("no cohorts: `wmh-node cohort add` makes one")

@@ -20,6 +20,7 @@ from dicom_node.node.dicom_uids import (
     EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLEMENTATION_CLASS_UID,
     IMPLEMENTATION_VERSION_NAME,
+    STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
     VERIFICATION,
 )
@@ -141,12 +142,14 @@ def _sender(settings: Settings) -> Section:
             (_name(STORAGE_COMMITMENT), STORAGE_COMMITMENT, implicit, "SCU; SCP of reports"),
             (_name(STUDY_ROOT_FIND), STUDY_ROOT_FIND, implicit, "SCU"),
             (_name(STUDY_ROOT_MOVE), STUDY_ROOT_MOVE, implicit, "SCU"),
+            (_name(STUDY_ROOT_GET), STUDY_ROOT_GET, implicit, "SCU; SCP of storage for what the receiving AE takes"),
         ),
     )
     cohorts = (
-        "Studies of a cohort are found by Study Root C-FIND at study, series and image level and moved by C-MOVE of "
-        "whole series to the node's own AE title, with low priority, one series at a time of one archive "
-        "(docs/administrator/cohorts.md)."
+        "Studies of a cohort are found by Study Root C-FIND at study, series and image level and fetched as whole "
+        "series, with low priority, one at a time of one archive: by C-MOVE to the node's own AE title, or by C-GET "
+        "with role selection. A web destination is asked by QIDO-RS (studies, series, instances) and WADO-RS (one "
+        "instance a request, in the transfer syntax in which it is stored) (docs/administrator/cohorts.md)."
     )
     timeouts = Timeouts()
     limits = Table(

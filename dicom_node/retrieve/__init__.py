@@ -1,1 +1,1 @@
-"""Fetching studies from an archive: what it holds (C-FIND), and its way here (C-MOVE), cohort by cohort."""
+"""Fetching studies from an archive: what it holds, and its way here (C-MOVE, C-GET, WADO-RS), cohort by cohort."""

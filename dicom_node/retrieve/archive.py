@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from dicom_node.deliver.send.association import Call, Message, NoContextAccepted, RequestedAssociation, associated
+from dicom_node.deliver.send.association import (
+    Call,
+    Message,
+    NoContextAccepted,
+    RequestedAssociation,
+    Sink,
+    associated,
+)
 from dicom_node.deliver.verify.find import STUDY_ROOT_FIND
 from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import STUDY_ROOT_MOVE
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.small_data_set import Elements, MalformedDataSet, decode, encode, text_of
-from dicom_node.node.upper_layer.dimse import encode_find_request, encode_move_request
+from dicom_node.node.upper_layer.associate import Role
+from dicom_node.node.upper_layer.dimse import CommandSet, encode_find_request, encode_move_request
+from dicom_node.retrieve.arrivals import ArchiveDown, Arrivals
 
-_IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
-_LEVEL: Final = 0x00080052
-_STUDY: Final = 0x0020000D
-_SERIES: Final = 0x0020000E
+IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
+LEVEL: Final = 0x00080052
+STUDY: Final = 0x0020000D
+SERIES: Final = 0x0020000E
 _INSTANCE: Final = 0x00080018
 _ACCESSION: Final = 0x00080050
 _MODALITY: Final = 0x00080060
-_PENDING: Final = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4, C.4.2.1.5
-_SUCCESS: Final = 0x0000
+PENDING: Final = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4, C.4.2.1.5
+SUCCESS: Final = 0x0000
 _MOVE_DESTINATION_UNKNOWN: Final = 0xA801  # of every study alike
 # PS3.4 table C.4-2, what to do about it.
 _MOVE_WORDS: Final[Mapping[int, str]] = {
@@ -37,15 +46,12 @@ _LONGEST_SILENCE: Final = 600.0  # seconds without a pending response: a tape, a
 _LONGEST_REQUEST: Final = 1800.0  # seconds until one request has ended, whatever comes meanwhile
 
 
-class ArchiveDown(DeliveryError):
-    """The archive cannot be asked now; no study is to blame."""
-
-
 class Archive:
-    """One archive, called when it is asked.
+    """One archive, called when it is asked; it sends to our receiver's port.
 
     Args:
         call: the peer, and how to call it.
+        arrivals: for what comes in our own association.
         silence_seconds: how long it may say nothing while it sends.
         request_seconds: how long one request may last: pending responses that never end keep nothing going.
         still: seconds that only grow.
@@ -57,11 +63,20 @@ class Archive:
         silence_seconds: float = _LONGEST_SILENCE,
         request_seconds: float = _LONGEST_REQUEST,
         still: Callable[[], float] = steady,
+        *,
+        arrivals: Arrivals | None = None,
     ) -> None:
-        self._call = call
+        self.call = call
+        self._arrivals = arrivals
         self._silence_seconds = silence_seconds
         self._request_seconds = request_seconds
         self._still = still
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """Where what comes in our own association goes."""
+        assert self._arrivals is not None
+        return self._arrivals
 
     def study_of(self, accession_number: str) -> str:
         """The StudyInstanceUID of an accession number.
@@ -71,10 +86,10 @@ class Archive:
             DeliveryError: no study, several, or no answer.
         """
         with self._asking(STUDY_ROOT_FIND) as association:
-            asked = {_LEVEL: "STUDY", _ACCESSION: accession_number, _STUDY: ""}
-            studies = sorted({text_of(one, _STUDY) for one in self._find(association, asked)} - {""})
+            asked = {LEVEL: "STUDY", _ACCESSION: accession_number, STUDY: ""}
+            studies = sorted({text_of(one, STUDY) for one in self._find(association, asked)} - {""})
         if len(studies) != 1:
-            raise DeliveryError(f"{self._call.name} lists {len(studies) or 'no'} studies of the accession number")
+            raise DeliveryError(f"{self.call.name} lists {len(studies) or 'no'} studies of the accession number")
         return studies[0]
 
     def studies(self, matching: Mapping[int, str]) -> list[tuple[str, str]]:
@@ -87,9 +102,9 @@ class Archive:
             ArchiveDown: no association.
             DeliveryError: no answer, or a status that is no success.
         """
-        asked = {_LEVEL: "STUDY", _STUDY: "", _ACCESSION: "", **matching}
+        asked = {LEVEL: "STUDY", STUDY: "", _ACCESSION: "", **matching}
         with self._asking(STUDY_ROOT_FIND) as association:
-            found = [(text_of(one, _STUDY), text_of(one, _ACCESSION)) for one in self._find(association, asked)]
+            found = [(text_of(one, STUDY), text_of(one, _ACCESSION)) for one in self._find(association, asked)]
         return sorted({(study, number) for study, number in found if study})
 
     def instances_of(self, study_uid: str) -> dict[str, list[str]]:
@@ -100,19 +115,23 @@ class Archive:
             DeliveryError: no answer, or a status that is no success.
         """
         with self._asking(STUDY_ROOT_FIND) as association:
-            asked = {_LEVEL: "SERIES", _STUDY: study_uid, _SERIES: "", _MODALITY: "MR"}
+            asked = {LEVEL: "SERIES", STUDY: study_uid, SERIES: "", _MODALITY: "MR"}
             listed = list(self._find(association, asked))
             # Some archives do not match the modality of a series.
-            series = [text_of(one, _SERIES) for one in listed if text_of(one, _MODALITY) in ("MR", "")]
+            series = [text_of(one, SERIES) for one in listed if text_of(one, _MODALITY) in ("MR", "")]
             found: dict[str, list[str]] = {}
             for uid in dict.fromkeys(filter(None, series)):
-                asked = {_LEVEL: "IMAGE", _STUDY: study_uid, _SERIES: uid, _INSTANCE: ""}
+                asked = {LEVEL: "IMAGE", STUDY: study_uid, SERIES: uid, _INSTANCE: ""}
                 names = {text_of(one, _INSTANCE) for one in self._find(association, asked)} - {""}
                 found[uid] = sorted(names)
         return {uid: names for uid, names in found.items() if names}
 
-    def send_here(self, study_uid: str, series_uid: str) -> str:
-        """Have it send a series to our receiver (C-MOVE); returns what it says went wrong, "" without trouble.
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
+        """Have it send a series; returns what it says went wrong, "" without trouble.
+
+        Args:
+            study_uid, series_uid: which.
+            instances: of it that are not here yet; a DICOM peer is asked for the series, which costs it one request.
 
         What has arrived, the receiver's rows say, and not this answer.
 
@@ -120,67 +139,87 @@ class Archive:
             ArchiveDown: no association, or it does not know where to send to.
             DeliveryError: it was silent, or ended the association.
         """
-        title = self._call.calling_ae_title
-        identifier = encode({_LEVEL: "SERIES", _STUDY: study_uid, _SERIES: series_uid})
+        title = self.call.calling_ae_title
+        identifier = encode({LEVEL: "SERIES", STUDY: study_uid, SERIES: series_uid})
         with self._asking(STUDY_ROOT_MOVE) as association:
             message_id = association.request(
                 STUDY_ROOT_MOVE, lambda number: encode_move_request(number, STUDY_ROOT_MOVE, title), identifier
             )
-            for message in self._answers(association, message_id, self._silence_seconds, "C-MOVE"):
+            for message in self.answers(association, message_id, "C-MOVE"):
                 status = message.command.status or 0
                 if status == _MOVE_DESTINATION_UNKNOWN:
-                    raise ArchiveDown(self._words(status))
-                if status not in _PENDING:
-                    return "" if status == _SUCCESS else self._words(status)
-        raise DeliveryError(f"{self._call.name} did not end C-MOVE")
+                    raise ArchiveDown(self.words(status, "C-MOVE", _MOVE_WORDS))
+                if status not in PENDING:
+                    return "" if status == SUCCESS else self.words(status, "C-MOVE", _MOVE_WORDS)
+        raise DeliveryError(f"{self.call.name} did not end C-MOVE")
 
-    def _words(self, status: int) -> str:
-        words = _MOVE_WORDS.get(status, "it could not process the request: its log says more")
-        return f"{self._call.name} answered C-MOVE with 0x{status:04X}: {words}"
+    def words(self, status: int, what: str, known: Mapping[int, str]) -> str:
+        """What a status of a request says, and what to do about it."""
+        words = known.get(status, "it could not process the request: its log says more")
+        return f"{self.call.name} answered {what} with 0x{status:04X}: {words}"
 
     def _find(self, association: RequestedAssociation, asked: Mapping[int, str]) -> Iterator[Elements]:
         message_id = association.request(
             STUDY_ROOT_FIND, lambda number: encode_find_request(number, STUDY_ROOT_FIND), encode(dict(asked))
         )
-        for message in self._answers(association, message_id, None, "C-FIND"):
-            if message.command.status not in _PENDING:
-                if message.command.status != _SUCCESS:
-                    raise DeliveryError(f"{self._call.name} answered C-FIND with 0x{message.command.status or 0:04X}")
+        for message in self.answers(association, message_id, "C-FIND"):
+            if message.command.status not in PENDING:
+                if message.command.status != SUCCESS:
+                    raise DeliveryError(f"{self.call.name} answered C-FIND with 0x{message.command.status or 0:04X}")
                 return
             try:
                 yield decode(message.data, explicit_vr=False)
             except MalformedDataSet as error:
-                raise DeliveryError(f"{self._call.name} answered C-FIND with a data set that is cut off") from error
+                raise DeliveryError(f"{self.call.name} answered C-FIND with a data set that is cut off") from error
 
-    def _answers(
-        self, association: RequestedAssociation, message_id: int | None, seconds: float | None, what: str
+    def answers(
+        self,
+        association: RequestedAssociation,
+        message_id: int | None,
+        what: str,
+        open_sink: Callable[[int, CommandSet], Sink] | None = None,
+        take: Callable[[Message], None] = lambda _message: None,
     ) -> Iterator[Message]:
         """The responses to one request.
+
+        Args:
+            association: of the request.
+            message_id: of the request; None: it could not be sent.
+            what: the request, for messages; a query is waited for as other answers are, not as long as a tape takes.
+            open_sink: see `RequestedAssociation.next_message`.
+            take: gets what the archive asks of us meanwhile.
 
         Raises:
             DeliveryError: no further one comes, or they do not end.
         """
         until = self._still() + self._request_seconds
-        while message_id is not None and (message := association.next_message(seconds)) is not None:
-            if message.command.is_response and message.command.message_id == message_id:
+        seconds = None if what == "C-FIND" else self._silence_seconds
+        while message_id is not None and (message := association.next_message(seconds, open_sink)) is not None:
+            if not message.command.is_response:
+                take(message)
+            elif message.command.message_id == message_id:
                 yield message
             if self._still() > until:
                 association.abort()
-                raise DeliveryError(f"{self._call.name} did not end {what} in {self._request_seconds:.0f} s")
+                raise DeliveryError(f"{self.call.name} did not end {what} in {self._request_seconds:.0f} s")
         if association.is_open:
             association.abort()
-        raise DeliveryError(f"{self._call.name} was silent, or ended the association, during {what}")
+        raise DeliveryError(f"{self.call.name} was silent, or ended the association, during {what}")
+
+    def asking(self, *contexts: tuple[str, str], roles: Sequence[Role] = ()) -> _Asking:
+        """An association; arguments as of `associated`."""
+        return _Asking(self.call, contexts, roles)
 
     def _asking(self, sop_class_uid: str) -> _Asking:
-        return _Asking(self._call, sop_class_uid)
+        return self.asking((sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN))
 
 
 class _Asking:
-    """An association for one class; what keeps it from being made is the archive's trouble."""
+    """An association; what keeps it from being made is the archive's trouble."""
 
-    def __init__(self, call: Call, sop_class_uid: str) -> None:
+    def __init__(self, call: Call, contexts: Sequence[tuple[str, str]], roles: Sequence[Role]) -> None:
         self._call = call
-        self._inner = associated(call, ((sop_class_uid, _IMPLICIT_VR_LITTLE_ENDIAN),))
+        self._inner = associated(call, contexts, roles)
 
     def __enter__(self) -> RequestedAssociation:
         try:

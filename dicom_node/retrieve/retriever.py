@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
-from db.cohorts import CohortItem, CohortTable, ItemState
+from db.cohorts import CohortItem, CohortTable, ItemState, Way
 from db.errors import DatabaseUnavailable, LeaseLost
 from dicom_node.node.clock import steady
 from dicom_node.node.errors import DeliveryError
 from dicom_node.node.heartbeat import Heartbeat
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
-from dicom_node.retrieve.archive import ArchiveDown
+from dicom_node.retrieve.arrivals import ArchiveDown
 
 log = get_logger()
 
@@ -30,7 +30,7 @@ def wait_after(attempts: int) -> float:
 
 
 class AskedArchive(Protocol):
-    """`dicom_node.retrieve.archive.Archive`."""
+    """`dicom_node.retrieve.archive.Archive`, and the others of this room."""
 
     def study_of(self, accession_number: str) -> str:
         """The study of an accession number."""
@@ -38,7 +38,7 @@ class AskedArchive(Protocol):
     def instances_of(self, study_uid: str) -> dict[str, list[str]]:
         """Series -> SOP Instance UIDs."""
 
-    def send_here(self, study_uid: str, series_uid: str) -> str:
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
         """What went wrong; "" without trouble."""
 
 
@@ -48,7 +48,7 @@ class Retriever:
     Args:
         owner: name of the lease's holder, unique to this thread.
         cohorts: the table.
-        archives: by the names of the settings' destinations.
+        archives: by the name of the settings' destination and the way that studies come from it.
         lease_seconds: an item whose retriever died is taken again after that long.
         local_hour: hour of the day, by which windows count.
         has_settled: whether the machine's clock was not set in the last seconds.
@@ -59,7 +59,7 @@ class Retriever:
         self,
         owner: str,
         cohorts: CohortTable,
-        archives: Mapping[str, AskedArchive],
+        archives: Mapping[tuple[str, Way], AskedArchive],
         lease_seconds: float,
         local_hour: Callable[[], int] = lambda: datetime.now().astimezone().hour,
         has_settled: Callable[[float], bool] = lambda _seconds: True,
@@ -122,9 +122,10 @@ class Retriever:
             log.warning("study not fetched", **facts, reason=reason)
 
     def _fetch(self, item: CohortItem, lease: Heartbeat) -> None:
-        archive = self._archives.get(item.source)
+        archive = self._archives.get((item.source, item.way))
         if archive is None:
-            raise ArchiveDown(f"destination {item.source!r} is no longer in the settings, or is no DICOM peer")
+            kind = "DICOMweb server" if item.way is Way.WEB else "DICOM peer"
+            raise ArchiveDown(f"destination {item.source!r} is no longer in the settings, or is no {kind}")
         study = item.study_instance_uid or archive.study_of(item.accession_number or "")
         expected = archive.instances_of(study)
         if not expected:
@@ -134,10 +135,10 @@ class Retriever:
         missing = self._missing(expected)
         if missing:
             self._cohorts.moving(item.id, self._owner)
-        for series in missing:
+        for series, instances in missing.items():
             lease.require_held()
             self._moved()
-            said.append(archive.send_here(study, series))
+            said.append(archive.send_here(study, series, instances))
         if missing := self._missing(expected):
             lacks = sum(map(len, missing.values()))
             words = "; ".join(filter(None, dict.fromkeys(said))) or "the archive reported success"

@@ -6,16 +6,22 @@ import threading
 from typing import Final
 
 from db.clock import clamp_cohorts
-from db.cohorts import CohortTable
+from db.cohorts import CohortTable, Way
 from db.engine import Database
 from dicom_node.deliver.send.association import Call, Timeouts
+from dicom_node.deliver.stow import WebCall
 from dicom_node.node.clock import clock_watch
+from dicom_node.node.destinations import Destination, WebDestination
 from dicom_node.node.disk import DiskUse
 from dicom_node.node.held_deliveries import deliveries_are_held
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.settings import Settings
+from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.retrieve.archive import Archive
-from dicom_node.retrieve.retriever import Retriever, wait_after
+from dicom_node.retrieve.arrivals import Arrivals
+from dicom_node.retrieve.by_get import GetArchive
+from dicom_node.retrieve.retriever import AskedArchive, Retriever, wait_after
+from dicom_node.retrieve.web_archive import WebArchive
 from dicom_node.serve.loop import run_until_stopped
 from dicom_node.serve.role import lease_owner
 from dicom_node.serve.time_keeper import TimeKeeper
@@ -27,10 +33,8 @@ _HELD_SECONDS: Final = 5.0
 
 def run_retriever(settings: Settings, database: Database, stop: threading.Event, liveness: Liveness) -> None:
     """Fetch until `stop` is set."""
-    archives = {
-        one.name: Archive(Call(one, settings.ae_title, Timeouts(), settings.client_tls(one)))
-        for one in settings.dicom_destinations
-    }
+    arrivals = Arrivals(ReceiverSettings.of(settings), database)
+    archives = archives_of(settings, arrivals)
     if not archives:
         return
     moved = liveness.loop("cohorts", _STEP_SECONDS)
@@ -47,7 +51,24 @@ def run_retriever(settings: Settings, database: Database, stop: threading.Event,
     def step() -> float:
         return retriever.step() if may_fetch(settings) else _HELD_SECONDS
 
-    run_until_stopped(keeper.before(step), stop, moved)
+    try:
+        run_until_stopped(keeper.before(step), stop, moved)
+    finally:
+        arrivals.close()
+
+
+def archives_of(settings: Settings, arrivals: Arrivals) -> dict[tuple[str, Way], AskedArchive]:
+    """The destinations that can also be asked for studies, by each way that studies come from them."""
+    found: dict[tuple[str, Way], AskedArchive] = {}
+    for one in settings.destinations:
+        tls = settings.client_tls(one)
+        if isinstance(one, Destination):
+            call = Call(one, settings.ae_title, Timeouts(), tls)
+            found[one.name, Way.MOVE] = Archive(call)
+            found[one.name, Way.GET] = GetArchive(call, arrivals=arrivals)
+        elif isinstance(one, WebDestination):
+            found[one.name, Way.WEB] = WebArchive(WebCall(one, tls), arrivals)
+    return found
 
 
 def may_fetch(settings: Settings) -> bool:

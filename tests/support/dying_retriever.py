@@ -1,37 +1,58 @@
-"""A retriever that is killed once the archive has sent so many series: `database, port, AE title, series`."""
+"""A retriever that is killed in the middle: `database, storage, destination, way, count, what`.
+
+`what` is `series` (once the archive has sent so many) or `instances` (right after so many were made durable, before the
+archive heard it).
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from db.cohorts import CohortTable
+from db.cohorts import CohortTable, Way
 from db.engine import open_database
-from dicom_node.deliver.send.association import Call, Timeouts
-from dicom_node.node.destinations import Destination
+from dicom_node.node.settings import Settings
+from dicom_node.receive.receiver_settings import ReceiverSettings
 from dicom_node.retrieve.archive import Archive
+from dicom_node.retrieve.arrivals import Arrivals, Visit
 from dicom_node.retrieve.retriever import Retriever
+from dicom_node.serve.fetching import archives_of
 
 
-class _Dying(Archive):
-    """SIGKILL right after a series, before its answer is written down."""
+def dies_after(left: int, call: Callable[..., Any]) -> Callable[..., Any]:
+    """SIGKILL right after so many calls."""
+    count = [left]
 
-    left = 0
-
-    def send_here(self, study_uid: str, series_uid: str) -> str:
-        """As the archive, until it dies."""
-        said = super().send_here(study_uid, series_uid)
-        _Dying.left -= 1
-        if not _Dying.left:
+    def dying(*given: Any) -> Any:
+        said = call(*given)
+        count[0] -= 1
+        if not count[0]:
             os.kill(os.getpid(), signal.SIGKILL)
         return said
 
+    return dying
 
-if __name__ == "__main__":
-    url, port, title, _Dying.left = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    pacs = Destination(name="pacs", ae_title=title, host="127.0.0.1", port=port)
-    archive = _Dying(Call(pacs, "WMHNODE", Timeouts(), None))
-    retriever = Retriever("dying", CohortTable(open_database(url)), {"pacs": archive}, 2.0)
+
+def main(url: str, storage: str, destination: str, way: Way, left: int, what: str) -> None:
+    """Fetch until it dies."""
+    settings = Settings(
+        database_url=url, storage=Path(storage), destinations=[destination], ae_title="WMHNODE", reserve_bytes=0
+    )  # type: ignore[list-item]
+    database = open_database(url)
+    if what == "series":
+        Archive.send_here = dies_after(left, Archive.send_here)  # type: ignore[method-assign]
+    else:
+        Visit.keep = dies_after(left, Visit.keep)  # type: ignore[method-assign]
+    archives = archives_of(settings, Arrivals(ReceiverSettings.of(settings), database))
+    retriever = Retriever("dying", CohortTable(database), {("pacs", way): archives["pacs", way]}, 2.0)
     while retriever.fetch_once():
         pass
+
+
+if __name__ == "__main__":
+    given: Sequence[str] = sys.argv[1:]
+    main(given[0], given[1], given[2], Way(given[3]), int(given[4]), given[5])

@@ -27,6 +27,7 @@ from dicom_node.node.upper_layer.associate import (
     encode_associate_request,
 )
 from dicom_node.node.upper_layer.dimse import (
+    Command,
     CommandSet,
     Response,
     decode_command,
@@ -103,6 +104,13 @@ class Call:
     def name(self) -> str:
         """The peer, for messages."""
         return f"{self.destination.ae_title}@{self.destination.host}:{self.destination.port}"
+
+
+class Sink(Protocol):
+    """Takes the data set of an object that the peer sends us."""
+
+    def write(self, fragment: memoryview | bytes) -> None:
+        """Append; never raises, since the peer is read to the last fragment before it gets a status."""
 
 
 class NoContextAccepted(DeliveryError):
@@ -227,18 +235,26 @@ class RequestedAssociation:
         except (TransportClosed, TransportTimeout) as error:
             self._lost(error)
 
-    def next_message(self, seconds: float | None = None) -> Message | None:
+    def context(self, context_id: int) -> tuple[str, str] | None:
+        """SOP class and transfer syntax UID of an accepted presentation context; None: it was not accepted."""
+        return next((names for names, number in self._accepted.items() if number == context_id), None)
+
+    def next_message(
+        self, seconds: float | None = None, open_sink: Callable[[int, CommandSet], Sink] | None = None
+    ) -> Message | None:
         """The next whole message, with its data set.
 
         Args:
             seconds: how long it is waited for; None: as long as for an answer.
+            open_sink: gives, from context ID and command, where the data set of a C-STORE request goes, which the
+                message then has not; None: it is kept in memory as any other.
 
         Returns:
             None when nothing came in that time, or the association has ended (`is_open`).
         """
         patience = self._timeouts.dimse if seconds is None else seconds
         try:
-            return self._message(time.monotonic() + patience, patience)
+            return self._message(time.monotonic() + patience, patience, open_sink)
         except TransportTimeout as error:
             if seconds is None:
                 self._lost(error)
@@ -250,9 +266,10 @@ class RequestedAssociation:
             self._lost(error)
         return None
 
-    def _message(self, deadline: float, seconds: float) -> Message:
+    def _message(self, deadline: float, seconds: float, open_sink: Callable[[int, CommandSet], Sink] | None) -> Message:
         command, data = bytearray(), bytearray()
         found: CommandSet | None = None
+        sink: Sink | None = None
         while True:
             kind, body = self._transport.read_pdu(seconds, self._max_pdu_bytes, deadline)
             if kind is PduType.A_RELEASE_RQ or kind is PduType.A_ABORT:
@@ -260,7 +277,10 @@ class RequestedAssociation:
             if kind is not PduType.P_DATA_TF:
                 raise InvalidPdu(AbortReason.UNEXPECTED_PDU, f"expected P-DATA-TF, got {kind.name}")
             for context_id, control, fragment in split_pdvs(body):
-                (command if control & COMMAND_FRAGMENT else data).extend(fragment)
+                if sink is not None and not control & COMMAND_FRAGMENT:
+                    sink.write(fragment)
+                else:
+                    (command if control & COMMAND_FRAGMENT else data).extend(fragment)
                 if len(command) > _MAX_RESPONSE_BYTES or len(data) > _MAX_DATA_BYTES:
                     raise InvalidPdu(AbortReason.INVALID_PARAMETER, "a message that does not end")
                 if not control & LAST_FRAGMENT:
@@ -268,6 +288,8 @@ class RequestedAssociation:
                 if control & COMMAND_FRAGMENT:
                     found = decode_command(bytes(command))
                     if found.has_data_set:
+                        if open_sink is not None and found.command_field == Command.C_STORE_RQ:
+                            sink = open_sink(context_id, found)
                         continue
                 if found is not None:
                     return Message(context_id, found, bytes(data))

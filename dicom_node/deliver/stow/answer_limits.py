@@ -17,7 +17,9 @@ class AnswerTooLong(httpx2.ReadError):
     """What was sent may have been taken; its answer is not read to the end."""
 
 
-def limit_answer(answer: httpx2.Response) -> None:
+def limit_answer(
+    answer: httpx2.Response, most_bytes: int = MOST_BYTES, longest_seconds: float = LONGEST_SECONDS
+) -> None:
     """For `event_hooks`: bound the body before it is read.
 
     Raises:
@@ -26,7 +28,7 @@ def limit_answer(answer: httpx2.Response) -> None:
     if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise AnswerTooLong("its answer is compressed, which it was not asked for")
     assert isinstance(answer.stream, httpx2.SyncByteStream)
-    answer.stream = LimitedBody(answer.stream)
+    answer.stream = LimitedBody(answer.stream, most_bytes=most_bytes, longest_seconds=longest_seconds)
 
 
 class LimitedBody(httpx2.SyncByteStream):
@@ -35,11 +37,20 @@ class LimitedBody(httpx2.SyncByteStream):
     Args:
         body: as it comes in.
         still: seconds that only grow.
+        most_bytes, longest_seconds: what an answer of its kind may need.
     """
 
-    def __init__(self, body: httpx2.SyncByteStream, still: Callable[[], float] = steady) -> None:
+    def __init__(
+        self,
+        body: httpx2.SyncByteStream,
+        still: Callable[[], float] = steady,
+        most_bytes: int = MOST_BYTES,
+        longest_seconds: float = LONGEST_SECONDS,
+    ) -> None:
         self._body = body
         self._still = still
+        self._most_bytes = most_bytes
+        self._longest_seconds = longest_seconds
 
     def __iter__(self) -> Iterator[bytes]:
         """The parts.
@@ -47,13 +58,13 @@ class LimitedBody(httpx2.SyncByteStream):
         Raises:
             AnswerTooLong: more bytes or more seconds than any answer needs.
         """
-        until, length = self._still() + LONGEST_SECONDS, 0
+        until, length = self._still() + self._longest_seconds, 0
         for part in self._body:
             length += len(part)
-            if length > MOST_BYTES:
-                raise AnswerTooLong(f"its answer has more than {MOST_BYTES} bytes")
+            if length > self._most_bytes:
+                raise AnswerTooLong(f"its answer has more than {self._most_bytes} bytes")
             if self._still() > until:
-                raise AnswerTooLong(f"its answer did not end in {LONGEST_SECONDS:.0f} s")
+                raise AnswerTooLong(f"its answer did not end in {self._longest_seconds:.0f} s")
             yield part
 
     def close(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 import httpx2
 
-from dicom_node.deliver.stow.answer_limits import AnswerTooLong, limit_answer
+from dicom_node.deliver.stow.answer_limits import LONGEST_SECONDS, MOST_BYTES, AnswerTooLong, limit_answer
 from dicom_node.node.destinations import FhirDestination, WebDestination, secret_of
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.no_connection import no_connection
@@ -29,11 +30,14 @@ class WebCall:
     tls: ClientTls | None
 
     @contextlib.contextmanager
-    def client(self) -> Iterator[httpx2.Client]:
+    def client(self, most_bytes: int = MOST_BYTES, longest_seconds: float = LONGEST_SECONDS) -> Iterator[httpx2.Client]:
         """A client with the login of the destination; the secret is read now.
 
         No proxy and no password file of the environment counts, and no redirect is followed: results and secrets go to
         the address of the settings only. Of an answer no more is read than it may need.
+
+        Args:
+            most_bytes, longest_seconds: what an answer may need.
 
         Raises:
             ConfigurationError: there is no secret or no certificate for the login.
@@ -45,7 +49,7 @@ class WebCall:
             trust_env=False,
             follow_redirects=False,
             headers={"Accept-Encoding": "identity"},
-            event_hooks={"response": [limit_answer]},
+            event_hooks={"response": [partial(limit_answer, most_bytes=most_bytes, longest_seconds=longest_seconds)]},
         ) as client:
             yield client
 

@@ -46,6 +46,7 @@ class Command(IntEnum):
     """Command Field values that we know (PS3.7 E.1)."""
 
     C_STORE_RQ = 0x0001
+    C_GET_RQ = 0x0010
     C_FIND_RQ = 0x0020
     C_MOVE_RQ = 0x0021
     C_ECHO_RQ = 0x0030
@@ -185,6 +186,18 @@ def encode_move_request(message_id: int, sop_class_uid: str, move_destination: s
         _us(_COMMAND_FIELD, Command.C_MOVE_RQ),
         _us(_MESSAGE_ID, message_id),
         _element(_MOVE_DESTINATION, title + b" " * (len(title) % 2)),
+        _us(_PRIORITY, _LOW),
+        _us(_DATA_SET_TYPE, _DATA_SET),
+    )
+    return _grouped(parts)
+
+
+def encode_get_request(message_id: int, sop_class_uid: str) -> bytes:
+    """C-GET-RQ with low priority (PS3.7 9.3.3.1): nothing that is fetched is urgent."""
+    parts = (
+        _element(_AFFECTED_SOP_CLASS_UID, _padded_uid(sop_class_uid)),
+        _us(_COMMAND_FIELD, Command.C_GET_RQ),
+        _us(_MESSAGE_ID, message_id),
         _us(_PRIORITY, _LOW),
         _us(_DATA_SET_TYPE, _DATA_SET),
     )

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -28,7 +28,7 @@ from support.processes import free_port, until
 from support.receiver import ReceiverProcess
 from typer.testing import CliRunner
 
-from db.cohorts import CohortRules, CohortState, CohortTable, ItemState, NewItem
+from db.cohorts import CohortRules, CohortState, CohortTable, ItemState, NewItem, Way
 from db.engine import Database, open_database
 from db.engine.migrate import upgrade
 from db.errors import DatabaseUnavailable, IllegalTransition, LeaseLost
@@ -38,7 +38,8 @@ from dicom_node.cli.main import build_app
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import ConfigurationError, DeliveryError
-from dicom_node.retrieve.archive import Archive, ArchiveDown
+from dicom_node.retrieve.archive import Archive
+from dicom_node.retrieve.arrivals import ArchiveDown
 from dicom_node.retrieve.retriever import Retriever
 from dicom_node.retrieve.study_list import read_studies
 
@@ -82,7 +83,7 @@ def archive_with(kind: str, folder: Path, files: list[Path], receiver_port: int)
 
 def retriever_of(database: Database, pacs: Destination, **options: Any) -> Retriever:
     archive = Archive(Call(pacs, "WMHNODE", Timeouts(), None), silence_seconds=60)
-    return Retriever("test", CohortTable(database), {"pacs": archive}, 60, **options)
+    return Retriever("test", CohortTable(database), {("pacs", Way.MOVE): archive}, 60, **options)
 
 
 def fetch_all(retriever: Retriever) -> None:
@@ -135,7 +136,7 @@ def test_a_list_from_an_archive(kind: str, tmp_path: Path, monkeypatch: pytest.M
         found = json.loads(run("add", "--query", "StudyDate=20240501", "--from", "pacs", "--name", "again", "--json"))
         assert found[0]["waiting"] == 2
         moved: list[str] = []
-        monkeypatch.setattr(Archive, "send_here", lambda _self, _study, series: moved.append(series) or "")
+        monkeypatch.setattr(Archive, "send_here", lambda _self, _study, series, _names: moved.append(series) or "")
         fetch_all(retriever)
         assert [str(item.state) for item in table.items("again")] == ["done", "done"]
         assert moved == []
@@ -164,7 +165,7 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
         table.add("one", "pacs", CohortRules(), [NewItem(1, {}, study_uid(files), None)], "test")
         program = [
             sys.executable, str(REPOSITORY / "tests" / "support" / "dying_retriever.py"),
-            receiver.settings.database_url, str(pacs.port), pacs.ae_title, "2",
+            receiver.settings.database_url, str(receiver.settings.storage), str(pacs), "move", "2", "series",
         ]  # fmt: skip
         died = subprocess.run(program, cwd=REPOSITORY, env={**receiver.environment, "PYTHONPATH": str(REPOSITORY)},
                               capture_output=True, timeout=240, check=False)  # fmt: skip
@@ -175,12 +176,12 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
         asked: list[str] = []
 
         class Counting(Archive):
-            def send_here(self, study: str, series: str) -> str:
+            def send_here(self, study: str, series: str, instances: Sequence[str]) -> str:
                 asked.append(series)
-                return super().send_here(study, series)
+                return super().send_here(study, series, instances)
 
         archive = Counting(Call(pacs, "WMHNODE", Timeouts(), None))
-        retriever = Retriever("next", table, {"pacs": archive}, 60)
+        retriever = Retriever("next", table, {("pacs", Way.MOVE): archive}, 60)
         until(retriever.fetch_once, "the lease of the dead one to end", 30)
         (item,) = table.items("one")
         assert item.state is ItemState.DONE, item.reason
@@ -231,7 +232,7 @@ class FakeArchive:
     def instances_of(self, study_uid: str) -> dict[str, list[str]]:
         return {f"{study_uid}.1": [f"{study_uid}.1.1"]}
 
-    def send_here(self, study_uid: str, series_uid: str) -> str:
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
         return self.said
 
 
@@ -254,7 +255,7 @@ def test_dead_studies_end_and_stop_nothing(place: tuple[Database, ManualClock]) 
     database, clock = place
     table = CohortTable(database)
     cohort_of(table, 3)
-    retriever = Retriever("r", table, {"pacs": FakeArchive()}, 60)
+    retriever = Retriever("r", table, {("pacs", Way.MOVE): FakeArchive()}, 60)
     fetch_all(retriever)
     assert [item.attempts for item in table.items("c")] == [1, 1, 1]
     for _ in range(6):
@@ -277,7 +278,7 @@ def test_a_study_that_ends_its_process_is_given_up(place: tuple[Database, Manual
         taken = table.claim("killed", 60, 12)
         assert taken is not None and taken.line == 0
         clock.pass_seconds(61)
-    retriever = Retriever("r", table, {"pacs": FakeArchive()}, 60)
+    retriever = Retriever("r", table, {("pacs", Way.MOVE): FakeArchive()}, 60)
     assert retriever.fetch_once()
     first, second = table.items("c")
     assert (first.state, second.attempts) == (ItemState.FAILED, 0)
@@ -291,7 +292,7 @@ class Endless:
 
     is_open = True
 
-    def next_message(self, _seconds: float | None) -> Any:
+    def next_message(self, _seconds: float | None, _sink: object = None) -> Any:
         command = SimpleNamespace(is_response=True, message_id=1, status=0xFF00)
         return SimpleNamespace(command=command, data=b"")
 
@@ -306,14 +307,14 @@ def test_pending_for_ever_is_cut_off() -> None:
     archive = Archive(Call(peer, "WMHNODE", Timeouts(), None), still=lambda: next(now))
     association = Endless()
     with pytest.raises(DeliveryError, match="did not end C-MOVE in 1800 s"):
-        list(archive._answers(association, 1, 60, "C-MOVE"))  # type: ignore[arg-type]
+        list(archive.answers(association, 1, "C-MOVE"))  # type: ignore[arg-type]
     assert not association.is_open
 
 
 class WithoutDatabase(FakeArchive):
     """While it is asked, the database goes away for a moment."""
 
-    def send_here(self, study_uid: str, series_uid: str) -> str:
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
         raise DatabaseUnavailable("away")
 
 
@@ -323,7 +324,7 @@ def test_a_database_that_is_away_is_no_studys_trouble(place: tuple[Database, Man
     table = CohortTable(database)
     cohort_of(table, 1)
     with pytest.raises(DatabaseUnavailable):
-        Retriever("r", table, {"pacs": WithoutDatabase()}, 60).fetch_once()
+        Retriever("r", table, {("pacs", Way.MOVE): WithoutDatabase()}, 60).fetch_once()
     (item,) = table.items("c")
     assert (item.state, item.reason) == (ItemState.WAITING, None)
 
@@ -334,7 +335,7 @@ def test_live_work_comes_first(place: tuple[Database, ManualClock]) -> None:
     table, jobs = CohortTable(database), JobTable(database)
     cohort_of(table, 2)
     jobs.enqueue("9.9", "0" * 64, 1)
-    retriever = Retriever("r", table, {"pacs": FakeArchive()}, 60)
+    retriever = Retriever("r", table, {("pacs", Way.MOVE): FakeArchive()}, 60)
     assert not retriever.fetch_once()
     assert jobs.claim("worker", 60) is not None
     assert retriever.fetch_once()
@@ -366,7 +367,7 @@ def test_rules_of_the_hospital(place: tuple[Database, ManualClock]) -> None:
     table = CohortTable(database)
     cohort_of(table, 3, per_hour=2, from_hour=20, until_hour=6)
     hour = [12]
-    retriever = Retriever("r", table, {"pacs": FakeArchive()}, 60, local_hour=lambda: hour[0])
+    retriever = Retriever("r", table, {("pacs", Way.MOVE): FakeArchive()}, 60, local_hour=lambda: hour[0])
     assert not retriever.fetch_once()
     hour[0] = 23
     fetch_all(retriever)
@@ -399,7 +400,7 @@ class Answering:
     def request(self, *_about: object) -> int:
         return 1
 
-    def next_message(self, _seconds: float | None) -> Any:
+    def next_message(self, _seconds: float | None, _sink: object = None) -> Any:
         command = SimpleNamespace(is_response=True, message_id=1, status=self._status)
         return SimpleNamespace(command=command, data=b"")
 
@@ -410,9 +411,9 @@ def test_an_archive_that_does_not_know_us(monkeypatch: pytest.MonkeyPatch) -> No
     archive = Archive(Call(peer, "WMHNODE", Timeouts(), None))
     monkeypatch.setattr(archive, "_asking", lambda _class: Answering(0xA801))
     with pytest.raises(ArchiveDown, match="add AE title, address and port"):
-        archive.send_here("1.2", "1.2.3")
+        archive.send_here("1.2", "1.2.3", [])
     monkeypatch.setattr(archive, "_asking", lambda _class: Answering(0xA702))
-    assert "0xA702" in archive.send_here("1.2", "1.2.3")
+    assert "0xA702" in archive.send_here("1.2", "1.2.3", [])
 
 
 def test_an_archive_that_left_the_settings(place: tuple[Database, ManualClock]) -> None:
