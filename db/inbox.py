@@ -142,6 +142,16 @@ class Inbox:
         self._remember(pairs)  # only now: the transaction has happened
         return outcomes
 
+    def has_file(self, sop_instance_uid: str, sha256: str) -> bool:
+        """Whether exactly this object was received, and its file is kept."""
+        query = select(instances.c.ordinal).where(
+            instances.c.sop_instance_uid == sop_instance_uid,
+            instances.c.sha256 == sha256,
+            instances.c.purged_at.is_(None),
+        )
+        with self._database.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
     def _touch_series(
         self, connection: Connection, batch: Sequence[ReceivedInstance], now: datetime
     ) -> dict[str, _Known]:
@@ -485,7 +495,7 @@ class Inbox:
                 "instance_count": count,
                 "predecessor_id": earlier[-1].id if earlier else None,
                 "max_attempts": 1,
-                "priority": priority_of(row, earlier).value,
+                "priority": priority_of(row, earlier, None).value,
                 "code": code,
                 "reason": reason,
             }

@@ -11,6 +11,7 @@ from db.engine.values import storable
 from db.records import AssociationEnd, Job, JobEvent
 from db.schema import associations, instances, job_events, series_associations
 
+PRIORITISED: Final = "prioritised"
 _NOTE = insert(job_events)
 
 _ENDINGS: Final = {

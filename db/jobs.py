@@ -30,7 +30,7 @@ from db.engine.bell import Wake
 from db.engine.database import Database
 from db.engine.values import require_json
 from db.errors import IllegalTransition, LeaseLost
-from db.job_events import note, timeline
+from db.job_events import PRIORITISED, note, timeline
 from db.one_statement import claim_queued, deliver_first
 from db.priorities import place_of
 from db.records import (
@@ -47,7 +47,16 @@ from db.records import (
 )
 from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
-from db.series import get_job_of, jobs_of_series, lock_series, mark_closed, newer_verdict, priority_of, same_job
+from db.series import (
+    get_job_of,
+    jobs_of_series,
+    lock_series,
+    mark_closed,
+    moved_by_hand,
+    newer_verdict,
+    priority_of,
+    same_job,
+)
 from db.settling import IS_OPEN, delivery_values, forget_questions, results_of
 from db.supersede import (
     BETTER_LATER,
@@ -117,6 +126,7 @@ class JobTable:
             mark_closed(connection, series_instance_uid, instance_count)
             if (known := same_job(earlier, instances_digest)) is not None:
                 return known
+            by_hand = moved_by_hand(connection, earlier)
             values = {
                 "series_instance_uid": series_instance_uid,
                 "study_instance_uid": None if row is None else row.study_instance_uid,
@@ -124,7 +134,7 @@ class JobTable:
                 "instance_count": instance_count,
                 "predecessor_id": earlier[-1].id if earlier else None,
                 "max_attempts": self._max_attempts,
-                "priority": priority_of(row, earlier).value,
+                "priority": priority_of(row, earlier, by_hand).value,
             }
             job = insert_job(connection, JobAction.ENQUEUE, JobState.QUEUED, now, values)
             if job is None:  # the series has no row, so nothing kept the other process out
@@ -134,6 +144,8 @@ class JobTable:
                 correct_patient(connection, [job for job in earlier if job.instance_count < corrected_from], job, now)
             waited = None if row is None else (now - row.last_received_at).total_seconds()
             note(connection, job.id, now, "queued", _queued_words(job, waited))
+            if by_hand is not None:  # noted, so that it also holds for what takes this one's place
+                note(connection, job.id, now, PRIORITISED, f"{job.priority}, as job {by_hand.id} was by hand")
             return job
 
     # Working
@@ -470,7 +482,7 @@ class JobTable:
                 return job
             why = f": {reason}" if reason else ""
             detail = f"by {by or 'an administrator'}, from {job.priority} to {priority}{why}"
-            note(connection, job_id, now, "prioritised", detail)
+            note(connection, job_id, now, PRIORITISED, detail)
             values = {"priority": priority.value, "place": place_of(priority, job.not_before), "updated_at": now}
             moved = update(jobs).where(jobs.c.id == job_id).values(values).returning(jobs)
             prioritised = job_of(connection.execute(moved).one())
@@ -532,11 +544,17 @@ class JobTable:
 
     # Sharing with other machines
 
-    def to_share(self, limit: int) -> builtins.list[Job]:
-        """Jobs whose files are kept and not in the object store yet: those of the queue first, then the newest."""
+    def to_share(self, limit: int, but: Collection[int] = ()) -> builtins.list[Job]:
+        """Jobs whose files are kept and not in the object store yet: those of the queue first, then the newest.
+
+        Args:
+            limit: at most so many.
+            but: jobs that are left alone for now.
+        """
+        others_than = jobs.c.id.not_in(sorted(but))
         with self._database.read() as connection:
-            waiting = connection.execute(_UNSHARED_IN_QUEUE.limit(limit)).all()
-            others = connection.execute(_UNSHARED.limit(limit)).all()
+            waiting = connection.execute(_UNSHARED_IN_QUEUE.where(others_than).limit(limit)).all()
+            others = connection.execute(_UNSHARED.where(others_than).limit(limit)).all()
         found = {row.id: job_of(row) for row in [*waiting, *others]}
         return builtins.list(found.values())[:limit]
 

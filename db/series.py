@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, case, select, update
 
 from db.errors import UnknownRow
+from db.job_events import PRIORITISED
 from db.priorities import highest
 from db.records import Job, Priority, job_of
-from db.schema import instances, jobs, series
+from db.schema import instances, job_events, jobs, series
 
 
 def lock_series(connection: Connection, series_instance_uid: str) -> Any:
@@ -67,16 +68,32 @@ def jobs_of_series(connection: Connection, series_instance_uid: str) -> list[Job
     return [job_of(row) for row in rows]
 
 
-def priority_of(row: Any, earlier: Sequence[Job]) -> Priority:
-    """Of the next job of a series: what its sender asked for, and no less than its job that has not ended has, which a
-    person may have raised.
+def priority_of(row: Any, earlier: Sequence[Job], by_hand: Job | None) -> Priority:
+    """Of the next job of a series: what a person said of its job that has not ended; else what its sender asked for,
+    and no less than that job has.
 
     Args:
         row: of the series; None when nothing was received.
         earlier: all jobs of the series.
+        by_hand: see `moved_by_hand`.
     """
+    if by_hand is not None:
+        return by_hand.priority
     asked = Priority.MEDIUM if row is None else Priority(row.priority)
     return highest(asked, *(job.priority for job in earlier if not job.state.has_ended))
+
+
+def moved_by_hand(connection: Connection, earlier: Sequence[Job]) -> Job | None:
+    """The newest job of a series that has not ended and whose priority a person has set; None without one.
+
+    Args:
+        earlier: all jobs of the series, oldest first.
+    """
+    for job in reversed(earlier):
+        said = select(job_events.c.id).where(job_events.c.job_id == job.id, job_events.c.what == PRIORITISED).limit(1)
+        if not job.state.has_ended and connection.execute(said).first() is not None:
+            return job
+    return None
 
 
 def same_job(earlier: Sequence[Job], instances_digest: str) -> Job | None:

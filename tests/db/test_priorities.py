@@ -102,6 +102,22 @@ class TestPriorities:
         self.receive(MEDIUM, series=uid)
         assert self.jobs.enqueue(uid, "c" * 64, 3).priority is MEDIUM
 
+    def test_a_late_slice_does_not_undo_a_lowered_priority(self) -> None:
+        """What a person lowered stays low, over several late slices and whatever their sender asks; once the job has
+        ended, the sender is heard again."""
+        uid = self.receive(MEDIUM)
+        job = self.jobs.enqueue(uid, "a" * 64, 1)
+        self.jobs.prioritise(job.id, LOW, "alice")
+        for count, digest in ((2, "b"), (3, "c")):
+            self.receive(HIGH, series=uid)
+            job = self.jobs.enqueue(uid, digest * 64, count)
+            assert job.priority is LOW
+        assert any("by hand" in event.detail for event in self.jobs.events(job.id) if event.what == "prioritised")
+        assert self.claimed() == job.id
+        self.jobs.deliver(job.id, "worker", {}, [])
+        self.receive(MEDIUM, series=uid)
+        assert self.jobs.enqueue(uid, "d" * 64, 4).priority is HIGH
+
     def test_prioritise_is_audited_once(self) -> None:
         """The job moves to the front, timeline and audit say who and why; the same again changes nothing."""
         first, job = self.queue(MEDIUM), self.queue(LOW)
