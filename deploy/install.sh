@@ -11,7 +11,7 @@ usage() {
 usage: install.sh [OPTION...]
   --wheel FILE        the program as a wheel; without it, the source tree around this script is built
   --wheelhouse DIR    take every package from DIR and ask no registry (a host without the internet)
-  --extras NAMES      extras of the package, comma-separated: gpu, train, jax
+  --extras NAMES      extras of the package, comma-separated: s3, gpu, train, jax
   --python PROGRAM    Python 3.11 or 3.12 (default: python3)
   --root DIR          install into the system in DIR (a chroot, an image) and start nothing
   --files-only        everything but the program

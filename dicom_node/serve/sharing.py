@@ -19,7 +19,7 @@ from db.records import Job, JobState
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
-from dicom_node.node.objects.door import DamagedObject
+from dicom_node.node.objects.door import DamagedObject, ObjectStoreTrouble
 from dicom_node.node.objects.opening import shared_storage_of
 from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.node.outbox import Outbox
@@ -34,6 +34,7 @@ _IDLE_SECONDS: Final = 0.5
 _AWAY_SECONDS: Final = 5.0
 _STEP_SECONDS: Final = 1800.0
 _BATCH: Final = 10
+_LATER_SECONDS: Final = 120.0  # as long as one call with its repetitions may take
 _MOST_SERIES: Final = 16  # of a study; as `analyse.source` reads
 _RESULTS_EVERY_SECONDS: Final = 5.0
 _LOOKED_AT = 1000  # newest jobs; one of low priority may end days after newer ones
@@ -92,6 +93,7 @@ class Sharing:
         self._probe = StorageProbe(outbox.folder.parent)
         self._results_due = still()
         self._is_away = False
+        self._later: dict[int, float] = {}  # jobs that are left alone until then: an object of theirs did not go
         self._known: dict[int, datetime] = {}  # when a job was last changed whose result set was looked for
 
     def step(self) -> float:
@@ -113,16 +115,29 @@ class Sharing:
         return 0.0 if shared else _IDLE_SECONDS
 
     def _share(self) -> int:
-        waiting = self._jobs.to_share(_BATCH)
-        for job in waiting:
-            self._shared.share_instances(self._inbox.instances_of_job(job))
-            if not job.state.has_ended:
-                for instances in self._inbox.instances_beside(job, _MOST_SERIES):
-                    self._shared.share_instances(instances)
-            self._share_results(job)
-            self._probe.require_there()  # where STORAGE was away, no file was there to be put
-            self._jobs.note_shared(job.id)
-        return len(waiting)
+        self._later = {job: until for job, until in self._later.items() if until > self._still()}
+        count = 0
+        for job in self._jobs.to_share(_BATCH, self._later):
+            try:
+                self._share_job(job)
+            except ObjectStoreTrouble as error:
+                if self._shared.away() is not None:  # of every job alike
+                    raise
+                # One object that does not go, as a large one over a slow line, keeps no other job from being shared.
+                self._later[job.id] = self._still() + _LATER_SECONDS
+                log.warning("a job is not shared yet: the others go first", job=job.id, trouble=str(error))
+            else:
+                count += 1
+        return count
+
+    def _share_job(self, job: Job) -> None:
+        self._shared.share_instances(self._inbox.instances_of_job(job))
+        if not job.state.has_ended:
+            for instances in self._inbox.instances_beside(job, _MOST_SERIES):
+                self._shared.share_instances(instances)
+        self._share_results(job)
+        self._probe.require_there()  # where STORAGE was away, no file was there to be put
+        self._jobs.note_shared(job.id)
 
     def _share_results(self, job: Job) -> None:
         """A result from before there was an object store: later scans are compared with it on any machine."""
@@ -134,12 +149,23 @@ class Sharing:
         """So that the page and the corrections have them; a delivery fetches what it needs itself."""
         known = {}
         for job in self._jobs.list([JobState.DELIVERING, JobState.DONE, JobState.REJECTED], _LOOKED_AT):
-            if job.purged_at is None and self._known.get(job.id) != job.updated_at:
-                newest = self._shared.newest_set(job.id)
-                if newest > self._outbox.highest_number(job.id):
-                    self._fetch_set(job.id, newest)
+            if job.purged_at is None and self._known.get(job.id) != job.updated_at and not self._fetch_newest(job):
+                continue
             known[job.id] = job.updated_at
         self._known = known
+
+    def _fetch_newest(self, job: Job) -> bool:
+        """False where it did not come this time, while the store answers: it is tried again."""
+        try:
+            newest = self._shared.newest_set(job.id)
+            if newest > self._outbox.highest_number(job.id):
+                self._fetch_set(job.id, newest)
+        except ObjectStoreTrouble as error:
+            if self._shared.away() is not None:
+                raise
+            log.warning("a result set does not come from the object store yet", job=job.id, trouble=str(error))
+            return False
+        return True
 
     def _fetch_set(self, job_id: int, number: int) -> None:
         try:

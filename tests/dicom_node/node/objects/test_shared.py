@@ -23,7 +23,7 @@ from db.engine.migrate import upgrade
 from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import AssociationEnd, Job, ReceivedInstance
+from db.records import AssociationEnd, Job, JobState, ReceivedInstance
 from dicom_node.analyse.follow_up.patient_key import open_hasher
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.objects import shared as sharing_module
@@ -326,6 +326,48 @@ def test_results_come_to_the_machine_that_receives(database: Database, front: Ma
     assert folder is not None and {file.name for file in folder.iterdir()} == set(FILES)
     (delivery,) = DeliveryTable(database).list(job.id)
     assert (front.storage / delivery.files[0]).is_file()
+
+
+def test_an_object_that_does_not_go_blocks_no_other_job(
+    database: Database, front: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A put that times out while the store answers: the job waits, the others are shared at the same turn; it is tried
+    again later, and not at each turn. A store that is away is everyone's trouble."""
+    stuck, fine = _received(database, front, "1.2.4"), _received(database, front)
+    put, tried = FolderStore.put_if_absent, []
+
+    def slow(self: FolderStore, key: str, file: Path) -> bool:
+        if "1.2.4" in key:
+            tried.append(key)
+            raise ObjectStoreTrouble("timed out")
+        return put(self, key, file)
+
+    monkeypatch.setattr(FolderStore, "put_if_absent", slow)
+    still = [0.0]
+    jobs = JobTable(database)
+    sharing = Sharing(Inbox(database), jobs, Outbox(front.storage / "outbox"), front.shared, lambda: still[0])
+    assert sharing.step() == 0.0
+    assert [job.id for job in jobs.to_share(9)] == [stuck.id]
+    assert jobs.get(fine.id).state is JobState.QUEUED
+    first = len(tried)
+    assert sharing.step() > 0
+    assert len(tried) == first
+    still[0] += 121
+    sharing.step()
+    assert len(tried) > first
+    monkeypatch.setattr(FolderStore, "put_if_absent", put)
+    still[0] += 121
+    assert sharing.step() == 0.0
+    assert jobs.to_share(9) == []
+    away = _received(database, front, "1.2.6")
+    monkeypatch.setattr(FolderStore, "exists", _away)
+    assert sharing.step() > 1
+    monkeypatch.undo()
+    assert sharing.step() == 0.0, f"job {away.id} waits although the store is back"
+
+
+def _away(_self: FolderStore, _key: str) -> bool:
+    raise ObjectStoreTrouble("away")
 
 
 def test_a_result_comes_that_is_later_than_those_of_newer_jobs(
