@@ -12,6 +12,7 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 | `+basic`, `+bearer`, `+mtls` | web | how we log in; the secret is a file or an environment variable, never a setting |
 | `+<profile>`, `+labelmap`, `+probability`, ... | both | what is sent, see `dicom_node.node.profiles` |
 | `+oru` | MLLP | what is sent: HL7 v2.5.1 ORU^R01; `mllps` is MLLP over TLS |
+| `+orc` | MLLP | with the segment ORC before OBR |
 | `+fhir` | FHIR | what is sent: a FHIR R4 transaction; not needed where a part of the path is `fhir` |
 """
 
@@ -46,6 +47,8 @@ _ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<por
 _MLLP_FORM = re.compile(
     r"^(?P<scheme>mllps?)://(?P<host>\[[^\]]+\]|[^:/\[\]@+]+):(?P<port>\d{1,5})/?(?P<options>(\+[a-z-]+)*)$"
 )
+# HD (HL7 v2.5.1, 2.A.36), at most 227 characters; what would need an escape is in no name of a system.
+_HD = re.compile(r"^(?=.{1,227}$)[^|~\\&^\x00-\x1f\x7f]+(\^[^|~\\&^\x00-\x1f\x7f]*){0,2}$")
 _WEB_FORM = re.compile(r"^(?P<url>https?://[^\s+]+?)(?P<options>(\+[a-z-]+)*)$")
 
 
@@ -59,6 +62,15 @@ def _ae_title(value: str) -> str:
 def _name(value: str) -> str:
     if not _NAME.match(value):
         raise ValueError("expected a short name of letters, digits, '_', '.', '-'")
+    return value
+
+
+def _hd(value: str) -> str:
+    if not _HD.match(value):
+        raise ValueError(
+            "expected a name as in MSH: up to three parts with ^ between them (HD: name^identifier^type), without "
+            "other HL7 delimiters"
+        )
     return value
 
 
@@ -84,6 +96,7 @@ def _url(value: str) -> str:
 
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+HierarchicDesignator = Annotated[str, AfterValidator(_hd)]
 FilePath = Annotated[Path, AfterValidator(_path)]
 WebLogin = Literal["none", "basic", "bearer", "mtls"]
 
@@ -100,7 +113,7 @@ _LOGINS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _WEB_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {**_LOGINS, **_COMMON}
 _FHIR_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {**_LOGINS, "fhir": {"message": "fhir"}}
-_MLLP_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"oru": {"message": "oru"}}
+_MLLP_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"oru": {"message": "oru"}, "orc": {"order_segment": True}}
 _FOR_WHICH: Final = (
     (_OPTIONS, "a DICOM destination"),
     (_WEB_OPTIONS, "a web destination"),
@@ -321,6 +334,8 @@ class MllpDestination(_GetsReports, _AnyDestination):
         port: its TCP port.
         message: always `oru`.
         tls: whether to call it over TLS; without it everybody on the way reads name and finding.
+        sending_facility, receiving_application, receiving_facility: MSH-4 to MSH-6; None: empty.
+        order_segment: whether ORC stands before OBR.
 
     The others: see `_AnyDestination`.
     """
@@ -329,6 +344,10 @@ class MllpDestination(_GetsReports, _AnyDestination):
     port: Port
     message: Literal["oru"]
     tls: bool = True
+    sending_facility: HierarchicDesignator | None = None
+    receiving_application: HierarchicDesignator | None = None
+    receiving_facility: HierarchicDesignator | None = None
+    order_segment: bool = False
 
     @model_validator(mode="after")
     def _check_together(self) -> MllpDestination:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from dicom_node.deliver.mllp.acknowledgment import Acknowledged, Verdict, acknowledged
+from dicom_node.deliver.mllp.addressed import addressed
 from dicom_node.deliver.mllp.connection import MllpCall, NoAnswer, NoConnection, connected, exchange
 from dicom_node.deliver.send.scu import SendOutcome
 from dicom_node.node.errors import ConfigurationError, DeliveryError
@@ -56,15 +57,14 @@ def look_at_receiver(call: MllpCall) -> None:
 
 def _send(path: Path, call: MllpCall) -> SendOutcome:
     try:
-        content = path.read_bytes()
-        message = parse_message(content)
+        message = addressed(parse_message(path.read_bytes()), call.destination)
     except OSError as error:
         return SendOutcome(path, None, False, f"cannot be read: {error.strerror}")
     except NotHl7 as error:
         return SendOutcome(path, None, False, f"the report in the outbox is damaged: {error}")
     try:
         with connected(call) as connection:
-            said = acknowledged(exchange(connection, content, call), message)
+            said = acknowledged(exchange(connection, message.as_bytes(), call), message)
     except (NoConnection, ConfigurationError) as error:
         return SendOutcome(path, None, False, str(error))
     except NoAnswer as error:
