@@ -30,6 +30,10 @@ CALLING: Final = "PAGE"
 _CHUNK: Final = 1024 * 1024
 
 
+class AlreadyHere(Exception):
+    """The node has exactly this object: its outcome is that of the first time."""
+
+
 class UploadDesk:
     """Stores uploads, one at a time. Safe to use from several threads.
 
@@ -54,6 +58,7 @@ class UploadDesk:
         Raises:
             UnreadableObject: it is no segmentation.
             Refusal: it is damaged, or there is no room.
+            AlreadyHere: the same bytes were sent or uploaded before, and are kept; nothing is announced.
             ReceivingError: another process takes an upload just now.
             OSError, DatabaseError: it could not be stored.
         """
@@ -66,6 +71,8 @@ class UploadDesk:
         with self._lock, claimed(folder, receiver, self._inbox) as prefix:
             checked = self._checked(file, layout, summary, folder, prefix)
             try:
+                if self._inbox.has_file(checked.summary.sop_instance_uid, checked.sha256):
+                    raise AlreadyHere
                 announce(checked.summary.sop_instance_uid, checked.sha256)
                 store, association = self._opened(storage, receiver)
             except BaseException:

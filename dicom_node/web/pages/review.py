@@ -11,6 +11,7 @@ from db.reviews import COUNTED
 from dicom_node.node.errors import NotAnalysable, ReceivingError
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.pages.job import job_of
+from dicom_node.web.uploads import AlreadyHere
 from dicom_node.web.visit import Visit
 
 _LINES: Final = 50
@@ -65,6 +66,9 @@ def correct(visit: Visit) -> Response:
     except (NotAnalysable, ReceivingError) as error:
         words = error.reason if isinstance(error, NotAnalysable) else str(error)
         return refusal(visit, 422, f"Nothing was stored: {words}")
+    except AlreadyHere:
+        words = "This file is already here, byte for byte: nothing was stored, and the first outcome holds."
+        return refusal(visit, 409, words)
     return to(f"/jobs/{job.id}")
 
 
