@@ -91,6 +91,28 @@ class AccountTable:
                 record_action(connection, now, by, "change account", None, f"{name}, role {role}")
             return _account(connection, name)
 
+    def leave(self, subject: str) -> bool:
+        """A person of the identity provider is in no group any more that may use the page: sessions and tokens end.
+
+        Args:
+            subject: digest of who it is there.
+
+        Returns:
+            whether there is an account of that person.
+        """
+        with self._database.write() as connection:
+            name = connection.execute(select(accounts.c.name).where(accounts.c.subject == subject)).scalar()
+            if name is None:
+                return False
+            ended = [
+                connection.execute(delete(table).where(table.c.account == name)).rowcount
+                for table in (web_sessions, web_tokens)
+            ]
+            if any(ended):
+                words = f"{name} is in none of the groups any more: {ended[0]} sessions and {ended[1]} tokens end"
+                record_action(connection, self._database.clock(), "the identity provider", "end access", None, words)
+            return True
+
     def remove(self, name: str, by: str) -> None:
         """Remove an account with its sessions and tokens.
 
@@ -246,22 +268,38 @@ class AccountTable:
             connection.execute(delete(web_tokens).where(web_tokens.c.digest == rows[0].digest))
             record_action(connection, now, by, "remove token", None, f"of {rows[0].account}")
 
-    def holder(self, digest: str) -> WebSession | None:
-        """Whose token it is; None when it is no token of ours."""
+    def holder(self, digest: str, provider_days: float) -> WebSession | None:
+        """Whose token it is; None when it is no token of ours, or counts no more.
+
+        Args:
+            digest: of the token.
+            provider_days: a token of an account of the identity provider counts for so many days from the last login
+                on: only a login says what groups the person is in.
+        """
         now = self._database.clock()
         query = (
-            select(web_tokens.c.account, web_tokens.c.used_at, accounts.c.role)
+            select(
+                web_tokens.c.account,
+                web_tokens.c.used_at,
+                accounts.c.role,
+                accounts.c.subject,
+                accounts.c.last_login_at,
+            )
             .join(accounts, accounts.c.name == web_tokens.c.account)
             .where(web_tokens.c.digest == digest)
         )
         with self._database.read() as connection:
             row = connection.execute(query).first()
-        if row is None:
+        if row is None or (row.subject is not None and _is_before(row.last_login_at, now, provider_days)):
             return None
         if row.used_at is None or (now - row.used_at).total_seconds() > _TOUCH_SECONDS:
             with self._database.write() as connection:
                 connection.execute(update(web_tokens).where(web_tokens.c.digest == digest).values(used_at=now))
         return WebSession(row.account, AccountRole(row.role), None)
+
+
+def _is_before(last_login_at: datetime | None, now: datetime, days: float) -> bool:
+    return last_login_at is None or last_login_at < now - timedelta(days=days)
 
 
 def is_locked(account: Account, now: datetime) -> bool:

@@ -207,6 +207,7 @@ class Settings(BaseModel):
     web_oidc_viewers: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()  # groups
     web_oidc_operators: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()
     web_oidc_admins: Annotated[tuple[str, ...], BeforeValidator(_many)] = ()
+    web_oidc_token_days: Annotated[float, Field(gt=0, le=366)] = 30.0  # a person's tokens count so long from a login on
 
     # Health and metrics; no login, so closed until a port is set
     metrics_bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"

@@ -227,7 +227,11 @@ def _admitted(site: Site, entry: ApiEntry, request: Request) -> WebSession | Res
     except DatabaseUnavailable:
         return _problem(503, _AWAY)
     if person is None:
-        return _problem(401, "expected Authorization: Bearer TOKEN, see `wmh-node accounts token`")
+        return _problem(
+            401,
+            "expected Authorization: Bearer TOKEN, see `wmh-node accounts token`; "
+            "the token of an account of the identity provider counts again after a login there",
+        )
     if not person.role.may(entry.role):
         return _problem(403, f"expected the token of an account of role {entry.role}, got a {person.role}'s")
     return person
@@ -277,7 +281,7 @@ def _failure(visit: Visit, error: Exception) -> Response:
 def _holder(site: Site, header: str) -> WebSession | None:
     if header[: len(_BEARER)].lower() != _BEARER:
         return None
-    return site.accounts.holder(digest_of(header[len(_BEARER) :].strip()))
+    return site.accounts.holder(digest_of(header[len(_BEARER) :].strip()), site.settings.web_oidc_token_days)
 
 
 def _problem(status: int, detail: str) -> Response:

@@ -12,7 +12,7 @@ from db.engine import Database
 from dicom_node.node.clock import steady
 
 _SPAN: Final = timedelta(days=366)
-_MOST_JOBS: Final = 20_000
+MOST_RESULTS: Final = 20_000
 _KEPT_SECONDS: Final = 600.0
 
 
@@ -30,5 +30,9 @@ class DriftWatch:
         with self._lock:
             now = self._still()
             if self._kept is None or now - self._kept[0] > _KEPT_SECONDS:
-                self._kept = now, drift(self._database, self._database.clock() - _SPAN, _MOST_JOBS)
+                self._kept = now, drift(self._database, self._database.clock() - _SPAN, MOST_RESULTS)
             return self._kept[1]
+
+    def is_cut(self) -> bool:
+        """Whether there may be more results in the year than are counted."""
+        return sum(line.results for line in self.lines()) >= MOST_RESULTS

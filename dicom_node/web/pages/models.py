@@ -13,6 +13,7 @@ from dicom_node.models.checks import ModelVerdict
 from dicom_node.models.choice import shipped_digest, store_of
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.web.answers import page, refusal, to
+from dicom_node.web.drift_watch import MOST_RESULTS
 from dicom_node.web.visit import Visit
 from segmentation.bundle import CARD_NAME
 from segmentation.errors import BadBundle, SegmentationError
@@ -34,6 +35,7 @@ def show(visit: Visit) -> Response:
         names={model.digest: f"{model.name} {model.version}" for model in found},
         pinned=visit.site.settings.model,
         drift=visit.site.drift.lines(),
+        drift_counted=MOST_RESULTS if visit.site.drift.is_cut() else None,
         may_roll_back=bool(promotions) and promotions[0].previous_id is not None,
     )
 

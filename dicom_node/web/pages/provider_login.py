@@ -11,6 +11,7 @@ from dicom_node.node.logger import get_logger
 from dicom_node.web.answers import page, refusal
 from dicom_node.web.guard import login_cookie_name
 from dicom_node.web.pages.entry import with_session
+from dicom_node.web.people.identity_provider import NoGroup
 from dicom_node.web.people.secrets import new_secret
 from dicom_node.web.visit import Visit
 
@@ -48,6 +49,9 @@ def finish(visit: Visit) -> Response:
         return refusal(visit, 404, "There is no such page.")
     try:
         person = visit.site.provider.person_of(visit.login_secret, visit.query)
+    except NoGroup as error:
+        visit.site.accounts.leave(error.subject)
+        return _not_in(visit, error)
     except (LoginError, ConfigurationError) as error:
         return _not_in(visit, error)
     if visit.site.accounts.enter(person.name, person.role, person.subject) is None:

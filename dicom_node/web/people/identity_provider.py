@@ -87,6 +87,14 @@ class Person:
     role: AccountRole
 
 
+class NoGroup(LoginError):
+    """The provider vouches for a person who is in no group that may use the page. `subject`: as of `Person`."""
+
+    def __init__(self, words: str, subject: str) -> None:
+        self.subject = subject
+        super().__init__(words)
+
+
 class IdentityProvider:
     """The provider of one page. Each login asks it for its addresses and keys, so that no old key counts."""
 
@@ -160,15 +168,16 @@ class IdentityProvider:
                 f"The identity provider's claim {self._rules.name_claim} is no name for an account here: {error}. "
                 "WMH_NODE_WEB_OIDC_NAME_CLAIM chooses another claim."
             ) from error
+        subject = hashlib.sha256(f"{issuer}\n{claims['sub']}".encode()).hexdigest()
         groups = claims.get(self._rules.groups_claim, ())
         names = frozenset(map(str, groups if isinstance(groups, list | tuple) else [groups]))
         role = self._rules.role_of(names)
         if role is None:
-            raise LoginError(
+            raise NoGroup(
                 f"{name} is known to the identity provider, but in no group that may use this page. Its administrator "
-                "has to add a group, or the node's settings have to name one (WMH_NODE_WEB_OIDC_VIEWERS)."
+                "has to add a group, or the node's settings have to name one (WMH_NODE_WEB_OIDC_VIEWERS).",
+                subject,
             )
-        subject = hashlib.sha256(f"{issuer}\n{claims['sub']}".encode()).hexdigest()
         return Person(name, subject, role)
 
     def _client(self) -> OAuth2Client:

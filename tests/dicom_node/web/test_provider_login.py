@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OctKey, RSAKey
 from oidc_provider_mock import User, run_server_in_thread
 from starlette.testclient import TestClient
+from support.clock import ManualClock
 from support.databases import sqlite_url
 from support.processes import free_port
 
+from db.accounts import AccountTable
+from db.audit import audit_entries
 from db.engine import Database, open_database
 from db.engine.migrate import upgrade
 from db.records import AccountRole
@@ -30,7 +34,7 @@ from dicom_node.node.settings import Settings, settings_of
 from dicom_node.web.app import build_app
 from dicom_node.web.people.identity_provider import BACK, provider_of, verified_claims
 from dicom_node.web.people.passwords import hash_password
-from dicom_node.web.people.secrets import new_secret
+from dicom_node.web.people.secrets import digest_of, new_secret
 from dicom_node.web.site import Site
 
 PAGE = "http://127.0.0.1:8080"
@@ -170,6 +174,55 @@ def test_a_role_follows_the_groups_at_the_next_login(clinic: Clinic, tmp_path: P
     replace(clinic, site=_site(tmp_path, clinic.site.database, with_less)).logged_in("operator-1")
     (account,) = clinic.site.accounts.list()
     assert account.role is AccountRole.VIEWER
+
+
+def _token_of(clinic: Clinic, name: str) -> str:
+    secret = new_secret()
+    clinic.site.accounts.add_token(name, "script", digest_of(secret), "test")
+    return secret
+
+
+def _asked_with(clinic: Clinic, secret: str) -> int:
+    headers = {"Authorization": f"Bearer {secret}"}
+    return clinic.browser().get("/api/v1/jobs", headers=headers).status_code
+
+
+def test_a_lost_group_ends_tokens(clinic: Clinic, tmp_path: Path, issuer: str) -> None:
+    """Who comes back without a group has neither sessions nor tokens any more; the audit says so."""
+    browser = clinic.logged_in("reader-1")
+    secret = _token_of(clinic, "reader")
+    assert _asked_with(clinic, secret) == 200
+    without = replace(
+        clinic, site=_site(tmp_path, clinic.site.database, _settings(tmp_path, issuer, web_oidc_viewers=["others"]))
+    )
+    again = without.browser()
+    assert again.get(without.sent_back(again, "reader-1")).status_code == 403
+    assert _asked_with(clinic, secret) == 401
+    assert browser.get("/").status_code == 303
+    assert clinic.site.accounts.tokens() == []
+    assert any(entry.action == "end access" for entry in audit_entries(clinic.site.database))
+
+
+def test_a_token_counts_as_long_as_its_person_logs_in(tmp_path: Path) -> None:
+    """After its days without a login a token of the provider's account counts no more, and again after one; one of a
+    local account has no such end."""
+    clock, url = ManualClock(), sqlite_url(tmp_path)
+    upgrade(url)
+    with closing(open_database(url, clock)) as database:
+        table = AccountTable(database)
+        table.add("local", "hash", AccountRole.VIEWER, "test")
+        assert table.enter("person", AccountRole.VIEWER, "a" * 64) is not None
+        for name, digest in (("local", "1" * 64), ("person", "2" * 64)):
+            table.add_token(name, "script", digest, "test")
+        assert table.holder("2" * 64, 30) is None  # no login yet
+        table.open_session("person", "3" * 64, 60, 60, "test")
+        clock.pass_seconds(30 * 86_400 - 1)
+        assert table.holder("2" * 64, 30) is not None
+        clock.pass_seconds(2)
+        assert table.holder("2" * 64, 30) is None
+        assert table.holder("1" * 64, 30) is not None
+        table.open_session("person", "4" * 64, 60, 60, "test")
+        assert table.holder("2" * 64, 30) is not None
 
 
 def test_an_answer_counts_in_the_browser_that_asked_only(clinic: Clinic) -> None:
