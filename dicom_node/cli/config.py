@@ -37,6 +37,7 @@ from dicom_node.node.objects.opening import object_store_of
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, redacted, texts_of, unknown_variables
 from dicom_node.notify.notifier import channels_of
 from segmentation.errors import SegmentationError
+from segmentation.runtimes.choose import RuntimeChoice, why_no_gpu
 
 app = typer.Typer(help="Show the settings and check that they work.", no_args_is_help=True)
 
@@ -68,6 +69,7 @@ def check(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         _finding("storage", lambda: _check_storage(settings.storage)),
         _finding("database", lambda: _check_database(settings.database_url)),
         _finding("model", lambda: _check_model(settings)),
+        _finding("device", lambda: _check_device(settings.runtime)),
         *([] if settings.object_store is None else [_finding("object store", lambda: _check_object_store(settings))]),
         *(_finding(what, look) for what, look in (*network_checks(settings), *tls_checks(settings))),
         *(
@@ -153,6 +155,18 @@ def _check_model(settings: Settings) -> str:
     choice = choose_model(settings)
     identity = choice.load().identity
     return _model_words({**asdict(identity), "why": str(choice.origin)})
+
+
+def _check_device(choice: RuntimeChoice) -> Said:
+    """Which device computes, and why not the GPU."""
+    if choice == "openvino":
+        return Said("the CPU, with OpenVINO, as the setting RUNTIME says")
+    why = why_no_gpu()
+    if why is None:
+        return Said("the GPU, with TensorFlow (f32)")
+    if choice == "tensorflow":
+        return Said(f"the CPU, with TensorFlow; {why}", warning=not why.startswith("no GPU"))
+    return Said(f"the CPU, with OpenVINO; {why}", warning=not why.startswith("no GPU"))
 
 
 def _model_in_use(settings: Settings) -> dict[str, str]:

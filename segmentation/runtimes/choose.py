@@ -18,18 +18,28 @@ _GPU_PACKAGES = ("tensorflow", "tensorflow-rocm")
 
 
 def gpu_visible() -> bool:
-    """Whether TensorFlow has a GPU here.
+    """Whether TensorFlow has a GPU here."""
+    return why_no_gpu() is None
+
+
+def why_no_gpu() -> str | None:
+    """Why no GPU computes here, and what to do about it; None when one does.
 
     The cheap questions come first: loading TensorFlow costs 5 s and 400 MB, which a machine without a GPU should not
     pay for the answer "none".
     """
     if not any(Path(device).exists() for device in _GPU_DEVICES):
-        return False
+        return f"no GPU here: there is neither {' nor '.join(_GPU_DEVICES)}"
     if not any(_installed(package) for package in _GPU_PACKAGES):
-        return False
+        return "there is a GPU, but no TensorFlow that can use it: pip install 'wmh-node[gpu]', not beside train"
     from segmentation.runtimes.tensorflow import gpu_count
 
-    return gpu_count() > 0
+    if gpu_count() > 0:
+        return None
+    return (
+        "there is a GPU, but TensorFlow sees none: may this user open /dev/nvidia*, does the driver fit CUDA, and is "
+        "CUDA_VISIBLE_DEVICES not empty?"
+    )
 
 
 def _installed(package: str) -> bool:

@@ -31,8 +31,7 @@ class TensorFlowRuntime:
         if threads is not None:
             limit_threads(threads)
         if gpu_count():
-            # Convolutions would run in TF32 (10 bits of mantissa) under the name of f32.
-            tf.config.experimental.enable_tensor_float_32_execution(False)
+            prepare_gpus()
         members = [keras_network(networks.specification, networks.graph, weights) for weights in networks.weights]
         size = networks.specification.size
 
@@ -48,6 +47,28 @@ class TensorFlowRuntime:
         """(BATCH, row, column) -> (member, BATCH, row, column); see `Runtime.run`."""
         probabilities: NDArray[np.float32] = self._forward(tf.constant(batch)).numpy()
         return probabilities
+
+
+def prepare_gpus() -> None:
+    """Before the first computation: f32 is f32, the same input gives the same bits, and other processes have room.
+
+    Untested on a GPU.
+
+    Raises:
+        RuntimeUnavailable: TensorFlow has computed already in this process.
+    """
+    # Convolutions would run in TF32 (10 bits of mantissa) under the name of f32.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    # cuDNN would choose among algorithms by their speed at that moment.
+    tf.config.experimental.enable_op_determinism()
+    try:
+        for device in tf.config.list_physical_devices("GPU"):
+            # Else the first process takes all of the GPU's memory, and a second worker beside it none.
+            tf.config.experimental.set_memory_growth(device, True)
+    except RuntimeError as error:
+        raise RuntimeUnavailable(
+            f"TensorFlow has used the GPU already in this process, with all of its memory: {error}"
+        ) from error
 
 
 def gpu_count() -> int:

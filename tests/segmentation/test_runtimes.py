@@ -166,4 +166,5 @@ def test_a_gpu_that_tensorflow_cannot_use_is_no_gpu(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(choose, "_GPU_DEVICES", (str(tmp_path / "nvidiactl"),))
     monkeypatch.setattr(choose, "_GPU_PACKAGES", ("a-package-that-does-not-exist",))
     assert choose.gpu_visible() is False
+    assert "no TensorFlow that can use it" in (choose.why_no_gpu() or "")
     assert choose_runtime("auto") == "openvino"

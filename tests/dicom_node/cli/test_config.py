@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import pytest
 from support.node import run_cli
 from support.processes import free_port
 
+from dicom_node.cli import config
 from dicom_node.cli.config import _check_storage
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -53,6 +56,26 @@ def test_check_finds_what_does_not_work(tmp_path: Path) -> None:
     assert not findings["WMH_NODE_AGETITLE"]["ok"]
     assert findings["storage"]["ok"]
     assert findings["database"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "why", "words", "warns"),
+    [
+        ("auto", None, "the GPU, with TensorFlow", False),
+        ("auto", "no GPU here", "the CPU, with OpenVINO; no GPU here", False),
+        ("auto", "there is a GPU, but TensorFlow sees none", "the CPU, with OpenVINO; there is a GPU, but", True),
+        ("tensorflow", "there is a GPU, but TensorFlow sees none", "the CPU, with TensorFlow; there is a GPU", True),
+        ("openvino", None, "as the setting RUNTIME says", False),
+    ],
+)
+def test_check_says_which_device_computes(
+    choice: Any, why: str | None, words: str, warns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The GPU, or the CPU and why; a GPU that lies idle although it could compute is a note."""
+    monkeypatch.setattr(config, "why_no_gpu", lambda: why)
+    said = config._check_device(choice)
+    assert words in said.words
+    assert said.warning is warns
 
 
 def test_check_names_what_a_destination_rejects(tmp_path: Path) -> None:
