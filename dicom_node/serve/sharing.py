@@ -15,6 +15,7 @@ from db.engine import Database
 from db.errors import UnknownRow
 from db.inbox import Inbox
 from db.jobs import JobTable
+from db.models import ModelTable
 from db.records import Job, JobState
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.liveness import Liveness
@@ -27,6 +28,7 @@ from dicom_node.node.patient_key_file import open_key
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import StorageProbe
 from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.shared_models import live_bundle
 
 log = get_logger()
 
@@ -49,7 +51,14 @@ def run_sharing(settings: Settings, database: Database, stop: threading.Event, l
     if shared is None:
         return
     storage = settings.storage.absolute()
-    sharing = Sharing(Inbox(database), JobTable(database), Outbox(storage / "outbox"), shared)
+    models = ModelTable(database)
+    sharing = Sharing(
+        Inbox(database),
+        JobTable(database),
+        Outbox(storage / "outbox"),
+        shared,
+        live_bundle=lambda: live_bundle(settings, models),
+    )
     clear_left(storage / "fetched", time.time() - _COPIES_SECONDS)
     log.info("sharing by the object store", store=settings.object_store)
     run_until_stopped(_after_key(sharing.step, storage, shared), stop, liveness.loop("sharing", _STEP_SECONDS))
@@ -79,6 +88,7 @@ class Sharing:
 
     Args:
         still: seconds of a clock that no step moves.
+        live_bundle: digest and folder of the live model, where it is here.
     """
 
     def __init__(
@@ -88,11 +98,13 @@ class Sharing:
         outbox: Outbox,
         shared: SharedStorage,
         still: Callable[[], float] = time.monotonic,
+        live_bundle: Callable[[], tuple[str, Path] | None] = lambda: None,
     ) -> None:
         self._inbox, self._jobs, self._outbox, self._shared, self._still = inbox, jobs, outbox, shared, still
         self._probe = StorageProbe(outbox.folder.parent)
         self._results_due = still()
         self._is_away = False
+        self._live_bundle, self._shared_model = live_bundle, ""
         self._later: dict[int, float] = {}  # jobs that are left alone until then: an object of theirs did not go
         self._known: dict[int, datetime] = {}  # when a job was last changed whose result set was looked for
 
@@ -101,6 +113,7 @@ class Sharing:
         try:
             shared = self._share()
             if self._still() >= self._results_due:
+                self._share_model()
                 self._fetch_results()
                 self._results_due = self._still() + _RESULTS_EVERY_SECONDS
         except (StorageTrouble, OSError) as error:  # a full disk must not end the role, which delivers too
@@ -138,6 +151,14 @@ class Sharing:
         self._share_results(job)
         self._probe.require_there()  # where STORAGE was away, no file was there to be put
         self._jobs.note_shared(job.id)
+
+    def _share_model(self) -> None:
+        """The other machines have the live model from here."""
+        live = self._live_bundle()
+        if live is not None and live[0] != self._shared_model:
+            if self._shared.share_model(*live):
+                log.info("the live model is in the object store", digest=live[0][:12])
+            self._shared_model = live[0]
 
     def _share_results(self, job: Job) -> None:
         """A result from before there was an object store: later scans are compared with it on any machine."""

@@ -136,12 +136,13 @@ def _analyse(
     from dicom_node.models.choice import pinned_choice, registry_choice
     from dicom_node.models.served import ServedModel
     from dicom_node.series.read.received_series import ReceivedSeriesReader
+    from dicom_node.serve.shared_models import open_choice
     from segmentation.ensemble import Ensemble
 
     owner, models = lease_owner("work"), ModelTable(database)
     served = ServedModel(
         choose=lambda: pinned_choice(settings) or registry_choice(settings, models.live_digest()),
-        open_choice=lambda choice: choice.open(settings.runtime, settings.threads),
+        open_choice=lambda choice: open_choice(choice, settings, shared),
         report=lambda choice, words: models.not_loaded(owner, choice.digest or "", words),
     )
 

@@ -8,6 +8,7 @@ paths in STORAGE, whose content never changes:
 |----------------------------------------------|---------------------------|---------------------------------|
 | inbox/.../<instance>-<sha256>.dcm            | one received object       | the SHA-256 of its row          |
 | outbox/<job>/<number>.tar                    | one whole result set      | SHA256SUMS, its first member    |
+| models/<digest>.tar                          | the live model's bundle   | its digest, by the model store  |
 | patient.key                                  | see `patient_key`         | it is the same on all machines  |
 
 No key is ever listed: paths come from the database, and the numbers of a job's result sets follow each other.
@@ -20,8 +21,8 @@ import os
 import secrets
 import shutil
 import tarfile
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -154,6 +155,41 @@ class SharedStorage:
         for job_id, number in sorted({found for path in paths if (found := _set_of(path)) is not None}):
             self.fetch_set(job_id, number)
 
+    # The live model
+
+    def share_model(self, digest: str, folder: Path) -> bool:
+        """Put a bundle there, unless it is there; returns whether it was not.
+
+        Raises:
+            ObjectStoreTrouble: the store does not answer.
+        """
+        if self._store.exists(_model_key(digest)):
+            return False
+        make_folder(self._folder)
+        with _Arriving(self._folder) as packed:
+            _pack(folder, packed)
+            return self._store.put_if_absent(_model_key(digest), packed)
+
+    @contextmanager
+    def fetched_model(self, digest: str) -> Iterator[Path | None]:
+        """A folder with the bundle of that digest while the block lasts; None when the store has none. What is in it is
+        whole, and nothing but its digest says that it is the model.
+
+        Raises:
+            ObjectStoreTrouble: the store does not answer.
+            DamagedObject: what it gave is not whole.
+        """
+        with _Arriving(self._folder) as packed:
+            if not self._store.get(_model_key(digest), packed):
+                yield None
+                return
+            unpacked = packed.with_suffix(".model")
+            try:
+                _unpack(packed, unpacked, self._store.name)
+                yield unpacked
+            finally:
+                shutil.rmtree(unpacked, ignore_errors=True)
+
     # One file for all
 
     def fetch_once(self, name: str, mode: int) -> bool:
@@ -222,6 +258,10 @@ def _set_key(job_id: int, number: int) -> str:
     return f"outbox/{job_id}/{number}.tar"
 
 
+def _model_key(digest: str) -> str:
+    return f"models/{digest}.tar"
+
+
 def _set_of(path: str) -> tuple[int, int] | None:
     """Job and number of a file of a result set; None for others, as withdrawal notes."""
     parts = path.split("/")
@@ -264,7 +304,7 @@ def _unpack(packed: Path, target: Path, store: str) -> None:
             if expected:
                 raise ValueError("files are missing")
     except (tarfile.TarError, ValueError, EOFError) as error:
-        raise DamagedObject(f"a result set from the object store {store} is not whole: {error}") from error
+        raise DamagedObject(f"what the object store {store} gave is not whole: {error}") from error
     sync_folder(target)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from support.clock import ManualClock
+from support.models import tiny_bundle
 
 from db.deliveries import DeliveryTable
 from db.engine import Database, open_database
@@ -23,8 +24,10 @@ from db.engine.migrate import upgrade
 from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import AssociationEnd, Job, JobState, ReceivedInstance
+from db.models import ModelTable
+from db.records import AssociationEnd, Job, JobState, NewModel, ReceivedInstance
 from dicom_node.analyse.follow_up.patient_key import open_hasher
+from dicom_node.models.choice import registry_choice, store_of
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.objects import shared as sharing_module
 from dicom_node.node.objects.door import FolderStore, ObjectStoreTrouble, digest_of
@@ -32,8 +35,10 @@ from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.node.objects.shared_tables import SharedInbox, SharedOutbox
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.patient_key_file import FILE
+from dicom_node.node.settings import Settings
 from dicom_node.node.storage import require_copies
 from dicom_node.receive.installation import installation_id
+from dicom_node.serve.shared_models import live_bundle, open_choice
 from dicom_node.serve.sharing import Sharing, sweep
 
 SERIES = "1.2.3"
@@ -89,7 +94,7 @@ def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
         yield opened
 
 
-def _received(database: Database, front: Machine, series: str = SERIES, count: int = 3) -> Job:
+def _received(database: Database, front: Machine, series: str = SERIES, count: int = 3, study: str = "1.9") -> Job:
     inbox = Inbox(database)
     association = inbox.open_association("SCANNER", "WMHNODE", "10.0.0.7", "receiver")
     for number in range(count):
@@ -100,7 +105,7 @@ def _received(database: Database, front: Machine, series: str = SERIES, count: i
         inbox.record(
             [
                 ReceivedInstance(
-                    f"{series}.{number}", "1.2", series, "1.9", "1.2", path, hashlib.sha256(content).hexdigest(),
+                    f"{series}.{number}", "1.2", series, study, "1.2", path, hashlib.sha256(content).hexdigest(),
                     len(content), association,
                 )
             ]
@@ -333,7 +338,7 @@ def test_an_object_that_does_not_go_blocks_no_other_job(
 ) -> None:
     """A put that times out while the store answers: the job waits, the others are shared at the same turn; it is tried
     again later, and not at each turn. A store that is away is everyone's trouble."""
-    stuck, fine = _received(database, front, "1.2.4"), _received(database, front)
+    stuck, fine = _received(database, front, "1.2.4", study="1.8"), _received(database, front)
     put, tried = FolderStore.put_if_absent, []
 
     def slow(self: FolderStore, key: str, file: Path) -> bool:
@@ -359,11 +364,43 @@ def test_an_object_that_does_not_go_blocks_no_other_job(
     still[0] += 121
     assert sharing.step() == 0.0
     assert jobs.to_share(9) == []
-    away = _received(database, front, "1.2.6")
+    away = _received(database, front, "1.2.6", study="1.7")
     monkeypatch.setattr(FolderStore, "exists", _away)
     assert sharing.step() > 1
     monkeypatch.undo()
     assert sharing.step() == 0.0, f"job {away.id} waits although the store is back"
+
+
+def test_the_live_model_comes_through_the_store(
+    database: Database, front: Machine, other: Machine, store: Path, tmp_path: Path
+) -> None:
+    """Added and promoted on the machine that receives, it is loaded on another one under the same digest, once; what
+    came damaged, or is another model, is not taken for it."""
+    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
+    here, there = (Settings(storage=machine.storage, database_url=url) for machine in (front, other))
+    models = ModelTable(database)
+    kept = store_of(here).add(tiny_bundle(tmp_path / "bundle"))
+    digest = kept.bundle.identity.digest
+    assert live_bundle(here, models) is None  # not live yet
+    identity = kept.bundle.identity
+    models.add(NewModel(digest, identity.name, identity.version, kept.size_bytes), "alice")
+    models.promote(digest, "alice", None)
+    live = live_bundle(here, models)
+    assert live is not None and live[0] == digest
+    sharing = Sharing(
+        Inbox(database), JobTable(database), Outbox(front.storage / "outbox"), front.shared, live_bundle=lambda: live
+    )
+    sharing.step()
+    (packed,) = (store / "models").iterdir()
+    choice = registry_choice(there, models.live_digest())
+    whole = packed.read_bytes()
+    packed.write_bytes(whole.replace(b"SHA256SUMS", b"SHA256SUMZ", 1))
+    with pytest.raises(ObjectStoreTrouble):
+        open_choice(choice, there, other.shared)
+    packed.write_bytes(whole)
+    assert open_choice(choice, there, other.shared).identity.digest == digest
+    packed.unlink()
+    assert open_choice(choice, there, other.shared).identity.digest == digest
 
 
 def _away(_self: FolderStore, _key: str) -> bool:
