@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,13 @@ def main() -> None:
         size = ["--slices", str(options.slices), "--matrix", str(options.matrix)]
         subprocess.run([*command, *size], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         files = sorted(source.rglob("*.dcm"))
-        found = [measured(number, files, options.threads, options.series) for number in options.workers]
-    if options.json:
-        print(json.dumps(found, indent=2))
-        return
-    for figures in found:
-        print(", ".join(f"{name} {value}" for name, value in figures.items()))
+        for number in options.workers:
+            figures = measured(number, files, options.threads, options.series)
+            print(json.dumps(figures) if options.json else _in_words(figures), flush=True)
+
+
+def _in_words(figures: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in figures.items())
 
 
 def measured(workers: int, files: list[Path], threads: int, series: int) -> dict[str, Any]:
@@ -174,17 +175,18 @@ def _running(
     environment = {**clean, "WMH_NODE_STORAGE": str(storage), "WMH_NODE_DATABASE_URL": url}
     if threads:
         environment["WMH_NODE_THREADS"] = str(threads)
-    with ExitStack() as opened:
-        processes = []
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
         for number in range(count):
-            log = opened.enter_context((folder / f"worker-{number}.log").open("wb"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "dicom_node.cli", "work"], env=environment, stdout=log, stderr=log
-            )
-            processes.append(process)
-            opened.callback(process.wait, 60)
-            opened.callback(process.terminate)
+            with (folder / f"worker-{number}.log").open("wb") as log:
+                command = [sys.executable, "-m", "dicom_node.cli", "work"]
+                processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
         yield processes
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:  # a job that has begun is finished first
+            process.wait(600)
 
 
 def _wait(jobs: JobTable, count: int, processes: list[subprocess.Popen[bytes]]) -> None:

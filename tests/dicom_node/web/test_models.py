@@ -14,6 +14,7 @@ from db.audit import audit_entries
 from dicom_node.models.adding import add_model, register_shipped
 from dicom_node.models.checks import CheckedCase, CheckState, ModelCheck, ModelVerdict
 from dicom_node.models.choice import shipped_digest, store_of
+from dicom_node.web import drift_watch
 
 Browse = Callable[..., Any]
 
@@ -78,3 +79,12 @@ def test_drift_is_shown(node: PageNode, browser: Browse) -> None:
     text = browser("viewer").get("/models")
     assert "Drift by scanner and month" in text
     assert "&lt;i&gt;AE" in text
+
+
+def test_drift_that_is_cut_says_so(node: PageNode, browser: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are more results than are counted, the page says how many are, in place of less for a month."""
+    words = "Only the newest 20,000 results are counted"
+    assert words not in browser("admin").get("/models")
+    monkeypatch.setattr(drift_watch, "MOST_RESULTS", 1)
+    monkeypatch.setattr(node.site.drift, "_kept", None)
+    assert words in browser("admin").get("/models")
