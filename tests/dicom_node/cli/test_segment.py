@@ -72,7 +72,8 @@ def test_a_profile_adds_its_objects(series: list[Path], tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None:
-    """A model with a ventricle network gives the regions, by the rule of the settings; the terminal shows them."""
+    """A model with a ventricle network gives the regions, by the rule of the settings; of a result that is not reliable
+    the terminal shows the ventricles and no volume of WMH."""
     model = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)  # calls fat ventricle
     config = tmp_path / "node.toml"
     config.write_text('periventricular_mm = 7.5\nperiventricular_distance = "3d"\nthreads = 1\n')
@@ -80,8 +81,10 @@ def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None
     done = run_cli("segment", *folders, "--model", model, "--config", config)
     measurements = json.loads((tmp_path / "out" / "measurements.json").read_text())
     assert measurements["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
-    for words in ("periventricular", "deep", "ventricles"):
-        assert words in done.stdout
+    assert measurements["reliability"] == "not_reliable"
+    assert "ventricles" in done.stdout
+    assert "not reliable" in done.stdout
+    assert "periventricular" not in done.stdout
     texts = [i.value for i in pydicom.dcmread(tmp_path / "out" / "sr.dcm").iterall() if i.keyword == "TextValue"]
     assert any("within 7.5 mm of the ventricles, measured in space" in text for text in texts)
 

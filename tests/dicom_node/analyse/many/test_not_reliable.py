@@ -56,6 +56,12 @@ def test_no_list_gives_the_volume_of_an_unreliable_result(face: str) -> None:
     assert "28.3" in _faces(_result())[face].replace("28.27", "28.3")
 
 
+def test_the_terminal_shows_all_of_a_result_to_review() -> None:
+    """Volume, its parts and lesions."""
+    shown = _faces(_result())["one"]
+    assert [words in shown for words in ("28.27 mL", "periventricular", "19.57 mL", "lesions", "77")] == [True] * 5
+
+
 def test_the_sheet_and_the_table_give_the_measured_interval() -> None:
     """The interval of page 1, with its share of patients, goes before the range of the model's own doubt."""
     result = _result(predictive_interval_ml=[15.1, 44.4], predictive_nominal=0.8)

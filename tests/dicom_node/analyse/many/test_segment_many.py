@@ -69,7 +69,7 @@ def test_a_cohort_gives_a_folder_a_series_and_a_row_each(cohort: Path, ensemble:
     rows = {row["folder"] or Path(row["input"]).name: row for row in csv.DictReader((tmp_path / "results.csv").open())}
     assert set(rows) == set(found)
     assert tuple(rows[uid]) == COLUMNS
-    assert float(rows[uid]["wmh_volume_ml"]) == found[uid].measurements["wmh_volume_ml"]
+    assert float(rows[uid]["brain_volume_ml"]) == found[uid].measurements["brain_volume_ml"]
     assert rows["sub-02_ses-b_FLAIR"]["reason_code"] == "bad_nifti"
     assert rows["bad"]["reason_code"] == "no_dicom"
 
