@@ -28,7 +28,6 @@ from dicom_node.node.patient_key_file import open_key
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import StorageProbe
 from dicom_node.serve.loop import run_until_stopped
-from dicom_node.serve.shared_models import live_bundle
 
 log = get_logger()
 
@@ -50,6 +49,9 @@ def run_sharing(settings: Settings, database: Database, stop: threading.Event, l
     shared = None if settings.holds_copies else shared_storage_of(settings)
     if shared is None:
         return
+    # Here alone: it brings the models' libraries, which the roles that only receive and deliver do without.
+    from dicom_node.serve.shared_models import live_bundle
+
     storage = settings.storage.absolute()
     models = ModelTable(database)
     sharing = Sharing(
