@@ -113,10 +113,22 @@ def _check_storage(storage: Path) -> Said:
     free_gib = shutil.disk_usage(place).free / 2**30
     made = "" if storage.exists() else " (will be made)"
     words = f"{storage.absolute()}{made}, {free_gib:.1f} GiB free"
-    if storage.exists() and storage.stat().st_mode & stat.S_IWOTH:
-        advice = f"every user of this machine may change and delete what lies there: chmod o-w {storage.absolute()}"
+    if (where := _writable_by_all(storage.absolute())) is not None:
+        advice = f"every user of this machine may change and delete what lies there: chmod o-w {where}"
         return Said(f"{words}, but {advice}", warning=True)
     return Said(words)
+
+
+def _writable_by_all(storage: Path) -> Path | None:
+    """The storage, something in it, or a folder above it from which every user may take it away; None: nothing."""
+    inside = sorted(storage.iterdir()) if storage.is_dir() and os.access(storage, os.R_OK | os.X_OK) else []
+    for place in (storage, *inside):
+        if place.exists() and not place.is_symlink() and place.stat().st_mode & stat.S_IWOTH:
+            return place
+    for above in storage.resolve().parents:
+        if above.exists() and above.stat().st_mode & stat.S_IWOTH and not above.stat().st_mode & stat.S_ISVTX:
+            return above
+    return None
 
 
 def _check_object_store(settings: Settings) -> str:

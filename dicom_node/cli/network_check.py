@@ -49,6 +49,10 @@ def network_checks(settings: Settings) -> Iterator[tuple[str, Callable[[], Said]
 def _check_bind(settings: Settings) -> Said:
     who = f"{settings.ae_title} listens on {settings.bind}"
     if not _is_loopback(settings.bind):
+        if open_to_all := [str(peer) for peer in settings.peers if _is_anywhere(peer)]:
+            names = ", ".join(open_to_all)
+            words = f"{who}, and every machine that reaches that port may send to it as {names}"
+            return Said(f"{words}: a title is no secret, so write its address, TITLE@ADDRESS", warning=True)
         if settings.peers:
             return Said(who)
         advice = "set WMH_NODE_PEERS to the AE titles and addresses that may"
@@ -93,6 +97,12 @@ def _check_name(peer: Peer) -> Said:
 
 def _no_destinations() -> Said:
     return Said("none: results stay in the outbox; set WMH_NODE_DESTINATIONS to send them to a PACS", warning=True)
+
+
+def _is_anywhere(peer: Peer) -> bool:
+    """Whether a machine of any address may call under its title."""
+    network = _network_of(peer)
+    return peer.address is None or (network is not None and network.prefixlen == 0)
 
 
 def _may_be_here(peer: Peer) -> bool:

@@ -19,6 +19,7 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -26,9 +27,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from dicom_node.node.addresses import host_to_call, is_loopback
+from dicom_node.node.addresses import host_to_call, is_host_of_url, is_loopback, shown
 from dicom_node.node.profiles import (
     MESSAGE_OPTIONS,
     PROFILES,
@@ -43,6 +44,9 @@ from dicom_node.node.secret_values import secret_value
 # (PS3.5 table 6.2-1).
 _AE_TITLE = re.compile(r"^(?=.*[^ ])[\x20-\x5b\x5d-\x7e]{1,16}$")
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
+# Also what no editor shows: a path of them is of a copy that went wrong.
+_CONTROL = re.compile("[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060\ufeff]")
+_LONGEST_PATH, _LONGEST_NAME = 4095, 255  # bytes, of Linux (limits.h)
 _ADDRESS_FORM = re.compile(r"^(?P<ae>.+)@(?P<host>\[[^\]]+\]|[^:\[\]@]+):(?P<port>\d{1,5})(?P<options>(\+[a-z-]+)*)$")
 _MLLP_FORM = re.compile(
     r"^(?P<scheme>mllps?)://(?P<host>\[[^\]]+\]|[^:/\[\]@+]+):(?P<port>\d{1,5})/?(?P<options>(\+[a-z-]+)*)$"
@@ -75,8 +79,18 @@ def _hd(value: str) -> str:
 
 
 def _path(value: Path) -> Path:
-    if "\0" in str(value):
-        raise ValueError("expected a path without a NUL character")
+    if _CONTROL.search(str(value)):
+        raise ValueError("expected a path on one line, without control or invisible characters")
+    if len(os.fsencode(value)) > _LONGEST_PATH or any(len(os.fsencode(part)) > _LONGEST_NAME for part in value.parts):
+        raise ValueError(
+            f"expected a path of at most {_LONGEST_PATH} bytes, and at most {_LONGEST_NAME} in one of its names"
+        )
+    return value
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("expected a path, got an empty text: leave the setting out where there is none")
     return value
 
 
@@ -89,7 +103,7 @@ def _url(value: str) -> str:
     if "@" in parts.netloc or "@" in value.partition("?")[0]:
         # Not the value itself: it holds a password.
         raise ValueError("expected a URL without a user, got one with: use +basic with a file or environment variable")
-    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+    if parts.scheme not in ("http", "https") or not is_host_of_url(host) or parts.query or parts.fragment:
         raise ValueError("expected the address of a web service, for example https://pacs.example/dicom-web")
     return value.rstrip("/")
 
@@ -97,7 +111,7 @@ def _url(value: str) -> str:
 AeTitle = Annotated[str, AfterValidator(_ae_title)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 HierarchicDesignator = Annotated[str, AfterValidator(_hd)]
-FilePath = Annotated[Path, AfterValidator(_path)]
+FilePath = Annotated[Path, BeforeValidator(_given), AfterValidator(_path)]
 WebLogin = Literal["none", "basic", "bearer", "mtls"]
 
 # What may stand behind any destination in the compact form, and the fields that it sets.
@@ -450,10 +464,8 @@ def split_destination(text: str, name: str | None = None) -> dict[str, Any]:
         return _mllp_fields(mllp, name or head.strip())
     match = _ADDRESS_FORM.match(rest)
     if match is None:
-        form = "NAME=AET@HOST:PORT[+OPTION...]"
-        raise ValueError(
-            f"expected {form}, NAME=https://HOST/PATH[+OPTION...] or NAME=mllps://HOST:PORT+oru, got {text.strip()!r}"
-        )
+        forms = "NAME=AET@HOST:PORT[+OPTION...], NAME=https://HOST/PATH[+OPTION...] or NAME=mllps://HOST:PORT+oru"
+        raise ValueError(f"expected {forms}, got {shown(text.strip())}")
     ae_title = match["ae"].strip()
     return {
         "name": name or head.strip() or _as_name(ae_title),

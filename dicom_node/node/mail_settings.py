@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from dicom_node.node.addresses import is_loopback
+from dicom_node.node.addresses import is_host_of_url, is_loopback, shown
 
 # RFC 5322 addr-spec without quoted parts; a line break would add a header.
 _ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -32,8 +32,8 @@ def _mail_address(value: str) -> str:
 
 
 def _mail_server(value: str) -> str:
-    match = _SERVER.match(value)
-    if match is None or not 0 < int(match["port"] or 1) < 65536:
+    match = _SERVER.fullmatch(value)
+    if match is None or not is_host_of_url(match["host"].strip("[]")) or not 0 < int(match["port"] or 1) < 65536:
         raise ValueError("expected HOST or HOST:PORT")
     return value
 
@@ -44,10 +44,10 @@ def _webhook_url(value: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = urlsplit(""), None
-    if "@" in parts.netloc or not host or parts.fragment:
+    if "@" in parts.netloc or not is_host_of_url(host) or parts.fragment:
         # Not the value itself: the path of a webhook is often its secret.
         raise ValueError("expected https://HOST/PATH without a user, got another form")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host or "")):
         raise ValueError("expected an https URL (http only to this machine), got another")
     return value
 
@@ -101,7 +101,7 @@ class WorkingWeek:
             if not opens < closes:
                 raise ValueError
         except ValueError:
-            raise ValueError(f'expected a form like "Mon-Fri 08:00-18:00", got {text!r}') from None
+            raise ValueError(f'expected a form like "Mon-Fri 08:00-18:00", got {shown(text)}') from None
         count = (last - first) % 7 + 1
         return cls(frozenset((first + day) % 7 for day in range(count)), opens, closes)
 

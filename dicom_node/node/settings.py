@@ -17,6 +17,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -24,7 +25,14 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from db.records import Priority
-from dicom_node.node.addresses import address_to_bind, is_loopback, peer_address
+from dicom_node.node.addresses import (
+    address_to_bind,
+    is_every_address,
+    is_host_of_url,
+    is_loopback,
+    peer_address,
+    shown,
+)
 from dicom_node.node.destinations import (
     DESTINATION_KINDS,
     AeTitle,
@@ -45,7 +53,7 @@ ENVIRONMENT_PREFIX = "WMH_NODE_"
 
 _DATABASE_URL = re.compile(r"(sqlite|postgres|postgresql)(\+[a-z0-9]+)?:")
 _OBJECT_STORE = re.compile(r"^(s3://[a-z0-9]|file:///.)")
-_WEB_URL = re.compile(r"^https?://[A-Za-z0-9.-]+(:\d{1,5})?/?$")
+_WEB_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?")
 
 
 def _database_url(value: str) -> str:
@@ -64,7 +72,12 @@ def _object_store(value: str) -> str:
 
 
 def _web_url(value: str) -> str:
-    if not _WEB_URL.match(value):
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not _WEB_URL.fullmatch(value) or not is_host_of_url(host):
         raise ValueError("expected https://HOST[:PORT] or http://HOST[:PORT], without a path")
     return value.rstrip("/")
 
@@ -75,9 +88,9 @@ def _issuer(value: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = urlsplit(""), None
-    if not host or "@" in parts.netloc or parts.query or parts.fragment:
+    if not is_host_of_url(host) or "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("expected the issuer's URL, https://HOST[/PATH] without a query")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host or "")):
         raise ValueError("expected an https URL (http only to this machine)")
     return value
 
@@ -210,7 +223,7 @@ class Settings(BaseModel):
     web_oidc_token_days: Annotated[float, Field(gt=0, le=366)] = 30.0  # a person's tokens count so long from a login on
 
     # Health and metrics; no login, so closed until a port is set
-    metrics_bind: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    metrics_bind: Annotated[str, AfterValidator(address_to_bind)] = "127.0.0.1"
     metrics_port: Port | None = None
 
     # Where things are kept
@@ -319,7 +332,7 @@ class Settings(BaseModel):
             if isinstance(value, bool) and name in cls.model_fields and cls.model_fields[name].annotation is not bool:
                 raise ValueError(f"{name}: expected something else than true or false, got {str(value).lower()}")
         storage = values.get("storage", "wmh-node-data")
-        if not values.get("database_url"):
+        if values.get("database_url") in (None, ""):
             folder = Path(storage) if isinstance(storage, str | Path) else Path()  # of anything else pydantic complains
             values["database_url"] = f"sqlite:///{(folder / 'node.sqlite').absolute()}"
         if storage == "":
@@ -333,6 +346,7 @@ class Settings(BaseModel):
         if twice:
             raise ValueError(f"destinations: expected different names, got twice: {', '.join(twice)}")
         self._check_tls()
+        self._check_ports()
         self._check_mail()
         self._check_identity_provider()
         if not self.disk_low < self.disk_high <= self.disk_full:
@@ -354,6 +368,18 @@ class Settings(BaseModel):
             )
         if self.tls_certificate is None and (self.dicom_tls_port is not None or self.tls_key is not None):
             raise ValueError("tls_certificate: expected a PEM file with dicom_tls_port or tls_key, got none")
+
+    def _check_ports(self) -> None:
+        """Two servers of ours on one port: the second would end again and again."""
+        ours = (
+            ("dicom_port", self.bind, self.dicom_port),
+            ("dicom_tls_port", self.bind, self.dicom_tls_port),
+            ("web_port", self.web_bind, self.web_port),
+            ("metrics_port", self.metrics_bind, self.metrics_port),
+        )
+        for (name, bind, port), (other, other_bind, other_port) in combinations(ours, 2):
+            if port and port == other_port and (bind == other_bind or is_every_address(bind, other_bind)):
+                raise ValueError(f"{other}: expected another port than {name}, got {port} for both")
 
     def _check_mail(self) -> None:
         if (self.mail_server is None) != (not self.mail_to):
@@ -542,7 +568,7 @@ def _explain_one(problem: Any, config: Path | None) -> str:
     if problem["type"] == "extra_forbidden":
         known = Settings.model_fields if len(location) == 1 else fields_of_destinations()
         return f"{where}: unknown setting{did_you_mean(str(location[-1]), known)}"
-    came = "" if "came" in message or "got" in message else f", got {_shown(problem.get('input'))}"
+    came = "" if "came" in message or "got" in message else f", got {shown(problem.get('input'))}"
     expected = message if message.startswith("expected") else f"expected: {message[0].lower()}{message[1:]}"
     return f"{where}: {expected}{came}"
 
@@ -553,11 +579,6 @@ def _where(place: str, config: Path | None) -> str:
     if config is not None and variable not in os.environ:
         return f"{place} in {config}"
     return variable + place[len(field) :]
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def parse_destination(text: str, name: str | None = None) -> Destination:

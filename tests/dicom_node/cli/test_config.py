@@ -114,3 +114,13 @@ def test_check_warns_of_a_storage_that_everybody_may_write_to(tmp_path: Path) ->
     found = _check_storage(storage)
     assert found.warning
     assert f"chmod o-w {storage}" in found.words
+    storage.chmod(0o750)
+    kept = storage / "instances"
+    kept.mkdir()
+    kept.chmod(0o777)
+    assert f"chmod o-w {kept}" in _check_storage(storage).words
+    kept.chmod(0o750)
+    tmp_path.chmod(0o777)
+    assert f"chmod o-w {tmp_path}" in _check_storage(storage).words
+    tmp_path.chmod(0o1777)  # as /tmp: only owners take away
+    assert not _check_storage(storage).warning

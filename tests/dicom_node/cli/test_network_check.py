@@ -58,6 +58,14 @@ def test_a_node_that_everybody_may_send_to(bind: str) -> None:
     assert "WMH_NODE_PEERS" in found.words
 
 
+@pytest.mark.parametrize("peers", ["CT1", "CT1@10.0.0.7, ANY@0.0.0.0/0", "SIX@::/0"])
+def test_a_node_that_everybody_may_send_to_under_a_title(peers: str) -> None:
+    """A title alone keeps no machine out: a warning that names the entry."""
+    found = said("bind", bind="0.0.0.0", peers=peers)
+    assert found.warning
+    assert peers.rsplit(", ", maxsplit=1)[-1] in found.words
+
+
 def test_a_taken_port() -> None:
     """A taken port is a warning that says that the node itself may hold it; a free one is said to be free."""
     with socket.create_server(("127.0.0.1", 0)) as server:
