@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-# Read once, when TensorFlow loads: its notes on instruction sets do not help an operator.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-# oneDNN on every CPU: without AVX-512 TensorFlow takes Eigen, where a slice's bits depend on its place in the batch.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from segmentation.runtimes.environment import tensorflow_environment
+
+os.environ.update(tensorflow_environment())
 
 import numpy as np
 import tensorflow as tf

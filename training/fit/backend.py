@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from segmentation.runtimes.environment import tensorflow_environment
 from training.errors import BackendUnavailable
 
 Backend = Literal["tensorflow", "jax"]
@@ -49,8 +50,7 @@ def prepare_backend(backend: Backend, threads: int = 0) -> None:
     if loaded not in (None, backend):
         raise BackendUnavailable(f"expected backend {backend}, but Keras has loaded {loaded} in this process already")
     os.environ["KERAS_BACKEND"] = backend
-    # TensorFlow's notes on instruction sets are no news to a person who waits for epochs.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.update(tensorflow_environment())
     if threads:
         # OpenMP (oneDNN), TensorFlow and XLA's CPU client, in this order.
         for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC"):

@@ -8,7 +8,6 @@ network's is. Scans are used while others are drawn; each is shown a few times.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,6 +20,7 @@ from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.masked import LOWEST, grown, masked_images
 from training.data.augmentation import AugmentationSettings, augment_brain
 from training.files import write_whole
+from training.fit.backend import choose_backend, prepare_backend
 from training.synthesis.coded_head import Part
 from training.synthesis.stream import read_scan, scan_files
 
@@ -107,7 +107,7 @@ def pretrain(
     start: Annotated[Path | None, typer.Option(help="npz of `export`, to go on from on another machine")] = None,
 ) -> None:
     """Train; the rate falls over `steps` as a cosine. state.json counts the steps."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    prepare_backend(choose_backend(), threads)
     import keras
 
     from training.fit.losses import dice_and_cross_entropy

@@ -19,7 +19,7 @@ def test_a_run_stops_goes_on_and_is_exported(tmp_path: Path) -> None:
     assert images.shape == labels.shape == (BATCH, CROP, CROP, 1)
     assert (images > LOWEST).any(axis=(1, 2, 3)).all()
     for steps in (2, 3):
-        pretrain(tmp_path / "scans", tmp_path / "run", steps=steps, threads=1)
+        pretrain(tmp_path / "scans", tmp_path / "run", steps=steps, threads=1, compute="float32")
     export(tmp_path / "run", tmp_path / "weights.npz")
     found, there = build(), build()
     found.set_weights(exported_weights(tmp_path / "weights.npz"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -16,6 +15,7 @@ from segmentation.networks.specification import NetworkSpecification
 from training.bundle.anatomy.slices import AnatomySlices, join, of_drawn, of_real
 from training.data.ignored import UNKNOWN
 from training.files import write_whole
+from training.fit.backend import choose_backend, prepare_backend
 from training.synthesis.stream import scan_files
 
 # Without dropout: before batch normalisation it gave so narrow a network other statistics in use than in training.
@@ -136,7 +136,7 @@ def fit(
     threads: Annotated[int, typer.Option(help="processor threads")] = 1,
 ) -> None:
     """Train; `out`/weights.weights.h5 is the last checkpoint."""
-    os.environ["OMP_NUM_THREADS"] = os.environ["TF_NUM_INTRAOP_THREADS"] = str(threads)
+    prepare_backend(choose_backend(), threads)
     import keras
 
     from segmentation.networks.unet import build_network
