@@ -9,6 +9,7 @@ from pydicom.uid import UID
 
 from dicom_node.conformance.document import Section, Table
 from dicom_node.deliver.send.association import MAX_PDU_BYTES, Timeouts
+from dicom_node.deliver.send.compressing import SYNTAXES
 from dicom_node.deliver.send.plan import IMPLICIT_VR_LITTLE_ENDIAN, MAX_CONTEXTS
 from dicom_node.deliver.send.result_classes import classes_of
 from dicom_node.deliver.send.statuses import STATUSES
@@ -132,18 +133,24 @@ def _sender(settings: Settings) -> Section:
     options += [DeliveryOptions(PROFILES["generic"], probability_map=True)]
     options += [destination.options for destination in settings.destinations]
     classes = sorted({uid for option in options for uid in classes_of(option)})
-    written = _syntaxes((EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN))
+    written = (EXPLICIT_VR_LITTLE_ENDIAN.uid, IMPLICIT_VR_LITTLE_ENDIAN)
     implicit = _name(IMPLICIT_VR_LITTLE_ENDIAN)
     contexts = Table(
         _CONTEXT,
         (
             (_name(VERIFICATION), VERIFICATION, implicit, "SCU"),
-            *((_name(uid), uid, written, "SCU") for uid in classes),
+            *((_name(uid), uid, _syntaxes((*SYNTAXES.get(uid, ()), *written)), "SCU") for uid in classes),
             (_name(STORAGE_COMMITMENT), STORAGE_COMMITMENT, implicit, "SCU; SCP of reports"),
             (_name(STUDY_ROOT_FIND), STUDY_ROOT_FIND, implicit, "SCU"),
             (_name(STUDY_ROOT_MOVE), STUDY_ROOT_MOVE, implicit, "SCU"),
             (_name(STUDY_ROOT_GET), STUDY_ROOT_GET, implicit, "SCU; SCP of storage for what the receiving AE takes"),
         ),
+    )
+    compression = (
+        "Each transfer syntax is proposed in a presentation context of its own, and the first of the list that the "
+        "peer accepts is used. The compressed ones are without loss and change no UID; they are proposed for objects "
+        "from 64 KB on, unless the destination is set up as +uncompressed. An object that the peer did not store in "
+        "one of them is sent again in Explicit or Implicit VR Little Endian."
     )
     cohorts = (
         "Studies of a cohort are found by Study Root C-FIND at study, series and image level and fetched as whole "
@@ -184,7 +191,7 @@ def _sender(settings: Settings) -> Section:
     return Section(
         "Sending AE",
         sections=(
-            Section("SOP classes and presentation contexts proposed", (contexts, web, reports, cohorts)),
+            Section("SOP classes and presentation contexts proposed", (contexts, compression, web, reports, cohorts)),
             Section("Association policies", (limits,)),
             Section("Behaviour on C-STORE response status", (statuses,)),
             Section("What each profile sends", (_profiles(),)),

@@ -8,6 +8,7 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 |---|---|---|
 | `+commit` | DICOM | storage commitment (PS3.4 J): done when the peer takes responsibility |
 | `+verify` | both | done when C-FIND, or QIDO-RS, lists every object |
+| `+uncompressed` | DICOM | objects go as they are, in no compressed transfer syntax |
 | `+tls` | DICOM | over TLS; `https` is always |
 | `+basic`, `+bearer`, `+mtls` | web | how we log in; the secret is a file or an environment variable, never a setting |
 | `+<profile>`, `+labelmap`, `+probability`, ... | both | what is sent, see `dicom_node.node.profiles` |
@@ -121,7 +122,12 @@ _COMMON: Final[Mapping[str, Mapping[str, Any]]] = {
     **{encoding: {"seg_encoding": encoding} for encoding in get_args(SegEncoding)},
     "probability": {"probability_map": True},
 }
-_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"tls": {"tls": True}, "commit": {"commit": True}, **_COMMON}
+_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "tls": {"tls": True},
+    "commit": {"commit": True},
+    **_COMMON,
+    "uncompressed": {"compress": False},
+}
 _LOGINS: Final[Mapping[str, Mapping[str, Any]]] = {
     login: {"login": login} for login in get_args(WebLogin) if login != "none"
 }
@@ -205,6 +211,7 @@ class Destination(_ObjectDestination):
         port: TCP port of the peer's storage SCP.
         tls: whether to call it over TLS (PS3.15 B.12).
         commit: whether a result counts as delivered only when the peer takes responsibility for it (PS3.4 J).
+        compress: whether results go compressed, without loss, in a transfer syntax that the peer accepts.
 
     The others: see `_ObjectDestination` and `_AnyDestination`.
     """
@@ -214,6 +221,7 @@ class Destination(_ObjectDestination):
     port: Port
     tls: bool = False
     commit: bool = False
+    compress: bool = True
 
     @model_validator(mode="after")
     def _check_together(self) -> Destination:

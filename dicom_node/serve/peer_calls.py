@@ -39,7 +39,14 @@ class PeerCalls:
             case MllpDestination():
                 return send_message(paths, MllpCall(destination, tls), go_on)
             case Destination():
-                return send_files(paths, destination, go_on=go_on, calling_ae_title=self._settings.ae_title, tls=tls)
+                return send_files(
+                    paths,
+                    destination,
+                    go_on=go_on,
+                    calling_ae_title=self._settings.ae_title,
+                    tls=tls,
+                    compress=destination.compress,
+                )
 
     def ask(
         self, destination: Destination, transaction_uid: str, objects: Sequence[Reference], take: TakeReport

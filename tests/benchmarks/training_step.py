@@ -5,8 +5,8 @@
 
 Each backend runs in its own process: TensorFlow as a training sets it up, TensorFlow without oneDNN, JAX, and PyTorch
 (channels_last, fused Adam) where an interpreter has it. PyTorch is no dependency of ours: make one with
-`python -m venv DIR && DIR/bin/pip install torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu`, or any other
-way, and name it by --torch-python or WMH_NODE_TORCH_PYTHON. A benchmark, not a test: nothing passes or fails.
+`python -m venv DIR && DIR/bin/pip install torch==2.13.0`, or any other way, and name it by --torch-python or
+WMH_NODE_TORCH_PYTHON. A benchmark, not a test: nothing passes or fails.
 The ratio is ours by PyTorch's, of CPU time: other programs may use the machine.
 """
 

@@ -75,10 +75,10 @@ def movescu_series(port: int, asker_port: int, study_uid: str, series_uid: str, 
 
 
 @contextmanager
-def storescp(folder: Path, port: int, log: Path) -> Iterator[None]:
-    """Run DCMTK's plain storage SCP while the block lasts."""
+def storescp(folder: Path, port: int, log: Path, *options: str) -> Iterator[None]:
+    """Run DCMTK's plain storage SCP while the block lasts; `options` say what it accepts, such as `+xa`."""
     folder.mkdir(parents=True, exist_ok=True)
-    with program([peer("storescp"), "-aet", PACS_AE_TITLE, "-od", str(folder), str(port)], log, port):
+    with program([peer("storescp"), "-aet", PACS_AE_TITLE, *options, "-od", str(folder), str(port)], log, port):
         yield
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dicom_node.deliver.send.compressing import compressed_syntaxes
 from dicom_node.deliver.send.object_file import ObjectFile
 
 MAX_CONTEXTS = 128
@@ -24,30 +25,38 @@ class AssociationPlan:
     contexts: tuple[Context, ...]
 
 
-def plan_associations(files: Sequence[ObjectFile]) -> Iterator[AssociationPlan]:
-    """Split files, in their order, into associations of at most 128 contexts."""
+def plan_associations(files: Sequence[ObjectFile], compress: bool = False) -> Iterator[AssociationPlan]:
+    """Split files, in their order, into associations of at most 128 contexts.
+
+    Args:
+        files: what is sent.
+        compress: whether results are also offered in compressed transfer syntaxes.
+    """
     chosen: list[ObjectFile] = []
     contexts: dict[Context, None] = {}
     for file in files:
-        wanted = [context for context in contexts_of(file) if context not in contexts]
+        wanted = [context for context in contexts_of(file, compress) if context not in contexts]
         if len(contexts) + len(wanted) > MAX_CONTEXTS:
             yield AssociationPlan(tuple(chosen), tuple(contexts))
             chosen, contexts = [], {}
-            wanted = contexts_of(file)
+            wanted = contexts_of(file, compress)
         contexts.update(dict.fromkeys(wanted))
         chosen.append(file)
     if chosen:
         yield AssociationPlan(tuple(chosen), tuple(contexts))
 
 
-def contexts_of(file: ObjectFile) -> list[Context]:
-    """The file's own transfer syntax, and the default one when the object can be put into it without decoding pixels.
+def contexts_of(file: ObjectFile, compress: bool = False) -> list[Context]:
+    """The compressed transfer syntaxes that are worth it, the file's own, and the default one.
+
+    The default one stands there when the object can be put into it without decoding pixels.
 
     An SCU has to offer Implicit VR Little Endian where it can (PS3.5 10.1), and some archives take nothing else.
     """
     own = (file.sop_class_uid, file.transfer_syntax_uid)
     default = (file.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN)
-    return [own, default] if is_native(file.transfer_syntax_uid) and own != default else [own]
+    offered = [(file.sop_class_uid, syntax) for syntax in (compressed_syntaxes(file) if compress else ())]
+    return [*offered, own, default] if is_native(file.transfer_syntax_uid) and own != default else [own]
 
 
 def is_native(transfer_syntax_uid: str) -> bool:

@@ -1,6 +1,7 @@
 """Storage SCU: files to a peer, and the outcome of each.
 
-Files are sent unchanged, in pieces, without being decoded, in associations of our own codec (`association`).
+Files are sent unchanged, in pieces, without being decoded, in associations of our own codec (`association`); results
+may be compressed on the way (`compressing`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dicom_node.deliver.send.association import (
     Timeouts,
     associated,
 )
+from dicom_node.deliver.send.compressing import compressed
 from dicom_node.deliver.send.object_file import ObjectFile, read_object_file
 from dicom_node.deliver.send.plan import (
     IMPLICIT_VR_LITTLE_ENDIAN,
@@ -82,6 +84,7 @@ def send_files(
     timeouts: Timeouts | None = None,
     tls: ClientTls | None = None,
     max_pdu_bytes: int = MAX_PDU_BYTES,
+    compress: bool = False,
 ) -> list[SendOutcome]:
     """Send files by C-STORE.
 
@@ -96,6 +99,7 @@ def send_files(
         timeouts: how long to wait for the peer.
         tls: how to call it over TLS; None for without.
         max_pdu_bytes: the largest PDU that we send and take, whatever the peer announces.
+        compress: whether results may go in a compressed transfer syntax that the peer accepts, without loss.
 
     Returns:
         One outcome per path, in the order of `paths`.
@@ -117,7 +121,7 @@ def send_files(
                 break
     index_of = {id(file): index for index, file in readable.items()}
     call = Call(destination, calling_ae_title, timeouts or Timeouts(), tls, max_pdu_bytes)
-    sending = _send_all(list(readable.values()), call)
+    sending = _send_all(list(readable.values()), call, compress)
     with closing(sending):  # which releases the association, also when we stop before the end
         for file, outcome in sending:
             if not note(index_of[id(file)], outcome):
@@ -180,12 +184,12 @@ def _with_reasons(call: Call, contexts: Sequence[tuple[str, str]]) -> Iterator[R
         raise DeliveryError(str(error)) from error
 
 
-def _send_all(files: Sequence[ObjectFile], call: Call) -> Generator[tuple[ObjectFile, SendOutcome]]:
-    for plan in plan_associations(files):
-        yield from _send_plan(plan, call)
+def _send_all(files: Sequence[ObjectFile], call: Call, compress: bool) -> Generator[tuple[ObjectFile, SendOutcome]]:
+    for plan in plan_associations(files, compress):
+        yield from _send_plan(plan, call, compress)
 
 
-def _send_plan(plan: AssociationPlan, call: Call) -> Iterator[tuple[ObjectFile, SendOutcome]]:
+def _send_plan(plan: AssociationPlan, call: Call, compress: bool) -> Iterator[tuple[ObjectFile, SendOutcome]]:
     """Send the files of one plan, in as many associations as it takes."""
     left = list(plan.files)
     aborted = silent = 0  # in a row
@@ -194,7 +198,14 @@ def _send_plan(plan: AssociationPlan, call: Call) -> Iterator[tuple[ObjectFile, 
             with _with_reasons(call, plan.contexts) as association:
                 while left and association.is_open:
                     file = left.pop(0)
-                    outcome = _send_one(association, file)
+                    outcome = _send_compressed(association, file) if compress else None
+                    if outcome is not None and outcome.lost:
+                        # It may have fallen over what it accepted: this file again, and all others, as they are.
+                        left.insert(0, file)
+                        compress = False
+                        continue
+                    if outcome is None:
+                        outcome = _send_one(association, file)
                     if association.is_open:
                         aborted = silent = 0
                     aborted += not association.is_open
@@ -214,6 +225,19 @@ def _send_plan(plan: AssociationPlan, call: Call) -> Iterator[tuple[ObjectFile, 
             return
 
 
+def _send_compressed(association: RequestedAssociation, file: ObjectFile) -> SendOutcome | None:
+    """Send a file in a compressed transfer syntax; None: in none that was accepted, or the peer did not store it so."""
+    try:
+        source = compressed(file, association.accepts)
+        if source is None:
+            return None
+        outcome = _outcome_of(file, association.store(source))
+    except OSError as error:
+        return SendOutcome(file.path, None, False, f"cannot be read: {error.strerror}")
+    is_there = outcome.ok or store_status_of(outcome.status) is StoreStatus.ALREADY_THERE
+    return outcome if is_there or outcome.lost else None
+
+
 def _send_one(association: RequestedAssociation, file: ObjectFile) -> SendOutcome:
     own, default = file.transfer_syntax_uid, IMPLICIT_VR_LITTLE_ENDIAN
     try:
@@ -231,6 +255,10 @@ def _send_one(association: RequestedAssociation, file: ObjectFile) -> SendOutcom
         return SendOutcome(file.path, None, False, f"cannot be read: {error.strerror}")
     except (RuntimeError, ValueError, AttributeError, KeyError, NotImplementedError) as error:
         return SendOutcome(file.path, None, False, f"not sent: {type(error).__name__}")
+    return _outcome_of(file, status)
+
+
+def _outcome_of(file: ObjectFile, status: int | None) -> SendOutcome:
     if status is None:
         detail = "no answer: the peer was silent or ended the association"
         return SendOutcome(file.path, None, False, detail, lost=True)
