@@ -70,7 +70,7 @@ def _require_foreign_keys(connection: Connection, url: URL) -> None:
 
 def config_for(connection: Connection | None = None) -> Config:
     """Alembic's settings, for a connection with a transaction; there is no alembic.ini."""
-    from alembic.config import Config
+    from alembic.config import Config  # as `command` above
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))

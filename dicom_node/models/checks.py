@@ -30,6 +30,8 @@ from segmentation.golden_check import check_golden
 from segmentation.golden_head import draw_head, draw_lesions
 from segmentation.runtimes.choose import RuntimeChoice
 from segmentation.segment import segment_volume
+from training.dice import dice
+from training.errors import BadCase
 
 if TYPE_CHECKING:
     from training.data.cases import Case
@@ -195,8 +197,6 @@ def _check_golden(bundle: ModelBundle, ensemble: Ensemble) -> ModelCheck:
 
 
 def _check_golden_cases(live: Ensemble, candidate: Ensemble, margin: float) -> ModelCheck:
-    from training.dice import dice
-
     head, lesions = draw_head(_DRAWN_SIZE), draw_lesions(_DRAWN_SIZE)
     least = dice(segment_volume(head, live).mask, lesions) - margin
     expected = f"a DSC of at least {max(least, 0.0):.3f} on the drawn head (live model - {margin:g})"
@@ -223,9 +223,6 @@ def _compare(
 
 
 def _dsc(case: Case, ensemble: Ensemble) -> float:
-    from training.dice import dice
-    from training.errors import BadCase
-
     try:
         loaded = case.load()
         return dice(segment_volume(loaded.volume, ensemble).mask, loaded.wmh)
@@ -235,6 +232,7 @@ def _dsc(case: Case, ensemble: Ensemble) -> float:
 
 def _known(cases: Sequence[Case], bundles: Mapping[str, ModelBundle]) -> str:
     """Which of the models knows the patients: its DSC on them is too good, which speaks for it without reason."""
+    # It reads case folders, with nibabel: the page and the worker need none of that.
     from training.evaluate.seen import TrainingPatients
 
     words = []

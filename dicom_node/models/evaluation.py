@@ -42,6 +42,7 @@ def read_evaluation(path: Path, model: ModelIdentity) -> dict[str, Any]:
         BadEvaluation: it is no evaluation.
         ModelError: it is the evaluation of another model.
     """
+    # The page lists models without it, and it loads what reads labelled cases.
     from training.evaluate.document import Evaluation
 
     evaluation = Evaluation.from_json(path.read_bytes())

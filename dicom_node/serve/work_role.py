@@ -103,6 +103,7 @@ def _complete(
 def _attend(
     settings: Settings, database: Database, inbox: Inbox, jobs: JobTable, stop: threading.Event, liveness: Liveness
 ) -> None:
+    # As in `_analyse`: completion need not wait for it.
     from dicom_node.feedback.match import FeedbackMatcher, longest_wait
     from dicom_node.feedback.read import FeedbackReader
 

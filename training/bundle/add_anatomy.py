@@ -61,6 +61,7 @@ def add_anatomy(folder: Path, run: Path, version: str) -> ModelBundle:
 
 
 def _members(bundle: ModelBundle) -> list[Any]:
+    # Keras takes seconds to import; what is wrong with the files is said before.
     from segmentation.networks.rebuild import keras_network
 
     return [keras_network(bundle.specification, bundle.graph, weights) for weights in bundle.weights]

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from segmentation.ensemble import mean_probability
+from segmentation.bundle import load_bundle, reference_bundle
+from segmentation.ensemble import mean_probability, open_ensemble
 from segmentation.interval import VolumeInterval, bounds_of
 from segmentation.preprocessing.case import preprocess
 from training.bundle.scores import unseen_member
@@ -175,9 +176,6 @@ def main(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Print the coverage of every candidate."""
-    from segmentation.bundle import load_bundle, reference_bundle
-    from segmentation.ensemble import open_ensemble
-
     loaded = load_bundle(bundle or reference_bundle())
     cases = load_cases(data, patients or shared_patients())
     held_out = loaded.manifest.training.held_out or ()

@@ -7,14 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.bundle import ModelBundle, load_bundle, write_bundle
+from segmentation.manifest import Training
 from segmentation.mirroring import mirrored_mean
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.bundle.about import BundleName
+from training.bundle.anatomy.score import network as anatomy_network
 from training.bundle.model_card import CardFacts, model_card
 from training.bundle.parts import BundleParts
 from training.bundle.scores import MemberScore, RunScores, leave_out_scores
@@ -25,8 +28,7 @@ from training.fit.plan import TrainingPlan
 from training.fit.run import final_records
 from training.fit.run_folder import RunFolder, software
 
-if TYPE_CHECKING:
-    from segmentation.bundle import ModelBundle
+# Keras, and what imports it, is imported where it is used: it loads its backend, which is chosen before.
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,6 @@ def finish_run(
 
 
 def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBundle:
-    from segmentation.bundle import load_bundle, write_bundle
-    from segmentation.manifest import Training
-    from training.bundle.anatomy.score import network as anatomy_network
     from training.fit.trained_network import load_network
 
     plan, name, (ventricles, anatomy) = members.plan, facts.name, (facts.parts.ventricles, facts.parts.anatomy)
@@ -133,7 +132,7 @@ def _saving(folder: RunFolder) -> Iterator[None]:
 
 def _calibrate(members: _Members) -> float | None:
     """Fold a temperature into the members, from the training and validation patients that each never saw."""
-    from training.fit.temperature import fold_in, held_out_temperature
+    from training.fit.temperature import fold_in, held_out_temperature  # SciPy's optimizers, for calibrated recipes
 
     plan = members.plan
     if not plan.recipe.is_calibrated:

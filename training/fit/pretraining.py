@@ -37,6 +37,8 @@ _AUGMENTATION: Final = AugmentationSettings(gamma=0.2, contrast=0.15, brightness
 
 Slices = tuple[NDArray[np.float16], NDArray[np.bool_]]
 
+# Keras, and what imports it, is imported where it is used: it takes seconds, and reads the number of threads.
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
 

@@ -112,6 +112,7 @@ def _of_run(run: Path) -> Start:
 
 def _of_pretraining(file: Path) -> Start:
     """One network for every member; it saw drawn scans alone, and so no patient."""
+    # A program of its own, with the drawing of scans: few trainings begin from its export.
     from training.fit.pretraining import SPECIFICATION, exported_weights
 
     weights = exported_weights(file)

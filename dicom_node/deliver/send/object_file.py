@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import _read_file_meta_info, dcmread, read_preamble
+
 from dicom_node.node.errors import DeliveryError
 
 _HEAD_BYTES: Final = 4096  # file meta information and the SOP Common elements; what needs more is read by pydicom
@@ -117,9 +120,6 @@ def _uid(value: bytes | None) -> str:
 
 
 def _thoroughly(path: Path) -> ObjectFile:
-    from pydicom.errors import InvalidDicomError
-    from pydicom.filereader import _read_file_meta_info, dcmread, read_preamble
-
     # What pydicom raises on hostile files, besides InvalidDicomError.
     damaged = (InvalidDicomError, AttributeError, ValueError, KeyError, NotImplementedError, EOFError, RecursionError)
     try:

@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
+
 from dicom_node.deliver.send.association import (
     MAX_PDU_BYTES,
     Call,
@@ -270,10 +275,6 @@ def _outcome_of(file: ObjectFile, status: int | None) -> SendOutcome:
 
 def _implicit(path: Path) -> bytes:
     """The data set in Implicit VR Little Endian (PS3.5 A.1)."""
-    from pydicom import dcmread
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = True, True
     write_dataset(buffer, dcmread(path))
@@ -286,8 +287,6 @@ def _unsupported(file: ObjectFile) -> SendOutcome:
 
 
 def _in_another_syntax(file: ObjectFile) -> SendOutcome:
-    from pydicom.uid import UID
-
     syntax = UID(file.transfer_syntax_uid).name
     detail = f"the peer accepts no {words_of_class(file.sop_class_uid)} in transfer syntax {syntax}"
     return SendOutcome(file.path, _NOT_SUPPORTED, False, detail)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
+
 from dicom_node.node.errors import DeliveryError
 
 
@@ -25,9 +28,6 @@ def read_sent_object(path: Path) -> SentObject:
     Raises:
         DeliveryError: the file cannot be read, or lacks one of them.
     """
-    from pydicom import dcmread
-    from pydicom.errors import InvalidDicomError
-
     names = ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")
     try:
         head = dcmread(path, stop_before_pixels=True, specific_tags=list(names))

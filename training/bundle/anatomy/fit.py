@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import cv2
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from segmentation.anatomy import PARTS
 from segmentation.networks.specification import NetworkSpecification
 from training.bundle.anatomy.slices import AnatomySlices, join, of_drawn, of_real
+from training.data.cases import load_cases
+from training.data.folds import FOLD_SEED, FOLDS, leave_patients_out, shared_patients
 from training.data.ignored import UNKNOWN
 from training.files import write_whole
 from training.fit.backend import choose_backend, prepare_backend
@@ -27,6 +30,8 @@ BATCH: Final = 16
 _SAVE_EVERY: Final = 100
 _THIN_STEP: Final = 5  # slices of 1 mm are much alike
 _EPSILON: Final = 1.0
+
+# Keras, and what imports it, is imported where it is used: it takes seconds, and reads the number of threads.
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -89,8 +94,6 @@ def vary(
     image: NDArray[np.float32], label: NDArray[np.int8], is_real: bool, generator: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]:
     """One random variant of a slice: mirrored (left and right with it), moved, its level wrong by up to a fifth."""
-    import cv2
-
     if generator.random() < 0.5:
         image, label = image[:, ::-1], label[:, ::-1].copy()
         side, brain = PARTS.index("left"), PARTS.index("brain")
@@ -113,8 +116,6 @@ def vary(
 
 
 def _moved(label: NDArray[np.int8], move: NDArray[np.float64]) -> NDArray[np.int8]:
-    import cv2
-
     size = len(label)
     counted = (label - UNKNOWN).astype(np.uint8)
     moved = cv2.warpAffine(counted, move, (size, size), flags=cv2.INTER_NEAREST, borderValue=-UNKNOWN)
@@ -163,9 +164,6 @@ def fit(
 
 
 def _real(data: Path | None, stripped: Path | None, fold: int) -> AnatomySlices | None:
-    from training.data.cases import load_cases
-    from training.data.folds import FOLD_SEED, FOLDS, leave_patients_out, shared_patients
-
     if data is None:
         return None
     cases = load_cases(data, shared_patients())

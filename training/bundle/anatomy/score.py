@@ -23,6 +23,7 @@ from segmentation.anatomy import Anatomy, anatomy_images, anatomy_of
 from segmentation.volume import FlairVolume
 from training.bundle.anatomy.fit import SPECIFICATION, WEIGHTS_NAME
 from training.data.cases import LabelledCase, load_cases
+from training.data.folds import FOLD_SEED, FOLDS, leave_patients_out, shared_patients
 from training.dice import dice
 from training.files import write_whole
 
@@ -77,7 +78,7 @@ def mean_of(scores: Sequence[AnatomyScore], name: str, seen: bool | None = None)
 
 def network(weights: Path) -> Any:
     """The Keras model with weights that `training.bundle.anatomy.fit` wrote."""
-    from segmentation.networks.unet import build_network
+    from segmentation.networks.unet import build_network  # Keras, which takes seconds
 
     model = build_network(SPECIFICATION)
     model.load_weights(weights)
@@ -101,8 +102,6 @@ def main(
     fold: Annotated[int, typer.Option(help="fold that the training left out; -1: none")] = -1,
 ) -> None:
     """Print the scores of each case, and write them to RUN/scores.json."""
-    from training.data.folds import FOLD_SEED, FOLDS, leave_patients_out, shared_patients
-
     cases = load_cases(data, shared_patients())
     held_out = leave_patients_out(cases, FOLDS, FOLD_SEED)[fold] if fold >= 0 else ()
     predict = predictor(network(run / WEIGHTS_NAME))
