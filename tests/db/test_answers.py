@@ -63,13 +63,13 @@ class TestAnswers:
         assert self.whats(job.id)[-3:] == ["rejected", "sent", "given up"]
         assert self.deliveries.claim("sender-1", 60) is None
 
-    def test_nobody_is_told_unless_asked(self) -> None:
+    def test_no_answer_is_sent_unless_asked_for(self) -> None:
         """Without answers there is no delivery, as ever."""
         job = self.rejected()
         assert self.standing(job.id) == []
-        assert "told" not in self.jobs.events(job.id)[-1].detail
+        assert "refusal report" not in self.jobs.events(job.id)[-1].detail
 
-    def test_a_lost_lease_tells_nobody(self) -> None:
+    def test_a_lost_lease_sends_no_answer(self) -> None:
         """A worker that lost the job writes neither verdict nor delivery."""
         self.jobs.enqueue(series_uid(1), "a" * 64, 24)
         job = self.jobs.claim("worker-1", 60)
@@ -89,7 +89,7 @@ class TestAnswers:
         assert again.id == job.id
         assert self.standing(job.id) == [("pacs", DeliveryState.PENDING), ("archive", DeliveryState.PENDING)]
 
-    def test_a_retried_job_that_is_analysed_reaches_who_was_told_otherwise(self) -> None:
+    def test_a_retried_job_that_is_analysed_reaches_destinations_that_had_a_refusal(self) -> None:
         """An administrator retries (a new version reads the series): the result goes to everybody."""
         job = self.rejected("pacs")
         self.deliveries.sent(self.claimed().id, "sender-1")
@@ -149,7 +149,7 @@ class TestAnswers:
         self.claimed()
         assert self.jobs.retry(job.id).answered == {"SOPInstanceUID": "1.2.5"}, "1.2.5 was just being sent"
 
-    def test_an_answer_that_nobody_got_is_forgotten(self) -> None:
+    def test_an_answer_that_was_not_delivered_is_forgotten(self) -> None:
         """Given up while nothing was stored, lost from the outbox, or not yet sent: no PACS could find it."""
         job = self.rejected("pacs")
         assert self.deliveries.files_lost(self.claimed().id, "sender-1", "sr.dcm is gone from the outbox")

@@ -42,7 +42,7 @@ def received(database: Database, series: str = "1.2.3") -> int:
 class TestTheClockWasSetBack:
     """After the repair each wait is as long as it would have been; before it, longer by the step."""
 
-    def test_a_job_that_nobody_began(self, database: Database, clock: ManualClock, tables, step: float) -> None:
+    def test_a_job_that_was_never_begun(self, database: Database, clock: ManualClock, tables, step: float) -> None:
         """It is claimed at once."""
         jobs, _ = tables
         jobs.enqueue("1.2.3", "0" * 64, 1)

@@ -176,7 +176,7 @@ class TestJobTable:
         assert self.jobs.get(job.id).measurements is None
         assert self.jobs.deliver(job.id, "worker-2", {"wmh_volume_ml": 2.0}, []).measurements == {"wmh_volume_ml": 2.0}
 
-    def test_lease_that_nobody_took(self) -> None:
+    def test_lease_that_was_never_taken(self) -> None:
         """A worker whose lease ran out, but whose job no other took, may still hand in its result."""
         self.jobs.enqueue(SERIES, DIGEST, 24)
         job = self.claimed("worker-1", lease_seconds=60)

@@ -96,7 +96,7 @@ def test_a_swapped_weight_fails(bundle: ModelBundle) -> None:
 
 
 @pytest.mark.slow
-def test_bf16_is_told_from_another_model_with_real_weights() -> None:
+def test_bf16_is_distinguished_from_another_model_with_real_weights() -> None:
     """With the shipped weights bfloat16 passes; a member that runs twice, or two kernels in each other's place, do not.
 
     Only trained members disagree by more than bfloat16 rounds.

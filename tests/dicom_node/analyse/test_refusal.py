@@ -59,7 +59,7 @@ def gap_in(series: list[Path]) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_each_destination_is_told_as_its_profile_wants(setting: Setting, series: list[Path]) -> None:
+def test_each_destination_gets_the_refusal_that_its_profile_wants(setting: Setting, series: list[Path]) -> None:
     """The job is rejected; report and page, the page alone, or nothing; the report names the reason and the patient."""
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
@@ -134,7 +134,9 @@ def test_a_series_that_is_no_flair_is_not_answered(setting: Setting, series: lis
     assert list(setting.deliveries(job.id)) == []
 
 
-def test_nobody_who_does_not_ask_is_told(tmp_path: Path, tiny_ensemble: Ensemble, series: list[Path]) -> None:
+def test_a_destination_that_does_not_ask_gets_no_refusal(
+    tmp_path: Path, tiny_ensemble: Ensemble, series: list[Path]
+) -> None:
     """Without a destination that wants answers nothing is written."""
     setting = Setting(tmp_path, tiny_ensemble, destinations={"slicer": DESTINATIONS["slicer"]})
     with closing(setting.database):
@@ -170,7 +172,7 @@ def test_a_worker_that_dies_after_answering_leaves_one_answer(
             assert (setting.storage / file).read_bytes() == (left / file.name).read_bytes()
 
 
-def test_a_lost_lease_tells_nobody(setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_lease_sends_no_answer(setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancelled while the answer is written: no verdict, no delivery, and the outbox is as before."""
     setting.receive(gap_in(series))
     job_id = setting.enqueue(gap_in(series))
@@ -200,7 +202,7 @@ def test_the_verdict_stands_when_no_answer_comes_about(
     assert list(setting.deliveries(job_id)) == []
 
 
-def test_nobody_hears_of_what_is_no_flair(setting: Setting, tmp_path: Path) -> None:
+def test_what_is_no_flair_gets_no_refusal_report(setting: Setting, tmp_path: Path) -> None:
     """A T1 that completion could not read is a job too; its worker rejects it, and no PACS gets a report about it."""
     files = write_scan(small_scan(), tmp_path / "t1", description="t1_mprage", protocol="t1_mprage")
     setting.receive(files)

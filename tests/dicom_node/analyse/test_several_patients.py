@@ -40,7 +40,7 @@ def of_two_patients(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("damaged", [False, True], ids=["whole", "a slice missing"])
 @pytest.mark.slow
-def test_nobody_is_told_of_a_series_of_several_patients(
+def test_a_series_of_several_patients_gets_no_refusal_report(
     damaged: bool, tmp_path: Path, tiny_ensemble: Ensemble, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither result nor answer reaches a PACS under a patient who may be the wrong one; the job says why."""

@@ -190,7 +190,7 @@ def test_late_slices_do_not_slip_into_an_older_job(setting: Setting, series: lis
     assert not referenced & late
 
 
-def test_an_unexpected_error_is_tried_again_then_told(
+def test_an_unexpected_error_is_tried_again_then_reported(
     setting: Setting, series: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error costs an attempt; when they are spent the job fails with type and place, and without
@@ -361,7 +361,7 @@ def test_a_mount_that_is_lost_costs_no_job(setting: Setting, series: list[Path])
 
 
 @pytest.mark.parametrize("how", ["pixel", "header", "gone"])
-def test_bit_rot_is_told(setting: Setting, series: list[Path], how: str) -> None:
+def test_bit_rot_is_reported(setting: Setting, series: list[Path], how: str) -> None:
     """A received file that has changed on the disk, or is gone, fails the job with that reason: no result comes from
     it, and the series is not called unreadable."""
     setting.receive(series)

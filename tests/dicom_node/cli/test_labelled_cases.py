@@ -30,7 +30,7 @@ def test_without_a_table_it_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err == ""
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported(tmp_path: Path) -> None:
     """A folder or a table that does not exist is named."""
     with pytest.raises(BadCohort, match="found no folder none/"):
         _read(tmp_path / "none", None, tmp_path / "cache")

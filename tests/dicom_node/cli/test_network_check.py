@@ -27,7 +27,7 @@ def names(**values: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", "::1", "localhost"])
-def test_a_node_that_nobody_can_reach(bind: str) -> None:
+def test_a_node_that_no_peer_can_reach(bind: str) -> None:
     """Listening on loopback only while peers names other machines: a warning that names them and what to set."""
     found = said("bind", bind=bind, peers="CT1@10.0.0.7, MR1@10.1.0.0/16, HERE@127.0.0.1, ANY")
     assert found.warning

@@ -30,7 +30,7 @@ def test_a_folder_goes_to_a_real_scp(series: list[Path], tmp_path: Path) -> None
     assert len(list((tmp_path / "got").iterdir())) == len(series)
 
 
-def test_nobody_there_is_exit_1(series: list[Path]) -> None:
+def test_no_peer_there_is_exit_1(series: list[Path]) -> None:
     """A peer that does not answer ends with exit 1 and says so for each file."""
     done = run_cli("send", series[0], "--to", f"X@127.0.0.1:{free_port()}", "--json", code=1)
     answer = json.loads(done.stdout)

@@ -70,7 +70,7 @@ def test_a_worse_model_fails(bundles: dict[str, Path], cases: tuple[LabelledCase
     assert _check(bundles["a"], bundles["wild"], cases).passed
 
 
-def test_patients_that_a_model_knows_are_told(
+def test_patients_that_a_model_knows_are_reported(
     bundles: dict[str, Path], copy_of: Callable[[str], Path], cases: tuple[LabelledCase, ...]
 ) -> None:
     """A DSC on patients that a model was trained on is no reason to trust it: the check says which each knows."""

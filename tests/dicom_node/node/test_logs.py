@@ -75,7 +75,7 @@ def test_one_module_alone_loads_the_log() -> None:
     assert loading == {"node/logger.py", "node/logs.py"}
 
 
-def test_unexpected_errors_are_told_without_their_message() -> None:
+def test_unexpected_errors_are_reported_without_their_message() -> None:
     """What is kept of an unexpected error is its type and place, since its message may quote a patient's values."""
     try:
         int("DOE^JANE")

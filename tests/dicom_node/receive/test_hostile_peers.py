@@ -74,7 +74,7 @@ def test_a_flood_after_a_huge_length_ends(receiver, series):
         assert sent < 64 << 20
 
 
-def test_200_idle_connections_cost_little_and_keep_nobody_out(receiver, series):
+def test_200_idle_connections_cost_little_and_keep_no_sender_out(receiver, series):
     """Threads and memory stay within the limit, no CPU is burnt, and real peers get in at once."""
     with contextlib.ExitStack() as stack:
         for _ in range(200):
@@ -236,7 +236,7 @@ def test_full_of_idle_associations_a_newcomer_still_gets_in(tmp_path, series):
         assert abort_of(idle[0]) == (0, 0)
 
 
-def test_full_of_busy_associations_the_newcomer_is_told_to_come_again(tmp_path):
+def test_full_of_busy_associations_the_newcomer_is_asked_to_come_again(tmp_path):
     """No idle association: A-ASSOCIATE-RJ transient, local limit exceeded (PS3.8 table 9-21); later there is room."""
     with ReceiverProcess(tmp_path, max_associations=1) as small:
         with RawScu(small.port) as first, RawScu(small.port) as second:

@@ -138,7 +138,7 @@ def test_several_processes_share_one_port(tmp_path):
 
 @pytest.mark.parametrize("victim", [0, 1])
 @pytest.mark.slow
-def test_a_child_that_is_told_to_stop_takes_no_other_along(tmp_path, victim):
+def test_a_child_that_is_stopped_takes_no_other_along(tmp_path, victim):
     """SIGTERM to one of two processes: the other one answers at once, and the stopped one comes back."""
     settings = node_settings(tmp_path / "r", receiver_processes=2)
     with running(settings):

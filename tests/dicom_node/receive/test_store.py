@@ -96,7 +96,7 @@ def test_one_thread_pays_one_commit_each(tmp_path):
     assert [len(batch) for batch in rows.batches] == [1] * 5
 
 
-def test_a_failed_commit_fails_all_who_shared_it_and_nobody_waits_for_ever(tmp_path):
+def test_a_failed_commit_fails_all_who_shared_it_and_none_waits_for_ever(tmp_path):
     """The database is away: every thread hears of it, and the next round works again."""
     rows = Rows(broken=True)
     store = Store(tmp_path, rows)

@@ -95,7 +95,7 @@ def test_dcmtk_sends_over_tls_and_without(secure, series, authority, scanner):
 
 
 @pytest.mark.parametrize("said", [b"", HELLO[:60]], ids=["nothing", "half a ClientHello"])
-def test_idle_tls_connections_keep_nobody_out(secure, series, authority, scanner, said):
+def test_idle_tls_connections_keep_no_sender_out(secure, series, authority, scanner, said):
     """30 of them on the same port: a real sender goes on, no core is busy, and they are closed when ARTIM expires."""
     port = secure.settings.tls_port
     with contextlib.ExitStack() as stack:

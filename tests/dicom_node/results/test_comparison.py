@@ -100,7 +100,7 @@ LESIONS = LesionChanges(
 )
 
 
-def test_lesions_are_told_by_kind_and_the_largest_by_name() -> None:
+def test_lesions_are_reported_by_kind_and_the_largest_by_name() -> None:
     """Counts and mL of each kind, each changed lesion with place and image, in words and in measurements.json."""
     found = against(12.0, 9.0, 15.0, replace(EARLIER, lesions=LESIONS))
     words = in_words(found)

@@ -98,7 +98,7 @@ def test_the_report_is_partial_unverified_and_the_patients(tmp_path: Path) -> No
     assert sorted(named) == sorted(str(header.SOPInstanceUID) for header in series.headers)
 
 
-def test_each_profile_is_told_as_it_can_show(tmp_path: Path) -> None:
+def test_each_profile_gets_what_it_can_show(tmp_path: Path) -> None:
     """Report and page where both are shown, the page alone where reports are not."""
     answer = answer_to(refused(tmp_path), GENERIC, LEGACY)
     assert [obj.name for obj in answer.of(GENERIC)] == ["summary.dcm", "sr.dcm"]

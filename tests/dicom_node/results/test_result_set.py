@@ -155,7 +155,7 @@ def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
         build_result_set(series, wrong, MODEL, "openvino", "f32", ANALYSED_AT)
 
 
-def test_an_untold_threshold_is_absent(tmp_path: Path) -> None:
+def test_an_unknown_threshold_is_absent(tmp_path: Path) -> None:
     """What the caller does not state is not invented."""
     series = series_of(CASES[0], tmp_path)
     result = build_result_set(series, segmentation_of(series), MODEL, "openvino", "f32", ANALYSED_AT)

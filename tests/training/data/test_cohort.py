@@ -52,7 +52,7 @@ def test_a_case_is_named_for_its_patient_by_default(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_broken_table_is_told_in_words(tmp_path: Path, text: str, words: str) -> None:
+def test_a_broken_table_is_reported_in_words(tmp_path: Path, text: str, words: str) -> None:
     """Every fault of the table is an error that names the line, the case or the column."""
     with pytest.raises(BadCohort, match=words):
         read_patients(_table(tmp_path, text))

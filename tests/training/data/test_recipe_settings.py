@@ -84,7 +84,7 @@ def _leaves(document: dict, prefix: str = "") -> list[tuple[str, object]]:
         ("name=mine", "the name belongs to the preset"),
     ],
 )
-def test_what_cannot_be_set_is_told(setting: str, words: str) -> None:
+def test_what_cannot_be_set_is_reported(setting: str, words: str) -> None:
     """The error names the field, what it takes and what came."""
     with pytest.raises(BadRecipe, match=words):
         with_settings(PAPER_2024, [setting])

@@ -56,7 +56,7 @@ def test_the_seed_decides() -> None:
     assert [case.split for case in with_splits(cases, 5)] != [case.split for case in with_splits(cases, 6)]
 
 
-def test_nobody_to_train_on() -> None:
+def test_no_patient_to_train_on() -> None:
     """A cohort of external patients alone is an error."""
     with pytest.raises(BadCohort, match="at least one patient with split train"):
         with_splits([replace(case, split="external") for case in _cohort(3)], 1)

@@ -173,7 +173,7 @@ def test_an_empty_ventricle_mask_counts_as_not_drawn(
     assert any("predicted ventricles divide the WMH of 0 of them" in note for note in without.notes)
 
 
-def test_scans_of_one_patient_are_told(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
+def test_scans_of_one_patient_are_reported(ensemble: Ensemble, cases: list[LabelledCase]) -> None:
     """The statistics count scans: where a patient has two, the report says what that does to intervals and P values."""
     twice = [replace(cases[0], patient="p"), replace(cases[1], patient="p"), cases[2]]
     told = "3 cases are of 2 patients: tests and intervals treat scans as independent"

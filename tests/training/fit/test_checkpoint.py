@@ -73,7 +73,7 @@ def test_the_history_goes_on(tmp_path: Path, pool: SlicePool) -> None:
     assert fit_member(Pools(pool, pool), RECIPE, 1, tmp_path).name == "epoch-003.weights.h5"
 
 
-def test_a_lost_checkpoint_is_told(tmp_path: Path, pool: SlicePool) -> None:
+def test_a_lost_checkpoint_is_reported(tmp_path: Path, pool: SlicePool) -> None:
     """Weights or a state that cannot be read are errors with a way out, never a fresh start unasked."""
     folder = tmp_path / "member-2"
     weights = fit_member(Pools(pool, pool), RECIPE, 1, folder, stop_after=1)

@@ -34,7 +34,7 @@ def test_tensorboard_reads_the_log_of_a_resumed_run(tmp_path: Path) -> None:
     assert [event.step for event in read.Scalars("validation_dsc")] == [2, 3]
 
 
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path) -> None:
     """A log that cannot go on says so, and that the epochs are safe; whoever then trains on has it whole again."""
     logs, records = tmp_path / "member-0", [EpochRecord(1, -0.1), EpochRecord(2, -0.2)]
     log = EventLog(logs, records[:1])

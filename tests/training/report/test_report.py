@@ -217,7 +217,7 @@ def test_the_papers_distance_has_no_unit(evaluation: Evaluation) -> None:
 @pytest.mark.parametrize(
     ("rule", "words"), [("2d", "2d (in the plane of the slice"), ("3d", "3d (in space; the paper: 2d)")]
 )
-def test_the_settings_say_how_regions_were_told_apart(evaluation: Evaluation, rule: str, words: str) -> None:
+def test_the_settings_say_how_regions_were_distinguished(evaluation: Evaluation, rule: str, words: str) -> None:
     """The rule of distances, and by which ventricles, in how many cases."""
     settings = evaluation.settings.model_copy(update={"distance_rule": rule})
     others = {0: "predicted ventricles", 1: "predicted ventricles", 2: None}
@@ -230,7 +230,7 @@ def test_the_settings_say_how_regions_were_told_apart(evaluation: Evaluation, ru
     assert "WMH divided by: manual ventricles in 57, predicted ventricles in 2, none in 1" in page.text
 
 
-def test_a_unet_is_told_what_stands_beside_it(evaluation: Evaluation) -> None:
+def test_a_unets_report_names_what_stands_beside_it(evaluation: Evaluation) -> None:
     """The paper's UNet where it gives one, its SE-UNet's figures by that name."""
     model = evaluation.model.model_copy(update={"architecture": "5 x unet, text, width 1, recipe r"})
     text = Page(report_html(evaluation.model_copy(update={"model": model}), ())).text

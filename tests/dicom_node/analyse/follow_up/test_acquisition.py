@@ -50,7 +50,7 @@ def test_an_empty_header_has_no_description(tmp_path: Path) -> None:
         (replace(NOW, echo_ms=120.0), False),
     ],
 )
-def test_scanners_are_told_apart(changed: Acquisition, differs: bool) -> None:
+def test_scanners_are_distinguished(changed: Acquisition, differs: bool) -> None:
     """Manufacturer, model and field strength; neither spelling nor the strength's last digits."""
     assert NOW.other_scanner(changed) is differs
 
@@ -66,7 +66,7 @@ def test_scanners_are_told_apart(changed: Acquisition, differs: bool) -> None:
         (("", ""), ("a", "s"), None),
     ],
 )
-def test_two_scanners_of_one_model_are_told_apart(
+def test_two_scanners_of_one_model_are_distinguished(
     now: tuple[str, str], earlier: tuple[str, str], expected: str | None
 ) -> None:
     """By serial number, else by station name; never one by the other, and what is not known is no difference."""
@@ -84,7 +84,7 @@ def test_a_description_of_an_earlier_version_is_readable() -> None:
     assert Acquisition.from_json(json.loads(json.dumps(sized.as_json))) == sized
 
 
-def test_protocols_are_told_apart_in_words() -> None:
+def test_protocols_are_distinguished_in_words() -> None:
     """Each difference beyond 5 % with both values; scanners adjust within that."""
     earlier = replace(NOW, echo_ms=120.0, repetition_ms=9100.0, spacing_mm=(6.5, 0.9, 0.9), acquisition_type="3D")
     assert NOW.protocol_differences(earlier) == (

@@ -129,7 +129,7 @@ class TestWarnings:
         same = result(1, date(2024, 3, 1), replace(PRISMA, serial_key="a"))
         assert choose(now, [other, same]) == same
 
-    def test_the_size_of_the_earlier_frames_is_told(self) -> None:
+    def test_the_size_of_the_earlier_frames_is_reported(self) -> None:
         """The form of the earlier report depends on it; None where a version did not keep it."""
         for size in ((47, 41), None):
             found = follow_up_of(NOW, result(1, date(2024, 3, 1), replace(PRISMA, size=size)), MODEL)

@@ -62,7 +62,7 @@ def test_a_placeholder_has_no_key(placeholder: str) -> None:
     assert identity(PatientID=placeholder) is None
 
 
-def test_another_date_of_birth_is_told() -> None:
+def test_another_date_of_birth_is_reported() -> None:
     """The date has its own key; what is no date has none."""
     born = identity(PatientID="P 12", PatientBirthDate="19500101")
     later = identity(PatientID="P 12", PatientBirthDate="19500102")
@@ -83,7 +83,7 @@ def test_nothing_of_the_identifier_is_in_the_keys() -> None:
                (found.patient_key, found.birth_key))  # fmt: skip
 
 
-def test_scanners_are_told_apart_by_number_and_station() -> None:
+def test_scanners_are_distinguished_by_number_and_station() -> None:
     """Spelling does not make another scanner; what tools write for every scanner is none; a station of the same letters
     as a serial number has another key; and nothing but hexadecimal digits comes out."""
     hasher, header = PatientHasher(b"k" * 32), Dataset()

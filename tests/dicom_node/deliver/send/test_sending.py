@@ -171,7 +171,7 @@ def test_files_that_are_no_objects_are_named_and_the_rest_is_sent(tmp_path):
     assert "No such file" in outcomes[3].detail
 
 
-def test_nobody_there(tmp_path):
+def test_no_peer_there(tmp_path):
     """No connection: every file without a status, with the peer's address in the reason."""
     files = mr_series(tmp_path, 3)
     port = free_port()
@@ -224,7 +224,7 @@ def test_a_class_that_the_peer_does_not_take_is_not_supported(tmp_path):
     assert some[2].unsupported == ""
 
 
-def test_not_supported_in_an_answer_is_told_in_the_same_words(tmp_path):
+def test_not_supported_in_an_answer_is_reported_in_the_same_words(tmp_path):
     """A peer that accepts the context and answers 0x0122 anyway."""
     seg = write_object(mr_object(sop_class=SEG), tmp_path / "seg.dcm")
     port = free_port()

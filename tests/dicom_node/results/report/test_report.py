@@ -169,7 +169,7 @@ def test_a_report_names_its_predecessor(tmp_path: Path) -> None:
     assert "PredecessorDocumentsSequence" not in earlier.sr
 
 
-def test_flags_are_told_in_words_and_cut_series_are_partial(tmp_path: Path) -> None:
+def test_flags_are_reported_in_words_and_cut_series_are_partial(tmp_path: Path) -> None:
     """Each flag of reading and segmentation is a sentence; a series without the whole brain gives a PARTIAL report."""
     _, report = report_of(Case("gap", gap=True), tmp_path, flags=("no_histogram_peak",))
     said = texts(report)

@@ -11,7 +11,7 @@ from dicom_node.series.dicom.folder import find_series
 from dicom_node.series.dicom.parsing import file_sha256
 
 
-def test_series_are_told_apart_in_a_folder(tmp_path: Path) -> None:
+def test_series_are_distinguished_in_a_folder(tmp_path: Path) -> None:
     """Files of two series in nested folders come back as two series, whatever their names."""
     one = write_scan(small_scan(5), tmp_path / "a")
     two = write_scan(small_scan(6), tmp_path / "b" / "deep", enhanced=True)

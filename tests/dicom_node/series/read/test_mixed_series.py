@@ -328,7 +328,7 @@ def test_files_of_two_patients_are_refused(other: str, tmp_path: Path) -> None:
     assert "SECRET" not in caught.value.reason
 
 
-def test_patients_without_ids_are_told_apart_by_name(tmp_path: Path) -> None:
+def test_patients_without_ids_are_distinguished_by_name(tmp_path: Path) -> None:
     """Two patients whose images have no ID are two by name; no name is shown."""
     files = write_scan(small_scan(), tmp_path, patient_id="")
     for path in files:

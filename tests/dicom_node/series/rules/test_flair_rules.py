@@ -173,7 +173,7 @@ def test_the_examination_may_confirm_a_series_that_is_not_named() -> None:
     ("component", "words"),
     [("PHASE", "the phase part"), ("IMAGINARY", "the imaginary part"), ("DOE^JANE", "an unknown part")],
 )
-def test_the_part_of_the_signal_is_told_from_a_table(component: str, words: str) -> None:
+def test_the_part_of_the_signal_is_named_by_a_table(component: str, words: str) -> None:
     """A name in Complex Image Component does not become part of the reason, which everybody may read."""
     verdict = classify_series(_series(SeriesDescription="FLAIR", ComplexImageComponent=component))
     assert verdict.code == "not_magnitude"

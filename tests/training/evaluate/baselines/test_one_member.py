@@ -42,7 +42,7 @@ def test_its_digest_is_its_own(bundle: ModelBundle) -> None:
     assert "golden.npz" not in first.manifest.files
 
 
-def test_it_knows_whom_it_never_saw(bundle: ModelBundle) -> None:
+def test_it_knows_which_patients_it_never_saw(bundle: ModelBundle) -> None:
     """The patients held out are those of that member, not of the first in the list."""
     training = bundle.manifest.training.model_copy(update={"patients": ("a", "b"), "held_out": (("a",), ("b",))})
     told = replace(bundle, manifest=bundle.manifest.model_copy(update={"training": training}))
