@@ -97,7 +97,7 @@ def test_a_model_that_finds_nothing_fails_the_golden_cases(
 ) -> None:
     """Of the drawn head's lesions, which are known, a model has to find not much less than the live one does."""
     scores = iter([0.7, 0.49])
-    monkeypatch.setattr("training.dice.dice", lambda *_: next(scores, 0.9))
+    monkeypatch.setattr("dicom_node.models.checks.dice", lambda *_: next(scores, 0.9))
     verdict = _check(bundles["a"], bundles["a"], cases)
     assert _states(verdict)[GOLDEN_CASES] is FAILED
     assert "at least 0.500 on the drawn head" in str(verdict.failed[0])
