@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from db.measured import usable_part
 from db.records import AccountRole
 from dicom_node.node.job_words import shown_time
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -44,7 +44,7 @@ def _environment() -> Environment:
     return environment
 
 
-def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Response:
+def page(request: PageRequest, template: str, status: int = 200, **values: Any) -> Response:
     """A whole page.
 
     Args:
@@ -52,24 +52,24 @@ def page(visit: Visit, template: str, status: int = 200, **values: Any) -> Respo
         values: what it shows; every text is escaped.
     """
     around = {
-        "menu": [(path, name) for path, name, role in _MENU if visit.may(role)],
-        "here": "/" + visit.path.strip("/").split("/")[0],
-        "person": visit.person,
-        "token": visit.form_token,
-        "theme": visit.theme,
-        "path": visit.path,
-        "may_act": visit.may(AccountRole.OPERATOR),
-        "is_admin": visit.may(AccountRole.ADMIN),
-        "provider": visit.site.provider,
-        "node": visit.site.settings.ae_title,
-        "now": visit.site.database.clock(),
+        "menu": [(path, name) for path, name, role in _MENU if request.may(role)],
+        "here": "/" + request.path.strip("/").split("/")[0],
+        "person": request.person,
+        "token": request.form_token,
+        "theme": request.theme,
+        "path": request.path,
+        "may_act": request.may(AccountRole.OPERATOR),
+        "is_admin": request.may(AccountRole.ADMIN),
+        "provider": request.site.provider,
+        "node": request.site.settings.ae_title,
+        "now": request.site.database.clock(),
     }
     return HTMLResponse(_environment().get_template(template).render({**around, **values}), status)
 
 
-def refusal(visit: Visit, status: int, sentence: str) -> Response:
+def refusal(request: PageRequest, status: int, sentence: str) -> Response:
     """A page that says why not."""
-    return page(visit, "refusal.html", status, sentence=sentence)
+    return page(request, "refusal.html", status, sentence=sentence)
 
 
 def to(path: str) -> Response:

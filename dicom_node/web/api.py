@@ -28,11 +28,11 @@ from dicom_node.node.job_words import job_standing, plain
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.version import SOFTWARE_VERSION
+from dicom_node.web.page_request import PageRequest
 from dicom_node.web.pages.job import job_of
 from dicom_node.web.pages.job_list import filter_of
 from dicom_node.web.people.secrets import digest_of
 from dicom_node.web.site import Site
-from dicom_node.web.visit import Visit
 
 log = get_logger()
 
@@ -49,8 +49,8 @@ class BadQuery(Exception):
     """A parameter is not what the document says."""
 
 
-def _overview(visit: Visit) -> Mapping[str, Any]:
-    database = visit.site.database
+def _overview(request: PageRequest) -> Mapping[str, Any]:
+    database = request.site.database
     found = overview(database, database.clock() - timedelta(days=1))
     return {
         "at": found.at,
@@ -65,38 +65,38 @@ def _overview(visit: Visit) -> Mapping[str, Any]:
     }
 
 
-def _jobs(visit: Visit) -> Mapping[str, Any]:
-    wanted = _checked_filter(visit)
-    limit = _whole(visit, "limit", _LINES)
-    before = _whole(visit, "before", None)
-    found = list_jobs(visit.site.database, wanted, min(limit or _LINES, MOST_LINES), before=before)
+def _jobs(request: PageRequest) -> Mapping[str, Any]:
+    wanted = _checked_filter(request)
+    limit = _whole(request, "limit", _LINES)
+    before = _whole(request, "before", None)
+    found = list_jobs(request.site.database, wanted, min(limit or _LINES, MOST_LINES), before=before)
     is_full = len(found.lines) == min(limit or _LINES, MOST_LINES)
     return {"jobs": [asdict(line) for line in found.lines], "before": found.older if is_full else None}
 
 
-def _job(visit: Visit) -> Mapping[str, Any]:
-    job = job_of(visit)
-    deliveries = visit.site.deliveries.list(job.id)
+def _job(request: PageRequest) -> Mapping[str, Any]:
+    job = job_of(request)
+    deliveries = request.site.deliveries.list(job.id)
     return {
         **plain(job),
-        "scanner": scanner_of(visit.site.database, job.series_instance_uid),
-        "standing": job_standing(job, deliveries, visit.site.database.clock()),
-        "events": [plain(event) for event in visit.site.jobs.events(job.id)],
+        "scanner": scanner_of(request.site.database, job.series_instance_uid),
+        "standing": job_standing(job, deliveries, request.site.database.clock()),
+        "events": [plain(event) for event in request.site.jobs.events(job.id)],
         "deliveries": [plain(delivery) for delivery in deliveries],
-        "reviews": [asdict(review) for review in visit.site.reviews.of_job(job.id)],
+        "reviews": [asdict(review) for review in request.site.reviews.of_job(job.id)],
     }
 
 
-def _worklist(visit: Visit) -> Mapping[str, Any]:
-    limit = min(_whole(visit, "limit", None) or _LINES, MOST_LINES)
-    lines = visit.site.reviews.worklist(limit, _whole(visit, "before", None))
+def _worklist(request: PageRequest) -> Mapping[str, Any]:
+    limit = min(_whole(request, "limit", None) or _LINES, MOST_LINES)
+    lines = request.site.reviews.worklist(limit, _whole(request, "before", None))
     return {"jobs": [asdict(line) for line in lines], "before": lines[-1].id if len(lines) == limit else None}
 
 
-def _reviews(visit: Visit) -> Mapping[str, Any]:
-    limit = min(_whole(visit, "limit", None) or _LINES, MOST_LINES)
-    found = visit.site.reviews.list(limit, _whole(visit, "before", None))
-    counts = [{**asdict(count), "reviewed": count.reviewed} for count in visit.site.reviews.counts()]
+def _reviews(request: PageRequest) -> Mapping[str, Any]:
+    limit = min(_whole(request, "limit", None) or _LINES, MOST_LINES)
+    found = request.site.reviews.list(limit, _whole(request, "before", None))
+    counts = [{**asdict(count), "reviewed": count.reviewed} for count in request.site.reviews.counts()]
     return {
         "reviews": [asdict(review) for review in found],
         "before": found[-1].id if len(found) == limit else None,
@@ -104,10 +104,10 @@ def _reviews(visit: Visit) -> Mapping[str, Any]:
     }
 
 
-def _decide(visit: Visit) -> Mapping[str, Any]:
+def _decide(request: PageRequest) -> Mapping[str, Any]:
     """A reader's verdict; the body is `{"verdict": "accepted" | "rejected", "reason": TEXT}`."""
     try:
-        given = json.loads(visit.body)
+        given = json.loads(request.body)
     except (ValueError, RecursionError) as error:
         raise BadQuery("body: expected a JSON object") from error
     if not isinstance(given, dict) or given.keys() - {"verdict", "reason"}:
@@ -119,34 +119,34 @@ def _decide(visit: Visit) -> Mapping[str, Any]:
         raise BadQuery("reason: expected a text")
     if verdict == ReviewVerdict.REJECTED and not (reason or "").strip():
         raise BadQuery("reason: expected one with a rejection")
-    return asdict(visit.site.reviews.decide(job_of(visit).id, ReviewVerdict(verdict), _who(visit), reason))
+    return asdict(request.site.reviews.decide(job_of(request).id, ReviewVerdict(verdict), _who(request), reason))
 
 
-def _who(visit: Visit) -> str:
-    return "unknown" if visit.person is None else f"{visit.person.account} (token)"
+def _who(request: PageRequest) -> str:
+    return "unknown" if request.person is None else f"{request.person.account} (token)"
 
 
-def _checked_filter(visit: Visit) -> JobFilter:
-    state = visit.query.get("state")
+def _checked_filter(request: PageRequest) -> JobFilter:
+    state = request.query.get("state")
     if state is not None and state not in list(JobState):
         raise BadQuery(f"state: expected one of {', '.join(JobState)}")
-    found = filter_of(visit)
+    found = filter_of(request)
     for name, value in (("since", found.since), ("until", found.until)):
-        if visit.query.get(name) is not None and value is None:
+        if request.query.get(name) is not None and value is None:
             raise BadQuery(f"{name}: expected a day as YYYY-MM-DD")
     return found
 
 
-def _whole(visit: Visit, name: str, default: int | None) -> int | None:
-    if name not in visit.query:
+def _whole(request: PageRequest, name: str, default: int | None) -> int | None:
+    if name not in request.query:
         return default
-    number = visit.number(name)
+    number = request.number(name)
     if not number:
         raise BadQuery(f"{name}: expected a whole number above 0")
     return number
 
 
-Handler = Callable[[Visit], Mapping[str, Any]]
+Handler = Callable[[PageRequest], Mapping[str, Any]]
 _MOST_BODY_BYTES: Final = 16 * 1024
 
 
@@ -205,25 +205,25 @@ def api_routes(site: Site) -> list[Route]:
 
 
 def _endpoint(site: Site, entry: ApiEntry) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        person = await run_in_threadpool(_admitted, site, entry, request)
+    async def endpoint(http: Request) -> Response:
+        person = await run_in_threadpool(_admitted, site, entry, http)
         if isinstance(person, Response):
             return person
         try:
-            body = await _body(request)
+            body = await _body(http)
         except ClientDisconnect:
             return Response(status_code=400)
         if body is None:
             return _problem(413, f"expected a body of at most {_MOST_BODY_BYTES} bytes")
-        return await run_in_threadpool(_answer, site, entry, request, person, body)
+        return await run_in_threadpool(_answer, site, entry, http, person, body)
 
     return endpoint
 
 
-def _admitted(site: Site, entry: ApiEntry, request: Request) -> WebSession | Response:
+def _admitted(site: Site, entry: ApiEntry, http: Request) -> WebSession | Response:
     """Whose token it is, or why not: before anything of the body is read."""
     try:
-        person = _holder(site, request.headers.get("authorization", ""))
+        person = _holder(site, http.headers.get("authorization", ""))
     except DatabaseUnavailable:
         return _problem(503, _AWAY)
     if person is None:
@@ -237,30 +237,30 @@ def _admitted(site: Site, entry: ApiEntry, request: Request) -> WebSession | Res
     return person
 
 
-async def _body(request: Request) -> bytes | None:
+async def _body(http: Request) -> bytes | None:
     """None: it is too large."""
     body = bytearray()
-    async for chunk in request.stream():
+    async for chunk in http.stream():
         body += chunk
         if len(body) > _MOST_BODY_BYTES:
             return None
     return bytes(body)
 
 
-def _answer(site: Site, entry: ApiEntry, request: Request, person: WebSession, body: bytes) -> Response:
-    visit = Visit(
+def _answer(site: Site, entry: ApiEntry, http: Request, person: WebSession, body: bytes) -> Response:
+    request = PageRequest(
         site=site,
-        path=request.url.path,
+        path=http.url.path,
         person=person,
-        path_values={name: str(value) for name, value in request.path_params.items()},
-        query=dict(request.query_params),
+        path_values={name: str(value) for name, value in http.path_params.items()},
+        query=dict(http.query_params),
         body=body,
     )
     try:
-        entry.refuse_unknown(request.query_params)
-        return JSONResponse(_plain(entry.handler(visit)))
+        entry.refuse_unknown(http.query_params)
+        return JSONResponse(_plain(entry.handler(request)))
     except Exception as error:
-        return _failure(visit, error)
+        return _failure(request, error)
 
 
 # Status by error; the words are the error's own.
@@ -268,13 +268,13 @@ _STATUSES: Final[Mapping[type[Exception], int]] = {BadQuery: 400, UnknownRow: 40
 _AWAY: Final = "the database does not answer just now"
 
 
-def _failure(visit: Visit, error: Exception) -> Response:
+def _failure(request: PageRequest, error: Exception) -> Response:
     if isinstance(error, DatabaseUnavailable):
         return _problem(503, _AWAY)
     if (status := _STATUSES.get(type(error))) is not None:
         return _problem(status, str(error))
     # Without the traceback's values, which may be a patient's.
-    log.error("an API request failed", path=visit.path, error=describe_error(error))
+    log.error("an API request failed", path=request.path, error=describe_error(error))
     return _problem(500, "this request failed; the reason is in the node's log")
 
 

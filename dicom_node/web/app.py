@@ -17,6 +17,7 @@ from dicom_node.web.answers import refusal
 from dicom_node.web.api import api_routes
 from dicom_node.web.events import event_stream
 from dicom_node.web.guard import Entry, Headers, guarded
+from dicom_node.web.page_request import PageRequest
 from dicom_node.web.pages import (
     audit,
     destinations,
@@ -33,7 +34,6 @@ from dicom_node.web.pages import (
 )
 from dicom_node.web.people.identity_provider import BACK
 from dicom_node.web.site import Site
-from dicom_node.web.visit import Visit
 
 STATIC: Final = Path(__file__).with_name("static")
 _VIEWER, _OPERATOR, _ADMIN = AccountRole.VIEWER, AccountRole.OPERATOR, AccountRole.ADMIN
@@ -81,11 +81,11 @@ def build_app(site: Site) -> Starlette:
     """The page as an ASGI application."""
     routes = [Route(entry.path, guarded(site, entry), methods=[entry.method]) for entry in ENTRIES]
 
-    async def events(request: Request) -> Response:
-        return await event_stream(site, request)
+    async def events(http: Request) -> Response:
+        return await event_stream(site, http)
 
-    async def unknown(request: Request, _error: Exception) -> Response:
-        return refusal(Visit(site, request.url.path), 404, "There is no such page.")
+    async def unknown(http: Request, _error: Exception) -> Response:
+        return refusal(PageRequest(site, http.url.path), 404, "There is no such page.")
 
     return Starlette(
         routes=[*routes, *api_routes(site), Route("/events", events), Mount("/static", StaticFiles(directory=STATIC))],

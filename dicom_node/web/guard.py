@@ -29,9 +29,9 @@ from db.records import AccountRole, WebSession
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.web.answers import refusal
+from dicom_node.web.page_request import PageRequest, Upload
 from dicom_node.web.people.secrets import digest_of, form_token, same
 from dicom_node.web.site import Site
-from dicom_node.web.visit import Upload, Visit
 
 log = get_logger()
 
@@ -55,7 +55,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-Handler = Callable[[Visit], Response]
+Handler = Callable[[PageRequest], Response]
 
 
 class BodyTooLarge(Exception):
@@ -98,49 +98,49 @@ def login_cookie_name(site: Site) -> str:
 def guarded(site: Site, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
     """The endpoint of one row."""
 
-    async def endpoint(request: Request) -> Response:
+    async def endpoint(http: Request) -> Response:
         try:
-            return await _answer(site, entry, request)
+            return await _answer(site, entry, http)
         except BodyTooLarge:
-            return refusal(Visit(site, request.url.path), 413, "The form is larger than any of this page.")
+            return refusal(PageRequest(site, http.url.path), 413, "The form is larger than any of this page.")
         except BadForm:
-            return refusal(Visit(site, request.url.path), 400, "Expected the form of this page, got something else.")
+            return refusal(PageRequest(site, http.url.path), 400, "Expected the form of this page, got something else.")
         except ClientDisconnect:
             return Response(status_code=400)
         except DatabaseUnavailable as error:  # when the session was looked up
-            return _away(Visit(site, request.url.path), error)
+            return _away(PageRequest(site, http.url.path), error)
 
     return endpoint
 
 
-async def _answer(site: Site, entry: Entry, request: Request) -> Response:
-    secret = request.cookies.get(cookie_name(site))
+async def _answer(site: Site, entry: Entry, http: Request) -> Response:
+    secret = http.cookies.get(cookie_name(site))
     person = await run_in_threadpool(_person, site, secret)
-    theme = request.cookies.get("theme", "auto")
-    visit = Visit(
+    theme = http.cookies.get("theme", "auto")
+    request = PageRequest(
         site=site,
-        path=request.url.path,
+        path=http.url.path,
         person=person,
         form_token=form_token(secret) if person is not None and secret else "",
-        path_values={name: str(value) for name, value in request.path_params.items()},
-        query=dict(request.query_params),
+        path_values={name: str(value) for name, value in http.path_params.items()},
+        query=dict(http.query_params),
         secret=secret if person is not None else None,
         theme=theme if theme in _THEMES else "auto",
-        login_secret=request.cookies.get(login_cookie_name(site), ""),
+        login_secret=http.cookies.get(login_cookie_name(site), ""),
     )
-    if (no := _refused(entry, visit, request)) is not None:
+    if (no := _refused(entry, request, http)) is not None:
         return no
     if entry.method != "POST":
-        return await run_in_threadpool(_handled, entry.handler, visit)
+        return await run_in_threadpool(_handled, entry.handler, request)
     async with AsyncExitStack() as files:
-        form, uploads = await _upload(request, files) if entry.takes_file else (await _form(request), {})
-        visit = replace(visit, form=form, uploads=uploads)
-        if entry.role is not None and not same(visit.form_token, visit.form.get("token", "")):
+        form, uploads = await _upload(http, files) if entry.takes_file else (await _form(http), {})
+        request = replace(request, form=form, uploads=uploads)
+        if entry.role is not None and not same(request.form_token, request.form.get("token", "")):
             return refusal(
-                visit, 403, "This form is from an earlier session. Go back, load the page again, and try again."
+                request, 403, "This form is from an earlier session. Go back, load the page again, and try again."
             )
         try:
-            return await run_in_threadpool(_handled, entry.handler, visit)
+            return await run_in_threadpool(_handled, entry.handler, request)
         finally:
             site.node_look.forget()
 
@@ -149,44 +149,44 @@ def _person(site: Site, secret: str | None) -> WebSession | None:
     return site.accounts.session(digest_of(secret), IDLE_SECONDS) if secret else None
 
 
-def _refused(entry: Entry, visit: Visit, request: Request) -> Response | None:
+def _refused(entry: Entry, request: PageRequest, http: Request) -> Response | None:
     """What can be said before the body is read."""
     is_form = entry.method == "POST"
-    if is_form and request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        return refusal(visit, 403, "This form came from another site. Open the page itself, and try again.")
+    if is_form and http.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return refusal(request, 403, "This form came from another site. Open the page itself, and try again.")
     if entry.role is None:
         return None
-    if visit.person is None:
-        return _log_in_first(request)
-    if not visit.person.role.may(entry.role):
-        return refusal(visit, 403, f"This needs an account of role {entry.role}; yours is a {visit.person.role}.")
+    if request.person is None:
+        return _log_in_first(http)
+    if not request.person.role.may(entry.role):
+        return refusal(request, 403, f"This needs an account of role {entry.role}; yours is a {request.person.role}.")
     return None
 
 
-def _log_in_first(request: Request) -> Response:
-    if request.headers.get("hx-request"):
+def _log_in_first(http: Request) -> Response:
+    if http.headers.get("hx-request"):
         return Response(status_code=401, headers={"HX-Redirect": "/login"})
     return RedirectResponse("/login", 303)
 
 
-def _handled(handler: Handler, visit: Visit) -> Response:
+def _handled(handler: Handler, request: PageRequest) -> Response:
     try:
-        return handler(visit)
+        return handler(request)
     except (UnknownRow, UnknownModel) as error:
-        return refusal(visit, 404, _sentence(error))
+        return refusal(request, 404, _sentence(error))
     except IllegalTransition as error:
-        return refusal(visit, 409, f"{_sentence(error)} Somebody else, or the node itself, was faster: look again.")
+        return refusal(request, 409, f"{_sentence(error)} Somebody else, or the node itself, was faster: look again.")
     except DatabaseUnavailable as error:
-        return _away(visit, error)
+        return _away(request, error)
     except Exception as error:
         # Without the traceback's values, which may be a patient's.
-        log.error("a page failed", path=visit.path, error=describe_error(error))  # noqa: TRY400
-        return refusal(visit, 500, "This page failed. The reason is in the node's log.")
+        log.error("a page failed", path=request.path, error=describe_error(error))  # noqa: TRY400
+        return refusal(request, 500, "This page failed. The reason is in the node's log.")
 
 
-def _away(visit: Visit, error: DatabaseUnavailable) -> Response:
+def _away(request: PageRequest, error: DatabaseUnavailable) -> Response:
     log.warning("database does not answer", detail=str(error))
-    return refusal(visit, 503, "The database does not answer just now. Nothing is lost; try again in a minute.")
+    return refusal(request, 503, "The database does not answer just now. Nothing is lost; try again in a minute.")
 
 
 def _sentence(error: Exception) -> str:
@@ -194,9 +194,9 @@ def _sentence(error: Exception) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-async def _form(request: Request) -> dict[str, str]:
+async def _form(http: Request) -> dict[str, str]:
     body = bytearray()
-    async for chunk in request.stream():
+    async for chunk in http.stream():
         body += chunk
         if len(body) > MOST_BODY_BYTES:
             raise BodyTooLarge
@@ -206,9 +206,9 @@ async def _form(request: Request) -> dict[str, str]:
         raise BodyTooLarge from error
 
 
-async def _upload(request: Request, files: AsyncExitStack) -> tuple[dict[str, str], dict[str, Upload]]:
+async def _upload(http: Request, files: AsyncExitStack) -> tuple[dict[str, str], dict[str, Upload]]:
     """Fields and files of a form. Large files lie in the folder of temporary files until the request has ended."""
-    parser = MultiPartParser(request.headers, _counted(request), max_files=1, max_fields=10, max_part_size=16 * 1024)
+    parser = MultiPartParser(http.headers, _counted(http), max_files=1, max_fields=10, max_part_size=16 * 1024)
     try:
         found = await parser.parse()
     except (MultiPartException, KeyError, UnicodeDecodeError) as error:
@@ -223,9 +223,9 @@ async def _upload(request: Request, files: AsyncExitStack) -> tuple[dict[str, st
     return form, uploads
 
 
-async def _counted(request: Request) -> AsyncGenerator[bytes, None]:
+async def _counted(http: Request) -> AsyncGenerator[bytes, None]:
     size = 0
-    async for chunk in request.stream():
+    async for chunk in http.stream():
         size += len(chunk)
         if size > MOST_UPLOAD_BYTES:
             raise BodyTooLarge

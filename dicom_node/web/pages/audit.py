@@ -8,16 +8,16 @@ from starlette.responses import Response
 
 from db.browse import audit_page
 from dicom_node.web.answers import page
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 
 _LINES: Final = 100
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /audit?before=`."""
-    found = audit_page(visit.site.database, _LINES, visit.number("before"))
+    found = audit_page(request.site.database, _LINES, request.number("before"))
     return page(
-        visit,
+        request,
         "audit.html",
         entries=[entry for _, entry in found],
         older=found[-1][0] if len(found) == _LINES else None,

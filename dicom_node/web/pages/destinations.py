@@ -10,29 +10,29 @@ from db.audit import record_action
 from db.browse import destination_figures
 from db.errors import UnknownRow
 from dicom_node.web.answers import page
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /destinations`."""
-    return _shown(visit, None, ())
+    return _shown(request, None, ())
 
 
-def test(visit: Visit) -> Response:
+def test(request: PageRequest) -> Response:
     """`POST /destinations/{name}/test`: call it now, and show what it answers."""
-    name = visit.path_values["name"]
-    destination = visit.site.settings.destination(name)
+    name = request.path_values["name"]
+    destination = request.site.settings.destination(name)
     if destination is None:
         raise UnknownRow(f"the settings name no destination {name}")
-    said = visit.site.test_destination(destination)
-    with visit.site.database.write() as connection:
-        record_action(connection, visit.site.database.clock(), visit.who, "test destination", None, name)
-    return _shown(visit, name, said)
+    said = request.site.test_destination(destination)
+    with request.site.database.write() as connection:
+        record_action(connection, request.site.database.clock(), request.who, "test destination", None, name)
+    return _shown(request, name, said)
 
 
-def _shown(visit: Visit, tested: str | None, said: Sequence[str]) -> Response:
+def _shown(request: PageRequest, tested: str | None, said: Sequence[str]) -> Response:
     found = [
-        (destination, destination_figures(visit.site.database, destination.name))
-        for destination in visit.site.settings.destinations
+        (destination, destination_figures(request.site.database, destination.name))
+        for destination in request.site.settings.destinations
     ]
-    return page(visit, "destinations.html", destinations=found, tested=tested, said=said)
+    return page(request, "destinations.html", destinations=found, tested=tested, said=said)

@@ -28,78 +28,80 @@ from dicom_node.results.pages.refusal_words import advice_for
 from dicom_node.results.withdrawing import withdraw_results
 from dicom_node.series.read.instances import analysed_instances
 from dicom_node.web.answers import page, plain_mapping, refusal, to
+from dicom_node.web.page_request import PageRequest
 from dicom_node.web.pictures.charts import course_chart
-from dicom_node.web.visit import Visit
 
 _SHOWN_LESIONS: Final = 12
 _PATIENT: Final = ("PatientName", "PatientID", "PatientBirthDate")
 _MOST_REASON: Final = 500
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /jobs/{job}`."""
-    return _shown(visit, job_of(visit), None)
+    return _shown(request, job_of(request), None)
 
 
-def retry(visit: Visit) -> Response:
+def retry(request: PageRequest) -> Response:
     """`POST /jobs/{job}/retry`."""
-    job = visit.site.jobs.retry(job_of(visit).id, by=visit.who)
+    job = request.site.jobs.retry(job_of(request).id, by=request.who)
     return to(f"/jobs/{job.id}")
 
 
-def cancel(visit: Visit) -> Response:
+def cancel(request: PageRequest) -> Response:
     """`POST /jobs/{job}/cancel`, with a reason."""
-    why = _reason(visit)
-    job = visit.site.jobs.cancel(job_of(visit).id, by=f"{visit.who}: {why}" if why else visit.who)
+    why = _reason(request)
+    job = request.site.jobs.cancel(job_of(request).id, by=f"{request.who}: {why}" if why else request.who)
     return to(f"/jobs/{job.id}")
 
 
-def acknowledge(visit: Visit) -> Response:
+def acknowledge(request: PageRequest) -> Response:
     """`POST /jobs/{job}/acknowledge`: somebody has seen that it failed."""
-    visit.site.jobs.acknowledge(job_of(visit).id, by=visit.who)
+    request.site.jobs.acknowledge(job_of(request).id, by=request.who)
     return to("/")
 
 
-def prioritise(visit: Visit) -> Response:
+def prioritise(request: PageRequest) -> Response:
     """`POST /jobs/{job}/prioritise`, with a priority and a reason: as `wmh-node jobs prioritise`."""
-    wanted, why = visit.form.get("priority", ""), _reason(visit)
+    wanted, why = request.form.get("priority", ""), _reason(request)
     if wanted not in list(Priority):
-        return refusal(visit, 422, f"Nothing was changed: expected one of {', '.join(Priority)}, got another priority.")
+        return refusal(
+            request, 422, f"Nothing was changed: expected one of {', '.join(Priority)}, got another priority."
+        )
     if not why:
-        return refusal(visit, 422, "Nothing was changed: expected a reason, got none.")
-    job = visit.site.jobs.prioritise(job_of(visit).id, Priority(wanted), by=visit.who, reason=why)
+        return refusal(request, 422, "Nothing was changed: expected a reason, got none.")
+    job = request.site.jobs.prioritise(job_of(request).id, Priority(wanted), by=request.who, reason=why)
     return to(f"/jobs/{job.id}")
 
 
-def withdraw(visit: Visit) -> Response:
+def withdraw(request: PageRequest) -> Response:
     """`POST /jobs/{job}/withdraw`, with a reason: as `wmh-node results withdraw`."""
-    job, why, site = job_of(visit), _reason(visit), visit.site
+    job, why, site = job_of(request), _reason(request), request.site
     if not why:
-        return refusal(visit, 422, "Nothing was withdrawn: expected a reason, got none.")
-    is_unsafe = visit.form.get("patient_safety") == "1"
+        return refusal(request, 422, "Nothing was withdrawn: expected a reason, got none.")
+    is_unsafe = request.form.get("patient_safety") == "1"
     try:
         withdraw_results(
-            site.withdrawals, site.settings.storage.absolute(), job.id, visit.who, why, site.database.clock(),
+            site.withdrawals, site.settings.storage.absolute(), job.id, request.who, why, site.database.clock(),
             patient_safety=is_unsafe,
         )  # fmt: skip
     except ResultError as error:
-        return refusal(visit, 409, f"Nothing was withdrawn: {error}.")
+        return refusal(request, 409, f"Nothing was withdrawn: {error}.")
     return to(f"/jobs/{job.id}")
 
 
-def hold(visit: Visit) -> Response:
+def hold(request: PageRequest) -> Response:
     """`POST /jobs/{job}/hold`, with a reason: no file of the study is removed, as by `wmh-node hold`."""
-    study, why = _study(job_of(visit)), _reason(visit)
+    study, why = _study(job_of(request)), _reason(request)
     if not why:
-        return refusal(visit, 422, "Nothing was held: expected a reason, got none.")
-    visit.site.retention.hold(study, visit.who, why)
-    return to(f"/jobs/{visit.number('job')}")
+        return refusal(request, 422, "Nothing was held: expected a reason, got none.")
+    request.site.retention.hold(study, request.who, why)
+    return to(f"/jobs/{request.number('job')}")
 
 
-def release(visit: Visit) -> Response:
+def release(request: PageRequest) -> Response:
     """`POST /jobs/{job}/release`: the retention rules apply to the study again."""
-    visit.site.retention.release(_study(job_of(visit)), visit.who)
-    return to(f"/jobs/{visit.number('job')}")
+    request.site.retention.release(_study(job_of(request)), request.who)
+    return to(f"/jobs/{request.number('job')}")
 
 
 def _study(job: Job) -> str:
@@ -108,33 +110,33 @@ def _study(job: Job) -> str:
     return job.study_instance_uid
 
 
-def _reason(visit: Visit) -> str:
-    return visit.form.get("reason", "").strip()[:_MOST_REASON]
+def _reason(request: PageRequest) -> str:
+    return request.form.get("reason", "").strip()[:_MOST_REASON]
 
 
-def show_patient(visit: Visit) -> Response:
+def show_patient(request: PageRequest) -> Response:
     """`POST /jobs/{job}/patient`: who the patient is, from a stored object; each look is in the audit."""
-    job = job_of(visit)
-    with visit.site.database.write() as connection:
+    job = job_of(request)
+    with request.site.database.write() as connection:
         words = "name, ID and birth date"
-        record_action(connection, visit.site.database.clock(), visit.who, "look at patient", job.id, words)
-    return _shown(visit, job, _patient(visit, job))
+        record_action(connection, request.site.database.clock(), request.who, "look at patient", job.id, words)
+    return _shown(request, job, _patient(request, job))
 
 
-def job_of(visit: Visit) -> Job:
+def job_of(request: PageRequest) -> Job:
     """The job of the path.
 
     Raises:
         UnknownRow: there is none.
     """
-    number = visit.number("job")
+    number = request.number("job")
     if number is None:
         raise UnknownRow("there is no such job")
-    return visit.site.jobs.get(number)
+    return request.site.jobs.get(number)
 
 
-def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
-    site = visit.site
+def _shown(request: PageRequest, job: Job, patient: dict[str, str] | None) -> Response:
+    site = request.site
     deliveries = site.deliveries.list(job.id)
     withdrawn = withdrawal_line(job)
     standing = [
@@ -148,12 +150,12 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
     measured = plain_mapping(job.measurements)
     has_result = job.measurements is not None and job.state in RESULT_STATES
     return page(
-        visit,
+        request,
         "job.html",
         job=job,
         standing=[*standing[:1], *withdrawn],
         deliveries=deliveries,
-        events=_events(visit, job),
+        events=_events(request, job),
         scanner=scanner_of(site.database, job.series_instance_uid),
         advice=advice_for(job.code or "") if job.state is JobState.REJECTED else None,
         measured=measured,
@@ -172,7 +174,7 @@ def _shown(visit: Visit, job: Job, patient: dict[str, str] | None) -> Response:
         may_withdraw=has_result and job.withdrawn_at is None,
         hold=next((hold for hold in site.retention.holds() if hold.study_instance_uid == job.study_instance_uid), None),
         patient=patient,
-        may_retry=visit.site.jobs.of_series(job.series_instance_uid)[-1].id == job.id
+        may_retry=request.site.jobs.of_series(job.series_instance_uid)[-1].id == job.id
         and job.state in _from(JobAction.RETRY),
         other_priorities=[one for one in Priority if one is not job.priority] if job.state is JobState.QUEUED else [],
         may_cancel=job.state in _from(JobAction.CANCEL),
@@ -188,10 +190,10 @@ def _from(action: JobAction) -> frozenset[JobState | None]:
     return frozenset(TRANSITIONS[action])
 
 
-def _events(visit: Visit, job: Job) -> list[tuple[Any, str, str, float]]:
+def _events(request: PageRequest, job: Job) -> list[tuple[Any, str, str, float]]:
     """(time, what, detail, seconds after the line before)."""
     found, before = [], None
-    for event in visit.site.jobs.events(job.id):
+    for event in request.site.jobs.events(job.id):
         found.append((event.at, event.what, event.detail, (event.at - (before or event.at)).total_seconds()))
         before = event.at
     return found
@@ -234,9 +236,9 @@ def _numbers(measured: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
-def _patient(visit: Visit, job: Job) -> dict[str, str]:
+def _patient(request: PageRequest, job: Job) -> dict[str, str]:
     """Who the patient is; empty when no stored file can be read."""
-    stored, storage = visit.site.inbox.instances_of_job(job), visit.site.settings.storage.absolute()
+    stored, storage = request.site.inbox.instances_of_job(job), request.site.settings.storage.absolute()
     if not stored:
         return {}
     try:

@@ -11,35 +11,37 @@ from starlette.responses import Response
 from db.browse import JobFilter, list_jobs, scanners_seen
 from db.records import JobState
 from dicom_node.web.answers import page
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 
 _LINES: Final = 50
 _FIELDS: Final = ("state", "code", "scanner", "since", "until", "uid")
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /jobs?state=&code=&scanner=&since=&until=&uid=&before=&after=`."""
-    wanted = filter_of(visit)
-    found = list_jobs(visit.site.database, wanted, _LINES, before=visit.number("before"), after=visit.number("after"))
-    given = {name: visit.query.get(name, "") for name in _FIELDS}
+    wanted = filter_of(request)
+    found = list_jobs(
+        request.site.database, wanted, _LINES, before=request.number("before"), after=request.number("after")
+    )
+    given = {name: request.query.get(name, "") for name in _FIELDS}
     kept = urlencode({name: value for name, value in given.items() if value})
     return page(
-        visit,
+        request,
         "jobs.html",
         lines=found.lines,
         newer=found.newer,
         older=found.older if len(found.lines) == _LINES else None,
         given=given,
         kept=f"{kept}&" if kept else "",
-        is_first=visit.number("before") is None and visit.number("after") is None,
+        is_first=request.number("before") is None and request.number("after") is None,
         states=list(JobState),
-        scanners=scanners_seen(visit.site.database),
+        scanners=scanners_seen(request.site.database),
     )
 
 
-def filter_of(visit: Visit) -> JobFilter:
+def filter_of(request: PageRequest) -> JobFilter:
     """What the query asks for; a value that cannot be is no filter."""
-    query = {name: value.strip() for name, value in visit.query.items() if value.strip()}
+    query = {name: value.strip() for name, value in request.query.items() if value.strip()}
     state = query.get("state")
     until = _day(query.get("until"))
     return JobFilter(

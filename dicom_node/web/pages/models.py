@@ -14,72 +14,72 @@ from dicom_node.models.choice import shipped_digest, store_of
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.drift_watch import MOST_RESULTS
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 from segmentation.bundle import CARD_NAME
 from segmentation.errors import BadBundle, SegmentationError
 
 _MOST_REASON: Final = 500
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /models`."""
-    table = visit.site.models
+    table = request.site.models
     found = table.list()
     promotions = table.promotions()
     return page(
-        visit,
+        request,
         "models.html",
         models=[(model, mean_dsc(model.evaluation)) for model in found],
         live=promotions[0] if promotions else None,
         promotions=promotions[:20],
         names={model.digest: f"{model.name} {model.version}" for model in found},
-        pinned=visit.site.settings.model,
-        drift=visit.site.drift.lines(),
-        drift_counted=MOST_RESULTS if visit.site.drift.is_cut() else None,
+        pinned=request.site.settings.model,
+        drift=request.site.drift.lines(),
+        drift_counted=MOST_RESULTS if request.site.drift.is_cut() else None,
         may_roll_back=bool(promotions) and promotions[0].previous_id is not None,
     )
 
 
-def show_one(visit: Visit) -> Response:
+def show_one(request: PageRequest) -> Response:
     """`GET /models/{digest}`: the card as it is, and the checks of its promotions."""
-    model = visit.site.models.get(visit.path_values["digest"])
-    store = store_of(visit.site.settings)
-    live = visit.site.models.live_digest()
+    model = request.site.models.get(request.path_values["digest"])
+    store = store_of(request.site.settings)
+    live = request.site.models.live_digest()
     verdict = None if model.checks is None else ModelVerdict.of_plain(model.checks)
     try:
         card = (store.folder_of(model.digest) / CARD_NAME).read_text("utf-8", errors="replace")
     except OSError:
         card = "The card cannot be read: the model's folder is away or damaged."
     return page(
-        visit,
+        request,
         "model.html",
         model=model,
         card=card,
         dsc=mean_dsc(model.evaluation),
-        promotions=visit.site.models.promotions(model.digest),
+        promotions=request.site.models.promotions(model.digest),
         is_live=live == model.digest,
         verdict=verdict,
         is_stale=verdict is not None and model.checked_against != _used(live),
     )
 
 
-def promote(visit: Visit) -> Response:
+def promote(request: PageRequest) -> Response:
     """`POST /models/{digest}/promote`, with a reason: by the report of `wmh-node models check`, as `models promote`."""
-    site, why = visit.site, visit.form.get("reason", "").strip()[:_MOST_REASON]
-    model, live = site.models.get(visit.path_values["digest"]), site.models.live_digest()
+    site, why = request.site, request.form.get("reason", "").strip()[:_MOST_REASON]
+    model, live = site.models.get(request.path_values["digest"]), site.models.live_digest()
     if (no := _not_promoted(model, live, why)) is not None:
-        return refusal(visit, 409, f"Nothing was changed: {no}")
+        return refusal(request, 409, f"Nothing was changed: {no}")
     verdict = ModelVerdict.of_plain(model.checks or {})
     store = store_of(site.settings)
     try:
         store.load(model.digest)  # no worker could take a damaged one
-        before = live or register_shipped(store, site.models, model.digest, visit.who)
+        before = live or register_shipped(store, site.models, model.digest, request.who)
         site.models.promote(
-            model.digest, visit.who, before, reason=why, gate=verdict.plain(),
+            model.digest, request.who, before, reason=why, gate=verdict.plain(),
             overruled=[str(check) for check in verdict.failed],
         )  # fmt: skip
     except (LiveModelChanged, SegmentationError) as error:
-        return refusal(visit, 409, f"Nothing was changed: {error}.")
+        return refusal(request, 409, f"Nothing was changed: {error}.")
     return to("/models")
 
 
@@ -107,13 +107,15 @@ def _not_promoted(model: RegisteredModel, live: str | None, why: str) -> str | N
     return None
 
 
-def roll_back(visit: Visit) -> Response:
+def roll_back(request: PageRequest) -> Response:
     """`POST /models/rollback`, with a reason: the model that was live before becomes live again."""
-    table = visit.site.models
+    table = request.site.models
     try:
         live, earlier = table.live(), table.earlier()
-        store_of(visit.site.settings).load(earlier.digest)  # no worker could take a damaged one
-        table.rollback(visit.who, None if live is None else live.digest, visit.form.get("reason", "").strip() or None)
+        store_of(request.site.settings).load(earlier.digest)  # no worker could take a damaged one
+        table.rollback(
+            request.who, None if live is None else live.digest, request.form.get("reason", "").strip() or None
+        )
     except (LiveModelChanged, NoEarlierModel, SegmentationError) as error:
-        return refusal(visit, 409, f"Nothing was changed: {error}.")
+        return refusal(request, 409, f"Nothing was changed: {error}.")
     return to("/models")

@@ -13,21 +13,21 @@ from db.records import JobState
 from dicom_node.node.job_words import series_standing
 from dicom_node.results.pages.refusal_words import advice_for
 from dicom_node.web.answers import page
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 
 _DAYS: Final = 30
 _MOST: Final = 50_000
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /series`."""
-    database = visit.site.database
+    database = request.site.database
     now = database.clock()
-    arriving = [(activity, series_standing(activity, now)) for activity in visit.site.inbox.open_series()[:100]]
+    arriving = [(activity, series_standing(activity, now)) for activity in request.site.inbox.open_series()[:100]]
     found = outcomes(database, now - timedelta(days=_DAYS), _MOST)
     refused = Counter(job.code for job in found if job.state is JobState.REJECTED and job.code)
     return page(
-        visit,
+        request,
         "series.html",
         arriving=arriving,
         reasons=[(code, count, advice_for(code)) for code, count in refused.most_common()],

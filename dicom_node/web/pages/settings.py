@@ -6,13 +6,13 @@ from starlette.responses import Response
 
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, texts_of
 from dicom_node.web.answers import page
-from dicom_node.web.visit import Visit
+from dicom_node.web.page_request import PageRequest
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /settings`."""
     rows = [
-        (ENVIRONMENT_PREFIX + name.upper(), value, visit.site.sources.get(name, "default"))
-        for name, value in texts_of(visit.site.settings).items()
+        (ENVIRONMENT_PREFIX + name.upper(), value, request.site.sources.get(name, "default"))
+        for name, value in texts_of(request.site.settings).items()
     ]
-    return page(visit, "settings.html", rows=rows)
+    return page(request, "settings.html", rows=rows)

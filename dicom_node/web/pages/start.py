@@ -13,8 +13,8 @@ from db.records import DeliveryState, JobState, Overview
 from dicom_node.node.job_words import job_standing
 from dicom_node.web.answers import page, since
 from dicom_node.web.node_look import MOST_TO_REVIEW, HealthLine, NodeLook
+from dicom_node.web.page_request import PageRequest
 from dicom_node.web.pictures.charts import hours_chart
-from dicom_node.web.visit import Visit
 
 _OLD_DELIVERY: Final = timedelta(hours=1)
 # Over a weekend nothing may come; two working days without an image are worth a look.
@@ -38,15 +38,15 @@ class Trouble:
     link: str | None = None
 
 
-def show(visit: Visit) -> Response:
+def show(request: PageRequest) -> Response:
     """`GET /`."""
-    site = visit.site
+    site = request.site
     now = site.database.clock()
     look = site.node_look.value()
     found = look.found
     troubles = [*_of_jobs(look, now), *_of_health(look.health), *_nothing_came(found)]
     return page(
-        visit,
+        request,
         "start.html",
         sentence=state_sentence(found, len(site.settings.destinations), len(troubles)),
         level="critical"

@@ -24,7 +24,7 @@ class Upload:
 
 
 @dataclass(frozen=True)
-class Visit:
+class PageRequest:
     """A request to a page.
 
     Attributes:
