@@ -18,6 +18,7 @@ from dicom_node.cli.progress import stage_bars
 from dicom_node.node.errors import ConfigurationError
 from segmentation.bundle import ModelBundle
 from segmentation.preprocessing.settings import ScaleRule
+from segmentation.runtimes.processor import trains_in_bfloat16
 from training.bundle.about import About, BundleName, read_about
 from training.bundle.parts import read_parts
 from training.bundle.run_bundle import finish_run
@@ -30,7 +31,7 @@ from training.data.recipe_settings import preset as named
 from training.data.slice_store import SliceStore
 from training.data.splits import Scheme
 from training.errors import BackendUnavailable, BadRecipe
-from training.fit.backend import choose_backend, prepare_backend
+from training.fit.backend import Backend, choose_backend, prepare_backend
 from training.fit.estimate import Cost, cost_of, seconds_a_step
 from training.fit.plan import TrainingPlan, cohort_summary, make_plan
 from training.fit.progress import MemberProgress, Report
@@ -170,7 +171,7 @@ def train(
                 drawn = _drawn(synthetic or (), out_folder / "synthetic", synthetic_count, known, progress)
                 plan = plan_with(drawn=drawn)
             known.save()
-            _announce(plan, bool(synthetic))
+            _announce(plan, bool(synthetic), chosen)
             folder = RunFolder(out_folder)
             prepare_backend(chosen, threads)
             if dry_run:
@@ -236,7 +237,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(int(part) for part in parts))
 
 
-def _announce(plan: TrainingPlan, has_synthetic: bool) -> None:
+def _announce(plan: TrainingPlan, has_synthetic: bool, backend: Backend) -> None:
     """What is going to be trained on, in one line or two."""
     cohort = cohort_summary(plan)
     parts = ", ".join(f"{part} {number}" for part, number in cohort["patients"].items())
@@ -245,6 +246,12 @@ def _announce(plan: TrainingPlan, has_synthetic: bool) -> None:
         "(DSC 1 when nothing is found, otherwise 0)",
         markup=False,
     )
+    if plan.recipe.compute == "mixed_bfloat16" and backend == "tensorflow" and not trains_in_bfloat16():
+        err.print(
+            "this processor has no instructions for bfloat16, which the recipe computes in, and steps are slow: "
+            "--set compute=float32 is several times as fast here",
+            markup=False,
+        )
     if not has_synthetic and any(stage.synthetic_share for stage in plan.stages):
         err.print(
             "the recipe would mix in synthetic scans, but --synthetic was not given: real scans only", markup=False

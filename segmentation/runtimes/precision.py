@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import json
 import os
-import platform
 import secrets
 import time
 from collections.abc import Callable
@@ -22,6 +21,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import openvino
 from openvino import opset13 as ops
+
+from segmentation.runtimes.processor import instruction_sets
 
 Precision = Literal["bf16", "f32"]
 
@@ -89,21 +90,12 @@ def _write(file: Path, measured: Precision) -> None:
 def _file_of(threads: int | None) -> Path | None:
     """A file in the user's cache (XDG Base Directory), named for the machine, OpenVINO and the threads."""
     name = openvino.Core().get_property("CPU", "FULL_DEVICE_NAME")
-    machine = json.dumps([name, _flags(), openvino.__version__, threads, os.cpu_count(), _WORTH])
+    machine = json.dumps([name, instruction_sets(), openvino.__version__, threads, os.cpu_count(), _WORTH])
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # the user has no home
         return None
     return folder / "wmh-node" / f"precision-{hashlib.sha256(machine.encode()).hexdigest()[:16]}.json"
-
-
-def _flags() -> str:
-    """The CPU's instruction sets, as the system names them; a virtual machine may hide some of a CPU of that name."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith(("flags", "Features")):
-                return line
-    return platform.machine()
 
 
 def _measure(threads: int | None) -> tuple[float, float]:

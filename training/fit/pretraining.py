@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from segmentation.networks.specification import NetworkSpecification
 from segmentation.preprocessing.masked import LOWEST, grown, masked_images
+from segmentation.runtimes.processor import trains_in_bfloat16
 from training.data.augmentation import AugmentationSettings, augment_brain
 from training.files import write_whole
 from training.fit.backend import choose_backend, prepare_backend
@@ -103,9 +104,9 @@ def pretrain(
     steps: Annotated[int, typer.Option(help="batches of 8 crops in all")] = 37500,
     rate: Annotated[float, typer.Option(help="highest learning rate")] = 1.5e-3,
     threads: Annotated[int, typer.Option(help="processor threads")] = 2,
-    compute: Annotated[str, typer.Option(help="Keras dtype policy: bfloat16 halves the time where the CPU has AMX")] = (
-        "mixed_bfloat16"
-    ),
+    compute: Annotated[
+        str, typer.Option(help="Keras dtype policy; auto: bfloat16 where the processor has instructions for it")
+    ] = "auto",
     start: Annotated[Path | None, typer.Option(help="npz of `export`, to go on from on another machine")] = None,
 ) -> None:
     """Train; the rate falls over `steps` as a cosine. state.json counts the steps."""
@@ -115,6 +116,8 @@ def pretrain(
     from training.fit.losses import dice_and_cross_entropy
 
     keras.utils.set_random_seed(13)
+    if compute == "auto":
+        compute = "mixed_bfloat16" if trains_in_bfloat16() else "float32"
     keras.config.set_dtype_policy(compute)
     model = build()
     schedule = keras.optimizers.schedules.CosineDecay(rate / 10, steps, warmup_target=rate, warmup_steps=_WARM_UP)
