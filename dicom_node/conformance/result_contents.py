@@ -123,7 +123,7 @@ CONTENTS: Final[Mapping[ObjectKind, tuple[Attribute, ...]]] = {
             ReferencedPerformedProcedureStepSequence="empty",
             ConceptNameCodeSequence="126000, DCM, Imaging Measurement Report",
             PerformedProcedureCodeSequence="empty",
-            CurrentRequestedProcedureEvidenceSequence="the source series and the segmentations",
+            CurrentRequestedProcedureEvidenceSequence="the source series, the segmentations and the pages",
             CompletionFlag="COMPLETE, or PARTIAL where the series may not hold the whole brain",
             ContentTemplateSequence="TID 1500, DCMR",
             ContentSequence="see the next table",
@@ -177,6 +177,7 @@ REPORT_CONCEPTS: Final = (
     ("NUM", "WMH-UI", "99WMHNODE", "Uncertainty index", "1"),
     ("CODE", "WMH-REVIEW", "99WMHNODE", "Review of the segmentation recommended", ""),
     ("IMAGE", "121191", "DCM", "Referenced Segment", ""),
+    ("IMAGE", "121080", "DCM", "Best illustration of finding", ""),
     ("UIDREF", "121232", "DCM", "Source Series for Segmentation", ""),
     ("TEXT", "121106", "DCM", "Comment", ""),
 )

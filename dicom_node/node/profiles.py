@@ -79,8 +79,8 @@ REFERS_TO: Final[Mapping[ObjectKind, frozenset[ObjectKind]]] = MappingProxyType(
     {kind: frozenset[ObjectKind]() for kind in ObjectKind}
     | {ObjectKind.SR: frozenset({ObjectKind.SEG, ObjectKind.REGIONS})}
 )
-"""Other results that an object refers to: a destination that lacks these must not get it. All others are
-independent.
+"""Other results that an object is about: a destination that lacks these must not get it. All others are independent:
+the report also leads to the pages, and the PDF too, but says the same without them.
 """
 
 
@@ -100,6 +100,11 @@ class SegForm:
 
     encoding: SegEncoding = "binary"
     empty_frames: bool = True
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether those who read this form get the pages too: a reader that wants no empty frames wants no pages."""
+        return self.empty_frames
 
     @property
     def suffix(self) -> str:
@@ -142,6 +147,8 @@ class Profile:
             raise ValueError(f"expected each kind once, in sending order, got {', '.join(self.objects)}")
         if ObjectKind.SR in self.objects and not REFERS_TO[ObjectKind.SR] <= set(self.objects):
             raise ValueError("expected SEG and REGIONS with the report that refers to them")
+        if ObjectKind.SR in self.objects and self.form.has_pages != (ObjectKind.SUMMARY in self.objects):
+            raise ValueError("expected pages where every slice has a frame, and only there: the report refers to them")
         if self.seg_encoding not in get_args(SegEncoding):
             raise ValueError(f"expected {', '.join(get_args(SegEncoding))}, got {self.seg_encoding}")
 

@@ -201,10 +201,9 @@ def build_result_set(
     )
     flags = (*series.flags, *segmentation.flags)
     wanted = (DEFAULT_OPTIONS, *all_options)
-    found = [
-        *_formed(series, segmentation, flags, facts, _forms(wanted, rows, columns)),
-        *_pictures(series, segmentation, flags, facts, {kind for options in wanted for kind in options.kinds}),
-    ]
+    pictures = [*_pictures(series, segmentation, flags, facts, {kind for options in wanted for kind in options.kinds})]
+    pages = [picture.dataset for picture in pictures if picture.kind is ObjectKind.SUMMARY]
+    found = [*_formed(series, segmentation, flags, facts, _forms(wanted, rows, columns), pages), *pictures]
     order = list(ObjectKind)
     messages = build_messages(content_of_result(series.headers[0], segmentation, flags, facts), all_options)
     return ResultSet(tuple(sorted(found, key=lambda one: order.index(one.kind))), messages)
@@ -243,6 +242,7 @@ def _formed(
     flags: Sequence[str],
     facts: AnalysisFacts,
     forms: Collection[SegForm],
+    pages: Sequence[Dataset],
 ) -> Iterator[ResultObject]:
     """SEG, REGIONS where there are any, and the report about both; once for each form."""
     masks = region_masks(segmentation)
@@ -252,7 +252,7 @@ def _formed(
             regions=None if masks is None else build_regions(series, masks, facts, form),
             form=form,
         )
-        report = build_report(series, segmentation, flags, segs, facts)
+        report = build_report(series, segmentation, flags, segs, facts, pages if form.has_pages else ())
         for kind, dataset in ((ObjectKind.SEG, segs.wmh), (ObjectKind.REGIONS, segs.regions), (ObjectKind.SR, report)):
             if dataset is not None:
                 yield ResultObject(kind, f"{FILE_STEMS[kind]}{form.suffix}.dcm", dataset, form)

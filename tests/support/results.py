@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 
 SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 
 
 def headers(files: Sequence[Path]) -> list[Dataset]:
@@ -25,7 +26,7 @@ def outbox_of(storage: Path, job_id: int) -> Path:
 
 def check_refers_to(segs: Sequence[Dataset], sr: Dataset, source: Sequence[Dataset]) -> None:
     """SEGs and SR belong to the source's patient and study, and refer to its series and to nothing but its instances;
-    the SR refers to every SEG too."""
+    the SR refers to every SEG and to the pages too."""
     first = source[0]
     assert sr.SOPClassUID == COMPREHENSIVE_3D_SR
     for result in (*segs, sr):
@@ -40,6 +41,7 @@ def check_refers_to(segs: Sequence[Dataset], sr: Dataset, source: Sequence[Datas
         for study in sr.get("CurrentRequestedProcedureEvidenceSequence", [])
         for series in study.ReferencedSeriesSequence
         for instance in series.ReferencedSOPSequence
+        if instance.ReferencedSOPClassUID != SECONDARY_CAPTURE
     }
     uids = {str(header.SOPInstanceUID) for header in source}
     ours = {str(seg.SOPInstanceUID) for seg in segs}

@@ -136,6 +136,7 @@ DEVICE_OBSERVER: Final = CodedConcept("121007", "DCM", "Device")  # CID 270
 MR_BRAIN: Final = CodedConcept("24590-2", "LN", "MR Brain")  # extends CID 100
 VOLUME: Final = CodedConcept("118565006", "SCT", "Volume")  # CID 7469
 NUMBER_OF_LESIONS: Final = CodedConcept("246206008", "SCT", "Number of lesions")
+BEST_ILLUSTRATION: Final = CodedConcept("121080", "DCM", "Best illustration of finding")  # TID 2000
 MEASUREMENT_REPORT: Final = CodedConcept("126000", "DCM", "Imaging Measurement Report")  # CID 7021
 QUALITATIVE_EVALUATIONS: Final = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")  # TID 1500, row 12
 PROCEDURE_REPORTED: Final = CodedConcept("121058", "DCM", "Procedure Reported")  # TID 1500, row 4

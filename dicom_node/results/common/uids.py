@@ -87,6 +87,10 @@ class ResultUids:
         """DimensionOrganizationUID of a segmentation object."""
         return in_form(self.of(f"{kind}-dimension-organization"), form)
 
+    def page(self, number: int) -> str:
+        """SOPInstanceUID of a page of the summary, from 1."""
+        return self.of(f"summary-instance-{number}")
+
     @property
     def wmh_tracking(self) -> str:
         """Tracking UID (0062,0021) that the SEG's segment and the report's measurement group share."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pydicom.dataset import Dataset
-from pydicom.uid import EncapsulatedPDFStorage
+from pydicom.uid import EncapsulatedPDFStorage, SecondaryCaptureImageStorage
 
 from dicom_node.results.common import codes
 from dicom_node.results.common.facts import AnalysisFacts
@@ -47,13 +47,24 @@ def build_pdf(series: FlairSeries, segmentation: Segmentation, flags: Sequence[s
     result.InstanceNumber = 1
     result.AcquisitionDateTime = ""  # type 2: the images have their own
     result.BurnedInAnnotation = "NO"  # the pages hold no name, no ID and no birth date
-    result.SourceInstanceSequence = source_images(series.headers)
+    result.SourceInstanceSequence = [*source_images(series.headers), *_pages(len(pages), facts)]
     result.DocumentTitle = TITLE
     result.ConceptNameCodeSequence = [codes.MEASUREMENT_REPORT]
     result.MIMETypeOfEncapsulatedDocument = "application/pdf"
     _set_document(result, pdf_of(pages, TITLE))
     finish_header(result, source, facts.model, facts.stamp)
     return result
+
+
+def _pages(count: int, facts: AnalysisFacts) -> list[Dataset]:
+    """The same pages as images, so that who has the document finds the set."""
+    found = []
+    for number in range(1, count + 1):
+        page = Dataset()
+        page.ReferencedSOPClassUID = SecondaryCaptureImageStorage
+        page.ReferencedSOPInstanceUID = facts.uids.page(number)
+        found.append(page)
+    return found
 
 
 def _set_document(result: Dataset, document: bytes) -> None:

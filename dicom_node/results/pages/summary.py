@@ -44,7 +44,7 @@ def build_summary(
         model=facts.model,
         stamp=facts.stamp,
         series_uid=uids.of("summary-series"),
-        instance_uids=tuple(uids.of(f"summary-instance-{number}") for number in range(1, len(pages) + 1)),
+        instance_uids=tuple(map(uids.page, range(1, len(pages) + 1))),
         description=SERIES_DESCRIPTION if facts.predecessor is None else REPLACING_DESCRIPTION,
         derivation=_DERIVATION,
     )

@@ -70,6 +70,7 @@ def build_report(
     flags: Sequence[str],
     segs: ReportedSegs,
     facts: AnalysisFacts,
+    pages: Sequence[Dataset] = (),
 ) -> Dataset:
     """The measurement report that belongs to segmentation objects.
 
@@ -79,6 +80,7 @@ def build_report(
         flags: of reading and segmentation.
         segs: what was measured.
         facts: who measured it, when.
+        pages: the pictures for a person that whoever gets this report gets too.
     """
     form = segs.form
     groups = [_wmh_group(series, segmentation, flags, segs.wmh, facts)]
@@ -94,7 +96,9 @@ def build_report(
     content[0].ContentSequence.insert(-1, image_library(series))
     # The template is extensible: a reader of the report as text meets the finding before the list of images.
     content[0].ContentSequence.insert(-2, _summary(segmentation))
-    referred_to = (*series.headers, segs.wmh, segs.regions, *comparison_evidence(facts, form))
+    for page in pages:
+        content[0].ContentSequence.insert(-2, _illustration(page))
+    referred_to = (*series.headers, segs.wmh, segs.regions, *pages, *comparison_evidence(facts, form))
     evidence = [bare_reference(dataset) for dataset in referred_to if dataset is not None]
     report = sr.Comprehensive3DSR(
         evidence=evidence,
@@ -124,6 +128,16 @@ def build_report(
 def _summary(segmentation: Segmentation) -> sr.TextContentItem:
     text = summary_in_words(segmentation.measures, segmentation.plausibility)
     return sr.TextContentItem(codes.SUMMARY, text, relationship_type=sr.RelationshipTypeValues.CONTAINS)
+
+
+def _illustration(page: Dataset) -> sr.ImageContentItem:
+    """The report leads to the pages, beside the finding in words, so that the set is one (as in TID 2000)."""
+    return sr.ImageContentItem(
+        codes.BEST_ILLUSTRATION,
+        str(page.SOPClassUID),
+        str(page.SOPInstanceUID),
+        relationship_type=sr.RelationshipTypeValues.CONTAINS,
+    )
 
 
 def observation_context(facts: AnalysisFacts) -> sr.ObservationContext:

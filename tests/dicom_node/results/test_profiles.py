@@ -65,10 +65,14 @@ def uids_in(dataset: Dataset, *keywords: str) -> set[str]:
 @pytest.mark.parametrize("profile", EVERY, ids=lambda one: f"{one.name}-{one.seg_encoding}")
 def test_a_destination_gets_one_consistent_set(profile: Profile, everything: ResultSet) -> None:
     """The objects of a profile come in sending order, the report last, and it refers to the very SEG and REGIONS of the
-    same set, under their Tracking UIDs."""
+    same set, under their Tracking UIDs, and to its pages; the PDF to its pages too."""
     sent = everything.of(profile)
     assert list(dict.fromkeys(obj.kind for obj in sent)) == list(profile.objects)
     by_kind = {obj.kind: obj.dataset for obj in sent}
+    pages = {str(obj.dataset.SOPInstanceUID) for obj in sent if obj.kind is ObjectKind.SUMMARY}
+    every_page = {str(page.SOPInstanceUID) for page in everything.summary}
+    for kind in by_kind.keys() & {ObjectKind.SR, ObjectKind.PDF}:
+        assert uids_in(by_kind[kind], "ReferencedSOPInstanceUID") & every_page == pages
     if ObjectKind.SR not in by_kind:
         return
     seg, regions, report = (by_kind[kind] for kind in (ObjectKind.SEG, ObjectKind.REGIONS, ObjectKind.SR))

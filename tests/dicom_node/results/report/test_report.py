@@ -56,7 +56,8 @@ def texts(report: Dataset) -> list[str]:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_group_belongs_to_the_segment(case: Case, tmp_path: Path) -> None:
-    """The group refers to the SEG's segment and source series, and shares its Tracking UID."""
+    """The group refers to the SEG's segment and source series, and shares its Tracking UID; evidence: these and the
+    pages."""
     result, report = report_of(case, tmp_path)
     group = group_of(report)
     segment = group.referenced_segment
@@ -70,7 +71,7 @@ def test_the_group_belongs_to_the_segment(case: Case, tmp_path: Path) -> None:
         for i in item.ReferencedSOPSequence
     }
     sources = {i.ReferencedSOPInstanceUID for i in result.seg.SourceImageSequence}
-    assert evidence == sources | {result.seg.SOPInstanceUID}
+    assert evidence == sources | {result.seg.SOPInstanceUID, *(page.SOPInstanceUID for page in result.summary)}
 
 
 def test_the_measurements_are_those_of_the_segmentation(tmp_path: Path) -> None:
