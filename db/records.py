@@ -903,7 +903,7 @@ class Notification:
 
     Attributes:
         event_id: the same for all channels, and for every attempt: receivers know a repetition by it.
-        channel: "mail" or "webhook".
+        channel: "mail", "webhook" or "command".
         reason: why it was not taken, or what the channel said besides.
     """
 

@@ -52,7 +52,7 @@ COMMANDS = (
     _command("evaluate", "Evaluate a model on labelled cases: every table and figure of the paper, and more."),
     _command("compare", "Compare models on the same labelled cases: paired tests and every case."),
     _command("jobs", "Show the job of each series, its state and the reason for it.", group=True),
-    _command("notifications", "Show what is wrong and who was informed; test mail and webhook.", group=True),
+    _command("notifications", "Show what is wrong and who was informed; test the channels.", group=True),
     _command("audit", "Show, verify and export the audit trail.", group=True),
     _command("purge", "Remove files that the retention rules allow to go, or show what they would remove."),
     _command("hold", "Keep every file of a study, whatever the retention rules", module="purge"),

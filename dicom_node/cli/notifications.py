@@ -25,7 +25,7 @@ from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.job_words import shown_time
 from dicom_node.notify.notifier import channels_of, test_message
 
-app = typer.Typer(help="Show what is wrong and who was informed; test mail and webhook.", no_args_is_help=True)
+app = typer.Typer(help="Show what is wrong and who was informed; test the channels.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -82,7 +82,10 @@ def test(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     settings = settings_or_exit(config)
     channels = channels_of(settings)
     if not channels:
-        complain("no channel is set: set WMH_NODE_MAIL_SERVER and WMH_NODE_MAIL_TO, or WMH_NODE_WEBHOOK_URL")
+        complain(
+            "no channel is set: set WMH_NODE_MAIL_SERVER and WMH_NODE_MAIL_TO, WMH_NODE_WEBHOOK_URL or "
+            "WMH_NODE_NOTIFY_COMMAND"
+        )
         raise typer.Exit(ExitCode.USAGE)
     message, found = test_message(settings), []
     for channel in channels:

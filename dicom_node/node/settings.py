@@ -303,6 +303,7 @@ class Settings(BaseModel):
     mail_to: Annotated[tuple[MailAddress, ...], BeforeValidator(_many)] = ()
     webhook_url: WebhookUrl | None = None  # None: no webhook
     webhook_secret_file: FilePath | None = None  # None: WMH_NODE_SECRET_WEBHOOK, or the credential webhook.secret
+    notify_command: FilePath | None = None  # a program that gets each message on standard input; None: none
     notify_tls_ca: FilePath | None = None  # None: the system's CAs
     notify_after_minutes: Annotated[float, Field(ge=0, le=7 * 1440, allow_inf_nan=False)] = 10.0
     notify_digest_minutes: Annotated[float, Field(ge=0, le=1440, allow_inf_nan=False)] = 15.0

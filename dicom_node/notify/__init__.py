@@ -1,1 +1,1 @@
-"""Messages to people about the node: by mail and to a webhook."""
+"""Messages to people about the node: by mail, to a webhook and to a program."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from urllib.parse import quote
 
 from db.records import AlarmNews, AlarmSeverity, News, Notification
 
@@ -15,6 +16,8 @@ _WORDS: Final = {
     AlarmNews.LASTS: "Still so",
     AlarmNews.OVER: "Over",
 }
+_TYPE: Final = "org.wmh-node.alarm"
+_TEST_TYPE: Final = "org.wmh-node.test"
 _NEXT: Final = "`wmh-node status` on the node shows how it is now; docs/administrator/operate.md says what to do."
 
 
@@ -77,6 +80,19 @@ class Message:
             "subject": self.subject,
             "text": self.text,
             "conditions": [piece.as_json() for piece in self.news],
+        }
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The message as a CloudEvent (CloudEvents 1.0), for JSON."""
+        return {
+            "specversion": "1.0",
+            "id": self.event_id,
+            "source": f"/wmh-node/{quote(self.node, safe='@')}",
+            "type": _TEST_TYPE if self.is_test else _TYPE,
+            "time": self.at.isoformat(),
+            "datacontenttype": "application/json",
+            "data": self.data,
         }
 
 

@@ -20,6 +20,7 @@ from dicom_node.node.clock import Regularly, clock_watch, steady
 from dicom_node.node.errors import WmhNodeError
 from dicom_node.node.logger import get_logger
 from dicom_node.node.settings import Settings
+from dicom_node.notify.command import CommandChannel
 from dicom_node.notify.mail import MailChannel
 from dicom_node.notify.message import Message
 from dicom_node.notify.webhook import WebhookChannel
@@ -57,7 +58,8 @@ def channels_of(settings: Settings) -> tuple[Channel, ...]:
     """The channels that are set up."""
     mail: list[Channel] = [MailChannel.of(settings)] if settings.mail_server else []
     webhook: list[Channel] = [WebhookChannel.of(settings)] if settings.webhook_url else []
-    return (*mail, *webhook)
+    command: list[Channel] = [CommandChannel.of(settings)] if settings.notify_command else []
+    return (*mail, *webhook, *command)
 
 
 def node_name(settings: Settings) -> str:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import httpx2
 
@@ -30,8 +30,6 @@ from dicom_node.notify.errors import NotTaken
 from dicom_node.notify.message import Message
 
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)
-_TYPE: Final = "org.wmh-node.alarm"
-_TEST_TYPE: Final = "org.wmh-node.test"
 _ENCODED_SECRET: Final = "whsec_"  # noqa: S105 - the prefix of a secret in base64
 
 
@@ -72,7 +70,7 @@ class WebhookChannel:
             NotTaken: the answer is no success, or there is none.
             ConfigurationError: the secret or the CA cannot be read.
         """
-        body = json.dumps(_event(message), ensure_ascii=False).encode()
+        body = json.dumps(message.event, ensure_ascii=False).encode()
         stamp = str(int(self.now().timestamp()))
         headers = {
             "Content-Type": "application/cloudevents+json; charset=utf-8",
@@ -133,18 +131,6 @@ def signature(key: bytes, event_id: str, timestamp: str, body: bytes) -> str:
     """Base64 of the HMAC-SHA-256 of an event."""
     signed = event_id.encode() + b"." + timestamp.encode() + b"." + body
     return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-
-
-def _event(message: Message) -> dict[str, object]:
-    return {
-        "specversion": "1.0",
-        "id": message.event_id,
-        "source": f"/wmh-node/{quote(message.node, safe='@')}",
-        "type": _TEST_TYPE if message.is_test else _TYPE,
-        "time": message.at.isoformat(),
-        "datacontenttype": "application/json",
-        "data": message.data,
-    }
 
 
 def _status_words(status: int) -> str:

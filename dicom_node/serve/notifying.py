@@ -1,4 +1,4 @@
-"""Notifications beside the deliveries: what `wmh-node status` finds wrong goes to people by mail and webhook."""
+"""Notifications beside the deliveries: what `wmh-node status` finds wrong goes to people by the channels."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import Message as Mail
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,11 +24,12 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from support.certificates import Authority, Issued
 from support.node import clean_environment, run_cli
-from support.processes import free_port
+from support.processes import free_port, until
 
 from db.records import AlarmNews, AlarmSeverity, News
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import load_settings
+from dicom_node.notify.command import CommandChannel
 from dicom_node.notify.errors import NotTaken
 from dicom_node.notify.mail import MailChannel
 from dicom_node.notify.message import Message
@@ -283,3 +285,77 @@ def test_the_command_tests_every_channel(issued: Issued, authority: Authority, s
         assert [(finding["channel"], finding["ok"]) for finding in failed] == [("mail", True), ("webhook", False)]
         assert all(finding["ok"] for finding in json.loads(run_cli(*test, environment=environment).stdout))
     assert [mail["Subject"] for mail in mailbox.mails] == [f"[WMHNODE@{socket.gethostname()}] test message"] * 2
+
+
+def _program(folder: Path, *lines: str) -> CommandChannel:
+    program = folder / "call-duty"
+    program.write_text("\n".join(("#!/bin/sh", *lines, "")))
+    program.chmod(0o755)
+    return CommandChannel.of(load_settings(notify_command=program))
+
+
+def test_a_program_gets_the_event_and_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole CloudEvent comes on standard input; no setting and no secret is in the program's environment."""
+    monkeypatch.setenv("WMH_NODE_SECRET_MAIL", "hush")
+    got, seen = tmp_path / "event.json", tmp_path / "environment"
+    channel = _program(tmp_path, f"cat > {got}", f"env > {seen}")
+    assert channel.send(MESSAGE) is None
+    event = json.loads(got.read_text())
+    assert (event["id"], event["type"], event["data"]["severity"]) == ("e" * 32, "org.wmh-node.alarm", "warning")
+    assert "WMH_NODE" not in seen.read_text()
+
+
+def test_a_program_may_leave_its_input_unread(tmp_path: Path) -> None:
+    """Exit status 0 means taken, also of a program that reads nothing of a long message."""
+    long = News(AlarmNews.BEGAN, "storage", AlarmSeverity.WARNING, "x" * 300_000, AT)
+    assert _program(tmp_path, "exit 0").send(Message("f" * 32, "WMHNODE@node1", AT, (long,))) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"), [(("exit 3",), "call-duty ended with exit status 3"), (("kill -9 $$",), "ended by signal 9")]
+)
+def test_a_program_that_fails_took_nothing(tmp_path: Path, lines: tuple[str, ...], words: str) -> None:
+    """The message stays to be sent again, and the words say how the program ended."""
+    with pytest.raises(NotTaken, match=words):
+        _program(tmp_path, *lines).send(MESSAGE)
+
+
+def test_a_program_that_never_ends_is_killed_with_its_children(tmp_path: Path) -> None:
+    """A program that hangs holds up nothing: it and what it started are gone after its time."""
+    child = tmp_path / "child"
+    channel = _program(tmp_path, "sleep 600 &", f"echo $! > {child}", "wait")
+    with pytest.raises(NotTaken, match="did not end within 1 s"):
+        replace(channel, seconds=1.0).send(MESSAGE)
+    until(lambda: _has_ended(int(child.read_text())), "the end of the child", 20)
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
+
+
+def test_a_program_is_not_started_where_it_is_not_sound(tmp_path: Path) -> None:
+    """A missing file, one that cannot be executed and one that everybody may write are errors of the settings."""
+    channel = _program(tmp_path, "exit 0")
+    channel.program.chmod(0o757)
+    with pytest.raises(ConfigurationError, match="everybody may write"):
+        channel.send(MESSAGE)
+    channel.program.chmod(0o644)
+    with pytest.raises(ConfigurationError, match=r"chmod \+x"):
+        channel.send(MESSAGE)
+    channel.program.unlink()
+    with pytest.raises(ConfigurationError, match="WMH_NODE_NOTIFY_COMMAND"):
+        channel.send(MESSAGE)
+
+
+def test_notifications_test_starts_the_program(tmp_path: Path) -> None:
+    """`notifications test` says of the program, too, whether it took the message."""
+    channel = _program(tmp_path, f"cat > {tmp_path}/event")
+    answer = run_cli(
+        "notifications", "test", "--json",
+        environment={**clean_environment(), "WMH_NODE_NOTIFY_COMMAND": str(channel.program)},
+    )  # fmt: skip
+    assert json.loads(answer.stdout) == [{"channel": "command", "ok": True, "detail": "taken: the program call-duty"}]
+    assert json.loads((tmp_path / "event").read_text())["type"] == "org.wmh-node.test"
