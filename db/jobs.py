@@ -590,17 +590,23 @@ class JobTable:
             found = (_report_out(connection, earlier_job) for earlier_job in reversed(earlier))
             return next((report for report in found if report), None)
 
-    def count_rejected(self, study_instance_uid: str, code: str) -> int:
-        """How many jobs of a study were rejected with a code."""
-        query = (
-            select(func.count())
-            .select_from(jobs)
-            .where(
-                jobs.c.study_instance_uid == study_instance_uid,
-                jobs.c.state == JobState.REJECTED.value,
-                jobs.c.code == code,
-            )
+    def count_rejected(
+        self, study_instance_uid: str, codes: Collection[str], but_series: str = "", *, answered: bool = False
+    ) -> int:
+        """How many series of a study were rejected with one of these codes.
+
+        Args:
+            but_series: which is not counted.
+            answered: only what a worker rejected, which sends refusal reports.
+        """
+        query = select(func.count(jobs.c.series_instance_uid.distinct())).where(
+            jobs.c.study_instance_uid == study_instance_uid,
+            jobs.c.series_instance_uid != but_series,
+            jobs.c.state == JobState.REJECTED.value,
+            jobs.c.code.in_(codes),
         )
+        if answered:
+            query = query.where(jobs.c.attempts > 0)
         with self._database.read() as connection:
             return int(connection.execute(query).scalar_one())
 

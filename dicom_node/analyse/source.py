@@ -10,10 +10,11 @@ from typing import Final
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Job, StoredInstance
-from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries
+from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries, NotAnalysable
 from dicom_node.node.logger import get_logger
 from dicom_node.series.complete.completer import Examination
 from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
+from dicom_node.series.geometry.stacking import DIVIDED, MIN_SLICES
 from dicom_node.series.read.flair_series import LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
 
@@ -47,11 +48,14 @@ class SeriesSource:
 
         Raises:
             NotAnalysable, ConfinedChildLost, WmhNodeError: see `ReceivedSeriesReader.read`.
-            IncompleteSeries: each slice is a series of its own.
+            IncompleteSeries: the slices of the study are divided among series.
         """
-        self._require_stack(job)
         started = time.monotonic()
-        series = self._reader.read(self._inbox.instances_of_job(job), self._storage, job.instances_digest)
+        try:
+            series = self._reader.read(self._inbox.instances_of_job(job), self._storage, job.instances_digest)
+        except NotAnalysable as refusal:
+            self._require_stack(job, refusal)
+            raise
         # As of the job, so that a second attempt gives the same bytes.
         if self._inbox.count_refused(job.series_instance_uid, job.instance_count, job.created_at):
             series = series.with_flags([OBJECTS_REFUSED])
@@ -78,9 +82,9 @@ class SeriesSource:
         for other in self._jobs.retry_skipped(rejected.study_instance_uid) if rejected.study_instance_uid else ():
             log.info("skipped series is analysed after all", job=other.id, instead_of=rejected.id)
 
-    def _require_stack(self, job: Job) -> None:
-        """The last of a study's one-slice series answers for all of them."""
-        if job.instance_count != 1 or job.study_instance_uid is None:
+    def _require_stack(self, job: Job, refusal: NotAnalysable) -> None:
+        """Where a study's slices are divided among series, the one that is answered answers for all of them."""
+        if refusal.code not in DIVIDED or job.study_instance_uid is None:
             return
-        if (others := self._jobs.count_rejected(job.study_instance_uid, "slice_per_series")) > 0:
-            raise IncompleteSeries.slice_per_series(others + 1)
+        if others := self._jobs.count_rejected(job.study_instance_uid, DIVIDED, job.series_instance_uid):
+            raise IncompleteSeries.slice_per_series(others + 1, MIN_SLICES if job.instance_count > 1 else 1) from None

@@ -66,13 +66,15 @@ class IncompleteSeries(NotAnalysable):
     """Slices are missing, or too few to make a volume."""
 
     @classmethod
-    def slice_per_series(cls, count: int) -> Self:
-        """Each of so many FLAIR series of a study has one slice."""
+    def slice_per_series(cls, count: int, fewest: int = 1) -> Self:
+        """Each of so many FLAIR series of a study has one slice, or fewer than `fewest`."""
+        divided, each = "Each slice is a series of its own", "one image each"
+        if fewest > 1:
+            divided, each = "The slices are divided among series", f"fewer than {fewest} images each"
         return cls(
             "slice_per_series",
-            f"Each slice is a series of its own: {count} FLAIR series of one study have one image each, and slices of "
-            "one SeriesInstanceUID are expected. Some export tools make a new UID for each file: send the series from "
-            "the scanner or the PACS.",
+            f"{divided}: {count} FLAIR series of one study have {each}, and slices of one SeriesInstanceUID are "
+            "expected. Some export tools make a new UID for each file: send the series from the scanner or the PACS.",
         )
 
 

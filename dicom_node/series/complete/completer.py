@@ -35,6 +35,7 @@ from dicom_node.series.dicom import values
 from dicom_node.series.dicom.frames import IMAGE_CLASSES
 from dicom_node.series.dicom.parsing import read_beginning, read_header
 from dicom_node.series.geometry.planning import Planning, missing_at_ends
+from dicom_node.series.geometry.stacking import DIVIDED, MIN_SLICES
 from dicom_node.series.read.instances import (
     analysed_instances,
     corrected_from,
@@ -246,11 +247,8 @@ class Completer:
         """Code and reason where another FLAIR of the study is analysed or answered instead: one that is open as well,
         or one that came before."""
         others = list(self._open_siblings(activity))
-        if examination.slices == 1 and any(other.slices == 1 for _, other in others):
-            count = 1 + sum(other.slices == 1 for _, other in others)
-            count += self._jobs.count_rejected(activity.study_instance_uid, "slice_per_series")
-            refused = IncompleteSeries.slice_per_series(count)
-            return refused.code, refused.reason
+        if (divided := self._divided(activity, examination, [other for _, other in others])) is not None:
+            return divided.code, divided.reason
         better = [other for _, other in others if other.order[0] == 0 and other.order < examination.order]
         if not better:
             return self._skipped_for_earlier(activity, examination)
@@ -259,6 +257,22 @@ class Completer:
             f"The study has a better FLAIR, which is analysed: {best.name}; this one is {examination.name}. Retry this "
             "job to have it analysed too."
         )
+
+    def _divided(
+        self, activity: SeriesActivity, examination: Examination, others: Sequence[Examination]
+    ) -> IncompleteSeries | None:
+        """Where the slices of a study are divided among series: why this one gets no answer of its own, since another
+        that is open, or that came before, is answered for all. None where this one is to be answered."""
+        if examination.slices >= MIN_SLICES:
+            return None
+        study, uid = activity.study_instance_uid, activity.series_instance_uid
+        open_too = [other.slices for other in others if other.slices < MIN_SLICES]
+        under_way = [other.slices for _, other in self._analysed_siblings(activity) if other.slices < MIN_SLICES]
+        if not open_too and not under_way and not self._jobs.count_rejected(study, DIVIDED, uid, answered=True):
+            return None
+        count = 1 + len(open_too) + len(under_way) + self._jobs.count_rejected(study, DIVIDED, uid)
+        most = max([examination.slices, *open_too, *under_way])
+        return IncompleteSeries.slice_per_series(count, 1 if most == 1 else MIN_SLICES)
 
     def _skipped_for_earlier(self, activity: SeriesActivity, examination: Examination) -> tuple[str, str] | None:
         for job, other in self._analysed_siblings(activity):

@@ -14,6 +14,8 @@ from dicom_node.series.geometry.planes import SAME_POSITION_MM, Plane
 from dicom_node.series.geometry.volumes import CandidateVolume, upward_normal
 
 MIN_SLICES = 5
+DIVIDED = ("slice_per_series", "too_few_slices")
+"""Codes of series with fewer: slices that are divided among series give the one or the other."""
 # The slice axis must lie within 45 degrees of the body's axis: the networks know axial slices only. A sagittal or
 # coronal (often 3D) FLAIR must be reformatted to axial by the scanner, or left out.
 MIN_AXIAL_COSINE = float(np.cos(np.deg2rad(45.0)))
@@ -95,7 +97,9 @@ def stack(volume: CandidateVolume) -> Stack:
     _check_axial(first, normal)
     if volume.slice_count < MIN_SLICES:
         raise IncompleteSeries(
-            "too_few_slices", f"The series has {volume.slice_count} slices; a brain needs at least {MIN_SLICES}."
+            "too_few_slices",
+            f"The series has {volume.slice_count} {'slice' if volume.slice_count == 1 else 'slices'}; a brain needs at "
+            f"least {MIN_SLICES}.",
         )
     kind, step = regularity(volume)
     if _is_mixed(volume, kind):

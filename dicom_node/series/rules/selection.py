@@ -9,6 +9,7 @@ from typing import Final
 from dicom_node.node.errors import IncompleteSeries, NotFlair
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.folder import SeriesFiles
+from dicom_node.series.geometry.stacking import MIN_SLICES
 from dicom_node.series.rules.candidates import FlairCandidate, candidate_of
 from dicom_node.series.rules.flair import classify_series
 
@@ -42,7 +43,7 @@ def select_series(found: Sequence[SeriesFiles]) -> Selection:
 
     Raises:
         NotFlair: none of several is a brain FLAIR; with the reason for each.
-        IncompleteSeries: `slice_per_series`, each slice of a study is a series of its own.
+        IncompleteSeries: `slice_per_series`, a study's slices are divided among series.
     """
     if len(found) == 1:
         return Selection((found[0],), ())
@@ -64,8 +65,9 @@ def select_series(found: Sequence[SeriesFiles]) -> Selection:
 
 
 def _require_stacks(candidates: Sequence[FlairCandidate]) -> None:
-    if len(candidates) > 1 and all(candidate.slices == 1 for candidate in candidates):
-        raise IncompleteSeries.slice_per_series(len(candidates))
+    most = max(candidate.slices for candidate in candidates)
+    if len(candidates) > 1 and most < MIN_SLICES:
+        raise IncompleteSeries.slice_per_series(len(candidates), 1 if most == 1 else MIN_SLICES)
 
 
 def _called(candidate: FlairCandidate, series: SeriesFiles) -> str:

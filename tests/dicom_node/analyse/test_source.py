@@ -11,6 +11,7 @@ from support.phantom_series import phantom_series, save_series
 from support.worker_setting import READER, Setting
 
 from dicom_node.analyse.source import SeriesSource
+from dicom_node.node.errors import IncompleteSeries
 from dicom_node.series.complete.completer import examine_files
 
 
@@ -34,3 +35,28 @@ def test_a_series_that_ends_before_another_of_its_study_is_flagged(tmp_path: Pat
         source = SeriesSource(setting.inbox, setting.jobs, READER, tmp_path, examine_files)
         series, _ = source.read(job)
     assert ("longer_series_in_study" in series.flags) == (bool(lost) and not is_late)
+
+
+@pytest.mark.parametrize("enhanced", [False, True])
+@pytest.mark.slow
+def test_a_whole_flair_beside_divided_slices_is_read(tmp_path: Path, enhanced: bool) -> None:
+    """Also where all of it is one object; a job of one slice says that the study's slices are divided."""
+    setting = Setting(tmp_path, SimpleNamespace())  # type: ignore[arg-type]
+    whole, divided = phantom_series(enhanced=enhanced), phantom_series()
+    for number, dataset in enumerate(divided):
+        dataset.SeriesInstanceUID = f"1.2.{number}"
+        dataset.SOPInstanceUID = f"1.2.{number}.1"
+        dataset.StudyInstanceUID = whole[0].StudyInstanceUID
+    one, *others = save_series(divided, tmp_path / "divided")
+    files = save_series(whole, tmp_path / "whole")
+    with closing(setting.database), closing(READER):
+        setting.receive(others)
+        for dataset in divided[1:]:
+            setting.inbox.reject_series(dataset.SeriesInstanceUID, "slice_per_series", "Divided.")
+        setting.receive(files)
+        setting.receive([one])
+        source = SeriesSource(setting.inbox, setting.jobs, READER, tmp_path, examine_files)
+        series, _ = source.read(setting.jobs.get(setting.enqueue(files)))
+        assert len(series.voxels) == 10
+        with pytest.raises(IncompleteSeries, match="10 FLAIR series of one study have one image each"):
+            source.read(setting.jobs.get(setting.enqueue([one])))

@@ -751,7 +751,32 @@ def test_one_slice_series_are_answered_once(setting: Setting, series: list[Path]
     assert len(queued) == 1
     assert {job.code for job in jobs if job.state == "rejected"} == {"slice_per_series"}
     assert all(f"{len(series)} FLAIR series" in (job.reason or "") for job in jobs if job.state == "rejected")
-    assert setting.jobs.count_rejected(queued[0].study_instance_uid or "", "slice_per_series") == len(series) - 1
+    assert setting.jobs.count_rejected(queued[0].study_instance_uid or "", ["slice_per_series"]) == len(series) - 1
+
+
+@pytest.mark.parametrize("each", [1, 2])
+@pytest.mark.parametrize("is_rejected", [False, True])
+def test_divided_slices_are_answered_once_however_slowly_they_come(
+    setting: Setting, series: list[Path], tmp_path: Path, each: int, is_rejected: bool
+) -> None:
+    """A series of one or two slices each, each long after the one before: the first is answered, for all."""
+    files = [
+        _changed(file, tmp_path / "own", SeriesInstanceUID=f"1.2.{number // each}", ImagesInAcquisition=None)
+        for number, file in enumerate(series)
+    ]
+    for start in range(0, len(files), each):
+        setting.receive(files[start : start + each])
+        jobs = setting.after(61)
+        if is_rejected and start == 0:
+            claimed = setting.jobs.claim("worker", 60)
+            assert claimed is not None
+            setting.jobs.reject(claimed.id, "worker", "too_few_slices", "Too few.")
+    answered = jobs[:1] if is_rejected else [job for job in jobs if job.state == "queued"]
+    others = [job for job in jobs if job not in answered]
+    assert [job.id for job in answered] == [jobs[0].id]
+    assert {job.code for job in others} == {"slice_per_series"}
+    count, images = len(files) // each, "one image" if each == 1 else "fewer than 5 images"
+    assert f"{count} FLAIR series of one study have {images} each" in (others[-1].reason or "")
 
 
 @pytest.mark.parametrize("worse_first", [False, True])

@@ -70,12 +70,16 @@ def test_each_study_has_its_series(tmp_path):
     assert selection.skipped == ()
 
 
-def test_slices_that_are_series_of_their_own_are_said_once(tmp_path):
+@pytest.mark.parametrize(
+    ("each", "words"),
+    [(1, "10 FLAIR series of one study have one image each"), (3, "4 FLAIR series .* have fewer than 5 images each")],
+)
+def test_slices_that_are_divided_among_series_are_said_once(tmp_path, each, words):
     """One reason in place of ten."""
     series = phantom_series()
     for number, dataset in enumerate(series):
-        dataset.SeriesInstanceUID = f"1.2.{number}"
-    with pytest.raises(IncompleteSeries, match="10 FLAIR series of one study have one image each") as caught:
+        dataset.SeriesInstanceUID = f"1.2.{number // each}"
+    with pytest.raises(IncompleteSeries, match=words) as caught:
         select(tmp_path, series)
     assert caught.value.code == "slice_per_series"
 
