@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from db.engine.values import storable
 from dicom_node.deliver.send import SendOutcome, StoreStatus, store_status_of
 from dicom_node.node.profiles import REFERS_TO, ObjectKind, kind_of_file, kind_of_message
 
@@ -103,8 +104,17 @@ class Attempt:
         if kept and not any(map(_never_asked, self.trouble)):
             said.append(f"{_names(kept)} not sent, because it refers to an object that is not there")
         if self.stored and (self.refused or self.trouble):
-            said.append(f"{_names(self.stored)} stored")
+            said.append(self._stored_words)
         return "; ".join(said)
+
+    def is_as_before(self, words: str | None) -> bool:
+        """Whether an attempt that ended with these words left the destination with the same objects, and without the
+        same ones; the answers may differ: a peer may give another one each time to an object that it never takes."""
+        return self.is_partial and words is not None and words.rpartition("; ")[2] == storable(self._stored_words)
+
+    @property
+    def _stored_words(self) -> str:
+        return f"{_names(self.stored)} stored"
 
     def _after(self, file: Path) -> tuple[Path, ...]:
         return self._files[self._files.index(file) + 1 :]

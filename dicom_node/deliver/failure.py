@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from db.engine.values import storable
 from db.records import Delivery
 from dicom_node.deliver.attempt import Attempt
 from dicom_node.deliver.patience import REFUSALS_BELIEVED, DeliveryPatience
@@ -90,8 +89,9 @@ def limited(failure: NotDelivered, delivery: Delivery, patience: DeliveryPatienc
 
 
 def _is_refusal(attempt: Attempt, delivery: Delivery, patience: DeliveryPatience) -> bool:
-    """Whether the attempt counts as one more refusal in a row; what may pass, when it is the same as before."""
+    """Whether the attempt counts as one more refusal in a row; what may pass, when the same objects are not taken as
+    before."""
     tried = patience.tried_seconds(delivery.attempts)
     if not attempt.was_refused(tried, patience.believed_after_seconds):
         return False
-    return not attempt.may_pass or storable(attempt.words()) == delivery.reason
+    return not attempt.may_pass or attempt.is_as_before(delivery.reason)

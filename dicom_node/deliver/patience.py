@@ -10,11 +10,11 @@ from dicom_node.node.settings import Settings
 # A refusal may come from a PACS that is being set up: asked three times in a row, then believed.
 REFUSALS_BELIEVED = 3
 
-# What may pass is believed after this part of the time that a set is tried (7 days: one day), and the same answer as
-# often. A disk that fills up takes what is small or there already, and says "out of resources" or "cannot understand"
-# to the rest: only time separates that from an object which the peer will never take. A full disk stops all who store
-# there, so that a day is enough to make room. For an object that is never taken, a day costs some tries: all that can
-# be sent without it is there at once, and the reason is in the job's timeline after the first.
+# What may pass is believed after this part of the time that a set is tried (7 days: one day), and when the same objects
+# are not taken as often. A disk that fills up takes what is small or there already, and says "out of resources" or
+# "cannot understand" to the rest: only time separates that from an object which the peer will never take. A full disk
+# stops all who store there, so that a day is enough to make room. For an object that is never taken, a day costs some
+# tries: all that can be sent without it is there at once, and the reason is in the job's timeline after the first.
 _BELIEVED_AFTER_PART: Final = 1 / 7
 _MOST_DOUBLINGS: Final = 40  # beyond this the float, not the longest wait, would decide
 

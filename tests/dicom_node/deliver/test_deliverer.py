@@ -447,12 +447,25 @@ def test_an_object_that_is_never_taken(tmp_path: Path, status: int | None, words
         assert "refused 5 times: seg.dcm: " in (setting.job.reason or "")
 
 
-def test_answers_that_change_are_trouble_of_the_destination(tmp_path: Path) -> None:
-    """What may pass is believed when it is the same each time."""
+@pytest.mark.parametrize("answers", [(0xA700, 0x0110), (0xA700, 0xC001, None), (None, 0xC211, 0xC001, 0x0124)])
+def test_an_object_that_is_never_taken_for_changing_reasons(tmp_path: Path, answers: tuple[int | None, ...]) -> None:
+    """It counts as refused as soon as one that gets the same answer each time, since the others are taken each time."""
+    setting = Setting(tmp_path, ["pacs"], files=GENERIC, total_seconds=7 * 60)
+    with closing(setting.database):
+        for number, seconds in enumerate((0, 31, 61, 121, 241)):
+            assert setting.job.state == "delivering"
+            setting.answers_to = {"seg.dcm": answers[number % len(answers)]}
+            setting.run(seconds)
+        assert setting.job.state == "failed"
+        assert "refused 5 times: seg.dcm: " in (setting.job.reason or "")
+
+
+def test_objects_that_change_are_trouble_of_the_destination(tmp_path: Path) -> None:
+    """What may pass is believed when the same objects are not taken each time."""
     setting = Setting(tmp_path, ["pacs"], files=GENERIC, total_seconds=7 * 60)
     with closing(setting.database):
         for number in range(6):
-            setting.answers_to = {"seg.dcm": 0xA700 if number % 2 else 0x0110}
+            setting.answers_to = {"seg.dcm" if number % 2 else "summary.dcm": 0xA700}
             setting.run(61)
             assert setting.job.state == "delivering"
 
