@@ -9,7 +9,8 @@ their delimiters. So the content of a defined-length sequence is not looked at h
 reader of the object checks the rest.
 
 Real objects are not all to the letter, and what every reader takes is taken here: bytes behind whole pixel data are
-padding, whatever they are, and an element with a VR that no edition has is stepped over where its length is clear.
+padding, whatever they are, an element with a VR that no edition has is stepped over where its length is clear, and so
+is an item or the end of a sequence where no sequence is open.
 """
 
 from __future__ import annotations
@@ -298,10 +299,20 @@ class _Walk:
         _kind, self._explicit, self._big = self._open.pop()
 
     def _close_item(self, position: int, tag: int) -> int:
-        if tag != _ITEM_DELIMITER or not self._open:
+        """Of what begins like an item, only the delimiter of an open one belongs among elements.
+
+        Outside all sequences readers step over the other kinds, which an editor left that took a sequence out; there a
+        delimiter of an item ends the data set for them, so that it is refused.
+        """
+        if self._open and tag == _ITEM_DELIMITER:
+            self._pop()
+            return position + 8
+        index = self._header(position, 8)
+        length: int = (_BIG_LENGTH if self._big else _LITTLE_LENGTH)(self._buffer, index + 4)[0]
+        end = position + 8 + length
+        if self._open or tag not in (_ITEM, _SEQUENCE_DELIMITER) or length == _UNDEFINED or end > self._size:
             raise _malformed(f"item or delimiter {tag:08X} at offset {position} outside a sequence")
-        self._pop()
-        return position + 8
+        return end
 
     def _item(self, position: int, kind: int) -> int:
         """Read one item header, or the delimiter that ends a sequence or the fragments."""

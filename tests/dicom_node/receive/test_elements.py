@@ -136,6 +136,26 @@ def test_bytes_behind_whole_pixel_data_are_padding(syntax, behind):
     assert found.has_pixel_data
 
 
+@pytest.mark.parametrize("syntax", PLAIN, ids=named)
+@pytest.mark.parametrize("kind", [0xE000, 0xE00D, 0xE0DD], ids=["item", "end of item", "end of sequence"])
+@pytest.mark.parametrize("content", [0, 8])
+@pytest.mark.parametrize("before", ["Rows", "PixelData"])
+def test_an_item_outside_all_sequences_is_what_it_is_to_the_reader(syntax, kind, content, before):
+    """Stepped over where the reader reads on behind it; refused where the reader loses what follows."""
+    dataset, order = mr_object(), "big" if syntax is BIG else "little"
+    raw, tag = encoded(dataset, syntax.uid), pydicom.tag.Tag(before)
+    at = raw.index(tag.group.to_bytes(2, order) + tag.elem.to_bytes(2, order))
+    stray = (0xFFFE).to_bytes(2, order) + kind.to_bytes(2, order) + content.to_bytes(4, order) + b"\1" * content
+    spoilt = raw[:at] + stray + raw[at:]
+    stream = pydicom.filebase.DicomBytesIO(spoilt)
+    read = pydicom.filereader.read_dataset(stream, not syntax.explicit_vr, order == "little")
+    if "PixelData" not in read:
+        with pytest.raises(Refusal, match=f"delimiter FFFE{kind:04X} at offset {at} outside a sequence"):
+            walk(spoilt, syntax)
+        return
+    assert walk(spoilt, syntax) == walk(raw, syntax)
+
+
 def test_bytes_behind_pixel_data_that_is_cut_off_are_no_padding():
     """Half an image is refused, whatever stands behind it; the series is remembered by its UID."""
     dataset = mr_object()
@@ -176,7 +196,8 @@ def test_an_unknown_vr_that_cannot_be_stepped_over_is_named():
     [
         (b"\x08\x00\x16\x00\x01\x02\x09\x00ab", "value representation"),
         (b"\xfe\xff\x0d\xe0\0\0\0\0", "outside a sequence"),
-        (b"\xfe\xff\x00\xe0\0\0\0\0", "outside a sequence"),
+        (b"\xfe\xff\x00\xe0\xff\xff\xff\xff", "outside a sequence"),
+        (b"\xfe\xff\xdd\xe0\x04\0\0\0ab", "outside a sequence"),
         (b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff", "not closed"),
         (b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\x08\x00\x16\x00\0\0\0\0", "expected an item"),
         (b"\x08\x00\x16\x00LT\xff\xff", "bytes, 0 are left"),
