@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from segmentation.anatomy import Anatomy
 from segmentation.brain import brain_mask
+from segmentation.brain_surface import without_surface
 from segmentation.bright_region import BrightRegion, find_bright_region
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
@@ -32,6 +33,7 @@ from segmentation.regions import (
     divide,
 )
 from segmentation.uncertainty import uncertainty_index
+from segmentation.ventricle_edge import at_dark_edge
 from segmentation.volume import FlairVolume
 
 FLAG_OUTSIDE_BRAIN: Final = "wmh_outside_brain_dropped"
@@ -145,8 +147,11 @@ def segment_volume(
     inferred = time.monotonic()
 
     report("measure", 0, 1)
-    probability = ProbabilityMap(mean, grid, brain if brain.any() else None)
-    read = _read(probability, volume.voxels.shape, ensemble.threshold)
+    marked_in = (
+        without_surface(brain, volume.spacing_mm[1:]) if ensemble.preprocessing.scale == "brain-alone" else brain
+    )
+    probability = ProbabilityMap(mean, grid, marked_in if brain.any() else None)
+    read = _read(probability, brain, ensemble.threshold)
     mask, bounds, outside_ml = read.mask, read.bounds, read.outside * volume.voxel_volume_ml
     index = _index_on_network_grid(probability, ensemble.threshold)
     doubt = Doubt(read.index if index is None else index, ensemble.review_above, ensemble.predictive)
@@ -209,9 +214,10 @@ class _Reading:
     """What a probability map says at a threshold.
 
     Attributes:
-        mask: bool (slice, row, column): at or above the threshold, in the brain.
+        mask: bool (slice, row, column): at or above the threshold, in the brain; by the scale `brain-alone` not at
+            its surface.
         bounds: see `bounds_of`.
-        outside: voxels at or above it elsewhere.
+        outside: voxels at or above it outside the brain.
         index: the uncertainty index on the native grid.
     """
 
@@ -221,15 +227,16 @@ class _Reading:
     index: float | None
 
 
-def _read(probability: ProbabilityMap, shape: tuple[int, ...], threshold: float) -> _Reading:
+def _read(probability: ProbabilityMap, brain: NDArray[np.bool_], threshold: float) -> _Reading:
     """Slice by slice, so that the probabilities of the native grid are never held at once."""
-    mask, sure, possible = (np.empty(shape, bool) for _ in range(3))
+    mask, sure, possible = (np.empty(brain.shape, bool) for _ in range(3))
     predicted, outside = [np.empty(0, np.float32)], 0
     for index in range(len(probability)):
         anywhere = probability.anywhere(index)
         inside = probability.inside(index, anywhere)
         mask[index] = inside >= threshold
-        outside += int(np.count_nonzero(anywhere >= threshold)) - int(np.count_nonzero(mask[index]))
+        if probability.brain is not None:
+            outside += int(np.count_nonzero((anywhere >= threshold) & ~brain[index]))
         predicted.append(inside[mask[index]])
         bounds = bounds_of(mask[index], inside)
         sure[index], possible[index] = bounds.sure, bounds.possible
@@ -257,7 +264,7 @@ def _ventricles(
     if marked is not None:
         found = grid.to_native_mask(marked, threshold)
     elif anatomy is not None:
-        found = anatomy.ventricles
+        found = at_dark_edge(anatomy.ventricles, volume, anatomy.brain)
     else:
         return None
     return clean_ventricles(found, volume.voxel_volume_ml)

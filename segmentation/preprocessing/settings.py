@@ -25,7 +25,8 @@ class PreprocessingSettings:
             (paper). `brain-level`: the whole volume by the level of its brain (`segmentation.preprocessing.robust`),
             which becomes `peak_target`; a few extreme pixels change nothing. `bins` and `peak` then play no part.
             `brain-alone`: by median and spread of the brain, and nothing outside it is shown
-            (`segmentation.preprocessing.masked`); the other fields but `size` then play no part.
+            (`segmentation.preprocessing.masked`); the other fields but `size` then play no part, and what is marked at
+            the brain's surface is left out (`segmentation.brain_surface`).
         clip: with `brain-level`, the multiple of that level at which intensities end.
     """
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.brain_surface import without_surface
 from segmentation.preprocessing.case import preprocess
 from segmentation.preprocessing.settings import PreprocessingSettings
 from training.data.case_facts import Target
@@ -87,6 +88,8 @@ def _score(
     truth = loaded.label(target)
     ready = preprocess(loaded.volume, settings, loaded.brain)
     predicted = ready.grid.to_native(predict(member, ready.images)) >= _THRESHOLD
+    if settings.scale == "brain-alone" and loaded.brain is not None:  # as `segment_volume` marks by this scale
+        predicted &= without_surface(loaded.brain, loaded.volume.spacing_mm[1:])
     voxel_ml = loaded.volume.voxel_volume_ml
     return MemberScore(
         case=case.name,

@@ -16,8 +16,9 @@ from segmentation.golden_check import check_golden
 from segmentation.golden_head import draw_head
 from segmentation.networks.unet import build_network
 from training.bundle.add_anatomy import add_anatomy
+from training.bundle.anatomy import from_bundle
 from training.bundle.anatomy.fit import SPECIFICATION, WEIGHTS_NAME
-from training.bundle.anatomy.score import SCORES_NAME, AnatomyScore
+from training.bundle.anatomy.score import SCORES_NAME, AnatomyScore, network
 from training.errors import OtherRun
 
 
@@ -51,6 +52,19 @@ def test_a_bundle_gets_an_anatomy_network(tmp_path: Path) -> None:
     assert after.golden is not None and after.golden.anatomy is not None
     other = replace(after, golden=replace(after.golden, anatomy=np.zeros_like(after.golden.anatomy)))
     assert not check_golden(other, ensemble).passed
+
+
+def test_the_network_comes_out_of_a_bundle_again(tmp_path: Path) -> None:
+    """What is taken out of a bundle for the next one has the same weights; a bundle without such a network is named."""
+    folder = tiny_bundle(tmp_path / "model")
+    with pytest.raises(OtherRun, match="expected a bundle with an anatomy network"):
+        from_bundle.main(tmp_path / "out", folder)
+    added = add_anatomy(folder, _run(tmp_path / "run"), "2.0.0")
+    from_bundle.main(tmp_path / "out", folder)
+    assert added.anatomy is not None
+    model = network(tmp_path / "out" / WEIGHTS_NAME)
+    for ours, theirs in zip(model.get_weights(), network(tmp_path / "run" / WEIGHTS_NAME).get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)  # float16 in a bundle
 
 
 def test_a_run_without_scores_is_refused(tmp_path: Path) -> None:
