@@ -119,10 +119,18 @@ runs/cohort: install
 	$(BIN)/python -m training.bundle.anatomy.cohort --out $@ --data "$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv \
 		--data "$(DATA)/flair-mslesseg" --patients training/data/patients/mslesseg.csv
 
-next-model: install runs/cohort  ## train the members of the next model from what is pretrained, by folds (an hour on 2 cores)
-	$(BIN)/python -m training.fit.pretraining export --out runs/pretraining --file runs/pretrained.npz
-	$(BIN)/wmh-node train runs/cohort --scheme folds --preset reference-brain --start runs/pretrained.npz \
-		--synthetic runs/scans --synthetic-count 200 --out runs/next-model
+# begun-pretraining.npz is an export of `make pretraining`; START=runs/pretrained.npz for a newer one.
+NEXT := $(BIN)/wmh-node train runs/cohort --scheme folds --synthetic runs/scans --synthetic-count 300 --set compute=float32
+
+next-model: install runs/cohort runs/phantoms  ## train the members of the next model from what is pretrained, by folds (an hour and a half on 2 cores)
+	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 300
+	$(BIN)/python -m training.bundle.anatomy.from_bundle --out runs/anatomy-shipped
+	$(BIN)/python -m training.bundle.anatomy.score --run runs/anatomy-shipped --data "$(DATA)/flair-wmh" --fold 1
+	$(NEXT) --preset reference-brain --start $(or $(START),training/fit/begun-pretraining.npz) --out runs/next-model
+	$(NEXT) --preset second-reference-brain --start runs/next-model --synthetic runs/phantoms --out runs/second-next-model \
+		--anatomy runs/anatomy-shipped --about training/bundle/reference-brain.toml --data-name "MS3SEG and MSLesSeg" \
+		--licence "CC-BY-4.0 (weights trained on MS3SEG and MSLesSeg, CC BY 4.0; attribution in MODEL_CARD.md)" \
+		--version $(or $(VERSION),1.0.0)
 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \

@@ -19,6 +19,7 @@ COMPUTE: Final = ("float32", "mixed_bfloat16", "mixed_float16", "bfloat16")
 # Fields that decide what the weights are, and what fits into memory: all stages of a training share them.
 _SHARED_BY_STAGES: Final = ("network", "preprocessing", "target", "compute", "crop", "batch_size")
 _AT_LEAST_ONE: Final = ("batch_size", "epochs")
+_MOST_SD: Final = 10.0
 _FURTHEST_MM: Final = 10.0
 _SHARES: Final = ("synthetic_share", "start_share")
 _NONE: Final = frozenset({"none", "null"})
@@ -125,6 +126,9 @@ def check_recipe(recipe: Recipe) -> None:
     rim = recipe.ignored_rim_mm
     _expect(0 <= rim <= _FURTHEST_MM, "ignored_rim_mm", "0 to 10", rim)
     _expect(rim == 0 or recipe.target == "wmh", "ignored_rim_mm", "0 for the target ventricles", rim)
+    least = recipe.ignored_rim_sd
+    _expect(least is None or -_MOST_SD <= least <= _MOST_SD, "ignored_rim_sd", "-10 to 10, or none", least)
+    _expect(least is None or rim > 0, "ignored_rim_sd", "none without ignored_rim_mm", least)
     _expect(recipe.compute in COMPUTE, "compute", " or ".join(COMPUTE), recipe.compute)
     _expect(not recipe.is_mirrored or recipe.target == "ventricles", "is_mirrored", "no for the target wmh", "yes")
     fits = crop is None or (16 <= crop <= size and crop % 8 == 0)

@@ -186,6 +186,7 @@ def key_of(wanted: Wanted) -> str:
         "scalp_factors": recipe.scalp_factors,
         "brain_margins_mm": recipe.brain_margins_mm,
         "ignored_rim_mm": recipe.ignored_rim_mm,
+        "ignored_rim_sd": recipe.ignored_rim_sd,
         "drawn": drawn,
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:32]

@@ -15,7 +15,7 @@ from segmentation.preprocessing.masked import grown
 from segmentation.preprocessing.slice_grid import SliceGrid
 from segmentation.volume import FlairVolume
 from training.data.cases import Case, LabelledCase
-from training.data.ignored import UNKNOWN, with_ignored_rims
+from training.data.ignored import UNKNOWN, dim_rims, with_ignored_rims
 from training.data.presets import Recipe
 
 
@@ -194,8 +194,11 @@ def _label(case: LabelledCase, recipe: Recipe, grid: SliceGrid, is_drawn: bool) 
     """The target on the square grid, `UNKNOWN` where the case's mask says nothing."""
     label = grid.mask_to_square(case.label(recipe.target)).astype(np.int8)
     if recipe.target == "wmh":
-        if recipe.ignored_rim_mm and not is_drawn:
-            case = with_ignored_rims(case, recipe.ignored_rim_mm)
+        rim_mm, least_sd = recipe.ignored_rim_mm, recipe.ignored_rim_sd
+        if rim_mm and is_drawn and least_sd is not None:
+            label[grid.mask_to_square(dim_rims(case, rim_mm, least_sd))] = UNKNOWN
+        if rim_mm and not is_drawn:
+            case = with_ignored_rims(case, rim_mm, least_sd)
         if case.ignore is not None:
             label[grid.mask_to_square(case.ignore) & (label == 0)] = UNKNOWN
     return label

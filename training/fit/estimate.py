@@ -98,7 +98,13 @@ def _on_disk(plan: TrainingPlan) -> tuple[int, float]:
     slices, size = 0, 0.0
     contracts: dict[tuple[object, ...], list[Recipe]] = {}
     for stage in plan.stages:
-        contract = (stage.preprocessing, stage.scalp_factors, stage.brain_margins_mm, stage.ignored_rim_mm)
+        contract = (
+            stage.preprocessing,
+            stage.scalp_factors,
+            stage.brain_margins_mm,
+            stage.ignored_rim_mm,
+            stage.ignored_rim_sd,
+        )
         contracts.setdefault(contract, []).append(stage)
     for recipe, *others in contracts.values():
         pixels = recipe.preprocessing.size**2

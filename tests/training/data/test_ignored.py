@@ -16,9 +16,9 @@ from training.data.augmentation import AugmentationSettings, augment
 from training.data.batches import Batches
 from training.data.cases import LabelledCase
 from training.data.ignored import UNKNOWN
-from training.data.presets import REFERENCE_BRAIN
+from training.data.presets import REFERENCE_BRAIN, Recipe
 from training.data.recipe_settings import check_recipe, with_settings
-from training.data.slices import build_pool
+from training.data.slices import build_group, build_pool
 from training.errors import BadRecipe, OtherRun
 from training.fit.losses import LOSSES
 from training.fit.plan import make_plan
@@ -92,6 +92,23 @@ def test_the_recipe_shows_the_brain_alone_and_ignores_rims() -> None:
     assert all((label != UNKNOWN).all() for label in plain.labels)
 
 
+def test_only_what_is_as_bright_as_a_lesion_is_ignored() -> None:
+    """By `ignored_rim_sd` a dim lining of a real scan is no WMH, and a dim mark of a drawn one counts neither way."""
+    case = _case()
+    case.volume.voxels[:, 26:28, 28:36] = 480  # a rim above the ventricles, less bright than the lesion
+    bright, dim = replace(SMALL, ignored_rim_sd=0.3), replace(SMALL, ignored_rim_sd=2.0)
+
+    def at_the_rim(recipe: Recipe, drawn: bool, marked: bool) -> set[int]:
+        wmh = case.wmh.copy()
+        wmh[:, 26:28, 28:36] = marked
+        group = build_group([replace(case, wmh=wmh)], recipe, is_drawn=drawn)
+        return {int(label) for stack in group.labels for label in np.unique(stack[26, 30:34])}
+
+    assert (at_the_rim(bright, False, False), at_the_rim(dim, False, False)) == ({UNKNOWN}, {0})
+    assert (at_the_rim(bright, True, True), at_the_rim(dim, True, True)) == ({1}, {UNKNOWN})
+    assert at_the_rim(dim, False, True) == {1}
+
+
 def test_settings_that_contradict_are_refused() -> None:
     """Margins of a brain that is not shown alone, a dimmed scalp that is not shown, impossible distances."""
     check_recipe(SMALL)
@@ -99,9 +116,10 @@ def test_settings_that_contradict_are_refused() -> None:
         "preprocessing.scale=brain-level",
         "scalp_factors=1,0.5",
         "ignored_rim_mm=-1",
+        "ignored_rim_sd=11",
         "brain_margins_mm=99",
     ):
-        with pytest.raises(BadRecipe, match=r"brain_margins_mm|scalp_factors|ignored_rim_mm"):
+        with pytest.raises(BadRecipe, match=r"brain_margins_mm|scalp_factors|ignored_rim"):
             with_settings(SMALL, [setting])
 
 

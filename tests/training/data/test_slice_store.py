@@ -49,6 +49,7 @@ def test_the_key_knows_all_that_decides(monkeypatch: pytest.MonkeyPatch) -> None
         Wanted(case, replace(RECIPE, target="ventricles"), None),
         Wanted(case, replace(RECIPE, scalp_factors=(1.0, 0.5)), None),
         Wanted(case, replace(RECIPE, ignored_rim_mm=5.0), None),
+        Wanted(case, replace(RECIPE, ignored_rim_mm=5.0, ignored_rim_sd=1.3), None),
         Wanted(case, RECIPE, 0),
         Wanted(case, RECIPE, 1),
     ]
