@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
-from dicom_node.cli.labelled_cases import FACTS, read_cases
+from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
+from dicom_node.cli.shards import SCORED, facts_of, part_of, print_shard
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
 from training.data.cases import CaseOnDisk
@@ -20,8 +21,9 @@ from training.data.facts_index import FactsIndex
 from training.errors import BadCohort, BadEvaluation
 from training.evaluate.comparison.contender import Candidate, baseline_candidate, bundle_candidate
 from training.evaluate.comparison.document import Comparison
-from training.evaluate.comparison.run import compare_candidates
+from training.evaluate.comparison.run import compare_candidates, score_shard_of_all
 from training.evaluate.comparison.write import write_comparison
+from training.evaluate.scored_folder import Shard
 from training.report.comparison_html import sentence, write_comparison_html
 from training.report.words import interval, number, plural
 from training.report_files import prepare_folder
@@ -60,6 +62,14 @@ def compare(
         Path | None,
         typer.Option("--earlier", help="comparison.json of the same cases: add its models without running them again."),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="Score only this part of the cases, such as 2/4, into OUT/scored; other processes or machines score "
+            "the rest. The same command without --shard scores what is missing and compares.",
+        ),
+    ] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", help="auto, tensorflow or openvino.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -71,22 +81,28 @@ def compare(
     baselines = tuple(dict.fromkeys(baseline or ()))
     with exit_codes():
         _refuse_unusable(models, baselines, earlier, unseen_members=unseen_members)
+        part = _part(shard, out_folder)
     with exit_codes(), stage_bars() as progress, TemporaryDirectory() as scratch:
         cache = Path(scratch) if out_folder is None else out_folder / "cases"
         before = None if earlier is None else _read_earlier(earlier, out_folder)
-        known = FactsIndex(None if out_folder is None else out_folder / FACTS)
+        known = FactsIndex(None if out_folder is None else out_folder / facts_of(part))
         cases = _chosen(read_cases(cases_folder, patients, split, seed, cache, progress, known), split)
         if out_folder is not None:
             prepare_folder(out_folder)
             known.save()
         candidates = _candidates(models, baselines, settings, config)
+        if part is not None and out_folder is not None:
+            kept = out_folder / SCORED
+            count = score_shard_of_all(candidates, cases, part, kept, progress, unseen_members=unseen_members)
+            print_shard(part, count, as_json)
+            return
         comparison, evaluations = compare_candidates(
             candidates,
             cases,
             progress,
             unseen_members=unseen_members,
             earlier=before,
-            kept=None if out_folder is None else out_folder / "scored",
+            kept=None if out_folder is None else out_folder / SCORED,
         )
         files: dict[str, Path] = {}
         if out_folder is not None:
@@ -118,6 +134,12 @@ def _refuse_unusable(
         raise ConfigurationError(
             "expected two models, or one and --baseline or --earlier: one method alone cannot be compared"
         )
+
+
+def _part(shard: str | None, out_folder: Path | None) -> Shard | None:
+    if shard is not None and out_folder is None:
+        raise ConfigurationError("--shard: expected --out with it, the folder where the parts meet")
+    return part_of(shard)
 
 
 def _read_earlier(file: Path, out_folder: Path | None) -> Comparison:

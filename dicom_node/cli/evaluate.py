@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from dicom_node.cli.context import ConfigOption, JsonOption, err, exit_codes, out, print_json, settings_or_exit
-from dicom_node.cli.labelled_cases import FACTS, read_cases
+from dicom_node.cli.labelled_cases import read_cases
 from dicom_node.cli.named_bundle import load_named
 from dicom_node.cli.progress import stage_bars
+from dicom_node.cli.shards import SCORED, facts_of, part_of, print_shard
 from dicom_node.models.choice import choose_model
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.settings import Settings
@@ -21,7 +22,7 @@ from segmentation.ensemble import open_ensemble
 from training.data.cases import CaseOnDisk
 from training.data.facts_index import FactsIndex
 from training.data.recipe_settings import preset, with_settings
-from training.errors import BackendUnavailable, BadCohort, BadRecipe
+from training.errors import BackendUnavailable, BadRecipe
 from training.evaluate.document import Evaluation, EvaluationSettings, TrainingSizeCurve
 from training.evaluate.gallery import Gallery
 from training.evaluate.run import EvaluationRequest, evaluate_cases, score_shard
@@ -29,12 +30,10 @@ from training.evaluate.scored_folder import ScoredFolder, Shard
 from training.evaluate.training_size import train_on_growing_subsets
 from training.evaluate.write import write_evaluation
 from training.report.html import write_report
-from training.report.words import plural
 from training.report_files import prepare_folder
 
 SPLITS = ("train", "validation", "test", "external")
 DISTANCE_RULES = ("2d", "3d")
-SCORED = "scored"
 """Folder of single cases' scores in --out."""
 
 
@@ -97,7 +96,7 @@ def evaluate(
         wanted = _sizes(sizes)
         part = _part(shard, sizes)
     with exit_codes(), stage_bars() as progress:
-        known = FactsIndex(out_folder / _facts_of(part))
+        known = FactsIndex(out_folder / facts_of(part))
         cases = read_cases(
             data, patients, split if not wanted else split or "test", seed, out_folder / "cases", progress, known
         )
@@ -127,7 +126,7 @@ def evaluate(
 
         if part is not None:
             count = score_shard(cases, ensemble, part, kept, report_case, request)
-            _print_shard(part, count, as_json)
+            print_shard(part, count, as_json)
             return
         evaluation = evaluate_cases(cases, ensemble, report_case, request, gallery, kept)
         progress("report", 0, 1)
@@ -139,22 +138,6 @@ def evaluate(
         return
     _print(evaluation)
     err.print(f"{report.name}, {document.name} and {table.name} in {out_folder}. Research use only.", markup=False)
-
-
-def _facts_of(part: Shard | None) -> str:
-    """A file of its own for each part: machines that share --out do not write one at the same time."""
-    return FACTS if part is None else f"part-{part.number}-of-{part.count}-{FACTS}"
-
-
-def _print_shard(part: Shard, count: int, as_json: bool) -> None:
-    if as_json:
-        print_json({"shard": f"{part.number}/{part.count}", "cases": count})
-        return
-    out.print(
-        f"Part {part.number} of {part.count}: scores of {plural(count, 'case')} are in {SCORED}/. When all parts are "
-        "there, run the same command without --shard for the report.",
-        markup=False,
-    )
 
 
 @dataclass(frozen=True)
@@ -201,10 +184,7 @@ def _part(shard: str | None, sizes: str | None) -> Shard | None:
             "--shard: expected no --sizes with it, since every part would train the same networks: give --sizes to the "
             "command without --shard"
         )
-    try:
-        return Shard.of_text(shard)
-    except BadCohort as error:
-        raise ConfigurationError(str(error)) from error
+    return part_of(shard)
 
 
 def _bundle(named: str | None, settings: Settings, config: Path | None) -> ModelBundle:

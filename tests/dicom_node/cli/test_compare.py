@@ -11,7 +11,9 @@ from support.labelled_cases import write_cohort
 from support.models import tiny_bundle
 from support.node import clean_environment, run_cli
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
+from typer.testing import CliRunner
 
+from dicom_node.cli.main import build_app
 from dicom_node.results.result_set import part10_bytes
 from training.evaluate.comparison.document import Comparison
 
@@ -97,8 +99,34 @@ def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_pa
     assert (done.returncode in (1, 3), "No such file" in done.stderr) == (True, True)
 
 
+@pytest.mark.slow
+def test_parts_and_then_the_comparison(cases: Path, model: Path, tmp_path: Path) -> None:
+    """Each part scores its cases by every model and compares nothing; the command without --shard scores none again."""
+    arguments = [
+        "compare",
+        str(model),
+        "--baseline",
+        "threshold",
+        "--cases",
+        str(cases),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    for part, count in (("1/2", 2), ("2/2", 1)):
+        done = CliRunner().invoke(build_app("compare"), [*arguments, "--json", "--shard", part])
+        assert (done.exit_code, json.loads(done.stdout)) == (0, {"shard": part, "cases": count})
+    assert not (tmp_path / "out" / "comparison.json").exists()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "scored").rglob("*.json")}
+    assert CliRunner().invoke(build_app("compare"), arguments).exit_code == 0
+    comparison = Comparison.from_json((tmp_path / "out" / "comparison.json").read_text())
+    assert (len(comparison.cases), len(comparison.contenders), len(kept)) == (3, 2, 6)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
 def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: Path) -> None:
     """One method alone, and a baseline that there is not: exit 2, and what was expected."""
+    parts = run_cli("compare", model, model, "--cases", cases, "--shard", "1/2", code=2)
+    assert "--shard: expected --out" in parts.stderr
     assert "two models" in run_cli("compare", model, "--cases", cases, code=2).stderr
     done = run_cli("compare", model, "--baseline", "guess", "--cases", cases, code=2)
     assert "threshold or one-member" in done.stderr

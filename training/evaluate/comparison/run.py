@@ -12,8 +12,8 @@ from training.evaluate.comparison.assemble import KEYS, Entry, assemble
 from training.evaluate.comparison.contender import Candidate
 from training.evaluate.comparison.document import Comparison
 from training.evaluate.document import Evaluation
-from training.evaluate.run import evaluate_cases
-from training.evaluate.scored_folder import ScoredFolder
+from training.evaluate.run import CaseProgress, evaluate_cases, score_shard
+from training.evaluate.scored_folder import ScoredFolder, Shard
 from training.evaluate.seen import TrainingPatients
 
 ContenderProgress = Callable[[str, int, int], None]
@@ -58,6 +58,34 @@ def compare_candidates(
     return assemble(entries, datetime.now(UTC), notes, earlier), tuple(entry.evaluation for entry in entries)
 
 
+def score_shard_of_all(
+    candidates: Sequence[Candidate],
+    cases: Sequence[Case],
+    shard: Shard,
+    kept: Path,
+    progress: ContenderProgress | None = None,
+    *,
+    unseen_members: bool = False,
+) -> int:
+    """Score a part of the cases by every contender, for `compare_candidates` to sum up; returns the cases of the part.
+
+    Args:
+        candidates, cases, progress, unseen_members: as for `compare_candidates`, in every part the same.
+        shard: the part.
+        kept: gets the scores; the parts may share it.
+
+    Raises:
+        BadCohort, NotSaved: as `compare_candidates`.
+    """
+    chosen = cases if not unseen_members else _fair(candidates, cases)[0]
+    count = 0
+    for candidate in candidates:
+        request = candidate.request(unseen_members=unseen_members)
+        report = _reporting(candidate, progress)
+        count = score_shard(chosen, candidate.open(), shard, ScoredFolder(_place(kept, candidate)), report, request)
+    return count
+
+
 def _require_letters(candidates: Sequence[Candidate], earlier: Comparison | None) -> None:
     """Two to as many as there are letters, counted before the first of them runs for hours."""
     if len(candidates) < (2 if earlier is None else 1):
@@ -96,17 +124,25 @@ def _score(
     *,
     unseen_members: bool,
 ) -> Entry:
+    request = candidate.request(unseen_members=unseen_members)
+    evaluation = evaluate_cases(cases, candidate.open(), _reporting(candidate, progress), request, kept=kept)
+    return Entry(candidate.label, candidate.baseline, evaluation)
+
+
+def _reporting(candidate: Candidate, progress: ContenderProgress | None) -> CaseProgress:
     def report(done: int, total: int, _: str) -> None:
         if progress:
             progress(candidate.label, done, total)
 
-    request = candidate.request(unseen_members=unseen_members)
-    evaluation = evaluate_cases(cases, candidate.open(), report, request, kept=kept)
-    return Entry(candidate.label, candidate.baseline, evaluation)
+    return report
 
 
 def _folder(kept: Path | None, candidate: Candidate) -> ScoredFolder | None:
-    return None if kept is None else ScoredFolder(kept / candidate.digest[:12])
+    return None if kept is None else ScoredFolder(_place(kept, candidate))
+
+
+def _place(kept: Path, candidate: Candidate) -> Path:
+    return kept / candidate.digest[:12]
 
 
 def _has_unseen_member(known: TrainingPatients, case: Case) -> bool:
