@@ -6,6 +6,8 @@ DATA ?= ../shared/data
 export WMH_NODE_TEST_DATA ?= $(DATA)
 # Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
 PARALLEL ?= -n 2 --dist loadfile
+# Tests start hundreds of Python processes: each would compile this code again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: cohort-memory intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks agreement plausibility clean
 
