@@ -27,10 +27,10 @@ from support.ohif import (
     shift_of,
 )
 from support.peers import node_peer, peer
+from support.phantoms import phantom_files
 from support.processes import free_port, listens
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.series.read.series import FlairSeries, read_series
 
 pytestmark = [
@@ -59,7 +59,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     """A phantom through the viewer with the shipped model, looked at in a browser; then Ctrl-C."""
     peer("Orthanc")
     folder = tmp_path_factory.mktemp("viewer")
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, slice_spacing_mm=9.0)), folder / "phantom")
+    files = phantom_files(PhantomSpec(slices=12, slice_spacing_mm=9.0), folder / "phantom")
     series, port = read_series(files), free_port()
     process = _start(folder, port)
     try:

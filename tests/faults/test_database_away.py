@@ -9,18 +9,18 @@ import pytest
 from support.databases import postgres_server
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node, run_cli
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 from support.scp import RecordingScp
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_postgresql_crashes_and_comes_back(tmp_path: Path) -> None:
     """While the database is away a sender gets no "stored"; when it is back the same node goes on by itself."""
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
+    files = phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path / "series")
     with postgres_server() as server, RecordingScp(free_port()) as pacs:
         node = Node(
             tmp_path / "node",
@@ -46,4 +46,4 @@ def test_postgresql_crashes_and_comes_back(tmp_path: Path) -> None:
 
 
 def _sent(files: list[Path], node: Node) -> bool:
-    return run_cli("send", *files, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}", code=None).returncode == 0
+    return node.takes(files)

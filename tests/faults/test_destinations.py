@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node, run_cli
+from support.node import Node
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 from support.results import outbox_of
 from support.scp import RecordingScp
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -23,7 +23,7 @@ SEG_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _send(series: list[Path], node: Node) -> None:
-    run_cli("send", *series, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+    node.send(series)
 
 
 def test_pacs_down_then_up(series: list[Path], model: Path, tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pydicom
 import pytest
 from support.models import tiny_bundle
-from support.node import AE_TITLE, SHORT_LEASE_SECONDS, Node, run_cli
+from support.node import SHORT_LEASE_SECONDS, Node, run_cli
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 from support.results import outbox_of
 from support.scp import RecordingScp, send_slowly
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A phantom series with enough slices that there is time to kill something."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=24), tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def _node(tmp_path: Path, pacs: RecordingScp, model: Path, **settings: object) -
 
 
 def _send(series: list[Path], node: Node) -> None:
-    run_cli("send", *series, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+    node.send(series)
 
 
 def _one_result_set(node: Node, pacs: RecordingScp, expected: set[str], again: bool = False) -> None:
@@ -138,7 +138,7 @@ def test_receiver_killed_in_the_middle_of_a_series(
 
 
 def _sent_again(series: list[Path], node: Node) -> bool:
-    return run_cli("send", *series, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}", code=None).returncode == 0
+    return node.takes(series)
 
 
 def test_served_and_offline_agree(series: list[Path], model: Path, pacs: RecordingScp, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pydicom
 import pytest
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node
+from support.node import Node
+from support.phantoms import phantom_files
 from support.processes import until
 from support.results import outbox_of
 
@@ -18,12 +19,9 @@ from db.audit import audit_entries
 from db.engine import open_database
 from db.engine.migrate import upgrade
 from db.models import ModelTable
-from dicom_node.deliver.send import send_files
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.models.adding import add_model
 from dicom_node.models.store import ModelStore
-from dicom_node.node.destinations import Destination
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,10 +37,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 def _send(node: Node, seed: int, folder: Path) -> None:
     """Send its own phantom."""
-    phantom = make_phantom(PhantomSpec(seed=seed, slices=24, matrix=128))
-    files = write_phantom_series(phantom, folder / f"series-{seed}")
-    destination = Destination(name="node", ae_title=AE_TITLE, host="127.0.0.1", port=node.port)
-    assert all(outcome.ok for outcome in send_files(files, destination, calling_ae_title="SCANNER"))
+    node.send(phantom_files(PhantomSpec(seed=seed, slices=24, matrix=128), folder / f"series-{seed}"))
 
 
 def _made_by(node: Node, job_id: int) -> str:

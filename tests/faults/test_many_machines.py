@@ -17,15 +17,15 @@ import pytest
 from support.databases import postgres_server
 from support.machines import ADDRESS, STORE_ADDRESS, Machines, give_folder, take_folder
 from support.models import tiny_bundle
-from support.node import AE_TITLE, SHORT_LEASE_SECONDS, Node, run_cli
+from support.node import SHORT_LEASE_SECONDS, Node
+from support.phantoms import phantom_files
 from support.processes import free_port, listens, program, until
 from support.scp import RecordingScp
 from support.seaweed import seaweed
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -112,9 +112,9 @@ class Site:
         files: list[Path] = []
         for _ in range(count):
             self._seeds += 1
-            phantom = make_phantom(PhantomSpec(slices=12, matrix=128, seed=self._seeds))
-            files += write_phantom_series(phantom, self.folder / f"series{self._seeds}")
-        run_cli("send", *files, "--to", f"{AE_TITLE}@127.0.0.1:{self.node.port}")
+            spec = PhantomSpec(slices=12, matrix=128, seed=self._seeds)
+            files += phantom_files(spec, self.folder / f"series{self._seeds}")
+        self.node.send(files)
         self.sent += count
 
     def send_until_busy(self, worker: Worker) -> None:

@@ -10,10 +10,10 @@ import pytest
 from support.dcmtk import PACS_AE_TITLE, dcmqrscp, findscu_series, storescu
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("dcmqrscp"), pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.peer("dcmqrscp"), pytest.mark.peer("storescu"), pytest
 def test_an_earlier_study_is_fetched_and_analysed(tmp_path: Path) -> None:
     """The running node asks the archive, receives the study whole, analyses it and delivers; the export has its number
     beside the row of the list, and a row of a study that the archive lacks."""
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
+    files = phantom_files(PhantomSpec(slices=24), tmp_path / "flair")
     study = str(pydicom.dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
     (tmp_path / "list.csv").write_text(f"StudyInstanceUID,group\n1.2.3.4,control\n{study},case\n")
     port = free_port()

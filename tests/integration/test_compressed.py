@@ -26,14 +26,13 @@ from support.dcmtk import storescu
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
 from support.peers import peer
-from support.phantom_series import without_scalp
+from support.phantoms import phantom_files
 from support.processes import free_port
 from support.scp import RecordingScp
 
 from db.engine import open_database
 from db.inbox import Inbox
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -99,7 +98,7 @@ def _volume_ml(report: Dataset) -> list[str]:
 
 def test_compressed_series_give_the_answer_of_the_uncompressed_one(tmp_path: Path) -> None:
     """RLE, JPEG lossless, JPEG-LS, JPEG 2000, deflated: stored as sent; the same mask and numbers, bit for bit."""
-    images = write_phantom_series(without_scalp(make_phantom(PhantomSpec(slices=8, matrix=96))), tmp_path / "phantom")
+    images = phantom_files(PhantomSpec(slices=8, matrix=96), tmp_path / "phantom", scalp=False)
     plain = _as_another_series(images, tmp_path / "plain")
     sent = {ExplicitVRLittleEndian: plain}
     for syntax, encoder, _ in SYNTAXES:

@@ -11,12 +11,12 @@ from support.dcmtk import PACS_AE_TITLE, dcmqrscp, findscu_series, movescu_serie
 from support.dicom_series import series_from_nifti
 from support.models import tiny_bundle
 from support.node import AE_TITLE, SOON_INCOMPLETE_SECONDS, Node
+from support.phantoms import phantom_files
 from support.processes import free_port
 from support.results import check_refers_to, headers
 from support.whole_study import REASONS, other_objects
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("dcmqrscp"), pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -47,7 +47,7 @@ def test_storescu_in_dcmqrscp_out(tmp_path: Path) -> None:
 def test_storescu_gets_through_a_whole_study(tmp_path: Path) -> None:
     """storescu halts at the first object that is not taken: with reports and screen shots before the FLAIR everything
     arrives in one association, the FLAIR is analysed, and each other series is rejected with a reason."""
-    flair = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
+    flair = phantom_files(PhantomSpec(slices=24), tmp_path / "flair")
     others = other_objects(flair, tmp_path / "others")
     model = tiny_bundle(tmp_path / "model")
     with Node(tmp_path / "node", model=model, quiet_seconds_incomplete=SOON_INCOMPLETE_SECONDS) as node:

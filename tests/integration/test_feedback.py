@@ -17,12 +17,12 @@ from pydicom.uid import generate_uid
 from support.dcmtk import storescu
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
+from support.phantoms import phantom_files
 from support.processes import until
 from support.results import outbox_of
 
 from dicom_node.cases.prepare import prepare_cases
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from training.data.cases import load_cases
 from training.data.presets import PRESETS
 from training.fit.plan import make_plan
@@ -87,7 +87,7 @@ def _edited_by_dcmqi(seg_file: Path, series: Path, folder: Path) -> tuple[Path, 
 def test_corrected_sent_back_exported_and_trained_on(tmp_path: Path) -> None:
     """Our own result coming back is none; pydicom's and dcmqi's corrections are found with who, DSC, mL and model; the
     later one counts; the exported case holds exactly its mask, and training begins with it. No name is in the log."""
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=20, matrix=128)), tmp_path / "series")
+    files = phantom_files(PhantomSpec(slices=20, matrix=128), tmp_path / "series")
     with Node(tmp_path / "node", model=tiny_bundle(tmp_path / "model")) as node:
         storescu(files, AE_TITLE, node.port)
         (job,) = node.ended_jobs()

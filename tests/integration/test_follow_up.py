@@ -11,13 +11,12 @@ import pytest
 from pydicom.dataset import Dataset
 from support.models import tiny_bundle
 from support.node import SOON_INCOMPLETE_SECONDS, Node
-from support.phantom_series import without_scalp
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 from support.results import outbox_of
 from support.scp import RecordingScp, send_slowly
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -26,8 +25,7 @@ SECRETS = ("ZQ-774411", "ZQ-774412", "Zwetschge", "Quitta", "19480229", "1948-02
 
 def scan(folder: Path, patient_id: str, day: date, wmh_ml: float, seed: int = 1) -> list[Path]:
     """A small phantom series of that patient at that day."""
-    phantom = without_scalp(make_phantom(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml, seed=seed)))
-    files = write_phantom_series(phantom, folder)
+    files = phantom_files(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml, seed=seed), folder, scalp=False)
     for file in files:
         dataset = pydicom.dcmread(file)
         dataset.PatientID, dataset.PatientName, dataset.PatientBirthDate = patient_id, "Zwetschge^Quitta", "19480229"

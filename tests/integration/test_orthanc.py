@@ -14,6 +14,7 @@ from support.models import tiny_bundle
 from support.node import AE_TITLE, SOON_INCOMPLETE_SECONDS, Node, run_cli
 from support.orthanc import AE_TITLE as ORTHANC
 from support.orthanc import AUTOROUTING, Orthanc, orthanc
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 from support.results import check_refers_to, headers, outbox_of
 from support.whole_study import REASONS, other_objects
@@ -21,8 +22,7 @@ from support.whole_study import REASONS, other_objects
 from db.deliveries import DeliveryTable
 from db.engine import open_database
 from db.inbox import Inbox
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("Orthanc"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -91,7 +91,7 @@ def test_a_study_is_sorted_out(tmp_path: Path) -> None:
     """A whole study, with reports and screen shots in it, goes in one job of an Orthanc that gives up at the first
     refusal: its FLAIR is analysed, and each other series ends as rejected with a reason and gets no answer. The study
     sent again, our results in it, makes nothing new."""
-    flair = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
+    flair = phantom_files(PhantomSpec(slices=24), tmp_path / "flair")
     others = other_objects(flair, tmp_path / "others")
     pacs_port, model = free_port(), tiny_bundle(tmp_path / "model")
     soon = SOON_INCOMPLETE_SECONDS

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from support.databases import postgres_server
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node, run_cli
+from support.node import Node
+from support.phantoms import phantom_files
 from support.processes import free_port, program
 from support.scp import RecordingScp
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow, pytest.mark.timeou
 def test_two_workers_share_the_jobs(tmp_path: Path) -> None:
     """On PostgreSQL, `serve` and a further `work` share the jobs: each series is analysed once and delivered once."""
     series = [
-        write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128, seed=seed)), tmp_path / f"series{seed}")
+        phantom_files(PhantomSpec(slices=12, matrix=128, seed=seed), tmp_path / f"series{seed}")
         for seed in (1, 2, 3, 4)
     ]
     model = tiny_bundle(tmp_path / "model")
@@ -42,7 +42,7 @@ def test_two_workers_share_the_jobs(tmp_path: Path) -> None:
         node.cli("db", "upgrade")
         worker = [sys.executable, "-m", "dicom_node.cli", "work"]
         with node, program(worker, tmp_path / "worker.log", environment=node.environment):
-            run_cli("send", *[file for files in series for file in files], "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+            node.send([file for files in series for file in files])
             jobs = node.ended_jobs(4)
     assert [str(job.state) for job in jobs] == ["done"] * 4
     assert [job.attempts for job in jobs] == [1] * 4

@@ -12,10 +12,10 @@ from support.fhir_server import FhirStore, fhir_server
 from support.mllp import mllp_server
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
+from support.phantoms import phantom_files
 from support.results import outbox_of
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeou
 def test_one_number_from_the_node_to_every_system(tmp_path: Path) -> None:
     """A series that is sent to the node ends as a report at both systems, whose volume is that of the SR, or is absent
     where it must not be used; the job is done then."""
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=24)), tmp_path / "flair")
+    files = phantom_files(PhantomSpec(slices=24), tmp_path / "flair")
     store = FhirStore()
     with mllp_server() as (port, received), fhir_server(store) as url:
         destinations = f"ris=mllp://127.0.0.1:{port}+oru, ehr={url}"

@@ -12,13 +12,13 @@ from pydicom.dataset import Dataset
 from support.dcmtk import storescu
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
+from support.phantoms import phantom_files
 from support.processes import free_port, until
 from support.scp import RecordingScp
 
 from db.engine import open_database
 from db.inbox import Inbox
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = [pytest.mark.peer("storescu"), pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -36,7 +36,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Node, Re
 
 
 def _series(folder: Path, seed: int) -> list[Path]:
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128, seed=seed)), folder)
+    return phantom_files(PhantomSpec(slices=12, matrix=128, seed=seed), folder)
 
 
 def _segs(pacs: RecordingScp, series_uid: str) -> list[str]:

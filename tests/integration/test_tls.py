@@ -12,11 +12,11 @@ from support.certificates import Authority
 from support.models import tiny_bundle
 from support.node import AE_TITLE, Node
 from support.peers import peer
+from support.phantoms import phantom_files
 from support.processes import free_port, listens, program, until
 
 from dicom_node.deliver.send import send_files
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.tls import ClientTls
 
 pytestmark = [pytest.mark.peer("Orthanc"), pytest.mark.peer("openssl"), pytest.mark.slow, pytest.mark.timeout(600)]
@@ -48,7 +48,7 @@ def send(files: list[Path], ae_title: str, port: int, authority: Authority) -> N
 def test_orthanc_and_the_node_over_tls(tmp_path: Path) -> None:
     """A scanner to Orthanc, Orthanc to the node, the node's results to Orthanc: both sides show certificates."""
     authority = Authority(tmp_path / "ca")
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
+    files = phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path / "series")
     pacs_port, model = free_port(), tiny_bundle(tmp_path / "model")
     results = f"pacs={pacs.AE_TITLE}@127.0.0.1:{pacs_port}+tls"
     with (
@@ -73,7 +73,7 @@ def test_orthanc_and_the_node_over_tls(tmp_path: Path) -> None:
 def test_a_destination_whose_certificate_ran_out(tmp_path: Path) -> None:
     """Nothing is sent to it; the job waits, and says why; with a good certificate the results arrive."""
     authority = Authority(tmp_path / "ca")
-    files = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path / "series")
+    files = phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path / "series")
     port, folder = free_port(), tmp_path / "pacs"
     folder.mkdir()
 

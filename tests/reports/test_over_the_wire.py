@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.models import tiny_bundle
-from support.node import AE_TITLE, Node, run_cli
+from support.node import Node
 from support.processes import free_port, until
 from support.report_inputs import elements, write
 from support.scp import RecordingScp
@@ -30,7 +30,7 @@ def test_report_07_one_association_for_each_image(model: Path, tmp_path: Path) -
         Node(tmp_path / "node", f"pacs=TESTPACS@127.0.0.1:{pacs.port}", model) as node,
     ):
         for file in files:
-            run_cli("send", file, "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+            node.send([file])
         (job,) = node.ended_jobs(seconds=500)
         assert (str(job.state), job.instance_count) == ("done", 10)
         assert [len(pacs.of_modality(modality)) for modality in ("SEG", "SR")] == [1, 1]
@@ -47,7 +47,7 @@ def test_report_20_a_pacs_that_never_takes_a_segmentation(
         # Two minutes are tried at all; what may pass is believed after a seventh of that.
         Node(tmp_path / "node", f"chokes=TESTPACS@127.0.0.1:{pacs.port}", model, delivery_days=120 / 86_400) as node,
     ):
-        run_cli("send", *write(tmp_path / "in"), "--to", f"{AE_TITLE}@127.0.0.1:{node.port}")
+        node.send(write(tmp_path / "in"))
         until(lambda: pacs.of_modality("OT"), "the page in the PACS", 600, node.log)
         (job,) = node.ended_jobs(seconds=500)
         assert str(job.state) == "failed"

@@ -16,7 +16,10 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from support.once import made_once
 from support.peers import peer
+
+from db.engine.migrate import upgrade
 
 _USER = "postgres"  # PostgreSQL refuses to run as root; Debian's package makes this account
 _names = itertools.count(1)
@@ -149,3 +152,20 @@ def _as_other_user() -> list[str]:
     if setpriv is not None:
         return [setpriv, f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups"]
     return [peer("runuser"), "-u", _USER, "--"]
+
+
+def with_schema(url: str) -> str:
+    """Make the tables of a new database, as `upgrade` does; an SQLite file is copied, since migrations take longer than
+    most tests. Returns the URL."""
+    file = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or file.exists():
+        upgrade(url)
+        return url
+    file.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(made_once("database with the current schema", _make_template) / "node.sqlite", file)
+    return url
+
+
+def _make_template(folder: Path) -> None:
+    folder.mkdir()
+    upgrade(f"sqlite:///{folder / 'node.sqlite'}")

@@ -19,11 +19,11 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 from support.clock import ManualClock
+from support.databases import with_schema
 from support.dicom_series import Scan, small_scan, write_scan
 from support.result_cases import MODEL, result_set_of, segmentation_of
 
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
@@ -69,7 +69,7 @@ class AnalysedNode:
         self.files = write_scan(scan or small_scan(), folder / "sent", **variations)  # type: ignore[arg-type]
         self.series: FlairSeries = read_series(self.files)
         self.segmentation = segmentation_of(self.series)
-        upgrade(_url(folder))
+        with_schema(_url(folder))
         self._open(folder, reader or FeedbackReader())
 
     def _open(self, folder: Path, reader: FeedbackReader) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from support.once import made_once
 
 from segmentation.bundle import ModelBundle, load_bundle, write_bundle
 from segmentation.manifest import Training
@@ -47,7 +46,8 @@ def tiny_bundle(
     ventricle, or a random one. `sure`: bright members that begin lower and are unsure of little; what they segment on a
     phantom without scalp (`support.phantom_series.without_scalp`) counts as reliable.
     """
-    built = _built(members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size, sure)
+    options = (members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size, sure)
+    built = made_once(f"tiny bundle {options}", lambda half: _build(half, *options))
     shutil.copytree(built, folder, dirs_exist_ok=True)
     return folder
 
@@ -57,8 +57,8 @@ def tiny_model(folder: Path, **options: Any) -> ModelBundle:
     return load_bundle(tiny_bundle(folder, **options))
 
 
-@functools.cache
-def _built(
+def _build(
+    folder: Path,
     members: int,
     kind: Kind,
     squeeze_excitation: bool,
@@ -69,8 +69,7 @@ def _built(
     ventricle_sd: float,
     size: int,
     sure: bool,
-) -> Path:
-    """Once per test session: Keras takes seconds to import."""
+) -> None:
     import keras
 
     from segmentation.networks.unet import build_network
@@ -93,7 +92,6 @@ def _built(
             _see_bright_pixels(marker, threshold=ventricle_sd)
         else:
             _stir(marker, np.random.default_rng(seed * 100 + members))
-    folder = Path(tempfile.mkdtemp(prefix="wmh-tiny-bundle-"))
     write_bundle(
         folder,
         models,
@@ -106,7 +104,6 @@ def _built(
         licence="Apache-2.0",
         model_card="A test model. It knows nothing.\n",
     )
-    return folder
 
 
 def _stir(model: Any, rng: np.random.Generator) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 from support.identifiers import check_no_identifier
 from support.processes import free_port, listens, until
+from typer.testing import CliRunner
 
 AE_TITLE = "WMHNODE"
 
@@ -128,6 +129,18 @@ class Node:
         """Run a command of this installation with this node's settings."""
         return run_cli(*arguments, environment=self.environment, code=code)
 
+    def send(self, files: Sequence[Path]) -> None:
+        """C-STORE of the files, as `wmh-node send` does it; the node takes each."""
+        assert self.takes(files), self.log.read_text(errors="replace")[-4000:]
+
+    def takes(self, files: Sequence[Path]) -> bool:
+        """The same; whether the node took each."""
+        from dicom_node.deliver.send import send_files
+        from dicom_node.node.destinations import Destination
+
+        destination = Destination(name="node", ae_title=AE_TITLE, host="127.0.0.1", port=self.port)
+        return all(outcome.ok for outcome in send_files(files, destination))
+
     @property
     def jobs(self) -> Any:
         """The job table."""
@@ -173,3 +186,24 @@ def run_cli(
     done = subprocess.run(command, capture_output=True, text=True, env=dict(environment), timeout=280, check=False)
     assert code is None or done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def run_here(
+    *arguments: object, environment: Mapping[str, str] | None = None, code: int | None = 0
+) -> subprocess.CompletedProcess[str]:
+    """As `run_cli`, the real app, but in this process: a start costs more than most commands do.
+
+    Not for commands that configure the log or stay (`serve`, `demo`), nor for what a process of its own decides.
+    """
+    from dicom_node.cli.main import build_app
+
+    words = [str(argument) for argument in arguments]
+    wanted = clean_environment() if environment is None else environment
+    given = {name: None for name in os.environ if name.startswith("WMH_NODE_")} | dict(wanted)
+    before = os.umask(0o022)  # a command changes it
+    try:
+        done = CliRunner().invoke(build_app(words[0]), words, env=given, catch_exceptions=False)
+    finally:
+        os.umask(before)
+    assert code is None or done.exit_code == code, f"exit {done.exit_code}\n{done.stdout}\n{done.stderr}"
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)

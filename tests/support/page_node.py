@@ -12,13 +12,12 @@ from typing import Any
 
 import pydicom
 from support.databases import sqlite_url
-from support.phantom_series import without_scalp
+from support.phantoms import phantom_files
 from support.worker_setting import Setting
 
 from db.accounts import AccountTable
 from db.records import AccountRole
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.settings import Settings
 from dicom_node.web.node_look import HealthLine
 from dicom_node.web.people.passwords import hash_password
@@ -129,8 +128,7 @@ def _series(
     elements: dict[str, str],
     change: Callable[[pydicom.Dataset], None] | None,
 ) -> list[Path]:
-    phantom = make_phantom(PhantomSpec(seed=seed, slices=slices, matrix=matrix, wmh_ml=wmh_ml))
-    files = write_phantom_series(phantom if plain else without_scalp(phantom), folder)
+    files = phantom_files(PhantomSpec(seed=seed, slices=slices, matrix=matrix, wmh_ml=wmh_ml), folder, scalp=plain)
     for file in files:
         dataset = pydicom.dcmread(file)
         for keyword, value in elements.items():

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import psutil
+from support.databases import with_schema
 from support.peers import peer as dcmtk
 from support.processes import free_port, until
 
@@ -55,9 +56,8 @@ class ReceiverProcess:
         self.settings.storage.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> ReceiverProcess:
-        from db.engine.migrate import upgrade
 
-        upgrade(self.settings.database_url)
+        with_schema(self.settings.database_url)
         self.start()
         return self
 

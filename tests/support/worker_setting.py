@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 
 from db.deliveries import DeliveryTable
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import Delivery, ReceivedInstance
@@ -36,7 +35,7 @@ class Setting:
     def __init__(self, folder: Path, ensemble: Ensemble, url: str | None = None, **rules: object) -> None:
         if url is None:
             url = sqlite_url(folder)
-            upgrade(url)
+            with_schema(url)
         self.storage = folder
         self.database = open_database(url)
         self.inbox = Inbox(self.database)

@@ -12,15 +12,13 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from support.databases import PostgresServer, postgres_server
-from support.phantom_series import without_scalp
+from support.databases import PostgresServer, postgres_server, with_schema
+from support.phantoms import phantom_files
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
-from db.engine.migrate import upgrade
 from db.records import Job
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from segmentation.ensemble import Ensemble
 
 # The patient's identifiers, as no line and no file of ours may hold them but the results.
@@ -29,7 +27,7 @@ PATIENT = {"PatientID": "ZQ-774411", "PatientName": "Zwetschge^Quitta", "Patient
 
 def scan(folder: Path, day: date, wmh_ml: float, **elements: str) -> list[Path]:
     """A small phantom series of the patient at that day."""
-    files = write_phantom_series(without_scalp(make_phantom(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml))), folder)
+    files = phantom_files(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml), folder, scalp=False)
     for file in files:
         dataset = pydicom.dcmread(file)
         for keyword, value in {**PATIENT, **elements}.items():
@@ -71,7 +69,7 @@ def setting(request: pytest.FixtureRequest, tmp_path: Path, sure_ensemble: Ensem
     url = None
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres").new_database()
-        upgrade(url)
+        with_schema(url)
     made = Setting(tmp_path, sure_ensemble, url)
     with closing(made.database):
         yield made

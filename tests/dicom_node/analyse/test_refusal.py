@@ -12,6 +12,7 @@ from typing import Any
 import pydicom
 import pytest
 from support.dicom_series import small_scan, write_scan
+from support.phantoms import phantom_files
 from support.received import instance
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
@@ -20,8 +21,7 @@ from db.deliveries import DeliveryTable
 from db.feedback import FeedbackTable
 from db.records import DeliveryState, Job, JobState
 from dicom_node.analyse import refusal as module
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.errors import ConfinedChildLost, UnreadableObject
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
@@ -36,7 +36,7 @@ DESTINATIONS = {name: DeliveryOptions(PROFILES[name]) for name in ("generic", "l
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=64), tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from support.models import tiny_model
+from support.phantoms import phantom_files
 
 import dicom_node
 import segmentation
 from dicom_node import NotAnalysable, segment_series
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from segmentation import Ensemble, open_ensemble
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
 
 def test_one_series_gives_one_result_set(ensemble: Ensemble, tmp_path: Path) -> None:
     """`segment_series` writes SEG, SR, measurements and page, and returns what it wrote."""
-    files = write_phantom_series(make_phantom(PhantomSpec(matrix=64, slices=8)), tmp_path / "scan")
+    files = phantom_files(PhantomSpec(matrix=64, slices=8), tmp_path / "scan")
     result = segment_series(files, tmp_path / "result", ensemble=ensemble)
     assert {"seg.dcm", "sr.dcm", "measurements.json", "overlay.png"} <= {path.name for path in result.files}
     assert all(path.is_file() for path in result.files)

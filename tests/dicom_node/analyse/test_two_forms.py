@@ -11,12 +11,11 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from support.phantom_series import without_scalp
+from support.phantoms import phantom_files
 from support.worker_setting import READER, Setting
 
 from db.deliveries import DeliveryTable
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from segmentation.ensemble import Ensemble
 
@@ -40,9 +39,7 @@ def setting(tmp_path: Path, sure_ensemble: Ensemble) -> Iterator[Setting]:
 
 def series_of(folder: Path, matrix: int, day: date = date(2024, 2, 1)) -> list[Path]:
     """A small phantom series of one patient at that day."""
-    files = write_phantom_series(
-        without_scalp(make_phantom(PhantomSpec(seed=day.year, slices=12, matrix=matrix))), folder
-    )
+    files = phantom_files(PhantomSpec(seed=day.year, slices=12, matrix=matrix), folder, scalp=False)
     for file in files:
         dataset = pydicom.dcmread(file)
         dataset.PatientID = "ZQ-774411"

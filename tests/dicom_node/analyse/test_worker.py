@@ -15,6 +15,7 @@ import pydicom
 import pytest
 from support.killed_child import KilledAgain
 from support.models import tiny_bundle
+from support.phantoms import phantom_files
 from support.results import outbox_of
 from support.small_disk import files_that_stay_small, small_disk
 from support.worker_setting import READER, Setting
@@ -24,8 +25,7 @@ from dicom_node.analyse import analysis
 from dicom_node.analyse import worker as module
 from dicom_node.analyse.analysis import analyse_files, write_analysis
 from dicom_node.analyse.follow_up.none_known import none_known
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.job_words import job_standing
 from dicom_node.node.outbox import Outbox
 from dicom_node.node.profiles import DEFAULT_OPTIONS, PROFILES, DeliveryOptions
@@ -45,9 +45,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Ensemble:
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series, with few enough reasons for one page."""
-    return write_phantom_series(
-        make_phantom(PhantomSpec(seed=4, slices=12, matrix=64)), tmp_path_factory.mktemp("series")
-    )
+    return phantom_files(PhantomSpec(seed=4, slices=12, matrix=64), tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from support.labelled_cases import write_cohort
 from support.models import tiny_bundle
-from support.node import clean_environment, run_cli
+from support.node import clean_environment, run_cli, run_here
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 from typer.testing import CliRunner
 
@@ -39,9 +39,9 @@ def test_a_folder_a_registered_name_and_baselines(cases: Path, model: Path, tmp_
         "WMH_NODE_STORAGE": str(tmp_path / "storage"),
         "WMH_NODE_DATABASE_URL": f"sqlite:///{tmp_path / 'node.sqlite'}",
     }
-    run_cli("models", "add", other, environment=environment)
+    run_here("models", "add", other, environment=environment)
     baselines = ("--baseline", "threshold", "--baseline", "one-member")
-    done = run_cli(
+    done = run_here(
         "compare", model, "tiny-bright", "--cases", cases, "--out", tmp_path / "out", *baselines, "--json",
         environment=environment,
     )  # fmt: skip
@@ -79,10 +79,10 @@ def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_path: Path) -> None:
     """Its models are rows beside the new one; other cases, or scored otherwise, is an error before any network runs."""
-    run_cli("compare", model, "--baseline", "threshold", "--cases", cases, "--out", tmp_path / "first")
+    run_here("compare", model, "--baseline", "threshold", "--cases", cases, "--out", tmp_path / "first")
     earlier = ("--earlier", tmp_path / "first" / "comparison.json")
     other = tiny_bundle(tmp_path / "other", squeeze_excitation=False)
-    found = json.loads(run_cli("compare", other, "--cases", cases, *earlier, "--json").stdout)
+    found = json.loads(run_here("compare", other, "--cases", cases, *earlier, "--json").stdout)
     assert ["se-unet" in contender["model"]["architecture"] for contender in found["contenders"]] == [
         False,
         True,
@@ -91,11 +91,11 @@ def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_pa
     assert found["contenders"][2]["label"] == "plain threshold"
     assert found["notes"][-1].startswith("B, C: scored on these cases on ")
     fewer = write_cohort(tmp_path / "fewer", patients=2)
-    done = run_cli("compare", other, "--cases", fewer, *earlier, code=None)
+    done = run_here("compare", other, "--cases", fewer, *earlier, code=None)
     assert (done.returncode in (1, 3), "(p2)" in done.stderr) == (True, True)
-    done = run_cli("compare", other, "--cases", cases, *earlier, "--unseen-members", code=None)
+    done = run_here("compare", other, "--cases", cases, *earlier, "--unseen-members", code=None)
     assert done.returncode in (1, 3)
-    done = run_cli("compare", other, "--cases", cases, "--earlier", tmp_path / "none.json", code=None)
+    done = run_here("compare", other, "--cases", cases, "--earlier", tmp_path / "none.json", code=None)
     assert (done.returncode in (1, 3), "No such file" in done.stderr) == (True, True)
 
 
@@ -125,22 +125,22 @@ def test_parts_and_then_the_comparison(cases: Path, model: Path, tmp_path: Path)
 
 def test_usage_errors_come_before_any_work(cases: Path, model: Path, tmp_path: Path) -> None:
     """One method alone, and a baseline that there is not: exit 2, and what was expected."""
-    parts = run_cli("compare", model, model, "--cases", cases, "--shard", "1/2", code=2)
+    parts = run_here("compare", model, model, "--cases", cases, "--shard", "1/2", code=2)
     assert "--shard: expected --out" in parts.stderr
-    assert "two models" in run_cli("compare", model, "--cases", cases, code=2).stderr
-    done = run_cli("compare", model, "--baseline", "guess", "--cases", cases, code=2)
+    assert "two models" in run_here("compare", model, "--cases", cases, code=2).stderr
+    done = run_here("compare", model, "--baseline", "guess", "--cases", cases, code=2)
     assert "threshold or one-member" in done.stderr
     nowhere = tmp_path / "nowhere"  # neither cases nor models are looked at
     arguments = ("--cases", nowhere, "--unseen-members", "--baseline", "one-member")
-    assert "compared with itself" in " ".join(run_cli("compare", nowhere, *arguments, code=2).stderr.split())
+    assert "compared with itself" in " ".join(run_here("compare", nowhere, *arguments, code=2).stderr.split())
 
 
 def test_what_cannot_be_compared_is_an_error_in_words(cases: Path, model: Path, tmp_path: Path) -> None:
     """No cases, and a bundle that does not state which patients it knows where only unseen members may score."""
     (tmp_path / "empty").mkdir()
-    done = run_cli("compare", model, model, "--cases", tmp_path / "empty", code=None)
+    done = run_here("compare", model, model, "--cases", tmp_path / "empty", code=None)
     assert done.returncode in (1, 3)
     assert "found none" in done.stderr
-    done = run_cli("compare", model, "--baseline", "threshold", "--cases", cases, "--unseen-members", code=None)
+    done = run_here("compare", model, "--baseline", "threshold", "--cases", cases, "--unseen-members", code=None)
     assert done.returncode in (1, 3)
     assert "does not say which patients" in done.stderr

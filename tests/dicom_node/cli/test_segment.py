@@ -13,10 +13,10 @@ import pydicom
 import pytest
 from support.data import shared_data
 from support.models import tiny_bundle
-from support.node import run_cli
+from support.node import run_cli, run_here
+from support.phantoms import phantom_files
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path_factory.mktemp("series"))
 
 
 def test_dicom_in_result_set_out(series: list[Path], model: Path, tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ def test_a_profile_adds_its_objects(series: list[Path], tmp_path: Path) -> None:
     usage error."""
     model = tiny_bundle(tmp_path / "model", ventricles=True, ventricle_sd=1.5)
     arguments = "segment", series[0].parent, "--model", model, "--out", tmp_path / "out"
-    run_cli(*arguments, "--profile", "slicer", "--probability-map")
+    run_here(*arguments, "--profile", "slicer", "--probability-map")
     found = {path.name: pydicom.dcmread(path) for path in (tmp_path / "out").glob("*.dcm")}
     assert {"seg.dcm", "regions.dcm", "summary.dcm", "sr.dcm"} <= set(found)
     assert {"seg-nonempty.dcm", "regions-nonempty.dcm", "sr-nonempty.dcm", "probability.dcm"} <= set(found)
     assert len({str(dataset.SOPInstanceUID) for dataset in found.values()}) == len(found)
-    assert "expected generic, ohif, slicer, legacy" in run_cli(*arguments, "--profile", "osirix", code=2).stderr
+    assert "expected generic, ohif, slicer, legacy" in run_here(*arguments, "--profile", "osirix", code=2).stderr
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_regions_follow_the_settings(series: list[Path], tmp_path: Path) -> None
     config = tmp_path / "node.toml"
     config.write_text('periventricular_mm = 7.5\nperiventricular_distance = "3d"\nthreads = 1\n')
     folders = series[0].parent, "--out", tmp_path / "out"
-    done = run_cli("segment", *folders, "--model", model, "--config", config)
+    done = run_here("segment", *folders, "--model", model, "--config", config)
     measurements = json.loads((tmp_path / "out" / "measurements.json").read_text())
     assert measurements["periventricular_rule"] == {"distance_mm": 7.5, "distance": "3d"}
     assert measurements["reliability"] == "not_reliable"
@@ -102,7 +102,7 @@ def test_twice_is_the_same(series: list[Path], model: Path, tmp_path: Path) -> N
 def test_nifti_in_mask_out(model: Path, tmp_path: Path) -> None:
     """A NIfTI gives a mask on its own grid in place of the DICOM, and no invented series UID."""
     flair = shared_data("flair-wmh", "105911", "flair.nii.gz")
-    done = run_cli("segment", flair, "--out", tmp_path, "--model", model, "--json")
+    done = run_here("segment", flair, "--out", tmp_path, "--model", model, "--json")
     measurements = json.loads(done.stdout)
     assert "series_instance_uid" not in measurements
     assert measurements["input_name"] == "flair.nii.gz"
@@ -121,7 +121,7 @@ def test_not_a_flair_is_exit_3(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     shutil.copy(next(shared_data("dicom", "dcm_qa_ts").rglob("*.dcm")), folder)
-    done = run_cli("segment", folder, "--out", tmp_path / "out", "--model", model, code=3)
+    done = run_here("segment", folder, "--out", tmp_path / "out", "--model", model, code=3)
     assert "not analysable" in done.stderr
     assert not (tmp_path / "out" / "seg.dcm").exists()
 
@@ -129,20 +129,20 @@ def test_not_a_flair_is_exit_3(model: Path, tmp_path: Path) -> None:
 def test_empty_folder_is_exit_3(model: Path, tmp_path: Path) -> None:
     """A folder without DICOM is not analysable, and that is said."""
     (tmp_path / "in").mkdir()
-    done = run_cli("segment", tmp_path / "in", "--out", tmp_path / "out", "--model", model, code=3)
+    done = run_here("segment", tmp_path / "in", "--out", tmp_path / "out", "--model", model, code=3)
     assert "No DICOM" in done.stderr
 
 
 def test_a_damaged_nifti_is_exit_3(model: Path, tmp_path: Path) -> None:
     """A file that only claims to be NIfTI is not analysable."""
     (tmp_path / "x.nii.gz").write_bytes(b"no")
-    done = run_cli("segment", tmp_path / "x.nii.gz", "--out", tmp_path / "out", "--model", model, code=3)
+    done = run_here("segment", tmp_path / "x.nii.gz", "--out", tmp_path / "out", "--model", model, code=3)
     assert "NIfTI" in done.stderr
 
 
 def test_a_missing_path_is_a_usage_error(tmp_path: Path) -> None:
     """A path that does not exist ends with exit 2."""
-    run_cli("segment", tmp_path / "absent", "--out", tmp_path / "out", code=2)
+    run_here("segment", tmp_path / "absent", "--out", tmp_path / "out", code=2)
 
 
 @pytest.mark.slow
@@ -150,9 +150,9 @@ def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], mo
     """Each study's FLAIR is analysed into a folder named by its UID; `--series` takes one, into the folder itself."""
     folder = tmp_path / "in"
     shutil.copytree(series[0].parent, folder / "one")
-    other = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128, seed=2)), folder / "two")
+    other = phantom_files(PhantomSpec(slices=12, matrix=128, seed=2), folder / "two")
     wanted = str(pydicom.dcmread(other[0], stop_before_pixels=True).SeriesInstanceUID)
-    done = run_cli("segment", folder, "--out", tmp_path / "each", "--model", model, "--json")
+    done = run_here("segment", folder, "--out", tmp_path / "each", "--model", model, "--json")
     found = {entry["series_instance_uid"] for entry in json.loads(done.stdout)}
     assert found == {path.name for path in (tmp_path / "each").iterdir() if path.is_dir()}
     assert (tmp_path / "each" / "contact-sheet.html").is_file()
@@ -160,7 +160,7 @@ def test_series_of_two_studies_go_to_folders_of_their_own(series: list[Path], mo
     assert {row["series_instance_uid"] for row in rows} == found
     assert len(found) == 2
     assert all((tmp_path / "each" / uid / "seg.dcm").exists() for uid in found)
-    done = run_cli("segment", folder, "--series", wanted, "--out", tmp_path / "out", "--model", model, "--json")
+    done = run_here("segment", folder, "--series", wanted, "--out", tmp_path / "out", "--model", model, "--json")
     assert json.loads(done.stdout)["series_instance_uid"] == wanted
     assert (tmp_path / "out" / "seg.dcm").exists()
 
@@ -173,7 +173,7 @@ def test_a_lost_slice_is_said(series: list[Path], model: Path, tmp_path: Path) -
     last = folder / series[-1].name
     last.write_bytes(last.read_bytes()[:700])
     (folder / "._im.dcm").write_bytes(b"\0\5\x16\7" + bytes(200))
-    done = run_cli("segment", folder, "--out", tmp_path / "out", "--model", model, "--json")
+    done = run_here("segment", folder, "--out", tmp_path / "out", "--model", model, "--json")
     assert "unreadable_files_beside" in json.loads(done.stdout)["flags"]
     assert last.name in done.stderr
     assert "._im" not in done.stderr

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 from support.dcmtk import PACS_AE_TITLE, storescp
 from support.node import run_cli
+from support.phantoms import phantom_files
 from support.processes import free_port
 
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series, with files beside it that are no DICOM."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=128)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path_factory.mktemp("series"))
 
 
 @pytest.mark.peer("storescp")

@@ -6,10 +6,10 @@ import json
 from contextlib import closing
 from pathlib import Path
 
+from support.databases import with_schema
 from support.node import clean_environment, run_cli
 
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.roles import RoleTable
 
 
@@ -26,7 +26,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 def test_a_node_that_is_stopped_looks_stopped(tmp_path: Path) -> None:
     """With the roles stopped the exit code is 2 and each role says how to start it; nothing is cut when piped."""
-    upgrade(url_of(tmp_path))
+    with_schema(url_of(tmp_path))
     done = run_cli("status", environment=environment(tmp_path), code=2)
     assert done.stdout.startswith("wmh-node: the node does not do its work")
     for role in ("receive", "work", "deliver"):
@@ -35,7 +35,7 @@ def test_a_node_that_is_stopped_looks_stopped(tmp_path: Path) -> None:
 
 def test_the_json_holds_what_the_screen_shows(tmp_path: Path) -> None:
     """--json gives state, checks, roles and counts, and the same exit code."""
-    upgrade(url_of(tmp_path))
+    with_schema(url_of(tmp_path))
     with closing(open_database(url_of(tmp_path))) as database:
         RoleTable(database).start("receive", "node1", 7, "0.2.0")
     found = json.loads(run_cli("status", "--json", environment=environment(tmp_path), code=2).stdout)

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from support.clock import ManualClock
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 
 from db.clock import clamp_deliveries
 from db.deliveries import DeliveryTable
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.jobs import JobTable
 from db.records import Job, NewDelivery
 from dicom_node.deliver.deliverer import Deliverer
@@ -44,7 +43,7 @@ class Setting:
         total_seconds: float = 7 * DAY,
     ) -> None:
         url = sqlite_url(folder)
-        upgrade(url)
+        with_schema(url)
         self.clock = ManualClock()
         self.database = open_database(url, self.clock)
         self.jobs = JobTable(self.database)

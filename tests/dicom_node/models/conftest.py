@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.models import tiny_bundle
 
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.models import ModelTable
 from dicom_node.models.adding import add_model
 from dicom_node.models.choice import registry_choice, store_of
@@ -57,7 +56,7 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
     for name in ("MODEL", "STORAGE", "DATABASE_URL"):
         monkeypatch.delenv(f"WMH_NODE_{name}", raising=False)
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with closing(open_database(url)) as database:
         settings = Settings(storage=tmp_path / "storage", database_url=url, runtime="openvino")
         yield Installation(settings, database, ModelTable(database))

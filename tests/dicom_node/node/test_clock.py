@@ -16,12 +16,6 @@ def watch(clock: ManualClock) -> ClockWatch:
     return ClockWatch(clock.wall, clock.still)
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    """Moves when the test says so."""
-    return ManualClock()
-
-
 @pytest.mark.parametrize("step", [3600.0, -3600.0, 86_400.0, -86_400.0])
 def test_a_step_is_said_once(clock: ManualClock, watch: ClockWatch, step: float) -> None:
     """With its size and direction, however often anybody looks after."""

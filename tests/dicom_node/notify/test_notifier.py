@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from support.clock import ManualClock
+from support.databases import with_schema
 
 from db.alarms import AlarmPolicy, AlarmTable
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.errors import DatabaseUnavailable
 from db.notifications import NotificationTable
 from db.records import AlarmNews, AlarmSeverity, NotificationState, Observed
@@ -76,7 +76,7 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
     settled = ClockWatch(lambda: 0.0, lambda: 0.0)
     monkeypatch.setattr("dicom_node.notify.notifier.clock_watch", lambda: settled)
     url = f"sqlite:///{tmp_path / 'node.sqlite'}"
-    upgrade(url)
+    with_schema(url)
     clock = ManualClock()
     with closing(open_database(url, clock)) as database:
         yield Node(database, clock)

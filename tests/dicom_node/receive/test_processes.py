@@ -14,12 +14,12 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
+from support.databases import with_schema
 from support.mr import encoded, mr_object, mr_series
 from support.processes import free_port, listens, until
 from support.raw_scu import RawScu
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
-from db.engine.migrate import upgrade
 from dicom_node.deliver.send import echo
 from dicom_node.node.errors import ReceivingError
 from dicom_node.node.settings import Settings
@@ -87,7 +87,7 @@ def running(settings):
 def node_settings(folder, **values):
     folder.mkdir(exist_ok=True)
     settings = Settings(dicom_port=free_port(), storage=folder, **values)
-    upgrade(settings.database_url)
+    with_schema(settings.database_url)
     return settings
 
 
@@ -179,7 +179,7 @@ def test_a_process_that_cannot_start_is_tried_less_and_less_often(tmp_path, capf
 def test_a_receiver_that_has_become_deaf_ends(tmp_path):
     """The listening socket is shut down from outside: an error, so that a supervisor starts the receiver again."""
     settings = ReceiverSettings("A", tmp_path, f"sqlite:///{tmp_path / 'node.sqlite'}", port=free_port())
-    upgrade(settings.database_url)
+    with_schema(settings.database_url)
     failures = []
 
     def run():

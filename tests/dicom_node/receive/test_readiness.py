@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.processes import free_port
 
-from db.engine.migrate import upgrade
 from db.errors import DatabaseError
 from dicom_node.receive import run
 from dicom_node.receive.receiver_settings import ReceiverSettings
@@ -42,7 +41,7 @@ def test_the_port_stays_closed_while_the_database_is_away(tmp_path, opened):
 def test_the_port_stays_closed_while_the_storage_is_away(tmp_path, opened):
     """A file lies where the folder should be."""
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     (tmp_path / "storage").write_text("")
     with pytest.raises(OSError, match="storage"):
         run.receive(settings(tmp_path / "storage", url), threading.Event())
@@ -52,7 +51,7 @@ def test_the_port_stays_closed_while_the_storage_is_away(tmp_path, opened):
 def test_the_port_opens_once_both_answer(tmp_path, opened):
     """That is all it waits for."""
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with pytest.raises(InterruptedError):
         run.receive(settings(tmp_path / "storage", url), threading.Event())
     assert opened == [11112]

@@ -20,12 +20,12 @@ import time
 
 import pytest
 from support.certificates import Authority
+from support.databases import with_schema
 from support.mr import encoded, mr_object
 from support.processes import free_port, listens, until
 from support.raw_scu import RawScu, associate_request, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 
-from db.engine.migrate import upgrade
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.tls import ClientTls, ServerContext, TlsFiles, client_context, inspect
 from dicom_node.receive.receiver_settings import ReceiverSettings
@@ -271,7 +271,7 @@ def test_several_processes_behind_a_tls_port_alone(tmp_path, authority, scanner)
         "WMHNODE", tmp_path, f"sqlite:///{tmp_path / 'node.sqlite'}", port=0, tls_port=free_port(), processes=2,
         tls=authority.files(authority.issue("double")),
     )  # fmt: skip
-    upgrade(settings.database_url)
+    with_schema(settings.database_url)
     stop = threading.Event()
     thread = threading.Thread(target=receive, args=(settings, stop))
     thread.start()

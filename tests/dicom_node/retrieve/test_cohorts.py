@@ -19,7 +19,7 @@ import pytest
 from pydicom.uid import generate_uid
 from support.clock import ManualClock
 from support.data import REPOSITORY
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.dcmtk import PACS_AE_TITLE, dcmqrscp, storescu
 from support.mr import mr_object, write_object
 from support.orthanc import AE_TITLE as ORTHANC_AE_TITLE
@@ -30,7 +30,6 @@ from typer.testing import CliRunner
 
 from db.cohorts import CohortRules, CohortState, CohortTable, ItemState, NewItem, Way
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.errors import DatabaseUnavailable, IllegalTransition, LeaseLost
 from db.jobs import JobTable
 from db.withdrawals import WithdrawalTable
@@ -240,7 +239,7 @@ class FakeArchive:
 def place(tmp_path: Path) -> Iterator[tuple[Database, ManualClock]]:
     clock = ManualClock()
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with closing(open_database(url, clock)) as database:
         yield database, clock
 

@@ -17,7 +17,7 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 from support.data import REPOSITORY
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.dcmtk import PACS_AE_TITLE, dcmqrscp, storescu
 from support.mr import mr_object, write_object
 from support.orthanc import AE_TITLE as ORTHANC_AE_TITLE
@@ -27,7 +27,6 @@ from typer.testing import CliRunner
 
 from db.cohorts import CohortRules, CohortTable, ItemState, NewItem, Way
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.schema import associations, instances, series
 from dicom_node.cli.main import build_app
 from dicom_node.node.dicom_uids import MR_IMAGE_STORAGE
@@ -77,7 +76,7 @@ class Node:
         self.storage = folder / "storage"
         self.storage.mkdir(parents=True)
         self.url = sqlite_url(folder)
-        upgrade(self.url)
+        with_schema(self.url)
         self.database = open_database(self.url)
         self.table = CohortTable(self.database)
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from support.certificates import Authority
 from support.clock import ManualClock
+from support.databases import with_schema
 from support.received import instance, series_uid
 
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import NewDelivery, ReviewVerdict
@@ -33,7 +33,7 @@ class Fixture:
         self.clock = ManualClock()
         self.folder = folder
         self.settings = self.with_settings()
-        upgrade(self.settings.database_url)
+        with_schema(self.settings.database_url)
         self.database = open_database(self.settings.database_url, self.clock)
         self.roles = RoleTable(self.database)
         self.jobs = JobTable(self.database)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from support.databases import with_schema
 from support.deployment import METRICS
 from support.processes import free_port
 from support.received import series_uid
 
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.jobs import JobTable
 from db.records import NewDelivery
 from db.roles import RoleTable
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
     settings = load_settings(None, storage=tmp_path, metrics_port=free_port(), destinations="pacs=PACS@10.0.0.5:104")
-    upgrade(settings.database_url)
+    with_schema(settings.database_url)
     return settings
 
 

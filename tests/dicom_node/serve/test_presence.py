@@ -9,11 +9,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.processes import until
 
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.roles import RoleTable
 from dicom_node.node.liveness import Liveness
 from dicom_node.serve.presence import Presence
@@ -22,7 +21,7 @@ from dicom_node.serve.presence import Presence
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with closing(open_database(url)) as opened:
         yield opened
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import hl7
 import pytest
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.fhir_server import FhirStore, fhir_server
 from support.mllp import mllp_server
 from support.processes import free_port
@@ -20,7 +20,6 @@ from support.result_cases import ANALYSED_AT
 
 from db.deliveries import DeliveryTable
 from db.engine.database import utc_now
-from db.engine.migrate import upgrade
 from db.errors import IllegalTransition
 from db.jobs import JobTable
 from db.records import NewDelivery
@@ -66,7 +65,7 @@ def deliver_all(node: Proving) -> None:
 @pytest.fixture
 def place(tmp_path: Path) -> tuple[Path, str]:
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     return tmp_path, url
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.mr import mr_series
 from support.processes import free_port
 from support.proving import proving
@@ -15,7 +15,6 @@ from support.scp import RecordingScp
 from typer.testing import CliRunner
 
 from db.deliveries import DeliveryTable
-from db.engine.migrate import upgrade
 from db.errors import IllegalTransition
 from db.jobs import JobTable
 from db.records import NewDelivery
@@ -30,7 +29,7 @@ def test_a_rejection_note_goes_to_those_who_have_the_results(tmp_path: Path, mon
     and the reason; one that never had them gets nothing, neither then nor later; a second time changes nothing; the job
     says who and why, and cannot be retried."""
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     port = free_port()
     destinations = {
         "pacs": Destination(name="pacs", ae_title="TESTPACS", host="127.0.0.1", port=port),

@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
 from support.clock import ManualClock
 from support.received import series_uid
 
 from db.audit import audit_entries
-from db.engine import Database, open_database
-from db.engine.migrate import upgrade
+from db.engine import Database
 from db.jobs import JobTable
 from dicom_node.web.looks import Looks
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
-    upgrade(url)
-    with closing(open_database(url, clock)) as opened:
-        yield opened
 
 
 def test_a_look_is_noted_once_in_a_while(database: Database, clock: ManualClock) -> None:

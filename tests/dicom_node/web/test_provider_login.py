@@ -21,13 +21,12 @@ from joserfc.jwk import KeySet, OctKey, RSAKey
 from oidc_provider_mock import User, run_server_in_thread
 from starlette.testclient import TestClient
 from support.clock import ManualClock
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.processes import free_port
 
 from db.accounts import AccountTable
 from db.audit import audit_entries
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.records import AccountRole
 from dicom_node.node.errors import ConfigurationError, LoginError
 from dicom_node.node.settings import Settings, settings_of
@@ -92,7 +91,7 @@ def clinic(issuer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     """See `Clinic`."""
     monkeypatch.setenv("WMH_NODE_SECRET_OIDC", "a shared secret")
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     database = open_database(url)
     yield Clinic(_site(tmp_path, database, _settings(tmp_path, issuer)), issuer)
     database.close()
@@ -207,7 +206,7 @@ def test_a_token_counts_as_long_as_its_person_logs_in(tmp_path: Path) -> None:
     """After its days without a login a token of the provider's account counts no more, and again after one; one of a
     local account has no such end."""
     clock, url = ManualClock(), sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with closing(open_database(url, clock)) as database:
         table = AccountTable(database)
         table.add("local", "hash", AccountRole.VIEWER, "test")

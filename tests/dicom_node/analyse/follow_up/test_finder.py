@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.databases import PostgresServer, postgres_server, sqlite_url
+from support.databases import PostgresServer, postgres_server, sqlite_url, with_schema
 from support.result_cases import CASES, MODEL, series_of
 
 from db.engine import Database, open_database
-from db.engine.migrate import upgrade
 from db.jobs import JobTable
 from db.records import Job, MeasuredScan, NewDelivery, Scan
 from db.scans import ScanTable
@@ -178,7 +177,7 @@ class TestFollowUps:
     @pytest.fixture
     def database(self, home: tuple[str, Path]) -> Iterator[Database]:
         url, _ = home
-        upgrade(url)
+        with_schema(url)
         with closing(open_database(url)) as opened:
             yield opened
 

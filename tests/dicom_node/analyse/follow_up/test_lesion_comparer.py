@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 from support.models import tiny_bundle
-from support.phantom_series import without_scalp
+from support.phantoms import phantom_files
 from support.results import outbox_of
 from support.worker_setting import READER, Setting
 
@@ -21,8 +21,7 @@ from db.scans import ScanTable
 from dicom_node.analyse.follow_up.finder import FollowUps
 from dicom_node.analyse.follow_up.lesion_comparer import LIMITS, LesionComparer
 from dicom_node.analyse.follow_up.patient_key import open_hasher
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import ResultError
 from dicom_node.node.outbox import Outbox
@@ -41,8 +40,7 @@ def ensemble(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ensemble]:
 
 def scan(folder: Path, day: date, wmh_ml: float, seed: int = 1) -> list[Path]:
     """A small phantom series of one patient at that day."""
-    spec = PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml, seed=seed)
-    files = write_phantom_series(without_scalp(make_phantom(spec)), folder)
+    files = phantom_files(PhantomSpec(slices=12, matrix=64, wmh_ml=wmh_ml, seed=seed), folder, scalp=False)
     for file in files:
         dataset = pydicom.dcmread(file)
         dataset.PatientID, dataset.PatientBirthDate = "ZQ-774411", "19480229"

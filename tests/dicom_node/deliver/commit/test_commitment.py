@@ -14,14 +14,13 @@ import pytest
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel
 from support.clock import ManualClock
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.mr import mr_series
 from support.orthanc import AE_TITLE, orthanc
 from support.processes import free_port, until
 from support.proving import Proving, proving
 from support.receiver import ReceiverProcess
 
-from db.engine.migrate import upgrade
 from dicom_node.node.destinations import Destination
 from dicom_node.receive.receiver_settings import AllowedPeer
 
@@ -94,11 +93,6 @@ def _destination(port: int, **options: Any) -> Destination:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
 def scp() -> Iterator[CommittingScp]:
     peer = CommittingScp(free_port())
     with peer.running():
@@ -108,7 +102,7 @@ def scp() -> Iterator[CommittingScp]:
 @pytest.fixture
 def node(tmp_path: Path, scp: CommittingScp, clock: ManualClock) -> Iterator[Proving]:
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with proving(tmp_path, url, {"pacs": _destination(scp.port, commit=True)}, clock) as node:
         yield node
 
@@ -153,7 +147,7 @@ def test_no_commitment_at_all(tmp_path: Path) -> None:
     ae = AE(ae_title="PACS")
     ae.add_supported_context(MRImageStorage)
     port, url = free_port(), sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda _event: 0x0000)])
     try:
         with proving(tmp_path, url, {"pacs": _destination(port, commit=True)}) as node:

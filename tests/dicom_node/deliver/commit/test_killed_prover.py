@@ -21,12 +21,11 @@ from pynetdicom.sop_class import (
 )
 from support import dying_prover
 from support.clock import ManualClock
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.mr import mr_series
 from support.processes import free_port
 from support.proving import Proving, proving
 
-from db.engine.migrate import upgrade
 from db.proofs import ProofTable
 from db.records import ReportOutcome
 
@@ -132,7 +131,7 @@ def _go_on(node: Proving, clock: ManualClock, job_id: int) -> None:
 def test_killed(tmp_path: Path, pacs: Pacs, proof: str, point: str, when: str, silent: bool) -> None:
     """Whatever step it dies at, the job ends proven, once; a report about a question of before changes nothing."""
     url, clock = sqlite_url(tmp_path), ManualClock()
-    upgrade(url)
+    with_schema(url)
     with proving(tmp_path, url, {"pacs": dying_prover.destination(pacs.port, proof)}, clock) as node:
         files = mr_series(node.storage / "outbox", 3)
         job_id = node.deliver(files, "pacs")

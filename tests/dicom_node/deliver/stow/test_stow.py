@@ -12,12 +12,11 @@ from typing import Any
 
 import pydicom
 import pytest
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
 from support.mr import mr_series
 from support.orthanc import orthanc
 from support.proving import proving
 
-from db.engine.migrate import upgrade
 from dicom_node.deliver.send import SendOutcome
 from dicom_node.deliver.stow import WebCall, store_files
 from dicom_node.node.destinations import WebDestination
@@ -139,7 +138,7 @@ def test_orthanc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What Orthanc's DICOMweb plugin stores is the file, byte for byte, with a login; QIDO-RS proves it, and an object
     that is gone is sent again; a wrong password is said as such, and nothing is given up."""
     url = sqlite_url(tmp_path)
-    upgrade(url)
+    with_schema(url)
     with orthanc(tmp_path / "orthanc", {}, users={"node": "pass"}) as server:
         web = WebDestination(
             name="web", url=f"http://127.0.0.1:{server.http_port}/dicom-web", login="basic", verify=True

@@ -8,8 +8,6 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,7 @@ from support.clock import ManualClock
 from support.models import tiny_bundle
 
 from db.deliveries import DeliveryTable
-from db.engine import Database, open_database
-from db.engine.migrate import upgrade
+from db.engine import Database
 from db.errors import LeaseLost
 from db.inbox import Inbox
 from db.jobs import JobTable
@@ -79,19 +76,6 @@ def front(tmp_path: Path, store: Path) -> Machine:
 @pytest.fixture
 def other(tmp_path: Path, store: Path) -> Machine:
     return Machine.make(tmp_path / "other", store)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
-    upgrade(url)
-    with closing(open_database(url, clock)) as opened:
-        yield opened
 
 
 def _received(database: Database, front: Machine, series: str = SERIES, count: int = 3, study: str = "1.9") -> Job:

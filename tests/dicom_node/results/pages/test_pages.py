@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import ImageDraw
+from support.phantoms import phantom_files
 from support.result_cases import CASES, segmentation_of, series_of
 from support.result_facts import MODEL
 
 from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
 from dicom_node.results.common import words
 from dicom_node.results.common.comparison import EarlierResult, NotCompared
 from dicom_node.results.common.predecessor import ReportReference
@@ -57,7 +57,7 @@ class Laid:
 def head(tmp_path_factory: pytest.TempPathFactory) -> FlairSeries:
     """A phantom of 24 x 128 x 128, with what the phantom says is WMH."""
     folder = tmp_path_factory.mktemp("head")
-    return read_series(write_phantom_series(make_phantom(PhantomSpec(slices=24, matrix=128)), folder))
+    return read_series(phantom_files(PhantomSpec(slices=24, matrix=128), folder))
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,16 @@ import pydicom
 import pytest
 from structlog.testing import capture_logs
 from support.clock import ManualClock
-from support.databases import sqlite_url
+from support.databases import sqlite_url, with_schema
+from support.phantoms import phantom_files
 from support.result_cases import result_set_of, segmentation_of
 
 from db.engine import open_database
-from db.engine.migrate import upgrade
 from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
 from db.records import AssociationEnd, Job, ReceivedInstance, StoredInstance
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.errors import ConfinedChildLost
 from dicom_node.results.result_set import write_result_set
 from dicom_node.series.complete import completer as completer_module
@@ -41,7 +40,7 @@ PATIENCE = Patience(
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=64), tmp_path_factory.mktemp("series"))
 
 
 class Setting:
@@ -49,7 +48,7 @@ class Setting:
 
     def __init__(self, folder: Path) -> None:
         url = sqlite_url(folder)
-        upgrade(url)
+        with_schema(url)
         self.clock = ManualClock()
         self.database = open_database(url, self.clock)
         self.inbox = Inbox(self.database)
@@ -186,7 +185,7 @@ def test_a_lost_reader_refuses_nothing(setting: Setting, series: list[Path], tmp
     reader = LostReader(setting, times=2)
     setting.receive(series)
     assert setting.after(3) == []
-    others = write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64, seed=9)), tmp_path / "others")
+    others = phantom_files(PhantomSpec(slices=12, matrix=64, seed=9), tmp_path / "others")
     setting.receive(others)
     (other,) = setting.after(FIRST_SECONDS - 1)
     assert setting.after(1.5) == [other]

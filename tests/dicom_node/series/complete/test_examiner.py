@@ -16,10 +16,10 @@ import pydicom
 import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MRImageStorage
 from support.killed_child import KilledAgain
+from support.phantoms import phantom_files
 
 from db.records import StoredInstance
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.confined.limits import Limits
 from dicom_node.node.errors import ConfinedChildLost
 from dicom_node.receive.part10 import file_header
@@ -59,7 +59,7 @@ def rows(files: Sequence[Path]) -> list[StoredInstance]:
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=64), tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture

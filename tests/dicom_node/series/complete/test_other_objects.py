@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from support.phantoms import phantom_files
 from support.whole_study import REASONS, other_objects
 
 from db.records import StoredInstance
-from dicom_node.demo.phantom.phantom import PhantomSpec, make_phantom
-from dicom_node.demo.phantom.writing import write_phantom_series
+from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.version import MANUFACTURER, SOFTWARE_NAME
 from dicom_node.series.complete import completer as completer_module
 from dicom_node.series.complete.completer import examine_files
@@ -24,7 +24,7 @@ from dicom_node.series.dicom.parsing import read_beginning
 @pytest.fixture(scope="module")
 def flair(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A small phantom series."""
-    return write_phantom_series(make_phantom(PhantomSpec(slices=12, matrix=64)), tmp_path_factory.mktemp("series"))
+    return phantom_files(PhantomSpec(slices=12, matrix=64), tmp_path_factory.mktemp("series"))
 
 
 def _row(file: Path) -> StoredInstance:

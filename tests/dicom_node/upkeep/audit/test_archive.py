@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Iterator
-from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +14,7 @@ from support.clock import ManualClock
 from support.node import clean_environment, run_cli
 
 from db.audit import PRUNE, audit_entries, entries_after, record_action, verify_chain
-from db.engine import Database, open_database
-from db.engine.migrate import upgrade
+from db.engine import Database
 from db.errors import IllegalTransition
 from db.schema import audit
 from dicom_node.node.errors import StorageTrouble
@@ -27,19 +24,6 @@ from dicom_node.upkeep.audit.archive import archive_step, archived_rows
 pytestmark = pytest.mark.slow
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def database(tmp_path: Path, clock: ManualClock) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
-    upgrade(url)
-    with closing(open_database(url, clock)) as opened:
-        yield opened
 
 
 def _act(database: Database, count: int) -> None:

@@ -14,13 +14,11 @@ from xml.etree import ElementTree
 
 import pytest
 from support.certificates import Authority, Issued
-from support.clock import ManualClock
 from support.node import clean_environment, run_cli
 
 from db.audit import RECEIVED, record_action
 from db.audit_exports import AuditExportTable
-from db.engine import Database, open_database
-from db.engine.migrate import upgrade
+from db.engine import Database
 from dicom_node.node.settings import load_settings
 from dicom_node.upkeep.audit.export import AuditExporter, Repository
 
@@ -91,14 +89,6 @@ def issued(authority: Authority) -> Issued:
 def receiver(authority: Authority, issued: Issued) -> Iterator[Receiver]:
     with closing(Receiver(issued, authority.certificate)) as one:
         yield one
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    url = f"sqlite:///{tmp_path / 'node.sqlite'}"
-    upgrade(url)
-    with closing(open_database(url, ManualClock())) as opened:
-        yield opened
 
 
 def _exporter(database: Database, port: int, authority: Authority, issued: Issued) -> AuditExporter:
