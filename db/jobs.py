@@ -45,7 +45,6 @@ from db.records import (
     job_of,
     review_state,
 )
-from db.retention import purged_count
 from db.schema import associations, deliveries, instances, job_events, jobs, series, series_associations
 from db.series import (
     get_job_of,
@@ -55,6 +54,7 @@ from db.series import (
     moved_by_hand,
     newer_verdict,
     priority_of,
+    purged_count,
     same_job,
 )
 from db.settling import IS_OPEN, delivery_values, forget_questions, results_of

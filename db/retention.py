@@ -275,16 +275,6 @@ class RetentionTable:
             return [Hold(**row._mapping) for row in connection.execute(select(holds).order_by(holds.c.at)).all()]
 
 
-def purged_count(connection: Connection, series_instance_uid: str, instance_count: int) -> int:
-    """How many of the first so many instances of a series have no file any more."""
-    query = select(func.count()).where(
-        instances.c.series_instance_uid == series_instance_uid,
-        instances.c.ordinal <= instance_count,
-        instances.c.purged_at.is_not(None),
-    )
-    return int(connection.execute(query).scalar_one())
-
-
 def _candidate(row: Any, subject: Subject) -> RemovableSeries:
     since = max(row.last_received_at, row.ended_at or row.last_received_at)
     return RemovableSeries(row.series_instance_uid, subject, row.id, since, int(row.size or 0))

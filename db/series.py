@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, case, func, select, update
 
 from db.errors import UnknownRow
 from db.job_events import PRIORITISED
@@ -118,3 +118,13 @@ def require_series(row: Any, series_instance_uid: str) -> Any:
     if row is None:
         raise UnknownRow(f"no instance of series {series_instance_uid} was received")
     return row
+
+
+def purged_count(connection: Connection, series_instance_uid: str, instance_count: int) -> int:
+    """How many of the first so many instances of a series have no file any more."""
+    query = select(func.count()).where(
+        instances.c.series_instance_uid == series_instance_uid,
+        instances.c.ordinal <= instance_count,
+        instances.c.purged_at.is_not(None),
+    )
+    return int(connection.execute(query).scalar_one())

@@ -20,10 +20,9 @@ from db.engine import Database, open_database
 from db.engine.schema_version import SchemaStatus, check
 from db.engine.url import parse_url, shown
 from db.errors import SchemaOutOfDate, UnknownRow
-from db.feedback import FeedbackTable
 from db.inbox import Inbox
 from db.jobs import JobTable
-from db.records import Delivery, Feedback, Job, JobEvent, JobState, Priority
+from db.records import Delivery, Job, JobEvent, JobState, Priority
 from dicom_node.cli.account import ByOption, account
 from dicom_node.cli.context import (
     ConfigOption,
@@ -35,7 +34,6 @@ from dicom_node.cli.context import (
     print_json,
     settings_or_exit,
 )
-from dicom_node.cli.feedback_words import explained, plain_feedback
 from dicom_node.cli.finding import SeriesFinder
 from dicom_node.node.job_words import delivery_lines, job_standing, plain, series_standing, shown_time
 
@@ -58,7 +56,6 @@ class _Tables:
     inbox: Inbox
     jobs: JobTable
     deliveries: DeliveryTable
-    feedback: FeedbackTable
     storage: Path
     now: datetime
 
@@ -228,7 +225,6 @@ def _tables(config: Path | None) -> Iterator[_Tables]:
             inbox=Inbox(database),
             jobs=JobTable(database, settings.max_attempts),
             deliveries=DeliveryTable(database),
-            feedback=FeedbackTable(database),
             storage=settings.storage.absolute(),
             now=database.clock(),
         )
@@ -313,10 +309,14 @@ def _explained(tables: _Tables, job: Job) -> _Explained:
 
 
 def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
+    # Imported here: a list of jobs need not load what knows of corrections.
+    from db.feedback import FeedbackTable
+    from dicom_node.cli.feedback_words import explained as explained_feedback
+    from dicom_node.cli.feedback_words import plain_feedback
 
     explained = [_explained(tables, job) for job in tables.jobs.of_series(series_uid)]
     waiting = [activity for activity in tables.inbox.open_series() if activity.series_instance_uid == series_uid]
-    feedback = tables.feedback.of_series(series_uid)
+    feedback = FeedbackTable(tables.database).of_series(series_uid)
     if not explained and not waiting and not feedback:
         raise UnknownRow(f"nothing of series {series_uid} was received")
     if as_json:
@@ -333,9 +333,4 @@ def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
     for activity in waiting:
         out.print(f"Series {series_uid}, not decided yet: {series_standing(activity, tables.now)}", markup=False)
     for correction in feedback:
-        out.print(_feedback_line(correction), markup=False)
-
-
-def _feedback_line(feedback: Feedback) -> str:
-
-    return explained(feedback)
+        out.print(explained_feedback(correction), markup=False)

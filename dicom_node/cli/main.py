@@ -125,12 +125,11 @@ def main() -> None:
     # Before anything else: pydicom's warnings quote element values, on a terminal as in a log.
     configure_logs_late()
     asked = next((argument for argument in sys.argv[1:] if not argument.startswith("-")), None)
-    gc.disable()  # what is imported stays: looking for garbage in it takes a tenth of the start
     try:
         with exit_codes():
             app = build_app(asked) if any(mount.name == asked for mount in COMMANDS) else build_overview()
             gc.freeze()
-            gc.enable()
+            gc.enable()  # `__main__` disabled it
             app(prog_name="wmh-node")
     except typer.Exit as ended:  # raised while the command's module was imported, where Click does not catch it
         sys.exit(ended.exit_code)
