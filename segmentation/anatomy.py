@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segmentation.boxes import Box, box_of, sizes_of
+from segmentation.boxes import Box, box_of, sizes_of, within_mm
 from segmentation.preprocessing.robust import brain_level, scale_by_brain
 from segmentation.preprocessing.slice_grid import SliceGrid
 from segmentation.volume import FlairVolume
@@ -132,16 +132,18 @@ def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDA
     for plane, out in zip(mask, opened, strict=True):
         box = box_of(plane, 1, 1)  # the nearest that is not marked lies in it
         if plane[box].size:
-            core = _edge_mm(plane[box], spacing_mm) > _BRIDGE_MM / 2
-            out[box] = _grown(core, _BRIDGE_MM / 2, spacing_mm) & plane[box]
+            # The field of view ends nothing: beyond it lies no edge.
+            core = plane[box] & ~within_mm(~plane[box], _BRIDGE_MM / 2, spacing_mm)
+            out[box] = within_mm(core, _BRIDGE_MM / 2, spacing_mm) & plane[box]
     kept = _largest_bodies(opened)
     # A pixel more: the corners that the opening cut come back.
     for plane, out in zip(mask, kept, strict=True):
-        whole = plane & _grown(out, max(spacing_mm), spacing_mm)
-        out[:] = whole
-        box = box_of(whole)
-        if whole[box].size:
-            out[box] = ndimage.binary_fill_holes(whole[box])
+        box = box_of(out, *(int(max(spacing_mm) / step) + 1 for step in spacing_mm))
+        if out[box].size:
+            whole = plane[box] & within_mm(out[box], max(spacing_mm), spacing_mm)
+            inner = box_of(whole)
+            whole[inner] = ndimage.binary_fill_holes(whole[inner])
+            out[box] = whole
     return kept
 
 
@@ -155,18 +157,3 @@ def _largest_bodies(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         sizes[0] = 0
         kept[box] = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
     return kept
-
-
-def _grown(plane: NDArray[np.bool_], by_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
-    """A slice's mask with its edge so far out."""
-    box = box_of(plane, *(int(by_mm / step) + 1 for step in spacing_mm))
-    grown = np.zeros(plane.shape, bool)
-    if plane[box].size:
-        grown[box] = _edge_mm(~plane[box], spacing_mm) <= by_mm
-    return grown
-
-
-def _edge_mm(plane: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.float64]:
-    """Distance of each marked pixel (row, column) to the nearest that is not; the field of view ends nothing."""
-    padded = np.pad(plane, 1, mode="edge")
-    return np.asarray(ndimage.distance_transform_edt(padded, spacing_mm)[1:-1, 1:-1])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,3 +33,27 @@ def sizes_of(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     for plane in labels:
         sizes += np.bincount(plane.ravel(), minlength=count + 1)
     return sizes
+
+
+def within_mm(plane: NDArray[np.bool_], by_mm: float, spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
+    """What lies in one slice within a distance of a marked pixel; the same as by a Euclidean distance transform, and
+    for distances of a few pixels many times as fast.
+
+    Args:
+        plane: bool (row, column).
+        by_mm: from centre to centre.
+        spacing_mm: of rows and of columns.
+    """
+    (rows_mm, columns_mm), (rows, columns) = spacing_mm, plane.shape
+    found = plane.copy()
+    for down in range(min(int(by_mm / rows_mm) + 1, rows - 1) + 1):
+        for right in range(min(int(by_mm / columns_mm) + 1, columns - 1) + 1):
+            if math.sqrt((down * rows_mm) ** 2 + (right * columns_mm) ** 2) > by_mm:
+                continue
+            top, bottom = slice(None, rows - down), slice(down, None)
+            left, far = slice(None, columns - right), slice(right, None)
+            found[bottom, far] |= plane[top, left]
+            found[top, left] |= plane[bottom, far]
+            found[bottom, left] |= plane[top, far]
+            found[top, far] |= plane[bottom, left]
+    return found
