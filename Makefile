@@ -64,7 +64,14 @@ $(QUEUE_PEERS)/.installed: tests/benchmarks/peers.txt
 	$(QUEUE_PEERS)/bin/pip install -q -r $<
 	@touch $@
 
-bench: install peers $(QUEUE_PEERS)/.installed  ## benchmarks beside the peers, as JSON with ratios in runs/bench
+TORCH_PEER := $(VENV)-torch
+
+$(TORCH_PEER)/.installed: tests/benchmarks/torch_peer.txt
+	$(PYTHON) -m venv $(TORCH_PEER)
+	$(TORCH_PEER)/bin/pip install -q -r $<
+	@touch $@
+
+bench: install peers $(QUEUE_PEERS)/.installed $(TORCH_PEER)/.installed  ## benchmarks beside the peers, as JSON with ratios in runs/bench
 	mkdir -p $(BENCH)
 	$(BIN)/python tests/benchmarks/receiving.py --json | tee $(BENCH)/receiving.json
 	$(BIN)/python tests/benchmarks/sending.py --json | tee $(BENCH)/sending.json
@@ -74,6 +81,7 @@ bench: install peers $(QUEUE_PEERS)/.installed  ## benchmarks beside the peers, 
 	$(BIN)/python tests/benchmarks/inference.py --json | tee $(BENCH)/inference.json
 	$(BIN)/python tests/benchmarks/one_series.py --json | tee $(BENCH)/one_series.json
 	$(BIN)/python tests/benchmarks/page_load.py --json | tee $(BENCH)/page_load.json
+	$(BIN)/python tests/benchmarks/training_step.py --torch-python $(TORCH_PEER)/bin/python --json | tee $(BENCH)/training_step.json
 
 cohort-memory: install  ## memory, disk and time of train and evaluate as a cohort grows; PATIENTS="100 2000" (hours)
 	$(BIN)/python tests/benchmarks/cohort.py --patients $(or $(PATIENTS),100 2000)

@@ -4,9 +4,9 @@
         [--torch-python /path/to/a/python/with/torch]
 
 Each backend runs in its own process: TensorFlow as a training sets it up, TensorFlow without oneDNN, JAX, and PyTorch
-(channels_last, fused Adam) where an interpreter has it. PyTorch is no dependency of ours: make one with
-`python -m venv DIR && DIR/bin/pip install torch==2.13.0`, or any other way, and name it by --torch-python or
-WMH_NODE_TORCH_PYTHON. A benchmark, not a test: nothing passes or fails.
+(channels_last, fused Adam) where an interpreter has it. PyTorch is no dependency of ours: `make bench` makes an
+environment with `torch_peer.txt` in it; another one is named by --torch-python or WMH_NODE_TORCH_PYTHON. A benchmark,
+not a test: nothing passes or fails.
 The ratio is ours by PyTorch's, of CPU time: other programs may use the machine.
 """
 
