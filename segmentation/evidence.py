@@ -129,7 +129,8 @@ def gather(
     """
     if not brain.any():
         return Evidence(measures, 0.0, outside_ml, scaled_by_extremes=scaled_by_extremes, limits=limits)
-    dark, lower, middle, upper, bright = (float(v) for v in np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99)))
+    ranks = np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99), overwrite_input=True)
+    dark, lower, middle, upper, bright = (float(rank) for rank in ranks)
     scale = middle if middle > 0 else 1.0
     largest = _largest_lesion(mask)
     lost = lost_slices(volume, brain)
@@ -146,7 +147,7 @@ def gather(
         wedge_cm2=largest_wedge_cm2(volume, brain),
         skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, anatomy),
         lost_slices=len(lost),
-        lost_lines=lost_lines(volume, brain & ~np.isin(np.arange(len(brain)), lost)[:, None, None]),
+        lost_lines=lost_lines(volume, brain, lost),
         dark=dark / scale,
         spread=(upper - lower) / scale,
         bright=bright / scale,

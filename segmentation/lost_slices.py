@@ -17,6 +17,7 @@ A row or column that lost its values is one number along 60 mm of brain; a scan 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import numpy as np
@@ -63,24 +64,32 @@ def lost_slices(volume: FlairVolume, brain: Mask) -> tuple[int, ...]:
     return tuple(sorted({*lost, *_uneven(volume, brain, whole)}))
 
 
-def lost_lines(volume: FlairVolume, brain: Mask) -> int:
+def lost_lines(volume: FlairVolume, brain: Mask, lost: Collection[int] = ()) -> int:
     """How many rows and columns, slice by slice, have one value where brain lies on both sides of them.
 
     Args:
         volume: intensities.
         brain: bool (slice, row, column).
+        lost: indices of slices that are not looked at.
     """
-    lines = 0
-    for axis in (1, 2):
-        voxels, inside = np.moveaxis(volume.voxels, axis, 1), np.moveaxis(brain, axis, 1)
-        beside = max(1, round(_BESIDE_MM / volume.spacing_mm[axis]))
-        both = inside[:, 2 * beside :] & inside[:, : -2 * beside]
-        lengths = both.sum(axis=2) * volume.spacing_mm[3 - axis]
-        middle = voxels[:, beside:-beside]
-        lowest = np.where(both, middle, np.float32(np.inf)).min(axis=2, initial=np.float32(np.inf))
-        highest = np.where(both, middle, np.float32(-np.inf)).max(axis=2, initial=np.float32(-np.inf))
-        lines += int(np.count_nonzero((lengths >= _LINE_MM) & (lowest == highest)))
-    return lines
+    rows_mm, columns_mm = volume.spacing_mm[1:]
+    looked_at = [index for index in range(len(brain)) if index not in lost]
+    return sum(
+        _lost_rows(volume.voxels[index], brain[index], rows_mm, columns_mm)
+        + _lost_rows(volume.voxels[index].T, brain[index].T, columns_mm, rows_mm)
+        for index in looked_at
+    )
+
+
+def _lost_rows(pixels: NDArray[np.float32], inside: Mask, across_mm: float, along_mm: float) -> int:
+    """Of one slice (row, column): distance of rows, and of pixels along them."""
+    beside = max(1, round(_BESIDE_MM / across_mm))
+    both = inside[2 * beside :] & inside[: -2 * beside]
+    is_long = both.sum(axis=1) * along_mm >= _LINE_MM
+    both, middle = both[is_long], pixels[beside:-beside][is_long]
+    lowest = np.where(both, middle, np.float32(np.inf)).min(axis=1, initial=np.float32(np.inf))
+    highest = np.where(both, middle, np.float32(-np.inf)).max(axis=1, initial=np.float32(-np.inf))
+    return int(np.count_nonzero(lowest == highest))
 
 
 def _uneven(volume: FlairVolume, brain: Mask, whole: list[int]) -> list[int]:

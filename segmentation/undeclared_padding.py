@@ -7,6 +7,9 @@ the scan's range is none of them.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,32 +21,66 @@ _LEAST_GAP: Final = 0.5  # of the range of all other values but the most extreme
 _TRIMMED_PERCENT: Final = 0.1
 
 
-def undeclared_padding(values: NDArray[Any]) -> tuple[float, ...]:
+@dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
+class ValueCounts:
+    """The values of a volume, counted slice by slice: they take a small part of its memory.
+
+    Attributes:
+        values: each once, ascending, finite.
+        counts: how many voxels have it.
+    """
+
+    values: NDArray[Any]
+    counts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, slices: Iterable[NDArray[Any]]) -> ValueCounts:
+        """Of arrays of one type and any shape."""
+        counted = [np.unique(plane, return_counts=True) for plane in slices]
+        if not counted:
+            return cls(np.empty(0), np.empty(0, np.int64))
+        values, places = np.unique(np.concatenate([values for values, _ in counted]), return_inverse=True)
+        counts = np.zeros(len(values), np.int64)
+        np.add.at(counts, places, np.concatenate([counts for _, counts in counted]))
+        return cls(values, counts)
+
+    def percentile(self, percent: float) -> float:
+        """By linear interpolation between ranks, as `numpy.percentile` gives it; not of no values."""
+        above = np.cumsum(self.counts)
+        position = (int(above[-1]) - 1) * (percent / 100)
+        below = math.floor(position)
+        ranks = (below, min(below + 1, int(above[-1]) - 1))
+        lower, upper = (float(self.values[int(np.searchsorted(above, rank, side="right"))]) for rank in ranks)
+        return lower + (upper - lower) * (position - below)
+
+    def without(self, end: int) -> ValueCounts:
+        """Without the first or the last value (0 or -1)."""
+        kept = np.s_[1:] if end == 0 else np.s_[:-1]
+        return ValueCounts(self.values[kept], self.counts[kept])
+
+
+def undeclared_padding(slices: Iterable[NDArray[Any]]) -> tuple[float, ...]:
     """The values that are no signal: none, the lowest, the highest, or both.
 
     Args:
-        values: intensities of a whole volume, finite, of any shape.
+        slices: intensities of a whole volume, finite, in arrays of any shape.
     """
-    flat = values.ravel()
     found: list[float] = []
+    counted = ValueCounts.of(slices)
     for _ in range(2):
-        if not flat.size:
+        end = next((end for end in (0, -1) if _is_alone(counted, end)), None)
+        if end is None:
             break
-        lowest, highest = flat.min(), flat.max()
-        alone = [end for end in (lowest, highest) if _is_alone(flat, end)]
-        if not alone:
-            break
-        found.append(float(alone[0]))
-        flat = flat[flat != alone[0]]
+        found.append(float(counted.values[end]))
+        counted = counted.without(end)
     return tuple(found)
 
 
-def _is_alone(flat: NDArray[Any], end: Any) -> bool:
+def _is_alone(counted: ValueCounts, end: int) -> bool:
     """Many voxels have this value, and the next one is far away."""
-    same = flat == end
-    if not _LEAST_SHARE <= float(same.mean()) < 1.0:
+    rest = counted.without(end)
+    if not rest.values.size or counted.counts[end] < _LEAST_SHARE * counted.counts.sum():
         return False
-    rest = flat[~same].astype(np.float64)
-    low, high = np.percentile(rest, (_TRIMMED_PERCENT, 100 - _TRIMMED_PERCENT))
-    gap = float(rest.min()) - float(end) if end < rest.min() else float(end) - float(rest.max())
-    return gap > _LEAST_GAP * float(high - low) > 0
+    low, high = (rest.percentile(percent) for percent in (_TRIMMED_PERCENT, 100 - _TRIMMED_PERCENT))
+    gap = abs(float(rest.values[end]) - float(counted.values[end]))
+    return gap > _LEAST_GAP * (high - low) > 0

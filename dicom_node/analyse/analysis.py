@@ -14,6 +14,7 @@ from db.measured import usable_volume_ml
 from dicom_node.analyse.quarantine import keep_invalid
 from dicom_node.node.errors import ResultNotValid, UnsupportedGeometry
 from dicom_node.node.files import json_bytes, write_whole
+from dicom_node.node.free_memory import give_back_free_memory
 from dicom_node.node.outbox import NOT_VALID_NAME
 from dicom_node.node.profiles import DeliveryOptions
 from dicom_node.node.progress import StageProgress
@@ -136,6 +137,7 @@ def analyse(
     except BadVolume as error:
         reason = f"The images do not form a volume that can be analysed: {error}"
         raise UnsupportedGeometry("bad_volume", reason) from error
+    give_back_free_memory()  # a part of the volume's size, and writing needs as much again
     return Analysis(series, segmentation, seconds_read)
 
 

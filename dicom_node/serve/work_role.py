@@ -17,6 +17,7 @@ from db.models import ModelTable
 from db.scans import ScanTable
 from dicom_node.node.clock import clock_watch
 from dicom_node.node.errors import StorageTrouble
+from dicom_node.node.free_memory import give_back_free_memory
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
 from dicom_node.node.objects.opening import shared_storage_of
@@ -183,9 +184,15 @@ def _analyse(
         examine=beside.examine,
     )
     keeper = TimeKeeper(lambda: clamp_jobs(database, rules.wait_after, rules.lease_seconds))
+
+    def step() -> float:
+        if not (pause := worker.step()):  # a job has ended; here nothing of it is held any more
+            give_back_free_memory()
+        return pause
+
     try:
         moved = liveness.loop("analysis", settings.job_limit_seconds + _BESIDE_A_JOB_SECONDS)
-        run_until_stopped(keeper.before(worker.step), stop, moved, woken)
+        run_until_stopped(keeper.before(step), stop, moved, woken)
     finally:
         worker.close()
         beside.close()

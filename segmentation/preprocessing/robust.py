@@ -39,11 +39,12 @@ def brain_level(voxels: NDArray[np.float32]) -> float | None:
     rows, columns = voxels.shape[1:]
     middle = voxels[:, rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4] - intensity_floor(voxels)
     signal = middle[middle > 0]
+    del middle  # each of these arrays is a quarter of the volume
     if signal.size < _LEAST_VOXELS:
         return None
-    logarithms = np.log2(signal)
-    # Not the maximum: that may be one hot pixel, ten octaves above the brain.
-    top = float(np.percentile(logarithms, _HIGHEST_PERCENTILE)) + 1
+    logarithms = np.log2(signal, out=signal)
+    # Not the maximum: that may be one hot pixel, ten octaves above the brain. The order of the values is lost.
+    top = float(np.percentile(logarithms, _HIGHEST_PERCENTILE, overwrite_input=True)) + 1
     counts, edges = np.histogram(logarithms, bins=_OCTAVES * _BINS_PER_OCTAVE, range=(top - _OCTAVES, top))
     smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), _SMOOTH_BINS, mode="constant")
     return float(2 ** _peak_place(smooth, edges))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
+from dicom_node.node.free_memory import give_back_free_memory
 from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import configure_logs, describe_error
 
@@ -46,6 +47,7 @@ def serve(name: str, answer: Callable[[bytes], Sequence[bytes | memoryview]]) ->
         _limit_cpu(float(seconds))
         try:
             _write(answers, answer(request))
+            give_back_free_memory()
         except Exception as error:  # the edge towards received bytes
             log.error("request could not be answered", what=describe_error(error))  # noqa: TRY400 - see `answer`
             sys.exit(_FAULT)

@@ -104,7 +104,7 @@ def intensities(frames: Sequence[StoredFrame]) -> tuple[Intensities, tuple[str, 
     flags = []
     if padding and np.mean([mask.mean() for mask in padding]) > _MOST_PADDING:
         flags.append("padding_contradicts_pixels")
-        padding = [np.zeros(frame.raw.shape, bool) for frame in frames]
+        padding = [_no_padding(frame) for frame in frames]
     # Before the sign is decided: a filler at an end of the range looks like the other sign.
     if undeclared := _undeclared(frames, padding):
         flags.append("undeclared_padding")
@@ -141,7 +141,7 @@ def padding_in(frame: StoredFrame) -> NDArray[np.bool_]:
     header = frame.header
     first = values.whole(header, "PixelPaddingValue")
     if first is None:
-        return np.zeros(frame.raw.shape, bool)
+        return _no_padding(frame)
     last = values.whole(header, "PixelPaddingRangeLimit")
     whole = _whole(frame)
     ends = [_with_sign(end, whole) for end in (first, first if last is None else last)]
@@ -151,16 +151,26 @@ def padding_in(frame: StoredFrame) -> NDArray[np.bool_]:
     return found
 
 
+def _no_padding(frame: StoredFrame) -> NDArray[np.bool_]:
+    """False everywhere, without memory."""
+    return np.broadcast_to(np.False_, frame.raw.shape)
+
+
 def _undeclared(frames: Sequence[StoredFrame], padding: Sequence[NDArray[np.bool_]]) -> list[float]:
     """Stored values that no header declares as padding, and that are none of the scan.
 
     0 in MONOCHROME2 is left alone, since it is what no signal looks like.
     """
-    signals = [_whole(frame).of(frame.raw)[~mask] for frame, mask in zip(frames, padding, strict=True)]
-    if not any(signal.size for signal in signals):
-        return []
+    found = undeclared_padding(
+        _whole(frame).of(_signal(frame, mask)) for frame, mask in zip(frames, padding, strict=True)
+    )
     low_is_bright = values.text(frames[0].header, "PhotometricInterpretation") == "MONOCHROME1"
-    return [value for value in undeclared_padding(np.concatenate(signals)) if value != 0 or low_is_bright]
+    return [value for value in found if value != 0 or low_is_bright]
+
+
+def _signal(frame: StoredFrame, mask: NDArray[np.bool_]) -> NDArray[Any]:
+    """The bit patterns outside the padding, in a row; no copy where there is none."""
+    return frame.raw[~mask] if mask.any() else frame.raw.ravel()
 
 
 def _whole(frame: StoredFrame) -> Meaning:
@@ -201,7 +211,7 @@ def _resolve(
     frames: Sequence[tuple[StoredFrame, NDArray[np.bool_]]], stated: Meaning, allocated: int
 ) -> tuple[Meaning, bool]:
     """What the values mean, and whether they have bits that nothing in the header explains."""
-    signals = [frame.raw[~mask] for frame, mask in frames]
+    signals = [_signal(frame, mask) for frame, mask in frames]
     has_other = not _has_overlay_bits(frames[0][0].header) and any(
         bool(_with_other_bits(signal, stated).any()) for signal in signals
     )

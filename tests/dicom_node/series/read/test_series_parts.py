@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from support.data import shared_data
 from support.dicom_series import small_scan, write_scan
@@ -82,3 +85,35 @@ def test_what_a_subverted_child_sends_is_not_run(tmp_path: Path) -> None:
         with pytest.raises(PARSER_ERRORS):
             from_parts([bytearray(part) for part in parts])
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("voxels", "bytes_each"),
+    [
+        (np.array([0, 7, 65_535]), 2),
+        (np.array([-1_024, 0, 32_767]), 2),
+        (np.array([-1, 0, 65_535]), 4),
+        (np.array([0, 0.5, 3]), 4),
+        (np.array([0, 7, 65_536]), 4),
+    ],
+)
+def test_voxels_take_half_the_way_where_they_can(
+    series: FlairSeries, voxels: NDArray[np.float64], bytes_each: int
+) -> None:
+    """Whole numbers of 16 bits go as such, all others as they are, and every one comes back as it was."""
+    sent = replace(series, voxels=np.resize(voxels.astype(np.float32), series.voxels.shape))
+    parts = to_parts(sent)
+    assert len(bytes(parts[2])) == bytes_each * sent.voxels.size
+    back = from_parts([bytearray(part) for part in parts]).voxels
+    assert back.dtype == np.float32
+    assert np.array_equal(back, sent.voxels)
+    back[0] = 0  # it can be written to
+
+
+def test_voxels_of_another_type_are_refused(series: FlairSeries) -> None:
+    """What has taken the child over cannot make numbers of its bytes that a series does not have."""
+    described, headers, voxels = (bytearray(part) for part in to_parts(series))
+    for other in ("object", "float64", "nonsense"):
+        facts = json.dumps({**json.loads(described), "voxel_type": other}).encode()
+        with pytest.raises(PARSER_ERRORS):
+            from_parts([bytearray(facts), headers, voxels])
