@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 export WMH_NODE_TEST_DATA ?= $(DATA)
-# Tests wait for peers more than they compute. A file stays in one process: what its fixtures start is started once.
-PARALLEL ?= -n 2 --dist loadfile
+# Tests wait for peers: two processes leave two cores idle for a seventh of the time, three keep them busy. A file stays in
+# one process: what its fixtures start is started once. Files begin in the order of tests/conftest.py, the longest first.
+PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of Python processes: each would compile this code again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -39,6 +40,7 @@ soak: install peers  ## kills, power cuts, hostile peers and files; KILLS=20 (10
 a-year: install  ## a year of 100 series a day on a moved clock: the disk stays below its mark; DAYS=365, A_DAY=100 (hours)
 	$(BIN)/python tests/support/a_year.py --days $(or $(DAYS),365) --a-day $(or $(A_DAY),100)
 
+quick: PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
 quick: install  ## the tests for the work between: no peers, nothing slow; some minutes
 	WMH_NODE_TEST_PEERS=none $(BIN)/python -m pytest $(PARALLEL) -q -m "not slow and not shared_data" \
 		$(or $(ARGS),tests/db tests/segmentation tests/dicom_node tests/docs)
