@@ -39,7 +39,20 @@ _COUNTS: Final = (
     _Count("GEMS_RELA_01", 0x0021, 0x4F),  # locations in the acquisition
     _Count("", 0x0054, 0x0081),  # NumberOfSlices (PS3.3 C.8.9.1): of PET, and UIH writes it in MR
 )
+_REFORMATS: Final = frozenset({"MPR", "CSA MPR", "REFORMATTED", "RESAMPLED", "MEAN_IP"})
 _COPIED: Final = frozenset({"DERIVED", "SECONDARY"})  # a reformat keeps what its source announced
+
+
+def images_in_acquisition(frame: Frame) -> int | None:
+    """ImagesInAcquisition (PS3.3 C.7.6.1) of a single-frame instance, where it counts images like this one; else None.
+
+    A reformat states the number of its source's images: slices cut from a 3D scan are another number of images.
+    """
+    types = {value.upper() for value in frame.texts_of("ImageType")}
+    if frame.number is not None or types >= {"DERIVED", "SECONDARY"} or types & _REFORMATS:
+        return None
+    announced = values.whole(frame.header, "ImagesInAcquisition")
+    return announced if announced is not None and 0 < announced < _MOST else None
 
 
 def slices_announced(frames: Sequence[Frame], slice_count: int) -> int:

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicom_node.node.errors import UnreadableObject
 from dicom_node.series.dicom import values
-from dicom_node.series.dicom.announced import slices_announced
+from dicom_node.series.dicom.announced import images_in_acquisition, slices_announced
 from dicom_node.series.dicom.frames import Frame, frames_of, missing_parts
 from dicom_node.series.geometry.stacking import MIN_SLICES, Regularity, has_missing_numbers, regularity
 from dicom_node.series.geometry.volumes import MAX_FRAMES, part_into_volumes
@@ -71,11 +71,10 @@ def is_too_short(headers: Sequence[Dataset]) -> bool:
 
 
 def _announced(frames: Sequence[Frame]) -> int | None:
-    """ImagesInAcquisition (PS3.3 C.7.6.1), summed over acquisitions; of Enhanced ones, the parts of concatenations."""
+    """ImagesInAcquisition, summed over acquisitions; of Enhanced ones, the parts of concatenations."""
     per_acquisition: dict[str, int] = {}
     for frame in frames:
-        announced = values.whole(frame.header, "ImagesInAcquisition")
-        if frame.number is None and announced is not None and 0 < announced < 100_000:
+        if (announced := images_in_acquisition(frame)) is not None:
             acquisition = values.text(frame.header, "AcquisitionNumber")
             per_acquisition[acquisition] = max(announced, per_acquisition.get(acquisition, 0))
     if lost := missing_parts(frames):

@@ -142,3 +142,23 @@ def _write(headers: list[Dataset], folder: Path) -> list[Path]:
         files.append(folder / f"{number}.dcm")
         header.save_as(files[-1], enforce_file_format=True)
     return files
+
+
+@pytest.mark.parametrize(
+    ("image_type", "counts"),
+    [
+        (["DERIVED", "SECONDARY", "MPR"], False),
+        (["DERIVED", "SECONDARY"], False),
+        (["DERIVED", "PRIMARY", "MPR"], False),
+        (["ORIGINAL", "PRIMARY", "M"], True),
+        (["DERIVED", "PRIMARY", "M", "DENOISED"], True),
+        (None, True),
+    ],
+)
+def test_a_reformat_has_the_number_of_its_source(image_type: list[str] | None, counts: bool, tmp_path: Path) -> None:
+    """ImagesInAcquisition of slices cut from a 3D scan counts that scan's images; of others it shows a lost slice."""
+    headers = list(classic_series(_SCAN.stored, _SCAN.affine, about_scan(_SCAN)))
+    for header in headers:
+        header.ImagesInAcquisition, header.ImageType = 176, image_type
+    assert slice_completeness(headers).looks_complete != counts
+    assert ("fewer_images_than_announced" in read_series(_write(headers, tmp_path / "in")).flags) == counts
