@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segmentation.bright_tissue import LARGE_PART, CalmBrain, calm_brain
-from segmentation.midline import Midline
+from segmentation.midline import Midline, Midplane
 from segmentation.volume import FlairVolume
 
 Mask = NDArray[np.bool_]
@@ -38,11 +38,12 @@ def largest_wedge_cm2(volume: FlairVolume, brain: Mask) -> float:
     """
     areas = brain.sum(axis=(1, 2))
     chosen = np.flatnonzero(areas > LARGE_PART * areas.max())
-    spacing = volume.spacing_mm[1:]
-    return max((_wedge_cm2(calm_brain(volume.voxels[i], brain[i], spacing), spacing) for i in chosen), default=0.0)
+    spacing, lines = volume.spacing_mm[1:], Midplane.of(brain, volume.spacing_mm).lines
+    calm = {int(index): calm_brain(volume.voxels[index], brain[index], spacing) for index in chosen}
+    return max((_wedge_cm2(c, lines[index].within(c.box), spacing) for index, c in calm.items()), default=0.0)
 
 
-def _wedge_cm2(calm: CalmBrain, spacing_mm: tuple[float, float]) -> float:
+def _wedge_cm2(calm: CalmBrain, midline: Midline, spacing_mm: tuple[float, float]) -> float:
     labels, count = ndimage.label(_thick(calm, spacing_mm), structure=_NEIGHBOURS)
     if not count:
         return 0.0
@@ -57,7 +58,9 @@ def _wedge_cm2(calm: CalmBrain, spacing_mm: tuple[float, float]) -> float:
         if area < max(_LEAST_CM2, largest) or base < _LEAST_BASE_MM or depth[region].max() < _LEAST_DEPTH_MM:
             continue
         if across is None:
-            across = Midline.of(calm.inside, spacing_mm).other_side(calm.ratio, 1.0)
+            # By the slice's own middle too: one of the two may be off, where the mask or the head is.
+            lines = midline, Midline.of(calm.inside, spacing_mm)
+            across = np.maximum(*(line.other_side(calm.ratio, 1.0) for line in lines))
         if float((calm.ratio[region] - across[region]).mean()) >= _LEAST_DIFFERENCE:
             largest = area
     return largest

@@ -15,7 +15,8 @@ from segmentation.bright_tissue import LARGE_PART, bright_body
 from segmentation.cortical_wedge import largest_wedge_cm2
 from segmentation.lost_slices import lost_lines, lost_slices
 from segmentation.measures import Measures
-from segmentation.midline import Midline
+from segmentation.midline import Midplane
+from segmentation.noisy_lines import noisy_lines
 from segmentation.skull_gap import skull_gap_mm
 from segmentation.volume import FlairVolume
 
@@ -62,7 +63,8 @@ class Evidence:
             the depth, and has no like on the other side.
         skull_gap_mm: along the brain's edge, where on one side no skull lies around it; 0 without an anatomy network.
         lost_slices: slices inside the brain that show no head, are broken or repeat another one.
-        lost_lines: rows and columns in the brain that have one value, slice by slice, but those of lost slices.
+        lost_lines: rows and columns in the brain that have one value or hold noise, slice by slice, but those of lost
+            slices.
         dark: 5th percentile of the brain's intensities, its median = 1. Low on FLAIR: fluid is dark.
         spread: its interquartile range, in the same unit.
         bright: its 99th percentile, in the same unit.
@@ -134,20 +136,20 @@ def gather(
     scale = middle if middle > 0 else 1.0
     largest = _largest_lesion(mask)
     lost = lost_slices(volume, brain)
-    right_of_middle = Midline.of(brain.sum(axis=0), volume.spacing_mm[1:]).one_side(brain.shape[1:])
+    plane = Midplane.of(brain, volume.spacing_mm)
     return Evidence(
         measures=measures,
         brain_ml=int(np.count_nonzero(brain)) * volume.voxel_volume_ml,
         outside_ml=outside_ml,
         rim_share=_rim_share(mask, brain, volume.spacing_mm),
         largest_ml=int(np.count_nonzero(largest)) * volume.voxel_volume_ml,
-        largest_side=_one_sidedness(largest, right_of_middle),
-        side=_one_sidedness(mask, right_of_middle),
+        largest_side=_one_sidedness(largest, plane),
+        side=_one_sidedness(mask, plane),
         mass_radius_mm=_mass_radius_mm(volume, brain),
         wedge_cm2=largest_wedge_cm2(volume, brain),
         skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, anatomy),
         lost_slices=len(lost),
-        lost_lines=lost_lines(volume, brain, lost),
+        lost_lines=lost_lines(volume, brain, lost) + noisy_lines(volume, brain, lost),
         dark=dark / scale,
         spread=(upper - lower) / scale,
         bright=bright / scale,
@@ -180,9 +182,13 @@ def _rim_share(mask: Mask, brain: Mask, spacing_mm: tuple[float, float, float]) 
     return near / total
 
 
-def _one_sidedness(mask: Mask, one_side: NDArray[np.bool_]) -> float:
-    total = int(np.count_nonzero(mask))
-    return 0.0 if not total else abs(2 * int(np.count_nonzero(mask & one_side)) - total) / total
+def _one_sidedness(mask: Mask, plane: Midplane) -> float:
+    """Only slices with WMH are looked at."""
+    total = side = 0
+    for index in np.flatnonzero(mask.any(axis=(1, 2))):
+        total += int(np.count_nonzero(mask[index]))
+        side += int(np.count_nonzero(mask[index] & plane.lines[index].one_side(mask.shape[1:])))
+    return 0.0 if not total else abs(2 * side - total) / total
 
 
 def _mass_radius_mm(volume: FlairVolume, brain: Mask) -> float:

@@ -25,7 +25,7 @@ Each rule looks at the `Evidence` of one result and gives `review` (a person mus
 | uncertain             | uncertainty index above the model's limit            | review       | d   |
 | small_brain           | brain mask under 500 mL                              | review       | a   |
 | lost_slices           | slices in the brain show no head, or another's image | review       | l   |
-| lost_lines            | rows or columns in the brain have one value          | review       | l   |
+| lost_lines            | rows or columns in the brain hold one value or noise | review       | l   |
 | unlike_flair          | fluid or tissue brighter than the model's limits     | review       | h   |
 | extreme_pixels        | extreme pixels decide the scale of the images        | review       | i   |
 
@@ -345,7 +345,7 @@ RULES: Final[tuple[Rule, ...]] = (
         lambda e: e.lost_lines > 0,
         lambda e: (
             f"{e.lost_lines} {'line' if e.lost_lines == 1 else 'lines'} of pixels inside the brain "
-            f"{'has' if e.lost_lines == 1 else 'have'} one value: WMH there is not counted, or wrong."
+            f"{'holds' if e.lost_lines == 1 else 'hold'} one value or noise: WMH there is not counted, or wrong."
         ),
     ),
     Rule(

@@ -6,6 +6,7 @@ image is dark somewhere within 5 mm, unless the bone is gone: then brain or mass
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from typing import Final
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segmentation.anatomy import Anatomy
-from segmentation.midline import Midline
+from segmentation.midline import Midline, Midplane
 from segmentation.volume import FlairVolume
 
 Mask = NDArray[np.bool_]
@@ -47,14 +48,28 @@ def skull_gap_mm(volume: FlairVolume, anatomy: Anatomy) -> float:
     below = anatomy.infratentorial.sum(axis=(1, 2))
     chosen = np.flatnonzero((areas > _LARGE_PART * areas.max()) & (below < _MOST_INFRATENTORIAL * areas))
     step = max(1, round(_APART_MM / volume.spacing_mm[0]))
+    volume, brain = _finer(volume, brain)
+    lines = Midplane.of(brain, volume.spacing_mm).lines
     spacing = volume.spacing_mm[1:]
-    gaps = [_gap_mm(volume.voxels[index], brain[index], spacing) for index in chosen[::step]]
+    gaps = [_gap_mm(volume.voxels[index], brain[index], lines[index], spacing) for index in chosen[::step]]
     return max((min(pair) for pair in pairwise(gaps)), default=0.0)
 
 
-def _gap_mm(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> float:
+def _finer(volume: FlairVolume, brain: Mask) -> tuple[FlairVolume, Mask]:
+    """The same on pixels of at most one step: each step outwards must have some of its own."""
+    parts = [math.ceil(spacing / _STEP_MM - 1e-6) for spacing in volume.spacing_mm[1:]]
+    if max(parts) == 1:
+        return volume, brain
+    zoom = [1, *parts]
+    voxels = ndimage.zoom(volume.voxels, zoom, order=1, mode="nearest", grid_mode=True)
+    inside = ndimage.zoom(brain.astype(np.float32), zoom, order=1, mode="nearest", grid_mode=True) > 0.5
+    row, column = (spacing / part for spacing, part in zip(volume.spacing_mm[1:], parts, strict=True))
+    return FlairVolume(voxels, (volume.spacing_mm[0], row, column)), inside
+
+
+def _gap_mm(pixels: NDArray[np.float32], inside: Mask, midline: Midline, spacing_mm: tuple[float, float]) -> float:
     """The longest such part of the brain's edge in one slice."""
-    along, across = Midline.of(inside, spacing_mm).places(inside.shape[:2])
+    along, across = midline.places(inside.shape[:2])
     turned = (np.arctan2(across, along) + np.pi) / (2 * np.pi)
     sectors = np.minimum((turned * _SECTORS).astype(np.int64), _SECTORS - 1)
     darkest = _darkest(pixels, inside, sectors, spacing_mm)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from segmentation.evidence import gather
 from segmentation.lost_slices import lost_lines, lost_slices
 from segmentation.measures import measure
+from segmentation.noisy_lines import noisy_lines
 from segmentation.plausibility import assess_plausibility
 from segmentation.volume import FlairVolume
 
@@ -92,3 +93,34 @@ def test_lines_of_one_value_are_found(value: float, place: tuple[slice, ...]) ->
     voxels[place] = value
     found = lost_lines(FlairVolume(voxels, _SPACING), brain)
     assert found == (4 if len(place) == 3 else int((brain[:, 48].sum(axis=1) * 2 >= 60).sum()))
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.001])
+@pytest.mark.parametrize(
+    "place",
+    [np.s_[5, 48, :], np.s_[4:8, 40, :], np.s_[:, :, 60], np.s_[6, 45:48, :]],
+    ids=["a row", "one row of some slices", "one column of all slices", "three rows"],
+)
+def test_lines_of_noise_are_found(place: tuple[slice, ...], scale: float) -> None:
+    """Rows or columns that hold noise in place of the image are counted and doubted, in any unit of brightness."""
+    voxels, brain = _head()
+    voxels[:, :, 47:49] *= 0.6  # the falx: another image than beside it, and smooth along itself
+    voxels[5, 30:60, 30] = 900.0  # a vessel
+    assert noisy_lines(FlairVolume(scale * voxels, _SPACING), brain) == 0
+    voxels[place] = np.abs(_RNG.normal(400, 200, voxels[place].shape))
+    found = noisy_lines(FlairVolume(scale * voxels, _SPACING), brain)
+    assert found >= 1
+    evidence = gather(
+        FlairVolume(scale * voxels, _SPACING), brain, brain & False, 0.0, measure(brain & False, 0.0 * voxels, 0.024)
+    )
+    assert "lost_lines" in {reason.code for reason in assess_plausibility(evidence).reasons}
+
+
+def test_lines_of_images_without_noise_are_no_noise() -> None:
+    """A denoised or drawn image has the same value in many pixels: an edge of tissue is no noise beside it."""
+    _, brain = _head()
+    voxels = np.where(brain, np.float32(400), np.float32(5))
+    voxels[:, 40:44, 30:60] = 700.0
+    voxels[:, 60, 30:60] = 300.0
+    assert noisy_lines(FlairVolume(voxels, _SPACING), brain) == 0
+    assert noisy_lines(FlairVolume(voxels, _SPACING), brain & False) == 0
