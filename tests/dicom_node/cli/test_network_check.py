@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.node import clean_environment, run_cli
+from support.node import clean_environment, run_here
 from support.processes import free_port
 
 from dicom_node.cli.network_check import Said, network_checks
@@ -114,11 +114,11 @@ def test_a_warning_is_no_failure(tmp_path: Path) -> None:
     }
     findings = {
         entry["what"]: entry
-        for entry in json.loads(run_cli("config", "check", "--json", environment=environment).stdout)
+        for entry in json.loads(run_here("config", "check", "--json", environment=environment).stdout)
     }
     assert {what for what, finding in findings.items() if finding["warning"]} == {"bind", "destinations"}
     assert all(finding["ok"] for finding in findings.values())
-    lines = run_cli("config", "check", environment=environment).stdout.splitlines()
+    lines = run_here("config", "check", environment=environment).stdout.splitlines()
     assert [line.split(":")[0] for line in lines if line.startswith("note")] == ["note  bind", "note  destinations"]
     environment["WMH_NODE_PEERS"] = "CT1@ct1.invalid"
-    assert "no    peer CT1@ct1.invalid: the name" in run_cli("config", "check", environment=environment, code=1).stdout
+    assert "no    peer CT1@ct1.invalid: the name" in run_here("config", "check", environment=environment, code=1).stdout

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from support.databases import with_schema
-from support.node import clean_environment, run_cli
+from support.node import clean_environment, run_cli, run_here
 
 from db.engine import open_database
 from db.roles import RoleTable
@@ -38,7 +38,7 @@ def test_the_json_holds_what_the_screen_shows(tmp_path: Path) -> None:
     with_schema(url_of(tmp_path))
     with closing(open_database(url_of(tmp_path))) as database:
         RoleTable(database).start("receive", "node1", 7, "0.2.0")
-    found = json.loads(run_cli("status", "--json", environment=environment(tmp_path), code=2).stdout)
+    found = json.loads(run_here("status", "--json", environment=environment(tmp_path), code=2).stdout)
     assert found["state"] == "critical"
     assert [role["role"] for role in found["roles"]] == ["receive"]
     assert {check["name"]: check["state"] for check in found["checks"]}["receive"] == "ok"

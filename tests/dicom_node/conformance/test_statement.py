@@ -10,7 +10,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.dataset import Dataset
-from support.node import clean_environment, run_cli
+from support.node import clean_environment, run_here
 from support.result_cases import CASES, result_set_of, segmentation_of, series_of
 
 from dicom_node.conformance.document import Document, Section, Table
@@ -139,8 +139,8 @@ def test_the_pdf_is_whole_and_always_the_same() -> None:
 def test_the_command_writes_both_forms(tmp_path: Path) -> None:
     """`wmh-node conformance` prints Markdown and writes a PDF by the name of the file."""
     environment = {**clean_environment(), "WMH_NODE_AE_TITLE": "LESION7"}
-    printed = run_cli("conformance", environment=environment).stdout
+    printed = run_here("conformance", environment=environment).stdout
     assert printed.startswith("# DICOM Conformance Statement") and "LESION7" in printed
-    run_cli("conformance", "--out", tmp_path / "statement.pdf", environment=environment)
+    run_here("conformance", "--out", tmp_path / "statement.pdf", environment=environment)
     assert (tmp_path / "statement.pdf").read_bytes().startswith(b"%PDF-")
     assert pydicom.uid.UID("1.2.840.10008.5.1.4.1.1.66.4").name in printed

@@ -85,9 +85,9 @@ def test_the_same_spec_gives_the_same_files(written: tuple[Phantom, Path, list[P
 
 def test_the_command_writes_the_series(tmp_path: Path) -> None:
     """`wmh-node phantom --json` prints the truth, and writes a series that reads."""
-    from support.node import run_cli
+    from support.node import run_here
 
-    answer = run_cli("phantom", "--out", str(tmp_path), "--slices", "8", "--matrix", "64", "--wmh-ml", "9", "--json")
+    answer = run_here("phantom", "--out", str(tmp_path), "--slices", "8", "--matrix", "64", "--wmh-ml", "9", "--json")
     truth = json.loads(answer.stdout)
     assert truth["wmh_volume_ml"] == pytest.approx(9.0, abs=0.2)
     assert len(read_series(sorted(tmp_path.glob("*.dcm"))).frames) == 8
@@ -95,9 +95,9 @@ def test_the_command_writes_the_series(tmp_path: Path) -> None:
 
 def test_the_command_refuses_bad_values(tmp_path: Path) -> None:
     """A value out of range is a usage error that names the value."""
-    from support.node import run_cli
+    from support.node import run_here
 
-    assert "slices" in run_cli("phantom", "--out", str(tmp_path), "--slices", "1", code=2).stderr
+    assert "slices" in run_here("phantom", "--out", str(tmp_path), "--slices", "1", code=2).stderr
 
 
 def test_two_visits_of_one_patient(tmp_path: Path) -> None:

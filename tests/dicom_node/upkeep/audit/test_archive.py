@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, update
 from support.clock import ManualClock
-from support.node import clean_environment, run_cli
+from support.node import clean_environment, run_here
 
 from db.audit import PRUNE, audit_entries, entries_after, record_action, verify_chain
 from db.engine import Database
@@ -178,18 +178,18 @@ def test_by_hand(database: Database, clock: ManualClock, tmp_path: Path) -> None
         "WMH_NODE_DATABASE_URL": f"sqlite:///{tmp_path / 'node.sqlite'}",
     }
     day = (_now(clock) - timedelta(days=20)).date().isoformat()
-    would = run_cli("audit", "archive", "--before", day, "--dry-run", environment=environment)
+    would = run_here("audit", "archive", "--before", day, "--dry-run", environment=environment)
     assert would.stdout == "3 entries would be archived\n"
     assert not (tmp_path / "audit").exists()
-    assert "3 entries archived" in run_cli("audit", "archive", "--before", day, environment=environment).stdout
-    verified = run_cli("audit", "verify", "--archives", "--json", environment=environment)
+    assert "3 entries archived" in run_here("audit", "archive", "--before", day, environment=environment).stdout
+    verified = run_here("audit", "verify", "--archives", "--json", environment=environment)
     assert (json.loads(verified.stdout)["whole"], json.loads(verified.stdout)["entries"]) == (True, 5)
-    assert "which follow" in run_cli("audit", "verify", environment=environment).stdout
-    without = run_cli("audit", "verify", "--holds", early, environment=environment, code=1).stderr
+    assert "which follow" in run_here("audit", "verify", environment=environment).stdout
+    without = run_here("audit", "verify", "--holds", early, environment=environment, code=1).stderr
     assert "it is in the archives, which --archives reads too" in " ".join(without.split())
-    assert "is whole" in run_cli("audit", "verify", "--archives", "--holds", early, environment=environment).stdout
+    assert "is whole" in run_here("audit", "verify", "--archives", "--holds", early, environment=environment).stdout
     (file,) = (tmp_path / "audit").iterdir()
     file.chmod(0o640)
     os.truncate(file, 10)
-    assert run_cli("audit", "verify", environment=environment).returncode == 0
-    assert "cannot be read" in run_cli("audit", "verify", "--archives", environment=environment, code=1).stderr
+    assert run_here("audit", "verify", environment=environment).returncode == 0
+    assert "cannot be read" in run_here("audit", "verify", "--archives", environment=environment, code=1).stderr

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 from support.certificates import Authority, Issued
-from support.node import clean_environment, run_cli
+from support.node import clean_environment, run_here
 
 from db.audit import RECEIVED, record_action
 from db.audit_exports import AuditExportTable
@@ -178,11 +178,11 @@ def test_the_commands_list_verify_and_export(database: Database, tmp_path: Path)
     _act(database, "SCANNER", RECEIVED, "24 instances")
     database.close()
     environment = {**clean_environment(), "WMH_NODE_STORAGE": str(tmp_path)}
-    assert "SCANNER" in run_cli("audit", "list", environment=environment).stdout
-    assert "2 entries" in run_cli("audit", "verify", environment=environment).stdout
-    lines = run_cli("audit", "export", "--format", "syslog", environment=environment).stdout.splitlines()
+    assert "SCANNER" in run_here("audit", "list", environment=environment).stdout
+    assert "2 entries" in run_here("audit", "verify", environment=environment).stdout
+    lines = run_here("audit", "export", "--format", "syslog", environment=environment).stdout.splitlines()
     assert [_xml(line).tag for line in lines] == ["AuditMessage"] * 2
     with database.write() as connection:
         connection.exec_driver_sql("UPDATE audit SET detail = 'study 1.2.4' WHERE who = 'alice'")
     database.close()
-    assert "broken at entry 1" in run_cli("audit", "verify", environment=environment, code=1).stderr
+    assert "broken at entry 1" in run_here("audit", "verify", environment=environment, code=1).stderr
