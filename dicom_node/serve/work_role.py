@@ -168,6 +168,7 @@ def _analyse(
     )
     beside = Examiner(log_level=settings.log_level, log_format=settings.log_format)
     reader = ReceivedSeriesReader(log_level=settings.log_level, log_format=settings.log_format)
+    reader.start()
     # What waits has twice that time, and may be asked twice: the attempt must still write its result.
     limits = replace(LIMITS, seconds=min(LIMITS.seconds, settings.job_limit_seconds / 6))
     lesions = LesionComparer(inbox, jobs, outbox, reader, settings.log_level, settings.log_format, limits)

@@ -73,6 +73,10 @@ class ConfinedChild:
         """Of the child that is there now."""
         return None if self._process is None else self._process.pid
 
+    def start(self) -> None:
+        """Start the child now, so that the first request need not wait for it."""
+        self._running()
+
     def ask(self, request: bytes) -> list[bytearray]:
         """The parts of the child's answer.
 

@@ -87,6 +87,10 @@ class ReceivedSeriesReader:
     def __init__(self, limits: Limits = LIMITS, log_level: str = "info", log_format: str = "text") -> None:
         self._child = ConfinedChild("dicom_node.series.read.received_series", limits, log_level, log_format)
 
+    def start(self) -> None:
+        """Start the child now, so that the first series need not wait for it."""
+        self._child.start()
+
     def read(self, instances: Sequence[StoredInstance], storage: Path, digest: str) -> FlairSeries:
         """As `read_received`.
 

@@ -55,6 +55,44 @@ _NOT_FOR_QUESTIONS = (
 )  # fmt: skip
 
 
+# What a list of jobs does not name.
+_NOT_FOR_LISTS = ("db.retention", "db.feedback", "db.reviews", "dicom_node.cli.feedback_words")
+
+
+_SPY = """
+import gc, sys
+from dicom_node.cli.__main__ import run
+
+class Spy:
+    def find_spec(self, name, *_):
+        if name in ("typer", "pydantic", "sqlalchemy"):
+            print(gc.isenabled(), file=sys.stderr)
+
+sys.meta_path.insert(0, Spy())
+sys.argv = ["wmh-node", "jobs", "--help"]
+try:
+    run()
+except SystemExit:
+    print(gc.isenabled(), file=sys.stderr)
+"""
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_loaded() -> None:
+    """The collector takes a tenth of a start: it is off while modules are loaded, and on afterwards."""
+    done = subprocess.run([sys.executable, "-c", _SPY], capture_output=True, text=True, check=True)
+    assert done.stderr.split() == ["False", "False", "False", "True"]
+
+
+def test_a_list_of_jobs_loads_nothing_of_removals_and_corrections() -> None:
+    """Each part of the database's code costs some hundredths of a start."""
+    program = (
+        "import sys\nfrom dicom_node.cli.main import build_app\nbuild_app('jobs')\n"
+        f"print(*sorted(set({_NOT_FOR_LISTS}) & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 @pytest.mark.parametrize("arguments", [("--help",), ("jobs", "list"), ("jobs", "list", "--json"), ("status",)])
 def test_a_question_loads_only_what_answers_it(arguments: tuple[str, ...], tmp_path: Path) -> None:
     """Commands that show something start fast: neither network, nor DICOM, nor log, nor the other database."""

@@ -92,6 +92,17 @@ def test_answers_come_whole(make: Callable[..., ConfinedChild]) -> None:
     assert child.process_id == first
 
 
+def test_a_child_that_was_started_ahead_answers(make: Callable[..., ConfinedChild]) -> None:
+    """The first request does not wait for the start of a process; starting twice starts one."""
+    child = make()
+    child.start()
+    first = child.process_id
+    child.start()
+    assert first is not None
+    assert child.ask(b"echo ready") == [b"ready"]
+    assert child.process_id == first
+
+
 @pytest.mark.parametrize("request_", [b"grow", b"grow-elsewhere"])
 def test_what_grows_is_ended(make: Callable[..., ConfinedChild], request_: bytes) -> None:
     """The child, or a program that it has started: all of them are gone, and the next request is answered."""
