@@ -137,9 +137,9 @@ def _calibrate(members: _Members) -> float | None:
     plan = members.plan
     if not plan.recipe.is_calibrated:
         return None
-    rim = plan.recipe.ignored_rim_mm
+    rim, least_sd = plan.recipe.ignored_rim_mm, plan.recipe.ignored_rim_sd
     pairs = (
-        (with_ignored_rims(case.load(), rim) if rim else case.load(), partial(members.predict, member))
+        (with_ignored_rims(case.load(), rim, least_sd) if rim else case.load(), partial(members.predict, member))
         for member in range(len(members.models))
         for case in plan.cases
         if case.split in ("train", "validation") and case.patient in plan.never_seen_by(member)
