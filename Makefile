@@ -144,9 +144,10 @@ next-model: install runs/cohort runs/phantoms  ## train the members of the next 
 		--licence "CC-BY-4.0 (weights trained on MS3SEG and MSLesSeg, CC BY 4.0; attribution in MODEL_CARD.md)" \
 		--version $(or $(VERSION),1.0.0)
 
-vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient
+vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient; VERSION=x.y.z writes it into the card
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \
-		--patients training/data/patients/ms3seg.csv --patients training/data/patients/mslesseg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz"
+		--patients training/data/patients/ms3seg.csv --patients training/data/patients/mslesseg.csv --strokes "$(DATA)/stroke-slices/soop_axial_slices.npz" \
+		$(if $(VERSION),--version $(VERSION))
 
 # For a model that was pretrained on runs/scans: DRAWN_FIRST=600000, numbers that no training draws.
 doubt: install  ## derive the shipped bundle's review limit and volume interval; VERSION=x.y.z writes them into it

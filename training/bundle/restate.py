@@ -14,6 +14,7 @@ from segmentation.manifest import FileEntry, IntensityContract, Manifest, Predic
 from training.files import write_whole
 
 DOUBT_HEADING: Final = "## What its doubt means"
+SCANNERS_HEADING: Final = "## Scores by scanner"
 INTENSITIES_HEADING: Final = "## What its training images were like"
 _BEFORE: Final = "## What it must not be trusted with"
 
@@ -57,6 +58,15 @@ def restate_intensities(folder: Path, version: str, words: str, intensities: Int
         BadBundle: there is no sound bundle.
     """
     return _restated(folder, version, INTENSITIES_HEADING, words, {"intensities": intensities})
+
+
+def restate_scanners(folder: Path, version: str, words: str) -> ModelBundle:
+    """The same for the scores of each scanner; no limit depends on them.
+
+    Raises:
+        BadBundle: there is no sound bundle.
+    """
+    return _restated(folder, version, SCANNERS_HEADING, words, {})
 
 
 def with_entries(folder: Path, changed: Mapping[str, Any]) -> ModelBundle:

@@ -7,7 +7,7 @@ acute infarcts have no WMH label; of them the part of the infarct that is called
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
@@ -24,6 +24,7 @@ from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.segment import Segmentation, segment_volume
 from segmentation.volume import FlairVolume
 from training.bundle.conformal import VolumePair, calibrate
+from training.bundle.restate import restate_scanners
 from training.bundle.review_limit import ScoredScan, derive_limit
 from training.data.cases import LabelledCase, load_cases
 from training.data.ignored import counted, with_ignored_rims
@@ -154,12 +155,36 @@ def scores_of(bundle: ModelBundle, ensemble: Ensemble, group: str, cases: Sequen
     return scores
 
 
+def in_words(scores: Sequence[VendorScore], infarcts: float | None) -> str:
+    """The card's section about them: a line a case, and the means of each scanner."""
+    columns = ("scanner", "case", "members", "DSC", "DSC, ignored", "manual mL", "ratio", "lesion F1", "small", "index")
+    lines = [
+        "Each case by the members that never saw its patient, as the node segments it; thin slices averaged to slabs",
+        f'of {_SLAB_MM:g} mm. "Ignored": without unmarked voxels within 5 mm of the ventricles, of which these masks',
+        'say nothing. "Ratio": predicted over manual volume. "Small": part of the manual lesions under 0.1 mL that is',
+        "touched. `make vendor-scores` prints it again.",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|{'---|' * len(columns)}",
+    ]
+    lines += [f"| {' | '.join((score.group, score.case, str(score.members), *_cells(score)))} |" for score in scores]
+    for group, dsc, ignored, ratio in _means(scores):
+        lines.append(f"| **{group}** | **mean** | | **{dsc:.3f}** | **{ignored:.3f}** | | **{ratio:.2f}** | | | |")
+    if infarcts is not None:
+        lines += [
+            "",
+            f"Of acute infarcts in single slices of many scanners {infarcts:.1%} of the pixels is called WMH.",
+        ]
+    return "\n".join(lines)
+
+
 def main(
     data: Annotated[list[str], typer.Option(help="NAME=DIR: a scanner and its folder of labelled cases")],
     bundle: Annotated[Path | None, typer.Option(help="bundle folder; default: the shipped reference")] = None,
     patients: Annotated[list[Path] | None, typer.Option(help="CSVs: case,patient; one a folder")] = None,
     strokes: Annotated[Path | None, typer.Option(help="npz with flair and stroke_mask (slice, row, column)")] = None,
     most_strokes: Annotated[int, typer.Option(help="slices of it to score")] = 60,
+    version: Annotated[str | None, typer.Option(help="write the table into the bundle's card, as this version")] = None,
 ) -> None:
     """Print the table, the review limit and the volume interval that these scans support."""
     loaded = load_bundle(bundle or reference_bundle())
@@ -180,22 +205,32 @@ def main(
             typer.echo(str(derive()))
         except BadCohort as error:
             typer.echo(str(error))
+    if version is not None:
+        restate_scanners(bundle or reference_bundle(), version, in_words(scores, share))
 
 
 def _print(scores: Sequence[VendorScore]) -> None:
     table = Table("scanner", "case", "members", "DSC", "ignored", "manual mL", "ratio", "lesion F1", "small", "UI")
     for score in scores:
-        optional = (score.ratio, score.lesion_f1, score.small_recall, score.index)
-        fixed = (f"{score.dsc:.3f}", f"{score.dsc_ignored:.3f}", f"{score.manual_ml:.1f}")
-        cells = ["-" if value is None else f"{value:.2f}" for value in optional]
-        table.add_row(score.group, score.case, str(score.members), *fixed, *cells)
+        table.add_row(score.group, score.case, str(score.members), *_cells(score))
+    for group, dsc, ignored, ratio in _means(scores):
+        table.add_section()
+        table.add_row(group, "mean", "", f"{dsc:.3f}", f"{ignored:.3f}", "", f"{ratio:.2f}", "", "", "")
+    Console(width=120).print(table)
+
+
+def _cells(score: VendorScore) -> tuple[str, ...]:
+    optional = (score.ratio, score.lesion_f1, score.small_recall, score.index)
+    fixed = (f"{score.dsc:.3f}", f"{score.dsc_ignored:.3f}", f"{score.manual_ml:.1f}")
+    return (*fixed, *("-" if value is None else f"{value:.2f}" for value in optional))
+
+
+def _means(scores: Sequence[VendorScore]) -> Iterator[tuple[str, float, float, float]]:
+    """Scanner, mean DSC, mean DSC without what is ignored, volume of all its cases over the manual one."""
     for group in dict.fromkeys(score.group for score in scores):
         own = [score for score in scores if score.group == group]
-        means = (np.mean([score.dsc for score in own]), np.mean([score.dsc_ignored for score in own]))
         ratio = sum(score.predicted_ml for score in own) / max(sum(score.manual_ml for score in own), 1e-9)
-        table.add_section()
-        table.add_row(group, "mean", "", *(f"{mean:.3f}" for mean in means), "", f"{ratio:.2f}", "", "", "")
-    Console(width=120).print(table)
+        yield group, float(np.mean([s.dsc for s in own])), float(np.mean([s.dsc_ignored for s in own])), ratio
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from support.models import tiny_bundle
 from segmentation.bundle import CARD_NAME, load_bundle
 from segmentation.ensemble import open_ensemble
 from segmentation.manifest import PredictiveContract
-from training.bundle.restate import DOUBT_HEADING, restate
+from training.bundle.restate import DOUBT_HEADING, restate, restate_scanners
 
 PREDICTIVE = PredictiveContract(nominal=0.8, factor=2.0, coverage=0.9, patients=11)
 
@@ -25,7 +25,10 @@ def test_limits_and_words_change_and_the_weights_stay(tmp_path: Path) -> None:
     assert (after.identity.version, after.manifest.review_above) == ("0.0.3", 0.6)
     assert after.identity.digest != before.identity.digest
     assert after.manifest.training.images == {"a" * 64: ""}
+    restate_scanners(folder, "0.0.4", "By scanner.")
+    assert load_bundle(folder).manifest.review_above == 0.6
     card = (folder / CARD_NAME).read_text()
+    assert "By scanner." in card
     assert card.count(DOUBT_HEADING) == 1
     assert "Measured again." in card and "as measured" not in card
     ensemble = open_ensemble(after, "tensorflow")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from segmentation.volume import FlairVolume
-from training.bundle.vendor_scores import in_slabs, small_recall
+from training.bundle.vendor_scores import VendorScore, in_slabs, in_words, small_recall
 from training.data.cases import LabelledCase
 from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
@@ -53,3 +55,13 @@ def test_small_lesions_apart() -> None:
     predicted[0, 2, 2] = False
     assert small_recall(predicted, manual, 0.005) == pytest.approx(0.5)
     assert small_recall(predicted, np.zeros_like(manual), 0.005) is None
+
+
+def test_the_cards_table_has_each_case_and_each_scanner() -> None:
+    """A line a case with what it was scored by, the mean of each scanner, and what is called WMH of infarcts."""
+    one = VendorScore("toshiba", "a", "a", 0.5, 0.7, 10.0, 12.0, 0.6, None, 0.3, 1)
+    words = in_words([one, replace(one, case="b", dsc=0.7, predicted_ml=8.0)], 0.021)
+    assert "| toshiba | a | 1 | 0.500 | 0.700 | 10.0 | 1.20 | 0.60 | - | 0.30 |" in words
+    assert "| **toshiba** | **mean** | | **0.600** | **0.700** | | **1.00** | | | |" in words
+    assert "2.1%" in words
+    assert "infarcts" not in in_words([one], None)
