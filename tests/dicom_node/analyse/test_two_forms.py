@@ -19,6 +19,8 @@ from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from segmentation.ensemble import Ensemble
 
+pytestmark = pytest.mark.slow
+
 DESTINATIONS = {name: DeliveryOptions(PROFILES[name]) for name in ("generic", "ohif")}
 ODD, EVEN = 65, 64  # rows and columns: only the frames of 64 x 64 bits end at a byte
 
@@ -111,7 +113,6 @@ def test_a_result_names_the_answer_that_the_destination_was_sent(
 
 
 @pytest.mark.parametrize(("then", "now"), [(ODD, ODD), (EVEN, ODD), (ODD, EVEN)])
-@pytest.mark.slow
 def test_a_follow_up_names_the_earlier_report_that_the_destination_was_sent(
     setting: Setting, tmp_path: Path, then: int, now: int
 ) -> None:

@@ -17,6 +17,8 @@ from dicom_node.cli.main import build_app
 from dicom_node.results.result_set import part10_bytes
 from training.evaluate.comparison.document import Comparison
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -30,7 +32,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_bundle(tmp_path_factory.mktemp("model"))
 
 
-@pytest.mark.slow
 def test_a_folder_a_registered_name_and_baselines(cases: Path, model: Path, tmp_path: Path) -> None:
     """A bundle folder, a registered model by name and both baselines in one table: HTML, JSON, CSV, JSON on stdout."""
     other = tiny_bundle(tmp_path / "other", squeeze_excitation=False)
@@ -61,7 +62,6 @@ def test_a_folder_a_registered_name_and_baselines(cases: Path, model: Path, tmp_
         assert len(list(csv.DictReader(lines))) == 4 * 3
 
 
-@pytest.mark.slow
 def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
     """Without --json and --out: a table and a sentence a pair, and no file anywhere; a case in DICOM counts."""
     folder = write_cohort(tmp_path / "data", patients=2)
@@ -76,7 +76,6 @@ def test_a_table_for_a_person(model: Path, tmp_path: Path) -> None:
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.slow
 def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_path: Path) -> None:
     """Its models are rows beside the new one; other cases, or scored otherwise, is an error before any network runs."""
     run_here("compare", model, "--baseline", "threshold", "--cases", cases, "--out", tmp_path / "first")
@@ -99,7 +98,6 @@ def test_an_earlier_comparison_is_not_run_again(cases: Path, model: Path, tmp_pa
     assert (done.returncode in (1, 3), "No such file" in done.stderr) == (True, True)
 
 
-@pytest.mark.slow
 def test_parts_and_then_the_comparison(cases: Path, model: Path, tmp_path: Path) -> None:
     """Each part scores its cases by every model and compares nothing; the command without --shard scores none again."""
     arguments = [
