@@ -112,10 +112,11 @@ def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:
     """
     brain = clean_brain(grid.to_native_mask(probabilities[0], PART_THRESHOLD), grid.spacing_mm)
     marks = brain.view(np.uint8).copy()
+    held = np.flatnonzero(brain.any(axis=(1, 2)))
     for number, probability in enumerate(probabilities[1:], start=1):
-        part = grid.to_native_mask(probability, PART_THRESHOLD)
-        part &= brain
-        marks |= part.view(np.uint8) << np.uint8(number)
+        for index in held:
+            part = grid.to_native_mask(probability[index : index + 1], PART_THRESHOLD)[0] & brain[index]
+            marks[index] |= part.view(np.uint8) << np.uint8(number)
     return Anatomy(marks)
 
 

@@ -86,9 +86,11 @@ class SliceGrid:
 
     def to_native_mask(self, values: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
         """Where `to_native` gives the threshold or more; slice by slice, so that the values are never held at once."""
-        mask = np.empty((len(values), *self.native_shape), bool)
-        for index in range(len(values)):
-            mask[index] = self.to_native(values[index : index + 1])[0] >= threshold
+        mask = np.zeros((len(values), *self.native_shape), bool)
+        for index, plane in enumerate(values):
+            # Linear interpolation gives nothing above the highest value, and 0 beyond the field of view.
+            if max(float(plane.max()), 0.0) >= threshold:
+                mask[index] = self.to_native(values[index : index + 1])[0] >= threshold
         return mask
 
     def mask_to_square(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

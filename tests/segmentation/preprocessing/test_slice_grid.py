@@ -55,3 +55,16 @@ def test_identity_changes_no_bit() -> None:
     image = np.random.default_rng(0).random((2, 256, 256)).astype(np.float32)
     grid = SliceGrid((256, 256), (0.898, 0.898), 256)
     assert np.array_equal(grid.to_native(grid.to_square(image)), image)
+
+
+@pytest.mark.parametrize("threshold", [-0.5, 0.0, 0.3, 0.5])
+def test_a_native_mask_is_where_the_native_values_reach_the_threshold(threshold: float) -> None:
+    """In every slice, those without such a value too, and beyond the square field of view."""
+    grid = SliceGrid((40, 56), (1.0, 0.8), 32)
+    values = np.random.default_rng(4).random((5, 32, 32)).astype(np.float32)
+    values[1] = 0
+    values[2] = np.nextafter(np.float32(0.5), np.float32(0))
+    values[3] = 0.5
+    values[4] = -1
+    expected = grid.to_native(values) >= threshold
+    assert np.array_equal(grid.to_native_mask(values, threshold), expected)
