@@ -37,6 +37,7 @@ from segmentation.manifest import (
     SCHEMA,
     AnatomyArchitecture,
     Architecture,
+    Definition,
     FileEntry,
     GoldenContract,
     InputContract,
@@ -216,6 +217,7 @@ def write_bundle(
     temperature: float | None = None,
     anatomy: Any | None = None,
     review_above: float | None = None,
+    definition: Definition | None = None,
 ) -> ModelBundle:
     """Write Keras models as a bundle, and read it back as any user of it will.
 
@@ -238,6 +240,7 @@ def write_bundle(
         anatomy: Keras model of the parts of the head, built by `build_network` with `len(PARTS)` outputs.
         review_above: the uncertainty index above which results want a review
             (`training.bundle.review_limit`); None: the paper's.
+        definition: what the model calls WMH; None: not stated.
 
     Golden predictions are computed from the weights as they are written, and stored with them.
 
@@ -286,6 +289,7 @@ def write_bundle(
         golden=GoldenContract(slices=len(golden.images)),
         temperature=temperature,
         review_above=review_above,
+        definition=definition,
     )
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in files.items():

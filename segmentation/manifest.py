@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from segmentation.preprocessing.settings import PreprocessingSettings
 
 SCHEMA: Final = 1
+Definition = Literal["all", "abnormal"]
+"""What a model calls WMH: `all`, with periventricular caps and rims (STRIVE, Duering et al., Lancet Neurol 2023), or
+`abnormal`, without those that a reader judges normal."""
 INTENDED_USE: Final = "research use only; not a medical device"
 
 _Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -189,6 +192,7 @@ class Manifest(_Frozen):
         ventricles: the ventricle network, where the bundle has one.
         anatomy: the anatomy network, where the bundle has one.
         golden: the golden predictions, where the bundle has them.
+        definition: what the model calls WMH; absent: not stated.
         temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
         review_above: the uncertainty index above which results of this model want a review; absent: the paper's 0.35.
         predictive: how far the manual volume may lie from this model's; absent: not measured.
@@ -208,6 +212,7 @@ class Manifest(_Frozen):
     ventricles: VentricleArchitecture | None = None
     anatomy: AnatomyArchitecture | None = None
     golden: GoldenContract | None = None
+    definition: Definition | None = None
     temperature: float | None = Field(default=None, gt=0)
     review_above: float | None = Field(default=None, gt=0, lt=1)
     predictive: PredictiveContract | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from segmentation.manifest import DataSource
+from segmentation.manifest import DataSource, Definition
 from segmentation.preprocessing.settings import ScaleRule
 from training.errors import BadRecipe
 from training.json_document import FrozenRecord
@@ -25,11 +25,13 @@ class About(FrozenRecord):
         data: the data sets, for the manifest.
         trained_on: more about them, for the card.
         limits: what the model must not be trusted with, for the card.
+        definition: what it calls WMH, for the manifest (`segmentation.manifest.Definition`).
     """
 
     data: tuple[DataSource, ...] = ()
     trained_on: str = ""
     limits: str = ""
+    definition: Definition | None = None
 
 
 def read_about(path: Path) -> About:
@@ -43,8 +45,8 @@ def read_about(path: Path) -> About:
     except (OSError, ValueError) as error:  # both ValidationError and TOMLDecodeError are ValueError
         found = error.errors()[0]["msg"] if isinstance(error, ValidationError) else type(error).__name__
         raise BadRecipe(
-            f"--about: expected TOML with [[data]] (name, licence, source), trained_on and limits in {path.name}; "
-            f"got: {found}"
+            "--about: expected TOML with [[data]] (name, licence, source), trained_on, limits and definition in "
+            f"{path.name}; got: {found}"
         ) from error
 
 

@@ -53,6 +53,7 @@ def add_anatomy(folder: Path, run: Path, version: str) -> ModelBundle:
             temperature=manifest.temperature,
             anatomy=network(found.weights),
             review_above=manifest.review_above,
+            definition=manifest.definition,
         )
         # The card's sections about them stay too.
         new = with_entries(unfinished, {"predictive": manifest.predictive, "intensities": manifest.intensities})

@@ -115,6 +115,7 @@ def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBun
             mirrors_ventricles=ventricles is not None and ventricles.recipe.is_mirrored,
             temperature=facts.temperature,
             anatomy=None if anatomy is None else anatomy_network(anatomy.weights),
+            definition=name.about.definition,
         )
     return load_bundle(target)
 

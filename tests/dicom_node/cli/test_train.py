@@ -77,6 +77,7 @@ def test_a_run_its_resumption_and_its_bundle(tmp_path: Path) -> None:
 FOLDS = ("--scheme", "folds", "--members", "2", "--epochs", "1", "--threads", "1", "--set", "steps_per_epoch=1")
 FOLDS = (*FOLDS, *TINY[:6], "--set", "batch_size=2", "--set", "crop=none", "--set", "compute=float32")
 ABOUT = """limits = "- Drawn noise is no brain."
+definition = "all"
 [[data]]
 name = "noise"
 licence = "CC0"
@@ -127,6 +128,7 @@ def test_a_bundle_by_folds(runs: Runs) -> None:
     assert bundle.manifest.temperature is not None
     assert bundle.preprocessing.scale == "brain-level"
     assert [source.name for source in bundle.manifest.training.data] == ["noise"]
+    assert bundle.manifest.definition == "all"
     assert bundle.ventricles is not None
     whole = load_network(
         tiny_recipe(network=bundle.ventricles.networks.specification), _weights_file(runs.ventricles, 2)
