@@ -41,6 +41,7 @@ from training.bundle.restate import restate
 from training.bundle.review_limit import CATCH, POOR_BELOW_DSC, ReviewLimit, ScoredScan, derive_limit
 from training.bundle.vendor_scores import in_slabs
 from training.data.cases import LabelledCase, load_cases
+from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
 from training.errors import BadCohort
 from training.synthesis.stream import read_scan, scan_files
@@ -63,7 +64,7 @@ class DoubtedScan:
         is_whole: they are the whole ensemble, so that `index` is the served one.
         index: uncertainty index of what they say together; None where they mark nothing.
         member_index: of the first of them alone.
-        predicted_ml, manual_ml, dsc: None without a manual mask.
+        predicted_ml, manual_ml, dsc: None without a manual mask; DSC without what the mask says nothing about.
     """
 
     group: str
@@ -80,12 +81,13 @@ class DoubtedScan:
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """One scan to score, read when it is needed."""
+    """One scan to score, read when it is needed; `ignore`: voxels of which its mask says nothing."""
 
     group: str
     case: str
     patient: str
     read: Callable[[], tuple[FlairVolume, Mask | None]]
+    ignore: Mask | None = None
 
 
 class _Remembering:
@@ -139,7 +141,7 @@ def score_scan(task: _Task, unseen: Sequence[int], all_members: int, remembering
         member_index=alone,
         predicted_ml=found.measures.wmh_volume_ml,
         manual_ml=None if manual is None else float(manual.sum()) * volume.voxel_volume_ml,
-        dsc=None if manual is None else dice(found.mask, manual),
+        dsc=None if manual is None else dice(counted(found.mask, task.ignore), counted(manual, task.ignore)),
     )
 
 
@@ -249,13 +251,22 @@ def _tasks(
     most_drawn: int,
     unlabelled: Sequence[Path],
     images: Mapping[str, str],
+    ignores_rims: bool,
 ) -> Iterator[_Task]:
     for place, text in enumerate(data):
         group, _, folder = text.partition("=")
         for case in load_cases(Path(folder), patients[place] if place < len(patients) else None):
             slabs = in_slabs(case, _SLAB_MM)
+            if ignores_rims:
+                slabs = with_ignored_rims(slabs)
             patient = images.get(case.volume.voxels_digest) or case.patient  # a training image, under any name
-            yield _Task(group, case.name, patient, lambda slabs=slabs: (slabs.volume, slabs.wmh))  # type: ignore[misc]
+            yield _Task(
+                group,
+                case.name,
+                patient,
+                lambda slabs=slabs: (slabs.volume, slabs.wmh),  # type: ignore[misc]
+                slabs.ignore,
+            )
     for file in scan_files(drawn)[:most_drawn] if drawn else ():
         yield _Task(DRAWN, file.stem, file.stem, lambda file=file: _drawn(file))  # type: ignore[misc]
     for file in (file for folder in unlabelled for file in sorted(folder.glob("*.nii.gz"))):
@@ -305,7 +316,9 @@ def main(
     """Print the review limit and the volume interval that these scans support."""
     loaded = load_bundle(bundle or reference_bundle())
     images = loaded.manifest.training.images or {}
-    tasks = _tasks(data, patients or (), drawn, most_drawn, unlabelled or (), images)
+    # A model that marks caps and rims is not wrong where a reader of abnormal WMH left them out.
+    ignores_rims = loaded.manifest.definition == "all"
+    tasks = _tasks(data, patients or (), drawn, most_drawn, unlabelled or (), images, ignores_rims)
     scans = _measured(tasks, loaded, cache)
     document = document_of(scans, limit_of(scans), loaded)
     if out is not None:
