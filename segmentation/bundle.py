@@ -215,6 +215,7 @@ def write_bundle(
     ventricle_threshold: float = VENTRICLE_THRESHOLD,
     mirrors_ventricles: bool = False,
     temperature: float | None = None,
+    shift: float | None = None,
     anatomy: Any | None = None,
     review_above: float | None = None,
     definition: Definition | None = None,
@@ -237,6 +238,7 @@ def write_bundle(
         mirrors_ventricles: the ventricle network also sees mirror images, see `segmentation.mirroring`.
         temperature: what the logits were divided by, already folded into the last layer's weights; recorded, not
             applied.
+        shift: what was taken off the logits before that; recorded too.
         anatomy: Keras model of the parts of the head, built by `build_network` with `len(PARTS)` outputs.
         review_above: the uncertainty index above which results want a review
             (`training.bundle.review_limit`); None: the paper's.
@@ -288,6 +290,7 @@ def write_bundle(
         anatomy=None if parts is None else _anatomy_architecture(parts.specification),
         golden=GoldenContract(slices=len(golden.images)),
         temperature=temperature,
+        shift=shift,
         review_above=review_above,
         definition=definition,
     )

@@ -194,6 +194,7 @@ class Manifest(_Frozen):
         golden: the golden predictions, where the bundle has them.
         definition: what the model calls WMH; absent: not stated.
         temperature: what the members' logits were divided by to calibrate them; folded into the weights already.
+        shift: what was taken off the logits before; folded in too; absent: nothing.
         review_above: the uncertainty index above which results of this model want a review; absent: the paper's 0.35.
         predictive: how far the manual volume may lie from this model's; absent: not measured.
         intensities: beyond what images are unlike the training's; absent: not measured.
@@ -214,6 +215,7 @@ class Manifest(_Frozen):
     golden: GoldenContract | None = None
     definition: Definition | None = None
     temperature: float | None = Field(default=None, gt=0)
+    shift: float | None = Field(default=None, ge=-100, le=100)
     review_above: float | None = Field(default=None, gt=0, lt=1)
     predictive: PredictiveContract | None = None
     intensities: IntensityContract | None = None

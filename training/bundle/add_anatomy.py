@@ -51,6 +51,7 @@ def add_anatomy(folder: Path, run: Path, version: str) -> ModelBundle:
             ventricle_threshold=VENTRICLE_THRESHOLD if old.ventricles is None else old.ventricles.threshold,
             mirrors_ventricles=old.ventricles is not None and old.ventricles.is_mirrored,
             temperature=manifest.temperature,
+            shift=manifest.shift,
             anatomy=network(found.weights),
             review_above=manifest.review_above,
             definition=manifest.definition,

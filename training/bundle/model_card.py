@@ -17,6 +17,7 @@ from training.data.presets import PRESETS, Recipe
 from training.data.recipe_settings import as_document, differences, stages
 from training.evaluate.comparison.pairs import by_patient
 from training.evaluate.means import SHARE, mean_with_interval
+from training.fit.calibration import Calibration
 from training.fit.checkpoint import EpochRecord
 from training.fit.plan import TrainingPlan, cohort_summary
 
@@ -29,7 +30,7 @@ class CardFacts:
         name: of the bundle; where it lists no patients, neither does the card, nor cases and sites.
         parts: of other trainings.
         scores: of members that never saw the patient; empty where the scheme gives none.
-        temperature: folded into the members' last layer; None: they are not calibrated.
+        calibration: folded into the members' last layer; None: they are not calibrated.
         backend, software: what trained.
         last: how each member ended.
     """
@@ -37,7 +38,7 @@ class CardFacts:
     name: BundleName
     parts: BundleParts
     scores: Sequence[MemberScore]
-    temperature: float | None
+    calibration: Calibration | None
     backend: str
     software: Mapping[str, str]
     last: tuple[EpochRecord | None, ...]
@@ -63,7 +64,7 @@ An ensemble of {len(plan.parts)} {recipe.network.name}s (Kim, Ryu et al., AJNR 2
 - Preset `{recipe.name}`; what differs from it: {_deviations(plan)}.
 - Seed {plan.seed}, scheme `{plan.scheme}`, {plan.epochs} epochs a member, on {facts.backend} ({versions}).
 - Last epoch{_before(recipe)}, loss and validation DSC of each member: {_ends(facts.last)}.
-- {_calibration(facts.temperature)}
+- {_calibration(facts.calibration)}
 {_stages(plan)}{_scale(name)}
 ## What it was trained on
 {name.data}: {counts["cases"]} cases (patients: {split}){drawn}; sites: {_sites(plan, name)}. WMH of the training
@@ -119,12 +120,14 @@ def _ends(last: Sequence[EpochRecord | None]) -> str:
     return "; ".join(ends)
 
 
-def _calibration(temperature: float | None) -> str:
-    if temperature is None:
+def _calibration(found: Calibration | None) -> str:
+    if found is None:
         return "The members are not calibrated."
+    moved = f"moved by {-found.shift:+.2f} and " if found.shift else ""
     return (
-        f"The members' logits were divided by {temperature:.2f} (temperature scaling on the patients that each never\n"
-        "saw); this is folded into the weights."
+        f"The members' logits were {moved}divided by {found.temperature:.2f}\n"
+        f"({'Platt' if found.shift else 'temperature'} scaling on the patients that each never saw); this is folded "
+        "into the weights."
     )
 
 

@@ -24,6 +24,7 @@ from training.bundle.scores import MemberScore, RunScores, leave_out_scores
 from training.data.ignored import with_ignored_rims
 from training.errors import NotSaved, OtherRun
 from training.files import replacing, write_whole
+from training.fit.calibration import Calibration, fold_in, held_out_calibration
 from training.fit.plan import TrainingPlan
 from training.fit.run import final_records
 from training.fit.run_folder import RunFolder, software
@@ -67,7 +68,7 @@ def finish_run(
     models = [load_network(plan.recipe, _weights(plan, folder, member)) for member in range(len(plan.parts))]
     served = plan.recipe.preprocessing if name.scale is None else replace(plan.recipe.preprocessing, scale=name.scale)
     members = _Members(plan, tuple(models), served)
-    temperature = _calibrate(members)
+    calibration = _calibrate(members)
     scores = _scores(members)
     # Two processes that end together write one after the other.
     with folder.alone(), _saving(folder):
@@ -77,7 +78,7 @@ def finish_run(
         if plan.recipe.target != "wmh":
             return None
         last = tuple(final_records(plan, folder, range(len(models))).values())
-        facts = CardFacts(name, parts, scores, temperature, backend, software(backend), last)
+        facts = CardFacts(name, parts, scores, calibration, backend, software(backend), last)
         return _write_bundle(members, folder.bundle, facts)
 
 
@@ -113,7 +114,8 @@ def _write_bundle(members: _Members, target: Path, facts: CardFacts) -> ModelBun
             model_card=model_card(plan, facts),
             ventricles=None if ventricles is None else load_network(ventricles.recipe, ventricles.weights),
             mirrors_ventricles=ventricles is not None and ventricles.recipe.is_mirrored,
-            temperature=facts.temperature,
+            temperature=None if facts.calibration is None else facts.calibration.temperature,
+            shift=None if facts.calibration is None else facts.calibration.shift or None,
             anatomy=None if anatomy is None else anatomy_network(anatomy.weights),
             definition=name.about.definition,
         )
@@ -131,10 +133,8 @@ def _saving(folder: RunFolder) -> Iterator[None]:
         ) from error
 
 
-def _calibrate(members: _Members) -> float | None:
-    """Fold a temperature into the members, from the training and validation patients that each never saw."""
-    from training.fit.temperature import fold_in, held_out_temperature  # SciPy's optimizers, for calibrated recipes
-
+def _calibrate(members: _Members) -> Calibration | None:
+    """Fold a calibration into the members, from the training and validation patients that each never saw."""
     plan = members.plan
     if not plan.recipe.is_calibrated:
         return None
@@ -145,11 +145,11 @@ def _calibrate(members: _Members) -> float | None:
         for case in plan.cases
         if case.split in ("train", "validation") and case.patient in plan.never_seen_by(member)
     )
-    temperature = held_out_temperature(pairs, members.preprocessing)
-    if temperature is not None:
+    found = held_out_calibration(pairs, members.preprocessing, shifts=plan.recipe.shifts_logits)
+    if found is not None:
         for model in members.models:
-            fold_in(model, temperature)
-    return temperature
+            fold_in(model, found)
+    return found
 
 
 def _scores(members: _Members) -> tuple[MemberScore, ...]:

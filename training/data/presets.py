@@ -42,7 +42,8 @@ class Recipe:
             `PRETRAINING`: from the one pretrained network that `--start` gives.
         start_share: share of those weights in what the stage ends with, see `training.fit.averaging`.
         is_mirrored: for ventricles: the network is asked about mirror images too, see `segmentation.mirroring`.
-        is_calibrated: a temperature from held-out patients is folded into the members, see `training.fit.temperature`.
+        is_calibrated: a temperature from held-out patients is folded into the members, see `training.fit.calibration`.
+        shifts_logits: and a shift, so that the amount that is marked is right.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Recipe:
     start_share: float = 0.0
     is_mirrored: bool = False
     is_calibrated: bool = False
+    shifts_logits: bool = False
 
     @property
     def result_file(self) -> str:
@@ -150,6 +152,7 @@ SECOND_REFERENCE_BRAIN = replace(
     name="second-reference-brain",
     start_from="reference-brain",
     ignored_rim_sd=1.3,
+    shifts_logits=True,
     epochs=36,
     synthetic_share=0.35,
 )

@@ -1,12 +1,15 @@
-"""Temperature scaling: logits divided by one number, so that on unseen patients 0.8 is right in eight of ten voxels.
+"""Calibration: logits changed by one rule, so that on unseen patients 0.8 is right in eight of ten voxels.
 
-Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017). The threshold 0.5 is where it was: a mask of one
-member does not change, and the uncertainty index means the same for a timid and for a bold training.
+Temperature scaling (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017) divides them by one number. The
+threshold 0.5 is where it was: a mask of one member does not change, and the uncertainty index means the same for a
+timid and for a bold training. Platt scaling (Platt, Advances in Large Margin Classifiers 1999) also moves them by one
+number: where a training ranks voxels well and marks too much or too little of them, the amount becomes right.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +23,17 @@ from training.data.cases import LabelledCase
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
 """Normalised slices (slice, row, column) in, one member's probabilities of the same shape out."""
 
+
+@dataclass(frozen=True)
+class Calibration:
+    """A logit becomes (logit - `shift`) / `temperature`."""
+
+    temperature: float
+    shift: float = 0.0
+
+
 _RANGE: Final = (0.25, 8.0)
+_SHIFTS: Final = (-12.0, 12.0)
 _CERTAIN: Final = 1e-7  # float32 sigmoids end there
 _BINS: Final = 8192
 _LIMIT: Final = float(special.logit(1 - _CERTAIN))
@@ -53,8 +66,11 @@ class LogitCounts:
         """Voxels so far."""
         return int(self._counts.sum())
 
-    def temperature(self) -> float:
-        """The temperature with the smallest cross-entropy, between 0.25 and 8.
+    def calibration(self, *, shifts: bool = False) -> Calibration:
+        """The one with the smallest cross-entropy: a temperature between 0.25 and 8, a shift within 12.
+
+        Args:
+            shifts: look for a shift too.
 
         Raises:
             ValueError: no voxel was counted.
@@ -63,24 +79,31 @@ class LogitCounts:
             raise ValueError("expected at least one voxel, got none")
         edges = np.linspace(-_LIMIT, _LIMIT, _BINS + 1)
         centres = (edges[:-1] + edges[1:]) / 2
-        # The cost of a voxel grows with the logit on the wrong side.
-        signed = np.stack([centres, -centres])
 
-        def cross_entropy(log_temperature: float) -> float:
-            return float(np.average(np.logaddexp(0, signed / np.exp(log_temperature)), weights=self._counts))
+        def cross_entropy(log_temperature: float, shift: float = 0.0) -> float:
+            # The cost of a voxel grows with the logit on the wrong side.
+            moved = (centres - shift) / np.exp(log_temperature)
+            return float(np.average(np.logaddexp(0, np.stack([moved, -moved])), weights=self._counts))
 
-        found = optimize.minimize_scalar(cross_entropy, bounds=tuple(np.log(_RANGE)), method="bounded")
-        return float(np.exp(found.x))
+        bounds = tuple(np.log(_RANGE))
+        alone = optimize.minimize_scalar(cross_entropy, bounds=bounds, method="bounded")
+        if not shifts:
+            return Calibration(float(np.exp(alone.x)))
+        found = optimize.minimize(
+            lambda both: cross_entropy(*both), (alone.x, 0.0), bounds=(bounds, _SHIFTS), method="L-BFGS-B"
+        )
+        return Calibration(float(np.exp(found.x[0])), float(found.x[1]))
 
 
-def held_out_temperature(
-    pairs: Iterable[tuple[LabelledCase, Predict]], settings: PreprocessingSettings
-) -> float | None:
-    """One temperature for all members, on the brains of cases that each never saw, without what is ignored there.
+def held_out_calibration(
+    pairs: Iterable[tuple[LabelledCase, Predict]], settings: PreprocessingSettings, *, shifts: bool = False
+) -> Calibration | None:
+    """One calibration for all members, on the brains of cases that each never saw, without what is ignored there.
 
     Args:
         pairs: a case, and a member that was trained without its patient; a case may come with several members.
         settings: the members' input contract.
+        shifts: see `LogitCounts.calibration`.
 
     Returns:
         None when there is no such case.
@@ -92,13 +115,15 @@ def held_out_temperature(
         if case.ignore is not None:
             counted = counted & ~ready.grid.mask_to_square(case.ignore)
         counts.add(predict(ready.images)[counted], ready.grid.mask_to_square(case.wmh)[counted])
-    return counts.temperature() if len(counts) else None
+    return counts.calibration(shifts=shifts) if len(counts) else None
 
 
-def fold_in(model: Any, temperature: float) -> None:
-    """Divide the weights of a Keras model's last layer, a 1x1 convolution before the sigmoid, by the temperature.
+def fold_in(model: Any, calibration: Calibration) -> None:
+    """Change the last layer of a Keras model, a 1x1 convolution before the sigmoid, so that it gives calibrated logits.
 
-    After it no runtime needs to know of the temperature.
+    After it no runtime needs to know of the calibration.
     """
     last = model.layers[-1]
-    last.set_weights([weight / np.float32(temperature) for weight in last.get_weights()])
+    kernel, bias = last.get_weights()
+    temperature, shift = np.float32(calibration.temperature), np.float32(calibration.shift)
+    last.set_weights([kernel / temperature, (bias - shift) / temperature])
