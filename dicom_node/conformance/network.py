@@ -149,7 +149,8 @@ def _sender(settings: Settings) -> Section:
     compression = (
         "Each transfer syntax is proposed in a presentation context of its own, and the first of the list that the "
         "peer accepts is used. The compressed ones are without loss and change no UID; they are proposed for objects "
-        "from 64 KB on, unless the destination is set up as +uncompressed. An object that the peer did not store in "
+        "from 64 KB on, unless the destination is set up as +uncompressed; the deflated one only where it is set up as "
+        "+deflated. An object that the peer did not store in "
         "one of them is sent again in Explicit or Implicit VR Little Endian."
     )
     cohorts = (

@@ -9,6 +9,7 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 | `+commit` | DICOM | storage commitment (PS3.4 J): done when the peer takes responsibility |
 | `+verify` | both | done when C-FIND, or QIDO-RS, lists every object |
 | `+uncompressed` | DICOM | objects go as they are, in no compressed transfer syntax |
+| `+deflated` | DICOM | segmentations go deflated, too, where the peer accepts that |
 | `+tls` | DICOM | over TLS; `https` is always |
 | `+basic`, `+bearer`, `+mtls` | web | how we log in; the secret is a file or an environment variable, never a setting |
 | `+<profile>`, `+labelmap`, `+probability`, ... | both | what is sent, see `dicom_node.node.profiles` |
@@ -114,6 +115,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 HierarchicDesignator = Annotated[str, AfterValidator(_hd)]
 FilePath = Annotated[Path, BeforeValidator(_given), AfterValidator(_path)]
 WebLogin = Literal["none", "basic", "bearer", "mtls"]
+Compression = Literal["none", "pages", "all"]
+"""Which results go compressed, where the peer accepts that: all is pages and segmentations."""
 
 # What may stand behind any destination in the compact form, and the fields that it sets.
 _COMMON: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -126,7 +129,8 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "tls": {"tls": True},
     "commit": {"commit": True},
     **_COMMON,
-    "uncompressed": {"compress": False},
+    "uncompressed": {"compress": "none"},
+    "deflated": {"compress": "all"},
 }
 _LOGINS: Final[Mapping[str, Mapping[str, Any]]] = {
     login: {"login": login} for login in get_args(WebLogin) if login != "none"
@@ -211,7 +215,7 @@ class Destination(_ObjectDestination):
         port: TCP port of the peer's storage SCP.
         tls: whether to call it over TLS (PS3.15 B.12).
         commit: whether a result counts as delivered only when the peer takes responsibility for it (PS3.4 J).
-        compress: whether results go compressed, without loss, in a transfer syntax that the peer accepts.
+        compress: which results go compressed, without loss, in a transfer syntax that the peer accepts.
 
     The others: see `_ObjectDestination` and `_AnyDestination`.
     """
@@ -221,7 +225,7 @@ class Destination(_ObjectDestination):
     port: Port
     tls: bool = False
     commit: bool = False
-    compress: bool = True
+    compress: Compression = "pages"
 
     @model_validator(mode="after")
     def _check_together(self) -> Destination:

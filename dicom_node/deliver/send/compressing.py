@@ -13,6 +13,7 @@ from typing import Final
 
 from dicom_node.deliver.send.association import ObjectBytes
 from dicom_node.deliver.send.object_file import ObjectFile
+from dicom_node.node.destinations import Compression
 
 _EXPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2.1"
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
@@ -22,7 +23,9 @@ _SMALL_BYTES: Final = 65_536  # below this there is nothing to gain
 _CHUNK_BYTES: Final = 1024 * 1024
 
 # By SOP class, the best first. No codec of images takes the single bits of a BINARY segmentation (PS3.5 8.2); deflate
-# takes them, and the functional groups of each frame. JPEG-LS makes pages a third to a sixth of their size, RLE a half.
+# takes them, and the functional groups of each frame, but only for peers that are set up so: Orthanc accepts deflated
+# objects and answers 500 when a viewer asks it for their frames. JPEG-LS makes pages a third to a sixth of their size,
+# RLE a half.
 SYNTAXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "1.2.840.10008.5.1.4.1.1.66.4": (_DEFLATED,),  # Segmentation Storage
@@ -32,24 +35,27 @@ SYNTAXES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 
 
-def compressed_syntaxes(file: ObjectFile) -> tuple[str, ...]:
+def compressed_syntaxes(file: ObjectFile, compress: Compression) -> tuple[str, ...]:
     """Transfer syntaxes that a file is worth being offered in beside its own."""
-    if file.transfer_syntax_uid != _EXPLICIT_VR_LITTLE_ENDIAN or _size(file) < _SMALL_BYTES:
+    if compress == "none" or file.transfer_syntax_uid != _EXPLICIT_VR_LITTLE_ENDIAN or _size(file) < _SMALL_BYTES:
         return ()
-    return SYNTAXES.get(file.sop_class_uid, ())
+    return tuple(s for s in SYNTAXES.get(file.sop_class_uid, ()) if compress == "all" or s != _DEFLATED)
 
 
-def compressed(file: ObjectFile, accepts: Callable[[str, str], bool]) -> ObjectBytes | None:
+def compressed(
+    file: ObjectFile, accepts: Callable[[str, str], bool], compress: Compression = "all"
+) -> ObjectBytes | None:
     """A file in the first of its compressed syntaxes that the peer accepts; None where there is none.
 
     Args:
         file: an object of the outbox.
         accepts: whether the peer takes a SOP class in a transfer syntax.
+        compress: which objects may be.
 
     Raises:
         OSError: the file cannot be read.
     """
-    for syntax in compressed_syntaxes(file):
+    for syntax in compressed_syntaxes(file, compress):
         if accepts(file.sop_class_uid, syntax):
             encoded = _deflated(file) if syntax == _DEFLATED else _with_compressed_pixels(file, syntax)
             if encoded is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dicom_node.deliver.send.compressing import compressed_syntaxes
 from dicom_node.deliver.send.object_file import ObjectFile
+from dicom_node.node.destinations import Compression
 
 MAX_CONTEXTS = 128
 IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
@@ -25,12 +26,12 @@ class AssociationPlan:
     contexts: tuple[Context, ...]
 
 
-def plan_associations(files: Sequence[ObjectFile], compress: bool = False) -> Iterator[AssociationPlan]:
+def plan_associations(files: Sequence[ObjectFile], compress: Compression = "none") -> Iterator[AssociationPlan]:
     """Split files, in their order, into associations of at most 128 contexts.
 
     Args:
         files: what is sent.
-        compress: whether results are also offered in compressed transfer syntaxes.
+        compress: which results are also offered in compressed transfer syntaxes.
     """
     chosen: list[ObjectFile] = []
     contexts: dict[Context, None] = {}
@@ -46,7 +47,7 @@ def plan_associations(files: Sequence[ObjectFile], compress: bool = False) -> It
         yield AssociationPlan(tuple(chosen), tuple(contexts))
 
 
-def contexts_of(file: ObjectFile, compress: bool = False) -> list[Context]:
+def contexts_of(file: ObjectFile, compress: Compression = "none") -> list[Context]:
     """The compressed transfer syntaxes that are worth it, the file's own, and the default one.
 
     The default one stands there when the object can be put into it without decoding pixels.
@@ -55,7 +56,7 @@ def contexts_of(file: ObjectFile, compress: bool = False) -> list[Context]:
     """
     own = (file.sop_class_uid, file.transfer_syntax_uid)
     default = (file.sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN)
-    offered = [(file.sop_class_uid, syntax) for syntax in (compressed_syntaxes(file) if compress else ())]
+    offered = [(file.sop_class_uid, syntax) for syntax in compressed_syntaxes(file, compress)]
     return [*offered, own, default] if is_native(file.transfer_syntax_uid) and own != default else [own]
 
 

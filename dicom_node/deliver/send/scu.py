@@ -37,6 +37,7 @@ from dicom_node.deliver.send.plan import (
 )
 from dicom_node.deliver.send.result_classes import words_of_class
 from dicom_node.deliver.send.statuses import StoreStatus, store_status_of, words_of
+from dicom_node.node.destinations import Compression
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 from dicom_node.node.tls import ClientTls
 
@@ -89,7 +90,7 @@ def send_files(
     timeouts: Timeouts | None = None,
     tls: ClientTls | None = None,
     max_pdu_bytes: int = MAX_PDU_BYTES,
-    compress: bool = False,
+    compress: Compression = "none",
 ) -> list[SendOutcome]:
     """Send files by C-STORE.
 
@@ -104,7 +105,7 @@ def send_files(
         timeouts: how long to wait for the peer.
         tls: how to call it over TLS; None for without.
         max_pdu_bytes: the largest PDU that we send and take, whatever the peer announces.
-        compress: whether results may go in a compressed transfer syntax that the peer accepts, without loss.
+        compress: which results may go in a compressed transfer syntax that the peer accepts, without loss.
 
     Returns:
         One outcome per path, in the order of `paths`.
@@ -189,12 +190,14 @@ def _with_reasons(call: Call, contexts: Sequence[tuple[str, str]]) -> Iterator[R
         raise DeliveryError(str(error)) from error
 
 
-def _send_all(files: Sequence[ObjectFile], call: Call, compress: bool) -> Generator[tuple[ObjectFile, SendOutcome]]:
+def _send_all(
+    files: Sequence[ObjectFile], call: Call, compress: Compression
+) -> Generator[tuple[ObjectFile, SendOutcome]]:
     for plan in plan_associations(files, compress):
         yield from _send_plan(plan, call, compress)
 
 
-def _send_plan(plan: AssociationPlan, call: Call, compress: bool) -> Iterator[tuple[ObjectFile, SendOutcome]]:
+def _send_plan(plan: AssociationPlan, call: Call, compress: Compression) -> Iterator[tuple[ObjectFile, SendOutcome]]:
     """Send the files of one plan, in as many associations as it takes."""
     left = list(plan.files)
     aborted = silent = 0  # in a row
@@ -203,11 +206,11 @@ def _send_plan(plan: AssociationPlan, call: Call, compress: bool) -> Iterator[tu
             with _with_reasons(call, plan.contexts) as association:
                 while left and association.is_open:
                     file = left.pop(0)
-                    outcome = _send_compressed(association, file) if compress else None
+                    outcome = _send_compressed(association, file, compress) if compress != "none" else None
                     if outcome is not None and outcome.lost:
                         # It may have fallen over what it accepted: this file again, and all others, as they are.
                         left.insert(0, file)
-                        compress = False
+                        compress = "none"
                         continue
                     if outcome is None:
                         outcome = _send_one(association, file)
@@ -230,10 +233,10 @@ def _send_plan(plan: AssociationPlan, call: Call, compress: bool) -> Iterator[tu
             return
 
 
-def _send_compressed(association: RequestedAssociation, file: ObjectFile) -> SendOutcome | None:
+def _send_compressed(association: RequestedAssociation, file: ObjectFile, compress: Compression) -> SendOutcome | None:
     """Send a file in a compressed transfer syntax; None: in none that was accepted, or the peer did not store it so."""
     try:
-        source = compressed(file, association.accepts)
+        source = compressed(file, association.accepts, compress)
         if source is None:
             return None
         outcome = _outcome_of(file, association.store(source))

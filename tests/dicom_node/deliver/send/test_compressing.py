@@ -25,6 +25,7 @@ from dicom_node.deliver.send import send_files
 from dicom_node.deliver.send.compressing import compressed
 from dicom_node.deliver.send.object_file import read_object_file
 from dicom_node.node.profiles import FIRST_FORM
+from dicom_node.node.settings import load_settings
 from dicom_node.results.pages.summary import build_summary
 from dicom_node.results.result_set import part10_bytes
 from dicom_node.results.seg.wmh_seg import build_seg
@@ -82,11 +83,22 @@ def test_a_segmentation_of_350_slices_is_small_on_the_way(results):
         assert len(page.encoded) < file.stat().st_size / 2
 
 
+def test_segmentations_are_deflated_only_where_that_is_set_up(results):
+    """A viewer gets no frame of a deflated segmentation from Orthanc: without `+deflated` only pages go compressed."""
+    (pacs,) = load_settings(destinations="pacs=PACS@127.0.0.1:104").destinations
+    assert pacs.compress == "pages"
+    (pacs,) = load_settings(destinations="pacs=PACS@127.0.0.1:104+deflated").destinations
+    assert pacs.compress == "all"
+    sent = [compressed(read_object_file(file), lambda _sop_class, _syntax: True, "pages") for file in results]
+    assert sent[0] is None
+    assert all(page is not None for page in sent[1:])
+
+
 @pytest.mark.peer("Orthanc")
 def test_orthanc_takes_them_compressed(tmp_path, results):
     """Orthanc, which accepts all, stores them compressed under their UIDs; the pixels that it gives back are ours."""
     with orthanc(tmp_path, {}) as pacs:
-        outcomes = send_files(results, destination(pacs.dicom_port, AE_TITLE), compress=True)
+        outcomes = send_files(results, destination(pacs.dicom_port, AE_TITLE), compress="all")
         assert [outcome.status for outcome in outcomes] == [0] * len(results)
         found = []
         for file in results:
@@ -107,7 +119,7 @@ def test_storescp_gets_what_it_accepts(tmp_path, results, options, expected):
     """By what was negotiated: uncompressed, RLE, deflated or JPEG-LS; the same pixels each time."""
     port = free_port()
     with storescp(tmp_path / "pacs", port, tmp_path / "storescp.log", *options):
-        outcomes = send_files(results, destination(port, PACS_AE_TITLE), compress=True)
+        outcomes = send_files(results, destination(port, PACS_AE_TITLE), compress="all")
     assert all(outcome.ok for outcome in outcomes)
     stored = {dataset.SOPInstanceUID: dataset for dataset in map(pydicom.dcmread, (tmp_path / "pacs").iterdir())}
     assert syntaxes(list(stored.values())) == expected
@@ -121,7 +133,7 @@ def test_a_peer_that_cannot_store_what_it_accepted_gets_the_object_as_it_is(tmp_
     files = [write_object(mr_object(sop_class=SEG, matrix=512), tmp_path / f"{number}.dcm") for number in range(2)]
     port = free_port()
     with RecordingScp(port, lambda number, _class: answer if number == 1 else 0x0000) as scp:
-        outcomes = send_files(files, destination(port), compress=True)
+        outcomes = send_files(files, destination(port), compress="all")
         assert [outcome.status for outcome in outcomes] == [0, 0]
     assert [str(stored.SOPInstanceUID) for stored in scp.datasets] == [
         read_object_file(file).sop_instance_uid for file in files
@@ -137,7 +149,7 @@ def test_only_results_that_gain_by_it_are_compressed(tmp_path, results):
     image = mr_series(tmp_path / "series", 1, matrix=512)
     port = free_port()
     with RecordingScp(port) as scp:
-        assert all(outcome.ok for outcome in send_files([small, *image], destination(port), compress=True))
+        assert all(outcome.ok for outcome in send_files([small, *image], destination(port), compress="all"))
         assert send_files(results[:1], destination(port))[0].ok
     assert [data_set_bytes(file) in kept for file, kept in zip([small, *image, results[0]], scp.kept, strict=True)] == [
         True,
