@@ -11,9 +11,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from segmentation.boxes import box_of
+from segmentation.boxes import box_of, within_mm
 
 SURFACE_MM: Final = 3.0
 
@@ -29,10 +28,6 @@ def without_surface(
     """
     deep = np.zeros(brain.shape, bool)
     for plane, out in zip(brain, deep, strict=True):
-        box = box_of(plane, 1, 1)
-        if plane[box].all():  # none marked, or no edge in this slice
-            out[box] = True
-        else:
-            padded = np.pad(plane[box], 1, mode="edge")
-            out[box] = ndimage.distance_transform_edt(padded, spacing_mm)[1:-1, 1:-1] > depth_mm
+        box = box_of(plane, 1, 1)  # the nearest that is not marked lies in it
+        out[box] = plane[box] & ~within_mm(~plane[box], depth_mm, spacing_mm)
     return deep
