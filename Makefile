@@ -10,7 +10,7 @@ PARALLEL ?= -n 3 --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of Python processes: each would compile this code again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: cohort-memory intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model anatomy pretraining next-model vendor-scores doubt reference-dsc interval-coverage brain-masks agreement plausibility clean
+.PHONY: cohort-memory intensity-limits help install peers demo viewer test soak a-year quick check docs format bench image reference-model baselines anatomy pretraining vendor-scores doubt reference-dsc interval-coverage brain-masks agreement plausibility clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"
@@ -94,22 +94,13 @@ image:  ## build the image wmh-node with buildah; BASE=<image>, TARGET=worker-gp
 runs/phantoms: install
 	$(BIN)/python -m dicom_node.demo.phantom.training_cases --out $@ --count 24 --first-seed 1000
 
-runs/synthetic: install
-	$(BIN)/python -m training.synthesis --label-maps "$(DATA)/label-maps" --out $@ --count 160
-
 CASES := "$(DATA)/flair-wmh" --patients training/data/patients/ms3seg.csv
 FOLDS := $(BIN)/wmh-node train $(CASES) --scheme folds
-DRAWN := --synthetic runs/synthetic --synthetic runs/phantoms
 
-reference-model: install runs/phantoms runs/synthetic anatomy  ## train the shipped bundle again (half a day on 2 cores)
-	$(FOLDS) --preset ventricles --synthetic runs/synthetic --out runs/ventricles
+baselines: install  ## train the paper's recipe on the same folds, for `wmh-node compare` (half a day on 2 cores)
 	for preset in paper-2024-half paper-2024-bf16 paper-2024-half-unet; do \
 		$(FOLDS) --preset $$preset --out runs/$$preset && cp runs/$$preset/scores.json docs/evidence/$$preset.json || exit 1; \
 	done
-	$(FOLDS) --preset reference $(DRAWN) --out runs/reference --ventricles runs/ventricles --anatomy runs/anatomy \
-		--baseline docs/evidence/paper-2024-bf16.json --scale brain-level --about training/bundle/reference.toml \
-		--data-name MS3SEG --licence "CC-BY-4.0 (weights trained on MS3SEG, CC BY 4.0; attribution in MODEL_CARD.md)" \
-		--version 0.6.0
 
 # begun-fold1.npz has 500 steps on drawn scans alone and 600 with real masks, without the patients of fold 1.
 runs/anatomy/state.json: install
@@ -132,17 +123,21 @@ runs/cohort: install
 		--data "$(DATA)/flair-mslesseg" --patients training/data/patients/mslesseg.csv
 
 # begun-pretraining.npz is an export of `make pretraining`; START=runs/pretrained.npz for a newer one.
-NEXT := $(BIN)/wmh-node train runs/cohort --scheme folds --synthetic runs/scans --synthetic-count 300 --set compute=float32
+NEXT := $(BIN)/wmh-node train runs/cohort --scheme folds --synthetic runs/scans --set compute=float32
+SHIPPED := --about training/bundle/reference.toml --data-name "MS3SEG and MSLesSeg" --version $(or $(VERSION),1.0.0) \
+	--licence "CC-BY-4.0 (weights trained on MS3SEG and MSLesSeg, CC BY 4.0; attribution in MODEL_CARD.md)"
 
-next-model: install runs/cohort runs/phantoms  ## train the members of the next model from what is pretrained, by folds (an hour and a half on 2 cores)
+reference-model: install runs/cohort runs/phantoms  ## train the shipped bundle again from what is pretrained (three hours on 2 cores)
 	$(BIN)/python -m training.synthesis.stream --label-maps "$(DATA)/label-maps" --out runs/scans --count 300
 	$(BIN)/python -m training.bundle.anatomy.from_bundle --out runs/anatomy-shipped
 	$(BIN)/python -m training.bundle.anatomy.score --run runs/anatomy-shipped --data "$(DATA)/flair-wmh" --fold 1
-	$(NEXT) --preset reference-brain --start $(or $(START),training/fit/begun-pretraining.npz) --out runs/next-model
-	$(NEXT) --preset second-reference-brain --start runs/next-model --synthetic runs/phantoms --out runs/second-next-model \
-		--anatomy runs/anatomy-shipped --about training/bundle/reference-brain.toml --data-name "MS3SEG and MSLesSeg" \
-		--licence "CC-BY-4.0 (weights trained on MS3SEG and MSLesSeg, CC BY 4.0; attribution in MODEL_CARD.md)" \
-		--version $(or $(VERSION),1.0.0)
+	$(NEXT) --synthetic-count 300 --preset reference-brain --start $(or $(START),training/fit/begun-pretraining.npz) --out runs/first-stage
+	$(NEXT) --synthetic-count 300 --preset second-reference-brain --start runs/first-stage --synthetic runs/phantoms \
+		--out runs/second-stage --anatomy runs/anatomy-shipped $(SHIPPED)
+	$(BIN)/python -m training.bundle.pseudo_labels --slices "$(DATA)/stroke-slices/soop_axial_slices.npz" \
+		--bundle runs/second-stage/bundle --out runs/strokes --count 480
+	$(NEXT) --synthetic-count 120 --preset third-reference-brain --start runs/second-stage --synthetic runs/phantoms \
+		--synthetic runs/strokes --out runs/third-stage --anatomy runs/anatomy-shipped $(SHIPPED)
 
 vendor-scores: install  ## score the shipped bundle by scanner, by members that never saw the patient; VERSION=x.y.z writes it into the card
 	$(BIN)/python -m training.bundle.vendor_scores --data "toshiba=$(DATA)/flair-wmh" --data "philips=$(DATA)/flair-mslesseg" \

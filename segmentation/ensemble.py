@@ -32,6 +32,7 @@ class Ensemble:
 
     Attributes:
         ventricle_threshold: probability at or above which a voxel is ventricle; 1 without a ventricle network.
+        anatomy_size: side of the images that the anatomy network takes; 0 without one.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Ensemble:
         self._ventricles: Runtime | None = None
         self._open_anatomy = open_anatomy
         self._anatomy: Runtime | None = None
-        self._anatomy_size = 0 if bundle.anatomy is None else bundle.anatomy.specification.size
+        self.anatomy_size = 0 if bundle.anatomy is None else bundle.anatomy.specification.size
         self._is_mirrored = bundle.ventricles is not None and bundle.ventricles.is_mirrored
         self.ventricle_threshold: float = 1.0 if bundle.ventricles is None else bundle.ventricles.threshold
         self.identity: ModelIdentity = bundle.identity
@@ -127,7 +128,7 @@ class Ensemble:
         """The parts of the head on the native grid, by the bundle's anatomy network; None when it has none."""
         if self._open_anatomy is None:
             return None
-        images, grid = anatomy_images(volume, self._anatomy_size)
+        images, grid = anatomy_images(volume, self.anatomy_size)
         said = self.predict_parts(images)
         return None if said is None else anatomy_of(said, grid)
 
@@ -157,7 +158,7 @@ class Ensemble:
         progress: Callable[[int, int], None] | None = None,
         reduced: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda said: said,
     ) -> NDArray[np.float32]:
-        size = self._anatomy_size if runtime is self._anatomy else self.size
+        size = self.anatomy_size if runtime is self._anatomy else self.size
         if images.ndim != 3 or images.shape[1:] != (size, size):
             raise ValueError(f"expected images (slice, {size}, {size}), got {images.shape}")
         total = len(images)
