@@ -164,7 +164,7 @@ THIRD_REFERENCE_BRAIN = replace(
     name="third-reference-brain",
     start_from="second-reference-brain",
     learning_rate=8e-4,
-    epochs=40,
+    epochs=16,
     synthetic_share=0.3,
 )
 
