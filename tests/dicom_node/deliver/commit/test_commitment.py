@@ -3,19 +3,22 @@ pynetdicom SCP that reports in ours."""
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
+from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel
 from support.clock import ManualClock
 from support.databases import sqlite_url, with_schema
-from support.mr import mr_series
+from support.mr import mr_object, mr_series, write_object
 from support.orthanc import AE_TITLE, orthanc
 from support.processes import free_port, until
 from support.proving import Proving, proving
@@ -193,3 +196,36 @@ def test_orthanc_reports_to_our_receiver(tmp_path: Path) -> None:
         until(lambda: node.standing(job_id) == (["committed", "committed"], "done"), "proofs", 30, receiver.log)
         server.post("/modalities/wmhnode/store", {"Resources": server.get("/instances"), "Permissive": True})
         assert not receiver.files(), receiver.log_text()
+
+
+def _page(path: Path) -> Path:
+    """A page of results: RGB, large enough to go compressed."""
+    page = mr_object(sop_class=SecondaryCaptureImageStorage, Rows=256, Columns=256)
+    page.SamplesPerPixel, page.PlanarConfiguration, page.PhotometricInterpretation = 3, 0, "RGB"
+    page.BitsAllocated, page.BitsStored, page.HighBit = 8, 8, 7
+    page.PixelData = np.repeat(np.arange(256 * 256) // 256, 3).astype("u1").tobytes()
+    path.parent.mkdir(parents=True)
+    return write_object(page, path)
+
+
+@pytest.mark.peer("Orthanc")
+@pytest.mark.parametrize("proof", ["commit", "verify"])
+def test_a_page_that_went_compressed_is_proven(tmp_path: Path, proof: str) -> None:
+    """What Orthanc holds has other bytes than the outbox: storage commitment and C-FIND prove it all the same."""
+    pacs_port, receiver_port = free_port(), free_port()
+    pacs = Destination(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=pacs_port, **{proof: True})
+    with (
+        ReceiverProcess(tmp_path / "node", port=receiver_port) as receiver,
+        orthanc(tmp_path / "orthanc", {"wmhnode": ("WMHNODE", receiver_port)}, dicom_port=pacs_port) as server,
+        proving(tmp_path / "node" / "storage", receiver.settings.database_url, {"pacs": pacs}) as node,
+    ):
+        file = _page(node.storage / "outbox" / "summary.dcm")
+        job_id = node.deliver([file], "pacs")
+        assert node.deliverer.deliver_once()
+        sent = pydicom.dcmread(file)
+        (known,) = server.find("Instance", SOPInstanceUID=str(sent.SOPInstanceUID))
+        stored = pydicom.dcmread(io.BytesIO(server.get_bytes(f"/instances/{known}/file")))
+        assert stored.file_meta.TransferSyntaxUID == JPEGLSLossless
+        assert len(stored.PixelData) < len(sent.PixelData) / 4
+        assert node.prover.prove_once()
+        until(lambda: node.standing(job_id) == (["committed"], "done"), "the proof", 30, receiver.log)
