@@ -183,7 +183,9 @@ def _sender(settings: Settings) -> Section:
     )
     web = (
         "A destination with an https address is served by the STOW-RS Store transaction (PS3.18 10.5), one instance a "
-        "request, and proven by the QIDO-RS search for instances where it is set up so."
+        "request, and proven by the QIDO-RS search for instances where it is set up so. Where it is set up as "
+        "+compressed, pages from 64 KB on go in the first compressed transfer syntax of their list, named in the "
+        "request's Content-Type; one that the server does not store so is sent again in Explicit VR Little Endian."
     )
     reports = (
         "Destinations without DICOM get a report: an HL7 v2.5.1 message ORU^R01 over MLLP, or a FHIR R4 transaction "

@@ -8,6 +8,7 @@ Compact forms (`name=AET@host:port+option...`, `name=https://host/path+option...
 |---|---|---|
 | `+commit` | DICOM | storage commitment (PS3.4 J): done when the peer takes responsibility |
 | `+verify` | both | done when C-FIND, or QIDO-RS, lists every object |
+| `+compressed` | web | pages go compressed, where the server takes that |
 | `+uncompressed` | DICOM | objects go as they are, in no compressed transfer syntax |
 | `+deflated` | DICOM | segmentations go deflated, too, where the peer accepts that |
 | `+tls` | DICOM | over TLS; `https` is always |
@@ -135,7 +136,11 @@ _OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 _LOGINS: Final[Mapping[str, Mapping[str, Any]]] = {
     login: {"login": login} for login in get_args(WebLogin) if login != "none"
 }
-_WEB_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {**_LOGINS, **_COMMON}
+_WEB_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    **_LOGINS,
+    **_COMMON,
+    "compressed": {"compress": "pages"},
+}
 _FHIR_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {**_LOGINS, "fhir": {"message": "fhir"}}
 _MLLP_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {"oru": {"message": "oru"}, "orc": {"order_segment": True}}
 _FOR_WHICH: Final = (
@@ -291,9 +296,13 @@ class WebDestination(_HttpDestination, _ObjectDestination):
 
     Attributes:
         url: of its DICOMweb service, without `/studies`.
+        compress: which results go compressed, without loss. None by default: a server negotiates nothing, and may take
+            what its viewers do not show.
 
     The others: see `_HttpDestination`, `_ObjectDestination` and `_AnyDestination`.
     """
+
+    compress: Literal["none", "pages"] = "none"
 
     @model_validator(mode="after")
     def _check_together(self) -> WebDestination:

@@ -12,7 +12,7 @@ from dicom_node.deliver.fhir import post_bundles
 from dicom_node.deliver.mllp import MllpCall, send_message
 from dicom_node.deliver.send import SendOutcome, send_files
 from dicom_node.deliver.send.association import Call, Timeouts
-from dicom_node.deliver.stow import WebCall, find_missing_by_web, store_files
+from dicom_node.deliver.stow import RefusedSyntaxes, WebCall, find_missing_by_web, store_files
 from dicom_node.deliver.verify.find import find_missing
 from dicom_node.deliver.verify.sent_object import SentObject
 from dicom_node.node.commitment import Reference
@@ -25,6 +25,7 @@ class PeerCalls:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._refused_by_web = RefusedSyntaxes()
 
     def send(
         self, paths: Sequence[Path], destination: AnyDestination, go_on: Callable[[SendOutcome], bool]
@@ -33,7 +34,7 @@ class PeerCalls:
         tls = self._settings.client_tls(destination)
         match destination:
             case WebDestination():
-                return store_files(paths, WebCall(destination, tls), go_on)
+                return store_files(paths, WebCall(destination, tls), go_on, self._refused_by_web)
             case FhirDestination():
                 return post_bundles(paths, destination, WebCall(destination, tls), go_on)
             case MllpDestination():

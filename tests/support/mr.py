@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
 
 MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -73,6 +73,16 @@ def mr_series(folder: Path, count: int, matrix: int = 32) -> list[Path]:
         dataset = mr_object(number, series=series, matrix=matrix, StudyInstanceUID=study)
         paths.append(write_object(dataset, folder / f"{number:04d}.dcm"))
     return paths
+
+
+def summary_page(path: Path) -> Path:
+    """A page of results as RGB (Secondary Capture), large enough to go compressed."""
+    page = mr_object(sop_class=SecondaryCaptureImageStorage, Rows=256, Columns=256)
+    page.SamplesPerPixel, page.PlanarConfiguration, page.PhotometricInterpretation = 3, 0, "RGB"
+    page.BitsAllocated, page.BitsStored, page.HighBit = 8, 8, 7
+    page.PixelData = np.repeat(np.arange(256 * 256) // 256, 3).astype("u1").tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_object(page, path)
 
 
 def data_set_bytes(path: Path) -> bytes:

@@ -1,39 +1,70 @@
-"""STOW-RS (PS3.18 10.5): one POST an object, streamed from its file as it is, with the answer read for that object."""
+"""STOW-RS (PS3.18 10.5): one POST an object, with the answer read for that object.
+
+Pages may go compressed where the destination is set up so. A server negotiates nothing before: what it does not take
+so follows as it is, and it is offered no more in that transfer syntax while this process runs.
+"""
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import httpx2
 
-from dicom_node.deliver.send.object_file import read_object_file
+from dicom_node.deliver.send.association import ObjectBytes
+from dicom_node.deliver.send.compressing import compressed
+from dicom_node.deliver.send.object_file import ObjectFile, read_object_file
 from dicom_node.deliver.send.scu import SendOutcome
+from dicom_node.deliver.send.statuses import StoreStatus, store_status_of
 from dicom_node.deliver.stow.answer import outcome_of
+from dicom_node.deliver.stow.part import Part, part_of_bytes, part_of_file
 from dicom_node.deliver.stow.web_call import WebCall
+from dicom_node.node.destinations import WebDestination
 from dicom_node.node.errors import ConfigurationError, DeliveryError
 
-_CHUNK_BYTES: Final = 1024 * 1024
+# Login, address, load and room: true of the object in any transfer syntax.
+_OF_NO_SYNTAX: Final = frozenset({401, 403, 404, 405, 408, 413, 429, 503, 507})
 
 
-def store_files(paths: Sequence[Path], call: WebCall, go_on: Callable[[SendOutcome], bool]) -> list[SendOutcome]:
+class RefusedSyntaxes:
+    """Transfer syntaxes that web servers did not take an object in, and took it uncompressed; for all threads."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str]] = set()
+
+    def add(self, destination: str, transfer_syntax_uid: str) -> None:
+        """From now on."""
+        self._known.add((destination, transfer_syntax_uid))
+
+    def has(self, destination: str, transfer_syntax_uid: str) -> bool:
+        """Whether it was one."""
+        return (destination, transfer_syntax_uid) in self._known
+
+
+def store_files(
+    paths: Sequence[Path],
+    call: WebCall,
+    go_on: Callable[[SendOutcome], bool],
+    refused: RefusedSyntaxes | None = None,
+) -> list[SendOutcome]:
     """Store files on a web server.
 
     Args:
         paths: Part 10 files.
         call: the server, and how to call it.
         go_on: asked after each file; where it says no, the files behind it are not tried.
+        refused: what servers did not take before.
 
     Returns:
         One outcome per path, in the order of `paths`.
     """
     outcomes: list[SendOutcome] = []
+    refused = refused or RefusedSyntaxes()
     try:
         with call.client() as client:
             for path in paths:
-                outcomes.append(_store(path, call, client))
+                outcomes.append(_store(path, call, client, refused))
                 if not go_on(outcomes[-1]):
                     break
     except ConfigurationError as error:
@@ -43,40 +74,46 @@ def store_files(paths: Sequence[Path], call: WebCall, go_on: Callable[[SendOutco
     return [*outcomes, *(SendOutcome(path, None, False, "not tried: a file before it was not stored") for path in left)]
 
 
-def _store(path: Path, call: WebCall, client: httpx2.Client) -> SendOutcome:
+def _store(path: Path, call: WebCall, client: httpx2.Client, refused: RefusedSyntaxes) -> SendOutcome:
     try:
         file = read_object_file(path)
-        size = path.stat().st_size
+        source = _compressed(file, call, refused)
+        if source is not None:
+            outcome, code = _post(part_of_bytes(source), file, call, client)
+            if _is_there(outcome) or _never_came(outcome) or code in _OF_NO_SYNTAX:
+                return outcome
+        outcome, _code = _post(part_of_file(path), file, call, client)
     except DeliveryError as error:
         return SendOutcome(path, None, False, str(error))
     except OSError as error:
         return SendOutcome(path, None, False, f"cannot be read: {error.strerror}")
-    boundary = secrets.token_hex(16)
-    head = f"--{boundary}\r\nContent-Type: application/dicom\r\nContent-Length: {size}\r\n\r\n".encode()
-    tail = f"\r\n--{boundary}--\r\n".encode()
-    headers = {
-        "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
-        "Content-Length": str(len(head) + size + len(tail)),  # some servers take no chunked transfer
-        "Accept": "application/dicom+json",
-    }
+    if source is not None and _is_there(outcome):
+        refused.add(call.destination.name, source.transfer_syntax_uid)
+    return outcome
+
+
+def _compressed(file: ObjectFile, call: WebCall, refused: RefusedSyntaxes) -> ObjectBytes | None:
+    destination = call.destination
+    if not isinstance(destination, WebDestination):
+        return None
+    return compressed(file, lambda _class, syntax: not refused.has(destination.name, syntax), destination.compress)
+
+
+def _is_there(outcome: SendOutcome) -> bool:
+    return outcome.ok or store_status_of(outcome.status) is StoreStatus.ALREADY_THERE
+
+
+def _never_came(outcome: SendOutcome) -> bool:
+    return not outcome.answered and not outcome.lost
+
+
+def _post(part: Part, file: ObjectFile, call: WebCall, client: httpx2.Client) -> tuple[SendOutcome, int | None]:
+    """The outcome, and the HTTP status where there was an answer."""
+    headers, body = part.framed()
     try:
-        answer = client.post(f"{call.destination.url}/studies", content=_body(path, size, head, tail), headers=headers)
-    except OSError as error:
-        return SendOutcome(path, None, False, f"cannot be read: {error.strerror}")
+        answer = client.post(f"{call.destination.url}/studies", content=body, headers=headers)
     except httpx2.HTTPError as error:
         # Once it was connected, it may have the object.
         sent = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-        return SendOutcome(path, None, False, call.no_answer(error), lost=sent)
-    return outcome_of(answer, file, call.destination)
-
-
-def _body(path: Path, size: int, head: bytes, tail: bytes) -> Iterator[bytes]:
-    yield head
-    left = size
-    with path.open("rb") as stream:
-        while left and (chunk := stream.read(min(_CHUNK_BYTES, left))):
-            left -= len(chunk)
-            yield chunk
-    if left:
-        raise OSError(0, "the file became shorter while it was sent")
-    yield tail
+        return SendOutcome(file.path, None, False, call.no_answer(error), lost=sent), None
+    return outcome_of(answer, file, call.destination), answer.status_code

@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage
+from pydicom.uid import JPEGLSLossless
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import MRImageStorage, StorageCommitmentPushModel
 from support.clock import ManualClock
 from support.databases import sqlite_url, with_schema
-from support.mr import mr_object, mr_series, write_object
+from support.mr import mr_series, summary_page
 from support.orthanc import AE_TITLE, orthanc
 from support.processes import free_port, until
 from support.proving import Proving, proving
@@ -198,16 +197,6 @@ def test_orthanc_reports_to_our_receiver(tmp_path: Path) -> None:
         assert not receiver.files(), receiver.log_text()
 
 
-def _page(path: Path) -> Path:
-    """A page of results: RGB, large enough to go compressed."""
-    page = mr_object(sop_class=SecondaryCaptureImageStorage, Rows=256, Columns=256)
-    page.SamplesPerPixel, page.PlanarConfiguration, page.PhotometricInterpretation = 3, 0, "RGB"
-    page.BitsAllocated, page.BitsStored, page.HighBit = 8, 8, 7
-    page.PixelData = np.repeat(np.arange(256 * 256) // 256, 3).astype("u1").tobytes()
-    path.parent.mkdir(parents=True)
-    return write_object(page, path)
-
-
 @pytest.mark.peer("Orthanc")
 @pytest.mark.parametrize("proof", ["commit", "verify"])
 def test_a_page_that_went_compressed_is_proven(tmp_path: Path, proof: str) -> None:
@@ -219,7 +208,7 @@ def test_a_page_that_went_compressed_is_proven(tmp_path: Path, proof: str) -> No
         orthanc(tmp_path / "orthanc", {"wmhnode": ("WMHNODE", receiver_port)}, dicom_port=pacs_port) as server,
         proving(tmp_path / "node" / "storage", receiver.settings.database_url, {"pacs": pacs}) as node,
     ):
-        file = _page(node.storage / "outbox" / "summary.dcm")
+        file = summary_page(node.storage / "outbox" / "summary.dcm")
         job_id = node.deliver([file], "pacs")
         assert node.deliverer.deliver_once()
         sent = pydicom.dcmread(file)

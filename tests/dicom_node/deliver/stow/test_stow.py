@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -10,19 +11,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 from support.databases import sqlite_url, with_schema
-from support.mr import mr_series
+from support.mr import mr_series, summary_page
 from support.orthanc import orthanc
 from support.proving import proving
 
 from dicom_node.deliver.send import SendOutcome
-from dicom_node.deliver.stow import WebCall, store_files
+from dicom_node.deliver.stow import RefusedSyntaxes, WebCall, store_files
 from dicom_node.node.destinations import WebDestination
 from dicom_node.node.errors import ConfigurationError
+from dicom_node.node.settings import load_settings
 
 pytestmark = pytest.mark.slow
+
+EXPLICIT = "1.2.840.10008.1.2.1"
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+RLE = "1.2.840.10008.1.2.5"
 
 Answer = tuple[int, dict[str, str], Any]
 
@@ -62,10 +69,15 @@ def _named(sequence: str, uid: str, **reason: int) -> dict[str, Any]:
     return {sequence: {"vr": "SQ", "Value": [item]}}
 
 
-def _send(url: str, file: Path, **options: Any) -> SendOutcome:
+def _send(url: str, file: Path, refused: RefusedSyntaxes | None = None, **options: Any) -> SendOutcome:
     destination = WebDestination(name="web", url=url, **options)
-    (outcome,) = store_files([file], WebCall(destination, None), lambda _outcome: True)
+    (outcome,) = store_files([file], WebCall(destination, None), lambda _outcome: True, refused)
     return outcome
+
+
+def _object_in(body: bytes) -> pydicom.Dataset:
+    """The one object of a body, behind the headers of its part."""
+    return pydicom.dcmread(io.BytesIO(body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]))
 
 
 @pytest.mark.parametrize(
@@ -158,3 +170,94 @@ def test_orthanc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert node.standing(job_id) == (["committed"], "done")
         stored = [server.get_bytes(f"/instances/{instance}/file") for instance in server.get("/instances")]
         assert sorted(stored) == sorted(file.read_bytes() for file in files)
+
+
+@pytest.mark.peer("Orthanc")
+def test_orthanc_takes_pages_compressed(tmp_path: Path) -> None:
+    """With `+compressed` Orthanc holds a page as JPEG-LS under its UIDs, with the same pixels, and QIDO-RS proves the
+    delivery; without, and all that is no page, it holds the file."""
+    url = sqlite_url(tmp_path)
+    with_schema(url)
+    with orthanc(tmp_path / "orthanc", {}) as server:
+        address = f"http://127.0.0.1:{server.http_port}/dicom-web"
+        plain = WebDestination(name="plain", url=address)
+        web = WebDestination(name="web", url=address, verify=True, compress="pages")
+        with proving(tmp_path, url, {"plain": plain, "web": web}) as node:
+            page = summary_page(tmp_path / "outbox" / "summary.dcm")
+            (image,) = mr_series(tmp_path / "outbox", 1, matrix=512)
+            job_id = node.deliver([image, page], "web")
+            assert node.deliverer.deliver_once()
+            assert node.prover.prove_once()
+            assert node.standing(job_id) == (["committed"], "done")
+            sent = pydicom.dcmread(page)
+            (known,) = server.find("Instance", SOPInstanceUID=str(sent.SOPInstanceUID))
+            stored = pydicom.dcmread(io.BytesIO(server.get_bytes(f"/instances/{known}/file")))
+            assert stored.file_meta.TransferSyntaxUID == JPEG_LS
+            assert np.array_equal(stored.pixel_array, sent.pixel_array)
+            del stored.PixelData, sent.PixelData
+            assert stored == sent
+            (other,) = set(server.get("/instances")) - {known}
+            assert server.get_bytes(f"/instances/{other}/file") == image.read_bytes()
+            server.delete(f"/instances/{known}")
+            node.deliver([page], "plain")
+            assert node.deliverer.deliver_once()
+            assert server.get_bytes(f"/instances/{known}/file") == page.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("code", "failed"),
+    [(415, None), (409, 0x0122), (202, 0xC122), (400, None), (500, None), (None, None)],
+    ids=["415", "409", "202", "400", "500", "hangs up"],
+)
+def test_a_server_that_does_not_take_them_compressed(tmp_path: Path, code: int | None, failed: int | None) -> None:
+    """It gets the page as it is, at once, and pages of later sets in no transfer syntax that it did not take."""
+    page = summary_page(tmp_path / "summary.dcm")
+    got: list[str] = []
+
+    def answer(_path: str, body: bytes) -> Answer:
+        sent = _object_in(body)
+        uid, syntax = str(sent.SOPInstanceUID), str(sent.file_meta.TransferSyntaxUID)
+        got.append(syntax)
+        if syntax == EXPLICIT:
+            return 200, {}, _named("00081199", uid)
+        if code is None:
+            raise ConnectionAbortedError
+        return code, {}, {} if failed is None else _named("00081198", uid, t00081197=failed)
+
+    refused = RefusedSyntaxes()
+    with _web(answer) as (url, seen):
+        assert all(_send(url, page, refused, compress="pages").ok for _set in range(3))
+    assert got == [JPEG_LS, EXPLICIT, RLE, EXPLICIT, EXPLICIT]
+    said = [headers["Content-Type"].partition("transfer-syntax=")[2].partition(";")[0] for headers in seen]
+    assert said == [JPEG_LS, "", RLE, "", ""]
+
+
+@pytest.mark.parametrize("code", [401, 404, 429, 503])
+def test_what_is_no_matter_of_the_transfer_syntax(tmp_path: Path, code: int) -> None:
+    """A login, an address or load that stops a compressed page stops the plain one too: it is asked once, and remembers
+    nothing."""
+    page, refused = summary_page(tmp_path / "summary.dcm"), RefusedSyntaxes()
+    with _web(lambda _path, _body: (code, {}, {})) as (url, seen):
+        assert not _send(url, page, refused, compress="pages").ok
+    assert len(seen) == 1
+    assert not refused.has("web", JPEG_LS)
+
+
+def test_an_object_that_is_refused_in_every_form(tmp_path: Path) -> None:
+    """A refusal of the object itself says nothing about the transfer syntax."""
+    page, refused = summary_page(tmp_path / "summary.dcm"), RefusedSyntaxes()
+    with _web(lambda _path, _body: (409, {}, {})) as (url, seen):
+        assert _send(url, page, refused, compress="pages").status == 0xA900
+    assert len(seen) == 2
+    assert not refused.has("web", JPEG_LS)
+
+
+def test_pages_go_compressed_to_web_servers_only_where_that_is_set_up() -> None:
+    """`+compressed` is an option of web destinations, off by default; a DICOM peer, which negotiates, has none."""
+    (web,) = load_settings(destinations="web=https://pacs.example/dicom-web").destinations
+    assert isinstance(web, WebDestination) and web.compress == "none"
+    (web,) = load_settings(destinations="web=https://pacs.example/dicom-web+compressed").destinations
+    assert isinstance(web, WebDestination) and web.compress == "pages"
+    assert str(web) == "web=https://pacs.example/dicom-web+compressed"
+    with pytest.raises(ConfigurationError, match="that one is for a web destination"):
+        load_settings(destinations="pacs=PACS@127.0.0.1:104+compressed")
