@@ -107,16 +107,28 @@ class Inbox:
             if ended is not None:
                 record_received(connection, now, ended)
 
-    def end_orphans(self, receiver: str) -> int:
-        """At the receiver's start: end associations that its killed predecessor left open as LOST; returns how many."""
+    def end_orphans(self, receiver: str, known: Mapping[int, AssociationEnd]) -> int:
+        """At the receiver's start: end associations that its predecessor left open; returns how many.
+
+        Args:
+            receiver: its name.
+            known: how some of them ended, by id; the others are LOST, also where an id is none of theirs.
+        """
         now = self._database.clock()
+        orphans = (
+            update(associations)
+            .where(associations.c.receiver == receiver, associations.c.ended_at.is_(None))
+            .returning(associations)
+        )
         with self._database.write() as connection:
-            ended = connection.execute(
-                update(associations)
-                .where(associations.c.receiver == receiver, associations.c.ended_at.is_(None))
-                .values(ended_at=now, ended_how=AssociationEnd.LOST.value)
-                .returning(associations)
-            ).all()
+            ended = [
+                row
+                for number, end in known.items()
+                for row in connection.execute(
+                    orphans.where(associations.c.id == number).values(ended_at=now, ended_how=end.value)
+                )
+            ]
+            ended += connection.execute(orphans.values(ended_at=now, ended_how=AssociationEnd.LOST.value))
             for association in ended:
                 record_received(connection, now, association)
             return len(ended)

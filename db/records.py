@@ -317,7 +317,7 @@ class AssociationEnd(StrEnum):
     """How an association ended (PS3.8 section 7).
 
     RELEASED by A-RELEASE: closed normally by the sender. ABORTED by A-ABORT or a lost connection. LOST: the receiver
-    itself was killed and found the association open at its next start.
+    itself was killed and found the association open at its next start, without a note of its end.
     """
 
     RELEASED = "released"

@@ -16,6 +16,7 @@ from typing import IO, Final
 
 from dicom_node.node.errors import ReceivingError
 from dicom_node.node.logger import get_logger
+from dicom_node.receive.end_notes import EndNotes
 from dicom_node.receive.store import Rows
 
 _LOG = get_logger()
@@ -68,7 +69,9 @@ def _clear_up_if_dead(folder: Path, lock_path: Path, rows: Rows) -> None:
 
 def _clear_up(folder: Path, name: str, receiver: str, rows: Rows) -> None:
     """End the associations and remove the unfinished objects of a process that is not alive."""
-    rows.end_orphans(receiver)
+    notes = EndNotes(folder, f"{name}-")
+    rows.end_orphans(receiver, notes.left())
+    notes.clear()
     stale = list(folder.glob(f"{name}-*.part"))
     for path in stale:
         path.unlink(missing_ok=True)

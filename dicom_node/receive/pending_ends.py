@@ -1,8 +1,7 @@
 """Ends of associations that could not be recorded when they happened: the database was away for a moment.
 
 Without its end an association counts as open until the receiver's next start, and holds its series back for minutes.
-So an end is kept and recorded as soon as the database answers. A receiver that is killed meanwhile ends the association
-as lost at its next start, which is all that is known then.
+So an end is kept and recorded as soon as the database answers, or at the next start: see `EndNotes`.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Final
 
 from db.records import AssociationEnd
 from dicom_node.node.logger import get_logger
+from dicom_node.receive.end_notes import EndNotes
 
 _LOG = get_logger()
 
@@ -25,17 +25,33 @@ class PendingEnds:
 
     Args:
         record: writes one end; raises while the database is away.
+        notes: what the next start reads.
     """
 
-    def __init__(self, record: Callable[[int, AssociationEnd], None]) -> None:
+    def __init__(self, record: Callable[[int, AssociationEnd], None], notes: EndNotes) -> None:
         self._record = record
+        self._notes = notes
         self._lock = threading.Lock()
         self._pending: dict[int, AssociationEnd] = {}
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
 
-    def add(self, association_id: int, end: AssociationEnd) -> None:
-        """Keep an end until it is recorded."""
+    def end(self, association_id: int, end: AssociationEnd) -> None:
+        """Record an end now, or keep it until it is recorded.
+
+        Raises:
+            Exception: the database is away.
+        """
+        self._notes.write(association_id, end)
+        try:
+            self._record(association_id, end)
+        except Exception:
+            self._notes.flush()
+            self._keep(association_id, end)
+            raise
+        self._notes.remove(association_id, end)
+
+    def _keep(self, association_id: int, end: AssociationEnd) -> None:
         with self._lock:
             self._pending[association_id] = end
             if self._thread is None and not self._closing.is_set():
@@ -67,8 +83,9 @@ class PendingEnds:
                 self._record(association_id, end)
             except Exception:  # the edge towards the database: it is asked again
                 return False
+            self._notes.remove(association_id, end)
             with self._lock:
-                del self._pending[association_id]
+                self._pending.pop(association_id, None)
         if waiting:
             _LOG.info("ends of associations recorded late", count=len(waiting))
         return True

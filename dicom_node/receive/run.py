@@ -124,7 +124,7 @@ def serve(
     settings = replace(settings, installation=installation_id(settings.storage))
     with _rows(settings.database_url) as rows, claimed(folder, settings.receiver, rows) as prefix:
         lock = folder / "rows.lock" if _shares_sqlite(settings) else None
-        store = Store(settings.storage, rows, lock)
+        store = Store(settings.storage, rows, prefix, lock)
         context = ReceiverContext(
             settings=settings,
             admission=Admission(settings.ae_title, settings.peers),

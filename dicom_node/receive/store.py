@@ -23,7 +23,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -32,6 +32,7 @@ from typing import Protocol
 from db.records import AssociationEnd, Priority, ReceivedInstance, RecordOutcome
 from dicom_node.node.files import sync_file, sync_folder
 from dicom_node.node.inbox_gate import storing
+from dicom_node.receive.end_notes import EndNotes
 from dicom_node.receive.incoming import CheckedObject
 from dicom_node.receive.pending_ends import PendingEnds
 
@@ -45,7 +46,7 @@ class Rows(Protocol):
     def end_association(self, association_id: int, end: AssociationEnd) -> None:
         """Record how it ended."""
 
-    def end_orphans(self, receiver: str) -> int:
+    def end_orphans(self, receiver: str, known: Mapping[int, AssociationEnd]) -> int:
         """End the associations that a killed receiver of that name left open."""
 
     def record(self, batch: Sequence[ReceivedInstance]) -> list[RecordOutcome]:
@@ -76,9 +77,15 @@ class Store:
 
     With several receiver processes on SQLite, `lock_path` keeps them from meeting in the database, where the loser
     sleeps in steps of milliseconds instead of being woken.
+
+    Args:
+        storage: folder of the node.
+        rows: where instances and associations are recorded.
+        prefix: of this process's files among the unfinished objects, see `claimed`.
+        lock_path: see above; None for one process.
     """
 
-    def __init__(self, storage: Path, rows: Rows, lock_path: Path | None = None) -> None:
+    def __init__(self, storage: Path, rows: Rows, prefix: str, lock_path: Path | None = None) -> None:
         self._storage = str(storage)
         self._rows = rows
         self._folders = _Folders()
@@ -87,7 +94,7 @@ class Store:
         self._queue_lock = threading.Lock()
         self._leading = False
         self._lock_file = None if lock_path is None else lock_path.open("wb")
-        self._pending_ends = PendingEnds(self._end)
+        self._pending_ends = PendingEnds(self._end, EndNotes(storage / "inbox" / "tmp", prefix))
 
     def close(self) -> None:
         """Record what is still to be recorded, as far as the database answers."""
@@ -102,13 +109,9 @@ class Store:
         """Record the end of an association; later, when the database is away.
 
         Raises:
-            Exception: it is away, and the end will be recorded once it is back.
+            Exception: it is away, and the end will be recorded once it is back, or at the next start.
         """
-        try:
-            self._end(association_id, end)
-        except Exception:
-            self._pending_ends.add(association_id, end)
-            raise
+        self._pending_ends.end(association_id, end)
 
     def note_refused(self, series: str, instance: str, reason: str, association_id: int) -> None:
         """Remember that a series lacks an object that was refused."""

@@ -98,7 +98,7 @@ class Arrivals:
             rows = Inbox(self._database)
             with ExitStack() as held:
                 receiver, prefix = self._claim(held, rows)
-                store = held.enter_context(closing(Store(self._settings.storage, rows)))
+                store = held.enter_context(closing(Store(self._settings.storage, rows, prefix)))
                 self._held = held.pop_all()
             budget = DiskBudget(
                 folder, self._settings.max_object_bytes, self._settings.reserve_bytes, self._settings.full_percent

@@ -74,7 +74,7 @@ class UploadDesk:
                 if self._inbox.has_file(checked.summary.sop_instance_uid, checked.sha256):
                     raise AlreadyHere
                 announce(checked.summary.sop_instance_uid, checked.sha256)
-                store, association = self._opened(storage, receiver)
+                store, association = self._opened(storage, receiver, prefix)
             except BaseException:
                 os.close(checked.descriptor)
                 Path(checked.temporary).unlink(missing_ok=True)
@@ -96,9 +96,9 @@ class UploadDesk:
             incoming.write(chunk)
         return incoming.finish()
 
-    def _opened(self, storage: Path, receiver: str) -> tuple[Store, int]:
+    def _opened(self, storage: Path, receiver: str, prefix: str) -> tuple[Store, int]:
         if self._kept_store is None:
-            self._kept_store = Store(storage, self._inbox)
+            self._kept_store = Store(storage, self._inbox, prefix)
         return self._kept_store, self._kept_store.open_association(CALLING, self._settings.ae_title, "page", receiver)
 
 

@@ -172,17 +172,29 @@ class TestInbox:
         """A receiver that starts again ends only the associations that its predecessor left open."""
         lost, others = self.open("receiver-1"), self.open("receiver-2")
         self.inbox.record([instance(SERIES, 1, lost), instance(OTHER_SERIES, 1, others)])
-        assert self.inbox.end_orphans("receiver-1") == 1
+        assert self.inbox.end_orphans("receiver-1", {}) == 1
         by_series = {activity.series_instance_uid: activity for activity in self.inbox.open_series()}
         assert by_series[SERIES].last_end is AssociationEnd.LOST
         assert by_series[OTHER_SERIES].open_associations == 1
-        assert self.inbox.end_orphans("receiver-1") == 0
+        assert self.inbox.end_orphans("receiver-1", {}) == 0
+
+    def test_ends_that_a_killed_receiver_noted(self) -> None:
+        """They count as noted, of its own associations that are open; an id of another receiver's changes nothing."""
+        released, lost, others = self.open("receiver-1"), self.open("receiver-1"), self.open("receiver-2")
+        for number, association in enumerate((released, lost)):
+            self.inbox.record([instance((SERIES, OTHER_SERIES)[number], 1, association)])
+        known = dict.fromkeys((released, others, 999_999), AssociationEnd.RELEASED)
+        assert self.inbox.end_orphans("receiver-1", known) == 2
+        by_series = {activity.series_instance_uid: activity for activity in self.inbox.open_series()}
+        assert by_series[SERIES].last_end is AssociationEnd.RELEASED
+        assert by_series[OTHER_SERIES].last_end is AssociationEnd.LOST
+        assert self.inbox.end_orphans("receiver-2", {}) == 1
 
     def test_resend_after_a_crash(self) -> None:
         """When everything is sent again, and all of it is there, its release still states that the series is whole."""
         lost = self.open()
         self.inbox.record([instance(SERIES, 1, lost), instance(SERIES, 2, lost)])
-        self.inbox.end_orphans("receiver-1")
+        self.inbox.end_orphans("receiver-1", {})
         self.clock.pass_seconds(30)
         again = self.open()
         assert self.inbox.record([instance(SERIES, 1, again), instance(SERIES, 2, again)]) == [DUPLICATE, DUPLICATE]

@@ -126,7 +126,7 @@ class TestKilled:
             inbox = Inbox(database)
             stored = inbox.instances_of(series_uid(1))
             assert told <= len(stored) <= told + 1  # one may be durable and not yet answered for
-            assert inbox.end_orphans("receiver-1") == 1
+            assert inbox.end_orphans("receiver-1", {}) == 1
             (activity,) = inbox.open_series()
             assert activity.instance_count == len(stored)
 

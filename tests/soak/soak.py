@@ -156,7 +156,7 @@ def power_cuts(folder: Path, objects: int) -> tuple[int, list[str]]:
     with closing(open_database(url)) as database, power_may_fail(str(folder / "inbox")) as disk:
         inbox = Inbox(database)
         association = inbox.open_association("SCANNER", "WMHNODE", "127.0.0.1", "soak")
-        store = Store(folder, inbox)
+        store = Store(folder, inbox, "soak-")
         made = [mr_object(number) for number in range(objects)]
         for dataset in [*made, *made[: objects // 2]]:  # some are sent again
             sop_class, instance = str(dataset.SOPClassUID), str(dataset.SOPInstanceUID)

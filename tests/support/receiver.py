@@ -148,6 +148,10 @@ class ReceiverProcess:
         """Unfinished objects."""
         return sorted((self.settings.inbox / "tmp").glob("*.part"))
 
+    def end_notes(self) -> list[Path]:
+        """Ends of associations that are not recorded."""
+        return sorted((self.settings.inbox / "tmp").glob("*.end"))
+
     def rows(self, series_uid: str) -> list[Any]:
         """Instances that the database knows of a series."""
         from contextlib import closing

@@ -12,6 +12,7 @@ import pytest
 from support.mr import data_set_bytes, mr_series
 from support.receiver import ReceiverProcess, answers, dcmtk, storescu
 
+from db.records import AssociationEnd
 from dicom_node.deliver.send import send_files
 
 pytestmark = pytest.mark.slow
@@ -44,7 +45,7 @@ def assert_whole_after_resend(receiver, files):
     assert sorted(row.sop_instance_uid for row in rows) == sorted(instances)
     assert not any(row.is_conflict for row in rows)
     assert sorted(receiver.settings.storage / row.path for row in rows) == receiver.files()
-    assert receiver.leftovers() == []
+    assert receiver.leftovers() == receiver.end_notes() == []
     assert [activity.open_associations for activity in receiver.series()] == [0]
     for path, row in zip(files, sorted(rows, key=lambda row: instances.index(row.sop_instance_uid)), strict=True):
         assert data_set_bytes(receiver.settings.storage / row.path) == data_set_bytes(path)
@@ -94,6 +95,17 @@ def test_killed_at_each_step_of_storing(tmp_path, point, when):
         assert_acknowledged_is_there(receiver, files, acknowledged)
         receiver.start()
         assert_whole_after_resend(receiver, files)
+
+
+def test_killed_before_an_end_is_recorded(tmp_path):
+    """SIGKILL while the database is asked: the next start records the end as it was, and leaves no note of it."""
+    files = mr_series(tmp_path / "series", 2)
+    with ReceiverProcess(tmp_path / "r", dies_at=("end of association", "before", 1)) as receiver:
+        assert all(outcome.ok for outcome in send_files(files, receiver.address))
+        receiver.wait_for_death()
+        receiver.start()
+        assert [one.last_end for one in receiver.series()] == [AssociationEnd.RELEASED]
+        assert receiver.end_notes() == []
 
 
 def test_stopping_lets_the_object_under_way_finish(tmp_path):

@@ -9,6 +9,7 @@ from support.processes import until
 from support.raw_scu import RawScu, associate_request
 from support.receiver import ReceiverProcess, answers, storescu
 
+from db.records import AssociationEnd
 from dicom_node.deliver.send import send_files
 
 pytestmark = [pytest.mark.peer("postgres"), pytest.mark.slow]
@@ -49,3 +50,24 @@ def test_a_server_that_goes_away_and_comes_back(server, tmp_path):
         until(lambda: send_files(files[:1], receiver.address)[0].ok, "stored again", 30)
         assert all(outcome.ok for outcome in send_files(files, receiver.address))
         assert receiver.leftovers() == []
+
+
+@pytest.mark.parametrize("ended", ["by SIGTERM", "by kill -9"])
+def test_an_end_outlives_the_receiver_while_the_server_is_away(server, tmp_path, ended):
+    """Released while the database is away, the receiver stopped meanwhile: the series need not wait longer for that."""
+    dataset = mr_object()
+    with ReceiverProcess(tmp_path, database_url=server.new_database()) as receiver:
+        with RawScu(receiver.port, timeout=60) as scu:
+            scu.associate()
+            assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
+            server.stop()
+            try:
+                scu.release()
+                assert len(receiver.end_notes()) == 1
+                receiver.stop() if ended == "by SIGTERM" else receiver.kill()
+            finally:
+                server.start_again()
+        assert [(one.open_associations, one.last_end) for one in receiver.series()] == [(1, None)]
+        receiver.start()
+        assert [(one.open_associations, one.last_end) for one in receiver.series()] == [(0, AssociationEnd.RELEASED)]
+        assert receiver.end_notes() == []

@@ -35,7 +35,7 @@ class Rows:
             raise RuntimeError("database away")
         self.ended.append((association_id, end))
 
-    def end_orphans(self, _):
+    def end_orphans(self, *_):
         return 0
 
     def record(self, batch):
@@ -80,7 +80,7 @@ def test_threads_share_commits(tmp_path):
     """40 objects at once need far fewer than 40 transactions, one at a time, and every one has its row and file."""
     rows = Rows()
     objects = [checked(tmp_path, number) for number in range(40)]
-    results = keep_all(Store(tmp_path, rows), objects)
+    results = keep_all(Store(tmp_path, rows, "test-"), objects)
     assert set(results.values()) == {RecordOutcome.NEW}
     assert sorted(uid for batch in rows.batches for uid in batch) == sorted(results)
     assert len(rows.batches) < 15
@@ -90,7 +90,7 @@ def test_threads_share_commits(tmp_path):
 def test_one_thread_pays_one_commit_each(tmp_path):
     """A single file is committed at once, without waiting for a batch."""
     rows = Rows(seconds=0)
-    store = Store(tmp_path, rows)
+    store = Store(tmp_path, rows, "test-")
     for number in range(5):
         store.keep(checked(tmp_path, number), 1)
     assert [len(batch) for batch in rows.batches] == [1] * 5
@@ -99,7 +99,7 @@ def test_one_thread_pays_one_commit_each(tmp_path):
 def test_a_failed_commit_fails_all_who_shared_it_and_none_waits_for_ever(tmp_path):
     """The database is away: every thread hears of it, and the next round works again."""
     rows = Rows(broken=True)
-    store = Store(tmp_path, rows)
+    store = Store(tmp_path, rows, "test-")
     results = keep_all(store, [checked(tmp_path, number) for number in range(20)])
     assert all(isinstance(result, RuntimeError) for result in results.values())
     rows.broken = False
@@ -111,7 +111,7 @@ def test_a_file_that_cannot_be_moved_fails_alone(tmp_path):
     rows = Rows()
     objects = [checked(tmp_path, number) for number in range(10)]
     Path(objects[4].temporary).unlink()
-    results = keep_all(Store(tmp_path, rows), objects)
+    results = keep_all(Store(tmp_path, rows, "test-"), objects)
     assert isinstance(results.pop("1.2.4"), FileNotFoundError)
     assert set(results.values()) == {RecordOutcome.NEW}
 
@@ -137,7 +137,7 @@ def test_half_a_digest_in_common_is_not_the_same_name(tmp_path):
 def test_processes_take_turns_on_sqlite(tmp_path, count):
     """With a lock file, stores of several processes never write at once."""
     rows = Rows()
-    stores = [Store(tmp_path, rows, tmp_path / "rows.lock") for _ in range(count)]
+    stores = [Store(tmp_path, rows, "test-", tmp_path / "rows.lock") for _ in range(count)]
     threads = [
         threading.Thread(target=keep_all, args=(store, [checked(tmp_path, 10 * n + k) for k in range(5)]))
         for n, store in enumerate(stores)
@@ -158,7 +158,7 @@ def test_a_folder_is_flushed_before_the_row_on_any_disk(tmp_path, monkeypatch, s
     monkeypatch.setattr(_Folders, "_SLOW_SECONDS", -1.0 if slow else 100.0)
     monkeypatch.setattr(store_module, "sync_folder", lambda folder: order.append(f"flush {Path(folder).name}"))
     monkeypatch.setattr(rows, "record", lambda batch: order.append("row") or record(batch))
-    store, one = Store(tmp_path, rows), checked(tmp_path, 1)
+    store, one = Store(tmp_path, rows, "test-"), checked(tmp_path, 1)
     assert store.keep(one, 1) is RecordOutcome.NEW
     series = Path(instance_path(one)).parent
     assert order[-2:] == [f"flush {series.name}", "row"]
@@ -169,7 +169,7 @@ def test_a_folder_is_flushed_before_the_row_on_any_disk(tmp_path, monkeypatch, s
 def test_a_folder_that_cannot_be_flushed_is_not_acknowledged(tmp_path, monkeypatch, slow):
     """An I/O error of the folder: the thread hears of it and no row is written."""
     rows = Rows(seconds=0)
-    store = Store(tmp_path, rows)
+    store = Store(tmp_path, rows, "test-")
     store.keep(checked(tmp_path, 1), 1)
 
     def fail(_folder):
@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_flushed_is_not_acknowledged(tmp_path, monkeypat
 def test_a_resend_is_flushed_before_it_replaces_what_lies_there(tmp_path, monkeypatch):
     """The name exists: flush first, then rename, so that a power cut cannot take an acknowledged file away."""
     order = []
-    store = Store(tmp_path, Rows(seconds=0))
+    store = Store(tmp_path, Rows(seconds=0), "test-")
     store.keep(checked(tmp_path, 1), 1)
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(store_module.os, "fsync", lambda descriptor: order.append("flush") or fsync(descriptor))
@@ -201,7 +201,7 @@ def test_ends_of_associations_are_recorded_once_the_database_is_back(tmp_path, m
     """Each once, as it was; who asked hears that it is late."""
     monkeypatch.setattr(pending_ends, "_FIRST_SECONDS", 0.01)
     rows = Rows(broken=True)
-    store = Store(tmp_path, rows)
+    store = Store(tmp_path, rows, "test-")
     for number, end in enumerate((AssociationEnd.RELEASED, AssociationEnd.ABORTED)):
         with pytest.raises(RuntimeError):
             store.end_association(number, end)
@@ -216,7 +216,7 @@ def test_a_receiver_that_stops_tries_the_ends_once_more(tmp_path, monkeypatch):
     """What cannot be recorded then is left to the next start, which does not take long to say."""
     monkeypatch.setattr(pending_ends, "_FIRST_SECONDS", 100.0)
     rows = Rows(broken=True)
-    store = Store(tmp_path, rows)
+    store = Store(tmp_path, rows, "test-")
     with pytest.raises(RuntimeError):
         store.end_association(1, AssociationEnd.RELEASED)
     rows.broken = False
