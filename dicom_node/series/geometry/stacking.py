@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.node.errors import IncompleteSeries, UnsupportedGeometry
-from dicom_node.series.dicom.announced import images_in_acquisition
 from dicom_node.series.dicom.frames import missing_parts
 from dicom_node.series.geometry.planes import SAME_POSITION_MM, Plane
 from dicom_node.series.geometry.volumes import CandidateVolume, upward_normal
@@ -232,9 +231,7 @@ def _flags(
         flags.append("short_coverage")
     if _stated_otherwise(volume, np.array(volume.steps_mm), spacing[0]) is not None:
         flags.append("spacing_contradicts_positions")
-    announced = images_in_acquisition(first.frame)
-    is_short = announced is not None and announced > volume.slice_count
-    if is_short or missing_parts([plane.frame for plane in volume.planes]):
+    if missing_parts([plane.frame for plane in volume.planes]):
         flags.append("fewer_images_than_announced")
     if has_missing_numbers(volume):
         flags.append("instance_numbers_missing")

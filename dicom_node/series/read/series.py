@@ -24,6 +24,7 @@ from dicom_node.series.dicom.jpeg_child import JpegChild
 from dicom_node.series.dicom.parsing import PARSER_ERRORS, data_set_sha256, file_sha256, read_header
 from dicom_node.series.dicom.pixels import MAX_VOXELS, decode_frames
 from dicom_node.series.dicom.stored_values import StoredFrame, intensities
+from dicom_node.series.geometry.acquisition import lacks_images
 from dicom_node.series.geometry.planes import Plane
 from dicom_node.series.geometry.stacking import Stack, stack
 from dicom_node.series.geometry.volumes import CandidateVolume
@@ -84,7 +85,8 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     sources = list(dict.fromkeys(plane.frame.source for plane in kept))
     headers = tuple(_with_reference(clean_header(files.headers[source]), frame_of_reference) for source in sources)
     copies = ("duplicate_slices_dropped",) if files.had_copies else ()
-    is_short = are_slices_missing(frames_of(files.headers), choice.volume.slice_count)
+    frames = frames_of(files.headers)
+    is_short = are_slices_missing(frames, choice.volume.slice_count) or lacks_images(frames, choice.volume)
     short = ("fewer_images_than_announced",) if is_short else ()
     flags = (*choice.verdict.flags, *stacked.flags, *short, *reference_flags, *copies, *pixel_flags)
     return FlairSeries(
