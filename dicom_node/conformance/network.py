@@ -155,7 +155,8 @@ def _sender(settings: Settings) -> Section:
     )
     cohorts = (
         "Studies of a cohort are found by Study Root C-FIND at study, series and image level and fetched as whole "
-        "series, with low priority, one at a time of one archive: by C-MOVE to the node's own AE title, or by C-GET "
+        "series (at image level with a list of UIDs where some instances are here already), with low priority, one at "
+        "a time of one archive: by C-MOVE to the node's own AE title, or by C-GET "
         "with role selection. A web destination is asked by QIDO-RS (studies, series, instances) and WADO-RS (one "
         "instance a request, in the transfer syntax in which it is stored) (docs/administrator/cohorts.md)."
     )

@@ -99,7 +99,7 @@ def _element(tag: int, value: str | int | Sequence[Mapping[int, str | int]]) -> 
 
 
 def _is_uid(value: str) -> bool:
-    return value.replace(".", "").isdigit()
+    return value.replace(".", "").replace("\\", "").isdigit()  # one, or several (PS3.5 6.4)
 
 
 def _tagged(tag: int, raw: bytes) -> bytes:

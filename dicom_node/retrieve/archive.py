@@ -23,15 +23,18 @@ from dicom_node.node.upper_layer.dimse import CommandSet, encode_find_request, e
 from dicom_node.retrieve.arrivals import ArchiveDown, Arrivals
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
-LEVEL: Final = 0x00080052
-STUDY: Final = 0x0020000D
-SERIES: Final = 0x0020000E
+_LEVEL: Final = 0x00080052
+_STUDY: Final = 0x0020000D
+_SERIES: Final = 0x0020000E
 _INSTANCE: Final = 0x00080018
+_MOST_NAMED: Final = 100  # instances in one request: 6.5 kB at most
 _ACCESSION: Final = 0x00080050
 _MODALITY: Final = 0x00080060
 PENDING: Final = (0xFF00, 0xFF01)  # PS3.4 C.4.1.1.4, C.4.2.1.5
 SUCCESS: Final = 0x0000
 _MOVE_DESTINATION_UNKNOWN: Final = 0xA801  # of every study alike
+# Some of what was asked for could not be sent (PS3.4 tables C.4-2, C.4-3): the request itself was understood.
+_NOT_ALL_SENT: Final = (0xA702, 0xB000)
 # PS3.4 table C.4-2, what to do about it.
 _MOVE_WORDS: Final[Mapping[int, str]] = {
     0xA701: "it has no room to count the instances",
@@ -86,8 +89,8 @@ class Archive:
             DeliveryError: no study, several, or no answer.
         """
         with self._asking(STUDY_ROOT_FIND) as association:
-            asked = {LEVEL: "STUDY", _ACCESSION: accession_number, STUDY: ""}
-            studies = sorted({text_of(one, STUDY) for one in self._find(association, asked)} - {""})
+            asked = {_LEVEL: "STUDY", _ACCESSION: accession_number, _STUDY: ""}
+            studies = sorted({text_of(one, _STUDY) for one in self._find(association, asked)} - {""})
         if len(studies) != 1:
             raise DeliveryError(f"{self.call.name} lists {len(studies) or 'no'} studies of the accession number")
         return studies[0]
@@ -102,9 +105,9 @@ class Archive:
             ArchiveDown: no association.
             DeliveryError: no answer, or a status that is no success.
         """
-        asked = {LEVEL: "STUDY", STUDY: "", _ACCESSION: "", **matching}
+        asked = {_LEVEL: "STUDY", _STUDY: "", _ACCESSION: "", **matching}
         with self._asking(STUDY_ROOT_FIND) as association:
-            found = [(text_of(one, STUDY), text_of(one, _ACCESSION)) for one in self._find(association, asked)]
+            found = [(text_of(one, _STUDY), text_of(one, _ACCESSION)) for one in self._find(association, asked)]
         return sorted({(study, number) for study, number in found if study})
 
     def instances_of(self, study_uid: str) -> dict[str, list[str]]:
@@ -115,23 +118,25 @@ class Archive:
             DeliveryError: no answer, or a status that is no success.
         """
         with self._asking(STUDY_ROOT_FIND) as association:
-            asked = {LEVEL: "SERIES", STUDY: study_uid, SERIES: "", _MODALITY: "MR"}
+            asked = {_LEVEL: "SERIES", _STUDY: study_uid, _SERIES: "", _MODALITY: "MR"}
             listed = list(self._find(association, asked))
             # Some archives do not match the modality of a series.
-            series = [text_of(one, SERIES) for one in listed if text_of(one, _MODALITY) in ("MR", "")]
+            series = [text_of(one, _SERIES) for one in listed if text_of(one, _MODALITY) in ("MR", "")]
             found: dict[str, list[str]] = {}
             for uid in dict.fromkeys(filter(None, series)):
-                asked = {LEVEL: "IMAGE", STUDY: study_uid, SERIES: uid, _INSTANCE: ""}
+                asked = {_LEVEL: "IMAGE", _STUDY: study_uid, _SERIES: uid, _INSTANCE: ""}
                 names = {text_of(one, _INSTANCE) for one in self._find(association, asked)} - {""}
                 found[uid] = sorted(names)
         return {uid: names for uid, names in found.items() if names}
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
-        """Have it send a series; returns what it says went wrong, "" without trouble.
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
+        """Have it send instances of a series; returns what it says went wrong, "" without trouble.
 
         Args:
             study_uid, series_uid: which.
-            instances: of it that are not here yet; a DICOM peer is asked for the series, which costs it one request.
+            instances: of it that are not here yet.
+            whole: they are the series, so that one request is enough; otherwise they are asked for by name, and the
+                series where the archive does not send what is named.
 
         What has arrived, the receiver's rows say, and not this answer.
 
@@ -139,18 +144,26 @@ class Archive:
             ArchiveDown: no association, or it does not know where to send to.
             DeliveryError: it was silent, or ended the association.
         """
-        title = self.call.calling_ae_title
-        identifier = encode({LEVEL: "SERIES", STUDY: study_uid, SERIES: series_uid})
         with self._asking(STUDY_ROOT_MOVE) as association:
-            message_id = association.request(
-                STUDY_ROOT_MOVE, lambda number: encode_move_request(number, STUDY_ROOT_MOVE, title), identifier
+            status = final_status(
+                lambda identifier: self._move(association, identifier),
+                study_uid,
+                series_uid,
+                () if whole else instances,
             )
-            for message in self.answers(association, message_id, "C-MOVE"):
-                status = message.command.status or 0
-                if status == _MOVE_DESTINATION_UNKNOWN:
-                    raise ArchiveDown(self.words(status, "C-MOVE", _MOVE_WORDS))
-                if status not in PENDING:
-                    return "" if status == SUCCESS else self.words(status, "C-MOVE", _MOVE_WORDS)
+        return "" if status == SUCCESS else self.words(status, "C-MOVE", _MOVE_WORDS)
+
+    def _move(self, association: RequestedAssociation, identifier: bytes) -> CommandSet:
+        """One C-MOVE; its final response."""
+        title = self.call.calling_ae_title
+        message_id = association.request(
+            STUDY_ROOT_MOVE, lambda number: encode_move_request(number, STUDY_ROOT_MOVE, title), identifier
+        )
+        for message in self.answers(association, message_id, "C-MOVE"):
+            if message.command.status == _MOVE_DESTINATION_UNKNOWN:
+                raise ArchiveDown(self.words(_MOVE_DESTINATION_UNKNOWN, "C-MOVE", _MOVE_WORDS))
+            if message.command.status not in PENDING:
+                return message.command
         raise DeliveryError(f"{self.call.name} did not end C-MOVE")
 
     def words(self, status: int, what: str, known: Mapping[int, str]) -> str:
@@ -212,6 +225,37 @@ class Archive:
 
     def _asking(self, sop_class_uid: str) -> _Asking:
         return self.asking((sop_class_uid, IMPLICIT_VR_LITTLE_ENDIAN))
+
+
+def final_status(
+    retrieve: Callable[[bytes], CommandSet], study_uid: str, series_uid: str, instances: Sequence[str]
+) -> int:
+    """The status of retrieving a series, or instances of it: of several requests the first that is no success.
+
+    Args:
+        retrieve: one C-MOVE or C-GET by its identifier; gives the final response.
+        study_uid, series_uid: which.
+        instances: none for the whole series.
+    """
+    status = _status_by_name(retrieve, study_uid, series_uid, instances) if instances else None
+    if status is None:
+        status = retrieve(encode({_LEVEL: "SERIES", _STUDY: study_uid, _SERIES: series_uid})).status
+    return status or SUCCESS
+
+
+def _status_by_name(
+    retrieve: Callable[[bytes], CommandSet], study_uid: str, series_uid: str, instances: Sequence[str]
+) -> int | None:
+    """None where the archive did not try to send what was named: it refused, or reports success with nothing."""
+    status = SUCCESS
+    for at in range(0, len(instances), _MOST_NAMED):
+        # A list of UIDs is a unique key of several values (PS3.4 C.4.2.1.4, C.2.2.2.2).
+        named = "\\".join(instances[at : at + _MOST_NAMED])
+        end = retrieve(encode({_LEVEL: "IMAGE", _STUDY: study_uid, _SERIES: series_uid, _INSTANCE: named}))
+        if not end.completed and end.status not in _NOT_ALL_SENT:
+            return None
+        status = status or end.status or SUCCESS
+    return status
 
 
 class _Asking:

@@ -8,12 +8,11 @@ from typing import Final
 from dicom_node.deliver.send.association import Message, RequestedAssociation, Sink
 from dicom_node.node.dicom_uids import EXPLICIT_VR_LITTLE_ENDIAN, STUDY_ROOT_GET
 from dicom_node.node.errors import DeliveryError
-from dicom_node.node.small_data_set import encode
 from dicom_node.node.storage_classes import STORAGE_CLASSES
 from dicom_node.node.upper_layer.associate import Role
 from dicom_node.node.upper_layer.dimse import Command, CommandSet, encode_get_request
 from dicom_node.receive.statuses import Refusal, Status, refusal_of
-from dicom_node.retrieve.archive import IMPLICIT_VR_LITTLE_ENDIAN, LEVEL, PENDING, SERIES, STUDY, SUCCESS, Archive
+from dicom_node.retrieve.archive import IMPLICIT_VR_LITTLE_ENDIAN, PENDING, SUCCESS, Archive, final_status
 from dicom_node.retrieve.arrivals import ArchiveDown, Visit
 
 # PS3.4 table C.4-3, what to do about it.
@@ -41,7 +40,7 @@ def proposed_contexts() -> list[tuple[str, str]]:
 class GetArchive(Archive):
     """For networks in which the archive cannot call us: no port of ours, no entry as a move destination."""
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
         """See `Archive.send_here`."""
         classes = dict.fromkeys(sop_class for sop_class, _syntax in proposed_contexts()[1:])
         roles = [Role(sop_class, scu=False, scp=True) for sop_class in classes]
@@ -49,29 +48,35 @@ class GetArchive(Archive):
             if not association.accepts(STUDY_ROOT_GET, IMPLICIT_VR_LITTLE_ENDIAN):
                 raise ArchiveDown(f"{self.call.name} accepts no C-GET: allow it there, or use --move")
             with self.arrivals.visit(self.call.destination.ae_title, self.call.destination.host) as visit:
-                return _Getting(self, association, visit).get(study_uid, series_uid)
+                getting = _Getting(self, association, visit)
+                status = final_status(getting.get, study_uid, series_uid, () if whole else instances)
+        if getting.refused:
+            return getting.refused
+        return "" if status == SUCCESS else self.words(status, "C-GET", _GET_WORDS)
 
 
 class _Getting:
-    """One C-GET."""
+    """C-GET, once or several times in one association.
+
+    Attributes:
+        refused: why, of the first object that we refused; "" without one.
+    """
 
     def __init__(self, archive: GetArchive, association: RequestedAssociation, visit: Visit) -> None:
         self._archive = archive
         self._association = association
         self._visit = visit
         self._refusal: Refusal | None = None  # of the object under way
-        self._refused = ""  # why, of the first that was
+        self.refused = ""
 
-    def get(self, study_uid: str, series_uid: str) -> str:
-        identifier = encode({LEVEL: "SERIES", STUDY: study_uid, SERIES: series_uid})
+    def get(self, identifier: bytes) -> CommandSet:
+        """One C-GET; its final response."""
         message_id = self._association.request(
             STUDY_ROOT_GET, lambda number: encode_get_request(number, STUDY_ROOT_GET), identifier
         )
         for message in self._archive.answers(self._association, message_id, "C-GET", self._begin, self._store):
-            status = message.command.status or 0
-            if status not in PENDING:
-                said = "" if status == SUCCESS else self._archive.words(status, "C-GET", _GET_WORDS)
-                return self._refused or said
+            if message.command.status not in PENDING:
+                return message.command
         raise DeliveryError(f"{self._archive.call.name} did not end C-GET")
 
     def _begin(self, context_id: int, command: CommandSet) -> Sink:
@@ -97,7 +102,7 @@ class _Getting:
                 raise Refusal(Status.CANNOT_UNDERSTAND, "a C-STORE-RQ without a data set")
             self._visit.keep()
         except Refusal as refusal:
-            self._refused = self._refused or f"an object was refused: {refusal.reason}"
+            self.refused = self.refused or f"an object was refused: {refusal.reason}"
             self._association.respond(message, refusal.status)
         except Exception as error:  # passed on: neither disk nor database is the archive's trouble
             self._association.respond(message, refusal_of(error).status)

@@ -38,8 +38,8 @@ class AskedArchive(Protocol):
     def instances_of(self, study_uid: str) -> dict[str, list[str]]:
         """Series -> SOP Instance UIDs."""
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
-        """What went wrong; "" without trouble."""
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
+        """What went wrong; "" without trouble. `whole`: these are all instances of the series."""
 
 
 class Retriever:
@@ -138,7 +138,8 @@ class Retriever:
         for series, instances in missing.items():
             lease.require_held()
             self._moved()
-            said.append(archive.send_here(study, series, instances))
+            whole = len(instances) == len(expected[series])
+            said.append(archive.send_here(study, series, instances, whole=whole))
         if missing := self._missing(expected):
             lacks = sum(map(len, missing.values()))
             words = "; ".join(filter(None, dict.fromkeys(said))) or "the archive reported success"

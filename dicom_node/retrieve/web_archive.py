@@ -84,8 +84,13 @@ class WebArchive:
         }
         return {uid: names for uid, names in found.items() if names}
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
-        """Fetch these instances; returns what went wrong with the first that did not come, "" without trouble.
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
+        """Fetch these instances, one request each; returns what went wrong with the first that did not come, or "".
+
+        Args:
+            study_uid, series_uid: which.
+            instances: of it that are not here yet.
+            whole: they are the series; no difference here.
 
         Raises:
             ArchiveDown: it cannot be asked, or we cannot take anything.

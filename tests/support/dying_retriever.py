@@ -27,8 +27,8 @@ def dies_after(left: int, call: Callable[..., Any]) -> Callable[..., Any]:
     """SIGKILL right after so many calls."""
     count = [left]
 
-    def dying(*given: Any) -> Any:
-        said = call(*given)
+    def dying(*given: Any, **named: Any) -> Any:
+        said = call(*given, **named)
         count[0] -= 1
         if not count[0]:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -25,6 +25,7 @@ _MESSAGE_ID_RESPONDED_TO: Final = 0x0120
 _PRIORITY: Final = 0x0700
 _DATA_SET_TYPE: Final = 0x0800
 _STATUS: Final = 0x0900
+_COMPLETED: Final = 0x1021
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_SOP_INSTANCE_UID: Final = 0x1000
 _REQUESTED_SOP_INSTANCE_UID: Final = 0x1001
@@ -69,6 +70,7 @@ class CommandSet:
         type_id: Event Type ID or Action Type ID; 0 without one.
         status: of a response; None in a request.
         priority: of a request; medium where the field is missing or unknown.
+        completed: of a response to C-MOVE or C-GET: how many instances were sent; 0 where the field is missing.
     """
 
     command_field: int
@@ -79,6 +81,7 @@ class CommandSet:
     type_id: int = 0
     status: int | None = None
     priority: Priority = Priority.MEDIUM
+    completed: int = 0
 
     @property
     def is_response(self) -> bool:
@@ -108,6 +111,7 @@ def decode_command(raw: bytes) -> CommandSet:
         type_id=_number(values, type_element) if has_type and type_element is not None else 0,
         status=_number(values, _STATUS) if _STATUS in values else None,
         priority=_priority(values),
+        completed=int.from_bytes(values.get(_COMPLETED, b""), "little"),
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
+from sqlalchemy import select
 from support.clock import ManualClock
 from support.data import REPOSITORY
 from support.databases import sqlite_url, with_schema
@@ -28,6 +29,7 @@ from support.processes import free_port, until
 from support.receiver import ReceiverProcess
 from typer.testing import CliRunner
 
+from db import schema
 from db.cohorts import CohortRules, CohortState, CohortTable, ItemState, NewItem, Way
 from db.engine import Database, open_database
 from db.errors import DatabaseUnavailable, IllegalTransition, LeaseLost
@@ -37,7 +39,8 @@ from dicom_node.cli.main import build_app
 from dicom_node.deliver.send.association import Call, Timeouts
 from dicom_node.node.destinations import Destination
 from dicom_node.node.errors import ConfigurationError, DeliveryError
-from dicom_node.retrieve.archive import Archive
+from dicom_node.node.small_data_set import decode, text_of
+from dicom_node.retrieve.archive import Archive, final_status
 from dicom_node.retrieve.arrivals import ArchiveDown
 from dicom_node.retrieve.retriever import Retriever
 from dicom_node.retrieve.study_list import read_studies
@@ -135,7 +138,9 @@ def test_a_list_from_an_archive(kind: str, tmp_path: Path, monkeypatch: pytest.M
         found = json.loads(run("add", "--query", "StudyDate=20240501", "--from", "pacs", "--name", "again", "--json"))
         assert found[0]["waiting"] == 2
         moved: list[str] = []
-        monkeypatch.setattr(Archive, "send_here", lambda _self, _study, series, _names: moved.append(series) or "")
+        monkeypatch.setattr(
+            Archive, "send_here", lambda _self, _study, series, _names, **_whole: moved.append(series) or ""
+        )
         fetch_all(retriever)
         assert [str(item.state) for item in table.items("again")] == ["done", "done"]
         assert moved == []
@@ -175,9 +180,9 @@ def test_killed_in_the_middle(tmp_path: Path) -> None:
         asked: list[str] = []
 
         class Counting(Archive):
-            def send_here(self, study: str, series: str, instances: Sequence[str]) -> str:
+            def send_here(self, study: str, series: str, instances: Sequence[str], *, whole: bool) -> str:
                 asked.append(series)
-                return super().send_here(study, series, instances)
+                return super().send_here(study, series, instances, whole=whole)
 
         archive = Counting(Call(pacs, "WMHNODE", Timeouts(), None))
         retriever = Retriever("next", table, {("pacs", Way.MOVE): archive}, 60)
@@ -231,7 +236,7 @@ class FakeArchive:
     def instances_of(self, study_uid: str) -> dict[str, list[str]]:
         return {f"{study_uid}.1": [f"{study_uid}.1.1"]}
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
         return self.said
 
 
@@ -313,7 +318,7 @@ def test_pending_for_ever_is_cut_off() -> None:
 class WithoutDatabase(FakeArchive):
     """While it is asked, the database goes away for a moment."""
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str]) -> str:
+    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
         raise DatabaseUnavailable("away")
 
 
@@ -410,9 +415,65 @@ def test_an_archive_that_does_not_know_us(monkeypatch: pytest.MonkeyPatch) -> No
     archive = Archive(Call(peer, "WMHNODE", Timeouts(), None))
     monkeypatch.setattr(archive, "_asking", lambda _class: Answering(0xA801))
     with pytest.raises(ArchiveDown, match="add AE title, address and port"):
-        archive.send_here("1.2", "1.2.3", [])
+        archive.send_here("1.2", "1.2.3", ["1.2.3.4"], whole=True)
     monkeypatch.setattr(archive, "_asking", lambda _class: Answering(0xA702))
-    assert "0xA702" in archive.send_here("1.2", "1.2.3", [])
+    assert "0xA702" in archive.send_here("1.2", "1.2.3", ["1.2.3.4"], whole=True)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("orthanc", marks=pytest.mark.peer("Orthanc")),
+        pytest.param("dcmqrscp", marks=pytest.mark.peer("dcmqrscp")),
+    ],
+)
+@pytest.mark.peer("storescu")
+@pytest.mark.slow
+def test_a_series_that_is_here_in_part(kind: str, tmp_path: Path) -> None:
+    """Of a series of which some instances are here the archive sends the others alone, by C-MOVE."""
+    (files,) = studies_of(tmp_path / "source", 1, images=4).values()
+    with (
+        ReceiverProcess(tmp_path / "node") as receiver,
+        archive_with(kind, tmp_path, files, receiver.port) as pacs,
+        closing(open_database(receiver.settings.database_url)) as database,
+    ):
+        storescu([files[0], files[2]], "WMHNODE", receiver.port)
+        table = CohortTable(database)
+        table.add("one", "pacs", CohortRules(), [NewItem(1, {}, study_uid(files), None)], "test")
+        assert retriever_of(database, pacs).fetch_once()
+        (item,) = table.items("one")
+        assert item.state is ItemState.DONE, item.reason
+        with database.read() as connection:
+            rows = connection.execute(select(schema.series.c.instance_count, schema.series.c.duplicate_count)).all()
+        assert sorted(map(tuple, rows)) == [(4, 0), (4, 0)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "levels", "status"),
+    [
+        ([(0x0000, 100), (0x0000, 20)], ["IMAGE", "IMAGE"], 0x0000),
+        ([(0x0000, 100), (0xB000, 0)], ["IMAGE", "IMAGE"], 0xB000),  # it lacks some: the whole series would, too
+        ([(0xA702, 0), (0x0000, 20)], ["IMAGE", "IMAGE"], 0xA702),
+        ([(0xA900, 0), (0x0000, 120)], ["IMAGE", "SERIES"], 0x0000),  # the level is unknown there
+        ([(0x0000, 0), (0x0000, 120)], ["IMAGE", "SERIES"], 0x0000),  # a list matches nothing there
+        ([(0x0000, 100), (0xC000, 0), (0x0000, 120)], ["IMAGE", "IMAGE", "SERIES"], 0x0000),
+    ],
+)
+def test_the_series_is_asked_for_where_names_are_not_enough(
+    ends: list[tuple[int, int]], levels: list[str], status: int
+) -> None:
+    """Missing instances are named, 100 in a request; the whole series follows only where the archive did not try."""
+    names, answers, asked = [f"1.2.{number}" for number in range(120)], iter(ends), []
+
+    def retrieve(identifier: bytes) -> Any:
+        asked.append(decode(identifier, explicit_vr=False))
+        end = next(answers)
+        return SimpleNamespace(status=end[0], completed=end[1])
+
+    assert final_status(retrieve, "1.1", "1.1.1", names) == status  # type: ignore[arg-type]
+    assert [text_of(one, 0x00080052) for one in asked] == levels
+    named = [text_of(one, 0x00080018).split("\\") for one in asked if 0x00080018 in one]
+    assert named == [names[:100], names[100:]][: len(named)]
 
 
 def test_an_archive_that_left_the_settings(place: tuple[Database, ManualClock]) -> None:

@@ -186,6 +186,8 @@ def test_killed_in_the_middle(kind: str, way: Way, tmp_path: Path, node: Node) -
         assert item.state is ItemState.DONE, item.reason
     assert node.rows().keys() == {pydicom.dcmread(file).SOPInstanceUID for file in files}
     assert node.ends()[0] == "lost"
+    with node.database.read() as connection:  # what is here is not fetched again
+        assert [row.duplicate_count for row in connection.execute(series.select())] == [0, 0]
     assert node.left_behind() == []
 
 
