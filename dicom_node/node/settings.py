@@ -238,6 +238,7 @@ class Settings(BaseModel):
     object_store_region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
     object_store_key_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]+$")] | None = None
     object_store_secret_file: FilePath | None = None  # None: WMH_NODE_SECRET_OBJECT_STORE, or object_store.secret
+    object_store_tls_ca: FilePath | None = None  # beside the system's CAs
     # What the role `work` does here: "analyse" leaves all else to the machine that receives, "complete" the analysis
     work: Literal["all", "analyse", "complete"] = "all"
 

@@ -248,6 +248,11 @@ def _load_ca(context: ssl.SSLContext, ca: Path) -> None:
         raise ConfigurationError(f"TLS CA file {ca}: expected PEM certificates, found none") from error
 
 
+def require_ca(path: Path) -> None:
+    """Raise ConfigurationError unless a file holds certificates that may be trusted; for TLS that is not Python's."""
+    _load_ca(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path)
+
+
 def require_readable(what: str, path: Path) -> None:
     """Raise ConfigurationError unless the file can be read by this user; the ssl module does not name it."""
     try:

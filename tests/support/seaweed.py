@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from support.certificates import Issued
 from support.peers import missing, peer
 from support.processes import free_port, program, until
 
@@ -18,9 +19,10 @@ KEY_ID, SECRET, BUCKET = "wmhnode", "not-a-secret-of-anybody", "wmh-node"
 
 @dataclass(frozen=True)
 class Seaweed:
-    """Where it answers, and the settings of a node that uses it."""
+    """Where it answers, over TLS too where it has a certificate, and the settings of a node that uses it."""
 
     endpoint: str
+    tls_endpoint: str = ""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -34,7 +36,9 @@ class Seaweed:
 
 
 @contextmanager
-def seaweed(folder: Path, address: str = "127.0.0.1", inside: Sequence[str] = ()) -> Iterator[Seaweed]:
+def seaweed(
+    folder: Path, address: str = "127.0.0.1", inside: Sequence[str] = (), tls: Issued | None = None
+) -> Iterator[Seaweed]:
     """A server while the block lasts; skips (fails under CI=true) where it is not installed."""
     beside = Path(sys.executable).with_name("weed")
     weed = str(beside) if beside.exists() else peer("weed")
@@ -53,9 +57,14 @@ def seaweed(folder: Path, address: str = "127.0.0.1", inside: Sequence[str] = ()
         f"-s3.config={folder / 's3.json'}", f"-bucket={BUCKET}", "-webdav=false", "-admin.ui=false",
         *(f"-{name if '.' in name else name + '.port'}={port}" for name, port in ports.items()),
     ]  # fmt: skip
+    tls_port = free_port()
+    if tls is not None:
+        command += [
+            f"-s3.port.https={tls_port}", f"-s3.cert.file={tls.certificate}", f"-s3.key.file={tls.key}",
+        ]  # fmt: skip
     log = folder / "weed.log"
     with program(command, log):
-        store = Seaweed(f"http://{address}:{ports['s3']}")
+        store = Seaweed(f"http://{address}:{ports['s3']}", f"https://{address}:{tls_port}" if tls is not None else "")
         until(lambda: _answers(store, folder), "SeaweedFS answers and has its bucket", 60, log)
         yield store
 

@@ -28,7 +28,8 @@ def object_store_of(settings: Settings) -> ObjectStore | None:
         what = "the secret access key"
         secret = secret_value(_NAME, _NAME, settings.object_store_secret_file, "OBJECT_STORE_KEY_ID", what)
     endpoint, region = settings.object_store_endpoint, settings.object_store_region
-    return S3ObjectStore(S3Address.of(url, endpoint, region, settings.object_store_key_id, secret))
+    address = S3Address.of(url, endpoint, region, settings.object_store_key_id, secret)
+    return S3ObjectStore(address, settings.object_store_tls_ca)
 
 
 def shared_storage_of(settings: Settings) -> SharedStorage | None:

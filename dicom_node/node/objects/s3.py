@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.files import sync_file
 from dicom_node.node.objects.door import ObjectStoreTrouble, digest_of, require_same
+from dicom_node.node.tls import require_ca
 
 _URL: Final = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/(?P<prefix>[A-Za-z0-9._/-]*))?")
 _CALL_SECONDS: Final = 60
@@ -55,9 +56,17 @@ class S3Address:
 
 
 class S3ObjectStore:
-    """See `ObjectStore`."""
+    """See `ObjectStore`.
 
-    def __init__(self, address: S3Address) -> None:
+    Args:
+        address: where it is.
+        tls_ca: PEM file of CAs that its certificate may come from, too; None: the system's alone.
+
+    Raises:
+        ConfigurationError: the package is missing, or `tls_ca` cannot be used.
+    """
+
+    def __init__(self, address: S3Address, tls_ca: Path | None = None) -> None:
         try:
             import obstore
             from obstore.store import S3Store
@@ -72,11 +81,13 @@ class S3ObjectStore:
             "aws_access_key_id": address.key_id,
             "aws_secret_access_key": address.secret,
         }
-        client = {
+        client: dict[str, Any] = {
             "timeout": timedelta(seconds=_CALL_SECONDS),
             "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
             "allow_http": (address.endpoint or "").startswith("http://"),
         }
+        if tls_ca is not None:
+            client["root_certificate"] = _certificates(tls_ca, address)
         self._store: Any = S3Store(
             address.bucket,
             prefix=address.prefix or None,
@@ -180,6 +191,13 @@ class S3ObjectStore:
             raise ObjectStoreTrouble(f"{unusable}: {_words(error)}") from error
 
 
+def _certificates(tls_ca: Path, address: S3Address) -> bytes:
+    if (address.endpoint or "").startswith("http://"):
+        raise ConfigurationError("object_store_tls_ca: expected an https object_store_endpoint with it, got http")
+    require_ca(tls_ca)
+    return tls_ca.read_bytes()
+
+
 class _NotThere(ObjectStoreTrouble):
     """No object has that key. Trouble where one must be, as after a put."""
 
@@ -187,6 +205,8 @@ class _NotThere(ObjectStoreTrouble):
 _NO_BUCKET: Final = "NoSuchBucket"
 # Words that no key of ours can hold: the text has the URL, and a UID may have the digits of any status.
 _SIGNS: Final = (
+    (("InvalidCertificate",), "TLS failed: is OBJECT_STORE_TLS_CA the CA of its certificate, is that still valid, does "
+     "it name the host of OBJECT_STORE_ENDPOINT?"),
     (("InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"), "it refuses our key or secret"),
     (("onnection refused", "error trying to connect", "dns error", "timed out", "operation timed out", "onnect"),
      "it does not answer: is it running, does the firewall allow it?"),

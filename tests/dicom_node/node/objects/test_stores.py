@@ -10,13 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from support.certificates import Authority
 from support.node import clean_environment, run_cli
 from support.seaweed import BUCKET, KEY_ID, SECRET, Seaweed, seaweed
 
 from dicom_node.node.errors import ConfigurationError
 from dicom_node.node.objects import door
 from dicom_node.node.objects.door import FolderStore, ObjectStore, ObjectStoreTrouble, folder_of
+from dicom_node.node.objects.opening import object_store_of
 from dicom_node.node.objects.s3 import S3Address, S3ObjectStore
+from dicom_node.node.settings import load_settings
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +95,50 @@ def test_a_store_that_is_away_is_said_so(tmp_path: Path, server: Seaweed) -> Non
                 call()
             assert SECRET not in str(caught.value)
         assert not target.exists()
+
+
+def test_a_store_with_the_hospitals_own_ca(tmp_path: Path) -> None:
+    """Over TLS with a certificate of the hospital's CA it works with OBJECT_STORE_TLS_CA, and says what to look at
+    without it, or with another CA."""
+    authority, other = Authority(tmp_path / "ca"), Authority(tmp_path / "other", "another CA")
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    with seaweed(tmp_path / "weed", tls=authority.issue("store")) as server:
+
+        def store_with(tls_ca: Path | None) -> ObjectStore:
+            given = {**server.settings, "object_store_endpoint": server.tls_endpoint}
+            given |= {"object_store_secret_file": tmp_path / "secret", "object_store_tls_ca": tls_ca}
+            del given["secret_object_store"]
+            store = object_store_of(load_settings(storage=tmp_path / "storage", **given))
+            assert store is not None
+            return store
+
+        (tmp_path / "secret").write_text(SECRET)
+        for tls_ca in (None, other.certificate):
+            with pytest.raises(
+                ObjectStoreTrouble, match="TLS failed: is OBJECT_STORE_TLS_CA the CA of its certificate"
+            ):
+                store_with(tls_ca).put_if_absent("k", file)
+        assert store_with(authority.certificate).put_if_absent("k", file)
+        assert store_with(authority.certificate).get("k", tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "content", "words"),
+    [
+        ("http://127.0.0.1:9", "", "expected an https object_store_endpoint"),
+        ("https://127.0.0.1:9", "no certificate", "rubbish.pem"),
+        ("https://127.0.0.1:9", None, "rubbish.pem"),
+    ],
+)
+def test_a_ca_that_cannot_be_used(tmp_path: Path, endpoint: str, content: str | None, words: str) -> None:
+    """It is refused when the settings are used, with its file, and not as a store that is away."""
+    tls_ca = tmp_path / "rubbish.pem"
+    if content is not None:
+        tls_ca.write_text(content)
+    with pytest.raises(ConfigurationError, match=words):
+        S3ObjectStore(S3Address.of("s3://bucket/node", endpoint, "us-east-1", KEY_ID, SECRET), tls_ca)
 
 
 @contextmanager
