@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from db.job_events import note
 from db.proven import is_proven, is_waited_for
 from db.records import FeedbackState, JobState
 from db.schema import feedback, holds, instances, jobs, purges, series
+from db.seen_time import SeenTime
 from db.series import lock_series
 
 
@@ -116,6 +117,10 @@ class RetentionTable:
     def now(self) -> datetime:
         """The time of the database's rows."""
         return self._database.clock()
+
+    def before(self, kept: timedelta) -> datetime:
+        """What has rested since before this has rested for `kept`: see `SeenTime`."""
+        return SeenTime(self._database).before(kept)
 
     # Choosing
 

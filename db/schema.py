@@ -485,6 +485,17 @@ purges = Table(
     sqlite_autoincrement=True,
 )
 
+# Stretches of time in which the node ran and its clock was not set: the days of retention. See `db.seen_time`.
+seen_time = Table(
+    "seen_time",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    # The number tells new stretches from old ones: it must never be used again.
+    sqlite_autoincrement=True,
+)
+
 # The page's local accounts, their sessions, and tokens for scripts. Secrets are here as hashes only.
 accounts = Table(
     "accounts",

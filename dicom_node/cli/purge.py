@@ -65,7 +65,7 @@ def purge(
         require_storage(settings.storage, settings.database_url)
         work = purge_of(settings, table)
         if dry_run:
-            _show(list(work.plans()), table.kept(table.now - EARLIEST), table.now, as_json)
+            _show(list(work.plans()), table.kept(table.before(EARLIEST)), table.now, as_json)
         else:
             _remove(work, table, as_json)
 

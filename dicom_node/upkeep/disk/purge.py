@@ -99,13 +99,13 @@ class Purge:
         """What would be removed now, in order; changes nothing."""
         freed, planned = 0, set()
         for rule in self._rules:
-            for candidate in self._table.candidates(rule.subject, self._table.now - rule.kept):
+            for candidate in self._table.candidates(rule.subject, self._table.before(rule.kept)):
                 plan = Plan(candidate, rule, early=False, outbox_bytes=self._result_bytes(candidate))
                 freed += plan.bytes
                 planned.add(candidate.series_instance_uid)
                 yield plan
         for rule in filter(_goes_early, self._rules):
-            for candidate in self._table.candidates(rule.subject, self._table.now - EARLIEST):
+            for candidate in self._table.candidates(rule.subject, self._table.before(EARLIEST)):
                 if candidate.series_instance_uid in planned:
                     continue
                 if not self._too_full(freed):
@@ -149,7 +149,7 @@ class Purge:
     def _remove(self, rule: RetentionRule, kept: timedelta, most: int) -> int:
         if most <= 0:
             return 0
-        before, done = self._table.now - kept, 0
+        before, done = self._table.before(kept), 0
         for candidate in self._table.candidates(rule.subject, before, most):
             if self._remove_one(candidate, before):
                 done += 1

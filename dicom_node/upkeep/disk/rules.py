@@ -10,7 +10,8 @@
 | 6     | segmentations that people sent                           | `KEEP_FEEDBACK_DAYS`, for ever   |
 
 A rule is about a series: its images go with the result sets of all its jobs, superseded ones too. Days count from the
-end of its newest job, or from its last image where that came later. `db.retention` says what is never chosen.
+end of its newest job, or from its last image where that came later, while the node runs (`db.seen_time`).
+`db.retention` says what is never chosen.
 """
 
 from __future__ import annotations
