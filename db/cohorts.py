@@ -119,6 +119,21 @@ class CohortItem:
     way: Way = Way.MOVE
 
 
+@dataclass(frozen=True, slots=True)
+class CohortLine:
+    """What a page shows of an item: nothing of the other columns of the list, which may name the patient.
+
+    `instances_expected`: as the archive lists them; None until it was asked.
+    """
+
+    line: int
+    state: ItemState
+    attempts: int
+    study_instance_uid: str | None
+    instances_expected: int | None
+    reason: str | None
+
+
 class CohortTable:
     """Cohorts and their items. Safe to use from several threads, processes and machines; each method is one
     transaction.
@@ -165,6 +180,30 @@ class CohortTable:
         """
         with self._database.read() as connection:
             return _cohort(connection, name)
+
+    def numbered(self, cohort_id: int) -> Cohort:
+        """One cohort by its number.
+
+        Raises:
+            UnknownRow: there is none of that number.
+        """
+        with self._database.read() as connection:
+            name = connection.execute(select(cohorts.c.name).where(cohorts.c.id == cohort_id)).scalar_one_or_none()
+            if name is None:
+                raise UnknownRow(f"there is no cohort {cohort_id}")
+            return _cohort(connection, name)
+
+    def lines(
+        self, cohort_id: int, limit: int, *, after: int | None = None, state: ItemState | None = None
+    ) -> builtins.list[CohortLine]:
+        """Items of a cohort in the order of its list: the first ones, or those behind the row `after`."""
+        query = select(cohort_items).where(cohort_items.c.cohort_id == cohort_id)
+        if after is not None:
+            query = query.where(cohort_items.c.line > after)
+        if state is not None:
+            query = query.where(cohort_items.c.state == state.value)
+        with self._database.read() as connection:
+            return [_line(row) for row in connection.execute(query.order_by(cohort_items.c.line).limit(limit))]
 
     def items(self, name: str) -> builtins.list[CohortItem]:
         """The items of a cohort in the order of its list.
@@ -370,6 +409,13 @@ def _item(row: Row[Any], cohort: Row[Any] | Cohort, **changes: Any) -> CohortIte
     values = {name: getattr(row, name) for name in CohortItem.__slots__ if name not in ("source", "way")}
     where_from = {"source": cohort.source, "way": Way(cohort.way)}
     return CohortItem(**{**values, "state": ItemState(row.state), **where_from, **changes})
+
+
+def _line(row: Row[Any]) -> CohortLine:
+    expected = None if row.expected is None else sum(map(len, row.expected.values()))
+    return CohortLine(
+        row.line, ItemState(row.state), row.attempts, row.study_instance_uid, expected, row.reason
+    )  # fmt: skip
 
 
 def _free(now: datetime, take_over: bool) -> Any:

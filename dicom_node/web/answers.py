@@ -24,6 +24,7 @@ _MENU: Final = (
     ("/jobs", "Jobs", AccountRole.VIEWER),
     ("/series", "Series", AccountRole.VIEWER),
     ("/review", "Review", AccountRole.VIEWER),
+    ("/cohorts", "Cohorts", AccountRole.VIEWER),
     ("/models", "Models", AccountRole.VIEWER),
     ("/destinations", "Destinations", AccountRole.VIEWER),
     ("/settings", "Settings", AccountRole.ADMIN),

@@ -1,4 +1,4 @@
-"""`/api/v1`: what the page shows of jobs, as JSON for scripts. Each request brings a token (RFC 6750).
+"""`/api/v1`: what the page shows of jobs and cohorts, as JSON for scripts. Each request brings a token (RFC 6750).
 
 Reading, and what readers say of results (`POST /jobs/{job}/review`, for a viewer or a reading list). Whoever acts
 otherwise is a person with a session, or the command line. Without cookies no other site can use it.
@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from db.browse import JobFilter, list_jobs, scanner_of
+from db.cohorts import Cohort, CohortState, ItemState, Way
 from db.errors import DatabaseUnavailable, IllegalTransition, UnknownRow
 from db.overview import overview
 from db.records import AccountRole, JobState, ReviewState, ReviewVerdict, WebSession
@@ -29,6 +30,7 @@ from dicom_node.node.logger import get_logger
 from dicom_node.node.logs import describe_error
 from dicom_node.node.version import SOFTWARE_VERSION
 from dicom_node.web.page_request import PageRequest
+from dicom_node.web.pages.cohorts import cohort_of, item_state_of
 from dicom_node.web.pages.job import job_of
 from dicom_node.web.pages.job_list import filter_of
 from dicom_node.web.people.secrets import digest_of
@@ -122,6 +124,39 @@ def _decide(request: PageRequest) -> Mapping[str, Any]:
     return asdict(request.site.reviews.decide(job_of(request).id, ReviewVerdict(verdict), _who(request), reason))
 
 
+def _cohorts(request: PageRequest) -> Mapping[str, Any]:
+    return {"cohorts": [_cohort_facts(cohort) for cohort in request.site.cohorts.list()]}
+
+
+def _cohort(request: PageRequest) -> Mapping[str, Any]:
+    cohort = cohort_of(request)
+    state = item_state_of(request)
+    if state is None and "state" in request.query:
+        raise BadQuery(f"state: expected one of {', '.join(ItemState)}")
+    limit = min(_whole(request, "limit", None) or _LINES, MOST_LINES)
+    lines = request.site.cohorts.lines(cohort.id, limit, after=_whole(request, "after", None), state=state)
+    return {
+        **_cohort_facts(cohort),
+        "studies": [{"row": line.line, **_without_line(asdict(line))} for line in lines],
+        "after": lines[-1].line if len(lines) == limit else None,
+    }
+
+
+def _without_line(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name != "line"}
+
+
+def _cohort_facts(cohort: Cohort) -> dict[str, Any]:
+    """With the names of `wmh-node cohort list --json`."""
+    rules = cohort.rules
+    window = None if rules.from_hour is None else f"{rules.from_hour}-{rules.until_hour}"
+    return {
+        "id": cohort.id, "name": cohort.name, "from": cohort.source, "way": cohort.way, "state": cohort.state,
+        "per_hour": rules.per_hour, "hours": window, "created_at": cohort.created_at, "created_by": cohort.created_by,
+        **cohort.counts,
+    }  # fmt: skip
+
+
 def _who(request: PageRequest) -> str:
     return "unknown" if request.person is None else f"{request.person.account} (token)"
 
@@ -191,6 +226,8 @@ ENTRIES: Final = (
     ApiEntry("POST", "/jobs/{job}/review", AccountRole.OPERATOR, _decide),
     ApiEntry("GET", "/worklist", AccountRole.VIEWER, _worklist, _PAGING),
     ApiEntry("GET", "/reviews", AccountRole.VIEWER, _reviews, _PAGING),
+    ApiEntry("GET", "/cohorts", AccountRole.VIEWER, _cohorts),
+    ApiEntry("GET", "/cohorts/{cohort}", AccountRole.VIEWER, _cohort, ("state", "after", "limit")),
 )
 
 
@@ -363,6 +400,22 @@ _OVERVIEW_SCHEMA: Final = _object(
     deliveries=_list(_object(destination=_TEXT, state=_TEXT, count=_NUMBER)), waiting_series=_NUMBER,
     last_received_at=_or_null(_TIME), last_result_at=_or_null(_TIME),
 )  # fmt: skip
+_ITEM_STATE: Final = {"type": "string", "enum": [str(state) for state in ItemState]}
+_COHORT_FACTS: Final = {
+    "id": _NUMBER, "name": _TEXT, "from": _TEXT, "way": {"type": "string", "enum": [str(way) for way in Way]},
+    "state": {"type": "string", "enum": [str(state) for state in CohortState]}, "per_hour": _or_null(_NUMBER),
+    "hours": _or_null(_TEXT), "created_at": _TIME, "created_by": _TEXT, **{str(state): _NUMBER for state in ItemState},
+}  # fmt: skip
+_COHORT_SCHEMA: Final = _object(
+    **_COHORT_FACTS,
+    studies=_list(
+        _object(
+            row=_NUMBER, state=_ITEM_STATE, attempts=_NUMBER, study_instance_uid=_or_null(_TEXT),
+            instances_expected=_or_null(_NUMBER), reason=_or_null(_TEXT),
+        )
+    ),
+    after=_or_null(_NUMBER),
+)  # fmt: skip
 _PROBLEM_SCHEMA: Final = _object(status=_NUMBER, detail=_TEXT)
 _DAY: Final = {"type": "string", "format": "date"}
 _POSITIVE: Final = {"type": "integer", "minimum": 1, "maximum": 10**11 - 1}
@@ -384,6 +437,13 @@ def openapi_document() -> dict[str, Any]:
     reviews = _object(reviews=_list(_REVIEW_SCHEMA), before=_or_null(_NUMBER), counts=_list(_COUNT_SCHEMA))
     paging = job_query[-2:]
     of_job = {**_parameter("job", "path", _POSITIVE, "number of the job"), "required": True}
+    of_cohort = {**_parameter("cohort", "path", _POSITIVE, "number of the cohort"), "required": True}
+    of_rows = [
+        of_cohort,
+        _parameter("state", "query", _ITEM_STATE, "rows in this state"),
+        _parameter("after", "query", _POSITIVE, "rows behind this one; `after` of the page before"),
+        _parameter("limit", "query", _POSITIVE, f"rows at most, {_LINES} by default, never more than {MOST_LINES}"),
+    ]
     return {
         "openapi": "3.1.0",
         "info": {"title": "wmh-node", "version": SOFTWARE_VERSION, "description": "Research use only."},
@@ -396,7 +456,7 @@ def openapi_document() -> dict[str, Any]:
             "/jobs/{job}": {
                 "get": _operation(
                     "job", "One job with its timeline and deliveries.", _JOB_SCHEMA,
-                    [of_job], missing=True,
+                    [of_job], missing="job",
                 )
             },
             "/jobs/{job}/review": {"post": _decision(of_job)},
@@ -408,6 +468,16 @@ def openapi_document() -> dict[str, Any]:
                     "reviews", "What readers said, newest first, and counts by model and scanner.", reviews, paging,
                 )
             },
+            "/cohorts": {
+                "get": _operation(
+                    "cohorts", "Cohorts, oldest first.", _object(cohorts=_list(_object(**_COHORT_FACTS)))
+                )
+            },
+            "/cohorts/{cohort}": {
+                "get": _operation(
+                    "cohort", "One cohort with the rows of its list.", _COHORT_SCHEMA, of_rows, missing="cohort",
+                )
+            },
         },
     }  # fmt: skip
 
@@ -415,7 +485,7 @@ def openapi_document() -> dict[str, Any]:
 def _decision(of_job: Mapping[str, Any]) -> dict[str, Any]:
     """A reader's verdict; needs the token of an operator."""
     words = "Accept or reject the result of a job; a later verdict replaces an earlier one."
-    found = _operation("review", words, _REVIEW_SCHEMA, [of_job], missing=True)
+    found = _operation("review", words, _REVIEW_SCHEMA, [of_job], missing="job")
     problem = {"content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}}
     found["responses"] |= {
         "403": {"description": "the token's account has a lower role than operator", **problem},
@@ -430,7 +500,7 @@ def _parameter(name: str, where: str, schema: Any, words: str) -> dict[str, Any]
     return {"name": name, "in": where, "schema": schema, "description": words}
 
 
-def _operation(name: str, words: str, schema: Any, parameters: Any = (), *, missing: bool = False) -> dict[str, Any]:
+def _operation(name: str, words: str, schema: Any, parameters: Any = (), *, missing: str = "") -> dict[str, Any]:
     problem = {"content": {"application/problem+json": {"schema": _PROBLEM_SCHEMA}}}
     answers: dict[str, Any] = {
         "200": {"description": words, "content": {"application/json": {"schema": schema}}},
@@ -439,5 +509,5 @@ def _operation(name: str, words: str, schema: Any, parameters: Any = (), *, miss
         "503": {"description": "the database does not answer just now", **problem},
     }
     if missing:
-        answers["404"] = {"description": "there is no such job", **problem}
+        answers["404"] = {"description": f"there is no such {missing}", **problem}
     return {"operationId": name, "summary": words, "parameters": list(parameters), "responses": answers}

@@ -20,6 +20,7 @@ from dicom_node.web.guard import Entry, Headers, guarded
 from dicom_node.web.page_request import PageRequest
 from dicom_node.web.pages import (
     audit,
+    cohorts,
     destinations,
     entry,
     job,
@@ -66,6 +67,10 @@ ENTRIES: Final = (
     Entry("GET", "/jobs/{job}/pages/{page}.png", _VIEWER, slices.page_png),
     Entry("GET", "/series", _VIEWER, series_list.show),
     Entry("GET", "/review", _VIEWER, review.show),
+    Entry("GET", "/cohorts", _VIEWER, cohorts.show),
+    Entry("GET", "/cohorts/{cohort}", _VIEWER, cohorts.show_one),
+    Entry("POST", "/cohorts/{cohort}/pause", _OPERATOR, cohorts.pause),
+    Entry("POST", "/cohorts/{cohort}/resume", _OPERATOR, cohorts.resume),
     Entry("GET", "/models", _VIEWER, models.show),
     Entry("GET", "/models/{digest}", _VIEWER, models.show_one),
     Entry("POST", "/models/rollback", _ADMIN, models.roll_back),

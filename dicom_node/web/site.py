@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from db.accounts import AccountTable
+from db.cohorts import CohortTable
 from db.deliveries import DeliveryTable
 from db.engine import Database
 from db.feedback import FeedbackTable
@@ -89,6 +90,11 @@ class Site:
     def reviews(self) -> ReviewTable:
         """What readers say of results."""
         return ReviewTable(self.database)
+
+    @cached_property
+    def cohorts(self) -> CohortTable:
+        """Studies of archives that are fetched."""
+        return CohortTable(self.database)
 
     @cached_property
     def uploads(self) -> UploadDesk:

@@ -16,6 +16,7 @@ from support.phantoms import phantom_files
 from support.worker_setting import Setting
 
 from db.accounts import AccountTable
+from db.cohorts import CohortRules, CohortTable, ItemState, NewItem
 from db.records import AccountRole
 from dicom_node.demo.phantom.phantom import PhantomSpec
 from dicom_node.node.settings import Settings
@@ -92,6 +93,7 @@ def make_page_node(
     setting.jobs.fail(
         claimed.id, "worker", f"the model could not be loaded {SCRIPT if elements is None else ''}".strip()
     )
+    _fetch_cohort(CohortTable(setting.database), SCRIPT if elements is None else "")
     queued = _series(folder / "queued", date(2025, 3, 4), 5.0, 5, 64, 6, plain, given, change)
     setting.receive(queued, scanners[1])
     jobs["queued"] = setting.enqueue(queued)
@@ -115,6 +117,17 @@ def close_page_node(node: PageNode) -> None:
     node.site.stopping.set()
     with closing(node.setting.database):
         node.site.slices.close()
+
+
+def _fetch_cohort(cohorts: CohortTable, words: str) -> None:
+    """A cohort of which one study came, one failed, and one waits."""
+    items = [NewItem(row, {"Name": "Zwetschge"}, f"1.2.826.9.{row}", "774411") for row in (2, 3, 4)]
+    cohorts.add(f"stroke 2019 {words}".strip(), "pacs", CohortRules(20, 20, 6), items, "alice")
+    for state, reason in ((ItemState.DONE, None), (ItemState.FAILED, f"tried 5 times: no answer {words}".strip())):
+        item = cohorts.claim("retriever", 60.0, 21)
+        assert item is not None
+        cohorts.expects(item.id, "retriever", item.study_instance_uid or "", {"1.2.3": ["1.2.3.4", "1.2.3.5"]})
+        cohorts.end(item.id, "retriever", state, reason)
 
 
 def _series(

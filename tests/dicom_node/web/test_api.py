@@ -32,6 +32,11 @@ def test_answers_are_as_the_document_says(node: PageNode, browser: Browse) -> No
             f"/jobs/{node.jobs['late']}", f"/jobs/{node.jobs['rejected']}", "/jobs/999", "/jobs/x", "/jobs/1?x=1",
         ],
         "/worklist": ["/worklist", "/worklist?limit=1&before=2", "/worklist?limit=-1"],
+        "/cohorts": ["/cohorts", "/cohorts?state=done"],
+        "/cohorts/{cohort}": [
+            "/cohorts/1", "/cohorts/1?limit=1&after=2", "/cohorts/1?state=failed", "/cohorts/1?state=lost",
+            "/cohorts/1?after=0", "/cohorts/999", "/cohorts/x",
+        ],
         "/reviews": ["/reviews", "/reviews?limit=1", "/reviews?before=x"],
     }  # fmt: skip
     assert asked.keys() == {path for path, methods in document["paths"].items() if "get" in methods}
@@ -45,6 +50,8 @@ def test_answers_are_as_the_document_says(node: PageNode, browser: Browse) -> No
             assert "Zwetschge" not in answer.text
             seen.add(str(answer.status_code))
         assert seen == promised.keys() - {"401", "503"}, path
+    rows = client.get("/api/v1/cohorts/1?limit=2", headers={"Authorization": f"Bearer {secret}"}).json()
+    assert ([row["row"] for row in rows["studies"]], rows["after"], rows["waiting"]) == ([2, 3], 3, 1)
     misspelt = client.get("/api/v1/jobs?sttae=done", headers={"Authorization": f"Bearer {secret}"})
     assert "sttae: no such parameter" in misspelt.json()["detail"] and "did you mean state?" in misspelt.text
     listed = client.get("/api/v1/jobs?limit=2", headers={"Authorization": f"Bearer {secret}"}).json()
@@ -59,7 +66,7 @@ def test_only_tokens_open_the_api(node: PageNode, browser: Browse) -> None:
     node.site.accounts.remove_token(digest_of(secret)[:8], "test")
     client = browser("admin").client
     for words in ("", "Bearer wrong", f"Bearer {secret}", "x"):
-        for path in ("/overview", "/jobs", "/jobs/1", "/worklist", "/reviews"):
+        for path in ("/overview", "/jobs", "/jobs/1", "/worklist", "/reviews", "/cohorts", "/cohorts/1"):
             answer = client.get(f"/api/v1{path}", headers={"Authorization": words})
             assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         assert client.post("/api/v1/jobs/1/review", headers={"Authorization": words}).status_code == 401

@@ -19,7 +19,7 @@ Browse = Callable[..., Any]
 
 def _path(path: str, node: PageNode) -> str:
     filled = path.replace("{job}", str(node.jobs["late"])).replace("{name}", "pacs").replace("{digest}", "0" * 64)
-    return filled.replace("{slice}", "1").replace("{page}", "1")
+    return filled.replace("{slice}", "1").replace("{page}", "1").replace("{cohort}", "1")
 
 
 def test_every_page_needs_its_role(node: PageNode, browser: Browse) -> None:

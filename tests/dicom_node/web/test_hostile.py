@@ -136,7 +136,7 @@ def test_no_text_from_outside_runs(hostile: PageNode, browser_of: Browse) -> Non
         operator.post(f"/jobs/{hostile.jobs['failed']}/cancel", status=409, reason=value)
     operator.post(f"/jobs/{hostile.jobs['queued']}/cancel", reason="".join(VALUES))
     addresses = [
-        "/", "/jobs", "/series", "/review", "/models", "/destinations", f"/jobs/{job}/slices",
+        "/", "/jobs", "/series", "/review", "/cohorts", "/cohorts/1", "/models", "/destinations", f"/jobs/{job}/slices",
         *(f"/models/{model.digest}" for model in hostile.site.models.list()),
         *(f"/jobs/{number}" for number in hostile.jobs.values()),
     ]  # fmt: skip

@@ -35,7 +35,18 @@ def test_hostile_headers_stay_text(node: PageNode, browser: Browse) -> None:
     """No text of a DICOM object, an AE title or a reason becomes an element of any page."""
     person = browser("admin")
     token = person.token()
-    pages = ["/", "/jobs", "/series", "/review", "/models", "/destinations", "/settings", "/audit"]
+    pages = [
+        "/",
+        "/jobs",
+        "/series",
+        "/review",
+        "/cohorts",
+        "/cohorts/1",
+        "/models",
+        "/destinations",
+        "/settings",
+        "/audit",
+    ]
     pages += [f"/jobs/{job}" for job in node.jobs.values()] + [f"/jobs/{node.jobs['late']}/slices"]
     texts = [person.get(path) for path in pages]
     texts.append(person.client.post(f"/jobs/{node.jobs['late']}/patient", data={"token": token}).text)
@@ -52,7 +63,7 @@ def test_patients_only_on_request_and_audited(node: PageNode, browser: Browse) -
     """No page shows who a patient is; an operator may look, and each look is in the audit."""
     operator = browser("operator")
     job = node.jobs["late"]
-    for path in ("/", "/jobs", f"/jobs/{job}", "/review", f"/jobs/{job}/slices"):
+    for path in ("/", "/jobs", f"/jobs/{job}", "/review", "/cohorts", "/cohorts/1", f"/jobs/{job}/slices"):
         assert "Zwetschge" not in operator.get(path)
         assert "774411" not in operator.get(path)
     assert "Zwetschge" in operator.post(f"/jobs/{job}/patient", status=200)
@@ -192,6 +203,33 @@ def test_results_are_withdrawn_and_studies_held(node: PageNode, browser: Browse)
     operator.post(f"/jobs/{node.jobs['rejected']}/withdraw", status=409, reason="x")
     actions = [(entry.action, entry.who) for entry in audit_entries(node.setting.database)[:3]]
     assert actions == [(action, "operator (page)") for action in ("withdraw results", "release", "hold")]
+
+
+def test_cohorts(node: PageNode, browser: Browse) -> None:
+    """A cohort shows its counts and each row with its reason, by state and page by page; an operator pauses and resumes
+    it, with the account in the audit, and a viewer sees no button."""
+    operator, viewer = browser("operator"), browser("viewer")
+    assert 'href="/cohorts/1"' in viewer.get("/cohorts")
+    shown = viewer.get("/cohorts/1")
+    for words in ("<dt>waiting</dt><dd>1</dd>", "<dt>failed</dt><dd>1</dd>", "tried 5 times", "20-6 o'clock"):
+        assert words in shown
+    assert 'action="/cohorts/1/pause"' not in shown
+    failed = viewer.get("/cohorts/1?state=failed")
+    assert "1.2.826.9.3" in failed and "1.2.826.9.4" not in failed
+    behind = viewer.get("/cohorts/1?after=3")
+    assert "1.2.826.9.4" in behind and "1.2.826.9.3" not in behind
+    assert 'action="/cohorts/1/pause"' in operator.get("/cohorts/1")
+    operator.post("/cohorts/1/pause")
+    paused = operator.get("/cohorts/1")
+    assert "Paused: no further study is begun." in paused and 'action="/cohorts/1/resume"' in paused
+    assert not node.site.cohorts.something_waits()
+    operator.post("/cohorts/1/resume")
+    assert node.site.cohorts.something_waits()
+    done = [(entry.who, entry.action) for entry in audit_entries(node.setting.database)][:2]
+    assert done == [("operator (page)", "resume cohort"), ("operator (page)", "pause cohort")]
+    viewer.get("/cohorts/999", status=404)
+    viewer.get("/cohorts/x", status=404)
+    operator.post("/cohorts/999/pause", status=404)
 
 
 def test_settings_and_destinations(node: PageNode, browser: Browse) -> None:
