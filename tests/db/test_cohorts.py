@@ -77,3 +77,22 @@ def test_paused_or_behind_live_work_nothing_is_claimed(database: Database) -> No
     table.set_state("c", CohortState.ACTIVE, "alice")
     JobTable(database).enqueue("9.9", "0" * 64, 1)
     assert (table.something_waits(), table.claim("r", 60, 12)) == (True, None)
+
+
+def test_rows_page_by_page(database: Database) -> None:
+    """Rows come in the order of the list, so many at a time and by state, of this cohort alone."""
+    table = _added(database, 5)
+    other = _added(database, 5, "elsewhere", "other").get("elsewhere")
+    cohort = table.numbered(table.get("c").id)
+    assert cohort.name == "c"
+    item = table.claim("r", 60, 12, ["other"])
+    assert item is not None
+    table.expects(item.id, "r", "1.2.1", {"1.2.1.1": ["a", "b"], "1.2.1.2": ["c"]})
+    table.end(item.id, "r", ItemState.FAILED, "lost")
+    first = table.lines(cohort.id, 2)
+    assert [(line.line, line.instances_expected, line.reason) for line in first] == [(1, 3, "lost"), (2, None, None)]
+    assert [line.line for line in table.lines(cohort.id, 9, after=2)] == [3, 4, 5]
+    assert [line.line for line in table.lines(cohort.id, 9, state=ItemState.FAILED)] == [1]
+    assert table.lines(other.id, 9, state=ItemState.FAILED) == []
+    with pytest.raises(UnknownRow, match="no cohort 99"):
+        table.numbered(99)
