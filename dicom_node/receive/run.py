@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from dicom_node.node.backoff import RestartBackoff
 from dicom_node.node.errors import ConfigurationError, ReceivingError
-from dicom_node.node.files import make_folder, sync_folder
+from dicom_node.node.files import make_folder, sync_file, sync_folder
 from dicom_node.node.liveness import Liveness
 from dicom_node.node.logger import get_logger
 from dicom_node.node.stop_signals import set_by_signals
@@ -83,7 +83,7 @@ def _require_storage_and_database(settings: ReceiverSettings) -> None:
     from db.engine.schema_version import check as check_schema
     from db.errors import SchemaOutOfDate
 
-    _make_folders(settings)
+    _require_room(_make_folders(settings))
     with _rows(settings.database_url) as rows:
         rows.require_answer()
     status = check_schema(settings.database_url)
@@ -198,6 +198,20 @@ def _make_folders(settings: ReceiverSettings) -> Path:
     sync_folder(settings.storage)
     sync_folder(settings.inbox)
     return folder
+
+
+def _require_room(folder: Path) -> None:
+    """A disk that is full or read-only has its folders, and takes no byte."""
+    probe = folder / f"probe-{os.getpid()}"
+    try:
+        probe.write_bytes(b"x")
+        sync_file(probe)
+    except OSError as error:  # a write names no file
+        number = error.errno or 0
+        raise OSError(number, f"the storage takes no file: {os.strerror(number)}; make room", str(folder)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
 
 
 def _listening(liveness: Liveness | None) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 
 import pytest
@@ -46,6 +47,22 @@ def test_the_port_stays_closed_while_the_storage_is_away(tmp_path, opened):
     with pytest.raises(OSError, match="storage"):
         run.receive(settings(tmp_path / "storage", url), threading.Event())
     assert opened == []
+
+
+def test_the_port_stays_closed_while_the_storage_takes_nothing(tmp_path, opened):
+    """Its folders are there, and no byte can be written, as on a disk that is full or read-only."""
+    url = sqlite_url(tmp_path)
+    with_schema(url)
+    (tmp_path / "storage" / "inbox" / "tmp").mkdir(parents=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # Python ignores the signal that comes with it
+    try:
+        with pytest.raises(OSError, match="too large"):
+            run.receive(settings(tmp_path / "storage", url), threading.Event())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert opened == []
+    assert list((tmp_path / "storage" / "inbox" / "tmp").iterdir()) == []
 
 
 def test_the_port_opens_once_both_answer(tmp_path, opened):
