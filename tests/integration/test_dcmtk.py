@@ -56,3 +56,24 @@ def test_storescu_gets_through_a_whole_study(tmp_path: Path) -> None:
     (done,) = [job for job in jobs if str(job.state) == "done"]
     assert done.series_instance_uid == str(headers(flair)[0].SeriesInstanceUID)
     assert {job.reason for job in jobs if job is not done} == REASONS
+
+
+def test_an_object_that_dcmqrscp_never_takes(tmp_path: Path) -> None:
+    """The summary is larger than the archive gives a study: the segmentation is there, and the job ends with the object
+    and the archive's own answer as its reason."""
+    files = phantom_files(PhantomSpec(slices=12, matrix=128), tmp_path / "series")
+    study_uid = str(headers(files)[0].StudyInstanceUID)
+    pacs_port, model = free_port(), tiny_bundle(tmp_path / "model")
+    with (
+        dcmqrscp(tmp_path / "pacs", pacs_port, free_port(), {}, study_size="1mb"),
+        # Out of resources may pass: it is believed after a seventh of this.
+        Node(tmp_path / "node", f"pacs={PACS_AE_TITLE}@127.0.0.1:{pacs_port}", model, delivery_days=0.0005) as node,
+    ):
+        node.send(files)
+        (job,) = node.ended_jobs()
+        assert str(job.state) == "failed"
+        explained = " ".join(node.cli("jobs", "explain", job.id).stdout.split())
+        assert findscu_series(pacs_port, study_uid, "SEG")
+        assert not findscu_series(pacs_port, study_uid, "OT")
+    for said in ("pacs", "summary.dcm", "0xA700"):
+        assert said in explained

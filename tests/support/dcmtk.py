@@ -24,8 +24,13 @@ def storescu(files: Sequence[Path], called: str, port: int, *options: str, calli
 
 
 @contextmanager
-def dcmqrscp(folder: Path, port: int, asker_port: int, peers: Mapping[str, int]) -> Iterator[None]:
-    """Run DCMTK's archive while the block lasts: it answers C-STORE, C-FIND, C-MOVE."""
+def dcmqrscp(
+    folder: Path, port: int, asker_port: int, peers: Mapping[str, int], study_size: str = "1024mb"
+) -> Iterator[None]:
+    """Run DCMTK's archive while the block lasts: it answers C-STORE, C-FIND, C-MOVE.
+
+    An object that is larger than `study_size` gets 0xA700.
+    """
     executable = peer("dcmqrscp")
     (folder / "archive").mkdir(parents=True, exist_ok=True)
     hosts = "\n".join(
@@ -41,7 +46,7 @@ HostTable END
 VendorTable BEGIN
 VendorTable END
 AETable BEGIN
-{PACS_AE_TITLE} {folder / "archive"} RW (200, 1024mb) ANY
+{PACS_AE_TITLE} {folder / "archive"} RW (200, {study_size}) ANY
 AETable END
 """
     )
