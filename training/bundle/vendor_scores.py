@@ -37,6 +37,8 @@ Mask = NDArray[np.bool_]
 
 SMALL_ML: Final = 0.1
 _SLAB_MM: Final = 5.0
+# So thick that one slice of a brain is more than `LEAST_BRAIN_ML`: without that much nothing would be marked at all.
+_ALONE_MM: Final = (10.0, 1.0, 1.0)
 _NEIGHBOURS: Final = np.ones((3, 3, 3), bool)
 
 
@@ -129,7 +131,7 @@ def infarct_called_wmh(ensemble: Ensemble, file: Path, most: int) -> float:
         slices, masks = found["flair"][:most], found["stroke_mask"][:most] > 0
     marked = pixels = 0
     for plane, infarct in zip(slices, masks, strict=True):
-        volume = FlairVolume(plane[np.newaxis].astype(np.float32), (5.0, 1.0, 1.0))
+        volume = FlairVolume(plane[np.newaxis].astype(np.float32), _ALONE_MM)
         marked += int(np.count_nonzero(segment_volume(volume, ensemble).mask[0] & infarct))
         pixels += int(np.count_nonzero(infarct))
     if not pixels:
