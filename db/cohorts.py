@@ -169,8 +169,9 @@ class CohortTable:
     def list(self) -> builtins.list[Cohort]:
         """All cohorts, oldest first."""
         with self._database.read() as connection:
-            names = connection.execute(select(cohorts.c.name).order_by(cohorts.c.id)).scalars().all()
-            return [_cohort(connection, name) for name in names]
+            rows = connection.execute(select(cohorts).order_by(cohorts.c.id)).all()
+            counts = _counts(connection)
+            return [_cohort_of(row, counts.get(row.id, {})) for row in rows]
 
     def get(self, name: str) -> Cohort:
         """One cohort.
@@ -188,16 +189,14 @@ class CohortTable:
             UnknownRow: there is none of that number.
         """
         with self._database.read() as connection:
-            name = connection.execute(select(cohorts.c.name).where(cohorts.c.id == cohort_id)).scalar_one_or_none()
-            if name is None:
-                raise UnknownRow(f"there is no cohort {cohort_id}")
-            return _cohort(connection, name)
+            return _cohort(connection, cohort_id)
 
     def lines(
         self, cohort_id: int, limit: int, *, after: int | None = None, state: ItemState | None = None
     ) -> builtins.list[CohortLine]:
         """Items of a cohort in the order of its list: the first ones, or those behind the row `after`."""
-        query = select(cohort_items).where(cohort_items.c.cohort_id == cohort_id)
+        shown = ("line", "state", "attempts", "study_instance_uid", "expected", "reason")
+        query = select(*(cohort_items.c[name] for name in shown)).where(cohort_items.c.cohort_id == cohort_id)
         if after is not None:
             query = query.where(cohort_items.c.line > after)
         if state is not None:
@@ -385,16 +384,28 @@ def _values(cohort_id: int, item: NewItem, now: datetime) -> dict[str, Any]:
     }
 
 
-def _cohort(connection: Connection, name: str) -> Cohort:
-    row = connection.execute(select(cohorts).where(cohorts.c.name == name)).first()
+def _cohort(connection: Connection, name: str | int) -> Cohort:
+    """By its name, or by its number."""
+    known_by = cohorts.c.id if isinstance(name, int) else cohorts.c.name
+    row = connection.execute(select(cohorts).where(known_by == name)).first()
     if row is None:
         raise UnknownRow(f"there is no cohort {name}")
-    counted = (
-        select(cohort_items.c.state, func.count())
-        .where(cohort_items.c.cohort_id == row.id)
-        .group_by(cohort_items.c.state)
-    )
-    counts = {row.state: row[1] for row in connection.execute(counted)}
+    return _cohort_of(row, _counts(connection, row.id).get(row.id, {}))
+
+
+def _counts(connection: Connection, cohort_id: int | None = None) -> dict[int, dict[str, int]]:
+    """Items by state, of each cohort or of one."""
+    of, state = cohort_items.c.cohort_id, cohort_items.c.state
+    query = select(of, state, func.count()).group_by(of, state)
+    if cohort_id is not None:
+        query = query.where(of == cohort_id)
+    found: dict[int, dict[str, int]] = {}
+    for number, name, count in connection.execute(query):
+        found.setdefault(number, {})[name] = count
+    return found
+
+
+def _cohort_of(row: Row[Any], counts: Mapping[str, int]) -> Cohort:
     return Cohort(
         row.id, row.name, row.source, Way(row.way), CohortState(row.state), _rules(row), row.created_at, row.created_by,
         {state.value: counts.get(state.value, 0) for state in ItemState},
@@ -413,9 +424,7 @@ def _item(row: Row[Any], cohort: Row[Any] | Cohort, **changes: Any) -> CohortIte
 
 def _line(row: Row[Any]) -> CohortLine:
     expected = None if row.expected is None else sum(map(len, row.expected.values()))
-    return CohortLine(
-        row.line, ItemState(row.state), row.attempts, row.study_instance_uid, expected, row.reason
-    )  # fmt: skip
+    return CohortLine(row.line, ItemState(row.state), row.attempts, row.study_instance_uid, expected, row.reason)
 
 
 def _free(now: datetime, take_over: bool) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from db.errors import UnknownRow
 from db.records import AccountRole, WebSession
 from dicom_node.web.site import Site
 
@@ -66,3 +67,14 @@ class PageRequest:
         """A whole number of the query or the path; None when it is missing or no number."""
         text = self.path_values.get(name) or self.query.get(name) or ""
         return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else None
+
+    def row(self, name: str) -> int:
+        """The number of the row that the path names.
+
+        Raises:
+            UnknownRow: it is no number of a row.
+        """
+        number = self.number(name)
+        if number is None:
+            raise UnknownRow(f"there is no such {name}")
+        return number

@@ -123,11 +123,10 @@ def _ends(last: Sequence[EpochRecord | None]) -> str:
 def _calibration(found: Calibration | None) -> str:
     if found is None:
         return "The members are not calibrated."
-    moved = f"moved by {-found.shift:+.2f} and " if found.shift else ""
+    moved = f"moved by {-found.shift:+.2f}, where the mean DSC is best, and " if found.shift else ""
     return (
         f"The members' logits were {moved}divided by {found.temperature:.2f}\n"
-        f"({'Platt' if found.shift else 'temperature'} scaling on the patients that each never saw); this is folded "
-        "into the weights."
+        "(temperature scaling), by the patients that each never saw; this is folded into the weights."
     )
 
 

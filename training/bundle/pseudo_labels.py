@@ -22,25 +22,15 @@ from segmentation.bundle import load_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.preprocessing.case import preprocess
 from segmentation.runtimes.runtime import BATCH
-from segmentation.volume import FlairVolume
 from training.bundle.anatomy.cohort import write_labelled
+from training.bundle.single_slices import MarkedSlice, read_slices
 from training.data.cases import LabelledCase
 from training.data.ignored import brightness
 from training.errors import BadCohort
 
 Mask = NDArray[np.bool_]
 
-SPACING_MM: Final = (5.0, 1.0, 1.0)
 _MARGIN: Final = 3  # pixels around an infarct
-
-
-@dataclass(frozen=True)
-class MarkedSlice:
-    """A slice of one patient: a volume of one slice, and its infarct, bool (row, column)."""
-
-    name: str
-    volume: FlairVolume
-    infarct: Mask
 
 
 @dataclass(frozen=True)
@@ -48,10 +38,10 @@ class Agreement:
     """When a pixel gets a label.
 
     Attributes:
-        mean: WMH where the mean of all is at least this,
-        least: and each is at least this,
-        bright_sd: and the pixel is so bright, in SD of the brain above its median.
-        most: no WMH where nobody says more than this.
+        mean: least mean of all opinions, for WMH.
+        least: least opinion of any member, for WMH.
+        bright_sd: least brightness, for WMH: SD of the brain above its median.
+        most: highest opinion of any member, for no WMH.
     """
 
     mean: float = 0.6
@@ -135,22 +125,6 @@ def main(
             write_labelled(case, partial)
             partial.rename(out / case.name)
         typer.echo(f"{min(start + BATCH, len(wanted))} of {len(wanted)} slices")
-
-
-def read_slices(file: Path, first: int, count: int) -> list[MarkedSlice]:
-    """Slices by their numbers.
-
-    Raises:
-        BadCohort: there are none so far.
-    """
-    with np.load(file, allow_pickle=False) as found:
-        flair, masks = found["flair"][first : first + count], found["stroke_mask"][first : first + count] > 0
-    if not len(flair):
-        raise BadCohort(f"{file.name}: expected slices from number {first} on, it ends before")
-    return [
-        MarkedSlice(f"stroke-{first + place:04d}", FlairVolume(plane[np.newaxis].astype(np.float32), SPACING_MM), mask)
-        for place, (plane, mask) in enumerate(zip(flair, masks, strict=True))
-    ]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from segmentation.volume import FlairVolume
 from training.bundle.conformal import VolumePair, calibrate
 from training.bundle.restate import restate_scanners
 from training.bundle.review_limit import ScoredScan, derive_limit
+from training.bundle.single_slices import read_slices
 from training.data.cases import LabelledCase, load_cases
 from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
@@ -37,8 +38,6 @@ Mask = NDArray[np.bool_]
 
 SMALL_ML: Final = 0.1
 _SLAB_MM: Final = 5.0
-# So thick that one slice of a brain is more than `LEAST_BRAIN_ML`: without that much nothing would be marked at all.
-_ALONE_MM: Final = (10.0, 1.0, 1.0)
 _NEIGHBOURS: Final = np.ones((3, 3, 3), bool)
 
 
@@ -127,13 +126,10 @@ def in_slabs(case: LabelledCase, slab_mm: float = _SLAB_MM) -> LabelledCase:
 
 def infarct_called_wmh(ensemble: Ensemble, file: Path, most: int) -> float:
     """Part of the acute infarcts' pixels that is marked as WMH, over slices that each are a volume of their own."""
-    with np.load(file, allow_pickle=False) as found:
-        slices, masks = found["flair"][:most], found["stroke_mask"][:most] > 0
     marked = pixels = 0
-    for plane, infarct in zip(slices, masks, strict=True):
-        volume = FlairVolume(plane[np.newaxis].astype(np.float32), _ALONE_MM)
-        marked += int(np.count_nonzero(segment_volume(volume, ensemble).mask[0] & infarct))
-        pixels += int(np.count_nonzero(infarct))
+    for one in read_slices(file, 0, most):
+        marked += int(np.count_nonzero(segment_volume(one.volume, ensemble).mask[0] & one.infarct))
+        pixels += int(np.count_nonzero(one.infarct))
     if not pixels:
         raise BadCohort(f"{file.name}: expected infarcts in stroke_mask, got none")
     return marked / pixels

@@ -7,7 +7,6 @@ from typing import Final
 from starlette.responses import Response
 
 from db.cohorts import Cohort, CohortState, ItemState
-from db.errors import UnknownRow
 from dicom_node.web.answers import page, to
 from dicom_node.web.page_request import PageRequest
 
@@ -52,10 +51,7 @@ def cohort_of(request: PageRequest) -> Cohort:
     Raises:
         UnknownRow: there is none.
     """
-    number = request.number("cohort")
-    if number is None:
-        raise UnknownRow("there is no such cohort")
-    return request.site.cohorts.numbered(number)
+    return request.site.cohorts.numbered(request.row("cohort"))
 
 
 def item_state_of(request: PageRequest) -> ItemState | None:

@@ -129,10 +129,7 @@ def job_of(request: PageRequest) -> Job:
     Raises:
         UnknownRow: there is none.
     """
-    number = request.number("job")
-    if number is None:
-        raise UnknownRow("there is no such job")
-    return request.site.jobs.get(number)
+    return request.site.jobs.get(request.row("job"))
 
 
 def _shown(request: PageRequest, job: Job, patient: dict[str, str] | None) -> Response:

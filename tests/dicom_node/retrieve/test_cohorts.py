@@ -93,13 +93,16 @@ def fetch_all(retriever: Retriever) -> None:
         pass
 
 
-@pytest.mark.parametrize(
+BY_BOTH_ARCHIVES = pytest.mark.parametrize(
     "kind",
     [
         pytest.param("orthanc", marks=pytest.mark.peer("Orthanc")),
         pytest.param("dcmqrscp", marks=pytest.mark.peer("dcmqrscp")),
     ],
 )
+
+
+@BY_BOTH_ARCHIVES
 @pytest.mark.peer("storescu")
 @pytest.mark.slow
 def test_a_list_from_an_archive(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -420,13 +423,7 @@ def test_an_archive_that_does_not_know_us(monkeypatch: pytest.MonkeyPatch) -> No
     assert "0xA702" in archive.send_here("1.2", "1.2.3", ["1.2.3.4"], whole=True)
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param("orthanc", marks=pytest.mark.peer("Orthanc")),
-        pytest.param("dcmqrscp", marks=pytest.mark.peer("dcmqrscp")),
-    ],
-)
+@BY_BOTH_ARCHIVES
 @pytest.mark.peer("storescu")
 @pytest.mark.slow
 def test_a_series_that_is_here_in_part(kind: str, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_amount_is_that_of_the_best_dsc() -> None:
         counts.add(special.expit(logits), labels, str(number))
     found = counts.calibration(shifts=True)
     mean = [np.mean([_dsc(*case, cut) for case in cases]) for cut in np.linspace(-4, 8, 241)]
-    assert np.mean([_dsc(*case, found.shift) for case in cases]) > max(mean) - 0.005 > np.mean(mean[80])
+    assert np.mean([_dsc(*case, found.shift) for case in cases]) > max(mean) - 0.005 > mean[80]
     logits, labels = (np.concatenate(part) for part in zip(*cases, strict=True))
     assert found.temperature == pytest.approx(_fitted(special.expit(logits - found.shift), labels), rel=0.01)
 

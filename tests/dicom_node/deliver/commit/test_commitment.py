@@ -200,7 +200,7 @@ def test_orthanc_reports_to_our_receiver(tmp_path: Path) -> None:
 @pytest.mark.peer("Orthanc")
 @pytest.mark.parametrize("proof", ["commit", "verify"])
 def test_a_page_that_went_compressed_is_proven(tmp_path: Path, proof: str) -> None:
-    """What Orthanc holds has other bytes than the outbox: storage commitment and C-FIND prove it all the same."""
+    """Orthanc holds the page compressed, and not our bytes: storage commitment and C-FIND still prove it."""
     pacs_port, receiver_port = free_port(), free_port()
     pacs = Destination(name="pacs", ae_title=AE_TITLE, host="127.0.0.1", port=pacs_port, **{proof: True})
     with (
