@@ -205,6 +205,7 @@ class Completer:
             has_conflict=activity.conflict_count > 0,
             looks_complete=examination.looks_complete and not lacks,
             longest_pause=None if examination.is_counted else self._longest_pause(activity),
+            is_counted=examination.is_counted,
         )
         quiet = self._quiet.seconds(activity.series_instance_uid, activity.last_received_at, now)
         wait = seconds_to_wait(evidence, self._patience) - quiet
@@ -443,7 +444,7 @@ def _examined(instances: Sequence[StoredInstance], storage: Path) -> Examination
         verdict = classify_series(headers)
         found, candidate = slice_completeness(headers), candidate_of(headers) if verdict.accepted else None
         complete = found.looks_complete and not (verdict.accepted and is_too_short(headers))
-        is_counted = complete and found.expected is not None
+        is_counted = complete and found.is_counted
         return Examination(
             complete, verdict, digest_of(chosen), is_counted=is_counted,
             corrected_from=_corrected_from(instances, chosen, headers, storage),

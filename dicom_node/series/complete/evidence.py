@@ -11,9 +11,14 @@ DICOM has no message that says "this series is complete", so we go by what the s
 | released             | fewer than a brain needs           | `quiet_seconds_incomplete`                |
 | released             | the last association added some    | three times the longest pause, see below  |
 | released             | the sender's last series grew so   | the same, by their longest pause          |
-| aborted or lost      | any                                | `quiet_seconds_incomplete`                |
+| aborted or lost      | as many as announced, none missing | `quiet_seconds`                           |
+| aborted or lost      | any other                          | `quiet_seconds_incomplete`                |
 | open                 | any                                | `quiet_seconds_incomplete` + network timeout |
 
+An association that was aborted or lost (the peer, the network, or this receiver died) did not end in order (PS3.8 7.3,
+7.4), so its sender will send again. What it sends are copies where a header announces the number of images and all of
+them are there: that series need not wait. Positions and instance numbers alone prove no end, since the first half of a
+series is regular as well.
 The last row is for an association that died unseen, or that stays open for other series: until then an open association
 always holds its series back.
 Some senders open an association for each image, as it is reconstructed. A series that grew with its last association,
@@ -69,6 +74,7 @@ class ArrivalEvidence:
         released: the last association that ended did so by A-RELEASE.
         has_conflict: one SOPInstanceUID arrived with different bytes.
         looks_complete: slices are regular, none missing, none twice, as many as announced.
+        is_counted: their number is announced, see `Examination`.
         longest_pause: seconds between two associations by which the series grew, or by which its sender's last ones
             did; None when one brings a series whole.
     """
@@ -78,6 +84,7 @@ class ArrivalEvidence:
     has_conflict: bool
     looks_complete: bool
     longest_pause: float | None = None
+    is_counted: bool = False
 
 
 def longest_pause(arrivals: Sequence[Arrival]) -> float | None:
@@ -107,6 +114,6 @@ def seconds_to_wait(evidence: ArrivalEvidence, patience: Patience) -> float:
     if evidence.longest_pause is not None:
         bounded = min(_PAUSES * evidence.longest_pause, patience.quiet_seconds_growing)
         return max(bounded, patience.quiet_seconds_incomplete)
-    if evidence.released and evidence.looks_complete and not evidence.has_conflict:
+    if (evidence.released or evidence.is_counted) and evidence.looks_complete and not evidence.has_conflict:
         return patience.quiet_seconds
     return patience.quiet_seconds_incomplete

@@ -25,6 +25,8 @@ class Completeness:
         has_duplicate: two frames of that volume lie at one position.
         expected: number of frames that a header announces (ImagesInAcquisition, NumberOfFrames), or None.
         found: number of frames that are there.
+        is_counted: the announced number is one of a whole series. An acquisition of one image, as where each slice has an
+            AcquisitionNumber of its own, counts itself and not the series.
         is_short: a vendor's count of slices is larger than that of the largest volume, and nothing explains it.
     """
 
@@ -33,6 +35,7 @@ class Completeness:
     expected: int | None
     found: int
     is_short: bool = False
+    is_counted: bool = False
 
     @property
     def looks_complete(self) -> bool:
@@ -48,14 +51,17 @@ def slice_completeness(headers: Sequence[Dataset]) -> Completeness:
     except UnreadableObject:
         return Completeness(has_gap=True, has_duplicate=False, expected=None, found=len(headers))
     volumes = part_into_volumes(frames) if len(frames) <= MAX_FRAMES else ()
+    announced = _announced(frames)
+    expected = None if announced is None else announced.images
     if not volumes:
-        return Completeness(has_gap=False, has_duplicate=False, expected=_announced(frames), found=len(frames))
+        return Completeness(has_gap=False, has_duplicate=False, expected=expected, found=len(frames))
     kind, _ = regularity(volumes[0])
     return Completeness(
         has_gap=kind is not Regularity.REGULAR or has_missing_numbers(volumes[0]),
         has_duplicate=volumes[0].has_duplicates,
-        expected=_announced(frames),
+        expected=expected,
         found=len(frames),
+        is_counted=announced is not None and announced.is_of_series,
         is_short=slices_announced(frames, volumes[0].slice_count) > 0,
     )
 
@@ -70,7 +76,13 @@ def is_too_short(headers: Sequence[Dataset]) -> bool:
     return bool(volumes) and volumes[0].slice_count < MIN_SLICES
 
 
-def _announced(frames: Sequence[Frame]) -> int | None:
+@dataclass(frozen=True)
+class _Announced:
+    images: int
+    is_of_series: bool
+
+
+def _announced(frames: Sequence[Frame]) -> _Announced | None:
     """ImagesInAcquisition, summed over acquisitions; of Enhanced ones, the parts of concatenations."""
     per_acquisition: dict[str, int] = {}
     for frame in frames:
@@ -78,5 +90,7 @@ def _announced(frames: Sequence[Frame]) -> int | None:
             acquisition = values.text(frame.header, "AcquisitionNumber")
             per_acquisition[acquisition] = max(announced, per_acquisition.get(acquisition, 0))
     if lost := missing_parts(frames):
-        return len(frames) + lost
-    return sum(per_acquisition.values()) or None
+        return _Announced(len(frames) + lost, is_of_series=True)
+    if not per_acquisition:
+        return None
+    return _Announced(sum(per_acquisition.values()), min(per_acquisition.values()) > 1)

@@ -218,12 +218,35 @@ def test_a_gap_needs_the_long_wait(setting: Setting, series: list[Path]) -> None
     assert len(setting.after(2)) == 1
 
 
-@pytest.mark.parametrize("end", [AssociationEnd.ABORTED, AssociationEnd.LOST])
-def test_a_broken_association_needs_the_long_wait(setting: Setting, series: list[Path], end: AssociationEnd) -> None:
-    """An association that was not released may have had more to say."""
-    setting.receive(series, end)
+_BROKEN = pytest.mark.parametrize("end", [AssociationEnd.ABORTED, AssociationEnd.LOST])
+
+
+@_BROKEN
+@pytest.mark.parametrize(
+    "said", [{"ImagesInAcquisition": None}, {"ImagesInAcquisition": 13}, {"ImagesInAcquisition": 1}], ids=str
+)
+def test_a_broken_association_needs_the_long_wait(
+    setting: Setting, series: list[Path], tmp_path: Path, end: AssociationEnd, said: dict[str, int | None]
+) -> None:
+    """An association that was not released may have had more to say: where no header counts the images of the series,
+    or more are announced, the sender's next try is waited for."""
+    numbered = said["ImagesInAcquisition"] == 1  # each slice an acquisition of its own, which counts itself alone
+    files = [
+        _changed(file, tmp_path / "said", **said, **({"AcquisitionNumber": number} if numbered else {}))
+        for number, file in enumerate(series, 1)
+    ]
+    setting.receive(files, end)
     assert setting.after(59) == []
     assert len(setting.after(2)) == 1
+
+
+@_BROKEN
+def test_all_announced_images_need_no_release(setting: Setting, series: list[Path], end: AssociationEnd) -> None:
+    """A peer or a receiver that died after the last of the announced images took nothing along: the short wait."""
+    setting.receive(series, end)
+    assert setting.after(1) == []
+    (job,) = setting.after(1.5)
+    assert job.instance_count == len(series)
 
 
 def test_an_open_association_holds_back(setting: Setting, series: list[Path]) -> None:

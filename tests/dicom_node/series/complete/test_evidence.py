@@ -10,19 +10,25 @@ PATIENCE = Patience(quiet_seconds=2, quiet_seconds_incomplete=60, open_associati
 
 
 @pytest.mark.parametrize(
-    ("association_open", "released", "has_conflict", "looks_complete", "seconds"),
+    ("association_open", "released", "has_conflict", "looks_complete", "is_counted", "seconds"),
     [
-        (False, True, False, True, 2),
-        (False, True, False, False, 60),
-        (False, True, True, True, 60),
-        (False, False, False, True, 60),
-        (False, False, False, False, 60),
-        (True, False, False, True, 120),
-        (True, True, False, True, 120),
-        (True, False, False, False, 120),
+        (False, True, False, True, False, 2),
+        (False, True, False, False, False, 60),
+        (False, True, True, True, False, 60),
+        (False, False, False, True, False, 60),
+        (False, False, False, False, False, 60),
+        (False, False, False, True, True, 2),
+        (False, False, True, True, True, 60),
+        (False, False, False, False, True, 60),
+        (True, False, False, True, True, 120),
+        (True, False, False, True, False, 120),
+        (True, True, False, True, False, 120),
+        (True, False, False, False, False, 120),
     ],
 )
-def test_wait(association_open: bool, released: bool, has_conflict: bool, looks_complete: bool, seconds: float) -> None:
-    """Only a released association and whole, regular slices give the short wait."""
-    evidence = ArrivalEvidence(association_open, released, has_conflict, looks_complete)
+def test_wait(
+    association_open: bool, released: bool, has_conflict: bool, looks_complete: bool, is_counted: bool, seconds: float
+) -> None:
+    """Only whole, regular slices of a released association, or as many as announced, give the short wait."""
+    evidence = ArrivalEvidence(association_open, released, has_conflict, looks_complete, is_counted=is_counted)
     assert seconds_to_wait(evidence, PATIENCE) == seconds
