@@ -448,7 +448,9 @@ class Association:
             self._answer_commitment(command, bytes(small or b""))
         elif command.is_response:
             self._take_response(command)
-        elif command.command_field != Command.C_CANCEL_RQ:  # it has no response (PS3.7 9.3.2.3)
+        elif command.command_field == Command.C_CANCEL_RQ:  # it has no response (PS3.7 9.3.2.3)
+            self._log.info("cancel ignored, no operation here can be cancelled", about=command.message_id)
+        else:
             self._warn("operation refused", command_field=f"{command.command_field:#06x}")
             self._respond(command, Status.UNRECOGNIZED_OPERATION)
         self._has_only_talked = not has_stored
@@ -491,7 +493,7 @@ class Association:
         self._transport.send(b"".join(data_pdus(self._context_id, memoryview(data), room, True)))
 
     def _take_response(self, command: CommandSet) -> None:
-        answer_id = self._reports.pop(command.message_id, None)
+        answer_id = None if command.message_id is None else self._reports.pop(command.message_id, None)
         if answer_id is None or command.status != Status.SUCCESS:
             self._warn("the sender did not take our report of storage commitment", status=command.status)
             return

@@ -65,7 +65,8 @@ class CommandSet:
     """What a message says. UIDs come without padding, and empty when they are missing.
 
     Attributes:
-        message_id: of the request; in a response and in a C-CANCEL-RQ, of the request that it is about.
+        message_id: of the request; in a response and in a C-CANCEL-RQ, of the request that it is about. None where one
+            of these two names none.
         sop_class_uid, sop_instance_uid: affected or requested ones.
         type_id: Event Type ID or Action Type ID; 0 without one.
         status: of a response; None in a request.
@@ -74,7 +75,7 @@ class CommandSet:
     """
 
     command_field: int
-    message_id: int
+    message_id: int | None
     has_data_set: bool
     sop_class_uid: str
     sop_instance_uid: str
@@ -92,6 +93,9 @@ class CommandSet:
 def decode_command(raw: bytes) -> CommandSet:
     """Decode a request, or a response.
 
+    A request must have its ID, or it could not be answered (PS3.7 9.3, 10.3). Nothing is answered to a C-CANCEL-RQ
+    (PS3.7 9.3.2.3) or to a response, so what these lack ends no association.
+
     Raises:
         InvalidPdu: no well-formed command set, or without the fields that every one has. The stream cannot be
             followed after that, so the association is aborted.
@@ -104,7 +108,7 @@ def decode_command(raw: bytes) -> CommandSet:
     has_type = type_element is not None and type_element in values
     return CommandSet(
         command_field=command_field,
-        message_id=_number(values, _MESSAGE_ID_RESPONDED_TO if answers else _MESSAGE_ID),
+        message_id=_request_named(values) if answers else _number(values, _MESSAGE_ID),
         has_data_set=_number(values, _DATA_SET_TYPE) != _NO_DATA_SET,
         sop_class_uid=_uid(values, _AFFECTED_SOP_CLASS_UID) or _uid(values, _REQUESTED_SOP_CLASS_UID),
         sop_instance_uid=_uid(values, _AFFECTED_SOP_INSTANCE_UID) or _uid(values, _REQUESTED_SOP_INSTANCE_UID),
@@ -113,6 +117,11 @@ def decode_command(raw: bytes) -> CommandSet:
         priority=_priority(values),
         completed=int.from_bytes(values.get(_COMPLETED, b""), "little"),
     )
+
+
+def _request_named(values: dict[int, bytes]) -> int | None:
+    value = values.get(_MESSAGE_ID_RESPONDED_TO, b"")
+    return int.from_bytes(value, "little") if len(value) == 2 else None
 
 
 def _priority(values: dict[int, bytes]) -> Priority:
@@ -128,6 +137,7 @@ def encode_response(request: CommandSet, status: int, comment: str = "") -> byte
         status: DIMSE status.
         comment: Error Comment (LO, at most 64 characters, PS3.7 C.5); no patient data.
     """
+    assert request.message_id is not None, "every request has one, see `decode_command`"
     parts = []
     if request.sop_class_uid:
         parts.append(_element(_AFFECTED_SOP_CLASS_UID, _padded_uid(request.sop_class_uid)))

@@ -385,14 +385,31 @@ def test_descriptors_are_given_back(receiver):
     until(lambda: receiver.usage().num_fds() <= before + 2, "descriptors closed", 30)
 
 
-def test_a_cancel_has_no_answer_and_harms_nothing(receiver):
+@pytest.mark.parametrize(
+    "about",
+    [{"MessageIDBeingRespondedTo": 7}, {}, {"MessageIDBeingRespondedTo": [7, 8]}, {"MessageID": 7}],
+    ids=["request", "nothing", "two requests", "its own ID"],
+)
+def test_a_cancel_has_no_answer_and_harms_nothing(receiver, about):
     """A C-CANCEL-RQ names the request that it is about and has no ID of its own (PS3.7 9.3.2.3): nothing is answered,
-    and the association goes on."""
-    cancel = command(CommandField=0x0FFF, MessageIDBeingRespondedTo=7, CommandDataSetType=0x101)
+    the association goes on and the log says so, also where it names none."""
+    cancel = command(CommandField=0x0FFF, CommandDataSetType=0x101, **about)
     dataset = mr_object()
     with RawScu(receiver.port) as scu:
         scu.associate()
         scu.send(pdata(1, 3, cancel))
         assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
         scu.send(pdata(1, 3, cancel))
+        scu.release()
+    assert receiver.lines("cancel ignored")
+
+
+def test_a_response_that_names_no_request_harms_nothing(receiver):
+    """Nothing is answered to a response, so the stream can be followed whatever it lacks (PS3.7 10.3.1.2)."""
+    response = command(CommandField=0x8100, CommandDataSetType=0x101, Status=0)
+    dataset = mr_object()
+    with RawScu(receiver.port) as scu:
+        scu.associate()
+        scu.send(pdata(1, 3, response))
+        assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
         scu.release()
