@@ -324,9 +324,15 @@ class Association:
         if not any(result.result == ACCEPTANCE and result.abstract_syntax in STORAGE_CLASSES for result in results):
             return None
         try:
+            if self._context.budget.is_spent:
+                # As a receiver that starts on such a disk, whose port stays closed: a sender repeats an association
+                # that it does not get, and may drop an image that is refused.
+                return TEMPORARY_CONGESTION, "no space left on the disk"
             self._association_id = self._context.store.open_association(
                 request.calling_ae_title, request.called_ae_title, self.address, self._settings.receiver
             )
+        except OSError as error:
+            return TEMPORARY_CONGESTION, f"the storage is away: {error.strerror}"
         except Exception as error:  # the SCP's edge: the database may be away for a while
             return TEMPORARY_CONGESTION, f"{type(error).__name__} in the database"
         self._log = self._log.bind(association=self._association_id)

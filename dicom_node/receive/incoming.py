@@ -41,6 +41,11 @@ class DiskBudget:
     reserve_bytes: int
     full_percent: float = 100.0
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether the disk has no room for even a small image, nor for what the node writes itself."""
+        return DiskUse.of(self.folder).free_bytes < _SMALLEST_STEP
+
     def reserve(self, written: int, wanted: int) -> int:
         """How large a file that has `written` bytes may become before it asks again; at least `wanted`.
 

@@ -25,8 +25,8 @@ class Completeness:
         has_duplicate: two frames of that volume lie at one position.
         expected: number of frames that a header announces (ImagesInAcquisition, NumberOfFrames), or None.
         found: number of frames that are there.
-        is_counted: the announced number is one of a whole series. An acquisition of one image, as where each slice has an
-            AcquisitionNumber of its own, counts itself and not the series.
+        is_counted: the announced number is one of a whole series. An acquisition of one image, as where each slice has
+            an AcquisitionNumber of its own, counts itself and not the series.
         is_short: a vendor's count of slices is larger than that of the largest volume, and nothing explains it.
     """
 

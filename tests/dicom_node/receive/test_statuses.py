@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from pydicom.uid import generate_uid
 from support.mr import encoded, mr_object, mr_series, write_object
-from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, command, pdata, store_command
+from support.raw_scu import EXPLICIT, MR, VERIFICATION, RawScu, associate_request, command, pdata, store_command
 from support.receiver import ReceiverProcess, answers, storescu, undisturbed
 from support.small_disk import files_that_stay_small, grow_disk, small_disk
 
@@ -216,6 +216,25 @@ def test_a_full_disk_is_out_of_resources_and_leaves_nothing(tmp_path):
         grow_disk(tmp_path / "r" / "storage", 16 << 10)
         assert answers(storescu(receiver, files)) == ["Success"] * len(files)
         assert len(receiver.rows(series_of(files))) == len(files)
+
+
+def test_a_disk_without_any_room_takes_no_association(tmp_path):
+    """Not even a small image fits: an association that would store is rejected, transient (PS3.8 table 9-21), so that
+    the sender keeps all of it, as at a closed port; C-ECHO is answered, and with room again objects are taken."""
+    dataset, storage = mr_object(matrix=64), tmp_path / "r" / "storage"
+    with small_disk(storage, 1024), ReceiverProcess(tmp_path / "r") as receiver:
+        with (storage / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while True:
+                filler.write(bytes(4096))
+        with RawScu(receiver.port) as scu:
+            scu.send(associate_request())
+            assert scu.rejection() == (2, 3, 1)
+        assert "no space left" in receiver.wait_for_line("association rejected")
+        with RawScu(receiver.port) as scu:
+            scu.associate(contexts=[(VERIFICATION, (EXPLICIT,))])
+        grow_disk(storage, 16 << 10)
+        with associated(receiver) as scu:
+            assert scu.store(dataset.SOPInstanceUID, encoded(dataset)) == 0x0000
 
 
 def test_objects_that_grow_side_by_side_leave_the_reserve(tmp_path):
