@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, literal_colum
 
 from db.audit import OF_THE_NODE
 from db.claimable import is_in
+from db.cohorts import cohort_changes
 from db.engine.database import Database
 from db.measured import usable_part, usable_volume_ml
 from db.records import AuditEntry, DeliveryState, JobState, ReviewState
@@ -313,10 +314,12 @@ def audit_page(database: Database, limit: int, before: int | None = None) -> lis
     return [(row.id, AuditEntry(row.at, row.who, row.action, row.job_id, row.detail)) for row in rows]
 
 
-def newest_marks(database: Database) -> tuple[int, int]:
-    """Numbers that grow with every line of a timeline and with every association: something has happened."""
+def newest_marks(database: Database) -> tuple[int, int, int]:
+    """Numbers that grow with every line of a timeline, every association and every change of a cohort: something has
+    happened.
+    """
     with database.read() as connection:
-        return _largest(connection, job_events), _largest(connection, associations)
+        return _largest(connection, job_events), _largest(connection, associations), cohort_changes(connection)
 
 
 def _largest(connection: Connection, table: Any) -> int:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, Update, func, insert, literal_column, or_, select, update
 
 from db.audit import record_action
 from db.engine.database import Database
@@ -224,7 +224,7 @@ class CohortTable:
         now = self._database.clock()
         with self._database.write() as connection:
             cohort = _cohort(connection, name)
-            connection.execute(update(cohorts).where(cohorts.c.id == cohort.id).values(state=state.value))
+            connection.execute(_changing(cohort.id).values(state=state.value))
             record_action(
                 connection, now, by, f"{'pause' if state is CohortState.PAUSED else 'resume'} cohort", None, name
             )
@@ -239,6 +239,7 @@ class CohortTable:
         now = self._database.clock()
         with self._database.write() as connection:
             cohort = _cohort(connection, name)
+            connection.execute(_changing(cohort.id))
             failed = cohort_items.c.cohort_id == cohort.id, cohort_items.c.state == ItemState.FAILED.value
             values = {"state": ItemState.WAITING.value, "attempts": 0, "not_before": now, "settled_at": None}
             count = connection.execute(update(cohort_items).where(*failed).values(values)).rowcount
@@ -285,6 +286,7 @@ class CohortTable:
                 if (row := _next(connection, cohort.id, now, take_over)) is not None:
                     lease = {"lease_owner": owner, "lease_expires": now + timedelta(seconds=lease_seconds)}
                     own = update(cohort_items).where(cohort_items.c.id == row.id)
+                    connection.execute(_changing(cohort.id))
                     connection.execute(own.values(attempts=row.attempts + 1, **lease))
                     return _item(row, cohort, attempts=row.attempts + 1)
         return None
@@ -350,6 +352,8 @@ class CohortTable:
     def _change(self, item_id: int, owner: str, values: Mapping[str, Any]) -> None:
         with self._database.write() as connection:
             own = cohort_items.c.id == item_id, cohort_items.c.lease_owner == owner
+            # The cohort's row first, as `claim` locks them.
+            connection.execute(_changing(select(cohort_items.c.cohort_id).where(*own).scalar_subquery()))
             if connection.execute(update(cohort_items).where(*own).values(dict(values))).rowcount != 1:
                 raise LeaseLost(f"item {item_id} of a cohort is no longer {owner}'s")
 
@@ -368,6 +372,12 @@ class CohortTable:
         return found
 
 
+def cohort_changes(connection: Connection) -> int:
+    """A number that grows whenever a cohort is added, or it or one of its items changes."""
+    number = func.coalesce(func.sum(cohorts.c.changes + 1), 0)
+    return int(connection.execute(select(number)).scalar_one())
+
+
 _NO_LEASE: Final = {"lease_owner": None, "lease_expires": None}
 
 
@@ -382,6 +392,11 @@ def _values(cohort_id: int, item: NewItem, now: datetime) -> dict[str, Any]:
         "attempts": 0,
         "not_before": now,
     }
+
+
+def _changing(cohort_id: Any) -> Update:
+    """Its number grows, which open pages look at."""
+    return update(cohorts).where(cohorts.c.id == cohort_id).values(changes=cohorts.c.changes + 1)
 
 
 def _cohort(connection: Connection, name: str | int) -> Cohort:

@@ -601,6 +601,8 @@ cohorts = Table(
     Column("until_hour", Integer),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", _NAME, nullable=False),
+    # Grows with every change of it or of one of its items: an open page looks at this one number.
+    Column("changes", Integer, nullable=False, server_default="0"),
 )
 
 cohort_items = Table(

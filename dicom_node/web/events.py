@@ -31,11 +31,11 @@ class _Watch:
 
     def __init__(self) -> None:
         self.streams = 0
-        self.marks: tuple[int, int] = (0, 0)
+        self.marks: tuple[int, int, int] = (0, 0, 0)
         self._read_at = -1.0
         self._lock = asyncio.Lock()
 
-    async def look(self, site: Site) -> tuple[int, int]:
+    async def look(self, site: Site) -> tuple[int, int, int]:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if now - self._read_at >= _LOOK_SECONDS:

@@ -7,6 +7,7 @@ import threading
 import pytest
 from support.clock import ManualClock
 
+from db.browse import newest_marks
 from db.cohorts import CohortItem, CohortRules, CohortState, CohortTable, ItemState, NewItem
 from db.engine import Database
 from db.errors import LeaseLost, UnknownRow
@@ -67,6 +68,33 @@ def test_an_item_from_waiting_to_done(database: Database, clock: ManualClock) ->
     assert table.get("c").counts == {"waiting": 1, "done": 1, "failed": 0}
     with pytest.raises(UnknownRow):
         table.get("none")
+
+
+def test_an_open_page_sees_each_change(database: Database) -> None:
+    """The number that open pages look at grows with each step of an item and with a pause, and not with a heartbeat."""
+    table, seen = _added(database, 1), [0]
+
+    def has_changed() -> bool:
+        seen.append(newest_marks(database)[2])
+        return seen[-1] > seen[-2]
+
+    assert has_changed()
+    item = table.claim("r", 60, 12)
+    assert item is not None and has_changed()
+    assert table.heartbeat(item.id, "r", 60) and not has_changed()
+    table.expects(item.id, "r", "1.2.1", {"1.2.1.1": ["a"]})
+    assert has_changed()
+    table.postpone(item.id, "r", "down", 0.0, counts=False)
+    assert has_changed()
+    assert table.claim("r", 60, 12) is not None and has_changed()
+    table.end(item.id, "r", ItemState.FAILED, "tried often")
+    assert has_changed()
+    table.try_again("c", "alice")
+    assert has_changed()
+    table.set_state("c", CohortState.PAUSED, "alice")
+    assert has_changed()
+    _added(database, 1, "another")
+    assert has_changed()
 
 
 def test_paused_or_behind_live_work_nothing_is_claimed(database: Database) -> None:

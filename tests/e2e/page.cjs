@@ -33,6 +33,9 @@ async function main() {
     if (plan.steps.length) {
       answer.steps = await walk(browser);
     }
+    if (plan.watch) {
+      answer.watched = await watch(browser);
+    }
   } finally {
     await browser.close();
   }
@@ -108,6 +111,17 @@ async function walk(browser) {
     }
     said.push(await page.locator('main').innerText());
   }
+  await page.context().close();
+  return said;
+}
+
+// A person who only looks: what the page says once a change on the node has come to it by itself.
+async function watch(browser) {
+  const page = await logIn(browser, 'light', true);
+  await page.goto(plan.watch.path);
+  fs.writeFileSync(path.join(plan.out, 'watching'), '');
+  await page.locator('main', { hasText: plan.watch.words }).waitFor();
+  const said = await page.locator('main').innerText();
   await page.context().close();
   return said;
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,12 @@ import pytest
 from pydicom.uid import generate_uid
 from support.models import tiny_bundle
 from support.ohif import artefacts
-from support.page_browser import SeenPage, look, pages_of, served
+from support.page_browser import SeenPage, look, pages_of, served, watch
 from support.page_node import PageNode, close_page_node, make_page_node
 from support.peers import node_peer, peer
 from support.worker_setting import READER
 
+from db.cohorts import CohortState, ItemState
 from db.records import ReviewState
 from dicom_node.models.adding import add_model
 from dicom_node.models.choice import store_of
@@ -39,8 +40,8 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    """Every page at three sizes, in light and dark, and without JavaScript; then a person's way through the forms."""
+def served_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[PageNode, str]]:
+    """The node, and the address of its page."""
     peer("chromium"), node_peer("axe-core")
     folder = tmp_path_factory.mktemp("page")
     bundle = tiny_bundle(tmp_path_factory.mktemp("model"), sure=True)
@@ -48,15 +49,22 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
     try:
         add_model(tiny_bundle(folder / "tiny"), None, store_of(node.site.settings), node.site.models, "test")
         with served(node) as url:
-            pictures, pages = artefacts(folder / "pictures") / "page", pages_of(node)
-            seen, _ = look(url, pictures, pages)
-            plain, said = look(
-                url, pictures, pages, themes=("dark",), scripts=(False,), steps=_steps(node, folder), whole=False
-            )
-        yield Shown(node, seen + plain, said)
+            yield node, url
     finally:
         close_page_node(node)
         READER.close()
+
+
+@pytest.fixture(scope="module")
+def shown(served_node: tuple[PageNode, str], tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """Every page at three sizes, in light and dark, and without JavaScript; then a person's way through the forms."""
+    node, url = served_node
+    folder = tmp_path_factory.mktemp("shown")
+    pictures, pages = artefacts(folder / "pictures") / "page", pages_of(node)
+    seen, _ = look(url, pictures, pages)
+    steps = _steps(node, folder)
+    plain, said = look(url, pictures, pages, themes=("dark",), scripts=(False,), steps=steps, whole=False)
+    return Shown(node, seen + plain, said)
 
 
 def _steps(node: PageNode, folder: Path) -> list[dict[str, object]]:
@@ -70,6 +78,22 @@ def _steps(node: PageNode, folder: Path) -> list[dict[str, object]]:
         {"go": job, "press": "Accept"},
         {"go": job, "unfold": "Withdraw", "fill": {"reason": "wrong scan"}, "press": "Withdraw the result"},
     ]
+
+
+def _ends_a_study(node: PageNode) -> Callable[[], None]:
+    """Ends the study that waits, at the first call; each call is a change of the cohort."""
+    while node.setting.jobs.claim("worker", 3600.0):
+        pass  # nothing is fetched while a job is queued
+    item = node.site.cohorts.claim("retriever", 3600.0, 21)
+    assert item is not None
+    changes = [lambda: node.site.cohorts.end(item.id, "retriever", ItemState.FAILED, "there is no such study")]
+
+    def change() -> None:
+        while changes:
+            changes.pop()()
+        node.site.cohorts.set_state(node.site.cohorts.numbered(1).name, CohortState.PAUSED, "test")
+
+    return change
 
 
 def _correction(node: PageNode, folder: Path) -> Path:
@@ -118,3 +142,12 @@ def test_forms_need_no_script(shown: Shown) -> None:
     assert "Results withdrawn" in withdrawn
     job = shown.node.setting.jobs.get(shown.node.jobs["late"])
     assert (job.review, job.withdrawn_reason) == (ReviewState.ACCEPTED, "wrong scan")
+
+
+def test_the_page_of_a_cohort_updates_itself(served_node: tuple[PageNode, str], tmp_path: Path) -> None:
+    """Counts and rows of a cohort change on an open page without a click when a study has failed, as those of a job
+    do."""
+    node, url = served_node
+    said = watch(url, tmp_path, "/cohorts/1", "no such study", _ends_a_study(node))
+    assert re.search(r"failed\s+2", said)
+    assert re.search(r"waiting\s+0", said)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +18,14 @@ from support.page_node import PASSWORD, PageNode
 from support.peers import node_peer, peer
 from support.processes import free_port
 
+from dicom_node.node.clock import steady
 from dicom_node.serve.ports import wait_until_listening
 from dicom_node.web.app import build_app
 
 SCRIPT = REPOSITORY / "tests" / "e2e" / "page.cjs"
 _LONGEST_SECONDS = 1500
 _STARTING_SECONDS = 120.0
+_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -117,26 +120,51 @@ def look(
         steps: of a person without JavaScript: `go`, `unfold`, `fill`, `file`, `press`.
         whole: pictures of the whole page, not of the window.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     document = {
-        "playwright": str(node_peer("playwright-core")), "axe": str(node_peer("axe-core")),
-        "chromium": peer("chromium"), "out": str(folder), "url": url, "account": "admin", "password": PASSWORD,
         "pages": [{"name": name, "path": path, "whole": whole} for name, path in pages.items()],
         "views": [asdict(view) for view in views], "themes": list(themes), "scripts": list(scripts),
         "steps": list(steps), "photograph": True,
     }  # fmt: skip
-    (folder / "plan.json").write_text(json.dumps(document))
-    done = subprocess.run(
-        [peer("node"), SCRIPT, folder / "plan.json"],
-        capture_output=True,
-        text=True,
-        timeout=_LONGEST_SECONDS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    answer = json.loads((folder / "answer.json").read_text())
+    answer = _answer(url, folder, document)
     seen = [
         SeenPage(**{**one, "complaints": tuple(one["complaints"]), "violations": tuple(one["violations"])})
         for one in answer["seen"]
     ]
     return seen, answer["steps"]
+
+
+def watch(url: str, folder: Path, path: str, words: str, change: Callable[[], None]) -> str:
+    """Look at a page as the administrator until it says these words by itself; what it says then.
+
+    Args:
+        change: on the node, made again and again once the page is open: its stream may begin a moment later.
+    """
+    return str(_answer(url, folder, {"watch": {"path": path, "words": words}}, change)["watched"])
+
+
+def _answer(
+    url: str, folder: Path, document: dict[str, Any], change: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """What Chromium answers to a plan."""
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = {
+        "playwright": str(node_peer("playwright-core")), "axe": str(node_peer("axe-core")),
+        "chromium": peer("chromium"), "out": str(folder), "url": url, "account": "admin", "password": PASSWORD,
+        "pages": [], "views": [], "themes": [], "scripts": [], "steps": [], **document,
+    }  # fmt: skip
+    (folder / "plan.json").write_text(json.dumps(plan))
+    said = folder / "said.txt"
+    with said.open("wb") as stream:
+        running = subprocess.Popen([peer("node"), SCRIPT, folder / "plan.json"], stdout=stream, stderr=stream)
+    until = steady() + _LONGEST_SECONDS
+    try:
+        while running.poll() is None and steady() < until:
+            if (folder / "watching").exists():
+                change()
+            time.sleep(_LOOK_SECONDS)
+    finally:
+        running.kill()
+        running.wait()
+    assert running.returncode == 0, said.read_text()[-4000:]
+    answer: dict[str, Any] = json.loads((folder / "answer.json").read_text())
+    return answer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -32,7 +33,14 @@ def show_one(request: PageRequest) -> Response:
         states=list(ItemState),
         after=lines[-1].line if len(lines) == _LINES else None,
         is_first=request.number("after") is None,
+        query=_query(state, request.number("after")),
     )
+
+
+def _query(state: ItemState | None, after: int | None) -> str:
+    """Of this very page, for its next look."""
+    given = {name: value for name, value in (("state", state), ("after", after)) if value is not None}
+    return f"?{urlencode(given)}" if given else ""
 
 
 def pause(request: PageRequest) -> Response:
