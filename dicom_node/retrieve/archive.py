@@ -17,10 +17,13 @@ from dicom_node.deliver.verify.find import STUDY_ROOT_FIND
 from dicom_node.node.clock import steady
 from dicom_node.node.dicom_uids import STUDY_ROOT_MOVE
 from dicom_node.node.errors import ConfigurationError, DeliveryError
+from dicom_node.node.logger import get_logger
 from dicom_node.node.small_data_set import Elements, MalformedDataSet, decode, encode, text_of
 from dicom_node.node.upper_layer.associate import Role
 from dicom_node.node.upper_layer.dimse import CommandSet, encode_find_request, encode_move_request
 from dicom_node.retrieve.arrivals import ArchiveDown, Arrivals
+
+log = get_logger()
 
 IMPLICIT_VR_LITTLE_ENDIAN: Final = "1.2.840.10008.1.2"
 _LEVEL: Final = 0x00080052
@@ -49,6 +52,10 @@ _LONGEST_SILENCE: Final = 600.0  # seconds without a pending response: a tape, a
 _LONGEST_REQUEST: Final = 1800.0  # seconds until one request has ended, whatever comes meanwhile
 
 
+class EndedUnanswered(DeliveryError):
+    """The archive ended the association and said nothing to the request."""
+
+
 class Archive:
     """One archive, called when it is asked; it sends to our receiver's port.
 
@@ -74,6 +81,7 @@ class Archive:
         self._silence_seconds = silence_seconds
         self._request_seconds = request_seconds
         self._still = still
+        self._ends_at_names = False
 
     @property
     def arrivals(self) -> Arrivals:
@@ -136,7 +144,8 @@ class Archive:
             study_uid, series_uid: which.
             instances: of it that are not here yet.
             whole: they are the series, so that one request is enough; otherwise they are asked for by name, and the
-                series where the archive does not send what is named.
+                series where the archive does not send what is named, or ends the association: then at once, and from
+                the first request on for every further series.
 
         What has arrived, the receiver's rows say, and not this answer.
 
@@ -144,13 +153,23 @@ class Archive:
             ArchiveDown: no association, or it does not know where to send to.
             DeliveryError: it was silent, or ended the association.
         """
+        names = () if whole or self._ends_at_names else instances
+        try:
+            return self._send_here(study_uid, series_uid, names)
+        except EndedUnanswered:
+            if not names:
+                raise
+        said = self._send_here(study_uid, series_uid, ())
+        self._ends_at_names = True  # it answers when it is asked for the series: the names were too much for it
+        log.warning(
+            "archive ends the association when instances are named: whole series are asked for", source=self.call.name
+        )
+        return said
+
+    def _send_here(self, study_uid: str, series_uid: str, names: Sequence[str]) -> str:
+        """See `send_here`; `names`: none for the whole series."""
         with self._asking(STUDY_ROOT_MOVE) as association:
-            status = final_status(
-                lambda identifier: self._move(association, identifier),
-                study_uid,
-                series_uid,
-                () if whole else instances,
-            )
+            status = final_status(lambda identifier: self._move(association, identifier), study_uid, series_uid, names)
         return "" if status == SUCCESS else self.words(status, "C-MOVE", _MOVE_WORDS)
 
     def _move(self, association: RequestedAssociation, identifier: bytes) -> CommandSet:
@@ -203,11 +222,14 @@ class Archive:
             take: gets what the archive asks of us meanwhile.
 
         Raises:
+            EndedUnanswered: the association ended and nothing had come.
             DeliveryError: no further one comes, or they do not end.
         """
         until = self._still() + self._request_seconds
         seconds = None if what == "C-FIND" else self._silence_seconds
+        answered = False
         while message_id is not None and (message := association.next_message(seconds, open_sink)) is not None:
+            answered = True
             if not message.command.is_response:
                 take(message)
             elif message.command.message_id == message_id:
@@ -215,9 +237,11 @@ class Archive:
             if self._still() > until:
                 association.abort()
                 raise DeliveryError(f"{self.call.name} did not end {what} in {self._request_seconds:.0f} s")
-        if association.is_open:
-            association.abort()
-        raise DeliveryError(f"{self.call.name} was silent, or ended the association, during {what}")
+        words = f"{self.call.name} was silent, or ended the association, during {what}"
+        if not association.is_open and not answered:
+            raise EndedUnanswered(words)
+        association.abort()
+        raise DeliveryError(words)
 
     def asking(self, *contexts: tuple[str, str], roles: Sequence[Role] = ()) -> _Asking:
         """An association; arguments as of `associated`."""

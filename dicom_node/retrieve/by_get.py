@@ -40,8 +40,7 @@ def proposed_contexts() -> list[tuple[str, str]]:
 class GetArchive(Archive):
     """For networks in which the archive cannot call us: no port of ours, no entry as a move destination."""
 
-    def send_here(self, study_uid: str, series_uid: str, instances: Sequence[str], *, whole: bool) -> str:
-        """See `Archive.send_here`."""
+    def _send_here(self, study_uid: str, series_uid: str, names: Sequence[str]) -> str:
         classes = dict.fromkeys(sop_class for sop_class, _syntax in proposed_contexts()[1:])
         roles = [Role(sop_class, scu=False, scp=True) for sop_class in classes]
         with self.asking(*proposed_contexts(), roles=roles) as association:
@@ -49,7 +48,7 @@ class GetArchive(Archive):
                 raise ArchiveDown(f"{self.call.name} accepts no C-GET: allow it there, or use --move")
             with self.arrivals.visit(self.call.destination.ae_title, self.call.destination.host) as visit:
                 getting = _Getting(self, association, visit)
-                status = final_status(getting.get, study_uid, series_uid, () if whole else instances)
+                status = final_status(getting.get, study_uid, series_uid, names)
         if getting.refused:
             return getting.refused
         return "" if status == SUCCESS else self.words(status, "C-GET", _GET_WORDS)
