@@ -112,7 +112,7 @@ def _density(document: Evaluation) -> FigureView:
 def _triage(document: Evaluation) -> FigureView:
     triage = document.triage
     caption = (
-        f"{number(triage.percent_below, '%')} of the cases are below {triage.limit:g}, with a mean DSC of "
+        f"{number(triage.percent_below, '%')} of the cases are below {triage.limit:.3g}, with a mean DSC of "
         f"{number(triage.dsc_below)} (paper, below {REVIEW_ABOVE:g}: {triage.paper_percent_below:g} %, "
         f"{triage.paper_dsc_below:g})."
     )

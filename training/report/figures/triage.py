@@ -37,7 +37,7 @@ def draw_triage(triage: TriageFigure) -> Picture:
         linewidth=1.3,
         label=f"human raters, {whose}: {triage.inter_rater_dsc:.3f}",
     )
-    axes.axvline(triage.limit, color=VERMILION, linestyle="-.", linewidth=1.2, label=f"review above {triage.limit:g}")
+    axes.axvline(triage.limit, color=VERMILION, linestyle="-.", linewidth=1.2, label=f"review above {triage.limit:.3g}")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.03)
     dress(axes, "uncertainty index up to", "share of cases · mean DSC")
