@@ -15,7 +15,7 @@ from db.models import ModelTable
 from dicom_node.models.store import MODELS, ModelStore
 from dicom_node.node.errors import ModelError
 from dicom_node.node.settings import Settings
-from segmentation.bundle import ModelBundle, load_bundle, reference_bundle
+from segmentation.bundle import ModelBundle, ModelIdentity, load_bundle, reference_bundle
 from segmentation.ensemble import Ensemble, open_ensemble
 from segmentation.errors import BadBundle
 from segmentation.runtimes.choose import RuntimeChoice
@@ -86,13 +86,18 @@ def registry_choice(settings: Settings, live_digest: str | None) -> ModelChoice:
 
 
 @cache
-def shipped_digest() -> str:
-    """Digest of the reference bundle of this installation, which does not change while a process runs.
+def shipped_identity() -> ModelIdentity:
+    """The reference bundle of this installation, which does not change while a process runs.
 
     Raises:
         BadBundle: it is damaged.
     """
-    return load_bundle(reference_bundle()).identity.digest
+    return load_bundle(reference_bundle()).identity
+
+
+def shipped_digest() -> str:
+    """Its digest; raises as `shipped_identity`."""
+    return shipped_identity().digest
 
 
 def registered_choice(settings: Settings, digest: str) -> ModelChoice:

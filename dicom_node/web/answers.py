@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
@@ -42,6 +43,7 @@ def _environment() -> Environment:
     environment.filters["ml"] = lambda value: "" if value is None else f"{value:.1f}"
     environment.filters["usable"] = usable_part
     environment.filters["duration"] = duration
+    environment.filters["shell_word"] = shlex.quote
     return environment
 
 

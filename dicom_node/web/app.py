@@ -72,6 +72,7 @@ ENTRIES: Final = (
     Entry("POST", "/cohorts/{cohort}/pause", _OPERATOR, cohorts.pause),
     Entry("POST", "/cohorts/{cohort}/resume", _OPERATOR, cohorts.resume),
     Entry("GET", "/models", _VIEWER, models.show),
+    Entry("GET", "/models/shipped", _VIEWER, models.show_shipped),
     Entry("GET", "/models/{digest}", _VIEWER, models.show_one),
     Entry("POST", "/models/rollback", _ADMIN, models.roll_back),
     Entry("POST", "/models/{digest}/promote", _ADMIN, models.promote),

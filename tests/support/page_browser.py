@@ -91,6 +91,7 @@ def pages_of(node: PageNode) -> dict[str, str]:
     """Every page with its address: one of each kind of job, and a model when there is one."""
     pages = {
         "start": "/", "jobs": "/jobs", "series": "/series", "review": "/review", "models": "/models",
+        "model-shipped": "/models/shipped",
         "cohorts": "/cohorts", "cohort": "/cohorts/1",
         "destinations": "/destinations", "settings": "/settings", "audit": "/audit", "missing": "/nowhere",
         "slices": f"/jobs/{node.jobs['late']}/slices",

@@ -7,7 +7,7 @@ acute infarcts have no WMH label; of them the part of the infarct that is called
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
@@ -33,10 +33,12 @@ from training.dice import dice
 from training.errors import BadCohort
 from training.evaluate.lesions import count_lesions
 from training.evaluate.recording import RecordingEnsemble
+from training.synthesis.stream import as_case, scan_files
 
 Mask = NDArray[np.bool_]
 
 SMALL_ML: Final = 0.1
+DRAWN: Final = "drawn"
 _SLAB_MM: Final = 5.0
 _NEIGHBOURS: Final = np.ones((3, 3, 3), bool)
 
@@ -135,7 +137,7 @@ def infarct_called_wmh(ensemble: Ensemble, file: Path, most: int) -> float:
     return marked / pixels
 
 
-def scores_of(bundle: ModelBundle, ensemble: Ensemble, group: str, cases: Sequence[LabelledCase]) -> list[VendorScore]:
+def scores_of(bundle: ModelBundle, ensemble: Ensemble, group: str, cases: Iterable[LabelledCase]) -> list[VendorScore]:
     """Every case of one scanner, by the members that never saw its patient.
 
     Raises:
@@ -160,12 +162,16 @@ def in_words(scores: Sequence[VendorScore], infarcts: float | None) -> str:
         "Each case by the members that never saw its patient, as the node segments it; thin slices averaged to slabs",
         f'of {_SLAB_MM:g} mm. "Ignored": without unmarked voxels within 5 mm of the ventricles, of which these masks',
         'say nothing. "Ratio": predicted over manual volume. "Small": part of the manual lesions under 0.1 mL that is',
-        "touched. `make vendor-scores` prints it again.",
+        'touched. "Drawn": fresh synthetic scans, by all members. `make vendor-scores` prints it again.',
         "",
         f"| {' | '.join(columns)} |",
         f"|{'---|' * len(columns)}",
     ]
-    lines += [f"| {' | '.join((score.group, score.case, str(score.members), *_cells(score)))} |" for score in scores]
+    lines += [
+        f"| {' | '.join((score.group, score.case, str(score.members), *_cells(score)))} |"
+        for score in scores
+        if score.group != DRAWN
+    ]
     for group, dsc, ignored, ratio in _means(scores):
         lines.append(f"| **{group}** | **mean** | | **{dsc:.3f}** | **{ignored:.3f}** | | **{ratio:.2f}** | | | |")
     if infarcts is not None:
@@ -180,6 +186,8 @@ def main(
     data: Annotated[list[str], typer.Option(help="NAME=DIR: a scanner and its folder of labelled cases")],
     bundle: Annotated[Path | None, typer.Option(help="bundle folder; default: the shipped reference")] = None,
     patients: Annotated[list[Path] | None, typer.Option(help="CSVs: case,patient; one a folder")] = None,
+    drawn: Annotated[Path | None, typer.Option(help="scans of training.synthesis.stream that no member saw")] = None,
+    most_drawn: Annotated[int, typer.Option(help="so many of them", min=1)] = 24,
     strokes: Annotated[Path | None, typer.Option(help="npz with flair and stroke_mask (slice, row, column)")] = None,
     most_strokes: Annotated[int, typer.Option(help="slices of it to score")] = 60,
     version: Annotated[str | None, typer.Option(help="write the table into the bundle's card, as this version")] = None,
@@ -192,12 +200,15 @@ def main(
         name, _, folder = text.partition("=")
         cases = load_cases(Path(folder), patients[place] if patients and place < len(patients) else None)
         scores += scores_of(loaded, ensemble, name, cases)
+    of_scanners = list(scores)
+    if drawn:
+        scores += scores_of(loaded, ensemble, DRAWN, map(as_case, scan_files(drawn)[:most_drawn]))
     _print(scores)
     share = infarct_called_wmh(ensemble, strokes, most_strokes) if strokes else None
     if share is not None:
         typer.echo(f"acute infarcts called WMH: {share:.1%} of their pixels, {most_strokes} slices")
-    scored = [ScoredScan(score.index, score.dsc) for score in scores if score.index is not None]
-    pairs = [VolumePair(score.patient, score.manual_ml, score.predicted_ml) for score in scores]
+    scored = [ScoredScan(score.index, score.dsc) for score in of_scanners if score.index is not None]
+    pairs = [VolumePair(score.patient, score.manual_ml, score.predicted_ml) for score in of_scanners]
     for derive in (lambda: derive_limit([scored]), lambda: calibrate(pairs)):
         try:
             typer.echo(str(derive()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from starlette.responses import Response
@@ -10,12 +11,12 @@ from db.errors import LiveModelChanged, NoEarlierModel
 from db.records import RegisteredModel
 from dicom_node.models.adding import register_shipped
 from dicom_node.models.checks import ModelVerdict
-from dicom_node.models.choice import shipped_digest, store_of
+from dicom_node.models.choice import shipped_digest, shipped_identity, store_of
 from dicom_node.models.evaluation import mean_dsc
 from dicom_node.web.answers import page, refusal, to
 from dicom_node.web.drift_watch import MOST_RESULTS
 from dicom_node.web.page_request import PageRequest
-from segmentation.bundle import CARD_NAME
+from segmentation.bundle import CARD_NAME, reference_bundle
 from segmentation.errors import BadBundle, SegmentationError
 
 _MOST_REASON: Final = 500
@@ -43,24 +44,28 @@ def show(request: PageRequest) -> Response:
 def show_one(request: PageRequest) -> Response:
     """`GET /models/{digest}`: the card as it is, and the checks of its promotions."""
     model = request.site.models.get(request.path_values["digest"])
-    store = store_of(request.site.settings)
     live = request.site.models.live_digest()
     verdict = None if model.checks is None else ModelVerdict.of_plain(model.checks)
-    try:
-        card = (store.folder_of(model.digest) / CARD_NAME).read_text("utf-8", errors="replace")
-    except OSError:
-        card = "The card cannot be read: the model's folder is away or damaged."
     return page(
         request,
         "model.html",
         model=model,
-        card=card,
+        card=_card(store_of(request.site.settings).folder_of(model.digest)),
         dsc=mean_dsc(model.evaluation),
         promotions=request.site.models.promotions(model.digest),
         is_live=live == model.digest,
         verdict=verdict,
         is_stale=verdict is not None and model.checked_against != _used(live),
     )
+
+
+def show_shipped(request: PageRequest) -> Response:
+    """`GET /models/shipped`: the card of the model that is used until one is promoted."""
+    try:
+        identity = shipped_identity()
+    except BadBundle as error:
+        return refusal(request, 409, f"The shipped model is damaged: {error}. Install this release again.")
+    return page(request, "shipped_model.html", model=identity, card=_card(reference_bundle()))
 
 
 def promote(request: PageRequest) -> Response:
@@ -81,6 +86,13 @@ def promote(request: PageRequest) -> Response:
     except (LiveModelChanged, SegmentationError) as error:
         return refusal(request, 409, f"Nothing was changed: {error}.")
     return to("/models")
+
+
+def _card(folder: Path) -> str:
+    try:
+        return (folder / CARD_NAME).read_text("utf-8", errors="replace")
+    except OSError:
+        return "The card cannot be read: the model's folder is away or damaged."
 
 
 def _used(live: str | None) -> str | None:

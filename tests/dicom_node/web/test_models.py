@@ -74,6 +74,14 @@ def test_a_rollback_that_came_second_is_refused_in_words(
     assert live.digest == digest != table.live_digest()
 
 
+def test_the_shipped_model_shows_its_card(browser: Browse) -> None:
+    """What is used until a model is promoted can be looked at: name, version, digest, card."""
+    viewer = browser("viewer")
+    text = viewer.get("/models/shipped")
+    assert shipped_digest() in text
+    assert "not a medical device" in text.lower()
+
+
 def test_drift_is_shown(node: PageNode, browser: Browse) -> None:
     """The page shows the scanner and the number of its results; the AE title stays text."""
     text = browser("viewer").get("/models")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 from support.page_node import ATTRIBUTE, HOSTILE_AE, SCRIPT, PageNode
 
@@ -214,6 +216,7 @@ def test_cohorts(node: PageNode, browser: Browse) -> None:
     for words in ("<dt>waiting</dt><dd>1</dd>", "<dt>failed</dt><dd>1</dd>", "tried 5 times", "20-6 o'clock"):
         assert words in shown
     assert 'action="/cohorts/1/pause"' not in shown
+    assert f"cohort export {escape(shlex.quote(node.site.cohorts.list()[0].name))} --out" in shown
     failed = viewer.get("/cohorts/1?state=failed")
     assert "1.2.826.9.3" in failed and "1.2.826.9.4" not in failed
     behind = viewer.get("/cohorts/1?after=3")

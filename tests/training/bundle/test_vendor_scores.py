@@ -65,3 +65,11 @@ def test_the_cards_table_has_each_case_and_each_scanner() -> None:
     assert "| **toshiba** | **mean** | | **0.600** | **0.700** | | **1.00** | | | |" in words
     assert "2.1%" in words
     assert "infarcts" not in in_words([one], None)
+
+
+def test_drawn_scans_are_one_line_of_the_card() -> None:
+    """Of the drawn scans the card has the mean alone; they are many, and no patients."""
+    drawn = VendorScore("drawn", "scan-1", "scan-1", 0.6, 0.6, 10.0, 9.0, 0.6, None, 0.3, 5)
+    words = in_words([drawn, replace(drawn, dsc=0.8)], None)
+    assert "scan-1" not in words
+    assert "| **drawn** | **mean** | | **0.700** | **0.600** | | **0.90** | | | |" in words
