@@ -3,7 +3,8 @@
 A row that was written while the clock was ahead waits until a time that lies hours or days off. Every wait of ours has
 a longest length, so that a time further ahead than that is known to be wrong. It is brought back to
 the longest that it can mean; doing so again changes nothing. Only waits are touched: when something happened is a
-record, but for the two times that later ones are compared with (when a job failed, when an association ended).
+record, but for the times that others are compared with (when a job failed, when an association ended, and since when
+files rest that leave the disk some days later).
 
 Also for a clock that differs a little between machines: nothing is touched within `SLACK_SECONDS`.
 """
@@ -116,6 +117,34 @@ def clamp_cohorts(database: Database, wait_after: WaitAfter, lease_seconds: floa
     )
 
 
+def clamp_resting(database: Database) -> int:
+    """Bring back since when files rest: of a time that has not come yet it is only known that it was before now.
+
+    So their days begin now, and not with a date of the clock's that may be years ahead. Of series whose files are
+    there, as `RetentionTable` looks at.
+    """
+    now = database.clock()
+    ahead = now + timedelta(seconds=SLACK_SECONDS)
+    is_kept = series.c.purged_at.is_(None)
+    of_kept = select(series.c.series_instance_uid).where(is_kept)
+    wrong: list[tuple[Table, str, ColumnElement[bool]]] = [
+        (
+            series,
+            "last_received_at",
+            is_kept & (series.c.instance_count <= series.c.judged_count) & (series.c.last_received_at > ahead),
+        ),
+        (jobs, "ended_at", jobs.c.series_instance_uid.in_(of_kept) & (jobs.c.ended_at > ahead)),
+    ]
+    with database.read() as connection:
+        if not any(_has_row(connection, table, where) for table, _, where in wrong):
+            return 0
+    with database.write() as connection:
+        return sum(
+            connection.execute(update(table).where(where).values({column: now})).rowcount
+            for table, column, where in wrong
+        )
+
+
 def _clamp(
     database: Database, table: Table, column: str, state: str | ColumnElement[bool], longest: Callable[[Any], float]
 ) -> int:
@@ -159,11 +188,11 @@ def _clamp_ends(database: Database) -> int:
     )
     wrong = associations.c.id.in_(of_open) & (associations.c.ended_at > now + timedelta(seconds=SLACK_SECONDS))
     with database.read() as connection:
-        if not _any(connection, wrong):
+        if not _has_row(connection, associations, wrong):
             return 0
     with database.write() as connection:
         return connection.execute(update(associations).where(wrong).values(ended_at=now)).rowcount
 
 
-def _any(connection: Connection, condition: Any) -> bool:
-    return connection.execute(select(associations.c.id).where(condition).limit(1)).first() is not None
+def _has_row(connection: Connection, table: Table, condition: Any) -> bool:
+    return connection.execute(select(table).where(condition).limit(1)).first() is not None

@@ -19,6 +19,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, literal_column, or_, select, update
 
 from db.audit import BACKUP, record_action
+from db.clock import clamp_resting
 from db.engine.database import Database
 from db.engine.upsert import upsert
 from db.engine.values import storable
@@ -121,6 +122,10 @@ class RetentionTable:
     def before(self, kept: timedelta) -> datetime:
         """What has rested since before this has rested for `kept`: see `SeenTime`."""
         return SeenTime(self._database).before(kept)
+
+    def bring_back_times(self) -> None:
+        """Rows that were written while the clock was ahead rest from now on: see `clamp_resting`."""
+        clamp_resting(self._database)
 
     # Choosing
 

@@ -123,6 +123,7 @@ class Purge:
         self._probe.require_there()
         for decided in self._table.unfinished():
             self._finish(decided)
+        self._table.bring_back_times()
         done = 0
         for rule in self._rules:
             done += self._remove(rule, rule.kept, most - done)

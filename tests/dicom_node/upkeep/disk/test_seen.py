@@ -42,3 +42,20 @@ def test_a_clock_set_forward_removes_nothing_fresh(tmp_path: Path, noticed: bool
             witness = Witness(SeenTime(node.database), watch, node.clock.still)
         assert live(node, witness, 5.8) == 0
         assert live(node, witness, 0.4) == 1
+
+
+def test_what_came_while_the_clock_was_ahead_goes_too(tmp_path: Path) -> None:
+    """A result of a clock that was a year ahead rests from when that was set right: seven days, and not until then."""
+    node = SmallNode(tmp_path)
+    (tmp_path / "inbox").mkdir()
+    with closing(node.database):
+        witness = Witness(SeenTime(node.database), ClockWatch(node.clock.wall, node.clock.still), node.clock.still)
+        live(node, witness, 1)
+        node.clock.step(365 * DAY)
+        node.done()
+        node.rejected()
+        node.clock.step(-365 * DAY)
+        assert live(node, witness, 2.9) == 0
+        assert live(node, witness, 0.3) == 1
+        assert live(node, witness, 3.6) == 0
+        assert live(node, witness, 0.4) == 1
