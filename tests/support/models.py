@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from support.once import made_once
 
+from segmentation.anatomy import PARTS
 from segmentation.bundle import ModelBundle, load_bundle, write_bundle
 from segmentation.manifest import Training
 from segmentation.networks.specification import NetworkSpecification, Variant
@@ -20,6 +21,8 @@ BRIGHT_SD = 2.0
 _SURE_SD = 1.2
 VENTRICLE_SD = 7.0
 """The ventricle network beside it calls a pixel ventricle from here on: what is so bright is no tissue."""
+
+_AIR = -1.0  # in the anatomy network's input, where brain is about 0
 
 Kind = Literal["bright", "random"]
 
@@ -37,6 +40,7 @@ def tiny_bundle(
     ventricle_sd: float = VENTRICLE_SD,
     size: int = 256,
     sure: bool = False,
+    brain_alone: bool = False,
 ) -> Path:
     """Write a bundle into `folder` and return it.
 
@@ -44,9 +48,12 @@ def tiny_bundle(
     what it segments on a phantom is plausible and never empty. `random`: every weight counts, nothing is plausible;
     for agreement and determinism. `ventricles` adds a UNet of twice the width: one that calls very bright pixels
     ventricle, or a random one. `sure`: bright members that begin lower and are unsure of little; what they segment on a
-    phantom without scalp (`support.phantom_series.without_scalp`) counts as reliable.
+    phantom without scalp (`support.phantom_series.without_scalp`) counts as reliable. `brain_alone`: the scale of that
+    name, and an anatomy network that calls brain what is no air.
     """
-    options = (members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size, sure)
+    options = (
+        members, kind, squeeze_excitation, variant, width, seed, ventricles, ventricle_sd, size, sure, brain_alone,
+    )  # fmt: skip
     built = made_once(f"tiny bundle {options}", lambda half: _build(half, *options))
     shutil.copytree(built, folder, dirs_exist_ok=True)
     return folder
@@ -69,6 +76,7 @@ def _build(
     ventricle_sd: float,
     size: int,
     sure: bool,
+    brain_alone: bool,
 ) -> None:
     import keras
 
@@ -92,14 +100,20 @@ def _build(
             _see_bright_pixels(marker, threshold=ventricle_sd)
         else:
             _stir(marker, np.random.default_rng(seed * 100 + members))
+    anatomy = None
+    if brain_alone:
+        parts = NetworkSpecification(squeeze_excitation=False, width=width, size=size, outputs=len(PARTS))
+        anatomy = build_network(parts)
+        _see_bright_pixels(anatomy, threshold=_AIR / 2)
     write_bundle(
         folder,
         models,
         name=f"tiny-{kind}",
         version="0.0.1",
         specification=specification,
-        preprocessing=PreprocessingSettings(size=size),
+        preprocessing=PreprocessingSettings(size=size, scale="brain-alone" if brain_alone else "slice-maximum"),
         ventricles=marker,
+        anatomy=anatomy,
         training=Training(software={}, recipe="none: made by tests/support/models.py", data=()),
         licence="Apache-2.0",
         model_card="A test model. It knows nothing.\n",
@@ -137,6 +151,6 @@ def _see_bright_pixels(model: Any, threshold: float, steepness: float = 4.0) -> 
         model.get_layer(name).set_weights([kernel, bias])
     excited = 0.5 if any(layer.name == "down1_recalibrate" for layer in model.layers) else 1.0
     kernel, bias = model.get_layer("wmh").get_weights()
-    kernel[0, 0, 0, 0] = steepness / excited
-    bias[0] = -steepness * (shift + threshold)
+    kernel[0, 0, 0, :] = steepness / excited
+    bias[:] = -steepness * (shift + threshold)
     model.get_layer("wmh").set_weights([kernel, bias])

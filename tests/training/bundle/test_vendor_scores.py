@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from support.models import tiny_model
 
+from segmentation.ensemble import open_ensemble
 from segmentation.volume import FlairVolume
-from training.bundle.vendor_scores import VendorScore, in_slabs, in_words, small_recall
+from training.bundle.vendor_scores import VendorScore, in_slabs, in_words, infarct_called_wmh, small_recall
 from training.data.cases import LabelledCase
 from training.data.ignored import counted, with_ignored_rims
 from training.dice import dice
@@ -73,3 +76,19 @@ def test_drawn_scans_are_one_line_of_the_card() -> None:
     words = in_words([drawn, replace(drawn, dsc=0.8)], None)
     assert "scan-1" not in words
     assert "| **drawn** | **mean** | | **0.700** | **0.600** | | **0.90** | | | |" in words
+
+
+@pytest.mark.slow
+def test_infarcts_are_counted_in_slices_whose_brain_is_found(tmp_path: Path) -> None:
+    """A bundle that sees the brain alone marks nothing where it finds no brain. A single slice is enough of one, so
+    that a bright infarct that would be called WMH in a whole scan counts."""
+    rng = np.random.default_rng(1)
+    rows, columns = np.mgrid[:189, :157]
+    inside = (rows - 94) ** 2 + (columns - 78) ** 2 < 65**2
+    infarct = (rows - 80) ** 2 + (columns - 60) ** 2 < 8**2
+    plane = np.where(inside, rng.normal(100, 5, inside.shape), 0)
+    plane[infarct] = 220
+    file = tmp_path / "slices.npz"
+    np.savez(file, flair=plane[np.newaxis].astype(np.uint8), stroke_mask=infarct[np.newaxis].astype(np.uint8))
+    ensemble = open_ensemble(tiny_model(tmp_path / "bundle", brain_alone=True, size=64), "openvino")
+    assert infarct_called_wmh(ensemble, file, 1) > 0.9
