@@ -88,6 +88,7 @@ def analyse_files(
     progress: StageProgress | None = None,
     region_rule: RegionRule = PUBLISHED_RULE,
     flags: Sequence[str] = (),
+    explained: Sequence[str] = (),
 ) -> Analysis:
     """Read the files of one series in this process, and segment it.
 
@@ -97,6 +98,7 @@ def analyse_files(
         progress: hears of the stages.
         region_rule: which WMH counts as periventricular.
         flags: what else is known about the series, beside what reading finds.
+        explained: flags of reading that something beside the files explains.
 
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
@@ -104,7 +106,7 @@ def analyse_files(
     report = progress or _silent
     report("read", 0, 1)
     started = time.monotonic()
-    series = read_series(paths).with_flags(flags)
+    series = read_series(paths).without_flags(explained).with_flags(flags)
     seconds_read = time.monotonic() - started
     report("read", 1, 1)
     return analyse(series, ensemble, seconds_read, progress, region_rule)

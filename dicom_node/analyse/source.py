@@ -15,8 +15,9 @@ from dicom_node.node.logger import get_logger
 from dicom_node.series.complete.completer import Examination
 from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
 from dicom_node.series.geometry.stacking import DIVIDED, MIN_SLICES
-from dicom_node.series.read.flair_series import LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
+from dicom_node.series.read.flair_series import FEWER_ANNOUNCED, LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
+from dicom_node.series.rules.study import are_images_beside
 
 log = get_logger()
 
@@ -59,10 +60,15 @@ class SeriesSource:
         # As of the job, so that a second attempt gives the same bytes.
         if self._inbox.count_refused(job.series_instance_uid, job.instance_count, job.created_at):
             series = series.with_flags([OBJECTS_REFUSED])
-        own = planning_of_stack(series.affine, len(series.voxels), series.frame_of_reference_uid)
-        if missing_at_ends(own, self._plannings_beside(job)):
+        return self._seen_in_its_study(series, job), time.monotonic() - started
+
+    def _seen_in_its_study(self, series: FlairSeries, job: Job) -> FlairSeries:
+        reference, first = series.frame_of_reference_uid, series.headers[0]
+        own = planning_of_stack(series.affine, len(series.voxels), reference, first)
+        others = list(self._plannings_beside(job))
+        if missing_at_ends(own, others):
             series = series.with_flags([LONGER_IN_STUDY])
-        return series, time.monotonic() - started
+        return series.without_flags([FEWER_ANNOUNCED]) if are_images_beside(series.headers, own, others) else series
 
     def _plannings_beside(self, job: Job) -> Iterator[Planning]:
         """Of the study's other series; again as of the job."""

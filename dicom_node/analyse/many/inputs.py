@@ -14,10 +14,10 @@ from dicom_node.node.errors import NotAnalysable, NotFlair, UnreadableObject
 from dicom_node.series.dicom.dicomdir import NAME as DICOMDIR
 from dicom_node.series.dicom.dicomdir import files_of_dicomdir
 from dicom_node.series.dicom.folder import SeriesFiles, find_series, group_by_study, looks_like_dicom, lost_beside
-from dicom_node.series.geometry.planning import missing_at_ends
+from dicom_node.series.geometry.planning import Planning, missing_at_ends
 from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.selection import select_series
-from dicom_node.series.rules.study import planning_of_headers
+from dicom_node.series.rules.study import are_images_beside, planning_of_headers
 
 NIFTI_ENDINGS: Final = (".nii", ".nii.gz")
 LIST_ENDINGS: Final = (".txt",)
@@ -41,6 +41,7 @@ class InputSeries:
         series_instance_uid: None for NIfTI.
         lost: unreadable files beside it that may be slices of it.
         is_shorter: another series of the study goes on beyond an end of it, see `series.geometry.planning`.
+        has_echoes: what it lacks of the images that the scanner announced are echoes in other series, see there.
     """
 
     name: str
@@ -49,6 +50,7 @@ class InputSeries:
     series_instance_uid: str | None = None
     lost: tuple[Path, ...] = ()
     is_shorter: bool = False
+    has_echoes: bool = False
 
     @property
     def is_nifti(self) -> bool:
@@ -238,22 +240,23 @@ def _choose(
 
 
 def _dicom(series: SeriesFiles, unreadable: Sequence[tuple[Path, str]], study: Sequence[SeriesFiles]) -> InputSeries:
+    own = planning_of_headers(series.headers) if len(study) > 1 else None
+    others = [] if own is None else list(_plannings_beside(series, study))
     return InputSeries(
         name=series.series_instance_uid,
         source=_folder_of(series.paths),
         files=series.paths,
         series_instance_uid=series.series_instance_uid,
         lost=lost_beside(series, unreadable),
-        is_shorter=_is_shorter(series, study),
+        is_shorter=own is not None and missing_at_ends(own, others) > 0,
+        has_echoes=own is not None and are_images_beside(series.headers, own, others),
     )
 
 
-def _is_shorter(series: SeriesFiles, study: Sequence[SeriesFiles]) -> bool:
-    own = planning_of_headers(series.headers) if len(study) > 1 else None
-    if own is None:
-        return False
-    others = (planning_of_headers(other.headers) for other in study if other is not series)
-    return missing_at_ends(own, [other for other in others if other is not None]) > 0
+def _plannings_beside(series: SeriesFiles, study: Sequence[SeriesFiles]) -> Iterator[Planning]:
+    for other in study:
+        if other is not series and (planning := planning_of_headers(other.headers)) is not None:
+            yield planning
 
 
 def _nifti(path: Path) -> InputSeries:

@@ -17,7 +17,7 @@ from dicom_node.node.profiles import DEFAULT_OPTIONS, DeliveryOptions
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.pages.content import Content, content_of_series, content_of_volume
 from dicom_node.results.pages.strip import draw_strip
-from dicom_node.series.read.flair_series import LONGER_IN_STUDY, UNREADABLE_FILES
+from dicom_node.series.read.flair_series import FEWER_ANNOUNCED, LONGER_IN_STUDY, UNREADABLE_FILES
 from segmentation.ensemble import Ensemble
 from segmentation.regions import PUBLISHED_RULE, RegionRule
 
@@ -65,7 +65,8 @@ def analyse_input(
         return _nifti(series, ensemble, folder, options, progress)
     known = {UNREADABLE_FILES: bool(series.lost), LONGER_IN_STUDY: series.is_shorter}
     flags = [flag for flag, holds in known.items() if holds]
-    analysis = analyse_files(series.files, ensemble, progress, options.region_rule, flags)
+    explained = [FEWER_ANNOUNCED] if series.has_echoes else []
+    analysis = analyse_files(series.files, ensemble, progress, options.region_rule, flags, explained)
     arrived = arrival_of(series.files)
     source, segmentation = analysis.series, analysis.segmentation
     earlier, profile = none_known(source.headers[0]), {"files": options.delivery}

@@ -79,7 +79,8 @@ def input_digest(series: InputSeries) -> str:
     digests = sorted(file_sha256(path) for path in series.files)
     if not digests:
         raise UnreadableObject("no_dicom", "The series has no file.")
-    beside = [f"lost {len(series.lost)}", *(["shorter"] if series.is_shorter else [])]
+    known = {"shorter": series.is_shorter, "echoes": series.has_echoes}
+    beside = [f"lost {len(series.lost)}", *(word for word, holds in known.items() if holds)]
     return hashlib.sha256("\n".join([*digests, *beside]).encode()).hexdigest()
 
 

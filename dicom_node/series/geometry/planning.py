@@ -3,18 +3,24 @@
 A scanner copies the planning of one sequence to the next: T2, diffusion and FLAIR of an examination lie on the same
 slices. Where another series of the same frame of reference has slices at the very places of this one and goes on beyond
 its end by a slice or a few, these may have been lost on the way; nothing in the series itself shows it.
+
+The other way round, echoes of one acquisition that a scanner puts in series of their own explain each other's
+ImagesInAcquisition, which counts them all (PS3.3 C.7.6.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from dicom_node.series.dicom import values
+from dicom_node.series.dicom.announced import images_in_acquisition
+from dicom_node.series.dicom.frames import Frame, frames_of
 from dicom_node.series.geometry.stacking import Regularity, regularity
 from dicom_node.series.geometry.volumes import CandidateVolume, upward_normal
 
@@ -35,6 +41,9 @@ class Planning:
         normal: unit vector towards the head, LPS.
         first_mm, last_mm: positions of the first and last slice along it.
         slices: how many; at least two, at equal distances.
+        acquisition: which one, as the headers name it: echoes of one share AcquisitionNumber and RepetitionTime.
+        announced: its images, by ImagesInAcquisition; 0 where that says nothing.
+        echo_time: EchoTime, ms; 0 where it is not known.
     """
 
     frame_of_reference: str
@@ -42,6 +51,9 @@ class Planning:
     first_mm: float
     last_mm: float
     slices: int
+    acquisition: str = ""
+    announced: int = 0
+    echo_time: float = 0.0
 
     @property
     def step_mm(self) -> float:
@@ -56,29 +68,62 @@ def planning_of(volume: CandidateVolume) -> Planning | None:
         return None
     x, y, z = (float(part) for part in upward_normal(volume.planes[0]))
     offsets = volume.offsets_mm
-    return Planning(reference, (x, y, z), offsets[0], offsets[-1], volume.slice_count)
+    found = Planning(reference, (x, y, z), offsets[0], offsets[-1], volume.slice_count)
+    return _with_acquisition(found, volume.planes[0].frame)
 
 
-def planning_of_stack(affine: NDArray[np.float64], slices: int, frame_of_reference: str) -> Planning:
+def planning_of_stack(
+    affine: NDArray[np.float64], slices: int, frame_of_reference: str, first: Dataset | None = None
+) -> Planning:
     """The same of a series that was read.
 
     Args:
         affine: (column, row, slice, 1) to mm, LPS; slices run towards the head.
         slices: how many.
         frame_of_reference: FrameOfReferenceUID.
+        first: header of its first slice; None: nothing is known of the acquisition.
     """
     normal = np.cross(affine[:3, 0], affine[:3, 1])
     normal /= np.linalg.norm(normal)
     if normal @ affine[:3, 2] < 0:
         normal = -normal
-    first = float(normal @ affine[:3, 3])
+    first_mm = float(normal @ affine[:3, 3])
+    last_mm = first_mm + float(normal @ affine[:3, 2]) * (slices - 1)
     x, y, z = (float(part) for part in normal)
-    return Planning(frame_of_reference, (x, y, z), first, first + float(normal @ affine[:3, 2]) * (slices - 1), slices)
+    found = Planning(frame_of_reference, (x, y, z), first_mm, last_mm, slices)
+    return found if first is None else _with_acquisition(found, frames_of([first])[0])
+
+
+def _with_acquisition(planning: Planning, frame: Frame) -> Planning:
+    announced = images_in_acquisition(frame)
+    if announced is None:
+        return planning
+    named = values.text(frame.header, "AcquisitionNumber"), frame.number_of("RepetitionTime")
+    return replace(planning, acquisition=str(named), announced=announced, echo_time=frame.number_of("EchoTime") or 0.0)
 
 
 def missing_at_ends(own: Planning, others: Iterable[Planning]) -> int:
     """How many slices another series of the same planning has beyond the ends of this one; 0 where none does."""
     return max((_beyond(own, other) for other in others), default=0)
+
+
+def has_echoes_beside(own: Planning, others: Iterable[Planning]) -> bool:
+    """Whether the images that ImagesInAcquisition counts beyond this series' are other echoes in other series.
+
+    They state the same acquisition and the same number, lie on the same slices, and have echo times of their own: a
+    copy of the series, which lacks what it lacks, explains nothing.
+    """
+    echoes = {other.echo_time for other in others if _is_echo(own, other)} - {own.echo_time}
+    return own.announced > 0 and own.slices * (1 + len(echoes)) >= own.announced
+
+
+def _is_echo(own: Planning, other: Planning) -> bool:
+    is_same = own.frame_of_reference == other.frame_of_reference and own.acquisition == other.acquisition
+    is_parallel = float(np.dot(own.normal, other.normal)) >= _SAME_DIRECTION
+    if not is_same or not is_parallel or (own.announced, own.slices) != (other.announced, other.slices):
+        return False
+    most = _SAME_PLACE * own.step_mm
+    return abs(own.first_mm - other.first_mm) <= most and abs(own.last_mm - other.last_mm) <= most
 
 
 def _beyond(own: Planning, other: Planning) -> int:

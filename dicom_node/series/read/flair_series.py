@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,9 @@ OBJECTS_REFUSED: Final = "objects_refused"
 """Flag: the receiver refused objects of the series, and they were not sent again since."""
 LONGER_IN_STUDY: Final = "longer_series_in_study"
 """Flag: another series of the study has slices at the same places, and goes on beyond an end of this one."""
+
+FEWER_ANNOUNCED: Final = "fewer_images_than_announced"
+"""Flag: fewer images than the scanner announced."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,10 @@ class FlairSeries:
     def with_flags(self, flags: Iterable[str]) -> FlairSeries:
         """The same series with more to know about it."""
         return replace(self, flags=tuple(dict.fromkeys((*self.flags, *flags))))
+
+    def without_flags(self, flags: Collection[str]) -> FlairSeries:
+        """The same series, where something beside its files explains what was found."""
+        return replace(self, flags=tuple(flag for flag in self.flags if flag not in flags))
 
     def volume(self) -> FlairVolume:
         """The same voxels as the segmentation room sees them."""

@@ -29,7 +29,7 @@ from dicom_node.series.geometry.planes import Plane
 from dicom_node.series.geometry.stacking import Stack, stack
 from dicom_node.series.geometry.volumes import CandidateVolume
 from dicom_node.series.read.dark_air import is_air_bright
-from dicom_node.series.read.flair_series import FlairSeries, SourceFrame
+from dicom_node.series.read.flair_series import FEWER_ANNOUNCED, FlairSeries, SourceFrame
 from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.read.row_length import require_row_length
 from dicom_node.series.rules.flair import choose_volume
@@ -87,7 +87,7 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     copies = ("duplicate_slices_dropped",) if files.had_copies else ()
     frames = frames_of(files.headers)
     is_short = are_slices_missing(frames, choice.volume.slice_count) or lacks_images(frames, choice.volume)
-    short = ("fewer_images_than_announced",) if is_short else ()
+    short = (FEWER_ANNOUNCED,) if is_short else ()
     flags = (*choice.verdict.flags, *stacked.flags, *short, *reference_flags, *copies, *pixel_flags)
     return FlairSeries(
         voxels=voxels,

@@ -37,6 +37,27 @@ def test_a_series_that_ends_before_another_of_its_study_is_flagged(tmp_path: Pat
     assert ("longer_series_in_study" in series.flags) == (bool(lost) and not is_late)
 
 
+@pytest.mark.parametrize("has_echo", [True, False])
+@pytest.mark.slow
+def test_echoes_in_another_series_are_no_loss(tmp_path: Path, has_echo: bool) -> None:
+    """The scanner counts both echoes of an acquisition, and puts each into a series of its own that does not say so."""
+    setting = Setting(tmp_path, SimpleNamespace())  # type: ignore[arg-type]
+    flair, echo = phantom_series(), phantom_series()
+    for number, dataset in enumerate(echo):
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
+        dataset.SeriesDescription, dataset.EchoTime = "PD first echo", 20.0
+    for dataset in (*flair, *echo):
+        dataset.ImagesInAcquisition = 20
+    files = save_series(flair, tmp_path / "flair")
+    with closing(setting.database), closing(READER):
+        if has_echo:
+            setting.receive(save_series(echo, tmp_path / "echo"))
+        setting.receive(files)
+        job = setting.jobs.get(setting.enqueue(files))
+        series, _ = SeriesSource(setting.inbox, setting.jobs, READER, tmp_path, examine_files).read(job)
+    assert ("fewer_images_than_announced" in series.flags) == (not has_echo)
+
+
 @pytest.mark.parametrize("enhanced", [False, True])
 @pytest.mark.slow
 def test_a_whole_flair_beside_divided_slices_is_read(tmp_path: Path, enhanced: bool) -> None:

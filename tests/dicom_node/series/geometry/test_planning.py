@@ -9,9 +9,9 @@ import pytest
 from support.phantom_series import phantom_series, save_series
 
 from dicom_node.analyse.many.inputs import find_inputs
-from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
+from dicom_node.series.geometry.planning import Planning, has_echoes_beside, missing_at_ends, planning_of_stack
 from dicom_node.series.read.series import read_series
-from dicom_node.series.rules.study import planning_of_headers
+from dicom_node.series.rules.study import are_images_beside, planning_of_headers
 
 OWN = Planning("1.2", (0.0, 0.0, 1.0), -60.0, 60.0, 21)
 
@@ -41,6 +41,55 @@ def _moved(below: float, above: float, **changes: object) -> Planning:
 def test_only_the_same_slices_and_a_few_more_count(other: Planning, missing: int) -> None:
     """Another frame of reference, direction, grid or coverage says nothing about this series."""
     assert missing_at_ends(OWN, [other]) == missing
+
+
+ECHO = replace(OWN, acquisition="1", announced=42, echo_time=120.0)
+OTHER = replace(ECHO, echo_time=20.0)
+
+
+@pytest.mark.parametrize(
+    ("others", "explains"),
+    [
+        ([OTHER], True),
+        ([replace(OTHER, first_mm=-59.9)], True),
+        ([], False),
+        ([ECHO], False),
+        ([replace(OTHER, slices=20, last_mm=54.0)], False),
+        ([replace(OTHER, acquisition="2")], False),
+        ([replace(OTHER, announced=63)], False),
+        ([replace(OTHER, frame_of_reference="1.3")], False),
+        ([replace(OTHER, first_mm=-57.0, last_mm=63.0)], False),
+        ([replace(OTHER, normal=(0.0, 0.1, 0.995))], False),
+    ],
+    ids=["echo", "rounded", "none", "copy", "shorter", "acquisition", "count", "frame", "moved", "tilted"],
+)
+def test_only_other_echoes_explain_what_is_announced(others: list[Planning], explains: bool) -> None:
+    """A copy of the series lacks what it lacks; another acquisition, count or place says nothing about this one."""
+    assert has_echoes_beside(ECHO, others) == explains
+    assert not has_echoes_beside(replace(ECHO, announced=63), others)
+    assert not has_echoes_beside(replace(ECHO, announced=0), others)
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_the_first_echo_in_a_series_of_its_own(tmp_path: Path, lost: int) -> None:
+    """Neither series says that it is one of two: that both together have all images is told by `segment`'s inputs and
+    by what completion remembers, and both without their last slice have not."""
+    echo, flair = phantom_series(), phantom_series()
+    for number, dataset in enumerate(echo):
+        dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
+        dataset.SeriesDescription, dataset.EchoTime = "PD first echo", 20.0
+    for dataset in (*echo, *flair):
+        dataset.ImagesInAcquisition = 20
+    files = save_series(flair[: 10 - lost], tmp_path / "flair")
+    save_series(echo[: 10 - lost], tmp_path / "echo")
+    (found,) = find_inputs([tmp_path], str(flair[0].SeriesInstanceUID)).series
+    assert found.has_echoes == (not lost)
+    series = read_series(files)
+    assert "fewer_images_than_announced" in series.flags
+    own = planning_of_stack(series.affine, len(series.voxels), series.frame_of_reference_uid, series.headers[0])
+    by_headers = planning_of_headers(echo[: 10 - lost])
+    assert by_headers is not None
+    assert are_images_beside(series.headers, own, [by_headers]) == (not lost)
 
 
 def test_headers_and_a_series_that_was_read_say_the_same(tmp_path: Path) -> None:
