@@ -76,6 +76,7 @@ def orthanc(
     dicom_port: int | None = None,
     tls: TlsFiles | None = None,
     users: Mapping[str, str] | None = None,
+    decodes: bool = True,
 ) -> Iterator[Orthanc]:
     """Run Orthanc while the block lasts.
 
@@ -85,6 +86,7 @@ def orthanc(
         lua: a script to load.
         dicom_port: where it listens; free port by default.
         users: when set, HTTP asks for one of these names and its password.
+        decodes: without, it stores compressed images and cannot give their pixels.
         tls: when set, it takes and makes connections over TLS only, and both sides show certificates.
     """
     executable = peer("Orthanc")
@@ -108,6 +110,7 @@ def orthanc(
         "OverwriteInstances": True,
         "StableAge": 1,
         "LuaScripts": scripts,
+        "BuiltinDecoderTranscoderOrder": "Before" if decodes else "Disabled",
         "Plugins": [str(DICOM_WEB)] if DICOM_WEB.exists() else [],
         "DicomModalities": {
             name: {"AET": ae_title, "Host": "127.0.0.1", "Port": port, "UseDicomTls": tls is not None}

@@ -1,7 +1,8 @@
 """STOW-RS (PS3.18 10.5): one POST an object, with the answer read for that object.
 
 Pages may go compressed where the destination is set up so. A server negotiates nothing before: what it does not take
-so follows as it is, and it is offered no more in that transfer syntax while this process runs.
+so follows as it is, and it is offered no more in that transfer syntax while this process runs. Nor is it where the
+server took it and gives no pixels of it, which a destination with `+verify` is asked.
 """
 
 from __future__ import annotations
@@ -18,20 +19,27 @@ from dicom_node.deliver.send.object_file import ObjectFile, read_object_file
 from dicom_node.deliver.send.scu import SendOutcome
 from dicom_node.deliver.send.statuses import StoreStatus, store_status_of
 from dicom_node.deliver.stow.answer import outcome_of
+from dicom_node.deliver.stow.decoded import is_decoded
 from dicom_node.deliver.stow.part import Part, part_of_bytes, part_of_file
 from dicom_node.deliver.stow.web_call import WebCall
+from dicom_node.deliver.verify.sent_object import read_sent_object
 from dicom_node.node.destinations import WebDestination
 from dicom_node.node.errors import ConfigurationError, DeliveryError
+from dicom_node.node.logger import get_logger
+
+log = get_logger()
 
 # Login, address, load and room: true of the object in any transfer syntax.
 _OF_NO_SYNTAX: Final = frozenset({401, 403, 404, 405, 408, 413, 429, 503, 507})
 
 
 class RefusedSyntaxes:
-    """Transfer syntaxes that web servers did not take an object in, and took it uncompressed; for all threads."""
+    """Transfer syntaxes that web servers did not take an object in, and took it uncompressed, or do not decode; for all
+    threads."""
 
     def __init__(self) -> None:
         self._known: set[tuple[str, str]] = set()
+        self._decoded: set[tuple[str, str]] = set()
 
     def add(self, destination: str, transfer_syntax_uid: str) -> None:
         """From now on."""
@@ -40,6 +48,14 @@ class RefusedSyntaxes:
     def has(self, destination: str, transfer_syntax_uid: str) -> bool:
         """Whether it was one."""
         return (destination, transfer_syntax_uid) in self._known
+
+    def note_decoded(self, destination: str, transfer_syntax_uid: str) -> None:
+        """The server has given pixels of such an object: it is not asked again."""
+        self._decoded.add((destination, transfer_syntax_uid))
+
+    def is_decoded(self, destination: str, transfer_syntax_uid: str) -> bool:
+        """Whether it has."""
+        return (destination, transfer_syntax_uid) in self._decoded
 
 
 def store_files(
@@ -80,6 +96,9 @@ def _store(path: Path, call: WebCall, client: httpx2.Client, refused: RefusedSyn
         source = _compressed(file, call, refused)
         if source is not None:
             outcome, code = _post(part_of_bytes(source), file, call, client)
+            if _is_there(outcome) and _cannot_be_seen(source, call, client, refused):
+                again, _code = _post(part_of_file(path), file, call, client)
+                return again if _is_there(again) else outcome  # it keeps what it has
             if _is_there(outcome) or _never_came(outcome) or code in _OF_NO_SYNTAX:
                 return outcome
         outcome, _code = _post(part_of_file(path), file, call, client)
@@ -97,6 +116,29 @@ def _compressed(file: ObjectFile, call: WebCall, refused: RefusedSyntaxes) -> Ob
     if not isinstance(destination, WebDestination):
         return None
     return compressed(file, lambda _class, syntax: not refused.has(destination.name, syntax), destination.compress)
+
+
+def _cannot_be_seen(source: ObjectBytes, call: WebCall, client: httpx2.Client, refused: RefusedSyntaxes) -> bool:
+    """Whether the server has stored the object and gives no pixels of it; asked until it has given some."""
+    destination, syntax = call.destination, source.transfer_syntax_uid
+    if not isinstance(destination, WebDestination) or not destination.verify:
+        return False
+    if refused.is_decoded(destination.name, syntax):
+        return False
+    answer = is_decoded(client, call, read_sent_object(source.path))
+    if answer:
+        refused.note_decoded(destination.name, syntax)
+    if answer is not False:
+        return False
+    refused.add(destination.name, syntax)
+    log.warning(
+        "the server stores pages in this transfer syntax and gives no pixels of them: they go as they are until this "
+        "role is restarted. If its viewers show the next pages and not this one, leave out +compressed",
+        destination=destination.name,
+        transfer_syntax=syntax,
+        file=source.path.name,
+    )
+    return True
 
 
 def _is_there(outcome: SendOutcome) -> bool:

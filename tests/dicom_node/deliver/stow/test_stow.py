@@ -232,6 +232,29 @@ def test_a_server_that_does_not_take_them_compressed(tmp_path: Path, code: int |
     assert said == [JPEG_LS, "", RLE, "", ""]
 
 
+@pytest.mark.peer("Orthanc")
+def test_a_server_that_stores_pages_and_cannot_decode_them(tmp_path: Path) -> None:
+    """An Orthanc without decoders takes JPEG-LS and RLE and gives no pixels: with `+verify` it is asked, the page
+    follows as it is, and later pages go so at once; one that decodes is asked once."""
+    refused = RefusedSyntaxes()
+    with orthanc(tmp_path / "blind", {}, decodes=False) as server:
+        url = f"http://127.0.0.1:{server.http_port}/dicom-web"
+        syntaxes = []
+        for number in range(3):
+            page = summary_page(tmp_path / f"{number}.dcm")
+            assert _send(url, page, refused, compress="pages", verify=True).ok
+            (known,) = server.find("Instance", SOPInstanceUID=str(pydicom.dcmread(page).SOPInstanceUID))
+            assert server.get_bytes(f"/instances/{known}/file") == page.read_bytes()
+            syntaxes.append((refused.has("web", JPEG_LS), refused.has("web", RLE)))
+        assert syntaxes == [(True, False), (True, True), (True, True)]
+    with orthanc(tmp_path / "seeing", {}) as server:
+        url = f"http://127.0.0.1:{server.http_port}/dicom-web"
+        assert _send(
+            url, summary_page(tmp_path / "seen.dcm"), seen := RefusedSyntaxes(), compress="pages", verify=True
+        ).ok
+        assert (seen.has("web", JPEG_LS), seen.is_decoded("web", JPEG_LS)) == (False, True)
+
+
 @pytest.mark.parametrize("code", [401, 404, 429, 503])
 def test_what_is_no_matter_of_the_transfer_syntax(tmp_path: Path, code: int) -> None:
     """A login, an address or load that stops a compressed page stops the plain one too: it is asked once, and remembers
