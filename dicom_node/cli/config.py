@@ -32,10 +32,12 @@ from dicom_node.deliver.send import echo, rejected_classes
 from dicom_node.deliver.send.result_classes import classes_of, remedy, words_of_class
 from dicom_node.models.choice import choose_model
 from dicom_node.node.destinations import AnyDestination, Destination
-from dicom_node.node.errors import WmhNodeError
+from dicom_node.node.errors import ConfigurationError, WmhNodeError
 from dicom_node.node.objects.opening import object_store_of
+from dicom_node.node.objects.shared import SharedStorage
 from dicom_node.node.settings import ENVIRONMENT_PREFIX, Settings, redacted, texts_of, unknown_variables
 from dicom_node.notify.notifier import channels_of
+from dicom_node.serve.only_node import receives_elsewhere
 from segmentation.errors import SegmentationError
 from segmentation.runtimes.choose import RuntimeChoice, why_no_gpu
 
@@ -149,6 +151,9 @@ def _check_object_store(settings: Settings) -> str:
                 raise WmhNodeError(f"{store.name} gave other bytes back than it got")
         finally:
             store.delete(key)
+    storage = settings.storage.absolute()
+    if not settings.holds_copies and (elsewhere := receives_elsewhere(storage, SharedStorage(storage, store))):
+        raise ConfigurationError(elsewhere)
     return f"{store.name} takes objects, keeps those that are there, and gives them back"
 
 

@@ -17,6 +17,7 @@ from dicom_node.node.settings import Settings
 from dicom_node.node.storage import require_copies, require_storage
 from dicom_node.serve.endpoints import Endpoints
 from dicom_node.serve.metrics_folder import own_endpoints, shared_metrics
+from dicom_node.serve.only_node import require_only_receiver, require_role_here
 from dicom_node.serve.presence import Presence
 from dicom_node.serve.role import stop_on_signal
 
@@ -26,11 +27,13 @@ def run_role(role: str, config: Path | None, body: Callable[[Settings, threading
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role=role)
     with exit_codes():
+        require_role_here(role, settings)
         if settings.holds_copies:  # its STORAGE has nothing but what it fetched
             require_copies(settings.storage)
         else:
             require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
+        require_only_receiver(settings)
         liveness = Liveness()
         with (
             closing(open_database(settings.database_url)) as database,

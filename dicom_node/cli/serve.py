@@ -14,7 +14,7 @@ from dicom_node.node.settings import Settings, compact
 from dicom_node.node.storage import require_storage
 from dicom_node.serve.endpoints import Endpoints
 from dicom_node.serve.metrics_folder import metrics_folder
-from dicom_node.serve.only_node import only_node
+from dicom_node.serve.only_node import only_node, require_only_receiver, require_role_here
 from dicom_node.serve.ports import require_free, wait_until_listening
 from dicom_node.serve.role import stop_on_signal
 from dicom_node.serve.schema import prepare_database
@@ -32,9 +32,11 @@ def serve(config: ConfigOption = None) -> None:
     settings = settings_or_exit(config)
     configure_logs(settings.log_level, settings.log_format, role="serve")
     with exit_codes(), ExitStack() as held:
+        require_role_here("serve", settings)
         require_storage(settings.storage, settings.database_url)
         make_folder(settings.storage)
         held.enter_context(only_node(settings.storage))
+        require_only_receiver(settings)
         for port in _ports(settings):
             require_free(settings.bind, port)
         prepare_database(settings.database_url)

@@ -12,12 +12,12 @@ from typing import Final
 
 from dicom_node.node.files import make_once
 
-_FILE: Final = "installation"
+FILE: Final = "installation"
 
 
 def installation_id(storage: Path) -> str:
     """The installation's id, made when `storage` has none; the same for all who ask, also at the same time."""
-    path = storage / _FILE
+    path = storage / FILE
     if not path.exists():
         make_once(path, f"{secrets.token_hex(8)}\n".encode())
     return path.read_text().strip()

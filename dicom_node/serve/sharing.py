@@ -28,6 +28,7 @@ from dicom_node.node.patient_key_file import open_key
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import StorageProbe
 from dicom_node.serve.loop import run_until_stopped
+from dicom_node.serve.only_node import claim_receiving
 
 log = get_logger()
 
@@ -73,6 +74,10 @@ def _after_key(step: Callable[[], float], storage: Path, shared: SharedStorage) 
     def careful() -> float:
         nonlocal is_shared
         if not is_shared:
+            try:
+                claim_receiving(storage, shared)  # the role ends where another machine is the one that receives
+            except StorageTrouble:
+                return step()  # says what is away
             try:
                 open_key(storage, shared)
             except StorageTrouble:

@@ -10,6 +10,7 @@ paths in STORAGE, whose content never changes:
 | outbox/<job>/<number>.tar                    | one whole result set      | SHA256SUMS, its first member    |
 | models/<digest>.tar                          | the live model's bundle   | its digest, by the model store  |
 | patient.key                                  | see `patient_key`         | it is the same on all machines  |
+| installation                                 | whose STORAGE is the truth| see `serve.only_node`           |
 
 No key is ever listed: paths come from the database, and the numbers of a job's result sets follow each other.
 """
@@ -216,13 +217,8 @@ class SharedStorage:
             ObjectStoreTrouble: the store does not answer.
         """
         file = self._storage / name
-        if self._store.put_if_absent(name, file):
+        if (content := self._first(name)) == file.read_bytes():
             return
-        with _Arriving(self._folder) as arriving:
-            if not self._store.get(name, arriving):
-                raise ObjectStoreTrouble(f"the object store {self._store.name} has lost {name}")
-            if (content := arriving.read_bytes()) == file.read_bytes():
-                return
         if was_here:
             raise ConfigurationError(
                 f"{file} is not the one of the other machines: expected the same. On a machine that only analyses, "
@@ -231,6 +227,32 @@ class SharedStorage:
         mode = file.stat().st_mode
         write_whole(file, content)
         file.chmod(mode)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a small file.
+
+        Raises:
+            ObjectStoreTrouble: the store does not answer.
+        """
+        return self._store.exists(name)
+
+    def claims(self, name: str) -> bool:
+        """Put a small file of STORAGE there unless there is one; whether the one that is there now is the same.
+
+        Raises:
+            ObjectStoreTrouble: the store does not answer.
+        """
+        return self._first(name) == (self._storage / name).read_bytes()
+
+    def _first(self, name: str) -> bytes:
+        """The small file of that name that was there first; ours, where there was none."""
+        file = self._storage / name
+        if self._store.put_if_absent(name, file):
+            return file.read_bytes()
+        with _Arriving(self._folder) as arriving:
+            if not self._store.get(name, arriving):
+                raise ObjectStoreTrouble(f"the object store {self._store.name} has lost {name}")
+            return arriving.read_bytes()
 
 
 def _is_whole(file: Path, sha256: str) -> bool:

@@ -1,7 +1,7 @@
 """A backup is a folder: the database's copy, the files that it names, and a manifest that is written last.
 
     DIR/database          node.sqlite's copy, or pg_dump's custom format
-    DIR/files/...         as in STORAGE: inbox, outbox, models, patient.key, audit
+    DIR/files/...         as in STORAGE: inbox, outbox, models, patient.key, audit, installation
     DIR/backup.json       what there is, with sizes and sha256: without it the backup is not finished
 
 The database is copied first, then the files: what is received meanwhile is not in the copy, and what is in it is there.
@@ -30,7 +30,7 @@ from dicom_node.node.version import SOFTWARE_VERSION
 MANIFEST: Final = "backup.json"
 _DATABASE: Final = "database"
 _FILES: Final = "files"
-_ALWAYS: Final = ("models", "patient.key", "audit")
+_ALWAYS: Final = ("models", "patient.key", "audit", "installation")
 
 
 @dataclass(frozen=True)

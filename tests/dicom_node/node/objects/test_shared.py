@@ -35,6 +35,12 @@ from dicom_node.node.patient_key_file import FILE
 from dicom_node.node.settings import Settings
 from dicom_node.node.storage import require_copies
 from dicom_node.receive.installation import installation_id
+from dicom_node.serve.only_node import (
+    claim_receiving,
+    receives_elsewhere,
+    require_only_receiver,
+    require_role_here,
+)
 from dicom_node.serve.shared_models import live_bundle, open_choice
 from dicom_node.serve.sharing import Sharing, sweep
 
@@ -537,3 +543,56 @@ def test_what_was_received_is_no_copy(front: Machine, other: Machine) -> None:
     with pytest.raises(ConfigurationError, match="that of a machine that receives"):
         require_copies(front.storage)
     require_copies(other.storage)
+
+
+class TestOneMachineReceives:
+    """What the other one received would be called damaged, and its jobs shared without their images."""
+
+    def test_the_first_one(self, front: Machine, other: Machine) -> None:
+        """The first STORAGE that receives stays the one, over starts; a second is refused with what to do, and left as
+        it was, so that it can hold copies."""
+        claim_receiving(front.storage, front.shared)
+        assert receives_elsewhere(front.storage, front.shared) is None
+        claim_receiving(front.storage, front.shared)
+        with pytest.raises(ConfigurationError, match=r"another machine receives .* WORK=analyse"):
+            claim_receiving(other.storage, other.shared)
+        assert "remove the object 'installation'" in (receives_elsewhere(other.storage, other.shared) or "")
+        require_copies(other.storage)
+
+    def test_one_that_was_a_node_of_its_own(self, front: Machine, other: Machine) -> None:
+        """A STORAGE that has received already is no less refused, and keeps what it is."""
+        own = installation_id(other.storage)
+        claim_receiving(front.storage, front.shared)
+        with pytest.raises(ConfigurationError, match="another machine receives"):
+            claim_receiving(other.storage, other.shared)
+        assert installation_id(other.storage) == own
+
+    def test_both_at_the_same_moment(self, front: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Both see that there is none: one of them is refused all the same."""
+        monkeypatch.setattr(SharedStorage, "has", lambda _self, _name: False)
+        claim_receiving(front.storage, front.shared)
+        with pytest.raises(ConfigurationError, match="another machine receives"):
+            claim_receiving(other.storage, other.shared)
+        require_copies(other.storage)
+
+    def test_at_a_start(self, store: Path, tmp_path: Path) -> None:
+        """Every role of the second machine is refused at its start; without the store the first one starts."""
+        values: dict[str, Any] = {"object_store": f"file://{store}", "reserve_bytes": 0}
+        first, second = (Settings(storage=tmp_path / name, **values) for name in ("first", "second"))
+        for settings in (first, second):
+            settings.storage.mkdir()
+        require_only_receiver(first)
+        with pytest.raises(ConfigurationError, match="another machine receives"):
+            require_only_receiver(second)
+        require_only_receiver(Settings(storage=tmp_path / "second", work="analyse", **values))
+        store.rename(tmp_path / "away")
+        require_only_receiver(first)
+
+    @pytest.mark.parametrize("role", ["serve", "receive", "web"])
+    def test_copies_are_no_place_to_receive(self, role: str, store: Path, tmp_path: Path) -> None:
+        """On a machine that only analyses no role starts that would put what it received among copies of a day."""
+        settings = Settings(storage=tmp_path, object_store=f"file://{store}", work="analyse")
+        with pytest.raises(ConfigurationError, match=f"expected `wmh-node work`, got `wmh-node {role}`"):
+            require_role_here(role, settings)
+        require_role_here("work", settings)
+        require_role_here(role, Settings(storage=tmp_path, work="analyse"))

@@ -19,6 +19,7 @@ from db.overview import overview
 from db.schema import metadata
 from dicom_node.node.errors import ConfigurationError, StorageTrouble
 from dicom_node.node.held_deliveries import deliveries_are_held, release_deliveries
+from dicom_node.receive.installation import installation_id
 from dicom_node.upkeep.backup.backup import create, restore, verify
 
 
@@ -47,13 +48,14 @@ def test_a_lost_node_is_made_again(kind: str, tmp_path: Path, request: pytest.Fi
         node.clock.pass_seconds(4 * 86_400)
         assert node.purge().step() == 1
         (node.storage / "patient.key").write_bytes(b"secret")
+        installation_id(node.storage)
         manifest = create(node.url, node.storage, tmp_path / "backup", "alice")
         assert overview(node.database, node.clock.now).last_backup_at is not None
         rows = rows_of(node.database)
         # Written after the copy of the database: that there is a backup.
         rows["audit"] = [row for row in rows["audit"] if "backup" not in row]
     assert manifest.missing == ()
-    assert len(manifest.files) == 2 * 2 + 2 * 2 + 1
+    assert len(manifest.files) == 2 * 2 + 2 * 2 + 1 + 1
     assert verify(tmp_path / "backup") == manifest
 
     again = tmp_path / "again"
@@ -68,6 +70,7 @@ def test_a_lost_node_is_made_again(kind: str, tmp_path: Path, request: pytest.Fi
     for file in manifest.files:
         assert (again / file.path).read_bytes() == (node.storage / file.path).read_bytes()
     assert deliveries_are_held(again)
+    assert installation_id(again) == installation_id(node.storage)  # an object store knows it by that
     assert release_deliveries(again) and not deliveries_are_held(again)
 
     with pytest.raises(ConfigurationError, match="is not empty"):
