@@ -28,8 +28,11 @@ def parse_url(text: str) -> URL:
         return url.set(drivername="postgresql+psycopg")
     if url.drivername not in {"sqlite", "sqlite+pysqlite"}:
         raise InvalidDatabaseUrl(f"the database {url.drivername!r} is not supported; {_EXPECTED}")
-    if not url.database or url.database == ":memory:":
-        raise InvalidDatabaseUrl(f"SQLite in memory cannot be shared between the node's processes; {_EXPECTED}")
+    # SQLite's own URIs (`file:x?mode=memory`) are another way to say so; a plain path says all that we need.
+    if not url.database or url.database == ":memory:" or "mode" in url.query or url.database.startswith("file:"):
+        raise InvalidDatabaseUrl(
+            f"SQLite in memory, or by a URI of its own, cannot be shared between the node's processes; {_EXPECTED}"
+        )
     return url
 
 

@@ -18,7 +18,17 @@ def test_postgresql(scheme: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "nonsense", "sqlite://", "sqlite:///:memory:", "mysql://node:s3cret@db/wmh", "postgresql://a:s3cret@b:x/"],
+    [
+        "",
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://node:s3cret@db/wmh",
+        "postgresql://a:s3cret@b:x/",
+        "sqlite:///file:x?mode=memory&uri=true",
+        "sqlite:///file:x?uri=true",
+        "sqlite:////x.sqlite?mode=ro",
+    ],
 )
 def test_refused(text: str) -> None:
     """What cannot serve is refused with what is expected, and without the password."""
