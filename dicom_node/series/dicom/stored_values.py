@@ -29,8 +29,10 @@ _SMALL_RANGE: Final = 0.5
 # Graphics stand out from what is beside them so many times more than what they cover.
 _GRAPHIC_CONTRAST: Final = 4.0
 _MOST_FRAMES_COMPARED: Final = 32
-# A range of padding that leaves nothing to look at is no padding.
+# A range of padding that leaves nothing to look at is no padding. Nor is one that holds what was scanned: what marks
+# padding is one value or a few, tissue and noise have hundreds.
 _MOST_PADDING: Final = 0.99
+_MOST_PADDING_VALUES: Final = 32
 _NEIGHBOURS: Final = ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:-1, :], np.s_[1:, :]))
 _OVERLAY_GROUPS: Final = range(0x6000, 0x6020, 2)
 
@@ -102,7 +104,7 @@ def intensities(frames: Sequence[StoredFrame]) -> tuple[Intensities, tuple[str, 
     """
     padding = [padding_in(frame) for frame in frames]
     flags = []
-    if padding and np.mean([mask.mean() for mask in padding]) > _MOST_PADDING:
+    if padding and (np.mean([mask.mean() for mask in padding]) > _MOST_PADDING or _is_scanned(frames, padding)):
         flags.append("padding_contradicts_pixels")
         padding = [_no_padding(frame) for frame in frames]
     # Before the sign is decided: a filler at an end of the range looks like the other sign.
@@ -149,6 +151,15 @@ def padding_in(frame: StoredFrame) -> NDArray[np.bool_]:
     inside = [(low <= numbers) & (numbers <= high) for numbers in (whole.of(frame.raw), declared(header).of(frame.raw))]
     found: NDArray[np.bool_] = inside[0] | inside[1]
     return found
+
+
+def _is_scanned(frames: Sequence[StoredFrame], padding: Sequence[NDArray[np.bool_]]) -> bool:
+    found: set[int] = set()
+    for frame, mask in zip(frames, padding, strict=True):
+        found.update(np.unique(frame.raw[mask])[: _MOST_PADDING_VALUES + 1].tolist())
+        if len(found) > _MOST_PADDING_VALUES:
+            return True
+    return False
 
 
 def _no_padding(frame: StoredFrame) -> NDArray[np.bool_]:

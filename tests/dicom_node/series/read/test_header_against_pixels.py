@@ -155,12 +155,14 @@ def test_padding_is_no_signal(tmp_path, value, signed, other_vr, inverted, limit
     assert found.voxels[:, outside].max() <= np.percentile(found.voxels[inside], 1)
 
 
-def test_a_declaration_that_makes_everything_padding_is_not_used(tmp_path):
-    """A range that covers the head leaves nothing: it is noted and not applied."""
+@pytest.mark.parametrize(("value", "limit"), [(0, 65535), (0, 5000), (4000, 9000), (9000, 65535), (4095, 600)])
+def test_a_declaration_that_makes_tissue_padding_is_not_used(tmp_path, value, limit):
+    """A range that covers all of the head, its dark, middle or bright values: it is noted and not applied, so that
+    bright lesions stay, and no reason speaks of an inverted grey scale."""
     series = phantom_series()
     for dataset in series:
-        dataset.add_new(0x00280120, "US", 0)
-        dataset.add_new(0x00280121, "US", 65535)
+        dataset.add_new(0x00280120, "US", value)
+        dataset.add_new(0x00280121, "US", limit)
     found = read(series, tmp_path)
     np.testing.assert_array_equal(found.voxels, plain())
     assert "padding_contradicts_pixels" in found.flags
