@@ -41,7 +41,9 @@ _FLAGS: Final = {
     "objects_refused": "Images of the series were damaged on arrival and refused; slices may be missing.",
     "oblique": "The slices are oblique.",
     "other_images_ignored": "The series also holds other images than the FLAIR volume; they were left out.",
-    "padding_contradicts_pixels": "The header declares nearly all pixels as padding; the declaration was not used.",
+    "padding_contradicts_pixels": "The header declares what was scanned as padding; the declaration was not used.",
+    "pixels_of_slices_lost": "A slice inside the stack is blank from some line on, or has the pixels of another slice: "
+    "its own image was lost on the way.",
     "post_contrast": "The images were acquired after contrast agent; enhancement may look like hyperintensity.",
     "recognised_by_timing": "The series was recognised as FLAIR by its timing, not by its name.",
     "reformatted": "The slices were reformatted from another acquisition; the model was trained on slices as acquired.",
@@ -65,6 +67,7 @@ _PARTIAL: Final = frozenset(
         "instance_numbers_missing",
         "longer_series_in_study",
         "objects_refused",
+        "pixels_of_slices_lost",
         "short_coverage",
         "unreadable_files_beside",
     }

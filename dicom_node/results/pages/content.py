@@ -36,6 +36,7 @@ _WEIGHTY: Final = frozenset(
         "no_histogram_peak",
         "no_ventricles_found",
         "objects_refused",
+        "pixels_of_slices_lost",
         "post_contrast",
         "short_coverage",
         "unreadable_files_beside",

@@ -117,6 +117,7 @@ _ADVICE: Final[dict[str, Advice]] = {
             "matrix_too_large",
             "header_too_complex",
             "no_uid",
+            "uid_of_several_images",
             "several_series",
             "several_studies",
             "frame_count_mismatch",

@@ -85,7 +85,7 @@ def regularity(volume: CandidateVolume) -> tuple[Regularity, float]:
     return Regularity.IRREGULAR, median
 
 
-def stack(volume: CandidateVolume) -> Stack:
+def stack(volume: CandidateVolume, others: int = 0) -> Stack:
     """Check the geometry of a volume and stack it.
 
     Raises:
@@ -96,11 +96,7 @@ def stack(volume: CandidateVolume) -> Stack:
     normal = upward_normal(first)
     _check_axial(first, normal)
     if volume.slice_count < MIN_SLICES:
-        raise IncompleteSeries(
-            "too_few_slices",
-            f"The series has {volume.slice_count} {'slice' if volume.slice_count == 1 else 'slices'}; a brain needs at "
-            f"least {MIN_SLICES}.",
-        )
+        raise IncompleteSeries("too_few_slices", _how_few(volume))
     kind, step = regularity(volume)
     if _is_mixed(volume, kind):
         raise UnsupportedGeometry(
@@ -109,7 +105,8 @@ def stack(volume: CandidateVolume) -> Stack:
             "acquisitions that are moved a little lie in one series; send one acquisition per series.",
         )
     if kind is Regularity.MISSING:
-        raise IncompleteSeries("slices_missing", _what_is_missing(volume, step))
+        left_out = f" {_counted(others)} left out: of another orientation, size or kind." if others else ""
+        raise IncompleteSeries("slices_missing", _what_is_missing(volume, step) + left_out)
     if kind is Regularity.IRREGULAR:
         low, high = min(volume.steps_mm), max(volume.steps_mm)
         raise UnsupportedGeometry(
@@ -133,6 +130,20 @@ def _is_mixed(volume: CandidateVolume, kind: Regularity) -> bool:
     first, second = np.median(steps[::2]), np.median(steps[1::2])
     in_turn = _near(steps[::2], float(first)).all() and _near(steps[1::2], float(second)).all()
     return bool(in_turn and max(first, second) > _IN_TURN * min(first, second))
+
+
+def _counted(others: int) -> str:
+    return "1 more image was" if others == 1 else f"{others} more images were"
+
+
+def _how_few(volume: CandidateVolume) -> str:
+    slices = "1 slice" if volume.slice_count == 1 else f"{volume.slice_count} slices"
+    images = len(volume.planes)
+    found = f"The series has {slices}"
+    if images >= MIN_SLICES:
+        places = "one place" if volume.slice_count == 1 else f"{volume.slice_count} places"
+        found = f"The {images} images of the series lie at {places} (ImagePositionPatient), which makes {slices}"
+    return f"{found}; a brain needs at least {MIN_SLICES}."
 
 
 def _what_is_missing(volume: CandidateVolume, step: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ from dicom_node.series.geometry.stacking import Stack, stack
 from dicom_node.series.geometry.volumes import CandidateVolume
 from dicom_node.series.read.dark_air import is_air_bright
 from dicom_node.series.read.flair_series import FEWER_ANNOUNCED, FlairSeries, SourceFrame
+from dicom_node.series.read.lost_pixels import PIXELS_LOST, are_pixels_lost
 from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.read.row_length import require_row_length
 from dicom_node.series.rules.flair import choose_volume
@@ -79,13 +81,13 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     choice = choose_volume(files.headers)
     if not choice.verdict.accepted or choice.volume is None:
         raise _refusal(choice.verdict)
-    stacked = stack(choice.volume)
+    frames = frames_of(files.headers)
+    stacked = stack(choice.volume, len(frames) - len(choice.volume.planes))
     frame_of_reference, reference_flags = _frame_of_reference(files, choice.volume)
     kept, voxels, pixel_flags = _pixels(files, stacked)
     sources = list(dict.fromkeys(plane.frame.source for plane in kept))
     headers = tuple(_with_reference(clean_header(files.headers[source]), frame_of_reference) for source in sources)
     copies = ("duplicate_slices_dropped",) if files.had_copies else ()
-    frames = frames_of(files.headers)
     is_short = are_slices_missing(frames, choice.volume.slice_count) or lacks_images(frames, choice.volume)
     short = (FEWER_ANNOUNCED,) if is_short else ()
     flags = (*choice.verdict.flags, *stacked.flags, *short, *reference_flags, *copies, *pixel_flags)
@@ -187,10 +189,22 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
             flags.append("duplicate_slices_dropped")
         voxels[index] = chosen
         kept.append(place[0])
+    _require_own_uids(kept)
     flags += _turn_grey(voxels, np.array([_has_low_bright(plane.frame) for plane in kept]))
     # Padding is no signal: it counts as the darkest that was scanned, whatever value marks it.
     voxels[np.isnan(voxels)] = np.nanmin(voxels)
     return kept, voxels, (*value_flags, *flags, *_look(voxels))
+
+
+def _require_own_uids(kept: Sequence[Plane]) -> None:
+    """Results refer to images by their UIDs: where two slices share one, a viewer shows a mask on the wrong slice."""
+    most = Counter((values.text(plane.frame.header, "SOPInstanceUID"), plane.frame.number) for plane in kept)
+    if (count := max(most.values())) > 1:
+        raise UnreadableObject(
+            "uid_of_several_images",
+            f"{count} different images have one SOPInstanceUID, as some de-identification makes them; each has its own "
+            "(PS3.3 C.12.1), by which results refer to it. Send the series as the scanner made it.",
+        )
 
 
 def _has_low_bright(frame: Frame) -> bool:
@@ -236,7 +250,12 @@ def _look(voxels: NDArray[np.float32]) -> tuple[str, ...]:
     if blank.all():
         raise UnreadableObject("blank", "Every slice is blank; images of a head are expected.")
     require_row_length(voxels)
-    return ("blank_slices",) if blank.any() else ()
+    flags = []
+    if blank.any():
+        flags.append("blank_slices")
+    if are_pixels_lost(voxels):
+        flags.append(PIXELS_LOST)
+    return tuple(flags)
 
 
 def _source_frame(frame: Frame) -> SourceFrame:
