@@ -65,7 +65,7 @@ class Site:
     ) -> None:
         self.folder, self.machines, self.node, self.pacs = folder, machines, node, pacs
         self._has_folder = has_folder
-        self._over_network = over_network
+        self.over_network = over_network
         self._seeds = 0
         self.sent = 0
 
@@ -77,7 +77,7 @@ class Site:
         environment: Mapping[str, str] = {
             **self.node.environment,
             "WMH_NODE_WORK": "all" if self._has_folder else "analyse",
-            "WMH_NODE_DATABASE_URL": self._over_network,
+            "WMH_NODE_DATABASE_URL": self.over_network,
             "WMH_NODE_STORAGE": str(storage),
             "WMH_NODE_THREADS": "1",
         }
@@ -204,6 +204,33 @@ def test_each_worker_has_its_own_fault(site: Site) -> None:
         _works_alone(site, two, beside=one)
         _works_alone(site, one, beside=two)
     _nothing_lost_or_doubled(site)
+
+
+@pytest.mark.parametrize("site", ["an object store"], indirect=True)
+def test_a_second_machine_that_receives_is_refused(site: Site) -> None:
+    """It opens no port and says what to do, by `config check` too, before it has taken anything; the first one goes
+    on."""
+    until(
+        lambda: "sharing by the object store" in (site.folder / "deliver.log").read_text(),
+        "the first one known",
+        120,
+        site.folder / "deliver.log",
+    )
+    environment = {
+        **site.node.environment,
+        "WMH_NODE_DATABASE_URL": site.over_network,
+        "WMH_NODE_STORAGE": str(site.folder / "second"),
+    }
+    for command in (["receive"], ["serve"], ["config", "check"]):
+        program = [*site.machines.inside("one"), sys.executable, "-m", "dicom_node.cli", *command]
+        done = subprocess.run(
+            program, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode not in (0, None), done.stderr
+        assert "another machine receives" in " ".join((done.stdout + done.stderr).split()), done.stdout + done.stderr
+    site.send(1)
+    with site.worker("two"):
+        _nothing_lost_or_doubled(site)
 
 
 def _works_alone(site: Site, worker: Worker, beside: Worker) -> None:
