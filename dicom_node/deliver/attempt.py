@@ -143,7 +143,9 @@ def _by_answer(outcomes: Iterable[SendOutcome]) -> list[list[SendOutcome]]:
 
 def _words(alike: Sequence[SendOutcome]) -> str:
     first = alike[0]
-    status = first.answer or ("no answer" if first.status is None else f"status 0x{first.status:04X}")
+    if first.status is None and not first.answer:  # a refused association is an answer: the detail says what there was
+        return f"{_names([file.path for file in alike])}: {first.detail or 'no answer'}"
+    status = first.answer or f"status 0x{first.status:04X}"
     return f"{_names([file.path for file in alike])}: {status}" + (f" ({first.detail})" if first.detail else "")
 
 
