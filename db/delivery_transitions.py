@@ -59,9 +59,7 @@ def after(action: DeliveryAction, delivery_id: int, state: DeliveryState) -> Del
     allowed, new = DELIVERY_TRANSITIONS[action]
     if state not in allowed:
         expected = ", ".join(sorted(allowed))
-        raise IllegalTransition(
-            f"cannot {action} delivery {delivery_id}: it is {state}, expected {expected} (db/delivery_transitions.py)"
-        )
+        raise IllegalTransition(f"cannot {action} delivery {delivery_id}: it is {state}, expected {expected}")
     return new
 
 

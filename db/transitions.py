@@ -119,9 +119,7 @@ def require_transition(job_id: int | None, action: JobAction, old: JobState | No
     if new in ways.get(old, frozenset()):
         return
     expected = ", ".join(state for state in ways if state is not None) or "no job yet"
-    raise IllegalTransition(
-        f"cannot {action} job {job_id}: it is {old}, expected {expected} (asked to become {new}, db/transitions.py)"
-    )
+    raise IllegalTransition(f"cannot {action} job {job_id}: it is {old}, expected {expected}")
 
 
 def insert_job(

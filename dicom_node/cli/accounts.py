@@ -144,7 +144,12 @@ def _login_of(account: Account) -> str:
 
 
 def _asked() -> str:
-    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    try:
+        asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    except typer.Abort as error:
+        raise ConfigurationError(
+            "no password was given: type it twice, or let a script give it by --password-stdin"
+        ) from error
     return asked
 
 

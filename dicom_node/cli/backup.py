@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -71,6 +72,12 @@ def restore(
     with exit_codes():
         manifest = restore_backup(folder, into.absolute(), url)
     _report(manifest, "restored", as_json)
+    if not as_json:
+        out.print(
+            f"Next: set STORAGE to {into.absolute()} and start the node; it sends nothing until "
+            "`wmh-node backup release`",
+            markup=False,
+        )
 
 
 @app.command()
@@ -79,7 +86,8 @@ def release(config: ConfigOption = None) -> None:
     settings = settings_or_exit(config)
     with exit_codes():
         was_held = release_deliveries(settings.storage.absolute())
-    out.print("results are sent again" if was_held else "results were not held")
+    words = "results are sent again" if was_held else "nothing was held: is this the STORAGE that was restored?"
+    out.print(f"{settings.storage.absolute()}: {words}", markup=False)
 
 
 def _report(manifest: Manifest, what: str, as_json: bool) -> None:
@@ -90,4 +98,5 @@ def _report(manifest: Manifest, what: str, as_json: bool) -> None:
             "files": len(manifest.files), "bytes": size, "missing": list(manifest.missing),
         })  # fmt: skip
         return
-    out.print(f"{what}: database and {len(manifest.files)} files, {shown_bytes(size)}, of {manifest.at}", markup=False)
+    at = f"{datetime.fromisoformat(manifest.at).astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
+    out.print(f"{what}: database and {len(manifest.files)} files, {shown_bytes(size)}, of {at}", markup=False)

@@ -99,7 +99,10 @@ def add(
                 for line, (uid, number) in enumerate(found, start=1)
             ]
         if not items:
-            raise ConfigurationError("no study: the list is empty, or the archive finds none")
+            raise ConfigurationError(
+                f"{source} finds no study for this query: expected one or more. Look at the keys and their form (dates "
+                "as 20240101-20240331), and whether it lets our AE title find these studies"
+            )
         default = f"query-{date.today().isoformat()}" if studies is None else studies.stem
         rules = CohortRules(per_hour, *_hours(hours))
         added = cohorts.add(name or default, source, rules, items, by or account(), way)
@@ -175,7 +178,8 @@ def export(
             writer = csv.DictWriter(file, columns)
             writer.writeheader()
             writer.writerows(rows)
-    out.print(f"{len(items)} studies, {len(rows)} rows: {to}", markup=False)
+    studies = f"{len(items)} {'study' if len(items) == 1 else 'studies'}"
+    out.print(f"{studies}, {len(rows)} {'row' if len(rows) == 1 else 'rows'}: {to}", markup=False)
 
 
 def _given(item: CohortItem) -> dict[str, str]:
