@@ -143,10 +143,17 @@ def _by_answer(outcomes: Iterable[SendOutcome]) -> list[list[SendOutcome]]:
 
 def _words(alike: Sequence[SendOutcome]) -> str:
     first = alike[0]
-    if first.status is None and not first.answer:  # a refused association is an answer: the detail says what there was
-        return f"{_names([file.path for file in alike])}: {first.detail or 'no answer'}"
+    if first.status is None and not first.answer:
+        return f"{_names([file.path for file in alike])}: {_without_status(first)}"
     status = first.answer or f"status 0x{first.status:04X}"
     return f"{_names([file.path for file in alike])}: {status}" + (f" ({first.detail})" if first.detail else "")
+
+
+def _without_status(outcome: SendOutcome) -> str:
+    """A refused association is an answer, and no object was sent then: the detail says what there was."""
+    if outcome.lost and not outcome.detail.startswith("no answer"):
+        return f"no answer ({outcome.detail})" if outcome.detail else "no answer"
+    return outcome.detail or "no answer"
 
 
 def _names(files: Iterable[Path]) -> str:
