@@ -404,7 +404,7 @@ def _cohort(connection: Connection, name: str | int) -> Cohort:
     known_by = cohorts.c.id if isinstance(name, int) else cohorts.c.name
     row = connection.execute(select(cohorts).where(known_by == name)).first()
     if row is None:
-        raise UnknownRow(f"there is no cohort {name}")
+        raise UnknownRow(f"there is no cohort {name}: `wmh-node cohort list` lists them")
     return _cohort_of(row, _counts(connection, row.id).get(row.id, {}))
 
 

@@ -26,6 +26,7 @@ from dicom_node.cli.context import (
     exit_codes,
     out,
     print_json,
+    print_table,
     settings_or_exit,
 )
 from dicom_node.cli.jobs import no_database
@@ -95,7 +96,7 @@ def list_accounts(config: ConfigOption = None, as_json: JsonOption = False) -> N
         locked = "locked until " + shown_time(row.locked_until) if row.locked_until else ""
         last = shown_time(row.last_login_at) if row.last_login_at else "never"
         table_.add_row(row.name, str(row.role), _login_of(row).replace("_", " "), last, locked)
-    out.print(table_ if found else "no accounts: `wmh-node accounts add NAME --role admin` adds one")
+    print_table(table_ if found else "no accounts: `wmh-node accounts add NAME --role admin` adds one")
     for token in tokens:
         used = shown_time(token["used_at"]) if token["used_at"] else "never"
         out.print(f"token {token['digest']} of {token['account']}: {token['label']}, last used {used}", markup=False)

@@ -23,6 +23,7 @@ from dicom_node.cli.context import (
     JsonOption,
     out,
     print_json,
+    print_table,
     settings_or_exit,
 )
 from dicom_node.cli.network_check import Said, network_checks
@@ -52,10 +53,12 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({**redacted(settings), "model_in_use": in_use})
         return
-    table = Table("variable", "value", box=None)
+    table = Table(box=None)
+    for heading in ("variable", "value"):
+        table.add_column(heading, overflow="fold")  # never cut: it is there to be copied
     for name, value in texts_of(settings).items():
         table.add_row(ENVIRONMENT_PREFIX + name.upper(), value)
-    out.print(table)
+    print_table(table)
     out.print(f"model in use: {in_use.get('error') or _model_words(in_use)}", markup=False)
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from dicom_node.node.errors import ConfigurationError, NotAnalysable, WmhNodeError
 from dicom_node.node.settings import Settings, load_settings
@@ -40,6 +41,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, 
 # Reports go to stdout, everything for the person at the keyboard (progress, notes, errors) to stderr.
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+_ONE_LINE = 10_000  # characters, more than any line of a table has
+
+
+def print_table(table: Table | str) -> None:
+    """Print a table, or the words where there is none. Into a pipe each row is one line, however long, to grep."""
+    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
+    console.print(table)
 
 
 def settings_or_exit(config: Path | None = None, **overrides: Any) -> Settings:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +28,7 @@ from dicom_node.cli.context import (
     exit_codes,
     out,
     print_json,
+    print_table,
     settings_or_exit,
 )
 from dicom_node.cli.feedback_words import figures, plain_feedback, standing
@@ -41,7 +41,6 @@ from dicom_node.series.read.received_series import ReceivedSeriesReader
 
 app = typer.Typer(help="Show and export segmentations that radiologists corrected and sent back.", no_args_is_help=True)
 
-_ONE_LINE = 10_000  # characters, more than any line has
 
 FeedbackIds = Annotated[list[int], typer.Argument(metavar="FEEDBACK...", help="Numbers of corrections.")]
 
@@ -79,9 +78,7 @@ def list_feedback(
             str(row.id), Text(standing(row)), shown_time(row.received_at), Text(row.who), *figures(row),
             Text(_model(row.comparison)), Text(row.source_series_uid or "-"), Text(row.reason or ""),
         )  # fmt: skip
-    # Into a pipe each is one line, however long: people grep them.
-    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
-    console.print(table if found else "no feedback")
+    print_table(table if found else "no feedback")
 
 
 @app.command()

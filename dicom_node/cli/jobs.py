@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -32,6 +31,7 @@ from dicom_node.cli.context import (
     exit_codes,
     out,
     print_json,
+    print_table,
     settings_or_exit,
 )
 from dicom_node.cli.finding import SeriesFinder
@@ -44,7 +44,6 @@ _COLOURS = {
     "rejected": "magenta", "failed": "red", "cancelled": "dim",
 }  # fmt: skip
 
-_ONE_LINE = 10_000  # characters, more than any job's line has
 
 JobId = Annotated[int, typer.Argument(metavar="JOB", help="Number of the job.")]
 JobIds = Annotated[list[int], typer.Argument(metavar="JOB...", help="Numbers of jobs.")]
@@ -105,9 +104,7 @@ def _print_jobs(found: Sequence[Job]) -> None:
             str(job.id), _coloured(job), str(job.priority), shown_time(job.updated_at), str(job.instance_count),
             f"{job.attempts}/{job.max_attempts}", job.series_instance_uid, Text(job.reason or ""),
         )  # fmt: skip
-    # Into a pipe each job is one line, however long: people grep them.
-    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
-    console.print(table if found else "no jobs")
+    print_table(table if found else "no jobs")
 
 
 @app.command()
@@ -318,7 +315,10 @@ def _explain_series(tables: _Tables, series_uid: str, as_json: bool) -> None:
     waiting = [activity for activity in tables.inbox.open_series() if activity.series_instance_uid == series_uid]
     feedback = FeedbackTable(tables.database).of_series(series_uid)
     if not explained and not waiting and not feedback:
-        raise UnknownRow(f"nothing of series {series_uid} was received")
+        raise UnknownRow(
+            f"nothing of series {series_uid} was received: expected a SeriesInstanceUID that a peer has sent; "
+            "`wmh-node jobs list --find TEXT` finds a series by study, accession number or description"
+        )
     if as_json:
         print_json(
             {

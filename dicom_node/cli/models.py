@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +20,7 @@ from dicom_node.cli.context import (
     exit_codes,
     out,
     print_json,
+    print_table,
     settings_or_exit,
 )
 from dicom_node.cli.labelled_cases import read_cases
@@ -49,7 +49,6 @@ from segmentation.untrusted import printable
 app = typer.Typer(help="Register a model bundle, check it, make it live, roll back.", no_args_is_help=True)
 
 _NO_MODELS = "no models: `wmh-node models add FOLDER` registers a bundle"
-_ONE_LINE = 10_000  # characters, more than any model's line has
 
 What = Annotated[
     str, typer.Argument(metavar="DIGEST|NAME[@VERSION]", help="A digest or its first digits (4 or more), or a name.")
@@ -64,9 +63,7 @@ def list_models(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         print_json({"live": live, "pinned": registry.settings.model, "models": [plain_model(m, live) for m in models]})
         return
-    # Into a pipe each model is one line, however long: people grep them.
-    console = out if out.is_terminal else Console(width=_ONE_LINE, highlight=False)
-    console.print(models_table(models, live) if models else _NO_MODELS)
+    print_table(models_table(models, live) if models else _NO_MODELS)
     if live is None:
         out.print("live: none was promoted yet, so the shipped reference model is used")
     registry.warn_if_pinned()

@@ -125,4 +125,4 @@ def _print(rows: list[dict[str, Any]], dry_run: bool) -> None:
             others = ", ".join(map(str, row["compared_with_it"]))
             out.print(f"  results of these jobs give a change since it: {others}; look at them too", markup=False)
     if not rows:
-        out.print("no results of that model")
+        out.print("no results of that model: `wmh-node jobs explain JOB` has the first digits of a model's digest")

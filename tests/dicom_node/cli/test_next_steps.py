@@ -35,3 +35,15 @@ def test_a_password_that_nobody_can_type(environment: dict[str, str]) -> None:
     done = run_here("accounts", "add", "anna", environment=environment, code=2)
     assert "--password-stdin" in " ".join(done.stderr.split())
     assert "no accounts" in run_here("accounts", "list", environment=environment).stdout
+
+
+def test_nothing_is_cut_in_a_pipe(environment: dict[str, str], tmp_path: Path) -> None:
+    """`config show` into a pipe has each setting whole, on one line, to be copied and searched."""
+    destinations = ", ".join(
+        f"pacs{number}=ARCHIVE{number}@archive{number}.hospital.example:104" for number in range(9)
+    )
+    long = {**environment, "WMH_NODE_DESTINATIONS": destinations}
+    shown = run_here("config", "show", environment=long).stdout
+    (line,) = (line for line in shown.splitlines() if "WMH_NODE_DESTINATIONS" in line)
+    assert line.split(maxsplit=1)[1].strip() == destinations
+    assert "WMH_NODE_DELIVERY_RETRY_LONGEST_SECONDS" in shown
