@@ -12,6 +12,10 @@ from typing import Final
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
 
+from dicom_node.results.common.standard_tables import read_modules_when_asked
+
+read_modules_when_asked()  # every builder of objects imports this module
+
 PRIVATE_SCHEME: Final = "99WMHNODE"
 
 
