@@ -94,13 +94,13 @@ def anatomy_images(volume: FlairVolume, size: int) -> tuple[NDArray[np.float32],
     Returns:
         The images and the grid that leads back; images of -1 where the volume has no signal.
     """
-    rows, columns = volume.voxels.shape[1:]
+    rows, columns = volume.shape[1:]
     grid = SliceGrid((rows, columns), volume.spacing_mm[1:], size)
-    level = brain_level(volume.voxels)
+    level = brain_level(volume.stored)
     if level is None:
-        return np.full((len(volume.voxels), size, size), -1, np.float32), grid
-    grey = grid.to_square(volume.voxels, scale_by_brain(volume.voxels, level, 1.0, CLIP))
-    return np.asarray(np.clip(grey, 0, CLIP) - 1, np.float32), grid
+        return np.full((volume.shape[0], size, size), -1, np.float32), grid
+    grey = grid.to_square(volume.stored, scale_by_brain(volume.stored, level, 1.0, CLIP))
+    return np.clip(grey, 0, CLIP, out=grey) - np.float32(1), grid
 
 
 def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:

@@ -63,10 +63,10 @@ def brain_mask(volume: FlairVolume) -> Mask:
     grid = _WorkingGrid.of(volume)
     values = grid.shrunk(volume.voxels)
     if values.min() == values.max():
-        return np.zeros(volume.voxels.shape, bool)
+        return np.zeros(volume.shape, bool)
     head = _head(values)
     if not head.any():
-        return np.zeros(volume.voxels.shape, bool)
+        return np.zeros(volume.shape, bool)
     brightness = _brightness(values, head, grid.spacing_mm)
     return grid.grown(_follow(_Head(values, _depth(head, grid.spacing_mm), grid.spacing_mm), brightness))
 
@@ -81,7 +81,7 @@ class _WorkingGrid:
 
     @classmethod
     def of(cls, volume: FlairVolume) -> _WorkingGrid:
-        native = volume.voxels.shape
+        native = volume.shape
         wanted = (_THINNEST_MM, _GRID_MM, _GRID_MM)
         shape = tuple(
             max(1, min(n, round(n * s / w))) for n, s, w in zip(native, volume.spacing_mm, wanted, strict=True)

@@ -131,7 +131,7 @@ def gather(
     """
     if not brain.any():
         return Evidence(measures, 0.0, outside_ml, scaled_by_extremes=scaled_by_extremes, limits=limits)
-    ranks = np.percentile(volume.voxels[brain], (5, 25, 50, 75, 99), overwrite_input=True)
+    ranks = np.percentile(volume.inside(brain), (5, 25, 50, 75, 99), overwrite_input=True)
     dark, lower, middle, upper, bright = (float(rank) for rank in ranks)
     scale = middle if middle > 0 else 1.0
     largest = _largest_lesion(mask)
@@ -196,7 +196,7 @@ def _mass_radius_mm(volume: FlairVolume, brain: Mask) -> float:
     areas = brain.sum(axis=(1, 2))
     spacing = volume.spacing_mm[1:]
     chosen = np.flatnonzero(areas > LARGE_PART * areas.max())
-    return max((_bright_radius_mm(volume.voxels[index], brain[index], spacing) for index in chosen), default=0.0)
+    return max((_bright_radius_mm(volume.plane(index), brain[index], spacing) for index in chosen), default=0.0)
 
 
 def _bright_radius_mm(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> float:

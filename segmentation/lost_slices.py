@@ -17,6 +17,7 @@ A row or column that lost its values is one number along 60 mm of brain; a scan 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from typing import Final
 
@@ -54,8 +55,8 @@ def lost_slices(volume: FlairVolume, brain: Mask) -> tuple[int, ...]:
     seen: dict[bytes, int] = {}
     lost: list[int] = []
     for index in inside:
-        pixels = volume.voxels[index]
-        earlier = seen.setdefault(np.ascontiguousarray(pixels).tobytes(), index)
+        pixels = volume.plane(index)
+        earlier = seen.setdefault(hashlib.sha256(np.ascontiguousarray(volume.stored[index])).digest(), index)
         beside = min(float(areas[:index].max(initial=0.0)), float(areas[index + 1 :].max(initial=0.0)))
         is_hole = areas[index] < _LEAST_SHARE_OF_BESIDE * beside
         if is_hole or earlier != index or _likeness(pixels, volume.spacing_mm[1:]) < _LEAST_LIKENESS:
@@ -75,8 +76,8 @@ def lost_lines(volume: FlairVolume, brain: Mask, lost: Collection[int] = ()) -> 
     rows_mm, columns_mm = volume.spacing_mm[1:]
     looked_at = [index for index in range(len(brain)) if index not in lost]
     return sum(
-        _lost_rows(volume.voxels[index], brain[index], rows_mm, columns_mm)
-        + _lost_rows(volume.voxels[index].T, brain[index].T, columns_mm, rows_mm)
+        _lost_rows(volume.plane(index), brain[index], rows_mm, columns_mm)
+        + _lost_rows(volume.plane(index).T, brain[index].T, columns_mm, rows_mm)
         for index in looked_at
     )
 
@@ -100,8 +101,8 @@ def _uneven(volume: FlairVolume, brain: Mask, whole: list[int]) -> list[int]:
         both = brain[before] & brain[after]
         if np.count_nonzero(both) * pixel_mm2 < _LEAST_AREA_MM2:
             continue
-        low, level, high = (float(np.median(volume.voxels[i][both])) for i in (before, index, after))
-        floor = float(volume.voxels[[before, index, after]].min())
+        low, level, high = (float(np.median(volume.plane(i)[both])) for i in (before, index, after))
+        floor = float(volume.stored[[before, index, after]].min())
         around = sorted((low - floor, high - floor))
         if level - floor < _LEAST_LEVEL * around[0] or level - floor > _MOST_LEVEL * around[1]:
             found.append(index)

@@ -39,11 +39,11 @@ def noisy_lines(volume: FlairVolume, brain: Mask, lost: Sequence[int] = ()) -> i
     """
     if not brain.any():
         return 0
-    least = _LEAST_DIFFERENCE * float(np.median(volume.voxels[brain]))
+    least = _LEAST_DIFFERENCE * float(np.median(volume.inside(brain), overwrite_input=True))
     row_mm, column_mm = volume.spacing_mm[1:]
     lines = 0
     for index in np.setdiff1d(np.flatnonzero(brain.any(axis=(1, 2))), lost):
-        pixels, inside = volume.voxels[index].astype(np.float32), brain[index]
+        pixels, inside = volume.plane(index), brain[index]
         lines += _noisy_rows(pixels, inside, column_mm, least) + _noisy_rows(pixels.T, inside.T, row_mm, least)
     return lines
 

@@ -1,44 +1,61 @@
 """A percentile of a whole volume, exactly as `numpy.percentile` gives it, without a copy of the volume.
 
 numpy copies and partitions: 367 MB for 350 slices of 512 x 512. Here the wanted ranks are found by counting the upper
-and then the lower 16 bits of the values, slice by slice.
+and then the lower 16 bits of the values, slice by slice; of whole numbers of 16 bits in one go.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from segmentation.volume import WHOLE_NUMBERS, Stored
 
 _HALF: Final = 16
 _PLACES: Final = 1 << _HALF
 _SIGN: Final = np.uint32(1 << 31)
 
 
-def percentile(values: NDArray[np.float32], percent: float) -> float:
+def percentile(values: Stored, percent: float) -> float:
     """The percentile by linear interpolation (Hyndman and Fan 1996, method 7).
 
     Args:
-        values: float32, finite, not empty; looked at along the first axis.
+        values: finite, not empty; looked at along the first axis.
         percent: 0 to 100.
 
     Raises:
         ValueError: another type of values, none, or a percent that is none.
     """
-    if values.dtype != np.float32 or not values.size or not 0 <= percent <= 100:
-        raise ValueError(f"expected float32 values and 0 to 100, got {values.size} of {values.dtype} and {percent}")
+    if values.dtype not in (np.float32, *WHOLE_NUMBERS) or not values.size or not 0 <= percent <= 100:
+        raise ValueError(
+            f"expected values of float32 or of whole numbers of 16 bits, and 0 to 100; got {values.size} of "
+            f"{values.dtype} and {percent}"
+        )
     position = (values.size - 1) * (percent / 100)
     below = math.floor(position)
     part = position - below
-    lower, upper = _ranked(values, below, min(below + 1, values.size - 1))
+    find = _ranked if values.dtype == np.float32 else _ranked_whole
+    lower, upper = find(values, below, min(below + 1, values.size - 1))
     step = upper - lower
     # As numpy rounds: from the nearer of the two.
     return float(lower + step * part if part < 0.5 else upper - step * (1 - part))
 
 
-def _ranked(values: NDArray[np.float32], first: int, second: int) -> tuple[np.float32, np.float32]:
+def _ranked_whole(values: Stored, first: int, second: int) -> tuple[np.float32, np.float32]:
+    """The values of two ranks, counted from 0, of whole numbers of 16 bits."""
+    least = int(np.iinfo(values.dtype).min)
+    counts = np.zeros(_PLACES, np.int64)
+    for plane in values if values.ndim > 1 else [values]:
+        counts += np.bincount(plane.ravel().astype(np.int64) - least, minlength=_PLACES)
+    above = np.cumsum(counts)
+    lower, upper = (np.float32(int(np.searchsorted(above, rank, side="right")) + least) for rank in (first, second))
+    return lower, upper
+
+
+def _ranked(values: Stored, first: int, second: int) -> tuple[np.float32, np.float32]:
     """The values of two ranks, counted from 0."""
     counts = _counts(values, None)
     above = np.cumsum(counts)
@@ -54,7 +71,7 @@ def _ranked(values: NDArray[np.float32], first: int, second: int) -> tuple[np.fl
     return found[0], found[1]
 
 
-def _counts(values: NDArray[np.float32], high: int | None) -> NDArray[np.int64]:
+def _counts(values: Stored, high: int | None) -> NDArray[np.int64]:
     """How many values have each upper half, or each lower half under the upper half `high`."""
     counts = np.zeros(_PLACES, np.int64)
     for plane in values if values.ndim > 1 else [values]:
@@ -66,7 +83,7 @@ def _counts(values: NDArray[np.float32], high: int | None) -> NDArray[np.int64]:
     return counts
 
 
-def _ordered(values: NDArray[np.float32]) -> NDArray[np.uint32]:
+def _ordered(values: NDArray[Any]) -> NDArray[np.uint32]:
     """Whole numbers in the order of the values: bits of a negative number all turned, else the sign alone."""
     bits = values.view(np.uint32)
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)

@@ -137,7 +137,7 @@ def _points(volume: FlairVolume, affine: Affine) -> tuple[NDArray[np.float64], N
     if head.size == 0:
         head = np.arange(volume.voxels.size)
     chosen = head[:: max(1, head.size // _MOST_POINTS)]
-    slices, rows, columns = np.unravel_index(chosen, volume.voxels.shape)
+    slices, rows, columns = np.unravel_index(chosen, volume.shape)
     return _applied(affine, np.stack([columns, rows, slices], axis=1).astype(np.float64)), chosen
 
 

@@ -51,7 +51,7 @@ def skull_gap_mm(volume: FlairVolume, anatomy: Anatomy) -> float:
     volume, brain = _finer(volume, brain)
     lines = Midplane.of(brain, volume.spacing_mm).lines
     spacing = volume.spacing_mm[1:]
-    gaps = [_gap_mm(volume.voxels[index], brain[index], lines[index], spacing) for index in chosen[::step]]
+    gaps = [_gap_mm(volume.plane(index), brain[index], lines[index], spacing) for index in chosen[::step]]
     return max((min(pair) for pair in pairwise(gaps)), default=0.0)
 
 

@@ -1,10 +1,14 @@
-"""A FLAIR volume as the networks' side sees it: an array and its spacing."""
+"""A FLAIR volume as the networks' side sees it: an array and its spacing.
+
+Intensities are float32. Nearly all series are whole numbers of 16 bits, which say the same in half of the memory: they
+are kept as those and converted where they are looked at, slice by slice.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +16,25 @@ from numpy.typing import NDArray
 from segmentation.errors import BadVolume
 
 Array = NDArray[Any]
+Stored = NDArray[np.float32] | NDArray[np.uint16] | NDArray[np.int16]
+"""Intensities as they are kept."""
+WHOLE_NUMBERS: Final = (np.uint16, np.int16)
+
+
+def as_float(stored: Stored) -> NDArray[np.float32]:
+    """The same as float32; no copy of what is."""
+    return np.asarray(stored, np.float32)
+
+
+def require_stored(stored: Array) -> None:
+    """
+    Raises:
+        ValueError: neither float32 nor whole numbers of 16 bits, or not (slice, row, column).
+    """
+    if stored.ndim != 3 or stored.dtype not in (np.float32, *WHOLE_NUMBERS):
+        raise ValueError(
+            f"expected (slice, row, column) of float32 or whole numbers of 16 bits, got {stored.dtype} {stored.shape}"
+        )
 
 
 @dataclass(frozen=True)
@@ -19,7 +42,7 @@ class FlairVolume:
     """Axial FLAIR intensities on their native grid.
 
     Attributes:
-        voxels: float32 (slice, row, column), finite; slices ordered along the normal.
+        stored: (slice, row, column), finite; slices ordered along the normal.
         spacing_mm: distance of voxel centres in mm, (slice, row, column). The first is the distance of slice centres
             projected on the normal, so that a gap counts towards the volume.
 
@@ -27,19 +50,40 @@ class FlairVolume:
         BadVolume: not three axes, a non-finite value, or a spacing that is not positive.
     """
 
-    voxels: NDArray[np.float32]
+    stored: Stored
     spacing_mm: tuple[float, float, float]
 
     def __post_init__(self) -> None:
         """Check once, so that no later code must."""
-        if self.voxels.ndim != 3 or 0 in self.voxels.shape:
-            raise BadVolume(f"expected voxels of shape (slice, row, column), got {self.voxels.shape}")
-        if self.voxels.dtype != np.float32:
-            raise BadVolume(f"expected float32 voxels, got {self.voxels.dtype}")
-        if not np.isfinite(self.voxels).all():
+        if self.stored.ndim != 3 or 0 in self.stored.shape:
+            raise BadVolume(f"expected voxels of shape (slice, row, column), got {self.stored.shape}")
+        try:
+            require_stored(self.stored)
+        except ValueError as error:
+            raise BadVolume(str(error)) from error
+        if self.stored.dtype == np.float32 and not all(np.isfinite(plane).all() for plane in self.stored):
             raise BadVolume("expected finite intensities, got NaN or infinity")
         if len(self.spacing_mm) != 3 or not all(np.isfinite(s) and s > 0 for s in self.spacing_mm):
             raise BadVolume(f"expected three positive spacings in mm (slice, row, column), got {self.spacing_mm}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(slice, row, column)."""
+        slices, rows, columns = self.stored.shape
+        return slices, rows, columns
+
+    @property
+    def voxels(self) -> NDArray[np.float32]:
+        """All intensities as float32: a copy, twice as large, where they are kept as whole numbers."""
+        return as_float(self.stored)
+
+    def plane(self, index: int) -> NDArray[np.float32]:
+        """Intensities of one slice, (row, column)."""
+        return as_float(self.stored[index])
+
+    def inside(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Intensities where a mask of the same shape is set, in a row."""
+        return as_float(self.stored[mask])
 
     @property
     def voxel_volume_ml(self) -> float:
@@ -50,5 +94,5 @@ class FlairVolume:
     @property
     def voxels_digest(self) -> str:
         """sha256 of the intensities and their shape: names the images under whatever patient and UIDs they come."""
-        shape = ",".join(str(length) for length in self.voxels.shape)
+        shape = ",".join(str(length) for length in self.shape)
         return hashlib.sha256(shape.encode() + self.voxels.astype("<f4").tobytes()).hexdigest()

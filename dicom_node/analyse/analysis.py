@@ -131,9 +131,9 @@ def analyse(
     Raises:
         NotAnalysable: the series is refused; the reason is in the error.
     """
-    require_scan(series.voxels)
-    require_dark_air(series.voxels)
-    require_head(series.voxels, series.spacing_mm)
+    require_scan(series.stored)
+    require_dark_air(series.stored)
+    require_head(series.stored, series.spacing_mm)
     try:
         segmentation = segment_volume(series.volume(), ensemble, progress, region_rule)
     except BadVolume as error:

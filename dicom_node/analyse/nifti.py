@@ -82,9 +82,9 @@ def segment_nifti(
     try:
         volume, grid = read_flair_nifti(path)
         seconds_read = time.monotonic() - started
-        require_scan(volume.voxels)
-        require_dark_air(volume.voxels)
-        require_head(volume.voxels, volume.spacing_mm)
+        require_scan(volume.stored)
+        require_dark_air(volume.stored)
+        require_head(volume.stored, volume.spacing_mm)
         progress("read", 1, 1)
         segmentation = segment_volume(volume, ensemble, progress, region_rule)
     except BadVolume as error:
@@ -109,7 +109,7 @@ def segment_nifti(
 
 
 def _flags_of(volume: FlairVolume, grid: NiftiGrid) -> tuple[str, ...]:
-    is_short = volume.spacing_mm[0] * len(volume.voxels) < WHOLE_BRAIN_MM
+    is_short = volume.spacing_mm[0] * volume.shape[0] < WHOLE_BRAIN_MM
     return (*grid.flags, "short_coverage") if is_short else grid.flags
 
 

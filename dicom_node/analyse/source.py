@@ -64,7 +64,7 @@ class SeriesSource:
 
     def _seen_in_its_study(self, series: FlairSeries, job: Job) -> FlairSeries:
         reference, first = series.frame_of_reference_uid, series.headers[0]
-        own = planning_of_stack(series.affine, len(series.voxels), reference, first)
+        own = planning_of_stack(series.affine, len(series.frames), reference, first)
         others = list(self._plannings_beside(job))
         if missing_at_ends(own, others):
             series = series.with_flags([LONGER_IN_STUDY])

@@ -104,7 +104,7 @@ class SegmentationObject:
                 "other_frame_of_reference",
                 f"{self.name} and the FLAIR have different frames of reference; expected a segmentation of this FLAIR.",
             )
-        mask = np.zeros(series.voxels.shape, bool)
+        mask = np.zeros(series.shape, bool)
         for group, frame in zip(self.groups, self.frames, strict=True):
             chosen = self._chosen(group, frame, numbers)
             if chosen.any():

@@ -175,7 +175,7 @@ def build_result_set(
         ResultError: the segmentation does not fit the series.
     """
     _check(series, segmentation)
-    rows, columns = series.voxels.shape[1:]
+    rows, columns = series.shape[1:]
     if isinstance(comparison, FollowUpComparison):
         forms = earlier_forms(all_options, (rows, columns), comparison.earlier.size)
         comparison = replace(comparison, earlier_forms=forms)
@@ -274,7 +274,7 @@ def _pictures(
 
 
 def _check(series: FlairSeries, segmentation: Segmentation) -> None:
-    expected, found = series.voxels.shape, segmentation.mask.shape
+    expected, found = series.shape, segmentation.mask.shape
     if found != expected:
         raise ResultError(f"expected a mask of shape {expected} as the series, got {found}")
     if segmentation.mask.dtype != bool:

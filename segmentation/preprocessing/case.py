@@ -15,7 +15,7 @@ from segmentation.preprocessing.masked import clipped_to_brain, masked_images
 from segmentation.preprocessing.robust import brain_level, scale_by_brain
 from segmentation.preprocessing.settings import PreprocessingSettings
 from segmentation.preprocessing.slice_grid import SliceGrid
-from segmentation.volume import FlairVolume
+from segmentation.volume import FlairVolume, Stored, as_float
 
 FLAG_NO_HISTOGRAM_PEAK = "no_histogram_peak"
 FLAG_BLANK_SLICES = "blank_slices"
@@ -57,20 +57,20 @@ def preprocess(
     """
     settings = settings or PreprocessingSettings()
     flags: set[str] = set()
-    rows, columns = volume.voxels.shape[1:]
+    rows, columns = volume.shape[1:]
     grid = SliceGrid((rows, columns), volume.spacing_mm[1:], settings.size)
 
-    if not (volume.voxels.max(axis=(1, 2)) > 0).all():
+    if not (volume.stored.max(axis=(1, 2)) > 0).all():
         flags.add(FLAG_BLANK_SLICES)
-    if has_extreme_pixels(volume.voxels):
+    if has_extreme_pixels(volume.stored):
         flags.add(FLAG_EXTREME_PIXELS)
     if settings.scale == "brain-alone":
         native = find_brain_mask(volume) if brain is None else brain
         mask = grid.mask_to_square(native)
-        pixels = grid.to_square(volume.voxels, clipped_to_brain(volume.voxels, native))
+        pixels = grid.to_square(volume.stored, clipped_to_brain(volume, native))
         images = masked_images(pixels, mask, grid.pixel_mm)
     else:
-        grey = _GREY_BY_SCALE[settings.scale](volume.voxels, grid, settings, flags)
+        grey = _GREY_BY_SCALE[settings.scale](volume.stored, grid, settings, flags)
         mask = brain_mask(grey, settings.mask_threshold)
         images = normalise(grey, mask)
     if not mask.any():
@@ -78,16 +78,16 @@ def preprocess(
     return PreprocessedCase(images, mask, grid, tuple(sorted(flags)))
 
 
-def has_extreme_pixels(voxels: NDArray[np.float32]) -> bool:
+def has_extreme_pixels(voxels: Stored) -> bool:
     """Whether the maximum lies far above the 99.9th percentile: no tissue does, a hot pixel or burnt-in text may."""
     high = percentile(voxels, _HIGH_PERCENTILE)
     return high > 0 and float(voxels.max()) > _EXTREME_TIMES * high
 
 
 def _grey_by_slices(
-    voxels: NDArray[np.float32], grid: SliceGrid, settings: PreprocessingSettings, flags: set[str]
+    voxels: Stored, grid: SliceGrid, settings: PreprocessingSettings, flags: set[str]
 ) -> NDArray[np.float32]:
-    grey = to_uint8(grid.to_square(scale_slices(voxels)))
+    grey = to_uint8(grid.to_square(scale_slices(as_float(voxels))))
     peak = histogram_peak(grey, settings)
     if peak is None:
         flags.add(FLAG_NO_HISTOGRAM_PEAK)
@@ -95,7 +95,7 @@ def _grey_by_slices(
 
 
 def _grey_by_brain(
-    voxels: NDArray[np.float32], grid: SliceGrid, settings: PreprocessingSettings, flags: set[str]
+    voxels: Stored, grid: SliceGrid, settings: PreprocessingSettings, flags: set[str]
 ) -> NDArray[np.float32]:
     level = brain_level(voxels)
     if level is None:
@@ -103,7 +103,8 @@ def _grey_by_brain(
         return np.zeros((len(voxels), settings.size, settings.size), np.float32)
     prepare = scale_by_brain(voxels, level, settings.peak_target, settings.clip)
     # Cubic interpolation overshoots at the edges that clipping made.
-    return np.clip(grid.to_square(voxels, prepare), 0, np.float32(settings.clip * settings.peak_target))
+    grey = grid.to_square(voxels, prepare)
+    return np.clip(grey, 0, np.float32(settings.clip * settings.peak_target), out=grey)
 
 
 _GREY_BY_SCALE: Final = {"slice-maximum": _grey_by_slices, "brain-level": _grey_by_brain}

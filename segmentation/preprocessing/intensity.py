@@ -83,4 +83,6 @@ def normalise(grey: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
         return np.zeros_like(grey)
     deviation = float(inside.std(dtype=np.float64))
     mean = float(inside.mean(dtype=np.float64))
-    return ((grey - mean) / (deviation if deviation > 0 else 1.0)).astype(np.float32)
+    centred = np.subtract(grey, np.float32(mean), dtype=np.float32)
+    centred /= np.float32(deviation if deviation > 0 else 1.0)
+    return centred

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segmentation.preprocessing.slice_grid import Prepare
+from segmentation.volume import FlairVolume
 
 MARGIN_MM: Final = 4.0
 LOWEST: Final = -4.0
@@ -28,18 +29,18 @@ def brain_statistics(values: NDArray[np.float32]) -> tuple[float, float]:
     return float(np.median(values)), spread if spread > 0 else 1.0
 
 
-def clipped_to_brain(voxels: NDArray[np.float32], brain: NDArray[np.bool_]) -> Prepare | None:
+def clipped_to_brain(volume: FlairVolume, brain: NDArray[np.bool_]) -> Prepare | None:
     """What cuts off a slice's intensities at what `masked_images` shows; None where the brain is empty.
 
     Before resampling: interpolation would spread a hot pixel over its neighbours.
 
     Args:
-        voxels: float32 (slice, row, column), the whole volume.
-        brain: bool, same shape.
+        volume: intensities.
+        brain: bool (slice, row, column).
     """
     if not brain.any():
         return None
-    centre, spread = brain_statistics(voxels[brain])
+    centre, spread = brain_statistics(volume.inside(brain))
     lowest, highest = np.float32(centre + LOWEST * spread), np.float32(centre + HIGHEST * spread)
     return lambda plane: np.clip(plane, lowest, highest)
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from segmentation.percentiles import percentile
 from segmentation.preprocessing.slice_grid import Prepare
+from segmentation.volume import Stored
 
 _FLOOR_PERCENTILE: Final = 1.0
 _BINS_PER_OCTAVE: Final = 16
@@ -25,19 +26,20 @@ _LEAST_VOXELS: Final = 64
 _HIGHEST_PERCENTILE: Final = 99.9
 
 
-def intensity_floor(voxels: NDArray[np.float32]) -> float:
+def intensity_floor(voxels: Stored) -> float:
     """The level of no signal: the 1st percentile, so that an offset of the whole image plays no part."""
     return percentile(voxels, _FLOOR_PERCENTILE)
 
 
-def brain_level(voxels: NDArray[np.float32]) -> float | None:
+def brain_level(voxels: Stored) -> float | None:
     """The brain's brightness above `intensity_floor`; None where the middle of the image has no signal.
 
     Args:
-        voxels: float32 (slice, row, column), native intensities.
+        voxels: (slice, row, column), native intensities.
     """
     rows, columns = voxels.shape[1:]
-    middle = voxels[:, rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4] - intensity_floor(voxels)
+    inner = voxels[:, rows // 4 : rows - rows // 4, columns // 4 : columns - columns // 4]
+    middle = np.subtract(inner, np.float32(intensity_floor(voxels)), dtype=np.float32)
     signal = middle[middle > 0]
     del middle  # each of these arrays is a quarter of the volume
     if signal.size < _LEAST_VOXELS:
@@ -50,12 +52,12 @@ def brain_level(voxels: NDArray[np.float32]) -> float | None:
     return float(2 ** _peak_place(smooth, edges))
 
 
-def scale_by_brain(voxels: NDArray[np.float32], level: float, target: float, clip: float) -> Prepare:
+def scale_by_brain(voxels: Stored, level: float, target: float, clip: float) -> Prepare:
     """What makes grey values of a slice: no signal becomes 0 and the brain's level `target`; clipped to 0 and `clip`
     times `target`.
 
     Args:
-        voxels: float32 (slice, row, column), the whole volume.
+        voxels: (slice, row, column), the whole volume.
         level: of the brain, see `brain_level`.
         target: its grey value.
         clip: see above.

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.volume import Stored, as_float
+
 _CUBIC = 3
 _LINEAR = 1
 
@@ -63,7 +65,7 @@ class SliceGrid:
         """Whether native and square grid are the same pixels."""
         return self.native_shape == (self.size, self.size) and np.allclose(self.steps, 1.0, atol=1e-9)
 
-    def to_square(self, pixels: NDArray[np.float32], prepare: Prepare | None = None) -> NDArray[np.float32]:
+    def to_square(self, pixels: Stored, prepare: Prepare | None = None) -> NDArray[np.float32]:
         """Resample (slice, row, column) from the native to the square grid by cubic B-splines, zero outside.
 
         Cubic interpolation overshoots: the caller clips.
@@ -73,7 +75,7 @@ class SliceGrid:
             prepare: changes each slice first, one at a time, so that no second volume is held.
         """
         if self.is_identity:
-            return pixels if prepare is None else np.stack([prepare(plane) for plane in pixels])
+            return as_float(pixels) if prepare is None else np.stack([prepare(as_float(plane)) for plane in pixels])
         return _resample(pixels, self.steps, self.offsets, (self.size, self.size), _CUBIC, prepare)
 
     def to_native(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -98,7 +100,7 @@ class SliceGrid:
         if self.is_identity:
             return mask
         square = (self.size, self.size)
-        return _resample(mask, self.steps, self.offsets, square, _LINEAR, lambda plane: plane.astype(np.float32)) >= 0.5
+        return _resample(mask, self.steps, self.offsets, square, _LINEAR) >= 0.5
 
 
 def _resample(
@@ -107,14 +109,14 @@ def _resample(
     offsets: tuple[float, float],
     shape: tuple[int, int],
     order: int,
-    prepare: Callable[[NDArray[Any]], NDArray[np.float32]] | None = None,
+    prepare: Prepare | None = None,
 ) -> NDArray[np.float32]:
     """Sample each slice, prepared, at offset + index * step; low-pass first along the axes that shrink."""
     # Width as in the usual anti-aliased resize: half of the shrink beyond 1, in source pixels.
     sigmas = [max(0.0, (step - 1) / 2) for step in steps]
     out = np.empty((len(pixels), *shape), np.float32)
     for index, plane in enumerate(pixels):
-        source = plane if prepare is None else prepare(plane)
+        source = as_float(plane) if prepare is None else prepare(as_float(plane))
         smooth = ndimage.gaussian_filter(source, sigmas, mode="nearest") if any(sigmas) else source
         ndimage.affine_transform(
             smooth,

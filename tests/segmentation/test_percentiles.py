@@ -26,8 +26,18 @@ def test_it_is_what_numpy_gives(name: str) -> None:
         assert percentile(volume, percent) == float(np.percentile(volume, percent))
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int16])
+def test_whole_numbers_give_the_same_as_floats(kind: type) -> None:
+    """Over the whole range of the type, in slices and in a row."""
+    ends = np.iinfo(kind)
+    volume = _RANDOM.integers(ends.min, ends.max, (4, 31, 27), dtype=kind, endpoint=True)
+    for values in (volume, volume[:, ::2, 1:], volume.ravel(), np.asarray([ends.min, ends.max], kind)):
+        for percent in (0, 1.0, 33.3, 50, 99.9, 100):
+            assert percentile(values, percent) == float(np.percentile(values.astype(np.float32), percent))
+
+
 @pytest.mark.parametrize(("values", "percent"), [(np.empty((0, 2), np.float32), 50), (np.zeros(3), 50)])
 def test_what_has_none_is_refused(values: np.ndarray, percent: float) -> None:
     """No value, or another type than it is for, is an error that says so."""
-    with pytest.raises(ValueError, match="expected float32 values"):
+    with pytest.raises(ValueError, match="expected values of float32"):
         percentile(values, percent)

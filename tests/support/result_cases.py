@@ -85,7 +85,7 @@ def only_slice(series: FlairSeries, index: int) -> FlairSeries:
     frame = series.frames[index]
     return replace(
         series,
-        voxels=series.voxels[index : index + 1],
+        stored=series.stored[index : index + 1],
         affine=affine,
         frames=(frame,),
         headers=tuple(header for header in series.headers if header.SOPInstanceUID == frame.sop_instance_uid),

@@ -62,7 +62,7 @@ class Acquisition:
             acquisition_type=plain_label(values.text(header, "MRAcquisitionType")),
             serial_key=scanner_keys[0],
             station_key=scanner_keys[1],
-            size=(int(series.voxels.shape[1]), int(series.voxels.shape[2])),
+            size=(int(series.shape[1]), int(series.shape[2])),
         )
 
     @property

@@ -39,7 +39,7 @@ from segmentation.change import SiteChange, compare_scans
 from segmentation.lesions import Place, places_of
 from segmentation.regions import near
 from segmentation.segment import Segmentation
-from segmentation.volume import FlairVolume
+from segmentation.volume import FlairVolume, Stored
 
 log = get_logger()
 
@@ -120,11 +120,11 @@ class LesionComparer:
             file = folder / "scans.npz"
             np.savez(
                 file,
-                earlier=earlier.voxels,
+                earlier=earlier.stored,
                 earlier_affine=earlier.affine,
                 earlier_spacing=earlier.spacing_mm,
                 earlier_mask=earlier_mask,
-                now=series.voxels,
+                now=series.stored,
                 now_affine=series.affine,
                 now_spacing=series.spacing_mm,
                 now_mask=segmentation.mask,
@@ -133,7 +133,7 @@ class LesionComparer:
         answer = json.loads(described)
         if not answer["is_good"]:
             return LesionsNotCompared("registration_doubtful")
-        voxels = np.frombuffer(labels, np.int32).reshape(series.voxels.shape)
+        voxels = np.frombuffer(labels, np.int32).reshape(series.shape)
         sites = tuple(SiteChange(**{**site, "centre": tuple(site["centre"])}) for site in answer["sites"])
         return lesion_changes(sites, voxels, answer["correlation"], series, segmentation, answer["unseen_ml"])
 
@@ -205,7 +205,7 @@ def _answer(request: bytes) -> Sequence[bytes | memoryview]:
     return [json.dumps(described).encode(), np.ascontiguousarray(changes.labels).tobytes()]
 
 
-def _volume(voxels: NDArray[np.float32], spacing: NDArray[np.float64]) -> FlairVolume:
+def _volume(voxels: Stored, spacing: NDArray[np.float64]) -> FlairVolume:
     depth, height, width = (float(step) for step in spacing)
     return FlairVolume(voxels, (depth, height, width))
 

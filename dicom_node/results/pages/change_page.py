@@ -123,8 +123,8 @@ def _draw_panels(
     room: tuple[int, int],
 ) -> float:
     """The slices side by side; returns pixels per mm."""
-    nothing = Outlined(np.zeros(content.volume.voxels.shape, bool))
-    montage = lay_montage(content.volume, content.affine_lps, nothing, shown, head_mask(content.volume.voxels))
+    nothing = Outlined(np.zeros(content.volume.shape, bool))
+    montage = lay_montage(content.volume, content.affine_lps, nothing, shown, head_mask(content.volume.stored))
     box = ((SIDE - 2 * EDGE - (len(shown) - 1) * GAP) // len(shown), room[1] - room[0])
     masks = {kind: montage.turn.apply(changes.mask(kind)[shown]) for kind in KINDS}
     for place, index in enumerate(shown):

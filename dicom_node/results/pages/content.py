@@ -80,8 +80,8 @@ class Content:
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
-        if self.outlined.wmh.shape != self.volume.voxels.shape:
-            raise ResultError(f"expected a mask of shape {self.volume.voxels.shape}, got {self.outlined.wmh.shape}")
+        if self.outlined.wmh.shape != self.volume.shape:
+            raise ResultError(f"expected a mask of shape {self.volume.shape}, got {self.outlined.wmh.shape}")
 
     @property
     def is_reliable(self) -> bool:
@@ -117,7 +117,7 @@ def content_of_volume(
     Raises:
         ResultError: the segmentation does not fit the volume.
     """
-    return _content(volume, affine_lps, segmentation, flags, model, counted_names(len(volume.voxels)))
+    return _content(volume, affine_lps, segmentation, flags, model, counted_names(volume.shape[0]))
 
 
 def _content(

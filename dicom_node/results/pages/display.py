@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.percentiles import percentile
+from segmentation.volume import Stored, as_float
 
 # Where the picture's right and lower edge point in the patient (LPS axis, sign), by the axis that the slices are
 # stacked along: axial with the patient's right on the picture's left and the front on top; coronal alike with the head
@@ -72,23 +73,23 @@ def display_turn(affine_lps: NDArray[np.float64]) -> DisplayTurn:
     )
 
 
-def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
+def head_mask(voxels: Stored) -> NDArray[np.bool_]:
     """Voxels that are not air."""
-    mask: NDArray[np.bool_] = voxels > _AIR_FRACTION * np.float32(percentile(voxels, 99.0))
+    mask: NDArray[np.bool_] = np.greater(voxels, _AIR_FRACTION * np.float32(percentile(voxels, 99.0)))
     return mask
 
 
-def grey_window(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> tuple[float, float]:
+def grey_window(voxels: Stored, head: NDArray[np.bool_]) -> tuple[float, float]:
     """(black, white) intensities between which lesions of the white matter show well."""
-    inside = voxels[head] if head.any() else voxels.ravel()
+    inside = as_float(voxels[head] if head.any() else voxels.ravel())
     lowest, brain = np.percentile(inside, (_BLACK_PERCENTILE, _BRAIN_PERCENTILE))
     black = 0.25 * lowest if lowest > 0 else lowest
     return float(black), float(black + _WHITE_BY_BRAIN * (brain - black))
 
 
-def to_grey(voxels: NDArray[np.float32], head: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def to_grey(voxels: Stored, head: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Intensities as 0..255, in a window that shows lesions of the white matter well."""
     black, white = grey_window(voxels, head)
-    scaled = (voxels - black) / max(white - black, float(np.finfo(np.float32).eps))
+    scaled = (as_float(voxels) - black) / max(white - black, float(np.finfo(np.float32).eps))
     grey: NDArray[np.uint8] = np.rint(255.0 * np.clip(scaled, 0.0, 1.0)).astype(np.uint8)
     return grey

@@ -161,7 +161,7 @@ def lay_montage(
     places = list(chosen)
     return Montage(
         chosen=tuple(places),
-        grey=turn.apply(to_grey(volume.voxels[places], head[places])),
+        grey=turn.apply(to_grey(volume.stored[places], head[places])),
         head=turn.apply(head[places]),
         shown=outlined.at(places).turned(turn),
         wmh_ml=tuple(float(np.count_nonzero(outlined.wmh[index]) * volume.voxel_volume_ml) for index in places),

@@ -54,7 +54,7 @@ class Grid:
 def draw_pages(content: Content) -> tuple[Image.Image, ...]:
     """Draw the pages: RGB, square; one to three of them, one more about a change, and one or two where there is much to
     note."""
-    head = head_mask(content.volume.voxels)
+    head = head_mask(content.volume.stored)
     chosen = choose_slices(content.outlined.wmh, head)
     keys = key_slices(content.outlined.wmh, chosen)
     others = [index for index in chosen if index not in keys]

@@ -132,7 +132,7 @@ def _source_series(series: FlairSeries) -> Dataset:
 
 def _displayed_area(series: FlairSeries) -> Dataset:
     """The Displayed Area module's item (PS3.3 C.10.4), the same for all images: the whole of each, as large as fits."""
-    _, rows, columns = series.voxels.shape
+    _, rows, columns = series.shape
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
     area.DisplayedAreaBottomRightHandCorner = [columns, rows]

@@ -96,5 +96,5 @@ def _own_window(series: FlairSeries, inverted: bool) -> Window | None:
     """One for all slices; None for inverted images, whose voxels are turned and have lost their stored scale."""
     if inverted:
         return None
-    black, white = grey_window(series.voxels, head_mask(series.voxels))
+    black, white = grey_window(series.stored, head_mask(series.stored))
     return Window((black + white) / 2, max(white - black, 1.0))

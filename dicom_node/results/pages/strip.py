@@ -23,7 +23,7 @@ def draw_strip(content: Content) -> bytes:
 
     Each has its volume; there is no name and no ID in it.
     """
-    head = head_mask(content.volume.voxels)
+    head = head_mask(content.volume.stored)
     keys = key_slices(content.outlined.wmh, choose_slices(content.outlined.wmh, head))
     montage = lay_montage(content.volume, content.affine_lps, content.outlined, keys, head)
     panels = [montage.panel(index, (SIDE, SIDE)) for index in keys]

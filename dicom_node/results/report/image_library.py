@@ -68,7 +68,7 @@ def _frame_of_reference(uid: str) -> sr.UIDRefContentItem:
 def _grid(series: FlairSeries) -> list[sr.NumContentItem]:
     """Size and distances of voxels, as the segmentations state them."""
     grid = grid_of(series)
-    rows, columns = series.voxels.shape[1:]
+    rows, columns = series.shape[1:]
     down, along = grid.pixel_spacing_mm
     numbers = (
         (codes.PIXEL_DATA_ROWS, rows, codes.PIXELS),

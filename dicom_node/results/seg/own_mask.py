@@ -34,7 +34,7 @@ def read_own_mask(path: Path, series: FlairSeries) -> NDArray[np.bool_]:
 def _mask(seg: Dataset, series: FlairSeries) -> NDArray[np.bool_]:
     pixels = seg.pixel_array.reshape(-1, seg.Rows, seg.Columns)
     slices = {(frame.sop_instance_uid, frame.frame_number): index for index, frame in enumerate(series.frames)}
-    mask = np.zeros(series.voxels.shape, bool)
+    mask = np.zeros(series.shape, bool)
     for shown, groups in zip(pixels, values.items(seg, "PerFrameFunctionalGroupsSequence"), strict=True):
         derivation = values.first_item(groups, "DerivationImageSequence")
         source = values.first_item(derivation, "SourceImageSequence") or Dataset()

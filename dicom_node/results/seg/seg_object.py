@@ -221,7 +221,7 @@ def _build(
     )
     result = Dataset()
     result.update(seg)
-    _set_pixels(result, voxels, series.voxels.shape[1:])
+    _set_pixels(result, voxels, series.shape[1:])
     _refer_to_source(result, series)
     _settle(result, facts.uids.organization_of(content.kind, form))
     finish_header(result, source, facts.model, facts.stamp)

@@ -72,16 +72,16 @@ class Meaning:
 
 @dataclass(frozen=True, eq=False)
 class Intensities:
-    """Rescaled intensities of the frames of one series, each made when it is asked for: together they are as large as
-    the volume.
+    """Rescaled intensities of the frames of one series, each made when it is taken: together they are as large as the
+    volume.
 
     Attributes:
-        frames: as they are stored.
+        frames: as they are stored; those that were taken are not held any more.
         meanings: of their values.
         padding: where they hold no signal.
     """
 
-    frames: Sequence[StoredFrame]
+    frames: list[StoredFrame | None]
     meanings: Sequence[Meaning]
     padding: Sequence[NDArray[np.bool_]]
 
@@ -89,9 +89,16 @@ class Intensities:
         """Frames."""
         return len(self.frames)
 
-    def __getitem__(self, index: int) -> NDArray[np.float32]:
-        """Of one frame, (row, column), NaN where there is padding."""
+    def take(self, index: int) -> NDArray[np.float32]:
+        """Of one frame, (row, column), NaN where there is padding.
+
+        Raises:
+            ValueError: it was taken before.
+        """
         frame = self.frames[index]
+        if frame is None:
+            raise ValueError(f"expected a frame that was not taken yet, got frame {index}")
+        self.frames[index] = None
         real = (self.meanings[index].of(frame.raw) * frame.slope + frame.intercept).astype(np.float32)
         real[self.padding[index]] = np.nan
         return real
@@ -121,7 +128,7 @@ def intensities(frames: Sequence[StoredFrame]) -> tuple[Intensities, tuple[str, 
         for frame, mask, meaning in zip(frames, padding, meanings, strict=True)
     ):
         flags.append("value_range_contradicts")
-    return Intensities(frames, meanings, padding), tuple(flags)
+    return Intensities(list(frames), meanings, padding), tuple(flags)
 
 
 def declared(header: Dataset) -> Meaning:

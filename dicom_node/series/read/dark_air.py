@@ -13,16 +13,16 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dicom_node.node.errors import NotFlair
+from segmentation.volume import Stored, as_float
 
 _EDGE: Final = 1 / 32  # of rows and of columns
 _MIDDLE: Final = 1 / 4
 _MIDDLE_PERCENTILES: Final = (25.0, 75.0)
 
 
-def require_dark_air(voxels: NDArray[np.float32]) -> None:
+def require_dark_air(voxels: Stored) -> None:
     """Refuse images whose grey scale is inverted.
 
     Args:
@@ -39,7 +39,7 @@ def require_dark_air(voxels: NDArray[np.float32]) -> None:
         )
 
 
-def is_air_bright(voxels: NDArray[np.float32]) -> bool:
+def is_air_bright(voxels: Stored) -> bool:
     """The edge of the images is brighter than three quarters of their middle.
 
     Args:
@@ -50,7 +50,8 @@ def is_air_bright(voxels: NDArray[np.float32]) -> bool:
     edge = np.ones((rows, columns), bool)
     edge[margin : rows - margin, side : columns - side] = False
     top, left = round(rows * _MIDDLE), round(columns * _MIDDLE)
-    around, middle = voxels[:, edge], voxels[:, top : rows - top, left : columns - left]
+    around = as_float(voxels[:, edge])
+    middle = as_float(voxels[:, top : rows - top, left : columns - left])
     if np.isnan(around).all() or np.isnan(middle).all():
         return False
     air = np.nanmedian(around)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from segmentation.volume import FlairVolume
+from segmentation.volume import FlairVolume, Stored, as_float, require_stored
 
 UNREADABLE_FILES: Final = "unreadable_files_beside"
 """Flag: files beside the series may be slices of it, and cannot be read."""
@@ -43,7 +43,7 @@ class FlairSeries:
     """One regular axial FLAIR volume with its origin.
 
     Attributes:
-        voxels: float32 (slice, row, column), after rescale slope and intercept; slices ordered from feet to head.
+        stored: intensities (slice, row, column), after rescale slope and intercept; slices ordered from feet to head.
         affine: float64 (4, 4), maps (column index, row index, slice index, 1) to mm in the patient's LPS frame.
         spacing_mm: (slice, row, column); the slice spacing is the distance of slice centres projected on the normal.
         frames: one per slice, in voxel order.
@@ -58,7 +58,7 @@ class FlairSeries:
         ValueError: the parts do not fit together.
     """
 
-    voxels: NDArray[np.float32]
+    stored: Stored
     affine: NDArray[np.float64]
     spacing_mm: tuple[float, float, float]
     frames: tuple[SourceFrame, ...]
@@ -72,10 +72,9 @@ class FlairSeries:
 
     def __post_init__(self) -> None:
         """Check once, so that nothing after has to."""
-        if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
-            raise ValueError(f"expected float32 (slice, row, column), got {self.voxels.dtype} {self.voxels.shape}")
-        if len(self.frames) != len(self.voxels):
-            raise ValueError(f"expected one source frame per slice, got {len(self.frames)} for {len(self.voxels)}")
+        require_stored(self.stored)
+        if len(self.frames) != len(self.stored):
+            raise ValueError(f"expected one source frame per slice, got {len(self.frames)} for {len(self.stored)}")
         if self.affine.shape != (4, 4):
             raise ValueError(f"expected a 4 x 4 affine, got {self.affine.shape}")
 
@@ -89,4 +88,15 @@ class FlairSeries:
 
     def volume(self) -> FlairVolume:
         """The same voxels as the segmentation room sees them."""
-        return FlairVolume(voxels=self.voxels, spacing_mm=self.spacing_mm)
+        return FlairVolume(self.stored, self.spacing_mm)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(slice, row, column)."""
+        slices, rows, columns = self.stored.shape
+        return slices, rows, columns
+
+    @property
+    def voxels(self) -> NDArray[np.float32]:
+        """All intensities as float32: a copy, twice as large, where they are kept as whole numbers."""
+        return as_float(self.stored)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from dicom_node.node.errors import NotFlair
 from segmentation.percentiles import percentile
+from segmentation.volume import Stored, as_float
 
 _BLOCK_MM: Final = 10.0
 _LEAST_LIKENESS: Final = 0.35
@@ -25,7 +26,7 @@ _LEAST_LIKENESS: Final = 0.35
 _BRIGHTEST_PERCENTILE: Final = 99.5
 
 
-def require_head(voxels: NDArray[np.float32], spacing_mm: tuple[float, float, float]) -> None:
+def require_head(voxels: Stored, spacing_mm: tuple[float, float, float]) -> None:
     """Refuse a volume that shows no more than noise.
 
     Args:
@@ -45,7 +46,7 @@ def require_head(voxels: NDArray[np.float32], spacing_mm: tuple[float, float, fl
         )
 
 
-def neighbour_likeness(voxels: NDArray[np.float32], spacing_mm: tuple[float, float, float]) -> float:
+def neighbour_likeness(voxels: Stored, spacing_mm: tuple[float, float, float]) -> float:
     """Correlation of neighbouring blocks of a centimetre within slices, -1 to 1; 1 where there is nothing to compare.
 
     Args:
@@ -61,13 +62,13 @@ def neighbour_likeness(voxels: NDArray[np.float32], spacing_mm: tuple[float, flo
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def _blocks(voxels: NDArray[np.float32], spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
+def _blocks(voxels: Stored, spacing_mm: tuple[float, float, float]) -> NDArray[np.float64]:
     """Means over blocks of one slice, (slice, block row, block column)."""
     rows, columns = (max(1, round(_BLOCK_MM / spacing)) for spacing in spacing_mm[1:])
     slices, height, width = len(voxels), voxels.shape[1] // rows, voxels.shape[2] // columns
     brightest = np.float32(percentile(voxels, _BRIGHTEST_PERCENTILE))
     means = np.empty((slices, height, width))
     for index, plane in enumerate(voxels):
-        parts = np.minimum(plane[: height * rows, : width * columns], brightest)
+        parts = np.minimum(as_float(plane[: height * rows, : width * columns]), brightest)
         means[index] = parts.reshape(height, rows, width, columns).mean(axis=(1, 3), dtype=np.float64)
     return means

@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.node.errors import UnreadableObject
+from segmentation.volume import Stored, as_float
 
 _FACTORS: Final = (0.25, 0.5, 2.0, 4.0)
 _LEAST: Final = 0.9
 _MOST_SLICES: Final = 24  # so that thin slices cost no more than thick ones
 
 
-def require_row_length(voxels: NDArray[np.float32]) -> None:
+def require_row_length(voxels: Stored) -> None:
     """Refuse images whose rows have another length than Columns says.
 
     Args:
@@ -33,7 +34,7 @@ def require_row_length(voxels: NDArray[np.float32]) -> None:
     Raises:
         UnreadableObject: the pixels belong to rows of another length.
     """
-    voxels, columns = voxels[:: max(1, len(voxels) // _MOST_SLICES)], voxels.shape[2]
+    voxels, columns = as_float(voxels[:: max(1, len(voxels) // _MOST_SLICES)]), voxels.shape[2]
     lengths = [round(columns * factor) for factor in _FACTORS if (columns * factor).is_integer()]
     unlike = {length: _unlikeness(voxels, length) for length in lengths}
     likely = min(unlike, key=lambda length: unlike[length])

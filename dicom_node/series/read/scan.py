@@ -13,16 +13,16 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dicom_node.node.errors import NotFlair
+from segmentation.volume import Stored
 
 _MOST_EQUAL: Final = 0.5
 _LEAST_VALUES: Final = 32
 _SLICES_COUNTED: Final = 16
 
 
-def require_scan(voxels: NDArray[np.float32]) -> None:
+def require_scan(voxels: Stored) -> None:
     """Refuse a volume whose values are no signal: one value, a mask, a label map, a map in a few colours.
 
     Args:
@@ -43,16 +43,19 @@ def require_scan(voxels: NDArray[np.float32]) -> None:
     )
 
 
-def equal_neighbours(voxels: NDArray[np.float32]) -> float:
+def equal_neighbours(voxels: Stored) -> float:
     """Share of neighbours in the plane that are exactly equal, among those above the darkest value; 1 without any.
 
     Args:
         voxels: (slice, row, column).
     """
-    above = voxels > voxels.min()
+    darkest = voxels.min()
     pairs = equal = 0
-    for here, there in ((np.s_[:, :-1], np.s_[:, 1:]), (np.s_[:, :, :-1], np.s_[:, :, 1:])):
-        both = above[here] & above[there]
-        pairs += int(np.count_nonzero(both))
-        equal += int(np.count_nonzero(both & (voxels[here] == voxels[there])))
+    for plane in voxels:
+        above = plane > darkest
+        for here, there in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+            both = above[here] & above[there]
+            pairs += int(np.count_nonzero(both))
+            both &= plane[here] == plane[there]
+            equal += int(np.count_nonzero(both))
     return equal / pairs if pairs else 1.0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.multival import MultiValue
 
 from dicom_node.node.errors import IncompleteSeries, NotAnalysable, NotFlair, UnreadableObject, UnsupportedGeometry
+from dicom_node.node.free_memory import give_back_free_memory
 from dicom_node.series.dicom import values
 from dicom_node.series.dicom.announced import are_slices_missing
 from dicom_node.series.dicom.digest import instances_digest
@@ -34,13 +36,16 @@ from dicom_node.series.read.flair_series import FEWER_ANNOUNCED, FlairSeries, So
 from dicom_node.series.read.lost_pixels import PIXELS_LOST, are_pixels_lost
 from dicom_node.series.read.patients import require_one_patient
 from dicom_node.series.read.row_length import require_row_length
+from dicom_node.series.read.stored_volume import StoredVolume
 from dicom_node.series.rules.flair import choose_volume
 from dicom_node.series.rules.verdict import Verdict
+from segmentation.volume import Stored
 
 __all__ = ["FlairSeries", "SourceFrame", "read_series"]
 
 # Formats that writers of results check (PS3.5 6.2); old archives hold dates such as 2024.01.01 and ages such as 50.
 _STRICT_VRS = frozenset({"AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI"})
+_SLICES_A_TRIM: Final = 32
 _UID = re.compile(r"[0-9.]{1,64}")
 
 # Verdicts that are about damage or geometry rather than contrast keep their own kind of error.
@@ -84,7 +89,7 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     frames = frames_of(files.headers)
     stacked = stack(choice.volume, len(frames) - len(choice.volume.planes))
     frame_of_reference, reference_flags = _frame_of_reference(files, choice.volume)
-    kept, voxels, pixel_flags = _pixels(files, stacked)
+    kept, stored, pixel_flags = _pixels(files, stacked)
     sources = list(dict.fromkeys(plane.frame.source for plane in kept))
     headers = tuple(_with_reference(clean_header(files.headers[source]), frame_of_reference) for source in sources)
     copies = ("duplicate_slices_dropped",) if files.had_copies else ()
@@ -92,7 +97,7 @@ def read_series(paths: Sequence[Path]) -> FlairSeries:
     short = (FEWER_ANNOUNCED,) if is_short else ()
     flags = (*choice.verdict.flags, *stacked.flags, *short, *reference_flags, *copies, *pixel_flags)
     return FlairSeries(
-        voxels=voxels,
+        stored=stored,
         affine=stacked.affine,
         spacing_mm=stacked.spacing_mm,
         frames=tuple(_source_frame(plane.frame) for plane in kept),
@@ -164,7 +169,7 @@ def _frame_of_reference(files: _Files, volume: CandidateVolume) -> tuple[str, tu
     return f"2.25.{made.int}", ("no_frame_of_reference",)
 
 
-def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.float32], tuple[str, ...]]:
+def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], Stored, tuple[str, ...]]:
     """Decode all frames of the stack, file by file; at each place one frame is kept.
 
     Raises:
@@ -174,26 +179,38 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], NDArray[np.floa
     shape = (len(stacked.places), first.rows, first.columns)
     if first.rows * first.columns * sum(map(len, stacked.places)) > MAX_VOXELS:
         raise UnreadableObject("matrix_too_large", f"Expected at most {MAX_VOXELS} voxels; the headers say {shape}.")
-    decoded, value_flags = _decode(files, stacked)
-    voxels = np.zeros(shape, np.float32)
-    kept, flags = [], []
-    for index, place in enumerate(stacked.places):
-        chosen = decoded(place[0].frame)
-        if any(not np.array_equal(chosen, decoded(other.frame), equal_nan=True) for other in place[1:]):
-            raise UnsupportedGeometry(
-                "conflicting_duplicates",
-                "Different images are at the same position, and nothing shows which one belongs to the volume; send "
-                "one acquisition per series.",
-            )
-        if len(place) > 1:
-            flags.append("duplicate_slices_dropped")
-        voxels[index] = chosen
-        kept.append(place[0])
+    taken, value_flags = _decode(files, stacked)
+    kept = [place[0] for place in stacked.places]
+    planes: Iterable[NDArray[np.float32]] = (_one_of(place, taken) for place in stacked.places)
+    flags = ["duplicate_slices_dropped"] if any(len(place) > 1 for place in stacked.places) else []
+    low_is_bright = np.array([_has_low_bright(plane.frame) for plane in kept])
+    if low_is_bright.any():
+        planes = np.stack(list(planes))
+        flags += _turn_grey(planes, low_is_bright)
+    volume = StoredVolume(shape)
+    for index, plane in enumerate(planes):
+        volume.put(index, plane)
+        if index % _SLICES_A_TRIM == 0:
+            give_back_free_memory()  # of the frames that were taken: together they are as large as the volume
     _require_own_uids(kept)
-    flags += _turn_grey(voxels, np.array([_has_low_bright(plane.frame) for plane in kept]))
-    # Padding is no signal: it counts as the darkest that was scanned, whatever value marks it.
-    voxels[np.isnan(voxels)] = np.nanmin(voxels)
-    return kept, voxels, (*value_flags, *flags, *_look(voxels))
+    stored = volume.whole()
+    return kept, stored, (*value_flags, *flags, *_look(stored))
+
+
+def _one_of(place: Sequence[Plane], taken: Callable[[Frame], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """The image at one place.
+
+    Raises:
+        UnsupportedGeometry: two frames there differ.
+    """
+    chosen = taken(place[0].frame)
+    if any(not np.array_equal(chosen, taken(other.frame), equal_nan=True) for other in place[1:]):
+        raise UnsupportedGeometry(
+            "conflicting_duplicates",
+            "Different images are at the same position, and nothing shows which one belongs to the volume; send one "
+            "acquisition per series.",
+        )
+    return chosen
 
 
 def _require_own_uids(kept: Sequence[Plane]) -> None:
@@ -225,7 +242,7 @@ def _turn_grey(voxels: NDArray[np.float32], low_is_bright: NDArray[np.bool_]) ->
 
 
 def _decode(files: _Files, stacked: Stack) -> tuple[Callable[[Frame], NDArray[np.float32]], tuple[str, ...]]:
-    """What gives the intensities of a frame of the stack, NaN where there is padding; and what to note about them."""
+    """What gives the intensities of a frame of the stack, once, NaN where there is padding; and what to note."""
     wanted: dict[int, list[Frame]] = {}
     for place in stacked.places:
         for plane in place:
@@ -235,16 +252,18 @@ def _decode(files: _Files, stacked: Stack) -> tuple[Callable[[Frame], NDArray[np
         for source, frames in wanted.items():
             found = decode_frames(files.paths[source], frames, child)
             stored.update(zip(map(_key, frames), found, strict=True))
-    images, flags = intensities(list(stored.values()))
     places = {key: place for place, key in enumerate(stored)}
-    return lambda frame: images[places[_key(frame)]], flags
+    frames = list(stored.values())
+    del stored  # the images alone hold the frames, and let them go
+    images, flags = intensities(frames)
+    return lambda frame: images.take(places[_key(frame)]), flags
 
 
 def _key(frame: Frame) -> tuple[int, int | None]:
     return frame.source, frame.number
 
 
-def _look(voxels: NDArray[np.float32]) -> tuple[str, ...]:
+def _look(voxels: Stored) -> tuple[str, ...]:
     flat = voxels.reshape(len(voxels), -1)
     blank = flat.max(axis=1) == flat.min(axis=1)
     if blank.all():

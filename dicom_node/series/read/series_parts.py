@@ -1,9 +1,8 @@
 """A `FlairSeries` as plain bytes between two processes, and back: nothing in them is run.
 
 Parts: one of JSON (what has no DICOM form, with the voxels' shape and the headers' lengths), one with all headers
-(data sets in Explicit VR Little Endian, PS3.5 A.2, one behind the other), one with the voxels (C order). Those are
-float32 in a series, and whole numbers of 16 bits on the way where these say the same, as nearly always: half of the
-memory.
+(data sets in Explicit VR Little Endian, PS3.5 A.2, one behind the other), one with the intensities as they are kept (C
+order).
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom import config
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
@@ -23,8 +21,8 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 
 from dicom_node.series.read.flair_series import FlairSeries, SourceFrame
+from segmentation.volume import WHOLE_NUMBERS
 
-_WHOLE_NUMBERS: Final = (np.uint16, np.int16)
 _TEXTS = ("series_instance_uid", "study_instance_uid", "frame_of_reference_uid", "instances_digest", "files_digest")
 
 
@@ -35,10 +33,10 @@ def to_parts(series: FlairSeries) -> list[bytes | memoryview]:
         the `PARSER_ERRORS` of `dicom_node.series.dicom.parsing`: a header that pydicom has read cannot be written.
     """
     headers = [header_bytes(header) for header in series.headers]
-    voxels = np.ascontiguousarray(_as_whole_numbers(series.voxels))
+    voxels = np.ascontiguousarray(series.stored)
     facts: dict[str, Any] = {name: getattr(series, name) for name in _TEXTS}
     facts |= {
-        "shape": series.voxels.shape,
+        "shape": series.shape,
         "voxel_type": voxels.dtype.name,
         "affine": series.affine.tolist(),
         "spacing_mm": series.spacing_mm,
@@ -57,10 +55,10 @@ def from_parts(parts: Sequence[bytearray]) -> FlairSeries:
     """
     described, headers, voxels = parts
     facts = json.loads(described)
-    if (kind := np.dtype(facts["voxel_type"])) not in (np.float32, *_WHOLE_NUMBERS):
+    if (kind := np.dtype(facts["voxel_type"])) not in (np.float32, *WHOLE_NUMBERS):
         raise ValueError(f"expected voxels of float32 or of whole numbers of 16 bits, got {kind}")
     return FlairSeries(
-        voxels=np.frombuffer(voxels, kind).reshape(facts["shape"]).astype(np.float32, copy=False),
+        stored=np.frombuffer(voxels, kind).reshape(facts["shape"]),
         affine=np.array(facts["affine"], np.float64),
         spacing_mm=tuple(facts["spacing_mm"]),
         frames=tuple(SourceFrame(**frame) for frame in facts["frames"]),
@@ -68,20 +66,6 @@ def from_parts(parts: Sequence[bytearray]) -> FlairSeries:
         flags=tuple(facts["flags"]),
         **{name: facts[name] for name in _TEXTS},
     )
-
-
-def _as_whole_numbers(voxels: NDArray[np.float32]) -> NDArray[Any]:
-    """The same in whole numbers of 16 bits, if these can say it; else as they are."""
-    low, high = float(voxels.min()), float(voxels.max())
-    kind = next((kind for kind in _WHOLE_NUMBERS if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max), None)
-    if kind is None:
-        return voxels
-    whole = np.empty(voxels.shape, kind)
-    for plane, out in zip(voxels, whole, strict=True):
-        out[:] = plane
-        if not np.array_equal(out, plane):
-            return voxels
-    return whole
 
 
 def header_bytes(header: Dataset) -> bytes:

@@ -111,8 +111,8 @@ def page_png(file: Path) -> bytes:
 
 def _draw(series: FlairSeries, mask: NDArray[np.bool_]) -> SlicePictures:
     turn = display_turn(series.affine)
-    head = head_mask(series.voxels)
-    grey = turn.apply(to_grey(series.voxels, head))
+    head = head_mask(series.stored)
+    grey = turn.apply(to_grey(series.stored, head))
     shown = turn.apply(mask)
     row_mm, column_mm = turn.spacing(series.spacing_mm)
     height, width = grey.shape[1] * row_mm, grey.shape[2] * column_mm

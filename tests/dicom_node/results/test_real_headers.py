@@ -37,7 +37,7 @@ def one_frame_series(header: Dataset) -> FlairSeries | None:
     voxels = np.random.default_rng(1).random((1, plane.rows, plane.columns)).astype(np.float32)
     header.FrameOfReferenceUID = str(header.get("FrameOfReferenceUID") or "1.2.3")
     return FlairSeries(
-        voxels=voxels,
+        stored=voxels,
         affine=affine,
         spacing_mm=(5.0, row_mm, column_mm),
         frames=(SourceFrame(str(header.SOPInstanceUID), str(header.SOPClassUID), frames[0].number),),

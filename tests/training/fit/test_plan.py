@@ -99,7 +99,7 @@ def test_inputs_stand_for_all_that_decides_the_weights() -> None:
     assert make_plan(cases, (), tiny_recipe()).inputs() == base
     voxels = cases[0].volume.voxels.copy()
     voxels[0, 0, 0] += 1
-    brighter = replace(cases[0], volume=replace(cases[0].volume, voxels=voxels))
+    brighter = replace(cases[0], volume=replace(cases[0].volume, stored=voxels))
     label = cases[0].wmh.copy()
     label[0, 0, 0] = True
     for changed in (brighter, replace(cases[0], wmh=label), replace(cases[0], patient="other")):

@@ -157,7 +157,7 @@ def test_a_part_of_an_enhanced_instance_keeps_its_frames(tmp_path: Path) -> None
     affine[:3, 2] *= 2
     depth, row, column = whole.spacing_mm
     part = replace(
-        whole, voxels=whole.voxels[::2], frames=whole.frames[::2], affine=affine, spacing_mm=(2 * depth, row, column)
+        whole, stored=whole.stored[::2], frames=whole.frames[::2], affine=affine, spacing_mm=(2 * depth, row, column)
     )
     segmentation = segmentation_of(part)
     seg = read_back(result_set_of(part, segmentation).seg)

@@ -130,7 +130,7 @@ def test_real_compressions_of_one_slice_decode() -> None:
     images: dict[str, np.ndarray] = {}
     with JpegChild() as child:
         for path, header in zip(series.paths, series.headers, strict=True):
-            ((image,), _) = intensities(decode_frames(path, frames_of([header]), child))
+            image = intensities(decode_frames(path, frames_of([header]), child))[0].take(0)
             images[f"{header.file_meta.TransferSyntaxUID.keyword} {path.stem}"] = image
     reference = next(image for name, image in images.items() if name.startswith("ExplicitVRLittleEndian"))
     different = {
@@ -145,6 +145,6 @@ def _decode(folder: Path) -> dict[str, np.ndarray]:
     (series,) = find_series([folder]).series
     with JpegChild() as child:
         return {
-            str(header.ImagePositionPatient): intensities(decode_frames(path, frames_of([header]), child))[0][0]
+            str(header.ImagePositionPatient): intensities(decode_frames(path, frames_of([header]), child))[0].take(0)
             for path, header in zip(series.paths, series.headers, strict=True)
         }
