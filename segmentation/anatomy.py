@@ -36,9 +36,13 @@ class Anatomy:
     """Parts of the head on the native grid; each part is made when it is asked for.
 
     Attributes:
-        marks: uint8 (slice, row, column): bit n is the part n of `PARTS`.
+        shape: (slice, row, column) of the volume.
+        box: outside it nothing is marked.
+        marks: uint8, the box: bit n is the part n of `PARTS`.
     """
 
+    shape: tuple[int, ...]
+    box: Box
     marks: NDArray[np.uint8]
 
     @classmethod
@@ -47,7 +51,8 @@ class Anatomy:
         marks = np.zeros(parts[0].shape, np.uint8)
         for number, part in enumerate(parts):
             marks |= part.view(np.uint8) << np.uint8(number)
-        return cls(marks)
+        box = box_of(marks > 0)
+        return cls(marks.shape, box, marks[box].copy())
 
     @property
     def brain(self) -> NDArray[np.bool_]:
@@ -76,12 +81,26 @@ class Anatomy:
 
     def within(self, box: Box) -> Anatomy:
         """The same in a part of the volume."""
-        return Anatomy(self.marks[box])
+        part = np.zeros([end.stop - end.start for end in box], np.uint8)
+        here = tuple(_overlap(mine, wanted) for mine, wanted in zip(self.box, box, strict=True))
+        part[tuple(there for _, there in here)] = self.marks[tuple(mine for mine, _ in here)]
+        return Anatomy(part.shape, tuple(slice(0, length) for length in part.shape), part)
 
     def _part(self, number: int) -> NDArray[np.bool_]:
         found = self.marks >> np.uint8(number)
         found &= np.uint8(1)
-        return found.view(np.bool_)
+        if found.shape == self.shape:
+            return found.view(np.bool_)
+        part = np.zeros(self.shape, bool)
+        part[self.box] = found
+        return part
+
+
+def _overlap(mine: slice, wanted: slice) -> tuple[slice, slice]:
+    """What two parts of one axis have in common, as seen in each of them."""
+    start = max(mine.start, wanted.start)
+    stop = max(min(mine.stop, wanted.stop), start)
+    return slice(start - mine.start, stop - mine.start), slice(start - wanted.start, stop - wanted.start)
 
 
 def anatomy_images(volume: FlairVolume, size: int) -> tuple[NDArray[np.float32], SliceGrid]:
@@ -111,13 +130,14 @@ def anatomy_of(probabilities: NDArray[np.float32], grid: SliceGrid) -> Anatomy:
         grid: of `anatomy_images`.
     """
     brain = clean_brain(grid.to_native_mask(probabilities[0], PART_THRESHOLD), grid.spacing_mm)
-    marks = brain.view(np.uint8).copy()
-    held = np.flatnonzero(brain.any(axis=(1, 2)))
+    box = box_of(brain)
+    inside = brain[box]
+    marks = inside.view(np.uint8).copy() if inside.size else np.zeros((0, 0, 0), np.uint8)
     for number, probability in enumerate(probabilities[1:], start=1):
-        for index in held:
-            part = grid.to_native_mask(probability[index : index + 1], PART_THRESHOLD)[0] & brain[index]
-            marks[index] |= part.view(np.uint8) << np.uint8(number)
-    return Anatomy(marks)
+        for place, index in enumerate(range(box[0].start, box[0].stop)):
+            part = grid.to_native_mask(probability[index : index + 1], PART_THRESHOLD)[0][box[1:]] & inside[place]
+            marks[place] |= part.view(np.uint8) << np.uint8(number)
+    return Anatomy(brain.shape, box, marks)
 
 
 def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDArray[np.bool_]:
@@ -149,12 +169,11 @@ def clean_brain(mask: NDArray[np.bool_], spacing_mm: tuple[float, float]) -> NDA
 
 
 def _largest_bodies(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The largest body and others of at least a twentieth of it."""
-    kept = np.zeros(mask.shape, bool)
+    """The largest body and others of at least a twentieth of it; in place."""
     box = box_of(mask)
     labels, count = ndimage.label(mask[box], structure=_NEIGHBOURS)
     if count:
         sizes = sizes_of(labels, count)
         sizes[0] = 0
-        kept[box] = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
-    return kept
+        mask[box] = (sizes >= max(1.0, _LEAST_BRAIN_PART * sizes.max()))[labels]
+    return mask

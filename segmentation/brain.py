@@ -81,7 +81,7 @@ class _WorkingGrid:
 
     @classmethod
     def of(cls, volume: FlairVolume) -> _WorkingGrid:
-        native = volume.shape
+        native = volume.stored.shape
         wanted = (_THINNEST_MM, _GRID_MM, _GRID_MM)
         shape = tuple(
             max(1, min(n, round(n * s / w))) for n, s, w in zip(native, volume.spacing_mm, wanted, strict=True)

@@ -56,7 +56,9 @@ def find_bright_region(volume: FlairVolume, brain: Mask, mask: Mask) -> BrightRe
     found = np.zeros(len(brain), np.int64)
     counted = 0
     for index in np.flatnonzero(areas > LARGE_PART * areas.max()):
-        region = _discs(bright_body(volume.plane(index), brain[index], volume.spacing_mm[1:]), volume.spacing_mm[1:])
+        region = _discs(
+            bright_body(volume.plane(int(index)), brain[index], volume.spacing_mm[1:]), volume.spacing_mm[1:]
+        )
         found[index] = np.count_nonzero(region)
         counted += int(np.count_nonzero(region & mask[index]))
     if not found.any():

@@ -39,7 +39,7 @@ def largest_wedge_cm2(volume: FlairVolume, brain: Mask) -> float:
     areas = brain.sum(axis=(1, 2))
     chosen = np.flatnonzero(areas > LARGE_PART * areas.max())
     spacing, lines = volume.spacing_mm[1:], Midplane.of(brain, volume.spacing_mm).lines
-    calm = {int(index): calm_brain(volume.plane(index), brain[index], spacing) for index in chosen}
+    calm = {int(index): calm_brain(volume.plane(int(index)), brain[index], spacing) for index in chosen}
     return max((_wedge_cm2(c, lines[index].within(c.box), spacing) for index, c in calm.items()), default=0.0)
 
 

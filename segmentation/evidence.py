@@ -134,20 +134,20 @@ def gather(
     ranks = np.percentile(volume.inside(brain), (5, 25, 50, 75, 99), overwrite_input=True)
     dark, lower, middle, upper, bright = (float(rank) for rank in ranks)
     scale = middle if middle > 0 else 1.0
-    largest = _largest_lesion(mask)
     lost = lost_slices(volume, brain)
     plane = Midplane.of(brain, volume.spacing_mm)
+    largest, largest_side = _largest_lesion(mask, plane)
     return Evidence(
         measures=measures,
         brain_ml=int(np.count_nonzero(brain)) * volume.voxel_volume_ml,
         outside_ml=outside_ml,
         rim_share=_rim_share(mask, brain, volume.spacing_mm),
-        largest_ml=int(np.count_nonzero(largest)) * volume.voxel_volume_ml,
-        largest_side=_one_sidedness(largest, plane),
+        largest_ml=largest * volume.voxel_volume_ml,
+        largest_side=largest_side,
         side=_one_sidedness(mask, plane),
         mass_radius_mm=_mass_radius_mm(volume, brain),
         wedge_cm2=largest_wedge_cm2(volume, brain),
-        skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, anatomy),
+        skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, brain, anatomy.infratentorial),
         lost_slices=len(lost),
         lost_lines=lost_lines(volume, brain, lost) + noisy_lines(volume, brain, lost),
         dark=dark / scale,
@@ -158,14 +158,17 @@ def gather(
     )
 
 
-def _largest_lesion(mask: Mask) -> Mask:
+def _largest_lesion(mask: Mask, plane: Midplane) -> tuple[int, float]:
+    """Voxels of the largest lesion, and how far it lies on one side."""
     box = box_of(mask)
     labels, count = ndimage.label(mask[box], structure=_NEIGHBOURS)
     if not count:
-        return mask
+        return 0, 0.0
+    sizes = sizes_of(labels, count)
+    label = 1 + int(np.argmax(sizes[1:]))
     largest = np.zeros(mask.shape, bool)
-    largest[box] = labels == 1 + int(np.argmax(sizes_of(labels, count)[1:]))
-    return largest
+    largest[box] = labels == label
+    return int(sizes[label]), _one_sidedness(largest, plane)
 
 
 def _rim_share(mask: Mask, brain: Mask, spacing_mm: tuple[float, float, float]) -> float:

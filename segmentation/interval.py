@@ -57,12 +57,16 @@ class Bounds:
     sure: NDArray[np.bool_]
     possible: NDArray[np.bool_]
 
-    def interval(self, voxel_volume_ml: float, within: NDArray[np.bool_] | None = None) -> VolumeInterval:
-        """Volumes of the two masks, or of their parts in another mask of the same shape."""
-        sure, possible = (self.sure, self.possible) if within is None else (self.sure & within, self.possible & within)
-        return VolumeInterval(
-            int(np.count_nonzero(sure)) * voxel_volume_ml, int(np.count_nonzero(possible)) * voxel_volume_ml
-        )
+    def interval(self, voxel_volume_ml: float) -> VolumeInterval:
+        """Volumes of the two masks."""
+        sure, possible = (int(np.count_nonzero(mask)) for mask in (self.sure, self.possible))
+        return VolumeInterval(sure * voxel_volume_ml, possible * voxel_volume_ml)
+
+    def divided(self, voxel_volume_ml: float, by: NDArray[np.bool_]) -> tuple[VolumeInterval, VolumeInterval]:
+        """Volumes of the parts of the two masks in another mask of the same shape, and of the rest."""
+        both = [(int(np.count_nonzero(mask)), int(np.count_nonzero(mask & by))) for mask in (self.sure, self.possible)]
+        inside = VolumeInterval(*(part * voxel_volume_ml for _, part in both))
+        return inside, VolumeInterval(*((whole - part) * voxel_volume_ml for whole, part in both))
 
 
 def bounds_of(mask: NDArray[np.bool_], probability: NDArray[Any]) -> Bounds:

@@ -105,7 +105,7 @@ def list_lesions(
     labels, count = ndimage.label(mask[around], structure=_NEIGHBOURS)
     if not count:
         return ()
-    near_cortex = None if anatomy is None else _near(anatomy.cortex, spacing_mm)[around]
+    near_cortex = None if anatomy is None else _near(anatomy.cortex, spacing_mm)[around].copy()
     periventricular = None if periventricular is None else periventricular[around]
     anatomy = None if anatomy is None else anatomy.within(around)
     found = []

@@ -56,7 +56,7 @@ def lost_slices(volume: FlairVolume, brain: Mask) -> tuple[int, ...]:
     lost: list[int] = []
     for index in inside:
         pixels = volume.plane(index)
-        earlier = seen.setdefault(hashlib.sha256(np.ascontiguousarray(volume.stored[index])).digest(), index)
+        earlier = seen.setdefault(hashlib.sha256(np.ascontiguousarray(volume.stored[index]).data).digest(), index)
         beside = min(float(areas[:index].max(initial=0.0)), float(areas[index + 1 :].max(initial=0.0)))
         is_hole = areas[index] < _LEAST_SHARE_OF_BESIDE * beside
         if is_hole or earlier != index or _likeness(pixels, volume.spacing_mm[1:]) < _LEAST_LIKENESS:

@@ -12,16 +12,22 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.runtimes.runtime import BATCH
+
 Predict = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def mirrored_mean(predict: Predict, images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Mean of the probabilities of slices and of their mirror images.
+    """Mean of the probabilities of slices and of their mirror images; batch by batch, so that only the mean is held.
 
     Args:
         predict: float32 (slice, row, column) images to probabilities of the same shape.
         images: normalised slices, columns to the left.
     """
-    there = predict(images)
-    back = predict(np.ascontiguousarray(images[:, :, ::-1]))[:, :, ::-1]
-    return np.asarray((there + back) / np.float32(2), np.float32)
+    mean = np.empty(images.shape, np.float32)
+    for start in range(0, len(images), BATCH):
+        some = images[start : start + BATCH]
+        there = predict(some)
+        back = predict(np.ascontiguousarray(some[:, :, ::-1]))[:, :, ::-1]
+        mean[start : start + BATCH] = (there + back) / np.float32(2)
+    return mean

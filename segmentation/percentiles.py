@@ -44,7 +44,7 @@ def percentile(values: Stored, percent: float) -> float:
     return float(lower + step * part if part < 0.5 else upper - step * (1 - part))
 
 
-def _ranked_whole(values: Stored, first: int, second: int) -> tuple[np.float32, np.float32]:
+def _ranked_whole(values: NDArray[Any], first: int, second: int) -> tuple[np.float32, np.float32]:
     """The values of two ranks, counted from 0, of whole numbers of 16 bits."""
     least = int(np.iinfo(values.dtype).min)
     counts = np.zeros(_PLACES, np.int64)

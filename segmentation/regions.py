@@ -142,8 +142,9 @@ def divide(
     if not ventricles.any():
         return None
     inside = near(ventricles, spacing_mm, rule)
-    periventricular = wmh & inside
     voxel_ml = float(np.prod(spacing_mm)) / 1000.0
+    intervals = (None, None) if bounds is None else bounds.divided(voxel_ml, inside)
+    periventricular = np.logical_and(wmh, inside, out=inside)
     inner = int(np.count_nonzero(periventricular))
     return Regions(
         periventricular,
@@ -153,8 +154,8 @@ def divide(
             ventricle_volume_ml=int(np.count_nonzero(ventricles)) * voxel_ml,
             distance_mm=rule.distance_mm,
             distance_rule=rule.distance_rule,
-            periventricular_interval_ml=None if bounds is None else bounds.interval(voxel_ml, inside),
-            deep_interval_ml=None if bounds is None else bounds.interval(voxel_ml, ~inside),
+            periventricular_interval_ml=intervals[0],
+            deep_interval_ml=intervals[1],
         ),
     )
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segmentation.anatomy import Anatomy
+from segmentation.boxed import BoxedMask
+from segmentation.boxes import Box, box_of
 from segmentation.brain import brain_mask
 from segmentation.brain_surface import without_surface
 from segmentation.bright_region import BrightRegion, find_bright_region
@@ -57,13 +59,13 @@ class Segmentation:
     """The ensemble's segmentation of one FLAIR volume.
 
     Attributes:
-        mask: bool (slice, row, column), native grid: probability at or above the bundle's threshold.
+        kept_mask: native grid: probability at or above the bundle's threshold. `mask` is all of it.
         probability_map: the members' mean.
         measures: volume, lesion count, uncertainty.
         seconds: wall time of the stages.
         flags: what was unusual about the case, sorted slugs such as `blank_slices` or `no_histogram_peak`.
-        ventricles: bool, same shape: the ventricles, cleaned up; None when the bundle has no ventricle network.
-        periventricular: bool, same shape: part of the mask; None when there are no ventricles to measure it from.
+        kept_ventricles: the ventricles, cleaned up; None when the bundle has no ventricle network.
+        kept_periventricular: part of the mask; None when there are no ventricles to measure it from.
         regions: volumes of periventricular and deep WMH and of the ventricles; None in the same case.
         brain_volume_ml: of the brain mask; None where no brain was found.
         outside_brain_ml: WMH that the ensemble marked outside the brain, left out of everything else.
@@ -74,13 +76,13 @@ class Segmentation:
         bright_region: bright tissue that is wider than WMH usually is, and how much of it is in the mask; None without.
     """
 
-    mask: NDArray[np.bool_]
+    kept_mask: BoxedMask
     probability_map: ProbabilityMap
     measures: Measures
     seconds: StageSeconds
     flags: tuple[str, ...]
-    ventricles: NDArray[np.bool_] | None = None
-    periventricular: NDArray[np.bool_] | None = None
+    kept_ventricles: BoxedMask | None = None
+    kept_periventricular: BoxedMask | None = None
     regions: RegionVolumes | None = None
     brain_volume_ml: float | None = None
     outside_brain_ml: float = 0.0
@@ -89,6 +91,21 @@ class Segmentation:
     extent: Extent | None = None
     anatomy: Anatomy | None = None
     bright_region: BrightRegion | None = None
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """What is WMH: bool (slice, row, column), native grid; made when it is asked for, as the other two."""
+        return self.kept_mask.whole()
+
+    @property
+    def ventricles(self) -> NDArray[np.bool_] | None:
+        """The ventricles, same shape; None where they are not known."""
+        return None if self.kept_ventricles is None else self.kept_ventricles.whole()
+
+    @property
+    def periventricular(self) -> NDArray[np.bool_] | None:
+        """The part of the mask near the ventricles, same shape; None where they are not known."""
+        return None if self.kept_periventricular is None else self.kept_periventricular.whole()
 
     @property
     def probability(self) -> NDArray[np.float32]:
@@ -151,16 +168,22 @@ def segment_volume(
         without_surface(brain, volume.spacing_mm[1:]) if ensemble.preprocessing.scale == "brain-alone" else brain
     )
     probability = ProbabilityMap(mean, grid, marked_in if brain.any() else None)
-    read = _read(probability, brain, ensemble.threshold)
-    mask, bounds, outside_ml = read.mask, read.bounds, read.outside * volume.voxel_volume_ml
     index = _index_on_network_grid(probability, ensemble.threshold)
+    ventricles = _ventricles(marked, grid, ensemble.ventricle_threshold, volume, anatomy)
+    del mean, marked, marked_in
+    # All that is measured on masks alone is measured in the box that holds them.
+    box = _box_of_all(brain, ventricles, volume.shape)
+    read = _read(probability, brain, ensemble.threshold, box)
+    mask, bounds, outside_ml = read.mask, read.bounds, read.outside * volume.voxel_volume_ml
+    probability = probability.cut()
+    kept_ventricles = None if ventricles is None else BoxedMask.of(ventricles)
+    ventricles = None if ventricles is None else ventricles[box].copy()
     doubt = Doubt(read.index if index is None else index, ensemble.review_above, ensemble.predictive)
     measures = measure(mask, None, volume.voxel_volume_ml, bounds, doubt)
     # Extreme pixels decide the scale of their slices where that is their maximum.
     scaled_by_extremes = FLAG_EXTREME_PIXELS in found_flags and ensemble.preprocessing.scale == "slice-maximum"
     if scaled_by_extremes:
         measures = replace(measures, review_recommended=True)
-    ventricles = _ventricles(marked, grid, ensemble.ventricle_threshold, volume, anatomy)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
     del bounds, read
     lesions = list_lesions(
@@ -168,34 +191,42 @@ def segment_volume(
         volume.voxel_volume_ml,
         volume.spacing_mm,
         None if regions is None else regions.periventricular,
-        anatomy,
+        None if anatomy is None else anatomy.within(box),
     )
     extent = (
         None
         if ventricles is None or regions is None
         else measure_extent(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
     )
-    evidence = gather(volume, brain, mask, outside_ml, measures, scaled_by_extremes, ensemble.intensity_limits, anatomy)
+    near = None if regions is None else BoxedMask(volume.shape, box, regions.periventricular).tight()
+    kept = BoxedMask(volume.shape, box, mask).tight()
+    flags = _flags(found_flags, ventricles, regions, outside_ml)
+    volumes = None if regions is None else regions.volumes
+    del mask, ventricles, regions
+    whole = kept.whole()
+    evidence = gather(
+        volume, brain, whole, outside_ml, measures, scaled_by_extremes, ensemble.intensity_limits, anatomy
+    )
     measured = time.monotonic()
     report("measure", 1, 1)
 
     seconds = StageSeconds(prepared - started, inferred - prepared, measured - inferred)
     return Segmentation(
-        mask=mask,
+        kept_mask=kept,
         probability_map=probability,
         measures=measures,
         seconds=seconds,
-        flags=_flags(found_flags, ventricles, regions, outside_ml),
-        ventricles=ventricles,
-        periventricular=None if regions is None else regions.periventricular,
-        regions=None if regions is None else regions.volumes,
+        flags=flags,
+        kept_ventricles=kept_ventricles,
+        kept_periventricular=near,
+        regions=volumes,
         brain_volume_ml=evidence.brain_ml or None,
         outside_brain_ml=outside_ml,
         plausibility=assess_plausibility(evidence),
         lesions=lesions,
         extent=extent,
         anatomy=anatomy,
-        bright_region=find_bright_region(volume, brain, mask),
+        bright_region=find_bright_region(volume, brain, whole),
     )
 
 
@@ -214,9 +245,8 @@ class _Reading:
     """What a probability map says at a threshold.
 
     Attributes:
-        mask: bool (slice, row, column): at or above the threshold, in the brain; by the scale `brain-alone` not at
-            its surface.
-        bounds: see `bounds_of`.
+        mask: bool, the box: at or above the threshold, in the brain; by the scale `brain-alone` not at its surface.
+        bounds: see `bounds_of`; in the box.
         outside: voxels at or above it outside the brain.
         index: the uncertainty index on the native grid.
     """
@@ -227,19 +257,41 @@ class _Reading:
     index: float | None
 
 
-def _read(probability: ProbabilityMap, brain: NDArray[np.bool_], threshold: float) -> _Reading:
-    """Slice by slice, so that the probabilities of the native grid are never held at once."""
-    mask, sure, possible = (np.empty(brain.shape, bool) for _ in range(3))
+def _box_of_all(brain: NDArray[np.bool_], ventricles: NDArray[np.bool_] | None, shape: tuple[int, int, int]) -> Box:
+    """What holds brain and ventricles; everything where there is no brain, since nothing is left out then."""
+    if not brain.any():
+        return tuple(slice(0, length) for length in shape)
+    boxes = [box_of(brain)]
+    if ventricles is not None and ventricles.any():
+        boxes.append(box_of(ventricles))
+    return tuple(
+        slice(min(end.start for end in ends), max(end.stop for end in ends)) for ends in zip(*boxes, strict=True)
+    )
+
+
+def _read(probability: ProbabilityMap, brain: NDArray[np.bool_], threshold: float, box: Box) -> _Reading:
+    """Slice by slice, so that the probabilities of the native grid are never held at once.
+
+    Args:
+        probability: of the whole volume.
+        brain: bool (slice, row, column).
+        threshold: of the mask.
+        box: holds the brain, and so all of the mask.
+    """
+    mask, sure, possible = (np.zeros([end.stop - end.start for end in box], bool) for _ in range(3))
     predicted, outside = [np.empty(0, np.float32)], 0
     for index in range(len(probability)):
         anywhere = probability.anywhere(index)
-        inside = probability.inside(index, anywhere)
-        mask[index] = inside >= threshold
         if probability.brain is not None:
             outside += int(np.count_nonzero((anywhere >= threshold) & ~brain[index]))
-        predicted.append(inside[mask[index]])
-        bounds = bounds_of(mask[index], inside)
-        sure[index], possible[index] = bounds.sure, bounds.possible
+        place = index - box[0].start
+        if not 0 <= place < len(mask):
+            continue
+        inside = probability.inside(index, anywhere)[box[1:]]
+        mask[place] = inside >= threshold
+        predicted.append(inside[mask[place]])
+        bounds = bounds_of(mask[place], inside)
+        sure[place], possible[place] = bounds.sure, bounds.possible
     values = np.concatenate(predicted)
     return _Reading(mask, Bounds(sure, possible), outside, uncertainty_index(values, np.ones(values.shape, bool)))
 

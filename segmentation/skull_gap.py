@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segmentation.anatomy import Anatomy
 from segmentation.midline import Midline, Midplane
 from segmentation.volume import FlairVolume
 
@@ -32,20 +31,20 @@ _MOST_INFRATENTORIAL: Final = 0.02  # of a slice: at the skull base lie muscle a
 _APART_MM: Final = 5.0
 
 
-def skull_gap_mm(volume: FlairVolume, anatomy: Anatomy) -> float:
+def skull_gap_mm(volume: FlairVolume, brain: Mask, infratentorial: Mask) -> float:
     """How far no bone lies around the brain, on one side, in two slices that are neighbours or 5 mm apart.
 
     Args:
         volume: intensities.
-        anatomy: by the network; not without brain.
+        brain: bool (slice, row, column), by the anatomy network; not empty.
+        infratentorial: the part of it that is.
 
     Returns:
         The width of the narrower of the two gaps, along the brain's edge; 0 where there are none. Images whose skull
         was removed have none: air is dark too.
     """
-    brain = anatomy.brain
     areas = brain.sum(axis=(1, 2))
-    below = anatomy.infratentorial.sum(axis=(1, 2))
+    below = infratentorial.sum(axis=(1, 2))
     chosen = np.flatnonzero((areas > _LARGE_PART * areas.max()) & (below < _MOST_INFRATENTORIAL * areas))
     step = max(1, round(_APART_MM / volume.spacing_mm[0]))
     volume, brain = _finer(volume, brain)

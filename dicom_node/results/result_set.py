@@ -248,7 +248,7 @@ def _formed(
     masks = region_masks(segmentation)
     for form in forms:
         segs = ReportedSegs(
-            wmh=build_seg(series, segmentation.mask, facts, form),
+            wmh=build_seg(series, segmentation.kept_mask, facts, form),
             regions=None if masks is None else build_regions(series, masks, facts, form),
             form=form,
         )
@@ -274,11 +274,11 @@ def _pictures(
 
 
 def _check(series: FlairSeries, segmentation: Segmentation) -> None:
-    expected, found = series.shape, segmentation.mask.shape
+    expected, found = series.shape, segmentation.kept_mask.shape
     if found != expected:
         raise ResultError(f"expected a mask of shape {expected} as the series, got {found}")
-    if segmentation.mask.dtype != bool:
-        raise ResultError(f"expected a mask of bool, got {segmentation.mask.dtype}")
+    if segmentation.kept_mask.inside.dtype != bool:
+        raise ResultError(f"expected a mask of bool, got {segmentation.kept_mask.inside.dtype}")
     if len(series.frames) != expected[0] or not series.headers:
         raise ResultError(
             f"expected {expected[0]} source frames with headers, got {len(series.frames)} with {len(series.headers)}"

@@ -7,6 +7,7 @@ inverts the way in exactly; pixel centres sit at half-integer positions, as in D
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from segmentation.volume import Stored, as_float
 
 _CUBIC = 3
 _LINEAR = 1
+_GAUSSIAN_SDS = 4  # how far SciPy's Gaussian filter looks
 
 Prepare = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """What is done to one slice (row, column) before it is resampled."""
@@ -77,6 +79,16 @@ class SliceGrid:
         if self.is_identity:
             return as_float(pixels) if prepare is None else np.stack([prepare(as_float(plane)) for plane in pixels])
         return _resample(pixels, self.steps, self.offsets, (self.size, self.size), _CUBIC, prepare)
+
+    def around(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """The part of the square grid that decides what `to_native` gives in a part of a native slice."""
+        parts = []
+        for native, step, offset in zip((rows, columns), self.steps, self.offsets, strict=True):
+            margin = math.ceil(_GAUSSIAN_SDS * max(0.0, (1 / step - 1) / 2)) + 2
+            first, last = math.floor((native.start - offset) / step), math.ceil((native.stop - 1 - offset) / step)
+            start = min(max(first - margin, 0), self.size)
+            parts.append(slice(start, min(max(last + margin + 1, start), self.size)))
+        return parts[0], parts[1]
 
     def to_native(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Resample (slice, row, column) from the square to the native grid, linearly, so that [0, 1] stays [0, 1]."""

@@ -290,7 +290,8 @@ def _print_skulls(label_maps: Path, heads: int, ensemble: Ensemble) -> None:
             drawn = head if fill is None else _without_skull(head, number, fill)
             scan = _drawn_with_skull(drawn, library, number)
             volume = FlairVolume(scan.flair, scan.spacing_mm)
-            gaps.setdefault(kind, []).append(skull_gap_mm(volume, _anatomy(ensemble, volume)))
+            found = _anatomy(ensemble, volume)
+            gaps.setdefault(kind, []).append(skull_gap_mm(volume, found.brain, found.infratentorial))
     table = Table("drawn heads", "of", "skull_gap", "gaps, mm")
     for kind, widths in gaps.items():
         held = sum(width >= SKULL_GAP_MM for width in widths)

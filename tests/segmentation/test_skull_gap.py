@@ -41,7 +41,8 @@ def _anatomy(volume: FlairVolume, infratentorial: bool = False) -> Anatomy:
 
 
 def _gap(volume: FlairVolume, **options: bool) -> float:
-    return skull_gap_mm(volume, _anatomy(volume, **options))
+    anatomy = _anatomy(volume, **options)
+    return skull_gap_mm(volume, anatomy.brain, anatomy.infratentorial)
 
 
 @pytest.mark.parametrize("mm", [1.0, 1.5, 1.8, 2.0, 2.6])

@@ -21,6 +21,7 @@ from support.result_cases import CASES, result_set_of, segmentation_from, segmen
 from dicom_node.node.profiles import PROFILES, DeliveryOptions
 from dicom_node.results.result_set import ResultSet, write_result_set
 from dicom_node.series.read.series import FlairSeries, read_series
+from segmentation.boxed import BoxedMask
 from segmentation.regions import RegionRule, divide
 from segmentation.segment import Segmentation
 
@@ -150,7 +151,12 @@ def with_ventricles(series: FlairSeries, found: Segmentation) -> Segmentation:
     ventricles &= ~found.mask
     regions = divide(found.mask, ventricles, series.volume().spacing_mm, RegionRule())
     assert regions is not None
-    return replace(found, ventricles=ventricles, periventricular=regions.periventricular, regions=regions.volumes)
+    return replace(
+        found,
+        kept_ventricles=BoxedMask.of(ventricles),
+        kept_periventricular=BoxedMask.of(regions.periventricular),
+        regions=regions.volumes,
+    )
 
 
 _PICTURED = ("axial", "enhanced", "empty mask")

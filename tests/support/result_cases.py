@@ -16,6 +16,7 @@ from dicom_node.results.common.comparison import FollowUp
 from dicom_node.results.common.predecessor import ReportReference
 from dicom_node.results.result_set import ResultSet, build_result_set
 from dicom_node.series.read.series import FlairSeries, read_series
+from segmentation.boxed import BoxedMask
 from segmentation.bundle import ModelIdentity
 from segmentation.interval import bounds_of
 from segmentation.measures import measure
@@ -117,7 +118,12 @@ def _with_ventricles(series: FlairSeries, found: Segmentation, rule: RegionRule)
     ventricles[:, 11:19, 20:22] = True
     regions = divide(found.mask, ventricles, series.volume().spacing_mm, rule, bounds_of(found.mask, found.probability))
     assert regions is not None
-    return replace(found, ventricles=ventricles, periventricular=regions.periventricular, regions=regions.volumes)
+    return replace(
+        found,
+        kept_ventricles=BoxedMask.of(ventricles),
+        kept_periventricular=BoxedMask.of(regions.periventricular),
+        regions=regions.volumes,
+    )
 
 
 def segmentation_from(
@@ -126,7 +132,7 @@ def segmentation_from(
     """The segmentation that these probabilities give."""
     mask = probability >= 0.5
     measures = measure(mask, probability, series.volume().voxel_volume_ml)
-    return Segmentation(mask, ProbabilityMap(probability), measures, StageSeconds(0.1, 0.2, 0.3), flags)
+    return Segmentation(BoxedMask.of(mask), ProbabilityMap(probability), measures, StageSeconds(0.1, 0.2, 0.3), flags)
 
 
 def result_set_of(

@@ -140,7 +140,7 @@ def _content(
         follow_up=follow_up,
         notes=(
             *(reason.sentence for reason in segmentation.plausibility.reasons),
-            *bright_region_in_words(segmentation.bright_region, len(segmentation.mask)),
+            *bright_region_in_words(segmentation.bright_region, len(segmentation.kept_mask)),
             *_notes_by_weight(_unsaid(flags, segmentation.plausibility), follow_up),
             *(extent_in_words(segmentation.extent) if segmentation.is_reliable else ()),
         ),

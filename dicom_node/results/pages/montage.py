@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicom_node.results.pages.display import DisplayTurn, display_turn, to_grey
-from dicom_node.results.pages.outlines import Outlined, draw_outlines
+from dicom_node.results.pages.outlines import Outlined, Planes, draw_outlines
 from segmentation.volume import FlairVolume
 
 MOST_PANELS: Final = 24
@@ -107,7 +107,7 @@ class Montage:
         return Panel(index, image, self.wmh_ml[place])
 
 
-def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]:
+def choose_slices(mask: Planes, head: NDArray[np.bool_]) -> list[int]:
     """The slices to show, ascending.
 
     Those with WMH; without WMH those that show a head. Of more than `MOST_PANELS` as many at even distances, the one
@@ -125,7 +125,7 @@ def choose_slices(mask: NDArray[np.bool_], head: NDArray[np.bool_]) -> list[int]
     return _thinned([int(index) for index in wanted], int(per_slice.argmax()))
 
 
-def key_slices(mask: NDArray[np.bool_], chosen: Sequence[int]) -> list[int]:
+def key_slices(mask: Planes, chosen: Sequence[int]) -> list[int]:
     """Of the chosen slices the `KEY_PANELS` with most WMH, ascending; without WMH as many at even distances.
 
     Args:
@@ -180,8 +180,8 @@ def _thinned(wanted: list[int], fullest: int) -> list[int]:
     return chosen
 
 
-def _per_slice(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.asarray(mask.reshape(len(mask), -1).sum(axis=1), np.int64)
+def _per_slice(mask: Planes) -> NDArray[np.int64]:
+    return np.asarray([np.count_nonzero(mask[index]) for index in range(len(mask))], np.int64)
 
 
 def _evenly(first: int, last: int, count: int) -> list[int]:

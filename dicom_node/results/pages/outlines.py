@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
@@ -27,9 +27,41 @@ _THIN: Final = 2
 _WIDEST: Final = 500
 
 
+class Planes(Protocol):
+    """A mask, bool, of which one slice after another can be had: an array or a `BoxedMask`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(slice, row, column)."""
+
+    def __getitem__(self, index: int, /) -> Any:
+        """One slice."""
+
+    def __len__(self) -> int:
+        """Slices."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Unsure:
+    """Where the model is unsure, slice by slice."""
+
+    segmentation: Segmentation
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.segmentation.kept_mask.shape
+
+    def __getitem__(self, index: int, /) -> NDArray[np.bool_]:
+        bounds = bounds_of(self.segmentation.kept_mask[index], self.segmentation.probability_map.inside(index))
+        return bounds.possible & ~bounds.sure
+
+    def __len__(self) -> int:
+        return len(self.segmentation.kept_mask)
+
+
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class Outlined:
-    """What is outlined, all bool of one shape (slice, row, column).
+    """What is outlined, all of one shape (slice, row, column).
 
     Attributes:
         wmh: white matter hyperintensities.
@@ -39,35 +71,36 @@ class Outlined:
             interval; None where that is not known.
     """
 
-    wmh: NDArray[np.bool_]
-    periventricular: NDArray[np.bool_] | None = None
-    ventricles: NDArray[np.bool_] | None = None
-    unsure: NDArray[np.bool_] | None = None
+    wmh: Planes
+    periventricular: Planes | None = None
+    ventricles: Planes | None = None
+    unsure: Planes | None = None
 
     @classmethod
     def of(cls, segmentation: Segmentation) -> Outlined:
         """What there is to draw of a segmentation."""
-        unsure = np.empty(segmentation.mask.shape, bool)
-        for index, mask in enumerate(segmentation.mask):
-            bounds = bounds_of(mask, segmentation.probability_map.inside(index))
-            unsure[index] = bounds.possible & ~bounds.sure
-        return cls(segmentation.mask, segmentation.periventricular, segmentation.ventricles, unsure)
+        return cls(
+            segmentation.kept_mask,
+            segmentation.kept_periventricular,
+            segmentation.kept_ventricles,
+            _Unsure(segmentation),
+        )
 
-    def at(self, places: Any) -> Outlined:
-        """Some of the slices."""
-        return Outlined(*(None if mask is None else mask[places] for mask in self._masks))  # type: ignore[arg-type]
+    def at(self, places: Sequence[int]) -> Outlined:
+        """Some of the slices, as arrays."""
+        return self._each(lambda mask: np.stack([mask[place] for place in places]))
 
     def turned(self, turn: DisplayTurn) -> Outlined:
-        """Turned for display."""
-        return Outlined(*(None if mask is None else turn.apply(mask) for mask in self._masks))  # type: ignore[arg-type]
+        """Turned for display; of arrays, as `at` gives them."""
+        return self._each(turn.apply)
 
     def cropped(self, rows: slice, columns: slice) -> Outlined:
-        """Some rows and columns."""
-        return Outlined(*(None if mask is None else mask[:, rows, columns] for mask in self._masks))  # type: ignore[arg-type]
+        """Some rows and columns; of arrays, as `at` gives them."""
+        return self._each(lambda mask: mask[:, rows, columns])
 
-    @property
-    def _masks(self) -> tuple[NDArray[np.bool_] | None, ...]:
-        return self.wmh, self.periventricular, self.ventricles, self.unsure
+    def _each(self, change: Callable[[Any], NDArray[np.bool_]]) -> Outlined:
+        masks = (self.wmh, self.periventricular, self.ventricles, self.unsure)
+        return Outlined(*(None if mask is None else change(mask) for mask in masks))  # type: ignore[arg-type]
 
 
 def draw_outlines(canvas: NDArray[np.uint8], outlined: Outlined, place: int) -> None:

@@ -24,6 +24,7 @@ from dicom_node.results.common.headers import PRESENTATION_OFFSET, finish_header
 from dicom_node.results.pages.contours import contours_of, pieces
 from dicom_node.results.pages.source_display import SourceDisplay, Window, source_display
 from dicom_node.series.read.series import FlairSeries, SourceFrame
+from segmentation.boxed import BoxedMask
 from segmentation.segment import Segmentation
 
 SERIES_DESCRIPTION: Final = "WMH outlines - RESEARCH USE ONLY"
@@ -45,23 +46,24 @@ class Layer:
         name: GraphicLayer, CS of at most 16 characters.
         description: what it surrounds.
         colour: RGB.
-        mask: bool (slice, row, column).
+        mask: where it is.
     """
 
     name: str
     description: str
     colour: Colour
-    mask: NDArray[np.bool_]
+    mask: BoxedMask
 
 
 def layers_of(segmentation: Segmentation) -> tuple[Layer, ...]:
     """What there is to outline; WMH that is not divided has one layer."""
-    wmh, inner, ventricles = segmentation.mask, segmentation.periventricular, segmentation.ventricles
+    wmh, inner = segmentation.kept_mask, segmentation.kept_periventricular
+    ventricles = segmentation.kept_ventricles
     if inner is None:
         return (Layer("WMH", "White matter hyperintensities", WMH_RGB, wmh),)
     parts = (
         Layer("WMH_PERIVENTRIC", "Periventricular white matter hyperintensities", PERIVENTRICULAR_RGB, inner),
-        Layer("WMH_DEEP", "Deep white matter hyperintensities", DEEP_RGB, wmh & ~inner),
+        Layer("WMH_DEEP", "Deep white matter hyperintensities", DEEP_RGB, wmh.without(inner)),
     )
     return parts if ventricles is None else (*parts, Layer("VENTRICLES", "Ventricles", VENTRICLES_RGB, ventricles))
 
@@ -97,7 +99,7 @@ def build_presentation_state(series: FlairSeries, segmentation: Segmentation, fa
     _set_greys(result, series, source_display(series))
     result.GraphicAnnotationSequence = [
         *_annotations(series, layers),
-        _note(_NOTE if segmentation.mask.any() else _NOTHING_NOTE),
+        _note(_NOTE if segmentation.kept_mask.any() else _NOTHING_NOTE),
     ]
     result.GraphicLayerSequence = _graphic_layers(layers)
     finish_header(result, source, facts.model, facts.stamp)

@@ -216,7 +216,7 @@ def comments_of(
     not_compared = None if found is None or isinstance(found, FollowUpComparison) else found.reason
     return [
         *reliability_in_words(segmentation.plausibility),
-        *(bright_region_in_words(segmentation.bright_region, len(segmentation.mask)) if measured else []),
+        *(bright_region_in_words(segmentation.bright_region, len(segmentation.kept_mask)) if measured else []),
         RESEARCH_USE,
         *replaces,
         *(_measured_in_words(segmentation) if measured else []),

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from highdicom.sr import CodedConcept
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.node.profiles import FIRST_FORM, ObjectKind, SegForm
@@ -20,6 +19,7 @@ from dicom_node.results.common.colours import DEEP_RGB, PERIVENTRICULAR_RGB, VEN
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.seg.seg_object import SegContent, Segment, build_masks
 from dicom_node.series.read.series import FlairSeries
+from segmentation.boxed import BoxedMask
 from segmentation.segment import Segmentation
 
 CONTENT_DESCRIPTION: Final = "WMH by region, and ventricles - RESEARCH USE ONLY"
@@ -75,24 +75,25 @@ _COLOURS: Final = (PERIVENTRICULAR_RGB, DEEP_RGB, VENTRICLES_RGB)
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
 class RegionMasks:
-    """The regions voxel by voxel, bool (slice, row, column), in the order of their segments."""
+    """The regions voxel by voxel, in the order of their segments."""
 
-    periventricular: NDArray[np.bool_]
-    deep: NDArray[np.bool_]
-    ventricles: NDArray[np.bool_]
+    periventricular: BoxedMask
+    deep: BoxedMask
+    ventricles: BoxedMask
 
     @property
     def shared_voxels(self) -> int:
         """How many voxels are WMH and ventricle: the two networks do not know each other's masks."""
-        return int(np.count_nonzero((self.periventricular | self.deep) & self.ventricles))
+        slices = zip(self.periventricular, self.deep, self.ventricles, strict=True)
+        return sum(int(np.count_nonzero((near | deep) & ventricle)) for near, deep, ventricle in slices)
 
 
 def region_masks(segmentation: Segmentation) -> RegionMasks | None:
     """The regions of a segmentation; None where it has none."""
-    if segmentation.regions is None or segmentation.periventricular is None or segmentation.ventricles is None:
+    near, ventricles = segmentation.kept_periventricular, segmentation.kept_ventricles
+    if segmentation.regions is None or near is None or ventricles is None:
         return None
-    near = segmentation.periventricular
-    return RegionMasks(near, segmentation.mask & ~near, segmentation.ventricles)
+    return RegionMasks(near, segmentation.kept_mask.without(near), ventricles)
 
 
 def build_regions(series: FlairSeries, masks: RegionMasks, facts: AnalysisFacts, form: SegForm = FIRST_FORM) -> Dataset:

@@ -34,6 +34,7 @@ from dicom_node.results.common.identity import copy_elements
 from dicom_node.results.common.series_names import series_description, series_number
 from dicom_node.series.dicom import values
 from dicom_node.series.read.series import FlairSeries, SourceFrame
+from segmentation.boxed import BoxedMask
 from segmentation.probability import ProbabilityMap
 
 _LOSS: Final = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
@@ -90,7 +91,7 @@ class SegContent:
 def build_masks(
     series: FlairSeries,
     content: SegContent,
-    masks: Sequence[NDArray[np.bool_]],
+    masks: Sequence[BoxedMask],
     facts: AnalysisFacts,
     form: SegForm = FIRST_FORM,
 ) -> Dataset:
@@ -99,8 +100,7 @@ def build_masks(
     Args:
         series: the source.
         content: its segments.
-        masks: one for each segment, bool (slice, row, column) on the grid of `series`. Where two overlap, LABELMAP
-            shows the earlier segment.
+        masks: one for each segment, on the grid of `series`. Where two overlap, LABELMAP shows the earlier segment.
         facts: who found it, when.
         form: how it is written. Without a single voxel every slice has its frame, for a SEG has at least one.
     """
@@ -138,7 +138,7 @@ class _Voxels(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Masks:
-    masks: Sequence[NDArray[np.bool_]]
+    masks: Sequence[BoxedMask]
     encoding: SegEncoding
 
     def shown(self) -> NDArray[np.uint8]:
@@ -149,10 +149,11 @@ class _Masks:
             return np.stack(held)[..., np.newaxis]
         shown = np.zeros((slices, count + 1, 1, count), np.uint8)  # and one in which they overlap
         for index in range(slices):
-            crowded = sum(mask[index].view(np.uint8) for mask in self.masks) > 1
-            for number, mask in enumerate(self.masks):
-                shown[index, number, 0, number] = mask[index].any()
-                shown[index, count, 0, number] = (mask[index] & crowded).any()
+            planes = [mask[index] for mask in self.masks]
+            crowded = sum(plane.view(np.uint8) for plane in planes) > 1
+            for number, plane in enumerate(planes):
+                shown[index, number, 0, number] = plane.any()
+                shown[index, count, 0, number] = (plane & crowded).any()
         return shown
 
     def frame(self, index: int, segment: int) -> NDArray[np.uint8]:

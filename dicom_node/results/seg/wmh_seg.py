@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.node.profiles import FIRST_FORM, ObjectKind, SegForm
@@ -18,6 +16,7 @@ from dicom_node.results.common.colours import WMH_RGB
 from dicom_node.results.common.facts import AnalysisFacts
 from dicom_node.results.seg.seg_object import SegContent, Segment, build_fractional, build_masks
 from dicom_node.series.read.series import FlairSeries
+from segmentation.boxed import BoxedMask
 from segmentation.segment import Segmentation
 
 SEGMENT_NUMBER: Final = 1
@@ -29,9 +28,7 @@ PROBABILITY_DESCRIPTION: Final = "Probability of WMH, mean of the ensemble - RES
 DISPLAY_RGB: Final = WMH_RGB
 
 
-def build_seg(
-    series: FlairSeries, mask: NDArray[np.bool_], facts: AnalysisFacts, form: SegForm = FIRST_FORM
-) -> Dataset:
+def build_seg(series: FlairSeries, mask: BoxedMask, facts: AnalysisFacts, form: SegForm = FIRST_FORM) -> Dataset:
     """The SEG of a mask.
 
     Its first form is BINARY, because Orthanc and many PACS refuse LABELMAP, and every slice of the FLAIR has its
@@ -40,7 +37,7 @@ def build_seg(
 
     Args:
         series: the source.
-        mask: bool (slice, row, column) on the grid of `series`.
+        mask: on the grid of `series`.
         facts: who found it, when.
         form: how it is written.
     """

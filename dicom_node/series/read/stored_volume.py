@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentation.volume import WHOLE_NUMBERS, Stored, as_float
+from segmentation.volume import Stored, as_float
 
 
 class StoredVolume:
@@ -46,12 +48,13 @@ class StoredVolume:
             return
         low, high = plane.min(), plane.max()
         is_whole = np.array_equal(np.rint(plane), plane)
-        kinds = [self._stored.dtype.type] if self._stored.dtype == np.int16 else list(WHOLE_NUMBERS)
-        for kind in kinds if is_whole else ():
-            if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max and self._fits(kind):
-                self._stored = self._stored.view(kind)  # what is there has the same bits in both
-                return
+        if is_whole and _fits(low, high, self._stored.dtype):
+            return
+        if is_whole and _fits(low, high, np.dtype(np.int16)) and self._stored.max() <= np.iinfo(np.int16).max:
+            self._stored = self._stored.view(np.int16)  # what is there has the same bits in both
+            return
         self._stored = as_float(self._stored)
 
-    def _fits(self, kind: type) -> bool:
-        return kind == self._stored.dtype or bool(self._stored.max() <= np.iinfo(kind).max)
+
+def _fits(low: np.float32, high: np.float32, kind: np.dtype[Any]) -> bool:
+    return bool(np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)

@@ -21,6 +21,7 @@ from support.result_facts import facts_of
 from dicom_node.results.result_set import part10_bytes
 from dicom_node.results.seg.wmh_seg import build_seg
 from dicom_node.series.read.series import read_series
+from segmentation.boxed import BoxedMask
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -76,7 +77,7 @@ def test_users_own_study(environment: dict[str, str], tmp_path: Path) -> None:
     flair = read_series(
         series_from_nifti(shared_data("flair-wmh", "105911", "flair.nii.gz"), tmp_path / "in" / "flair")
     )
-    seg = build_seg(flair, flair.voxels > np.quantile(flair.voxels, 0.99), facts_of(flair))
+    seg = build_seg(flair, BoxedMask.of(flair.voxels > np.quantile(flair.voxels, 0.99)), facts_of(flair))
     (tmp_path / "in" / "earlier.dcm").write_bytes(part10_bytes(seg))
     shutil.copy(next(shared_data("dicom", "dcm_qa_ts").rglob("*.dcm")), tmp_path / "in")
     done = run_cli("demo", "--input", tmp_path / "in", "--out", tmp_path / "out", "--json", environment=environment)

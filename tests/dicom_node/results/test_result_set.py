@@ -21,6 +21,7 @@ from dicom_node.node.errors import ResultError
 from dicom_node.results import result_set as module
 from dicom_node.results.result_set import build_result_set, part10_bytes, write_result_set
 from dicom_node.series.read.series import FlairSeries
+from segmentation.boxed import BoxedMask
 from segmentation.bundle import ModelIdentity
 
 pytestmark = pytest.mark.slow
@@ -150,7 +151,7 @@ def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
     """A segmentation that is not of this series is an error that says what was expected, not a wrong result."""
     series = series_of(CASES[0], tmp_path)
     segmentation = segmentation_of(series)
-    wrong = replace(segmentation, mask=segmentation.mask[:, :-1])
+    wrong = replace(segmentation, kept_mask=BoxedMask.of(segmentation.mask[:, :-1]))
     with pytest.raises(ResultError, match="expected a mask of shape"):
         build_result_set(series, wrong, MODEL, "openvino", "f32", ANALYSED_AT)
 

@@ -50,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     series = read_series(write_scan(replace(scan, stored=smooth), folder / "series"))
     found = segmentation_from(series, (noise > np.quantile(noise, 0.99)).astype(np.float32))
     facts = facts_of(series)
-    objects = [build_seg(series, found.mask, facts, FIRST_FORM), *build_summary(series, found, (), facts)]
+    objects = [build_seg(series, found.kept_mask, facts, FIRST_FORM), *build_summary(series, found, (), facts)]
     files = [folder / f"{number}.dcm" for number in range(len(objects))]
     for file, dataset in zip(files, objects, strict=True):
         file.write_bytes(part10_bytes(dataset))

@@ -26,6 +26,7 @@ from dicom_node.results.pages.outlines import Outlined
 from dicom_node.results.pages.overlay import write_overlay, write_volume_overlay
 from dicom_node.results.pages.summary import build_summary
 from dicom_node.results.seg.wmh_seg import DISPLAY_RGB
+from segmentation.boxed import BoxedMask
 from segmentation.measures import measure
 from segmentation.nifti import read_flair_nifti, read_mask_nifti
 from segmentation.probability import ProbabilityMap
@@ -142,7 +143,9 @@ def test_what_the_model_is_unsure_of_is_shaded() -> None:
     probability[0, 40:50, 20:30] = 0.3  # not in the mask, unsure
     mask = probability >= 0.5
     measures = measure(mask, probability, 0.005)
-    outlined = Outlined.of(Segmentation(mask, ProbabilityMap(probability), measures, StageSeconds(0, 0, 0), ()))
+    outlined = Outlined.of(
+        Segmentation(BoxedMask.of(mask), ProbabilityMap(probability), measures, StageSeconds(0, 0, 0), ())
+    )
     volume = FlairVolume(voxels, (5.0, 1.0, 1.0))
     image = lay_montage(volume, AXIAL, outlined, [0], mask | True).panel(0, (800, 600)).image.astype(int)
     assert image.shape[:2] == (600, 800)
@@ -272,7 +275,11 @@ def test_a_real_scan_is_drawn_from_its_nifti(tmp_path: Path) -> None:
     mask = read_mask_nifti(folder / "wmh.nii.gz", grid)
     probability = mask.astype(np.float32)
     found = Segmentation(
-        mask, ProbabilityMap(probability), measure(mask, probability, volume.voxel_volume_ml), StageSeconds(0, 0, 0), ()
+        BoxedMask.of(mask),
+        ProbabilityMap(probability),
+        measure(mask, probability, volume.voxel_volume_ml),
+        StageSeconds(0, 0, 0),
+        (),
     )
     write_volume_overlay(volume, grid.axial_affine_lps, found, tmp_path / "overlay.png", MODEL)
     with Image.open(tmp_path / "overlay.png") as image:

@@ -24,6 +24,7 @@ from dicom_node.results.pages.content import Content, content_of_series
 from dicom_node.results.pages.layout import NOTE_LINES, first_notes, note_pages
 from dicom_node.results.pages.pages import NARROWEST_PANEL, draw_pages
 from dicom_node.series.read.series import FlairSeries, read_series
+from segmentation.boxed import BoxedMask
 from segmentation.interval import PredictiveInterval, VolumeInterval
 from segmentation.measures import measure
 from segmentation.plausibility import RULES, Plausibility, Reason
@@ -69,9 +70,14 @@ def found(head: FlairSeries) -> Segmentation:
     measures = replace(measure(phantom.wmh, probability, head.volume().voxel_volume_ml), review_recommended=True)
     regions = divide(phantom.wmh, phantom.ventricles, head.volume().spacing_mm, RegionRule())
     assert regions is not None
-    plain = Segmentation(phantom.wmh, ProbabilityMap(probability), measures, StageSeconds(0.1, 0.2, 0.3), ())
+    plain = Segmentation(
+        BoxedMask.of(phantom.wmh), ProbabilityMap(probability), measures, StageSeconds(0.1, 0.2, 0.3), ()
+    )
     return replace(
-        plain, ventricles=phantom.ventricles, periventricular=regions.periventricular, regions=regions.volumes
+        plain,
+        kept_ventricles=BoxedMask.of(phantom.ventricles),
+        kept_periventricular=BoxedMask.of(regions.periventricular),
+        regions=regions.volumes,
     )
 
 

@@ -19,6 +19,7 @@ from dicom_node.node.profiles import PROFILES, DeliveryOptions, ObjectKind, SegF
 from dicom_node.results.result_set import part10_bytes
 from dicom_node.results.seg.regions_seg import region_masks
 from dicom_node.series.read.series import FlairSeries
+from segmentation.boxed import BoxedMask
 from segmentation.regions import RegionRule
 from segmentation.segment import Segmentation
 
@@ -87,7 +88,7 @@ def emptied(found: Segmentation) -> Segmentation:
         periventricular_interval_ml=None,
         deep_interval_ml=None,
     )
-    return replace(found, mask=nothing, periventricular=nothing, regions=regions)
+    return replace(found, kept_mask=BoxedMask.of(nothing), kept_periventricular=BoxedMask.of(nothing), regions=regions)
 
 
 def slice_of(groups: Dataset, series: FlairSeries) -> int:
