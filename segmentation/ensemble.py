@@ -116,12 +116,9 @@ class Ensemble:
         Returns:
             float32 (slice, size, size) in 0..1; None when the bundle has no such network.
         """
-        if self._open_ventricles is None:
+        if (ventricles := self._opened_ventricles()) is None:
             return None
-        with self._lock:
-            if self._ventricles is None:
-                self._ventricles = self._open_ventricles()
-        predict = partial(self._mark, self._ventricles)
+        predict = partial(self._mark, ventricles)
         return mirrored_mean(predict, images) if self._is_mirrored else predict(images)
 
     def predict_anatomy(self, volume: FlairVolume) -> Anatomy | None:
@@ -140,12 +137,33 @@ class Ensemble:
         Args:
             images: float32 (slice, size, size), from `segmentation.anatomy.anatomy_images`.
         """
-        if self._open_anatomy is None:
+        if (anatomy := self._opened_anatomy()) is None:
             return None
+        return self._run(anatomy, len(PARTS), images)
+
+    def warm_up(self) -> None:
+        """Compile what is not compiled yet, and let every network compute once: a first time takes longer than others.
+
+        Raises:
+            RuntimeUnavailable, BadBundle: see `open_ensemble`.
+        """
+        for runtime in (self._opened_anatomy(), self._runtime, self._opened_ventricles()):
+            if runtime is not None:
+                size = self.anatomy_size if runtime is self._anatomy else self.size
+                with self._lock:
+                    runtime.run(np.zeros((BATCH, size, size), np.float32))
+
+    def _opened_ventricles(self) -> Runtime | None:
         with self._lock:
-            if self._anatomy is None:
+            if self._ventricles is None and self._open_ventricles is not None:
+                self._ventricles = self._open_ventricles()
+            return self._ventricles
+
+    def _opened_anatomy(self) -> Runtime | None:
+        with self._lock:
+            if self._anatomy is None and self._open_anatomy is not None:
                 self._anatomy = self._open_anatomy()
-        return self._run(self._anatomy, len(PARTS), images)
+            return self._anatomy
 
     def _mark(self, ventricles: Runtime, images: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self._run(ventricles, 1, images)[0], np.float32)

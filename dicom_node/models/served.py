@@ -58,6 +58,7 @@ class ServedModel:
         self._clock = clock
         self._choice: ModelChoice | None = None
         self._ensemble: Ensemble | None = None
+        self._warm: Ensemble | None = None
         self._failure: _Failure | None = None
 
     def current(self) -> Ensemble | None:
@@ -72,6 +73,16 @@ class ServedModel:
         elif self._is_due(choice):
             self._load(choice)
         return self._ensemble
+
+    def warm_up(self) -> None:
+        """While there is nothing to do: what the first job would else wait for, once for each model."""
+        if self._ensemble is None or self._ensemble is self._warm:
+            return
+        self._warm = self._ensemble
+        try:
+            self._ensemble.warm_up()
+        except SegmentationError as error:  # the job that needs it says so
+            log.warning("model is not warm", reason=str(error))
 
     def _is_due(self, choice: ModelChoice) -> bool:
         failure = self._failure

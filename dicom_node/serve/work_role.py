@@ -187,7 +187,10 @@ def _analyse(
     keeper = TimeKeeper(lambda: clamp_jobs(database, rules.wait_after, rules.lease_seconds))
 
     def step() -> float:
-        if not (pause := worker.step()):  # a job has ended; here nothing of it is held any more
+        pause = worker.step()
+        if pause:
+            served.warm_up()
+        else:  # a job has ended; here nothing of it is held any more
             give_back_free_memory()
         return pause
 

@@ -156,3 +156,16 @@ def test_a_pinned_model_that_is_not_there(installation: Any, tmp_path: Path) -> 
     )
     with pytest.raises(BadBundle, match="absent"):
         Serving(installation).digest()
+
+
+def test_each_model_is_warmed_up_once(installation: Any, serving: Serving, bundles: dict[str, Path]) -> None:
+    """While a worker waits, the model that it has computes ahead; a new one does again, and none before it is there."""
+    warmed: list[str] = []
+    serving.model.warm_up()
+    for name in ("a", "b"):
+        installation.promote(bundles[name])
+        ensemble = serving.model.current()
+        ensemble.warm_up = lambda digest=ensemble.identity.digest: warmed.append(digest)
+        serving.model.warm_up()
+        serving.model.warm_up()
+    assert len(warmed) == len(set(warmed)) == 2
