@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from segmentation.bright_tissue import LARGE_PART, CalmBrain, calm_brain
-from segmentation.midline import Midline, Midplane
-from segmentation.volume import FlairVolume
+from segmentation.bright_tissue import CalmBrain
+from segmentation.midline import Midline
 
 Mask = NDArray[np.bool_]
 
@@ -29,21 +28,14 @@ _LEAST_DIFFERENCE: Final = 0.3  # from the other side, of the slice's median bra
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=bool)
 
 
-def largest_wedge_cm2(volume: FlairVolume, brain: Mask) -> float:
+def wedge_cm2(calm: CalmBrain, midline: Midline, spacing_mm: tuple[float, float]) -> float:
     """Area of the largest such region in one slice; 0 where there is none.
 
     Args:
-        volume: intensities.
-        brain: bool (slice, row, column), not empty.
+        calm: the slice.
+        midline: of the slice, as seen in its box.
+        spacing_mm: (row, column).
     """
-    areas = brain.sum(axis=(1, 2))
-    chosen = np.flatnonzero(areas > LARGE_PART * areas.max())
-    spacing, lines = volume.spacing_mm[1:], Midplane.of(brain, volume.spacing_mm).lines
-    calm = {int(index): calm_brain(volume.plane(int(index)), brain[index], spacing) for index in chosen}
-    return max((_wedge_cm2(c, lines[index].within(c.box), spacing) for index, c in calm.items()), default=0.0)
-
-
-def _wedge_cm2(calm: CalmBrain, midline: Midline, spacing_mm: tuple[float, float]) -> float:
     labels, count = ndimage.label(_thick(calm, spacing_mm), structure=_NEIGHBOURS)
     if not count:
         return 0.0

@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from segmentation.anatomy import Anatomy
 from segmentation.boxes import box_of, sizes_of
-from segmentation.bright_tissue import LARGE_PART, bright_body
-from segmentation.cortical_wedge import largest_wedge_cm2
+from segmentation.bright_tissue import LARGE_PART, calm_brain
+from segmentation.cortical_wedge import wedge_cm2
 from segmentation.lost_slices import lost_lines, lost_slices
 from segmentation.measures import Measures
 from segmentation.midline import Midplane
@@ -137,6 +137,7 @@ def gather(
     lost = lost_slices(volume, brain)
     plane = Midplane.of(brain, volume.spacing_mm)
     largest, largest_side = _largest_lesion(mask, plane)
+    radius, wedge = _bright_tissue(volume, brain, plane)
     return Evidence(
         measures=measures,
         brain_ml=int(np.count_nonzero(brain)) * volume.voxel_volume_ml,
@@ -145,8 +146,8 @@ def gather(
         largest_ml=largest * volume.voxel_volume_ml,
         largest_side=largest_side,
         side=_one_sidedness(mask, plane),
-        mass_radius_mm=_mass_radius_mm(volume, brain),
-        wedge_cm2=largest_wedge_cm2(volume, brain),
+        mass_radius_mm=radius,
+        wedge_cm2=wedge,
         skull_gap_mm=0.0 if anatomy is None else skull_gap_mm(volume, brain, anatomy.infratentorial),
         lost_slices=len(lost),
         lost_lines=lost_lines(volume, brain, lost) + noisy_lines(volume, brain, lost),
@@ -194,14 +195,17 @@ def _one_sidedness(mask: Mask, plane: Midplane) -> float:
     return 0.0 if not total else abs(2 * side - total) / total
 
 
-def _mass_radius_mm(volume: FlairVolume, brain: Mask) -> float:
-    """In every slice, as `segmentation.bright_region` looks: a region that is reported must be doubted too."""
+def _bright_tissue(volume: FlairVolume, brain: Mask, plane: Midplane) -> tuple[float, float]:
+    """Radius of the largest disc that bright tissue fills, in mm, and area of the largest wedge, in cm2.
+
+    In every slice, as `segmentation.bright_region` looks: a region that is reported must be doubted too.
+    """
     areas = brain.sum(axis=(1, 2))
     spacing = volume.spacing_mm[1:]
-    chosen = np.flatnonzero(areas > LARGE_PART * areas.max())
-    return max((_bright_radius_mm(volume.plane(index), brain[index], spacing) for index in chosen), default=0.0)
-
-
-def _bright_radius_mm(pixels: NDArray[np.float32], inside: Mask, spacing_mm: tuple[float, float]) -> float:
-    body = np.pad(bright_body(pixels, inside, spacing_mm), 1)
-    return float(ndimage.distance_transform_edt(body, spacing_mm).max())
+    radius = wedge = 0.0
+    for index in map(int, np.flatnonzero(areas > LARGE_PART * areas.max())):
+        calm = calm_brain(volume.plane(index), brain[index], spacing)
+        # Beyond the box nothing is bright.
+        radius = max(radius, float(ndimage.distance_transform_edt(np.pad(calm.body, 1), spacing).max()))
+        wedge = max(wedge, wedge_cm2(calm, plane.lines[index].within(calm.box), spacing))
+    return radius, wedge

@@ -21,7 +21,7 @@ from segmentation.uncertainty import UNCERTAIN_BELOW_BITS, confidence_bits
 
 RATIO_LEAST_ML: Final = 0.5
 """Added to both volumes of a ratio: below it a ratio says nothing."""
-_SURELY_OUTSIDE: Final = 0.1  # well under the limit, 0.1100: those voxels, nearly all, need no logarithm
+SURELY_OUTSIDE: Final = 0.1  # well under the limit, 0.1100: those voxels, nearly all, need no logarithm
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def bounds_of(mask: NDArray[np.bool_], probability: NDArray[Any]) -> Bounds:
     """
     if probability.shape != mask.shape:
         raise ValueError(f"expected a mask of shape {probability.shape}, got {mask.shape}")
-    looked_at = (probability > _SURELY_OUTSIDE) | mask
+    looked_at = (probability > SURELY_OUTSIDE) | mask
     uncertain = np.zeros(mask.shape, bool)
     uncertain[looked_at] = confidence_bits(probability[looked_at]) < UNCERTAIN_BELOW_BITS
     return Bounds(sure=mask & ~uncertain, possible=mask | uncertain)

@@ -153,7 +153,11 @@ def places_of(
 
 
 def measure_extent(
-    mask: Mask, ventricles: Mask, voxel_volume_ml: float, spacing_mm: tuple[float, float, float]
+    mask: Mask,
+    ventricles: Mask,
+    voxel_volume_ml: float,
+    spacing_mm: tuple[float, float, float],
+    corner: tuple[int, int] = (0, 0),
 ) -> Extent:
     """The extent of a mask.
 
@@ -162,6 +166,7 @@ def measure_extent(
         ventricles: bool, same shape, not empty.
         voxel_volume_ml: volume of one voxel; regions in a slice under `LEAST_LESION_ML` do not count.
         spacing_mm: (slice, row, column).
+        corner: row and column at which these masks begin in their slices: a length is rounded by where it lies.
     """
     extent_mm = diameter_mm = 0.0
     for wmh, inside in zip(mask, ventricles, strict=True):
@@ -176,7 +181,7 @@ def measure_extent(
             if float(away[region].min()) <= _TOUCHES_MM:
                 extent_mm = max(extent_mm, float(away[region].max()))
             else:
-                diameter_mm = max(diameter_mm, _diameter_mm(region, spacing_mm[1:]))
+                diameter_mm = max(diameter_mm, _diameter_mm(region, spacing_mm[1:], corner))
     return Extent(extent_mm, diameter_mm)
 
 
@@ -186,9 +191,11 @@ def _grade(size_mm: float, limits_mm: tuple[float, float]) -> Grade:
     return 1 if size_mm < limits_mm[0] else 2 if size_mm < limits_mm[1] else 3
 
 
-def _diameter_mm(region: Mask, spacing_mm: tuple[float, float]) -> float:
+def _diameter_mm(region: Mask, spacing_mm: tuple[float, float], corner: tuple[int, int]) -> float:
     """The largest width of a region over all directions, its outer pixels whole."""
-    rows, columns = (index * spacing for index, spacing in zip(np.nonzero(region), spacing_mm, strict=True))
+    rows, columns = (
+        (index + first) * step for index, first, step in zip(np.nonzero(region), corner, spacing_mm, strict=True)
+    )
     widths = (np.ptp(rows * np.cos(angle) + columns * np.sin(angle)) for angle in _ANGLES)
     return float(max(widths)) + min(spacing_mm)
 

@@ -49,7 +49,9 @@ def _ranked_whole(values: NDArray[Any], first: int, second: int) -> tuple[np.flo
     least = int(np.iinfo(values.dtype).min)
     counts = np.zeros(_PLACES, np.int64)
     for plane in values if values.ndim > 1 else [values]:
-        counts += np.bincount(plane.ravel().astype(np.int64) - least, minlength=_PLACES)
+        counts += np.bincount(plane.ravel().view(np.uint16), minlength=_PLACES)
+    if least:  # two's complement has the negative ones last
+        counts = np.roll(counts, -least)
     above = np.cumsum(counts)
     lower, upper = (np.float32(int(np.searchsorted(above, rank, side="right")) + least) for rank in (first, second))
     return lower, upper

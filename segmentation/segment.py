@@ -15,10 +15,10 @@ from segmentation.boxed import BoxedMask
 from segmentation.boxes import Box, box_of
 from segmentation.brain import brain_mask
 from segmentation.brain_surface import without_surface
-from segmentation.bright_region import BrightRegion, find_bright_region
+from segmentation.bright_region import LEAST_RADIUS_MM, BrightRegion, find_bright_region
 from segmentation.ensemble import Ensemble
 from segmentation.evidence import gather
-from segmentation.interval import Bounds, bounds_of
+from segmentation.interval import SURELY_OUTSIDE, Bounds, bounds_of
 from segmentation.lesions import Extent, Lesion, list_lesions, measure_extent
 from segmentation.measures import Doubt, Measures, measure
 from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, assess_plausibility
@@ -168,7 +168,7 @@ def segment_volume(
         without_surface(brain, volume.spacing_mm[1:]) if ensemble.preprocessing.scale == "brain-alone" else brain
     )
     probability = ProbabilityMap(mean, grid, marked_in if brain.any() else None)
-    index = _index_on_network_grid(probability, ensemble.threshold)
+    index = _index_on_network_grid(probability, marked_in if brain.any() else None, ensemble.threshold)
     ventricles = _ventricles(marked, grid, ensemble.ventricle_threshold, volume, anatomy)
     del mean, marked, marked_in
     # All that is measured on masks alone is measured in the box that holds them.
@@ -196,7 +196,7 @@ def segment_volume(
     extent = (
         None
         if ventricles is None or regions is None
-        else measure_extent(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm)
+        else measure_extent(mask, ventricles, volume.voxel_volume_ml, volume.spacing_mm, (box[1].start, box[2].start))
     )
     near = None if regions is None else BoxedMask(volume.shape, box, regions.periventricular).tight()
     kept = BoxedMask(volume.shape, box, mask).tight()
@@ -226,7 +226,7 @@ def segment_volume(
         lesions=lesions,
         extent=extent,
         anatomy=anatomy,
-        bright_region=find_bright_region(volume, brain, whole),
+        bright_region=(None if evidence.mass_radius_mm < LEAST_RADIUS_MM else find_bright_region(volume, brain, whole)),
     )
 
 
@@ -281,6 +281,9 @@ def _read(probability: ProbabilityMap, brain: NDArray[np.bool_], threshold: floa
     mask, sure, possible = (np.zeros([end.stop - end.start for end in box], bool) for _ in range(3))
     predicted, outside = [np.empty(0, np.float32)], 0
     for index in range(len(probability)):
+        # Linear interpolation gives nothing above the highest value.
+        if probability.mean[index].max() < min(threshold, SURELY_OUTSIDE):
+            continue
         anywhere = probability.anywhere(index)
         if probability.brain is not None:
             outside += int(np.count_nonzero((anywhere >= threshold) & ~brain[index]))
@@ -296,12 +299,15 @@ def _read(probability: ProbabilityMap, brain: NDArray[np.bool_], threshold: floa
     return _Reading(mask, Bounds(sure, possible), outside, uncertainty_index(values, np.ones(values.shape, bool)))
 
 
-def _index_on_network_grid(probability: ProbabilityMap, threshold: float) -> float | None:
+def _index_on_network_grid(
+    probability: ProbabilityMap, brain: NDArray[np.bool_] | None, threshold: float
+) -> float | None:
     """The uncertainty index where the networks spoke: interpolated to a finer matrix, the same scan has more of it."""
-    mean, grid, brain = probability.mean, probability.grid, probability.brain
+    mean, grid = probability.mean, probability.grid
     predicted = mean >= threshold
     if grid is not None and brain is not None:
-        predicted &= grid.mask_to_square(brain)
+        for index in np.flatnonzero(predicted.any(axis=(1, 2))):
+            predicted[index] &= grid.mask_to_square(brain[index][np.newaxis])[0]
     return uncertainty_index(mean, predicted)
 
 

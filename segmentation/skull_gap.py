@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from segmentation.boxes import box_of
 from segmentation.midline import Midline, Midplane
 from segmentation.volume import FlairVolume
 
@@ -24,6 +25,7 @@ _SECTORS: Final = 72
 _STEP_MM: Final = 1.5
 _STEPS: Final = 3
 _SMOOTH_MM: Final = 1.0
+_GAUSSIAN_SDS: Final = 4  # how far SciPy's Gaussian filter looks
 _BONE: Final = 0.5  # of the slice's median brain; bone and fluid are darker
 _LEAST_DIFFERENCE: Final = 0.3  # from the other side: towards the vertex, thick slices cut the bone at an angle
 _LARGE_PART: Final = 0.65  # of the largest slice
@@ -68,7 +70,13 @@ def _finer(volume: FlairVolume, brain: Mask) -> tuple[FlairVolume, Mask]:
 
 def _gap_mm(pixels: NDArray[np.float32], inside: Mask, midline: Midline, spacing_mm: tuple[float, float]) -> float:
     """The longest such part of the brain's edge in one slice."""
-    along, across = midline.places(inside.shape[:2])
+    # What lies further out than the last step, and than the filter looks from there, decides nothing.
+    margins = [
+        math.ceil(_STEPS * _STEP_MM / spacing) + math.ceil(4 * _SMOOTH_MM / spacing) + 2 for spacing in spacing_mm
+    ]
+    box = box_of(inside, *margins)
+    along, across = (places[box] for places in midline.places(inside.shape[:2]))
+    pixels, inside = pixels[box], inside[box]
     turned = (np.arctan2(across, along) + np.pi) / (2 * np.pi)
     sectors = np.minimum((turned * _SECTORS).astype(np.int64), _SECTORS - 1)
     darkest = _darkest(pixels, inside, sectors, spacing_mm)

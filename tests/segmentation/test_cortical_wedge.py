@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from segmentation.cortical_wedge import largest_wedge_cm2
-from segmentation.midline import Midline
+from segmentation.bright_tissue import calm_brain
+from segmentation.cortical_wedge import wedge_cm2
+from segmentation.midline import Midline, Midplane
 from segmentation.volume import FlairVolume
 
 _SIDE = 160
@@ -38,7 +39,11 @@ def _area(*bright: np.ndarray, level: float = 1.6, turned: bool = False) -> floa
     if turned:
         voxels, brain = voxels.T.copy(), brain.T.copy()
     volume = FlairVolume(np.repeat(voxels[None], 3, axis=0).astype(np.float32), (6.0, 1.5, 1.5))
-    return largest_wedge_cm2(volume, np.repeat(brain[None], 3, axis=0))
+    calm, (middle, *_) = (
+        calm_brain(volume.plane(0), brain, (1.5, 1.5)),
+        Midplane.of(np.repeat(brain[None], 3, axis=0), volume.spacing_mm).lines,
+    )
+    return wedge_cm2(calm, middle.within(calm.box), (1.5, 1.5))
 
 
 @pytest.mark.parametrize("turned", [False, True])

@@ -108,7 +108,8 @@ def _notes_page(content: Content, lines: tuple[str, ...], number: int, pages: in
 
 def _what(content: Content, montage: Montage) -> str:
     """What the pages of slices show; the number of slices with WMH that no page shows is given."""
-    with_wmh = int(np.count_nonzero(content.outlined.wmh.any(axis=(1, 2))))
+    wmh = content.outlined.wmh
+    with_wmh = sum(bool(wmh[index].any()) for index in range(len(wmh)))
     if not with_wmh:
         return "other slices, feet to head"
     if len(montage.chosen) < with_wmh:

@@ -61,8 +61,9 @@ def source_display(series: FlairSeries) -> SourceDisplay:
     frames = source_frames(series)
     rescales = [_rescale(frame) for frame in frames]
     inverted = values.text(frames[0].header, "PhotometricInterpretation") == "MONOCHROME1"
-    own = _own_window(series, inverted)
-    windows = [_stated_window(frame) or own for frame in frames]
+    stated_windows = [_stated_window(frame) for frame in frames]
+    own = None if all(stated_windows) else _own_window(series, inverted)
+    windows = [window or own for window in stated_windows]
     if len(set(rescales)) == 1:
         stated = rescales[0] != Rescale(1.0, 0.0)
         return SourceDisplay(rescales[0] if stated else None, tuple(windows), inverted)

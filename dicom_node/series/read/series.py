@@ -253,9 +253,10 @@ def _decode(files: _Files, stacked: Stack) -> tuple[Callable[[Frame], NDArray[np
             found = decode_frames(files.paths[source], frames, child)
             stored.update(zip(map(_key, frames), found, strict=True))
     places = {key: place for place, key in enumerate(stored)}
-    frames = list(stored.values())
-    del stored  # the images alone hold the frames, and let them go
-    images, flags = intensities(frames)
+    decoded = list(stored.values())
+    del stored
+    images, flags = intensities(decoded)
+    decoded.clear()  # the images alone hold the frames, and let them go
     return lambda frame: images.take(places[_key(frame)]), flags
 
 
