@@ -37,7 +37,7 @@ test: install peers  ## every test, against the real peers
 soak: install peers  ## kills, power cuts, hostile peers and files; KILLS=20 (1000 before a release), TALLY=FILE to go on another day; not a part of test
 	$(BIN)/python tests/soak/soak.py --kills $(or $(KILLS),20) $(if $(TALLY),--tally "$(TALLY)") $(if $(SECONDS),--seconds $(SECONDS))
 
-a-year: install  ## a year of 100 series a day on a moved clock: the disk stays below its mark; DAYS=365, A_DAY=100 (hours)
+a-year: install  ## a year of 100 series a day on a moved clock: the disk stays below its mark; DAYS=365, A_DAY=100 (half an hour)
 	$(BIN)/python tests/support/a_year.py --days $(or $(DAYS),365) --a-day $(or $(A_DAY),100)
 
 quick: PARALLEL = -n 2 --dist loadfile --no-loadscope-reorder
