@@ -17,8 +17,8 @@ from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from segmentation.errors import BadVolume
-from segmentation.undeclared_padding import undeclared_padding
-from segmentation.volume import FlairVolume
+from segmentation.undeclared_padding import undeclared_padding, with_dark_filler
+from segmentation.volume import FlairVolume, Stored
 
 # NIfTI axes that run as DICOM's axial columns (to the patient's left), rows (to posterior) and slices (to superior).
 _AXIAL = axcodes2ornt(("L", "P", "S"))
@@ -123,7 +123,11 @@ def read_flair_nifti(path: Path) -> tuple[FlairVolume, NiftiGrid]:
         outside = np.isin(voxels, np.asarray(padding, np.float32))
         voxels[outside] = voxels[~outside].min()
         grid = replace(grid, flags=(*grid.flags, "undeclared_padding"))
-    return FlairVolume(grid.to_axial(voxels), grid.spacing_mm), grid
+    axial: Stored = grid.to_axial(voxels)
+    if (darkened := with_dark_filler(axial)) is not None:
+        axial = darkened
+        grid = replace(grid, flags=tuple(dict.fromkeys((*grid.flags, "undeclared_padding"))))
+    return FlairVolume(axial, grid.spacing_mm), grid
 
 
 def read_mask_nifti(path: Path, grid: NiftiGrid) -> NDArray[np.bool_]:

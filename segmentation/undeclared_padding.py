@@ -3,6 +3,9 @@
 Programs that reslice, deface or export write a number of their own where nothing was scanned: -32768, -1024, 65535. A
 scan's own values lie close to each other; a value that many voxels have and that is as far from the next one as half of
 the scan's range is none of them.
+
+And normalised scans without a skull (z-scores, of mean 0) have 0 outside the brain: a grey value in the middle of all
+others. There the edge of the images shows what no signal looks like.
 """
 
 from __future__ import annotations
@@ -15,10 +18,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from segmentation.volume import Stored
+
 # One hot pixel a slice is 0.002 %; a text burnt in, or the corners of a resliced image, more.
 _LEAST_SHARE: Final = 0.002
 _LEAST_GAP: Final = 0.5  # of the range of all other values but the most extreme 0.1 %
 _TRIMMED_PERCENT: Final = 0.1
+# A filler among the values: of nearly all pixels at the edges of the slices, of a part of all, with others below it.
+_LEAST_SHARE_OF_EDGE: Final = 0.9
+_LEAST_SHARE_INSIDE: Final = 0.2
+_LEAST_BELOW: Final = 0.01
 
 
 @dataclass(frozen=True, eq=False)  # arrays do not compare to one truth value
@@ -74,6 +83,31 @@ def undeclared_padding(slices: Iterable[NDArray[Any]]) -> tuple[float, ...]:
         found.append(float(counted.values[end]))
         counted = counted.without(end)
     return tuple(found)
+
+
+def with_dark_filler(voxels: Stored) -> Stored | None:
+    """The volume with its filler as the darkest value; None where no value fills the images outside the head, or where
+    it is the darkest as it is.
+
+    Where hardly anything lies below the filler, that is noise, and is raised to it; else the filler is lowered.
+
+    Args:
+        voxels: intensities (slice, row, column), finite.
+    """
+    edges = (voxels[:, 0], voxels[:, -1], voxels[:, :, 0], voxels[:, :, -1])
+    counted = ValueCounts.of([np.concatenate([edge.ravel() for edge in edges])])
+    most = int(counted.counts.argmax())
+    filler = counted.values[most]
+    if counted.counts[most] < _LEAST_SHARE_OF_EDGE * counted.counts.sum() or voxels.min() == filler:
+        return None
+    fills, lies_below = float((voxels == filler).mean()), float((voxels < filler).mean())
+    if fills < _LEAST_SHARE_INSIDE:
+        return None
+    is_noise_below = lies_below < _LEAST_BELOW * (1 - fills)
+    darkened: Stored = (
+        np.maximum(voxels, filler) if is_noise_below else np.where(voxels == filler, voxels.min(), voxels)
+    )
+    return darkened
 
 
 def _is_alone(counted: ValueCounts, end: int) -> bool:

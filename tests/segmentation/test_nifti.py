@@ -184,3 +184,32 @@ def test_voxel_sizes_that_no_registration_explains_are_refused(tmp_path: Path, t
     path = _with_forms(tmp_path / "flair.nii.gz", np.ones((8, 10, 6), np.float32), (_HERE, 1), (other, 1))
     with pytest.raises(BadVolume, match=r"by pixdim and .* by the transform"):
         read_flair_nifti(path)
+
+
+@pytest.mark.parametrize("centre", [0.0, 7.5])
+def test_a_grey_value_around_a_stripped_head_is_no_signal(tmp_path: Path, centre: float) -> None:
+    """A z-scored brain has the mean outside it: that counts as the darkest, so that the scan is none of equal values
+    and its air is dark. A few voxels below it are noise, and raised. Noise around zero is left alone."""
+    rng = np.random.default_rng(1)
+    brain = np.zeros((60, 60, 12), bool)
+    brain[18:42, 15:45, 1:11] = True
+    voxels = np.where(brain, rng.normal(0, 1, brain.shape), 0.0) + centre
+    volume, grid = read_flair_nifti(_saved(tmp_path / "stripped.nii", voxels))
+    inside = grid.to_axial(brain.astype(np.float32)) > 0
+    assert "undeclared_padding" in grid.flags
+    assert np.unique(volume.voxels[~inside]).tolist() == [volume.voxels[inside].min()]
+    some = np.where(brain, np.abs(rng.normal(500, 100, brain.shape)), 0.0)
+    some[30, 30, 5:8] = -20
+    few, clipped = read_flair_nifti(_saved(tmp_path / "few.nii", some))
+    assert "undeclared_padding" in clipped.flags
+    assert few.voxels.min() == 0
+    plain, whole = read_flair_nifti(_saved(tmp_path / "whole.nii", rng.normal(0, 1, brain.shape)))
+    assert whole.flags == ()
+    assert len(np.unique(plain.voxels)) > 1000
+
+
+def _saved(path: Path, voxels: np.ndarray) -> Path:
+    image = nibabel.Nifti1Image(voxels.astype(np.float32), np.diag([3.0, 3.0, 6.0, 1.0]))
+    image.set_qform(image.affine, 1)
+    nibabel.save(image, path)
+    return path

@@ -51,8 +51,8 @@ _FLAGS: Final = {
     "slice_gap": "There are gaps between the slices; the volume assumes that they look like the adjacent slices.",
     "spacing_contradicts_positions": "SpacingBetweenSlices does not fit the positions of the slices; these were used.",
     "three_dimensional": "The series is a 3D acquisition; the model was trained on 2D acquisitions.",
-    "undeclared_padding": "One value far from all others fills a part of the images; it was taken as no signal, though "
-    "no header declares it as padding.",
+    "undeclared_padding": "One value far from all others, or a grey value around the head, fills a part of the images; "
+    "it was taken as no signal, though no header declares it as padding.",
     "voxel_size_contradicts": "The file's transform does not fit its voxel size; the volume is by the voxel size.",
     "voxel_units_contradict": "The file calls its voxel size metres or microns; it can only be millimetres.",
     "wmh_outside_brain_dropped": "The model marked tissue outside the brain; it was left out.",

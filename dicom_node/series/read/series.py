@@ -39,6 +39,7 @@ from dicom_node.series.read.row_length import require_row_length
 from dicom_node.series.read.stored_volume import StoredVolume
 from dicom_node.series.rules.flair import choose_volume
 from dicom_node.series.rules.verdict import Verdict
+from segmentation.undeclared_padding import with_dark_filler
 from segmentation.volume import Stored
 
 __all__ = ["FlairSeries", "SourceFrame", "read_series"]
@@ -194,6 +195,9 @@ def _pixels(files: _Files, stacked: Stack) -> tuple[list[Plane], Stored, tuple[s
             give_back_free_memory()  # of the frames that were taken: together they are as large as the volume
     _require_own_uids(kept)
     stored = volume.whole()
+    if (darkened := with_dark_filler(stored)) is not None:
+        stored = darkened
+        flags.append("undeclared_padding")
     return kept, stored, (*value_flags, *flags, *_look(stored))
 
 
