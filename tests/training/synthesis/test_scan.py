@@ -12,7 +12,7 @@ from training.synthesis.coded_head import STEPS_PER_MM, CodedHead, Extra, Part, 
 from training.synthesis.heads import head_files
 from training.synthesis.lesions import LesionLibrary, load_library
 from training.synthesis.patterns import draw_confounders, draw_patterns
-from training.synthesis.scan import Scan, draw_scan
+from training.synthesis.scan import Scan, _palette, draw_scan
 from training.synthesis.stream import as_case, has_scans, main, read_scan, scan_files
 from training.synthesis.tissues import Tissue
 
@@ -52,6 +52,15 @@ def test_parts_of_a_head(head: CodedHead) -> None:
     assert np.argwhere(left)[:, 0].max() < np.argwhere(brain & ~left)[:, 0].max()
     assert head.ventricle_steps[36, 36, 36] == 0
     assert head.ventricle_steps[36 + 18, 36, 36] == pytest.approx(11 * STEPS_PER_MM, abs=STEPS_PER_MM)
+
+
+def test_lesions_are_brighter_than_the_cortex() -> None:
+    """Whatever contrast is drawn, each class of lesions in white matter is clearly brighter than cortex: no reader would
+    outline another."""
+    for seed in range(300):
+        means, _, ratios = _palette(np.random.default_rng(seed))
+        assert means[Tissue.WHITE_MATTER] * ratios[1:].min() >= 1.25 * means[Tissue.CORTEX]
+        assert ratios[0] == 1
 
 
 def test_the_same_seed_gives_the_same_scan(head: CodedHead, library: LesionLibrary, scans: list[Scan]) -> None:
