@@ -1,7 +1,7 @@
-"""How bright WMH is beside the brain, in labelled and in drawn scans: python tests/benchmarks/lesion_brightness.py FOLDER...
+"""How bright WMH is beside the brain: python tests/benchmarks/lesion_brightness.py FOLDER...
 
-FOLDER: of labelled cases, or of drawn scans (`training.synthesis.stream`). Prints for each scan the median of its WMH over the
-median of the rest of the brain, and over its 85th percentile, about where grey matter lies.
+FOLDER: of labelled cases, or of drawn scans (`training.synthesis.stream`). Prints for each scan the median of its WMH
+over the median of the rest of the brain, and over its 85th percentile, about where grey matter lies.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ def test_parts_of_a_head(head: CodedHead) -> None:
 
 
 def test_lesions_are_brighter_than_the_cortex() -> None:
-    """Whatever contrast is drawn, each class of lesions in white matter is clearly brighter than cortex: no reader would
-    outline another."""
+    """Whatever contrast is drawn, each class of lesions in white matter is clearly brighter than cortex, as what
+    readers outline is."""
     for seed in range(300):
         means, _, ratios = _palette(np.random.default_rng(seed))
         assert means[Tissue.WHITE_MATTER] * ratios[1:].min() >= 1.25 * means[Tissue.CORTEX]
