@@ -16,7 +16,7 @@ from dicom_node.node.files import json_bytes, write_whole
 from dicom_node.node.progress import StageProgress
 from dicom_node.results.measurements import measurements_json
 from dicom_node.results.pages.overlay import write_volume_overlay
-from dicom_node.series.geometry.stacking import WHOLE_BRAIN_MM
+from dicom_node.series.geometry.stacking import WHOLE_BRAIN_MM, require_close_slices
 from dicom_node.series.read.dark_air import require_dark_air
 from dicom_node.series.read.head import require_head
 from dicom_node.series.read.scan import require_scan
@@ -75,6 +75,7 @@ def segment_nifti(
 
     Raises:
         UnreadableObject: the file is no FLAIR volume in NIfTI.
+        UnsupportedGeometry: its slices are too far apart.
         NotFlair: it shows a mask, a label map, noise, or an inverted grey scale.
     """
     progress("read", 0, 1)
@@ -82,6 +83,7 @@ def segment_nifti(
     try:
         volume, grid = read_flair_nifti(path)
         seconds_read = time.monotonic() - started
+        require_close_slices(volume.spacing_mm[0])
         require_scan(volume.stored)
         require_dark_air(volume.stored)
         require_head(volume.stored, volume.spacing_mm)

@@ -113,13 +113,25 @@ def stack(volume: CandidateVolume, others: int = 0) -> Stack:
             "irregular_spacing",
             f"The slices are {low:.2f} to {high:.2f} mm apart; equal distances are expected (within 5 % or 0.2 mm).",
         )
+    require_close_slices(step)
+    places = _places(volume)
+    affine, spacing = _affine(places, normal)
+    return Stack(places=places, affine=affine, spacing_mm=spacing, flags=_flags(volume, spacing, normal))
+
+
+def require_close_slices(step: float) -> None:
+    """Refuse slices between which a lesion may lie unseen.
+
+    Args:
+        step: distance of slice centres, mm.
+
+    Raises:
+        UnsupportedGeometry: they are too far apart.
+    """
     if step > MAX_STEP_MM:
         raise UnsupportedGeometry(
             "slices_too_far_apart", f"The slices are {step:.1f} mm apart; at most {MAX_STEP_MM:g} mm is expected."
         )
-    places = _places(volume)
-    affine, spacing = _affine(places, normal)
-    return Stack(places=places, affine=affine, spacing_mm=spacing, flags=_flags(volume, spacing, normal))
 
 
 def _is_mixed(volume: CandidateVolume, kind: Regularity) -> bool:
