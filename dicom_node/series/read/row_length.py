@@ -15,10 +15,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dicom_node.node.errors import UnreadableObject
-from segmentation.volume import Stored, as_float
+from segmentation.volume import Stored
 
 _FACTORS: Final = (0.25, 0.5, 2.0, 4.0)
 _LEAST: Final = 0.9
@@ -34,7 +33,7 @@ def require_row_length(voxels: Stored) -> None:
     Raises:
         UnreadableObject: the pixels belong to rows of another length.
     """
-    voxels, columns = as_float(voxels[:: max(1, len(voxels) // _MOST_SLICES)]), voxels.shape[2]
+    voxels, columns = voxels[:: max(1, len(voxels) // _MOST_SLICES)], voxels.shape[2]
     lengths = [round(columns * factor) for factor in _FACTORS if (columns * factor).is_integer()]
     unlike = {length: _unlikeness(voxels, length) for length in lengths}
     likely = min(unlike, key=lambda length: unlike[length])
@@ -46,12 +45,22 @@ def require_row_length(voxels: Stored) -> None:
         )
 
 
-def _unlikeness(voxels: NDArray[np.float32], length: int) -> float:
-    """1 minus the correlation of pixels that are `length` apart in their slice's storage; infinite without any."""
-    stored = voxels.reshape(len(voxels), -1)
-    if not 1 < length < stored.shape[1]:
+def _unlikeness(voxels: Stored, length: int) -> float:
+    """1 minus the correlation of pixels that are `length` apart in their slice's storage; infinite without any.
+
+    Summed slice by slice: all pairs at once would take ten times the memory of the slices.
+    """
+    if not 1 < length < voxels[0].size:
         return np.inf
-    one, other = stored[:, :-length].ravel(), stored[:, length:].ravel()
-    if one.std() == 0 or other.std() == 0:
+    middle = float(voxels.mean(dtype=np.float64))  # so that the squares stay small
+    count, sums, products = 0, np.zeros(2), np.zeros((2, 2))
+    for plane in voxels:
+        pixels = plane.ravel() - np.float64(middle)
+        pairs = np.stack([pixels[:-length], pixels[length:]])
+        count += pairs.shape[1]
+        sums += pairs.sum(axis=1)
+        products += pairs @ pairs.T
+    spread = products - np.outer(sums, sums) / count
+    if spread[0, 0] <= 0 or spread[1, 1] <= 0:
         return np.inf
-    return float(1 - np.corrcoef(one, other)[0, 1])
+    return float(1 - spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1]))
