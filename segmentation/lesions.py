@@ -91,6 +91,7 @@ def list_lesions(
     spacing_mm: tuple[float, float, float],
     periventricular: Mask | None = None,
     anatomy: Anatomy | None = None,
+    left: Mask | None = None,
 ) -> tuple[Lesion, ...]:
     """Every lesion of at least `LEAST_LESION_ML`, largest first.
 
@@ -100,6 +101,7 @@ def list_lesions(
         spacing_mm: (slice, row, column).
         periventricular: the part of the mask that is periventricular, where ventricles are known.
         anatomy: parts of the head, where a network found them.
+        left: the patient's left half, where it is known.
     """
     around = box_of(mask)
     labels, count = ndimage.label(mask[around], structure=_NEIGHBOURS)
@@ -116,7 +118,7 @@ def list_lesions(
         volume_ml = int(np.count_nonzero(lesion)) * voxel_volume_ml
         if volume_ml < LEAST_LESION_ML * (1 - 1e-9):
             continue
-        side = None if anatomy is None else _side(_part(lesion, anatomy.within(box).left))
+        side = _side(_part(lesion, None if left is None else left[around][box]))
         place = _place(
             _part(lesion, None if anatomy is None else anatomy.within(box).infratentorial),
             _part(lesion, None if periventricular is None else periventricular[box]),

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 Array = NDArray[np.float64]
 
+_MOST_TURNED: Final = np.pi / 4
 _LEAST_SLICES: Final = 3  # to see a lean
 _ROUNDS: Final = 5
 _USUAL_MM: Final = 1.0
@@ -122,3 +123,25 @@ def _straight(at: NDArray[np.int64], values: Array, weights: Array, wanted: NDAr
         usual = max(float(np.median(away)), _USUAL_MM)
         trust = np.minimum(1.0, usual / np.maximum(away, 1e-9))
     return np.asarray(np.polyval(line, wanted))
+
+
+def left_half(
+    brain: NDArray[np.bool_], spacing_mm: tuple[float, float, float], columns_to_left: bool | None
+) -> NDArray[np.bool_] | None:
+    """The patient's left of the plane between the halves, bool (slice, row, column).
+
+    Args:
+        brain: bool (slice, row, column).
+        spacing_mm: in the order of the axes.
+        columns_to_left: see `FlairVolume`.
+
+    Returns:
+        None where the side of the columns is not known, without a brain, and where the brain's long axis lies across.
+    """
+    if columns_to_left is None or not brain.any():
+        return None
+    lines = Midplane.of(brain, spacing_mm).lines
+    if abs(lines[0].angle) > _MOST_TURNED:
+        return None
+    high = np.stack([line.one_side(brain.shape[1:]) for line in lines])
+    return high if columns_to_left else ~high

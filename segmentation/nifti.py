@@ -127,7 +127,7 @@ def read_flair_nifti(path: Path) -> tuple[FlairVolume, NiftiGrid]:
     if (darkened := with_dark_filler(axial)) is not None:
         axial = darkened
         grid = replace(grid, flags=tuple(dict.fromkeys((*grid.flags, "undeclared_padding"))))
-    return FlairVolume(axial, grid.spacing_mm), grid
+    return FlairVolume(axial, grid.spacing_mm, columns_to_left=True), grid
 
 
 def read_mask_nifti(path: Path, grid: NiftiGrid) -> NDArray[np.bool_]:

@@ -21,6 +21,7 @@ from segmentation.evidence import gather
 from segmentation.interval import SURELY_OUTSIDE, Bounds, bounds_of
 from segmentation.lesions import Extent, Lesion, list_lesions, measure_extent
 from segmentation.measures import Doubt, Measures, measure
+from segmentation.midline import left_half
 from segmentation.plausibility import LEAST_BRAIN_ML, PLAUSIBLE, Plausibility, assess_plausibility
 from segmentation.preprocessing.case import FLAG_EXTREME_PIXELS, preprocess
 from segmentation.preprocessing.slice_grid import SliceGrid
@@ -186,12 +187,14 @@ def segment_volume(
         measures = replace(measures, review_recommended=True)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
     del bounds, read
+    left = None if anatomy is None else left_half(brain, volume.spacing_mm, volume.columns_to_left)
     lesions = list_lesions(
         mask,
         volume.voxel_volume_ml,
         volume.spacing_mm,
         None if regions is None else regions.periventricular,
         None if anatomy is None else anatomy.within(box),
+        None if left is None else left[box],
     )
     extent = (
         None

@@ -45,6 +45,8 @@ class FlairVolume:
         stored: (slice, row, column), finite; slices ordered along the normal.
         spacing_mm: distance of voxel centres in mm, (slice, row, column). The first is the distance of slice centres
             projected on the normal, so that a gap counts towards the volume.
+        columns_to_left: the patient's left lies where the column numbers are high (True) or low (False); None where
+            that is not known, or where columns do not run across the head.
 
     Raises:
         BadVolume: not three axes, a non-finite value, or a spacing that is not positive.
@@ -52,6 +54,7 @@ class FlairVolume:
 
     stored: Stored
     spacing_mm: tuple[float, float, float]
+    columns_to_left: bool | None = None
 
     def __post_init__(self) -> None:
         """Check once, so that no later code must."""

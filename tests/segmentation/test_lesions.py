@@ -39,7 +39,9 @@ def test_lesions_have_size_side_and_place() -> None:
     below[0, 10:13, 38:42] = True
     speck = _box(slice(70, 71), slice(70, 72))
     mask = near | cortical | deep | below | speck
-    assert list_lesions(mask, _VOXEL_ML, _SPACING, near, _anatomy()) == (
+    left = np.zeros(_SHAPE, bool)
+    left[:, :, 40:] = True
+    assert list_lesions(mask, _VOXEL_ML, _SPACING, near, _anatomy(), left) == (
         Lesion(56 * _VOXEL_ML, "left", "periventricular"),
         Lesion(20 * _VOXEL_ML, "right", "juxtacortical"),
         Lesion(16 * _VOXEL_ML, "left", "deep"),
@@ -48,7 +50,7 @@ def test_lesions_have_size_side_and_place() -> None:
 
 
 def test_what_is_unknown_is_not_said() -> None:
-    """Without an anatomy network there is no side, without ventricles no place."""
+    """Where the left half is not known there is no side, without ventricles no place."""
     deep = _box(slice(5, 9), slice(60, 64))
     (plain,) = list_lesions(deep, _VOXEL_ML, _SPACING)
     assert (plain.side, plain.place) == (None, None)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from segmentation.evidence import gather
 from segmentation.measures import measure
-from segmentation.midline import Midplane
+from segmentation.midline import Midplane, left_half
 from segmentation.volume import FlairVolume
 
 _SPACING = (5.0, 1.5, 1.5)
@@ -54,3 +54,23 @@ def test_wmh_beside_the_midline_of_a_head_that_leans_is_one_sided(lean: float) -
     ]
     assert sides[0] > 0.95
     assert sides[1] < 0.05
+
+
+@pytest.mark.parametrize("lean", [-0.2, 0.0, 0.2])
+def test_left_is_where_the_columns_say(lean: float) -> None:
+    """The half with the high columns where columns run to the left, the other one where they run to the right."""
+    brain = _brain(lean)
+    _, _, across = _places(lean)
+    far = np.abs(across) > 4
+    left, right = (left_half(brain, _SPACING, to_left) for to_left in (True, False))
+    assert left is not None and right is not None
+    assert np.array_equal((left & far)[4:21], ((across > 0) & far & np.ones_like(brain))[4:21])
+    assert np.array_equal(right, ~left)
+
+
+def test_no_side_where_it_is_not_known() -> None:
+    """Nobody said where the columns run, there is no brain, or its long axis lies along the columns: no side."""
+    brain = _brain(0.0)
+    assert left_half(brain, _SPACING, None) is None
+    assert left_half(np.zeros_like(brain), _SPACING, True) is None
+    assert left_half(brain.transpose(0, 2, 1), _SPACING, True) is None

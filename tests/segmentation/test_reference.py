@@ -74,6 +74,23 @@ def test_the_phantoms_lesions_are_found(ensemble: Ensemble) -> None:
 
 
 @pytest.mark.slow
+def test_lesions_have_the_side_that_they_lie_on(ensemble: Ensemble) -> None:
+    """A phantom's lesions lie on both sides; where columns run to the right the same lesions have the other side; where
+    nobody knows there is none."""
+    phantom = make_phantom(PhantomSpec(seed=1))
+    to_left, to_right, unknown = (
+        [
+            lesion.side
+            for lesion in segment_volume(FlairVolume(phantom.flair, phantom.spec.spacing_mm, side), ensemble).lesions
+        ]
+        for side in (True, False, None)
+    )
+    assert {"left", "right"} <= set(to_left)
+    assert to_right == [{"left": "right", "right": "left", "both": "both"}[str(side)] for side in to_left]
+    assert set(unknown) == {None}
+
+
+@pytest.mark.slow
 def test_hot_pixels_do_not_change_the_volume(ensemble: Ensemble) -> None:
     """One white pixel a slice, in the air, leaves a phantom's volume within 5 % and raises `extreme_pixels`."""
     volume, _ = phantom_volume(PhantomSpec(seed=1, slices=6, matrix=64))

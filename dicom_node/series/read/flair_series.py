@@ -22,6 +22,8 @@ LONGER_IN_STUDY: Final = "longer_series_in_study"
 FEWER_ANNOUNCED: Final = "fewer_images_than_announced"
 """Flag: fewer images than the scanner announced."""
 
+_ACROSS: Final = 0.75  # cosine from which columns run across the head, not along it
+
 
 @dataclass(frozen=True)
 class SourceFrame:
@@ -88,7 +90,9 @@ class FlairSeries:
 
     def volume(self) -> FlairVolume:
         """The same voxels as the segmentation room sees them."""
-        return FlairVolume(self.stored, self.spacing_mm)
+        across = self.affine[:3, 0] / np.linalg.norm(self.affine[:3, 0])  # of the columns, in LPS: +x is the left
+        is_known = abs(across[0]) >= _ACROSS
+        return FlairVolume(self.stored, self.spacing_mm, bool(across[0] > 0) if is_known else None)
 
     @property
     def shape(self) -> tuple[int, int, int]:
