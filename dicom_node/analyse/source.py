@@ -13,11 +13,10 @@ from db.records import Job, StoredInstance
 from dicom_node.node.errors import ConfinedChildLost, IncompleteSeries, NotAnalysable
 from dicom_node.node.logger import get_logger
 from dicom_node.series.complete.completer import Examination
-from dicom_node.series.geometry.planning import Planning, missing_at_ends, planning_of_stack
+from dicom_node.series.geometry.planning import Planning, are_images_beside, missing_at_ends, planning_of_stack
 from dicom_node.series.geometry.stacking import DIVIDED, MIN_SLICES
 from dicom_node.series.read.flair_series import FEWER_ANNOUNCED, LONGER_IN_STUDY, OBJECTS_REFUSED, FlairSeries
 from dicom_node.series.read.received_series import ReceivedSeriesReader
-from dicom_node.series.rules.study import are_images_beside
 
 log = get_logger()
 

@@ -14,10 +14,10 @@ from dicom_node.node.errors import NotAnalysable, NotFlair, UnreadableObject
 from dicom_node.series.dicom.dicomdir import NAME as DICOMDIR
 from dicom_node.series.dicom.dicomdir import files_of_dicomdir
 from dicom_node.series.dicom.folder import SeriesFiles, find_series, group_by_study, looks_like_dicom, lost_beside
-from dicom_node.series.geometry.planning import Planning, missing_at_ends
+from dicom_node.series.geometry.planning import Planning, are_images_beside, missing_at_ends
 from dicom_node.series.rules.flair import classify_series
 from dicom_node.series.rules.selection import select_series
-from dicom_node.series.rules.study import are_images_beside, planning_of_headers
+from dicom_node.series.rules.study import planning_of_headers
 
 NIFTI_ENDINGS: Final = (".nii", ".nii.gz")
 LIST_ENDINGS: Final = (".txt",)

@@ -10,7 +10,7 @@ ImagesInAcquisition, which counts them all (PS3.3 C.7.6.1).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.series.dicom import values
-from dicom_node.series.dicom.announced import images_in_acquisition
+from dicom_node.series.dicom.announced import are_slices_missing, images_in_acquisition
 from dicom_node.series.dicom.frames import Frame, frames_of
 from dicom_node.series.geometry.stacking import Regularity, regularity
 from dicom_node.series.geometry.volumes import CandidateVolume, upward_normal
@@ -105,6 +105,16 @@ def _with_acquisition(planning: Planning, frame: Frame) -> Planning:
 def missing_at_ends(own: Planning, others: Iterable[Planning]) -> int:
     """How many slices another series of the same planning has beyond the ends of this one; 0 where none does."""
     return max((_beyond(own, other) for other in others), default=0)
+
+
+def are_images_beside(headers: Sequence[Dataset], own: Planning, others: Iterable[Planning]) -> bool:
+    """Whether what the scanner announced and the series lacks are echoes in other series, and nothing else.
+
+    Args:
+        headers: of the series, or of the slices that are analysed.
+        own, others: where its slices lie, and those of the study's other series.
+    """
+    return has_echoes_beside(own, others) and not are_slices_missing(frames_of(headers), own.slices)
 
 
 def has_echoes_beside(own: Planning, others: Iterable[Planning]) -> bool:

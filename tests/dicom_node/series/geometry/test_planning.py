@@ -9,9 +9,15 @@ import pytest
 from support.phantom_series import phantom_series, save_series
 
 from dicom_node.analyse.many.inputs import find_inputs
-from dicom_node.series.geometry.planning import Planning, has_echoes_beside, missing_at_ends, planning_of_stack
+from dicom_node.series.geometry.planning import (
+    Planning,
+    are_images_beside,
+    has_echoes_beside,
+    missing_at_ends,
+    planning_of_stack,
+)
 from dicom_node.series.read.series import read_series
-from dicom_node.series.rules.study import are_images_beside, planning_of_headers
+from dicom_node.series.rules.study import planning_of_headers
 
 OWN = Planning("1.2", (0.0, 0.0, 1.0), -60.0, 60.0, 21)
 
