@@ -76,7 +76,7 @@ def test_the_phantoms_lesions_are_found(ensemble: Ensemble) -> None:
 @pytest.mark.slow
 def test_lesions_have_the_side_that_they_lie_on(ensemble: Ensemble) -> None:
     """A phantom's lesions lie on both sides; where columns run to the right the same lesions have the other side; where
-    nobody knows there is none."""
+    the direction is unknown, a lesion has no side."""
     phantom = make_phantom(PhantomSpec(seed=1))
     to_left, to_right, unknown = (
         [

@@ -568,7 +568,7 @@ class TestOneMachineReceives:
         assert installation_id(other.storage) == own
 
     def test_both_at_the_same_moment(self, front: Machine, other: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Both see that there is none: one of them is refused all the same."""
+        """Two machines look at once and find no other receiver: the second one to claim is still refused."""
         monkeypatch.setattr(SharedStorage, "has", lambda _self, _name: False)
         claim_receiving(front.storage, front.shared)
         with pytest.raises(ConfigurationError, match="another machine receives"):

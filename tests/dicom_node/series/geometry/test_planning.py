@@ -78,8 +78,8 @@ def test_only_other_echoes_explain_what_is_announced(others: list[Planning], exp
 
 @pytest.mark.parametrize("lost", [0, 1])
 def test_the_first_echo_in_a_series_of_its_own(tmp_path: Path, lost: int) -> None:
-    """Neither series says that it is one of two: that both together have all images is told by `segment`'s inputs and
-    by what completion remembers, and both without their last slice have not."""
+    """Two series hold the images of one acquisition, and no header says so. `segment` and completion both see that
+    together they are complete; without the last slice of each they are not."""
     echo, flair = phantom_series(), phantom_series()
     for number, dataset in enumerate(echo):
         dataset.SeriesInstanceUID, dataset.SOPInstanceUID = "1.2.9", f"1.2.9.{number}"
