@@ -187,15 +187,16 @@ def segment_volume(
         measures = replace(measures, review_recommended=True)
     regions = None if ventricles is None else divide(mask, ventricles, volume.spacing_mm, region_rule, bounds)
     del bounds, read
-    left = None if anatomy is None else left_half(brain, volume.spacing_mm, volume.columns_to_left)
+    left = None if anatomy is None else left_half(brain[box], volume.spacing_mm, volume.columns_to_left)
     lesions = list_lesions(
         mask,
         volume.voxel_volume_ml,
         volume.spacing_mm,
         None if regions is None else regions.periventricular,
         None if anatomy is None else anatomy.within(box),
-        None if left is None else left[box],
+        left,
     )
+    del left
     extent = (
         None
         if ventricles is None or regions is None

@@ -69,7 +69,7 @@ def test_left_is_where_the_columns_say(lean: float) -> None:
 
 
 def test_no_side_where_it_is_not_known() -> None:
-    """No side where the direction of the columns is unknown, there is no brain, or its long axis lies along the columns."""
+    """No side where the direction of the columns is unknown, without a brain, or where it lies across the image."""
     brain = _brain(0.0)
     assert left_half(brain, _SPACING, None) is None
     assert left_half(np.zeros_like(brain), _SPACING, True) is None
